@@ -1,0 +1,1 @@
+"""From a bundle to a verdict, measured on the targets that will run it."""

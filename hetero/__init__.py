@@ -1,0 +1,1 @@
+"""One embedding space, every device."""

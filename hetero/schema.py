@@ -1,0 +1,47 @@
+"""Check data from files against frozen dataclasses, reporting every problem at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, dataclass_transform
+
+from hetero.errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(cls: type[T]) -> type[T]:
+    """A frozen dataclass that refuses unknown keys when :func:`parse` fills it."""
+    frozen = dataclass(frozen=True)(cls)
+    frozen.__pydantic_config__ = {"extra": "forbid"}  # pyright: ignore[reportAttributeAccessIssue]
+    return frozen
+
+
+def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = InputError) -> T:
+    """Turn parsed JSON or TOML into ``kind``, a (nested) dataclass.
+
+    Args:
+        kind: A dataclass made with :func:`record`, possibly nested.
+        value: What the file held.
+        what: Names the file in the error message.
+        error: The exception to raise.
+
+    Raises:
+        InputError: With one line for every wrong, missing or unknown key.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as caught:
+        raise error(f"{what} is not valid:", [_describe(item) for item in caught.errors()]) from None
+
+
+def _describe(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "(top level)"
+    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{place}: unknown key"
+    if item["type"] == "missing":
+        return f"{place}: missing"
+    return f"{place}: {item['msg']}; got {item['input']!r}"

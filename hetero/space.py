@@ -1,0 +1,130 @@
+"""The contract: what an embedding vector means."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from hetero.errors import InputError, IntegrityError, SpaceMismatchError
+from hetero.files import digest, read_json, write_json
+from hetero.schema import parse, record
+
+SCHEMA = "hetero/space/1"
+
+
+@record
+class MeasuredCompatibility:
+    """An earlier space that this one was measured to be compatible with.
+
+    Attributes:
+        space_id: The earlier space.
+        metric: Name of the figure, for instance ``cmc@1``.
+        cross: M(this space's query, earlier gallery).
+        earlier: M(earlier query, earlier gallery).
+    """
+
+    space_id: str
+    metric: str
+    cross: float
+    earlier: float
+
+
+@record
+class EmbeddingSpace:
+    """What a vector means. Two vectors may be compared only when their spaces are the same.
+
+    Attributes:
+        space_id: Digest of whatever defines the space (a cloud model's weights, or a file of its embeddings)
+            with dimension, metric and normalisation: see :meth:`define`.
+        name: For people.
+        version: For people.
+        dimension: Length of a vector.
+        metric: How vectors are compared.
+        unit_norm: Whether vectors have Euclidean length one.
+        preprocessing: Digest of the cloud model's preprocessing; empty when it is not known.
+        prototypes: SHA-256 of the class prototypes' safetensors file; empty when there is none.
+        compatible_with: Earlier spaces, with the figures measured.
+        schema: Version of this record.
+    """
+
+    space_id: str
+    name: str
+    version: str
+    dimension: int
+    metric: Literal["cosine"] = "cosine"
+    unit_norm: bool = True
+    preprocessing: str = ""
+    prototypes: str = ""
+    compatible_with: tuple[MeasuredCompatibility, ...] = ()
+    schema: Literal["hetero/space/1"] = SCHEMA
+
+    @classmethod
+    def define(cls, *, defined_by: str, name: str, version: str, dimension: int, **rest: Any) -> EmbeddingSpace:
+        """Make a space whose id follows from what defines it.
+
+        Args:
+            defined_by: SHA-256 of the cloud model's weights, or of a file of embeddings.
+            name: For people.
+            version: For people.
+            dimension: Length of a vector.
+            **rest: Further fields of :class:`EmbeddingSpace`.
+        """
+        metric = rest.get("metric", "cosine")
+        unit_norm = rest.get("unit_norm", True)
+        space_id = digest([defined_by, dimension, metric, unit_norm])
+        return cls(space_id=space_id, name=name, version=version, dimension=dimension, **rest)
+
+    def require_same(self, other: EmbeddingSpace, *, this: str, that: str) -> None:
+        """Refuse to mix two spaces.
+
+        Args:
+            other: The other side's space.
+            this: Names this side in the message, for instance ``"the gallery"``.
+            that: Names the other side.
+
+        Raises:
+            SpaceMismatchError: When the ids differ; the message names both.
+        """
+        if self.space_id != other.space_id:
+            raise SpaceMismatchError(
+                f"{this} and {that} hold vectors of different embedding spaces: "
+                f"{self.name} {self.version} ({self.space_id}) and {other.name} {other.version} ({other.space_id}). "
+                "Comparing them gives meaningless results; use models and galleries of one space, or re-embed."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record."""
+        return asdict(self)
+
+    def save(self, path: Path) -> None:
+        """Write ``space.json`` atomically."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: object, *, what: str) -> EmbeddingSpace:
+        """Check a record and turn it into a space.
+
+        Raises:
+            IntegrityError: With every problem found.
+        """
+        space = parse(cls, value, what=what, error=IntegrityError)
+        if space.dimension < 1:
+            raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
+        return space
+
+    @classmethod
+    def load(cls, path: Path) -> EmbeddingSpace:
+        """Read ``space.json``.
+
+        Raises:
+            InputError: When the file is missing.
+            IntegrityError: When it is not a valid record.
+        """
+        if not path.is_file():
+            raise InputError(f"expected an embedding space at {path}, found no file; every model, gallery and bundle has one")
+        try:
+            value = read_json(path)
+        except ValueError as error:
+            raise IntegrityError(f"{path} is not JSON: {error}") from None
+        return cls.from_dict(value, what=str(path))
