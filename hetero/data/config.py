@@ -1,0 +1,42 @@
+"""Where the images are and how they are split."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hetero.schema import record
+
+Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
+
+
+@record
+class DataConfig:
+    """A data set, as a recipe names it.
+
+    Attributes:
+        kind: ``emoji`` renders the built-in set; ``folder`` reads an image folder; ``csv`` reads a table of images.
+        path: The folder or the CSV file; unused for ``emoji``.
+        root: Folder that a CSV's paths are relative to; empty means the CSV's own folder.
+        protocol: How test images query each other; ``auto`` picks from what the data says.
+        split: What a made-up split holds out when the data brings none: whole classes (retrieval of things never
+            seen in training) or images of every class. ``auto``: classes when there are at least 20, else images.
+        test_share: Share of classes or images that a made-up test split takes.
+        validation_share: Share of the remaining classes or images that a made-up validation split takes.
+        validation_classes: Emoji only: how many of the 965 training classes are held out for validation.
+        seed: Decides every made-up split.
+        skip_unreadable: Leave out files that cannot be decoded and count them, instead of refusing the data set.
+        decoded_limit_gb: Sets up to this size (decoded, in 10^9 bytes) are kept as one memory-mapped file; larger
+            ones are decoded whenever they are read.
+    """
+
+    kind: Literal["emoji", "folder", "csv"]
+    path: str = ""
+    root: str = ""
+    protocol: Protocol = "auto"
+    split: Literal["auto", "class", "image"] = "auto"
+    test_share: float = 0.3
+    validation_share: float = 0.1
+    validation_classes: int = 80
+    seed: int = 0
+    skip_unreadable: bool = False
+    decoded_limit_gb: float = 4.0
