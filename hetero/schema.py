@@ -8,6 +8,8 @@ from typing import Any, TypeVar, dataclass_transform
 from hetero.errors import InputError
 
 T = TypeVar("T")
+# Files of unknown origin are quoted in messages, but not at any length.
+_SHOWN = 200
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -39,9 +41,9 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
 
 
 def _describe(item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "(top level)"
+    place = ".".join(str(part) for part in item["loc"])[:_SHOWN] or "(top level)"
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{place}: unknown key"
     if item["type"] == "missing":
         return f"{place}: missing"
-    return f"{place}: {item['msg']}; got {item['input']!r}"
+    return f"{place}: {item['msg']}; got {repr(item['input'])[:_SHOWN]}"

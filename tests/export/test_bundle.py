@@ -1,0 +1,375 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from export.bundle import read_bundle
+from export.goldens import RetrievalSet, spread_rows
+from hetero.errors import InputError, IntegrityError
+from tests.export.bundles import goldens, relist, retrieval_set, units, write_bundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle")
+
+
+def change_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    change(manifest)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_reads_what_was_written(bundle: Path) -> None:
+    read = read_bundle(bundle)
+    written = goldens()
+    assert read.manifest.name == "student"
+    assert read.preprocessing.height == 6
+    assert read.model("onnx").file == "model.fp32.onnx"
+    assert read.model("litert") is None
+    assert read.file(read.model("coreml")).is_dir()
+    for name, array in written.tensors().items():
+        assert np.array_equal(read.goldens.tensors()[name], array), name
+    assert [task.name for task in read.goldens.tasks] == ["a>b", "b>b"]
+    assert read.goldens.tasks[1].exclude_self
+    assert read.goldens.query_rows.tolist() == [0, 1, 2, 3, 5]
+
+
+def test_reading_imports_no_torch() -> None:
+    code = "import sys, export.bundle, export.manifest, export.goldens; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a bundle"):
+        read_bundle(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"has no manifest\.json"):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.fp32.onnx", "goldens.safetensors", "space.json", "README.md", "model.fp32.mlpackage/Data/weight.bin"],
+)
+def test_flipped_bit(bundle: Path, name: str) -> None:
+    data = bytearray((bundle / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / name).write_bytes(data)
+    with pytest.raises(IntegrityError, match=f"{name}: expected sha256"):
+        read_bundle(bundle)
+
+
+def test_every_flipped_file_is_named(bundle: Path) -> None:
+    (bundle / "README.md").write_text("# B bundle\n")
+    (bundle / "model.fp32.onnx").write_bytes(b"ONNX")
+    with pytest.raises(IntegrityError) as caught:
+        read_bundle(bundle)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["README.md", "model.fp32.onnx"]
+
+
+def extra_file(path: Path) -> None:
+    (path / "model.fp32.mlpackage" / "more").write_bytes(b"")
+
+
+def extra_directory(path: Path) -> None:
+    (path / "folder").mkdir()
+
+
+def missing_file(path: Path) -> None:
+    (path / "README.md").unlink()
+
+
+def longer_file(path: Path) -> None:
+    with (path / "model.fp32.onnx").open("ab") as stream:
+        stream.write(b"1")
+
+
+def link_outside(path: Path) -> None:
+    (path.parent / "outside").write_bytes(b"onnx")
+    (path / "model.fp32.onnx").unlink()
+    (path / "model.fp32.onnx").symlink_to("../outside")
+
+
+def link_inside(path: Path) -> None:
+    (path / "model.fp32.onnx").rename(path / "hidden")
+    (path / "model.fp32.onnx").symlink_to("hidden")
+    (path / "README.md").unlink()
+    (path / "hidden").rename(path / "README.md")
+
+
+def linked_directory(path: Path) -> None:
+    (path / "model.fp32.mlpackage" / "Data").rename(path.parent / "Data")
+    (path / "model.fp32.mlpackage" / "Data").symlink_to(path.parent / "Data")
+
+
+def pipe(path: Path) -> None:
+    (path / "README.md").unlink()
+    os.mkfifo(path / "README.md")
+
+
+def manifest_pipe(path: Path) -> None:
+    (path / "manifest.json").unlink()
+    os.mkfifo(path / "manifest.json")
+
+
+def manifest_directory(path: Path) -> None:
+    (path / "manifest.json").unlink()
+    (path / "manifest.json").mkdir()
+
+
+def manifest_link(path: Path) -> None:
+    (path / "manifest.json").rename(path.parent / "manifest.json")
+    (path / "manifest.json").symlink_to(path.parent / "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (extra_file, "model.fp32.mlpackage/more': not listed"),
+        (extra_directory, "'folder': a directory that the manifest does not list"),
+        (missing_file, "README.md: listed, but missing"),
+        (longer_file, "model.fp32.onnx: expected 4 bytes, got 5"),
+        (link_outside, "symbolic link"),
+        (link_inside, "symbolic link"),
+        (linked_directory, "symbolic link"),
+        (pipe, "not a regular file"),
+        (manifest_pipe, "not a regular file"),
+        (manifest_directory, "not a regular file"),
+        (manifest_link, "not a regular file"),
+    ],
+)
+def test_tree(bundle: Path, damage: Callable[[Path], None], message: str) -> None:
+    damage(bundle)
+    with pytest.raises(IntegrityError, match=message):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../outside",
+        "/etc/passwd",
+        "a/../../outside",
+        "./README.md",
+        "a//b",
+        "C:\\x",
+        "a\\..\\b",
+        "",
+        ".",
+        "nul\0",
+        "é",
+        "-rf",
+    ],
+)
+def test_paths_stay_inside(bundle: Path, path: str) -> None:
+    (bundle.parent / "outside").write_bytes(b"secret")
+    change_manifest(bundle, lambda manifest: manifest["files"][0].update(path=path))
+    with pytest.raises(IntegrityError, match="not a plain relative path"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(schema="hetero/bundle/9"), "expected the schema 'hetero/bundle/1'"),
+        (lambda m: m.pop("schema"), "expected the schema"),
+        (lambda m: m.update(surplus=1), "surplus: unknown key"),
+        (lambda m: m.pop("macs"), "macs: missing"),
+        (lambda m: m.update(name="../../x"), "name: "),
+        (lambda m: m.update(space_id="f" * 64), "the manifest names the space f"),
+        (lambda m: m["files"].append(m["files"][0] | {"path": "readme.MD"}), "listed twice"),
+        (lambda m: m["models"][0].update(file="no.onnx"), "is not listed under files"),
+        (lambda m: m["models"][0].update(sha256="2" * 64), "sha256 and size are not those of its files"),
+        (lambda m: m["models"][0].update(format="tensorrt"), "format"),
+        (lambda m: m["models"][0].update(min_cosine=None), "min_cosine belongs"),
+        (lambda m: m["models"][0]["input"].update(shape=[1, 6, 6, 3]), "takes "),
+        (lambda m: m["models"][0]["output"].update(shape=[1, 10**12]), "shapes must be positive"),
+        (lambda m: m.update(models=[]), "models: none is listed"),
+        (lambda m: m["tasks"][0].update(name="a\nb"), "printable"),
+        (lambda m: m.update(name="\ud800"), "not valid JSON"),
+    ],
+)
+def test_manifest_content(bundle: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    change_manifest(bundle, change)
+    with pytest.raises(IntegrityError, match=message):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"schema": "hetero/bundle/1", "schema": "hetero/bundle/1"}',
+        b'{"macs": NaN}',
+        b'{"macs": ' + b"9" * 10_000 + b"}",
+    ],
+)
+def test_manifest_text(bundle: Path, text: bytes) -> None:
+    (bundle / "manifest.json").write_bytes(text)
+    with pytest.raises(IntegrityError):
+        read_bundle(bundle)
+
+
+def test_manifest_too_large(bundle: Path) -> None:
+    (bundle / "manifest.json").write_bytes(b" " * (5 << 20))
+    with pytest.raises(IntegrityError, match="more than the limit"):
+        read_bundle(bundle)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path to every value in a JSON document."""
+    keys: list[Any] = (
+        list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    )
+    return [here, *(place for key in keys for place in places(value[key], (*here, key)))]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_change_of_the_manifest_is_read_or_refused(bundle: Path, data: st.DataObject) -> None:
+    relist(bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    where = data.draw(st.sampled_from(places(manifest)))
+    value = data.draw(JSON)
+    if where:
+        inner = manifest
+        for key in where[:-1]:
+            inner = inner[key]
+        inner[where[-1]] = value
+    else:
+        manifest = value
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    try:
+        assert read_bundle(bundle).goldens.golden_images.shape == (2, 6, 5, 3)
+    except IntegrityError as error:
+        assert str(error).strip()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_change_of_the_goldens_is_read_or_refused(bundle: Path, data: st.DataObject) -> None:
+    path = bundle / "goldens.safetensors"
+    goldens().save(path)
+    content = bytearray(path.read_bytes())
+    header = 8 + int.from_bytes(content[:8], "little")
+    first = data.draw(st.integers(0, header))
+    content[first : data.draw(st.integers(first, header + 8))] = data.draw(st.binary(max_size=12))
+    path.write_bytes(content)
+    relist(bundle)
+    try:
+        assert read_bundle(bundle).goldens.golden_embeddings.shape == (2, 4)
+    except IntegrityError as error:
+        assert str(error).strip()
+
+
+def rewrite_goldens(bundle: Path, data: bytes) -> None:
+    (bundle / "goldens.safetensors").write_bytes(data)
+    relist(bundle)
+
+
+def test_truncated_goldens(bundle: Path) -> None:
+    content = (bundle / "goldens.safetensors").read_bytes()
+    for kept in (0, 7, 100, len(content) - 1):
+        rewrite_goldens(bundle, content[:kept])
+        with pytest.raises(IntegrityError):
+            read_bundle(bundle)
+
+
+def test_giant_header(bundle: Path) -> None:
+    rewrite_goldens(bundle, (2**63).to_bytes(8, "little") + b"{}")
+    with pytest.raises(IntegrityError, match="too few"):
+        read_bundle(bundle)
+    rewrite_goldens(bundle, (2 << 20).to_bytes(8, "little") + b" " * (2 << 20))
+    with pytest.raises(IntegrityError, match="more than the limit"):
+        read_bundle(bundle)
+
+
+def test_giant_shape(bundle: Path) -> None:
+    header = json.dumps({"golden_images": {"dtype": "U8", "shape": [2**47, 2**47], "data_offsets": [0, 4]}}).encode()
+    rewrite_goldens(bundle, len(header).to_bytes(8, "little") + header + b"1234")
+    with pytest.raises(IntegrityError, match="its shape does not fit"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("golden_embeddings", 2 * units(2, 4), "do not have length one"),
+        ("retrieval_cloud", np.full((6, 4), np.nan, np.float32), "not finite"),
+        ("retrieval_cloud", units(5, 1), r"expected F32 \[6, 4\], got float32 \[5, 4\]"),
+        ("golden_images", np.zeros((2, 6, 6, 3), np.uint8), "golden_images: expected"),
+        ("task.0.query", np.array([0, 6]), "outside the 6 images"),
+        ("task.0.gallery", np.array([-1]), "outside the 6 images"),
+        ("task.0.gallery", np.zeros(0, np.int64), "is empty"),
+        ("more", np.zeros(1, np.uint8), "more: unknown"),
+    ],
+)
+def test_goldens_content(bundle: Path, name: str, value: np.ndarray, message: str) -> None:
+    from safetensors.numpy import save
+
+    rewrite_goldens(bundle, save(goldens().tensors() | {name: value}))
+    with pytest.raises(IntegrityError, match=message):
+        _ = read_bundle(bundle).goldens
+
+
+def test_retrieval_set_round_trip(tmp_path: Path) -> None:
+    made = retrieval_set()
+    made.save(tmp_path / "set.safetensors")
+    read = RetrievalSet.load(tmp_path / "set.safetensors")
+    assert np.array_equal(read.images, made.images)
+    assert np.array_equal(read.cloud_embeddings, made.cloud_embeddings)
+    assert (read.names, read.space) == (made.names, made.space)
+    assert [(task.name, task.query.tolist(), task.exclude_self) for task in read.tasks] == [
+        ("a>b", [0, 1, 2], False),
+        ("b>b", [5, 3], True),
+    ]
+    first = (tmp_path / "set.safetensors").read_bytes()
+    made.save(tmp_path / "set.safetensors")
+    assert (tmp_path / "set.safetensors").read_bytes() == first
+
+
+def test_strided_images_are_saved_as_they_look(tmp_path: Path) -> None:
+    made = retrieval_set()
+    flipped = RetrievalSet(**{**vars(made), "images": made.images[:, :, :, ::-1]})
+    flipped.save(tmp_path / "set.safetensors")
+    assert np.array_equal(RetrievalSet.load(tmp_path / "set.safetensors").images, made.images[..., ::-1])
+
+
+def test_retrieval_set_must_fit_together(tmp_path: Path) -> None:
+    made = retrieval_set()
+    with pytest.raises(IntegrityError, match="names: expected 6"):
+        RetrievalSet(**{**vars(made), "names": ("one",)}).save(tmp_path / "set")
+    with pytest.raises(IntegrityError, match="as its space says"):
+        RetrievalSet(**{**vars(made), "cloud_embeddings": units(6, 0, 5)}).save(tmp_path / "set")
+    with pytest.raises(IntegrityError, match="labels: expected I64"):
+        RetrievalSet(**{**vars(made), "labels": made.labels[:3]}).save(tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_spread_rows() -> None:
+    assert spread_rows(5, 3).tolist() == [0, 2, 4]
+    assert spread_rows(2, 32).tolist() == [0, 1]
+    assert len(spread_rows(1000, 32)) == 32
