@@ -1,0 +1,77 @@
+"""What a model is made of, as data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from hetero.schema import record
+
+
+@record
+class Stage:
+    """A run of blocks with one resolution.
+
+    Attributes:
+        channels: Output channels at width 1.
+        depth: Number of blocks.
+        stride: Of the first block.
+        kernel: Kernel size of the spatial convolution.
+        expansion: Inner channels as a multiple of the input channels (edge blocks only).
+        squeeze_excite: Whether blocks re-weight their channels (edge blocks only).
+    """
+
+    channels: int
+    depth: int = 1
+    stride: int = 1
+    kernel: int = 3
+    expansion: float = 3.0
+    squeeze_excite: bool = False
+
+
+RESIDUAL_STAGES = (
+    Stage(channels=48, depth=1, stride=2),
+    Stage(channels=96, depth=2, stride=2),
+    Stage(channels=192, depth=1, stride=2),
+)
+EDGE_STAGES = (
+    Stage(channels=16, depth=1, stride=1, expansion=2.0),
+    Stage(channels=24, depth=2, stride=2, expansion=3.0),
+    Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
+    Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
+)
+
+
+@record
+class ModelConfig:
+    """An embedding model's architecture.
+
+    Attributes:
+        family: ``residual`` (cloud models), ``edge`` (MobileNetV3-like students), ``efficientnet_lite0`` or
+            ``timm:NAME`` (pretrained backbones, installed separately).
+        dimension: Length of the embedding.
+        pool: ``gem`` (generalised mean) or ``avg``.
+        width: Multiplies every stage's channels.
+        stem_channels: Output channels of the first convolution at width 1.
+        stem_stride: Its stride; 1 keeps detail in small images.
+        stages: Empty takes the family's own.
+        frozen: Whether a pretrained backbone keeps its weights and batch statistics.
+    """
+
+    family: str = "edge"
+    dimension: int = 128
+    pool: Literal["gem", "avg"] = "avg"
+    width: float = 1.0
+    stem_channels: int = 16
+    stem_stride: int = 2
+    stages: tuple[Stage, ...] = ()
+    frozen: bool = False
+
+    def with_width(self, width: float) -> ModelConfig:
+        """The same architecture, wider or narrower."""
+        return replace(self, width=width)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels times width, rounded to a multiple of 8 (never below 8), as mobile kernels like them."""
+    return max(8, int(channels * width / 8 + 0.5) * 8)

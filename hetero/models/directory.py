@@ -1,0 +1,110 @@
+"""A model directory: ``model.safetensors config.json space.json metrics.json`` (and the training log)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load_file, save
+
+from hetero.errors import InputError, IntegrityError
+from hetero.files import read_json, sha256_bytes, sha256_file, write_bytes, write_json
+from hetero.models.config import ModelConfig
+from hetero.models.model import EmbeddingModel
+from hetero.preprocessing import Preprocessing
+from hetero.schema import parse, record
+from hetero.space import EmbeddingSpace
+
+PROTOTYPES = "prototypes.safetensors"
+
+
+@record
+class ModelRecord:
+    """The content of ``config.json``."""
+
+    name: str
+    model: ModelConfig
+    preprocessing: Preprocessing
+    weights: str
+    schema: Literal["hetero/model/1"] = "hetero/model/1"
+
+
+def weights_bytes(model: EmbeddingModel) -> bytes:
+    """The model's weights as safetensors; equal weights give equal bytes."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+
+
+def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any]) -> None:
+    """Write a model into a directory, which may hold other files.
+
+    Raises:
+        InputError: When the model has no embedding space yet.
+    """
+    if model.space is None:
+        raise InputError(f"model {model.name!r} has no embedding space yet; set model.space before saving it")
+    data = weights_bytes(model)
+    entry = ModelRecord(model.name, model.config, model.preprocessing, sha256_bytes(data))
+    write_bytes(directory / "model.safetensors", data)
+    model.space.save(directory / "space.json")
+    write_json(directory / "metrics.json", dict(metrics))
+    write_json(directory / "config.json", dataclasses.asdict(entry))
+
+
+def load_model(directory: Path) -> EmbeddingModel:
+    """Read a model directory.
+
+    Returns:
+        The model in evaluation mode, on the CPU.
+
+    Raises:
+        InputError: When the directory is not a model directory.
+        IntegrityError: When a file is damaged.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        raise InputError(f"expected a model directory at {directory}, found no config.json in it")
+    try:
+        value = read_json(path)
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not JSON: {error}") from None
+    entry = parse(ModelRecord, value, what=str(path), error=IntegrityError)
+    weights = directory / "model.safetensors"
+    if not weights.is_file() or sha256_file(weights) != entry.weights:
+        raise IntegrityError(f"{weights} is missing or not the file that {path} describes; fetch or train the model again")
+    model = EmbeddingModel(entry.name, entry.model, entry.preprocessing)
+    try:
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise IntegrityError(f"{weights} does not fit the architecture in {path}: {error}") from None
+    model.space = EmbeddingSpace.load(directory / "space.json")
+    return model.eval()
+
+
+def save_prototypes(directory: Path, prototypes: Float[torch.Tensor, "k d"]) -> str:
+    """Write class prototypes beside ``space.json``; returns the file's SHA-256."""
+    data = save_arrays({"prototypes": prototypes.detach().cpu().float().contiguous().numpy()})
+    write_bytes(directory / PROTOTYPES, data)
+    return sha256_bytes(data)
+
+
+def load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
+    """Read class prototypes, or None when the directory has none.
+
+    Raises:
+        IntegrityError: When the file is not the one that ``space.json`` names.
+    """
+    path = directory / PROTOTYPES
+    if not path.is_file():
+        return None
+    expected = EmbeddingSpace.load(directory / "space.json").prototypes
+    if sha256_file(path) != expected:
+        raise IntegrityError(f"{path} is not the file that space.json names; fetch or train the model again")
+    return load_arrays(path)["prototypes"]

@@ -1,0 +1,90 @@
+"""The embedding model: ``uint8`` images in, unit vectors out, everything between inside one graph."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from hetero.errors import InputError
+from hetero.models.blocks import AveragePool, GeneralisedMean, unit
+from hetero.models.config import ModelConfig
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+
+
+class EmbeddingModel(nn.Module):
+    """Backbone, pooling, a linear embedding layer and a batch-norm neck.
+
+    The neck (arXiv 1903.07071) centres the embedding before its length is fixed to one.
+
+    Attributes:
+        name: The model's name, as reports and bundles show it.
+        config: The architecture.
+        preprocessing: What is done to an image; scaling and normalisation are part of :meth:`forward`.
+        space: The embedding space of its output, once known.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, config: ModelConfig, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.name = name
+        self.config = config
+        self.preprocessing = preprocessing
+        self.space: EmbeddingSpace | None = None
+        self.backbone = build_backbone(config)
+        channels = int(self.backbone.channels)  # pyright: ignore[reportArgumentType]
+        self.pool = GeneralisedMean() if config.pool == "gem" else AveragePool()
+        self.embedding = nn.Linear(channels, config.dimension, bias=False)
+        self.neck = nn.BatchNorm1d(config.dimension)
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
+
+    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+        """The normalised tensor that the network proper sees."""
+        return (images.permute(0, 3, 1, 2).float() / 255.0 - self.mean) / self.std
+
+    def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit vectors of (augmented) images whose values are scaled to 0..1."""
+        return self.embed_normalised((scaled_pixels - self.mean) / self.std)
+
+    def embed_normalised(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit vectors of images as :meth:`pixels` gives them."""
+        return unit(self.neck(self.embedding(self.pool(self.backbone(pixels)))))
+
+    def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
+        """Unit vectors of ``uint8`` RGB images that were resized as ``preprocessing`` says."""
+        return self.embed_normalised(self.pixels(images))
+
+    def train(self, mode: bool = True) -> EmbeddingModel:
+        """Like ``nn.Module.train``, but a frozen backbone keeps its batch statistics."""
+        super().train(mode)
+        if self.config.frozen:
+            self.backbone.eval()
+        return self
+
+
+def build_backbone(config: ModelConfig) -> nn.Module:
+    """The network up to the last feature map; it has an attribute ``channels``.
+
+    Raises:
+        InputError: When the family is not known, or its package is not installed.
+    """
+    from hetero.models.edge import EdgeBackbone
+    from hetero.models.residual import ResidualBackbone
+
+    if config.family == "residual":
+        return ResidualBackbone(config)
+    if config.family == "edge":
+        return EdgeBackbone(config)
+    if config.family == "efficientnet_lite0" or config.family.startswith("timm:"):
+        from hetero.models.pretrained import backbone
+
+        loaded = backbone(config.family)
+        loaded.requires_grad_(not config.frozen)
+        return loaded
+    raise InputError(
+        f"unknown model family {config.family!r}: expected residual, edge, efficientnet_lite0 or timm:NAME"
+    )

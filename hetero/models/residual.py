@@ -1,0 +1,43 @@
+"""The cloud family: residual networks with leaky ReLU (as linear fine-tuning likes them, arXiv 2012.11140)."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetero.models.blocks import ConvNorm
+from hetero.models.config import RESIDUAL_STAGES, ModelConfig, scaled
+
+SLOPE = 0.01
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a shortcut (ResNet's basic block, arXiv 1512.03385)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, kernel, stride, activation=nn.LeakyReLU(SLOPE))
+        self.second = ConvNorm(outputs, outputs, kernel)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride)
+        nn.init.zeros_(self.second[1].weight)
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+        """Transform and add."""
+        return F.leaky_relu(self.second(self.first(features)) + self.shortcut(features), SLOPE)
+
+
+class ResidualBackbone(nn.Sequential):
+    """Stem and residual stages; ``channels`` is the width of its output."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        channels = scaled(config.stem_channels, config.width)
+        layers: list[nn.Module] = [ConvNorm(3, channels, 3, config.stem_stride, activation=nn.LeakyReLU(SLOPE))]
+        for stage in config.stages or RESIDUAL_STAGES:
+            outputs = scaled(stage.channels, config.width)
+            for index in range(stage.depth):
+                layers.append(ResidualBlock(channels, outputs, stage.stride if index == 0 else 1, stage.kernel))
+                channels = outputs
+        super().__init__(*layers)
+        self.channels = channels

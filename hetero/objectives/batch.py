@@ -1,0 +1,36 @@
+"""What an objective sees of a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch, embedded.
+
+    Attributes:
+        embeddings: float32 [b, d], unit vectors of the model in training.
+        labels: int64 [b], class of each image.
+        cloud: float32 [b, c], unit vectors of the *same images* by the cloud model; None when there is none.
+        bank: float32 [n, c], unit vectors of all training images by the cloud model; None when there is none.
+        bank_labels: int64 [n], their classes.
+    """
+
+    embeddings: Float[Tensor, "b d"]
+    labels: Int[Tensor, "b"]
+    cloud: Float[Tensor, "b c"] | None = None
+    bank: Float[Tensor, "n c"] | None = None
+    bank_labels: Int[Tensor, "n"] | None = None
+
+
+class Objective(Protocol):
+    """A training objective: a batch in, a scalar out. Objectives with weights are ``nn.Module``."""
+
+    def __call__(self, batch: Batch) -> Float[Tensor, ""]:
+        """The objective's value, averaged over the batch."""
+        ...

@@ -1,0 +1,92 @@
+"""Contrastive terms: supervised within one model, and asymmetric against a cloud model's embeddings."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from hetero.objectives.batch import Batch
+
+
+def multi_positive_cross_entropy(
+    similarities: Float[Tensor, "b n"],
+    positive: Bool[Tensor, "b n"],
+    candidate: Bool[Tensor, "b n"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Mean over positives of the log-probability of being picked among the candidates.
+
+    Supervised contrastive learning, arXiv 2004.11362, equation 2 (``L_out``). Anchors without a positive are left out.
+
+    Args:
+        similarities: Cosine of each anchor (row) with each key (column).
+        positive: Keys of the anchor's class.
+        candidate: Keys in the denominator.
+        temperature: Divides the cosines.
+    """
+    logits = (similarities / temperature).masked_fill(~candidate, -torch.inf)
+    log_probability = logits - logits.logsumexp(dim=1, keepdim=True)
+    positive = positive & candidate
+    count = positive.sum(dim=1)
+    per_anchor = -log_probability.masked_fill(~positive, 0.0).sum(dim=1) / count.clamp(min=1)
+    return per_anchor.sum() / (count > 0).sum().clamp(min=1)
+
+
+def supervised_contrastive(
+    embeddings: Float[Tensor, "b d"], labels: Int[Tensor, "b"], *, temperature: float
+) -> Float[Tensor, ""]:
+    """Pull images of one class together, within one model's batch (arXiv 2004.11362)."""
+    others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    same = labels[:, None] == labels[None, :]
+    return multi_positive_cross_entropy(embeddings @ embeddings.T, same, others, temperature=temperature)
+
+
+def cloud_contrastive(
+    embeddings: Float[Tensor, "b d"],
+    labels: Int[Tensor, "b"],
+    keys: Float[Tensor, "n d"],
+    key_labels: Int[Tensor, "n"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Asymmetric contrast: the student's image against the cloud model's embeddings, positives by class.
+
+    Exactly the situation at search time: a student's query among the cloud's gallery. The anchor's own image is a
+    positive too, because the key comes from another model.
+    """
+    same = labels[:, None] == key_labels[None, :]
+    everywhere = torch.ones_like(same)
+    return multi_positive_cross_entropy(embeddings @ keys.T, same, everywhere, temperature=temperature)
+
+
+class SupervisedContrastive(nn.Module):
+    """:func:`supervised_contrastive` as an objective."""
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Contrast within the batch."""
+        return supervised_contrastive(batch.embeddings, batch.labels, temperature=self.temperature)
+
+
+class CloudContrastive(nn.Module):
+    """:func:`cloud_contrastive` against all cached cloud embeddings, or the batch's when there is no bank."""
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Contrast with the cloud's embeddings.
+
+        Raises:
+            ValueError: When the batch carries no cloud embeddings.
+        """
+        keys, labels = (batch.bank, batch.bank_labels) if batch.bank is not None else (batch.cloud, batch.labels)
+        if keys is None or labels is None:
+            raise ValueError("cloud_contrastive needs the cloud model's embeddings of the training images")
+        return cloud_contrastive(batch.embeddings, batch.labels, keys, labels, temperature=self.temperature)
