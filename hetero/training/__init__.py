@@ -1,1 +1,1 @@
-
+"""Training: one loop for cloud models and students."""

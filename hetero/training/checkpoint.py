@@ -1,0 +1,77 @@
+"""Checkpoints: one safetensors file with everything that a run needs to continue, replaced atomically."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from hetero.errors import IntegrityError
+from hetero.files import write_bytes
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        identity: Digest of what is being trained on what; another digest means another run.
+        step: Steps done.
+        best_step: Step of the best weights so far; -1 before the first validation.
+        best: Their validation figure.
+    """
+
+    identity: str
+    step: int
+    best_step: int = -1
+    best: float = float("-inf")
+
+
+def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write weights, optimiser state and progress."""
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    for index, entries in state.items():
+        tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save(contiguous, metadata={"progress": json.dumps(vars(progress))}))
+
+
+def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> Progress | None:
+    """Restore a checkpoint of the same run.
+
+    Returns:
+        The progress restored, or None when there is no checkpoint or it belongs to another run.
+
+    Raises:
+        IntegrityError: When the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as stream:
+            progress = Progress(**json.loads(stream.metadata()["progress"]))
+            if progress.identity != identity:
+                return None
+            tensors: dict[str, Tensor] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        _restore(module, optimizer, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise IntegrityError(f"{path} is not a readable checkpoint ({error}); remove it to train from the start") from None
+    return progress
+
+
+def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    weights = {name.removeprefix("module."): tensor for name, tensor in tensors.items() if name.startswith("module.")}
+    module.load_state_dict(weights)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,111 @@
+"""What a student needs of the cloud model: embeddings of the training images, prototypes, and the space's contract."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
+from hetero.data.images import Dataset, ImageSet
+from hetero.errors import InputError
+from hetero.files import digest, sha256_bytes
+from hetero.models.directory import load_model, load_prototypes
+from hetero.models.embed import embed_images
+from hetero.space import EmbeddingSpace
+
+CLOUD_EMBEDDINGS = "embeddings.safetensors"
+
+
+@dataclass(frozen=True)
+class CloudReference:
+    """The cloud model as a student sees it; the model itself need not be at hand.
+
+    Attributes:
+        space: The embedding space to live in.
+        train: float32 [n, d], unit vectors of the training images, in their order.
+        prototypes: float32 [k, d], one direction a class.
+        validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
+            student's weights are chosen by its own symmetric figure.
+    """
+
+    space: EmbeddingSpace
+    train: Float32[np.ndarray, "n d"]
+    prototypes: Float32[np.ndarray, "k d"]
+    validation: Float32[np.ndarray, "m d"] | None
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything a student can learn from it."""
+        arrays = [self.train, self.prototypes] + ([self.validation] if self.validation is not None else [])
+        return digest([self.space.space_id, *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays)])
+
+    @classmethod
+    def from_directory(cls, directory: Path, dataset: Dataset) -> CloudReference:
+        """Take what a run's cloud stage left: cached embeddings and, when it trained a head, prototypes.
+
+        Args:
+            directory: Holds ``embeddings.safetensors`` and ``space.json``, perhaps ``prototypes.safetensors``.
+            dataset: The images that the embeddings belong to.
+        """
+        reference = cls.from_file(directory / CLOUD_EMBEDDINGS, dataset)
+        prototypes = load_prototypes(directory)
+        return reference if prototypes is None else dataclasses.replace(reference, prototypes=prototypes)
+
+    @classmethod
+    def from_model(cls, directory: Path, dataset: Dataset) -> CloudReference:
+        """Embed a data set's training and validation images with a trained cloud model.
+
+        Args:
+            directory: The cloud's model directory.
+            dataset: Images; its classes must be the ones that the cloud's prototypes stand for, when it has any.
+        """
+        model = load_model(directory)
+        assert model.space is not None
+        train = embed_images(model, dataset.train.images, progress="embedding the training images")
+        validation = embed_images(model, dataset.validation.images, progress="embedding the validation images")
+        prototypes = load_prototypes(directory)
+        if prototypes is None or len(prototypes) != len(dataset.train.classes):
+            prototypes = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        return cls(model.space, train, prototypes, validation)
+
+    @classmethod
+    def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:
+        """Take embeddings from a file; prototypes are the class means.
+
+        Args:
+            path: As :func:`hetero.data.embeddings.load_embeddings` reads it. It must hold every training image of
+                the data set; validation images are used when it holds them all.
+            dataset: The images that the embeddings belong to.
+
+        Raises:
+            InputError: When a training image has no embedding.
+        """
+        stored = load_embeddings(path)
+        train = aligned(stored, dataset.train)
+        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        return cls(stored.space, train, means, _validation(stored, dataset.validation))
+
+
+def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
+    known = set(stored.names)
+    return aligned(stored, images) if len(images.names) and all(name in known for name in images.names) else None
+
+
+def class_means(
+    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, "n"], classes: int
+) -> Float32[np.ndarray, "k d"]:
+    """Mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
+
+    Raises:
+        InputError: When a class has no embedding.
+    """
+    sums = np.zeros((classes, embeddings.shape[1]), np.float64)
+    np.add.at(sums, labels, embeddings)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    if empty := np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
+        raise InputError(f"{len(empty)} classes have no mean direction (no embeddings, or they cancel out): {empty[:10]}")
+    return (sums / lengths).astype(np.float32)

@@ -1,0 +1,134 @@
+"""What a recipe says about training."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal
+
+from hetero.data.augment_config import AugmentConfig
+from hetero.models.config import ModelConfig
+from hetero.schema import record
+
+
+@record
+class TrainingConfig:
+    """How a model is trained, whatever it is.
+
+    Attributes:
+        steps: Optimiser steps.
+        classes_per_batch: Classes drawn for each batch.
+        images_per_class: Images drawn for each of them.
+        learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
+        weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
+        warmup: Share of the steps.
+        clip: Largest gradient norm.
+        validate_every: Steps between looks at the validation classes; the best weights seen are kept.
+        checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
+        precision: Fabric's name for it; ``32-true`` or ``bf16-mixed``.
+        threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
+        devices: Devices on this machine; under ``torchrun`` its own setting counts.
+        augment: Random changes to the training images.
+    """
+
+    steps: int = 900
+    classes_per_batch: int = 43
+    images_per_class: int = 3
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 5.0
+    validate_every: int = 100
+    checkpoint_every: int = 50
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    threads: int = 0
+    devices: int = 1
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@record
+class HeadConfig:
+    """A margin softmax head.
+
+    Attributes:
+        kind: ``arcface``, ``cosface`` or ``none`` (a plain normalised softmax).
+        margin: Radians for ArcFace, cosine for CosFace.
+        scale: Multiplies the cosines.
+    """
+
+    kind: Literal["arcface", "cosface", "none"] = "arcface"
+    margin: float = 0.2
+    scale: float = 16.0
+
+
+@record
+class ObjectiveConfig:
+    """One term of the training objective.
+
+    Attributes:
+        name: One of ``hetero.objectives.registry.NAMES``.
+        weight: Multiplies the term.
+        temperature: Of contrastive terms.
+    """
+
+    name: str
+    weight: float = 1.0
+    temperature: float = 0.1
+
+
+@record
+class CloudConfig:
+    """The cloud model: the large one that defines the space.
+
+    Attributes:
+        name: For people and files.
+        version: For people.
+        embeddings: A file of embeddings already computed for the images; then nothing is trained.
+        onnx: A cloud model as an ONNX file; then nothing is trained.
+        model: Its architecture.
+        head: Its margin softmax.
+        objectives: Terms of its objective.
+        training: How it is trained.
+    """
+
+    name: str = "cloud"
+    version: str = "1"
+    embeddings: str = ""
+    onnx: str = ""
+    model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))
+    head: HeadConfig = field(default_factory=HeadConfig)
+    objectives: tuple[ObjectiveConfig, ...] = (
+        ObjectiveConfig("own_head"),
+        ObjectiveConfig("supervised_contrastive"),
+    )
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@record
+class StudentConfig:
+    """A student: a small model trained to live in the cloud's space.
+
+    Attributes:
+        name: For people and files.
+        independent: Train without the cloud model: a control that shows what compatible training is for. Not exported.
+        model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
+        max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
+        max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
+        max_parameters: Most weights; 0 for no limit.
+        head: Margin of its own and of the frozen cloud head.
+        objectives: Methods C: own head initialised from the cloud's, frozen cloud head, cloud contrast.
+        training: How it is trained.
+    """
+
+    name: str
+    independent: bool = False
+    model: ModelConfig = field(default_factory=ModelConfig)
+    max_macs: int = 0
+    max_macs_share: float = 0.0
+    max_parameters: int = 0
+    head: HeadConfig = field(default_factory=HeadConfig)
+    objectives: tuple[ObjectiveConfig, ...] = (
+        ObjectiveConfig("own_head"),
+        ObjectiveConfig("cloud_head"),
+        ObjectiveConfig("cloud_contrastive"),
+    )
+    training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -1,0 +1,56 @@
+"""Which images make a batch: a pure function of seed and step, so that a resumed run sees the same batches."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int64
+
+from hetero.errors import InputError
+
+
+class ClassBalancedSampler:
+    """Draws some classes, and some images of each.
+
+    Classes come in random order and none comes again before all have come. Images of a class are drawn without
+    repetition while it has enough of them.
+
+    Args:
+        labels: int64 [n], class of each training image.
+        classes_per_batch: Classes in a batch; reduced to the number of classes there are.
+        images_per_class: Images of each.
+        seed: Fixes every batch.
+    """
+
+    def __init__(
+        self, labels: Int64[np.ndarray, "n"], *, classes_per_batch: int, images_per_class: int, seed: int
+    ) -> None:
+        present = np.unique(labels)
+        if len(present) < 2:
+            raise InputError(f"training needs images of at least two classes, got {len(present)}")
+        order = np.argsort(labels, kind="stable")
+        self._rows = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+        self._classes = min(classes_per_batch, len(self._rows))
+        self._images = images_per_class
+        self._seed = seed
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a batch."""
+        return self._classes * self._images
+
+    def batch(self, step: int) -> Int64[np.ndarray, "b"]:
+        """Rows of the images of one step."""
+        generator = np.random.default_rng([self._seed, 1, step])
+        slots = np.arange(step * self._classes, (step + 1) * self._classes)
+        rounds, places = np.divmod(slots, len(self._rows))
+        orders = {turn: self._order(int(turn)) for turn in np.unique(rounds)}
+        drawn = [self._draw(orders[turn][place], generator) for turn, place in zip(rounds, places, strict=True)]
+        return np.concatenate(drawn)
+
+    def _order(self, turn: int) -> Int64[np.ndarray, "k"]:
+        return np.random.default_rng([self._seed, 0, turn]).permutation(len(self._rows))
+
+    def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, "m"]:
+        rows = self._rows[index]
+        repeats = -(-self._images // len(rows))
+        return np.concatenate([generator.permutation(rows) for _ in range(repeats)])[: self._images]

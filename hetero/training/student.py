@@ -1,0 +1,93 @@
+"""Train a student: a small model that lives in the cloud model's embedding space."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hetero.data.images import Dataset
+from hetero.files import digest
+from hetero.models.config import ModelConfig
+from hetero.models.cost import cost, widest_within
+from hetero.models.directory import save_model
+from hetero.models.model import EmbeddingModel
+from hetero.objectives.registry import Head, build_objective
+from hetero.preprocessing import Preprocessing
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.config import StudentConfig
+from hetero.training.outcome import own_space, validation_cmc
+from hetero.training.loop import CloudTensors, Run, TrainingModule, fit
+
+
+def train_student(
+    dataset: Dataset,
+    cloud: CloudReference | None,
+    config: StudentConfig,
+    preprocessing: Preprocessing,
+    directory: Path,
+    *,
+    cloud_macs: int = 0,
+    seed: int = 0,
+    resume: bool = True,
+) -> EmbeddingModel:
+    """Train a student and write its model directory.
+
+    The cloud model does not run: its cached embeddings stand in for it.
+
+    Args:
+        dataset: Images. Weights are chosen by M(student query, cloud gallery) on its validation tasks, mean cmc@1.
+        cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
+            the model's own: a control that shows what compatible training is for.
+        config: Architecture and budget, objectives and training.
+        preprocessing: Part of the model.
+        directory: Where the model directory, checkpoint and log go.
+        cloud_macs: The cloud model's cost, for ``max_macs_share``.
+        seed: Fixes initial weights, batches and augmentation.
+        resume: Whether to continue from a checkpoint of the same run.
+
+    Returns:
+        The model, in evaluation mode, with the cloud's embedding space.
+    """
+    torch.manual_seed(seed)
+    dimension = cloud.space.dimension if cloud else config.model.dimension
+    architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
+    model = EmbeddingModel(config.name, architecture, preprocessing)
+    head = Head(
+        classes=len(dataset.train.classes),
+        dimension=dimension,
+        kind=config.head.kind,
+        margin=config.head.margin,
+        scale=config.head.scale,
+        cloud_prototypes=torch.from_numpy(cloud.prototypes) if cloud else None,
+        seed=seed,
+    )
+    module = TrainingModule(
+        model,
+        {term.name: build_objective(term.name, head=head, temperature=term.temperature) for term in config.objectives},
+        {term.name: term.weight for term in config.objectives},
+    )
+    identity = digest(
+        ["student", dataclasses.asdict(config), architecture.width, preprocessing.to_dict(), dataset.fingerprint, cloud.identity if cloud else "", seed]
+    )
+    labels = torch.as_tensor(np.asarray(dataset.train.labels))
+    cached = CloudTensors(torch.from_numpy(cloud.train), labels) if cloud else None
+    run = Run(directory, identity, seed, f"training {config.name}", resume)
+    fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+    model.cpu()
+    model.space = cloud.space if cloud else own_space(model)
+    metrics = {"validation_cmc@1": fitted.best, "best_step": fitted.best_step, **dataclasses.asdict(cost(model)), "seed": seed}
+    save_model(directory, model, metrics)
+    return model
+
+
+def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
+    """The student's architecture: the cloud's dimension, and the widest version within its budget."""
+    architecture = dataclasses.replace(config.model, dimension=dimension)
+    limits = [limit for limit in (config.max_macs, int(config.max_macs_share * cloud_macs)) if limit > 0]
+    if not limits and not config.max_parameters:
+        return architecture
+    macs = min(limits, default=2**62)
+    return widest_within(architecture, preprocessing, macs=macs, parameters=config.max_parameters or None)
