@@ -1,1 +1,3 @@
 """One embedding space, every device."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,126 @@
+"""The commands that run recipes, or a part of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hetero.errors import InputError
+from hetero.files import read_json
+from hetero.pipeline.context import Context
+from hetero.pipeline.stage import locked, run_stages
+from hetero.pipeline.stages import NAMES, stages_of
+from hetero.recipe import Recipe, built_in, load_recipe
+
+Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
+Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
+Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
+RecipeFile = Annotated[Path, Parameter(help="A TOML file.")]
+
+
+def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True) -> int:
+    """Train a cloud model and students on emoji, export them, verify them here and on an emulated phone.
+
+    Finished stages are skipped; an interrupted run continues.
+
+    Example: hetero demo --out runs/demo
+
+    Args:
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
+        resume: Continue interrupted training from its checkpoint.
+    """
+    return _run(built_in("demo"), out, seed, until, resume)
+
+
+def run(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True) -> int:
+    """Run a recipe: data, cloud, students, evaluate, export, verify, report.
+
+    Finished stages are skipped while their part of the recipe and their inputs are unchanged.
+
+    Example: hetero run recipe.toml --out runs/mine --until evaluate
+
+    Args:
+        recipe: A TOML file.
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last stage to run.
+        resume: Continue interrupted training from its checkpoint.
+    """
+    return _run(load_recipe(recipe), out, seed, until, resume)
+
+
+def train_cloud(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+    """Train the recipe's cloud model (and prepare its data).
+
+    Example: hetero train cloud recipe.toml --out runs/mine
+    """
+    return _run(load_recipe(recipe), out, seed, "cloud", resume)
+
+
+def train_students(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+    """Train the recipe's students (and what they depend on, unless it is up to date).
+
+    Example: hetero train students recipe.toml --out runs/mine
+    """
+    return _run(load_recipe(recipe), out, seed, "students", resume)
+
+
+def evaluate(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+    """Compute the compatibility matrix over the recipe's models.
+
+    Example: hetero evaluate recipe.toml --out runs/mine
+    """
+    return _run(load_recipe(recipe), out, seed, "evaluate", resume)
+
+
+def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int:
+    """Embed a folder of images with a trained model; write a file of embeddings with names and space.
+
+    Example: hetero embed runs/demo/cloud photos embeddings.safetensors
+
+    Args:
+        model: A model directory.
+        images: A folder; images in sub-folders count too.
+        out: The safetensors file to write.
+        batch_size: Images at a time.
+    """
+    from hetero.data.decode import decode_files
+    from hetero.data.embeddings import save_embeddings
+    from hetero.data.listing import image_files
+    from hetero.models.directory import load_model
+    from hetero.models.embed import embed_images
+
+    loaded = load_model(model)
+    assert loaded.space is not None
+    files = image_files(images)
+    decoded = decode_files(files, loaded.preprocessing)
+    vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
+    save_embeddings(out, vectors, [file.relative_to(images).as_posix() for file in files], loaded.space)
+    return 0
+
+
+def _run(recipe: Recipe, out: Path | None, seed: int | None, until: str, resume: bool) -> int:
+    if until not in NAMES:
+        raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
+    recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
+    root = out or Path("runs") / recipe.name
+    wanted = NAMES[: NAMES.index(until) + 1]
+    with locked(root):
+        stages = [stage for group, stage in stages_of(Context(recipe, root, resume)) if group in wanted]
+        run_stages(root, stages)
+    if until in ("verify", "report"):
+        return _verdict(root)
+    return 0
+
+
+def _verdict(root: Path) -> int:
+    summary = read_json(root / "verification" / "summary.json")
+    page = root / "report.html"
+    print(f"{summary['headline']}" + (f"; see {page}" if page.is_file() else ""), file=sys.stderr)
+    return int(summary["exit_code"])

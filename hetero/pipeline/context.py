@@ -1,0 +1,45 @@
+"""What the stages of a run share: the recipe, the data set (loaded once, when first needed) and the run's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hetero.data.images import Dataset
+from hetero.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run in progress.
+
+    Attributes:
+        recipe: What is asked for.
+        root: The run's directory.
+        resume: Whether interrupted training continues.
+    """
+
+    recipe: Recipe
+    root: Path
+    resume: bool = True
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images."""
+        from hetero.data.prepare import prepare
+
+        return prepare(self.recipe.data, self.recipe.preprocessing)
+
+    @property
+    def cloud(self) -> Path:
+        """The cloud's directory."""
+        return self.root / "cloud"
+
+    def student(self, name: str) -> Path:
+        """A student's model directory."""
+        return self.root / "students" / name
+
+    def bundle(self, name: str) -> Path:
+        """A student's bundle."""
+        return self.root / "bundles" / name / "bundle"

@@ -1,0 +1,139 @@
+"""What each stage does: read the files of earlier stages, write its own."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
+from hetero.errors import InputError
+from hetero.evaluation.matrix import compatibility_matrix
+from hetero.files import read_json, write_bytes, write_json
+from hetero.models.directory import load_model
+from hetero.models.embed import embed_images
+from hetero.pipeline.context import Context
+from hetero.pipeline.external_cloud import external_cloud
+from hetero.pipeline.retrieval_rows import limited
+from hetero.training.cloud import train_cloud
+from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
+from hetero.training.config import StudentConfig
+from hetero.training.student import train_student
+
+
+def data(context: Context, work: Path) -> None:
+    """Decode (or draw) the images, and write down what there is."""
+    dataset = context.dataset
+    sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    summary = {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "sets": {name: {"images": len(one), "classes": len(one.classes)} for name, one in sets.items()},
+        "test_tasks": {task.name: {"queries": len(task.query), "gallery": len(task.gallery)} for task in dataset.test_tasks},
+        "notes": list(dataset.notes),
+    }
+    write_json(work / "data.json", summary)
+
+
+def cloud(context: Context, work: Path) -> None:
+    """Train the cloud model, or take one as it is; embed every image with it once."""
+    recipe, dataset = context.recipe, context.dataset
+    if recipe.cloud.embeddings or recipe.cloud.onnx:
+        external_cloud(recipe, dataset, work)
+        return
+    model = train_cloud(dataset, recipe.cloud, recipe.preprocessing, work, seed=recipe.seed, resume=context.resume)
+    assert model.space is not None
+    sets = (dataset.train, dataset.validation, dataset.test)
+    embeddings = [embed_images(model, one.images, progress="embedding with the cloud model") for one in sets]
+    names = [name for one in sets for name in one.names]
+    save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
+
+
+def student(context: Context, work: Path, config: StudentConfig) -> None:
+    """Train a student from the cloud's cached embeddings."""
+    recipe = context.recipe
+    train_student(
+        context.dataset,
+        None if config.independent else CloudReference.from_directory(context.cloud, context.dataset),
+        config,
+        recipe.preprocessing,
+        work,
+        cloud_macs=_costs(context.cloud).get("macs", 0),
+        seed=recipe.seed,
+        resume=context.resume,
+    )
+
+
+def evaluate(context: Context, work: Path) -> None:
+    """The compatibility matrix over all models, on the test images."""
+    recipe, test = context.recipe, context.dataset.test
+    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
+    costs = {recipe.cloud.name: _costs(context.cloud)}
+    for config in recipe.students:
+        directory = context.student(config.name)
+        embeddings[config.name] = embed_images(load_model(directory), test.images, progress=f"embedding with {config.name}")
+        costs[config.name] = _costs(directory)
+    matrix = compatibility_matrix(
+        embeddings,
+        np.asarray(test.labels),
+        context.dataset.test_tasks,
+        cloud=recipe.cloud.name,
+        costs=costs,
+        space_id=stored.space.space_id,
+        seed=recipe.seed,
+    )
+    write_json(work / "matrix.json", matrix.to_dict())
+    heatmap = importlib.import_module("hetero.evaluation.heatmap")
+    write_bytes(work / "matrix.svg", heatmap.heatmap(matrix, format="svg"))
+
+
+def export(context: Context, work: Path, config: StudentConfig) -> None:
+    """Export a student as a bundle."""
+    api: Any = importlib.import_module("export.api")
+    test, recipe = context.dataset.test, context.recipe
+    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=recipe.export.queries)
+    retrieval = api.RetrievalSet(
+        images=np.ascontiguousarray(test.images[rows]),
+        labels=np.asarray(test.labels)[rows],
+        cloud_embeddings=aligned(stored, test)[rows],
+        tasks=tasks,
+        names=tuple(test.names[row] for row in rows),
+        space=stored.space,
+    )
+    api.export_model(
+        context.student(config.name), retrieval, work / "bundle",
+        formats=recipe.export.formats, precisions=recipe.export.precisions, goldens=recipe.export.goldens,
+    )
+
+
+def verify(context: Context, work: Path) -> None:
+    """Run every bundle on every target."""
+    device: Any = importlib.import_module("device_tests.verify")
+    recipe = context.recipe
+    gates = device.Gates(largest_loss=recipe.verify.largest_loss, floor=recipe.verify.floor)
+    bundles = [context.bundle(config.name) for config in recipe.students if not config.independent]
+    device.verify(bundles, recipe.verify.targets, work, gates=gates)
+
+
+def report(context: Context, work: Path) -> None:
+    """One page with the verdict and pictures."""
+    page: Any = importlib.import_module("device_tests.report")
+    bundles = [context.bundle(config.name) for config in context.recipe.students if not config.independent]
+    page.write_report(
+        work / "report.html",
+        rows=read_json(context.root / "verification" / "verdict.json"),
+        matrix=read_json(context.root / "evaluation" / "matrix.json"),
+        bundles=bundles,
+        embeddings=context.root / "verification" / "embeddings",
+    )
+
+
+def _costs(directory: Path) -> dict[str, int]:
+    path = directory / "metrics.json"
+    metrics: dict[str, Any] = read_json(path) if path.is_file() else {}
+    return {name: int(metrics[name]) for name in ("macs", "parameters") if name in metrics}

@@ -1,0 +1,52 @@
+"""Choose the test images that a bundle carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+from hetero.evaluation.task import RetrievalTask
+
+
+def limited(
+    tasks: Sequence[RetrievalTask], labels: Int64[np.ndarray, " n"], *, queries: int
+) -> tuple[Int64[np.ndarray, " m"], tuple[RetrievalTask, ...]]:
+    """At most so many queries, shared evenly between the tasks; a gallery of at most ten times as many.
+
+    Galleries keep every image of the queries' classes, so that a smaller gallery never loses a right answer.
+
+    Args:
+        tasks: Rows of the test images.
+        labels: int64 [n], class of each test image.
+        queries: Most queries in all.
+
+    Returns:
+        Rows of the test images to keep, and the tasks as rows of what is kept.
+    """
+    share = max(1, queries // max(1, len(tasks)))
+    chosen = [(task, _spread(task.query, share)) for task in tasks]
+    picked = [(task, query, _gallery(task.gallery, query, labels, 10 * share)) for task, query in chosen]
+    rows = np.unique(np.concatenate([part for _, query, gallery in picked for part in (query, gallery)]))
+    kept = tuple(
+        RetrievalTask(task.name, np.searchsorted(rows, query), np.searchsorted(rows, gallery), task.exclude_self)
+        for task, query, gallery in picked
+    )
+    return rows, kept
+
+
+def _gallery(
+    gallery: Int64[np.ndarray, " g"], query: Int64[np.ndarray, " q"], labels: Int64[np.ndarray, " n"], most: int
+) -> Int64[np.ndarray, " m"]:
+    if len(gallery) <= most:
+        return gallery
+    relevant = np.isin(labels[gallery], labels[query])
+    others = _spread(gallery[~relevant], max(0, most - int(relevant.sum())))
+    return np.sort(np.concatenate([gallery[relevant], others]))
+
+
+def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)] if most else rows[:0]

@@ -1,0 +1,126 @@
+"""Stages: ``recipe + inputs -> files``. A stage is up to date when its digest is on record."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hetero.errors import InputError
+from hetero.files import read_json, swap_directory, write_bytes, write_json
+
+RECORD = "stage.json"
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: For people and ``--until``.
+        directory: Where its files go, below the run's directory.
+        identity: Digest of the part of the recipe and of the inputs that it depends on.
+        produce: Fills the directory that it is given. After an interruption it is given the same directory, with
+            what was there, so it may go on.
+        publish: Files of the directory that are also put at the run's top.
+        scratch: Files of the directory that only serve to continue after an interruption; removed when it is done.
+    """
+
+    name: str
+    directory: str
+    identity: str
+    produce: Callable[[Path], None]
+    publish: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
+
+
+def up_to_date(root: Path, stage: Stage) -> bool:
+    """Whether the stage's files on disk are what its identity asks for."""
+    record = root / stage.directory / RECORD
+    try:
+        return bool(read_json(record)["identity"] == stage.identity)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
+    """Run what is not up to date, in order.
+
+    A stage works in a directory of its own beside its final place and is renamed when it is done, so that a killed
+    run leaves the last complete result where it was.
+
+    Returns:
+        Names of the stages that ran.
+
+    Raises:
+        InputError: When another process is at work on the same run.
+    """
+    ran: list[str] = []
+    for number, stage in enumerate(stages, start=1):
+        head = f"[{number}/{len(stages)}] {stage.name}"
+        if up_to_date(root, stage):
+            _publish(root, stage)
+            _say(f"{head}: up to date")
+            continue
+        _say(f"{head} ...")
+        started = time.monotonic()
+        _run(root, stage)
+        ran.append(stage.name)
+        _say(f"{head}: done in {time.monotonic() - started:.0f} s")
+    return ran
+
+
+def _run(root: Path, stage: Stage) -> None:
+    work = root / PARTIAL / stage.directory
+    mark = work / RECORD
+    if work.exists() and not _belongs(mark, stage):
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(mark, {"stage": stage.name, "identity": stage.identity})
+    stage.produce(work)
+    final = root / stage.directory
+    final.parent.mkdir(parents=True, exist_ok=True)
+    swap_directory(work, final)
+    for name in stage.scratch:
+        (final / name).unlink(missing_ok=True)
+    _publish(root, stage)
+
+
+def _publish(root: Path, stage: Stage) -> None:
+    for name in stage.publish:
+        data = (root / stage.directory / name).read_bytes()
+        if not (root / name).is_file() or (root / name).read_bytes() != data:
+            write_bytes(root / name, data)
+
+
+def _belongs(mark: Path, stage: Stage) -> bool:
+    try:
+        return bool(read_json(mark)["identity"] == stage.identity)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the run's lock, so that two processes do not work on one run.
+
+    Raises:
+        InputError: When another process holds it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is working on {root}; wait for it to end, or choose another --out") from None
+        yield

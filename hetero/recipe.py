@@ -1,0 +1,168 @@
+"""A recipe: one TOML file that says everything a run needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from hetero.data.config import DataConfig
+from hetero.errors import InputError
+from hetero.objectives.names import NAMES, NEEDS_CLOUD
+from hetero.preprocessing import Preprocessing
+from hetero.schema import parse, record
+from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+
+
+@record
+class ExportConfig:
+    """What is exported.
+
+    Attributes:
+        formats: Any of ``onnx``, ``litert``, ``coreml``.
+        precisions: Only ``fp32`` so far.
+        goldens: Golden images in each bundle.
+        queries: Most test images that the bundle carries to verify retrieval with.
+    """
+
+    formats: tuple[Literal["onnx", "litert", "coreml"], ...] = ("onnx", "litert", "coreml")
+    precisions: tuple[Literal["fp32"], ...] = ("fp32",)
+    goldens: int = 32
+    queries: int = 1500
+
+
+@record
+class VerifyConfig:
+    """Where bundles are verified, and what they must reach.
+
+    Attributes:
+        targets: For instance ``desktop`` and ``phone-arm64``.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        floor: Least cmc@1 against the cloud gallery.
+    """
+
+    targets: tuple[str, ...] = ("desktop", "phone-arm64")
+    largest_loss: float = 0.01
+    floor: float = 0.0
+
+
+@record
+class Recipe:
+    """Everything a run needs. See ``hetero/recipes`` for examples.
+
+    Attributes:
+        name: For people and files.
+        preprocessing: One for all models of the recipe.
+        data: The images.
+        cloud: The model that defines the space.
+        students: The models that live in it.
+        export: What is exported.
+        verify: Where it is verified.
+        seed: Fixes initial weights, batches and augmentation.
+    """
+
+    name: str
+    preprocessing: Preprocessing
+    data: DataConfig
+    students: tuple[StudentConfig, ...]
+    cloud: CloudConfig = field(default_factory=CloudConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    seed: int = 0
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; paths in it count from the recipe's folder.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a recipe (a TOML file) at {path}, found no file")
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from None
+    return _anchored(parse_recipe(value, what=str(path)), path.parent)
+
+
+def built_in(name: str) -> Recipe:
+    """A recipe that comes with the package, for instance ``demo``."""
+    text = resources.files("hetero.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return parse_recipe(tomllib.loads(text), what=f"the built-in recipe {name}")
+
+
+def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
+    """Check a parsed recipe: the types and keys first, then what they mean together.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    try:
+        recipe = parse(Recipe, value, what=what)
+    except InputError as error:
+        raise InputError(f"{what} is not valid:", [*error.problems, *_value_problems_of(value)]) from None
+    if problems := _problems(recipe):
+        raise InputError(f"{what} is not valid:", problems)
+    return recipe
+
+
+def _problems(recipe: Recipe) -> list[str]:
+    problems = [*_training_problems("cloud.training", recipe.cloud.training)]
+    names = [recipe.cloud.name, *(student.name for student in recipe.students)]
+    if not recipe.students:
+        problems.append("students: expected at least one [[students]] table")
+    problems += [f"name {name!r} is used by {names.count(name)} models" for name in sorted(set(names)) if names.count(name) > 1]
+    for name in names:
+        if not name or not all(character.isalnum() or character in "-_." for character in name) or name.startswith("."):
+            problems.append(f"name {name!r}: expected letters, digits, '-', '_' and '.'; it becomes a file's name")
+    for index, student in enumerate(recipe.students):
+        place = f"students.{index} ({student.name})"
+        problems += _training_problems(f"{place}.training", student.training)
+        problems += _objective_problems(place, [term.name for term in student.objectives], needs_cloud=not student.independent)
+    problems += _objective_problems("cloud", [term.name for term in recipe.cloud.objectives], needs_cloud=False)
+    if recipe.data.kind != "emoji" and not recipe.data.path:
+        problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
+    return problems
+
+
+def _objective_problems(place: str, names: list[str], *, needs_cloud: bool) -> list[str]:
+    problems = [f"{place}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}" for name in names if name not in NAMES]
+    if not names:
+        problems.append(f"{place}.objectives: expected at least one")
+    if not needs_cloud:
+        problems += [f"{place}.objectives: {name} needs a cloud model" for name in names if name in NEEDS_CLOUD]
+    return problems
+
+
+def _training_problems(place: str, training: TrainingConfig) -> list[str]:
+    positive = ("steps", "classes_per_batch", "images_per_class", "learning_rate", "validate_every", "checkpoint_every")
+    return [
+        f"{place}.{name}: expected a number above 0, got {getattr(training, name)}"
+        for name in positive
+        if getattr(training, name) <= 0
+    ]
+
+
+def _value_problems_of(value: dict[str, Any]) -> list[str]:
+    """What can be said about meaning although the types are wrong somewhere: names of objectives."""
+    problems: list[str] = []
+    students = value.get("students")
+    for index, student in enumerate(students if isinstance(students, list) else []):
+        terms = student.get("objectives", []) if isinstance(student, dict) else []
+        names = [term.get("name") for term in terms if isinstance(term, dict)] if isinstance(terms, list) else []
+        unknown = [name for name in names if isinstance(name, str) and name not in NAMES]
+        problems += [f"students.{index}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}" for name in unknown]
+    return problems
+
+
+def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+    def anchor(path: str) -> str:
+        return str((folder / path).resolve()) if path else ""
+
+    data = dataclasses.replace(recipe.data, path=anchor(recipe.data.path), root=anchor(recipe.data.root))
+    cloud = dataclasses.replace(recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx))
+    return dataclasses.replace(recipe, data=data, cloud=cloud)
