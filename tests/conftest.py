@@ -1,0 +1,11 @@
+"""Shape annotations are checked in every test: jaxtyping instruments our packages before they are imported."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+install_import_hook(["hetero", "export", "device_tests"], "beartype.beartype").__enter__()
