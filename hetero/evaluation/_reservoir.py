@@ -1,0 +1,94 @@
+"""The best candidates of each query so far: deterministic, vectorised over queries."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMUM_SLACK = 16
+ROW_BITS = 32
+EMPTY = np.uint64(2**64 - 1)
+_SIGN = np.uint32(2**31)
+_ALL = np.uint32(2**32 - 1)
+
+
+def encode(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Pack scores and rows (below 2**32 - 1) into integers that sort by higher score, then lower row.
+
+    One integer instead of a pair makes ties deterministic under partition and sort, which are not stable otherwise.
+    """
+    bits = (scores + np.float32(0)).view(np.uint32)  # the sum turns -0.0 into 0.0: equal scores need equal bits
+    descending = np.where(bits & _SIGN, bits, bits ^ _ALL ^ _SIGN)
+    return (descending.astype(np.uint64) << np.uint64(ROW_BITS)) | rows.astype(np.uint64)
+
+
+def decode(keys: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The scores and rows packed by :func:`encode`."""
+    descending = (keys >> np.uint64(ROW_BITS)).astype(np.uint32)
+    scores = np.where(descending & _SIGN, descending, descending ^ _ALL ^ _SIGN).view(np.float32)
+    return scores, (keys & np.uint64(_ALL)).astype(np.int64)
+
+
+class Reservoir:
+    """Keeps at least the ``k`` best candidates of every query while blocks of scores stream past.
+
+    A query's threshold is a score that ``k`` candidates seen so far reach, so that most later scores are turned
+    away by one comparison. Candidates gather in slots; a query whose slots fill up is cut back to its best ``k``,
+    which raises its threshold.
+
+    Args:
+        queries: Number of queries.
+        k: Candidates wanted for each.
+        width: Most gallery rows in a block.
+    """
+
+    def __init__(self, queries: int, k: int, width: int) -> None:
+        self.k = k
+        self._full = k + max(k, MINIMUM_SLACK)
+        self._keys = np.full((queries, slots(k, width)), EMPTY, np.uint64)
+        self._fill = np.zeros(queries, np.int64)
+        self._threshold = np.full(queries, -np.inf, np.float32)
+        self._mask = np.empty(queries * width, np.bool_)
+
+    def offer(self, scores: NDArray[np.float32], first_row: int) -> None:
+        """Take what is good enough from ``scores`` [queries, b]: gallery rows ``first_row`` onwards.
+
+        Rows must arrive in ascending order; a score of ``-inf`` is never taken.
+        """
+        queries, width = scores.shape
+        if first_row == 0 and width > self.k:
+            lowest_kept = np.partition(scores, width - self.k, axis=1)[:, width - self.k]
+            self._threshold = np.nextafter(lowest_kept, np.float32(-np.inf))
+        mask = self._mask[: scores.size].reshape(scores.shape)
+        # Strictly greater is right for ties: an equal score in a later row loses to those already held.
+        np.greater(scores, self._threshold[:, None], out=mask)
+        taken = np.flatnonzero(mask)
+        if not len(taken):
+            return
+        query, column = np.divmod(taken, width)
+        counts = np.bincount(query, minlength=queries)
+        before = np.cumsum(counts) - counts
+        slot = np.arange(len(taken)) + (self._fill - before)[query]
+        self._keys[query, slot] = encode(scores.ravel()[taken], column + first_row)
+        self._fill += counts
+        self._cut_back(np.flatnonzero(self._fill >= self._full))
+
+    def best(self) -> NDArray[np.uint64]:
+        """Keys [queries, k] of the best, in order; ``EMPTY`` where there were fewer than ``k`` candidates."""
+        used = max(int(self._fill.max(initial=0)), self.k)
+        return np.sort(self._keys[:, :used], axis=1)[:, : self.k]
+
+    def _cut_back(self, queries: NDArray[np.int64]) -> None:
+        if not len(queries):
+            return
+        used = int(self._fill[queries].max())
+        best = np.partition(self._keys[queries, :used], self.k - 1, axis=1)[:, : self.k]
+        self._keys[queries, : self.k] = best
+        self._keys[queries, self.k : used] = EMPTY
+        self._fill[queries] = self.k
+        self._threshold[queries] = decode(best[:, -1])[0]
+
+
+def slots(k: int, width: int) -> int:
+    """Slots a query needs, so that a whole block fits after it was last cut back."""
+    return k + max(k, MINIMUM_SLACK) + width
