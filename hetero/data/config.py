@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hetero.errors import InputError
 from hetero.schema import record
 
+EMOJI_TRAIN_CLASSES = 965
 Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
 
 
@@ -40,3 +42,26 @@ class DataConfig:
     seed: int = 0
     skip_unreadable: bool = False
     decoded_limit_gb: float = 4.0
+
+    def require_valid(self) -> None:
+        """Refuse values that make no sense, all at once.
+
+        Raises:
+            InputError: With one line a problem.
+        """
+        problems: list[str] = []
+        if self.kind != "emoji" and not self.path:
+            problems.append(f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images")
+        for name in ("test_share", "validation_share"):
+            share = getattr(self, name)
+            if not 0 < share < 1:
+                problems.append(f"{name}: expected a share between 0 and 1, got {share}")
+        if not 2 <= self.validation_classes <= EMOJI_TRAIN_CLASSES - 2:
+            problems.append(
+                f"validation_classes: expected 2 to {EMOJI_TRAIN_CLASSES - 2} of the {EMOJI_TRAIN_CLASSES} training "
+                f"emoji, got {self.validation_classes}"
+            )
+        if self.decoded_limit_gb < 0:
+            problems.append(f"decoded_limit_gb: expected 0 or more, got {self.decoded_limit_gb}")
+        if problems:
+            raise InputError("the data's configuration is not valid:", problems)

@@ -1,14 +1,84 @@
-"""From an image file to the uint8 RGB array that a model reads."""
+"""From an image file to the uint8 RGB array that a model reads.
+
+Colour profiles are not applied: phones hand their decoded pixels over without, too.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
+from hetero.data.listing import Box
+from hetero.errors import InputError
+from hetero.files import digest
 from hetero.preprocessing import Preprocessing
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class UnreadableImageError(InputError):
+    """A file that cannot be decoded; ``reason`` is what the message says after the path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+def decoding_key(preprocessing: Preprocessing) -> str:
+    """Digest of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+    values = preprocessing.to_dict()
+    return digest({key: values[key] for key in ("height", "width", "resize", "filter", "pad_value")})
+
+
+def decode(path: Path, preprocessing: Preprocessing, box: Box | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode, turn upright, cut the box out, resize.
+
+    Args:
+        path: A file in any format that Pillow reads; of an animation the first frame.
+        preprocessing: Target size, manner, filter and ground.
+        box: ``(left, top, right, bottom)`` in pixels of the upright image.
+
+    Raises:
+        UnreadableImageError: When the file is missing, damaged, of an unknown format, or too large (Pillow's limit
+            against decompression bombs), or when the box lies outside of the image.
+    """
+    try:
+        with Image.open(path) as image:
+            rgb = to_rgb(image, preprocessing.pad_value)
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(path, "more pixels than Pillow's limit against decompression bombs") from None
+    except Exception as error:  # Pillow's format plugins raise all kinds on damaged files
+        raise UnreadableImageError(path, _reason(error)) from None
+    if box is not None:
+        rgb = _cut(rgb, box, path)
+    return resized(rgb, preprocessing)
+
+
+def to_rgb(image: Image.Image, ground: int) -> Image.Image:
+    """An upright RGB image; transparent parts show a grey ground.
+
+    Args:
+        image: Any mode: grey (8 or 16 bit), palette, CMYK, with or without transparency.
+        ground: Grey level, 0 to 255.
+
+    Raises:
+        ValueError: For floating-point pixels, which have no agreed range.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range; convert the file to 8 or 16 bit")
+    if image.mode.startswith("I"):
+        # Pillow clips 16-bit grey when it converts; the high byte is the picture.
+        levels = np.asarray(image).astype(np.int64)
+        image = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        flat = Image.new("RGBA", image.size, (ground, ground, ground, 255))
+        flat.alpha_composite(image.convert("RGBA"))
+        return flat.convert("RGB")
+    return image.convert("RGB")
 
 
 def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
@@ -34,6 +104,22 @@ def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarra
 def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
     """The largest centred box of the target's shape: ``(left, top, right, bottom)`` in source pixels."""
     scale = min(size[0] / target[0], size[1] / target[1])
-    width, height = target[0] * scale, target[1] * scale
+    # Rounding may put a border a hair outside of the image, which Pillow refuses.
+    width, height = min(target[0] * scale, size[0]), min(target[1] * scale, size[1])
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return (left, top, left + width, top + height)
+
+
+def _cut(image: Image.Image, box: Box, path: Path) -> Image.Image:
+    left, top = max(0, round(box[0])), max(0, round(box[1]))
+    right, bottom = min(image.width, round(box[2])), min(image.height, round(box[3]))
+    if left >= right or top >= bottom:
+        raise UnreadableImageError(path, f"the box {box} holds no pixel of the {image.width} x {image.height} image")
+    return image.crop((left, top, right, bottom))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    text = str(error).split(" <_io")[0].split(" '/")[0] or type(error).__name__
+    return text.removesuffix(" file") + " file" if text.startswith("cannot identify image file") else text

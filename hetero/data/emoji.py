@@ -8,7 +8,6 @@ validation), 415 for testing. Nothing of it is part of this package: it is drawn
 from __future__ import annotations
 
 import logging
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +15,24 @@ from jaxtyping import UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from hetero.data.config import DataConfig
-from hetero.data.decode import resized
+from hetero.data.config import EMOJI_TRAIN_CLASSES, DataConfig
+from hetero.data.decode import decoding_key, resized
 from hetero.data.emoji_fonts import DESIGNS, EmojiFonts, renderer_versions
 from hetero.data.images import Dataset, ImageSet
+from hetero.data.protocols import Roles, make_tasks
 from hetero.data.splits import shuffled
-from hetero.errors import InputError
 from hetero.evaluation.task import RetrievalTask
 from hetero.files import cache_directory, digest, read_json, replaced_directory, sha256_file, write_json
 from hetero.preprocessing import Preprocessing
 
 RENDERED_SIZE = 48
-TRAIN_CLASSES = 965
 SPLIT_SEED = 0
 _FORMAT = "hetero/emoji/1"
 
 
 def emoji_fingerprint(config: DataConfig, preprocessing: Preprocessing) -> str:
     """Digest of what the set is drawn from, and how it is split and resized; draws nothing."""
-    return digest([_render_key(), config.validation_classes, preprocessing.digest])
+    return digest([_render_key(), config.validation_classes, decoding_key(preprocessing)])
 
 
 def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path | None = None) -> Dataset:
@@ -46,17 +44,12 @@ def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path 
         cache: Where the drawn images are kept; default :func:`hetero.files.cache_directory`.
 
     Raises:
-        InputError: When the font packages are missing, or when more validation classes are asked than there are.
+        InputError: When the font packages are missing.
     """
-    if not 2 <= config.validation_classes <= TRAIN_CLASSES - 2:
-        raise InputError(
-            f"validation_classes: expected 2 to {TRAIN_CLASSES - 2} of the {TRAIN_CLASSES} training emoji, "
-            f"got {config.validation_classes}"
-        )
     classes, rendered = rendered_emoji(cache)
     order = shuffled(classes, SPLIT_SEED)
-    held_out = TRAIN_CLASSES - config.validation_classes
-    parts = (order[:held_out], order[held_out:TRAIN_CLASSES], order[TRAIN_CLASSES:])
+    held_out = EMOJI_TRAIN_CLASSES - config.validation_classes
+    parts = (order[:held_out], order[held_out:EMOJI_TRAIN_CLASSES], order[EMOJI_TRAIN_CLASSES:])
     fingerprint = emoji_fingerprint(config, preprocessing)
     train, validation, test = (
         _image_set(sorted(part), classes, rendered, preprocessing, fingerprint) for part in parts
@@ -66,19 +59,16 @@ def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path 
         train=train,
         validation=validation,
         test=test,
-        validation_tasks=design_pairs(validation),
-        test_tasks=design_pairs(test),
+        validation_tasks=_tasks(validation),
+        test_tasks=_tasks(test),
         fingerprint=fingerprint,
     )
 
 
-def design_pairs(images: ImageSet) -> tuple[RetrievalTask, ...]:
+def _tasks(images: ImageSet) -> tuple[RetrievalTask, ...]:
     """The three tasks: ``openmoji>noto``, ``openmoji>line`` and ``noto>line`` (query > gallery)."""
-    rows = {name: np.flatnonzero(images.views == index) for index, name in enumerate(images.view_names)}
-    return tuple(
-        RetrievalTask(name=f"{query}>{gallery}", query=rows[query], gallery=rows[gallery])
-        for query, gallery in combinations(DESIGNS, 2)
-    )
+    roles = Roles(images.labels, images.views, images.view_names)
+    return make_tasks("cross-view", roles, where="the emoji set").tasks
 
 
 def rendered_emoji(cache: Path | None = None) -> tuple[list[str], UInt8[np.ndarray, "n size size 3"]]:
@@ -110,7 +100,7 @@ def _is_whole(directory: Path) -> bool:
             return True
     except (OSError, ValueError, KeyError):
         pass
-    logging.getLogger(__name__).warning("%s is damaged: drawing the emoji again", directory)
+    logging.getLogger(__name__).warning("%s is damaged; drawing the emoji again", directory)
     return False
 
 

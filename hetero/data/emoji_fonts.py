@@ -60,7 +60,7 @@ class EmojiFonts:
 
         paths = _font_paths()
         fonts = {design: TTFont(path, lazy=True) for design, path in paths.items()}
-        self._charmaps = [set(font.getBestCmap()) for font in fonts.values()]
+        self._charmaps = [set(font.getBestCmap() or ()) for font in fonts.values()]
         self._svg = SvgGlyphs(fonts["noto"])
         self._resvg: Any = resvg_py
         # Plain layout: the complex one joins characters and depends on a library that may be absent.

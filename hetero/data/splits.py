@@ -1,10 +1,21 @@
-"""Splits that follow from names and a seed alone."""
+"""Splits: those that the data brings, and those made up from a seed where it brings none.
+
+A made-up split follows from the images' names and the seed alone. Held-out classes measure retrieval of things never
+seen in training; held-out images of every class measure retrieval among known classes. With few classes (a category
+data set) only the second leaves enough to train on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from hetero.data.config import DataConfig
+from hetero.data.listing import Entry, Listing, Split
+from hetero.errors import InputError
 from hetero.files import sha256_bytes
+
+CLASSES_FOR_CLASS_SPLIT = 20
+_ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
@@ -14,3 +25,98 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
     and a name added later leaves the order of the others as it was.
     """
     return sorted(names, key=lambda name: (sha256_bytes(f"{seed}/{name}".encode()), name))
+
+
+def assign_splits(listing: Listing, config: DataConfig) -> Listing:
+    """Give every image a split.
+
+    Data with train and validation only is read as train and test (so do the tables of open-metric-learning, whose
+    ``validation`` is what figures are reported on), and a new validation set is taken from train.
+
+    Args:
+        listing: From a folder or a table.
+        config: ``split``, ``test_share``, ``validation_share`` and ``seed`` are read.
+
+    Returns:
+        A listing ordered train, validation, test; its notes say what was made up.
+
+    Raises:
+        InputError: When there is nothing to train on or nothing to test on.
+    """
+    listing.require_classes()
+    present = {entry.split for entry in listing.entries}
+    if present == {""}:
+        listing = _hold_out(listing, "", "test", config, _manner(listing, config))
+        listing = listing.with_entries(entry if entry.split else entry.moved("train") for entry in listing.entries)
+        listing = _hold_out(listing, "train", "validation", config, _manner(listing, config))
+    elif "train" not in present:
+        raise InputError(f"{listing.name}: expected training images (split train), found only {', '.join(present)}")
+    elif present == {"train"}:
+        raise InputError(
+            f"{listing.name}: expected test images beside the training images, found none; add a test folder (split "
+            "test in a CSV), or give the class folders without a train folder above them to have a split made up"
+        )
+    elif "test" not in present:
+        note = "there is no test split: validation is used as test, and a new validation split is made up"
+        moved = [entry.moved("test") if entry.split == "validation" else entry for entry in listing.entries]
+        listing = _hold_out_like_test(listing.with_entries(moved, note), config)
+    elif "validation" not in present:
+        listing = _hold_out_like_test(listing, config)
+    ordered = [entry for split in _ORDER for entry in listing.of(split)]
+    result = listing.with_entries(ordered)
+    result.require_classes()
+    return result
+
+
+def _manner(listing: Listing, config: DataConfig) -> str:
+    if config.split != "auto":
+        return config.split
+    classes = {entry.label for entry in listing.entries}
+    return "class" if len(classes) >= CLASSES_FOR_CLASS_SPLIT else "image"
+
+
+def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
+    known = {entry.label for entry in listing.of("train")}
+    unseen = not known & {entry.label for entry in listing.of("test")}
+    manner = config.split if config.split != "auto" else ("class" if unseen else "image")
+    return _hold_out(listing, "train", "validation", config, manner)
+
+
+def _hold_out(listing: Listing, source: Split, target: Split, config: DataConfig, manner: str) -> Listing:
+    share = config.test_share if target == "test" else config.validation_share
+    entries = listing.of(source)
+    choose = _classes_to_hold_out if manner == "class" else _images_to_hold_out
+    names = choose(entries, share, config.seed)
+    moved = [entry.moved(target) if entry.name in names else entry for entry in listing.entries]
+    classes = len({entry.label for entry in entries if entry.name in names})
+    what = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
+    note = f"{target} split made up (seed {config.seed}): {what}, {len(names)} images"
+    if not names:
+        raise InputError(f"{listing.name}: too few images to hold any out for {target}; bring a {target} split")
+    return listing.with_entries(moved, note)
+
+
+def _classes_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+    classes = shuffled({entry.label for entry in entries}, seed)
+    count = max(2, round(share * len(classes)))
+    if len(classes) - count < 2:
+        raise InputError(
+            f"expected at least 4 classes to hold two out and keep two, found {len(classes)}; "
+            'split by image instead (split = "image"), or bring more classes'
+        )
+    held_out = set(classes[:count])
+    return {entry.name for entry in entries if entry.label in held_out}
+
+
+def _images_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+    by_class: dict[str, list[str]] = {}
+    for entry in entries:
+        by_class.setdefault(entry.label, []).append(entry.name)
+    names: set[str] = set()
+    for members in by_class.values():
+        count = round(share * len(members))
+        if count == 1:
+            # A single image could neither find another of its class nor be found.
+            count = 2 if len(members) >= 4 else 0
+        names.update(shuffled(members, seed)[:count])
+    return names

@@ -1,0 +1,139 @@
+"""From a listing with splits to a data set with images and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from hetero.data.config import DataConfig
+from hetero.data.decode import decoding_key
+from hetero.data.decoded import LazyImages, decode_listing
+from hetero.data.images import Dataset, Images, ImageSet
+from hetero.data.listing import Entry, Listing, Split
+from hetero.data.protocols import Protocolled, Roles, choose, make_tasks
+from hetero.errors import InputError
+from hetero.files import digest
+from hetero.preprocessing import Preprocessing
+
+
+def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
+    """Digest of everything that :func:`assemble` reads, without opening an image."""
+    return digest([listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)])
+
+
+def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing, cache: Path) -> Dataset:
+    """Decode the images and build sets and tasks.
+
+    Args:
+        listing: Ordered train, validation, test.
+        config: ``protocol``, ``skip_unreadable`` and ``decoded_limit_gb`` are read.
+        preprocessing: How to decode.
+        cache: Where decoded images are kept.
+
+    Raises:
+        InputError: Listing every unreadable file, unless they are to be skipped; or when no query can be answered.
+    """
+    fingerprint = listing_fingerprint(listing, config, preprocessing)
+    decoded = decode_listing(listing, preprocessing, cache=cache, limit=int(config.decoded_limit_gb * 1e9))
+    if decoded.unreadable:
+        listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
+    train, validation, test = _sets(listing, decoded.images, fingerprint)
+    parts: tuple[Split, ...] = ("validation", "test")
+    made = {split: split_tasks(listing, split, config) for split in parts}
+    notes = [note for split, result in made.items() for note in _dropped(split, result)]
+    return Dataset(
+        name=listing.name,
+        train=train,
+        validation=validation,
+        test=test,
+        validation_tasks=made["validation"].tasks,
+        test_tasks=made["test"].tasks,
+        fingerprint=fingerprint,
+        notes=(*listing.notes, *notes),
+    )
+
+
+def without_unreadable(listing: Listing, unreadable: dict[int, str], *, skip: bool) -> Listing:
+    """Leave unreadable images out, or refuse.
+
+    Args:
+        listing: All images.
+        unreadable: What is wrong, by position in the listing.
+        skip: Whether to go on without them.
+
+    Raises:
+        InputError: Listing all of them when they are not to be skipped.
+    """
+    problems = [f"{listing.entries[position].name}: {reason}" for position, reason in unreadable.items()]
+    if not skip:
+        raise InputError(
+            f"{listing.name}: {len(problems)} of {len(listing.entries)} images cannot be read; "
+            "repair or remove them, or leave them out with skip_unreadable = true:",
+            problems,
+        )
+    kept = [entry for position, entry in enumerate(listing.entries) if position not in unreadable]
+    result = listing.with_entries(kept, f"{len(problems)} unreadable images skipped of {len(listing.entries)}")
+    result.require_classes()
+    return result
+
+
+def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocolled:
+    """Choose the protocol of a split and build its tasks.
+
+    Raises:
+        InputError: When the data lacks what the protocol needs, or no query can be answered.
+    """
+    roles = _roles(listing.of(split))
+    protocol = config.protocol
+    if split == "validation" and protocol == "query-gallery" and roles.is_query is None:
+        protocol = "auto"  # made up from training images, which have no roles
+    return make_tasks(choose(protocol, roles), roles, where=f"the {split} images of {listing.name}")
+
+
+def _sets(listing: Listing, images: Images, fingerprint: str) -> tuple[ImageSet, ImageSet, ImageSet]:
+    parts: tuple[Split, ...] = ("train", "validation", "test")
+    counts = [len(listing.of(split)) for split in parts]
+    bounds = np.cumsum([0, *counts]).tolist()
+    sets = [
+        _image_set(listing.entries[start:stop], _part(images, start, stop), digest([fingerprint, number]))
+        for number, (start, stop) in enumerate(pairwise(bounds))
+    ]
+    return sets[0], sets[1], sets[2]
+
+
+def _part(images: Images, start: int, stop: int) -> Images:
+    return images.part(start, stop) if isinstance(images, LazyImages) else images[start:stop]
+
+
+def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> ImageSet:
+    classes, labels = _indexed([entry.label for entry in entries])
+    view_names, views = _indexed([entry.view for entry in entries])
+    names = tuple(entry.name for entry in entries)
+    return ImageSet(images, labels, classes, views, view_names, names, fingerprint)
+
+
+def _roles(entries: Sequence[Entry]) -> Roles:
+    _, labels = _indexed([entry.label for entry in entries])
+    view_names, views = _indexed([entry.view for entry in entries])
+    known = all(entry.is_query is not None and entry.is_gallery is not None for entry in entries)
+    query = np.array([bool(entry.is_query) for entry in entries]) if known else None
+    gallery = np.array([bool(entry.is_gallery) for entry in entries]) if known else None
+    return Roles(labels, views, view_names, query, gallery)
+
+
+def _indexed(values: Sequence[str]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
+    names = tuple(sorted(set(values)))
+    index = {name: position for position, name in enumerate(names)}
+    return names, np.array([index[value] for value in values], np.int64)
+
+
+def _dropped(split: str, result: Protocolled) -> list[str]:
+    total = {task.name: len(task.query) for task in result.tasks}
+    return [
+        f"{split}, {name}: {count} of {count + total.get(name, 0)} queries dropped, no gallery image shares their class"
+        for name, count in result.dropped.items()
+    ]

@@ -1,0 +1,148 @@
+"""Tables of images, with the columns of open-metric-learning.
+
+    label, split, path, is_query, is_gallery   and optionally   x_1, y_1, x_2, y_2, view
+
+``split`` is train, validation (or val) or test. ``is_query`` and ``is_gallery`` say who searches whom among the
+validation and test images; leave both columns out for leave-one-out. The box, in pixels of the upright image,
+cuts the object out. Other columns are ignored.
+Source of the format: https://open-metric-learning.readthedocs.io (retrieval dataset format).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from difflib import get_close_matches
+from pathlib import Path
+
+from hetero.data.listing import SPLIT_NAMES, Box, Entry, Listing, unique_names
+from hetero.errors import InputError
+
+REQUIRED = ("label", "path", "split")
+ROLES = ("is_query", "is_gallery")
+BOX = ("x_1", "y_1", "x_2", "y_2")
+_BOOLEAN = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+_MISSING = ("", "nan", "none", "null")
+_MOST_SHOWN = 100
+
+
+def read_csv(path: Path, root: Path | None = None) -> Listing:
+    """List the images of a table.
+
+    Args:
+        path: The CSV file, UTF-8.
+        root: What its paths are relative to; default the CSV's own folder.
+
+    Raises:
+        InputError: With every wrong column, or else every wrong row.
+    """
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "nothing"
+        raise InputError(f"expected a CSV file at {path}, found {what}")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            columns = [column.strip() for column in next(reader, [])]
+            _check_columns(path, columns)
+            numbered = [(reader.line_num, row) for row in reader if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from None
+    rows = _Rows(root or path.parent, columns)
+    entries = [entry for line, row in numbered if (entry := rows.read(line, row)) is not None]
+    if rows.problems:
+        shown = rows.problems[:_MOST_SHOWN]
+        more = len(rows.problems) - len(shown)
+        raise InputError(
+            f"{path}: {len(rows.problems)} problems in {len(numbered)} rows:",
+            [*shown, f"... and {more} more"] if more else shown,
+        )
+    if not entries:
+        raise InputError(f"{path}: expected one row an image, found none below the header")
+    ordered = sorted(unique_names(entries), key=lambda entry: entry.name)
+    return Listing(path.name, f"CSV with {', '.join(column for column in columns if column)}", tuple(ordered))
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    problems: list[str] = []
+    known = (*REQUIRED, *ROLES, *BOX, "view")
+    groups = [group for group in (REQUIRED, ROLES, BOX) if group is REQUIRED or set(group) & set(columns)]
+    missing = [column for group in groups for column in group if column not in columns]
+    unknown = [column for column in columns if column and column not in known]
+    for column in missing:
+        near = get_close_matches(column, unknown, 1, 0.75)
+        problems.append(f"column {column!r} is missing" + (f"; did you mean it by {near[0]!r}?" if near else ""))
+    for column in unknown:
+        near = get_close_matches(column, [name for name in known if name not in columns + missing], 1, 0.85)
+        problems += [f"column {column!r} is unknown; did you mean {near[0]!r}?"] if near else []
+    if len(set(columns)) < len(columns):
+        problems.append("column names repeat")
+    if problems:
+        came = ", ".join(columns) or "an empty file"
+        raise InputError(
+            f"{path}: expected the columns {', '.join(REQUIRED)} (with {' and '.join(ROLES)} for separate queries "
+            f"and gallery, {', '.join(BOX)} for boxes), came: {came}",
+            problems,
+        )
+
+
+class _Rows:
+    """Turns rows into entries and keeps what is wrong with them."""
+
+    def __init__(self, root: Path, columns: list[str]) -> None:
+        self.problems: list[str] = []
+        self._root = root
+        self._columns = columns
+        self._has_roles = ROLES[0] in columns
+        self._has_boxes = BOX[0] in columns
+
+    def read(self, line: int, row: list[str]) -> Entry | None:
+        before = len(self.problems)
+        if len(row) != len(self._columns):
+            self._report(line, f"expected {len(self._columns)} fields as in the header, found {len(row)}")
+            return None
+        value = {column: text.strip() for column, text in zip(self._columns, row, strict=True)}
+        label, relative, split_name = value["label"], value["path"], value["split"]
+        split = SPLIT_NAMES.get(split_name.lower(), "")
+        if label.lower() in _MISSING:
+            self._report(line, "the label is missing")
+        if not split:
+            self._report(line, f"split must be train, validation or test, got {split_name!r}")
+        file = self._root / relative
+        if not relative:
+            self._report(line, "the path is missing")
+        elif not file.is_file():
+            self._report(line, f"no file at {file}")
+        query, gallery = self._roles(line, value) if self._has_roles and split != "train" else (None, None)
+        box = self._box(line, value) if self._has_boxes else None
+        if len(self.problems) > before:
+            return None
+        return Entry(file, Path(relative).as_posix(), label, split, value.get("view", ""), query, gallery, box)
+
+    def _roles(self, line: int, value: dict[str, str]) -> tuple[bool | None, bool | None]:
+        flags = [self._boolean(line, column, value[column]) for column in ROLES]
+        if flags == [False, False]:
+            self._report(line, "neither is_query nor is_gallery is true: the image would not be used")
+        return flags[0], flags[1]
+
+    def _boolean(self, line: int, column: str, text: str) -> bool | None:
+        flag = _BOOLEAN.get(text.lower())
+        if flag is None:
+            self._report(line, f"{column} must be true or false for a validation or test image, got {text!r}")
+        return flag
+
+    def _box(self, line: int, value: dict[str, str]) -> Box | None:
+        texts = [value[column] for column in BOX]
+        if all(text.lower() in _MISSING for text in texts):
+            return None
+        try:
+            left, top, right, bottom = (float(text) for text in texts)
+        except ValueError:
+            self._report(line, f"{', '.join(BOX)} must be four numbers, got {', '.join(map(repr, texts))}")
+            return None
+        good = all(map(math.isfinite, (left, top, right, bottom))) and 0 <= left < right and 0 <= top < bottom
+        if not good:
+            self._report(line, f"a box needs 0 <= x_1 < x_2 and 0 <= y_1 < y_2, got {', '.join(texts)}")
+        return (left, top, right, bottom)
+
+    def _report(self, line: int, problem: str) -> None:
+        self.problems.append(f"line {line}: {problem}")

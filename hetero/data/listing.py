@@ -1,0 +1,119 @@
+"""What was found on disk, before an image is decoded: the common ground of folders and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from hetero.errors import InputError
+from hetero.files import digest
+
+Box = tuple[float, float, float, float]
+Split = Literal["train", "validation", "test", ""]
+
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image, not yet opened.
+
+    Attributes:
+        path: The file.
+        name: Unique within the data set and free of the data set's place on disk.
+        label: Class name.
+        split: Empty when the data names none.
+        view: Design, camera or source; empty when the data knows no views.
+        is_query: Whether a test image queries; None when the data does not say.
+        is_gallery: Whether a test image is searched; None when the data does not say.
+        box: ``(left, top, right, bottom)`` in pixels of the upright image; None means all of it.
+    """
+
+    path: Path
+    name: str
+    label: str
+    split: Split = ""
+    view: str = ""
+    is_query: bool | None = None
+    is_gallery: bool | None = None
+    box: Box | None = None
+
+    def moved(self, split: Split) -> Entry:
+        """The same image in another split."""
+        return replace(self, split=split)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a data set.
+
+    Attributes:
+        name: For people: the folder's or the table's name.
+        layout: One line that says how the data is laid out.
+        entries: Sorted by name within each split.
+        notes: What a user should know: files ignored, splits made up.
+    """
+
+    name: str
+    layout: str
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+    def of(self, split: Split) -> list[Entry]:
+        """The images of one split."""
+        return [entry for entry in self.entries if entry.split == split]
+
+    def with_entries(self, entries: Iterable[Entry], *notes: str) -> Listing:
+        """The same data set with other entries and further notes."""
+        return replace(self, entries=tuple(entries), notes=self.notes + notes)
+
+    def require_classes(self) -> None:
+        """Refuse data that nothing can be learnt from.
+
+        Raises:
+            InputError: When there is no image, or only one class in a split.
+        """
+        if not self.entries:
+            raise InputError(f"{self.name}: expected images in folders named after their classes, found none")
+        labels_of: dict[str, set[str]] = {}
+        for entry in self.entries:
+            labels_of.setdefault(entry.split, set()).add(entry.label)
+        for split, labels in sorted(labels_of.items()):
+            if len(labels) < 2:
+                place = f"the {split} images of {self.name}" if split else self.name
+                raise InputError(
+                    f"{place}: expected at least two classes, found one ({labels.pop()!r}); "
+                    "one class leaves nothing to tell apart"
+                )
+
+    def fingerprint(self) -> str:
+        """Digest of names, splits, labels, boxes, sizes and modification times; opens no file."""
+        return digest([_stamp(entry) for entry in self.entries])
+
+
+def unique_names(entries: list[Entry]) -> list[Entry]:
+    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg#2``."""
+    seen: Counter[str] = Counter()
+    result: list[Entry] = []
+    for entry in entries:
+        seen[entry.name] += 1
+        number = seen[entry.name]
+        result.append(entry if number == 1 else replace(entry, name=f"{entry.name}#{number}"))
+    return result
+
+
+def _stamp(entry: Entry) -> list[object]:
+    status = entry.path.stat()
+    flags = [entry.is_query, entry.is_gallery]
+    where = [entry.name, entry.label, entry.split, entry.view, entry.box]
+    return [*where, *flags, status.st_size, status.st_mtime_ns]
