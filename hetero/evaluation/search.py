@@ -126,9 +126,7 @@ def _require_finite(
     raise InputError("embeddings to search must be finite numbers of moderate size:", problems or ["overflow"])
 
 
-def _check(
-    query: NDArray[np.float32], gallery: NDArray[np.float32], k: int, exclude: NDArray[np.int64] | None
-) -> None:
+def _check(query: NDArray[np.float32], gallery: NDArray[np.float32], k: int, exclude: NDArray[np.int64] | None) -> None:
     problems: list[str] = []
     for name, array in (("query", query), ("gallery", gallery)):
         if array.ndim != 2 or array.dtype != np.float32:

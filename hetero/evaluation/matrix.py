@@ -1,0 +1,222 @@
+"""The compatibility matrix: M(q, g) for every query model and every gallery model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError, IntegrityError
+from hetero.evaluation.bootstrap import Interval, mean_interval
+from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.evaluation.rule import Rule, compatibility_rule
+from hetero.evaluation.task import RetrievalTask
+from hetero.files import read_json, write_json
+from hetero.schema import parse, record
+
+SCHEMA = "hetero/matrix/1"
+
+Cells = dict[str, dict[str, dict[str, float | None]]]
+
+
+@record
+class TaskSummary:
+    """How large a task was."""
+
+    name: str
+    queries: int
+    gallery: int
+    exclude_self: bool
+
+
+@record
+class MissingPair:
+    """Why M(query model, gallery model) does not exist."""
+
+    query_model: str
+    gallery_model: str
+    reason: str
+
+
+@record
+class ModelCost:
+    """Multiply-accumulates of one image, and parameters."""
+
+    macs: int
+    parameters: int
+
+
+@record
+class CompatibilityMatrix:
+    """M over all pairs of models, averaged over tasks.
+
+    Attributes:
+        models: Names, in the order of rows and columns.
+        metrics: metric -> query model -> gallery model -> value; ``None`` for a pair that cannot be measured.
+        intervals: Like ``metrics``, bootstrap intervals over classes.
+        tasks: The tasks averaged over.
+        per_task: metric -> task -> query model -> gallery model -> value.
+        missing: Why a pair is ``None``.
+        rules: Whether M(q, g) > M(q, q), for each query model against the gallery model asked for.
+        costs: model -> cost, of those whose cost is known.
+        space_id: The gallery's embedding space, empty when it is not known.
+        level: Coverage of the intervals.
+        resamples: Bootstrap samples behind them.
+        seed: Seed of the resampling.
+        schema: Version of this record.
+    """
+
+    models: tuple[str, ...]
+    metrics: Cells
+    intervals: dict[str, dict[str, dict[str, Interval | None]]]
+    tasks: tuple[TaskSummary, ...]
+    per_task: dict[str, Cells]
+    missing: tuple[MissingPair, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    costs: dict[str, ModelCost] | None = None
+    space_id: str = ""
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+    schema: Literal["hetero/matrix/1"] = SCHEMA
+
+    def value(self, metric: str, query_model: str, gallery_model: str) -> float | None:
+        """M(query model, gallery model)."""
+        return self.metrics[metric][query_model][gallery_model]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record."""
+        return asdict(self)
+
+    def save(self, path: Path) -> None:
+        """Write ``matrix.json`` atomically."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: Path) -> CompatibilityMatrix:
+        """Read ``matrix.json``.
+
+        Raises:
+            InputError: When the file is missing.
+            IntegrityError: When it is not a valid record.
+        """
+        if not path.is_file():
+            raise InputError(f"expected a compatibility matrix at {path}, found no file")
+        try:
+            value = read_json(path)
+        except ValueError as error:
+            raise IntegrityError(f"{path} is not JSON: {error}") from None
+        return parse(cls, value, what=str(path), error=IntegrityError)
+
+
+def compatibility_matrix(
+    embeddings: Mapping[str, Float32[NDArray[np.float32], "n d"]],
+    labels: Int64[NDArray[np.int64], " n"],
+    tasks: Sequence[RetrievalTask],
+    *,
+    gallery_model: str | None = None,
+    costs: Mapping[str, ModelCost] | None = None,
+    space_id: str = "",
+    ks: Sequence[int] = (1, 10),
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> CompatibilityMatrix:
+    """Measure every query model against every gallery model.
+
+    Args:
+        embeddings: Model name -> float32 [n, d], its vectors of the same n images.
+        labels: int64 [n], the class of each image.
+        tasks: What is searched in what; values are means over tasks.
+        gallery_model: The model that embeds the gallery in use (the cloud model): the compatibility rule is tested
+            for each other model against it.
+        costs: Model name -> cost, recorded as given.
+        space_id: Recorded as given.
+        ks: The k of ``cmc@k``.
+        resamples: Bootstrap samples of the intervals, which are over classes.
+        level: Coverage of the intervals.
+        seed: Seed of the resampling.
+
+    Raises:
+        InputError: For unknown names, or when a task cannot be measured.
+    """
+    _check(embeddings, gallery_model, costs)
+    names = tuple(embeddings)
+    results: dict[tuple[str, str], TaskResult] = {}
+    missing: list[MissingPair] = []
+    for query_model in names:
+        for gallery in names:
+            left, right = embeddings[query_model], embeddings[gallery]
+            if left.shape[1] != right.shape[1]:
+                reason = f"vectors of {left.shape[1]} and {right.shape[1]} dimensions cannot be compared"
+                missing.append(MissingPair(query_model, gallery, reason))
+            else:
+                results[query_model, gallery] = evaluate_tasks(left, right, labels, tasks, ks=ks)
+    options: dict[str, Any] = {"resamples": resamples, "level": level, "seed": seed}
+    return CompatibilityMatrix(
+        models=names,
+        tasks=tuple(TaskSummary(t.name, len(t.query), len(t.gallery), t.exclude_self) for t in tasks),
+        missing=tuple(missing),
+        rules=() if gallery_model is None else _rules(results, names, gallery_model, options),
+        costs=None if costs is None else dict(costs),
+        space_id=space_id,
+        **_tables(results, names, options),
+        **options,
+    )
+
+
+def _tables(
+    results: Mapping[tuple[str, str], TaskResult], names: Sequence[str], options: dict[str, Any]
+) -> dict[str, Any]:
+    some = next(iter(results.values()))
+
+    def table(cell: Any) -> dict[str, Any]:
+        return {q: {g: cell(results[q, g]) if (q, g) in results else None for g in names} for q in names}
+
+    def interval(result: TaskResult, metric: str) -> Interval:
+        return mean_interval(result.per_query(metric), clusters=result.labels, **options)
+
+    return {
+        "metrics": {m: table(lambda result, m=m: result.mean(m)) for m in some.metrics},
+        "intervals": {m: table(lambda result, m=m: interval(result, m)) for m in some.metrics},
+        "per_task": {
+            m: {t: table(lambda result, m=m, t=t: result.task_means(m)[t]) for t in some.tasks} for m in some.metrics
+        },
+    }
+
+
+def _rules(
+    results: Mapping[tuple[str, str], TaskResult], names: Sequence[str], gallery_model: str, options: dict[str, Any]
+) -> tuple[Rule, ...]:
+    return tuple(
+        compatibility_rule(
+            results[name, gallery_model],
+            results[name, name],
+            query_model=name,
+            gallery_model=gallery_model,
+            metric=metric,
+            **options,
+        )
+        for name in names
+        if name != gallery_model and (name, gallery_model) in results
+        for metric in results[name, name].metrics
+    )
+
+
+def _check(
+    embeddings: Mapping[str, NDArray[np.float32]], gallery_model: str | None, costs: Mapping[str, ModelCost] | None
+) -> None:
+    problems: list[str] = []
+    if not embeddings:
+        problems.append("embeddings: expected at least one model")
+    if gallery_model is not None and gallery_model not in embeddings:
+        problems.append(f"gallery_model: expected one of {list(embeddings)}, got {gallery_model!r}")
+    if unknown := sorted(set(costs or {}) - set(embeddings)):
+        problems.append(f"costs: of models that are not in the matrix: {unknown}")
+    if problems:
+        raise InputError("cannot compute a compatibility matrix:", problems)

@@ -1,0 +1,87 @@
+"""The compatibility rule: a query model must do better against the gallery than against its own vectors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hetero.errors import InputError
+from hetero.evaluation.bootstrap import difference_interval
+from hetero.evaluation.retrieval import TaskResult
+from hetero.schema import record
+
+
+@record
+class Rule:
+    """Whether M(q, g) > M(q, q); see "Compatibility-aware Heterogeneous Visual Search", arXiv 2105.06047.
+
+    Attributes:
+        query_model: q.
+        gallery_model: g.
+        metric: M.
+        asymmetric: M(q, g).
+        symmetric: M(q, q).
+        difference: M(q, g) - M(q, q).
+        low: Lower end of its paired bootstrap interval over classes.
+        high: Upper end.
+        status: ``holds`` when the interval is above zero, ``fails`` when it is not and the difference is not
+            positive, ``undecided`` when the difference is positive but the interval reaches zero.
+    """
+
+    query_model: str
+    gallery_model: str
+    metric: str
+    asymmetric: float
+    symmetric: float
+    difference: float
+    low: float
+    high: float
+    status: Literal["holds", "fails", "undecided"]
+
+
+def compatibility_rule(
+    asymmetric: TaskResult,
+    symmetric: TaskResult,
+    *,
+    query_model: str,
+    gallery_model: str,
+    metric: str = "cmc@1",
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Rule:
+    """Test M(q, g) > M(q, q) on the same queries, resampling classes.
+
+    Args:
+        asymmetric: The query model against the gallery model.
+        symmetric: The query model against itself.
+        query_model: Its name, recorded.
+        gallery_model: Its name, recorded.
+        metric: Which figure to compare.
+        resamples: Bootstrap samples.
+        level: Coverage of the interval.
+        seed: Seed of the resampling.
+
+    Raises:
+        InputError: When the two results are not of the same tasks.
+    """
+    if asymmetric.tasks != symmetric.tasks:
+        raise InputError(f"both sides must be measured on the same tasks, got {asymmetric.tasks} and {symmetric.tasks}")
+    interval = difference_interval(
+        asymmetric.per_query(metric),
+        symmetric.per_query(metric),
+        clusters=asymmetric.labels,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+    return Rule(
+        query_model=query_model,
+        gallery_model=gallery_model,
+        metric=metric,
+        asymmetric=asymmetric.mean(metric),
+        symmetric=symmetric.mean(metric),
+        difference=interval.value,
+        low=interval.low,
+        high=interval.high,
+        status="holds" if interval.low > 0 else "undecided" if interval.value > 0 else "fails",
+    )
