@@ -1,0 +1,55 @@
+"""The bundle's README: a model card for the people who put the model into an application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from export.manifest import Format, Manifest
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+
+_PLATFORMS: dict[Format, str] = {
+    "onnx": "ONNX Runtime: Android, iOS, web, desktop",
+    "litert": "LiteRT: Android, embedded Linux, desktop",
+    "coreml": "Core ML: iOS 16 and later, macOS 13 and later",
+}
+
+
+def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> str:
+    """Markdown: files and what was checked, the contract, how to prepare an image, how to call the model.
+
+    Args:
+        manifest: Its ``files`` may still be empty.
+        space: What the vectors mean.
+        preprocessing: How an image is resized.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+    )
+    return environment.from_string(template).render(
+        manifest=manifest,
+        space=space,
+        preprocessing=preprocessing,
+        platforms=_PLATFORMS,
+        resize_rule=resize_rule(preprocessing),
+        files={model.format: model.file for model in manifest.models},
+    )
+
+
+def resize_rule(preprocessing: Preprocessing) -> str:
+    """The part of preprocessing that an application does itself, in words."""
+    width, height = preprocessing.width, preprocessing.height
+    target = f"{width} x {height} pixels (width x height)"
+    how = {
+        "squash": f"Resize the whole image to {target}; its aspect ratio is not kept.",
+        "pad": (
+            f"Scale the whole image by min({width} / its width, {height} / its height), round both sides to whole "
+            f"pixels (at least 1), and place it in the middle of {target} filled with the grey level "
+            f"{preprocessing.pad_value}; an odd remainder goes to the right and to the bottom."
+        ),
+        "crop": f"Cut out the largest centred part of the shape {width}:{height} and resize it to {target}.",
+    }
+    return how[preprocessing.resize]

@@ -1,0 +1,109 @@
+"""Core ML, for iOS and macOS."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from export.manifest import TensorEntry
+from hetero.files import read_json, write_bytes, write_json
+from hetero.models.model import EmbeddingModel
+
+suffix = ".mlpackage"
+packages = ("torch", "coremltools")
+# Core ML runs on Apple's systems only.
+run = None
+
+_SPECIFICATION = Path("Data/com.apple.CoreML/model.mlmodel")
+_DATE = "com.github.apple.coremltools.conversion_date"
+_SOURCE = uuid.uuid5(uuid.NAMESPACE_OID, "hetero.export.coreml")
+
+
+class _TakesPlanes(nn.Module):
+    """Core ML hands an image over as float32 planes with values from 0 to 255."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 d"]:
+        return self.model(image.permute(0, 2, 3, 1))
+
+
+def convert(model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> None:
+    """Write an ML program in float32 that takes an RGB image, for iOS 16 and later."""
+    import coremltools as ct
+    import numpy as np
+
+    from export.converter import INPUT, OUTPUT
+
+    shape = (1, 3, model.preprocessing.height, model.preprocessing.width)
+    with torch.no_grad():
+        traced: Any = torch.jit.trace(_TakesPlanes(model.eval()).eval(), torch.zeros(shape))
+    converted: Any = ct.convert(
+        traced,
+        inputs=[ct.ImageType(name=INPUT, shape=shape, color_layout=ct.colorlayout.RGB)],
+        outputs=[ct.TensorType(name=OUTPUT, dtype=np.float32)],
+        convert_to="mlprogram",
+        compute_precision=ct.precision.FLOAT32,
+        minimum_deployment_target=ct.target.iOS16,
+        skip_model_load=True,
+    )
+    converted.save(str(out))
+    _describe(out, metadata)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The user-defined metadata that start with ``hetero.``."""
+    entries = _specification(path).description.metadata.userDefined
+    return {key: value for key, value in entries.items() if key.startswith("hetero.")}
+
+
+def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
+    """Input image and output array of the specification."""
+    from coremltools.proto import FeatureTypes_pb2
+
+    features: Any = FeatureTypes_pb2
+    specification = _specification(path)
+    (taken,), (given,) = specification.description.input, specification.description.output
+    image, array = taken.type.imageType, given.type.multiArrayType
+    if taken.type.WhichOneof("Type") != "imageType" or image.colorSpace != features.ImageFeatureType.RGB:
+        raise ValueError(f"{path.name}: its input is not an RGB image")
+    if array.dataType != features.ArrayFeatureType.FLOAT32:
+        raise ValueError(f"{path.name}: its output is not a float32 array")
+    return (
+        TensorEntry(taken.name, "image-rgb", (image.height, image.width)),
+        TensorEntry(given.name, "float32", tuple(int(side) for side in array.shape)),
+    )
+
+
+def _specification(path: Path) -> Any:
+    from coremltools.proto import Model_pb2
+
+    model: Any = Model_pb2
+    specification = model.Model()
+    specification.ParseFromString((path / _SPECIFICATION).read_bytes())
+    return specification
+
+
+def _describe(path: Path, metadata: Mapping[str, str]) -> None:
+    """Add the metadata, and take out what differs between two exports of one model: the date and random identifiers."""
+    specification = _specification(path)
+    description = specification.description.metadata
+    description.shortDescription = f"{metadata['hetero.model']}: embeds an image as a unit vector"
+    description.versionString = metadata["hetero.version"]
+    description.userDefined.pop(_DATE, None)
+    description.userDefined.update(metadata)
+    write_bytes(path / _SPECIFICATION, specification.SerializeToString(deterministic=True))
+    manifest = read_json(path / "Manifest.json")
+    entries = manifest["itemInfoEntries"]
+    names = {old: str(uuid.uuid5(_SOURCE, entry["path"])).upper() for old, entry in entries.items()}
+    manifest["itemInfoEntries"] = {names[old]: entry for old, entry in entries.items()}
+    manifest["rootModelIdentifier"] = names[manifest["rootModelIdentifier"]]
+    write_json(path / "Manifest.json", manifest)
