@@ -19,6 +19,7 @@ from tqdm import tqdm
 from hetero.data.decode import UnreadableImageError, decode, decoding_key
 from hetero.data.images import Images
 from hetero.data.listing import Box, Entry, Listing
+from hetero.errors import InputError
 from hetero.files import digest, read_json, replaced_directory, write_json
 from hetero.preprocessing import Preprocessing
 
@@ -132,11 +133,45 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
     return Decoded(images, unreadable)
 
 
+def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: int = 4_000_000_000) -> Images:
+    """Decode files that belong to no data set; nothing is kept on disk.
+
+    Args:
+        files: Images.
+        preprocessing: How to decode.
+        limit: Largest decoded set in bytes that is held in memory; a larger one is checked, then decoded when read.
+
+    Raises:
+        InputError: Listing every unreadable file.
+    """
+    entries = tuple(Entry(path, str(path), "") for path in files)
+    listing = Listing("images", "files", entries)
+    shape = (len(entries), preprocessing.height, preprocessing.width, 3)
+    array = np.empty(shape, np.uint8) if np.prod(shape) <= limit else None
+    if unreadable := _decode_all(listing, preprocessing, array):
+        raise InputError(
+            f"{len(unreadable)} of {len(entries)} images cannot be read; repair or remove them:",
+            [f"{entries[position].name}: {reason}" for position, reason in unreadable.items()],
+        )
+    return LazyImages([(path, None) for path in files], preprocessing) if array is None else array
+
+
 def _decode_into(directory: Path, listing: Listing, preprocessing: Preprocessing, *, keep: bool) -> None:
     """Write the readable images, without gaps, and ``decoded.json``."""
-    entries = listing.entries
-    shape = (len(entries), preprocessing.height, preprocessing.width, 3)
+    shape = (len(listing.entries), preprocessing.height, preprocessing.width, 3)
     array = np.lib.format.open_memmap(directory / "images.npy", "w+", np.uint8, shape) if keep else None
+    unreadable = _decode_all(listing, preprocessing, array)
+    if array is not None:
+        array.flush()
+    images = len(listing.entries) - len(unreadable)
+    record = {"images": images, "unreadable": {str(position): reason for position, reason in unreadable.items()}}
+    write_json(directory / "decoded.json", record)
+
+
+def _decode_all(
+    listing: Listing, preprocessing: Preprocessing, array: UInt8[np.ndarray, "n h w 3"] | None
+) -> dict[int, str]:
+    """Decode into the array's first rows, without gaps; answer what is wrong with the others, by position."""
 
     def attempt(entry: Entry) -> UInt8[np.ndarray, "h w 3"] | str:
         try:
@@ -146,13 +181,11 @@ def _decode_into(directory: Path, listing: Listing, preprocessing: Preprocessing
 
     unreadable: dict[int, str] = {}
     row = 0
-    for position, result in enumerate(in_parallel(attempt, entries, progress=f"decoding {listing.name}")):
+    for position, result in enumerate(in_parallel(attempt, listing.entries, progress=f"decoding {listing.name}")):
         if isinstance(result, str):
             unreadable[position] = result
             continue
         if array is not None:
             array[row] = result
         row += 1
-    if array is not None:
-        array.flush()
-    write_json(directory / "decoded.json", {"images": row, "unreadable": unreadable})
+    return unreadable

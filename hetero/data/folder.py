@@ -17,12 +17,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from hetero.data.listing import SPLIT_NAMES, Entry, Listing, Split
+from hetero.data.listing import EXTENSIONS, SPLIT_NAMES, Entry, Listing, Split
 from hetero.errors import InputError
 
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
-)
 _ROLES = {"query", "gallery"}
 
 

@@ -23,6 +23,10 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
 }
 
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -99,6 +103,20 @@ class Listing:
     def fingerprint(self) -> str:
         """Digest of names, splits, labels, boxes, sizes and modification times; opens no file."""
         return digest([_stamp(entry) for entry in self.entries])
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images below a folder, in the order of their names; hidden files are left out.
+
+    Raises:
+        InputError: When there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of images at {folder}, found {'a file' if folder.exists() else 'nothing'}")
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
+    if not files:
+        raise InputError(f"{folder}: expected images ({' '.join(sorted(EXTENSIONS))}), found none")
+    return sorted(path for path in files if path.is_file())
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:

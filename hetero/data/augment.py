@@ -1,0 +1,117 @@
+"""Augmentation of a whole batch at once, on tensors.
+
+Every random number is drawn on the CPU from the generator given, the same count whatever the configuration says, so
+that a step can be repeated bit by bit, and turning one augmentation off leaves the others as they were.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from hetero.data.augment_config import AugmentConfig
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow turns RGB to grey
+_RANDOM_NUMBERS = 14
+
+
+def augment(
+    pixels: UInt8[Tensor, "b h w 3"], config: AugmentConfig, generator: torch.Generator
+) -> Float32[Tensor, "b 3 h w"]:
+    """Change every image at random.
+
+    Args:
+        pixels: RGB images on any device.
+        config: How much.
+        generator: On the CPU; decides everything.
+
+    Returns:
+        RGB images in 0..1 on the same device.
+    """
+    random = torch.rand((_RANDOM_NUMBERS, len(pixels)), generator=generator).to(pixels.device)
+    images = pixels.permute(0, 3, 1, 2).float().div_(255.0)
+    images = _move(images, config, random[:5])
+    images = _colour(images, config, random[5:8])
+    if config.blur > 0:
+        images = torch.where(_chosen(random[8], config.blur), _blurred(images), images)
+    if config.erase > 0:
+        images = torch.where(_rectangles(images, config, random[9:14]), config.ground / 255.0, images)
+    return images
+
+
+def _move(
+    images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"]
+) -> Float32[Tensor, "b 3 h w"]:
+    """Rotate, scale, shift and flip in one resampling."""
+    if not (config.rotation or config.shift or config.flip or config.scale != (1.0, 1.0)):
+        return images
+    aspect = images.shape[3] / images.shape[2]
+    angle = math.radians(config.rotation) * _either_way(random[0])
+    size = _between(random[1], *config.scale)
+    mirror = 1.0 - 2.0 * (random[4] < config.flip)
+    # From a place in the output to where it is read in the input, hence the inverse of the scale; both axes
+    # run from -1 to 1, so that a rotation needs the aspect ratio.
+    cos, sin = angle.cos() / size, angle.sin() / size
+    across = torch.stack([cos * mirror, -sin / aspect * mirror, 2 * config.shift * _either_way(random[2])], dim=1)
+    down = torch.stack([sin * aspect, cos, 2 * config.shift * _either_way(random[3])], dim=1)
+    grid = F.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
+    # What lies outside is read as zero: the ground, after subtracting it.
+    ground = config.ground / 255.0
+    return F.grid_sample(images - ground, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + ground
+
+
+def _colour(
+    images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "3 b"]
+) -> Float32[Tensor, "b 3 h w"]:
+    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    grey = (images * luma).sum(dim=1, keepdim=True)
+    images = torch.where(_chosen(random[0], config.grey), grey, images)
+    brightness = 1.0 + config.brightness * _either_way(random[1]).view(-1, 1, 1, 1)
+    contrast = 1.0 + config.contrast * _either_way(random[2]).view(-1, 1, 1, 1)
+    mean = grey.mean(dim=(2, 3), keepdim=True)
+    return (((images - mean) * contrast + mean) * brightness).clamp_(0.0, 1.0)
+
+
+def _blurred(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
+    """A binomial blur over 3 x 3 pixels."""
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
+    return (across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]) / 16
+
+
+def _rectangles(images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"]) -> Tensor:
+    """Bool [b, 1, h, w]: the rectangle that each chosen image loses."""
+    height, width = images.shape[2:]
+    share = _between(random[1], *config.erase_area)
+    aspect = torch.exp(math.log(2.0) * _either_way(random[2]))
+    inside = [
+        _within(count, side, place)
+        for count, side, place in (
+            (height, (share * aspect).sqrt(), random[3]),
+            (width, (share / aspect).sqrt(), random[4]),
+        )
+    ]
+    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]) & _chosen(random[0], config.erase)
+
+
+def _within(count: int, side: Tensor, place: Tensor) -> Tensor:
+    """Bool [b, count]: pixels whose centre lies in an interval of length ``side`` at ``place`` of what is left."""
+    centre = (torch.arange(count, device=side.device) + 0.5) / count
+    start = place * (1.0 - side).clamp(min=0.0)
+    return (centre >= start[:, None]) & (centre < (start + side)[:, None])
+
+
+def _either_way(random: Tensor) -> Tensor:
+    return 2.0 * random - 1.0
+
+
+def _between(random: Tensor, low: float, high: float) -> Tensor:
+    return low + (high - low) * random
+
+
+def _chosen(random: Tensor, probability: float) -> Tensor:
+    return (random < probability).view(-1, 1, 1, 1)

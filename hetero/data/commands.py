@@ -1,0 +1,69 @@
+"""``hetero data check``: look at data before training on it."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from hetero.data.check import DataReport, check, config_for
+from hetero.data.check_text import as_text
+from hetero.data.config import DataConfig
+from hetero.errors import InputError
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def check_command(
+    path: Path | None = None,
+    *,
+    emoji: Flag = False,
+    root: str = "",
+    protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
+    split: Literal["auto", "class", "image"] = "auto",
+    seed: int = 0,
+    skip_unreadable: Flag = False,
+    json: Flag = False,
+) -> int:
+    """Say what a data set holds, and what stands in the way of training on it.
+
+    Opens every image. Reports splits, classes, images per class, views, sizes, colour modes, unreadable files, files
+    of equal content in several splits (what was trained on would be tested on), and who will search whom.
+
+    Example: hetero data check photos
+
+    Example: hetero data check photos.csv --root images --json
+
+    Args:
+        path: A folder of class folders (with train, validation and test above them or not), or a CSV file with the
+            columns label, split, path, is_query, is_gallery.
+        emoji: Check the built-in emoji set instead.
+        root: Folder that the CSV's paths are relative to; default its own.
+        protocol: Who searches whom; auto picks from what the data says.
+        split: What a made-up split holds out.
+        seed: Decides made-up splits.
+        skip_unreadable: Do not count unreadable files as a problem.
+        json: Print JSON.
+
+    Raises:
+        InputError: When the data cannot be used; lists every problem.
+    """
+    if emoji == (path is not None):
+        raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
+    options: dict[str, Any] = {"protocol": protocol, "split": split, "seed": seed, "skip_unreadable": skip_unreadable}
+    config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
+    report = check(config)
+    print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
+    sys.stdout.flush()
+    _require_usable(report, listed=not json)
+    return 0
+
+
+def _require_usable(report: DataReport, *, listed: bool) -> None:
+    if not report.problems:
+        return
+    unreadable = [] if listed else [f"{name}: {reason}" for name, reason in report.unreadable.items()]
+    raise InputError(f"{report.name} cannot be used as it is:", [*report.problems, *unreadable])

@@ -1,0 +1,204 @@
+"""Files of embeddings: what remains of a cloud model that cannot be trained again.
+
+Two forms are read:
+
+- ``NAME.safetensors`` with the tensor ``embeddings`` (f32 [n, d]) and, in its metadata, ``names`` (a JSON list) and
+  ``space`` (an embedding space as JSON). Written by :func:`save_embeddings`.
+- ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in
+  ``NAME.csv``, in a column ``name`` or ``path``.
+
+Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the data's folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from hetero.data.images import ImageSet
+from hetero.errors import InputError, IntegrityError
+from hetero.files import canonical_json, sha256_file, write_bytes
+from hetero.space import EmbeddingSpace
+
+SCHEMA = "hetero/embeddings/1"
+_LARGEST_HEADER = 90_000_000  # safetensors refuses headers from 100 MB on
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class EmbeddingFile:
+    """Embeddings with what they are of.
+
+    Attributes:
+        embeddings: f32 [n, d], as they lie in the file.
+        names: One unique name a row.
+        space: What the vectors mean. For a file that does not say, a space defined by the file's own digest.
+    """
+
+    embeddings: Float32[np.ndarray, "n d"]
+    names: tuple[str, ...]
+    space: EmbeddingSpace
+
+
+def save_embeddings(
+    path: Path, embeddings: Float32[np.ndarray, "n d"], names: Sequence[str], space: EmbeddingSpace
+) -> None:
+    """Write a safetensors file atomically.
+
+    Args:
+        path: Ends with ``.safetensors``.
+        embeddings: f32 [n, d].
+        names: One unique name a row.
+        space: What the vectors mean.
+
+    Raises:
+        InputError: When rows, names and space do not fit together.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(f"embeddings are written to a .safetensors file, got {path}")
+    _check(path, embeddings, names, space)
+    metadata = {"schema": SCHEMA, "names": canonical_json(list(names)), "space": canonical_json(space.to_dict())}
+    if sum(map(len, metadata.values())) > _LARGEST_HEADER:
+        raise InputError(f"{path}: the {len(names)} names take more room than a safetensors header has; split the file")
+    write_bytes(path, save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata=metadata))
+
+
+def load_embeddings(path: Path) -> EmbeddingFile:
+    """Read a file of embeddings.
+
+    Args:
+        path: ``.safetensors`` or ``.npy``.
+
+    Raises:
+        InputError: When the file or its names are missing, or do not fit together; when values are not finite.
+        IntegrityError: When the file is damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
+    if path.suffix == ".npy":
+        embeddings, metadata = _read_npy(path), {}
+    elif path.suffix == ".safetensors":
+        embeddings, metadata = _read_safetensors(path)
+    else:
+        raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
+    if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
+        raise InputError(
+            f"{path}: expected floating-point embeddings of shape [images, dimensions], "
+            f"got {embeddings.dtype} {list(embeddings.shape)}"
+        )
+    names = _names_in(path, metadata) if "names" in metadata else _names_beside(path)
+    space = _space_in(path, metadata) if "space" in metadata else _space_of(path, embeddings.shape[1])
+    embeddings = embeddings.astype(np.float32, copy=False)
+    _check(path, embeddings, names, space)
+    return EmbeddingFile(embeddings, tuple(names), space)
+
+
+def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]:
+    """The embeddings of a set of images, in its order, scaled to unit length.
+
+    Args:
+        file: May hold further images.
+        images: The set.
+
+    Raises:
+        InputError: When images have no embedding; names the first ten and their number.
+    """
+    row = {name: index for index, name in enumerate(file.names)}
+    missing = [name for name in images.names if name not in row]
+    if missing:
+        example = f"; the file's names look like {file.names[0]!r}" if file.names else ""
+        raise InputError(
+            f"{len(missing)} of {len(images)} images have no embedding{example}:",
+            [*missing[:_SHOWN], *([f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])],
+        )
+    chosen = file.embeddings[[row[name] for name in images.names]]
+    length = np.linalg.norm(chosen, axis=1, keepdims=True)
+    # Vectors that have unit length already stay as they are, bit by bit.
+    return np.where(np.abs(length - 1) <= 1e-6, chosen, chosen / length)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise IntegrityError(f"{path} is not a plain .npy array: {error}") from None
+
+
+def _read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            keys = list(file.keys())
+            if "embeddings" not in keys:
+                raise InputError(f"{path}: expected a tensor 'embeddings', found {', '.join(keys) or 'none'}")
+            return file.get_tensor("embeddings"), file.metadata() or {}
+    except SafetensorError as error:
+        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def _names_in(path: Path, metadata: dict[str, str]) -> list[str]:
+    try:
+        names = json.loads(metadata["names"])
+    except ValueError:
+        names = None
+    if not isinstance(names, list):
+        raise IntegrityError(f"{path}: the metadata's names are not a JSON list")
+    return [str(name) for name in names]
+
+
+def _space_in(path: Path, metadata: dict[str, str]) -> EmbeddingSpace:
+    try:
+        value = json.loads(metadata["space"])
+    except ValueError:
+        raise IntegrityError(f"{path}: the metadata's space is not JSON") from None
+    return EmbeddingSpace.from_dict(value, what=f"the space in {path}")
+
+
+def _space_of(path: Path, dimension: int) -> EmbeddingSpace:
+    if dimension < 1:
+        raise InputError(f"{path}: expected at least one dimension, got none")
+    return EmbeddingSpace.define(defined_by=sha256_file(path), name=path.stem, version="1", dimension=dimension)
+
+
+def _names_beside(path: Path) -> list[str]:
+    text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
+    if text.is_file():
+        return [line for line in text.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not table.is_file():
+        raise InputError(
+            f"{path} does not say which image each row is of; write the names, one a line in the rows' order, "
+            f"to {text.name} beside it (or a column 'name' or 'path' to {table.name})"
+        )
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        column = next((name for name in ("name", "path") if name in (reader.fieldnames or ())), None)
+        if column is None:
+            raise InputError(f"{table}: expected a column 'name' or 'path', got {', '.join(reader.fieldnames or ())}")
+        return [row[column] or "" for row in reader]
+
+
+def _check(path: Path, embeddings: np.ndarray, names: Sequence[str], space: EmbeddingSpace) -> None:
+    problems: list[str] = []
+    if len(names) != len(embeddings):
+        problems.append(f"{len(embeddings)} embeddings but {len(names)} names")
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        repeated = next(name for name in names if name in seen or seen.add(name))
+        problems.append(f"names repeat, for instance {repeated!r}")
+    if embeddings.shape[1:] != (space.dimension,):
+        problems.append(f"embeddings of shape {list(embeddings.shape)} in a space of {space.dimension} dimensions")
+    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim))))
+    if len(broken):
+        problems.append(f"{len(broken)} rows hold values that are not finite, the first is row {broken[0]}")
+    empty = np.flatnonzero(~embeddings.any(axis=tuple(range(1, embeddings.ndim))))
+    if len(empty):
+        problems.append(f"{len(empty)} rows are all zero and have no direction, the first is row {empty[0]}")
+    if problems:
+        raise InputError(f"{path}: the embeddings cannot be used:", problems)
