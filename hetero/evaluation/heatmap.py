@@ -1,0 +1,104 @@
+"""The compatibility matrix as a picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Literal
+
+import numpy as np
+
+from hetero.errors import InputError
+from hetero.evaluation.matrix import CompatibilityMatrix
+
+INK = "#1f2933"
+FAINT = "#616e7c"
+MISSING = "#eef1f4"
+DARK_ENOUGH = 0.6
+
+
+def heatmap(
+    matrix: CompatibilityMatrix, metric: str = "cmc@1", *, kind: Literal["svg", "png"] = "svg", title: str = ""
+) -> bytes:
+    """Draw M(q, g): query models as rows, gallery models as columns, values printed.
+
+    The colours run from light to dark blue (read alike by all kinds of colour vision, and in print) over 0 to 1, so
+    that pictures of different runs can be compared. A pair that cannot be measured is grey and says so.
+
+    Args:
+        matrix: What to draw.
+        metric: Which metric.
+        kind: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
+        title: Above the picture; by default the metric and what it is averaged over.
+
+    Returns:
+        The file's bytes; equal matrices give equal bytes.
+
+    Raises:
+        InputError: When the matrix has no such metric.
+    """
+    if metric not in matrix.metrics:
+        raise InputError(f"expected one of the metrics {list(matrix.metrics)}, got {metric!r}")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}
+    with mpl.rc_context(fonts):
+        count = len(matrix.models)
+        longest = max(len(name) for name in matrix.models)
+        figure = Figure(figsize=(1.6 + 0.09 * longest + 1.3 * count, 1.7 + 0.62 * count), layout="constrained")
+        figure.patch.set_facecolor("white")
+        axes = figure.add_subplot()
+        _draw_cells(axes, matrix, metric)
+        _label(axes, matrix, title or _title(matrix, metric))
+        out = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(out, format=kind, dpi=200, metadata=metadata)
+    return out.getvalue()
+
+
+def _draw_cells(axes: Any, matrix: CompatibilityMatrix, metric: str) -> None:
+    from matplotlib import colormaps
+
+    values = [[matrix.value(metric, query, gallery) for gallery in matrix.models] for query in matrix.models]
+    grid = np.array([[np.nan if value is None else value for value in row] for row in values])
+    colours = colormaps["Blues"].with_extremes(bad=MISSING)
+    axes.imshow(np.ma.masked_invalid(grid), cmap=colours, vmin=0, vmax=1, aspect="auto")
+    for row, query in enumerate(matrix.models):
+        for column, gallery in enumerate(matrix.models):
+            value = values[row][column]
+            interval = matrix.intervals[metric][query][gallery]
+            colour = "white" if value is not None and value > DARK_ENOUGH else INK
+            if value is None or interval is None:
+                axes.text(column, row, "not comparable", ha="center", va="center", fontsize=7.5, color=FAINT)
+                continue
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row - 0.1, f"{value:.3f}", ha="center", va="center", color=colour, weight=weight)
+            spread = f"{interval.low:.3f} to {interval.high:.3f}"
+            axes.text(column, row + 0.24, spread, ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def _label(axes: Any, matrix: CompatibilityMatrix, title: str) -> None:
+    count = len(matrix.models)
+    axes.set_xticks(range(count), matrix.models, color=INK)
+    axes.set_yticks(range(count), matrix.models, color=INK)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.set_xlabel("gallery model", color=FAINT, labelpad=8)
+    axes.set_ylabel("query model", color=FAINT, labelpad=8)
+    axes.set_title(title, color=INK, fontsize=11, loc="left", pad=12)
+    if max(len(name) for name in matrix.models) > 12:
+        for text in axes.get_xticklabels():
+            text.set(rotation=25, ha="left", rotation_mode="anchor")
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xticks(np.arange(count - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(count - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=3)
+    axes.tick_params(which="minor", length=0)
+
+
+def _title(matrix: CompatibilityMatrix, metric: str) -> str:
+    tasks = len(matrix.tasks)
+    over = f"mean over {tasks} tasks" if tasks > 1 else matrix.tasks[0].name
+    return f"{metric}, {over}, {matrix.level:.0%} intervals over classes"

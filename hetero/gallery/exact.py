@@ -1,0 +1,148 @@
+"""A gallery in memory, searched exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.errors import InputError, IntegrityError
+from hetero.evaluation.search import search
+from hetero.gallery import storage
+from hetero.space import EmbeddingSpace
+
+UNIT_TOLERANCE = 1e-3
+
+
+class Gallery:
+    """Named vectors of one embedding space.
+
+    Args:
+        space: The space that every vector added or searched for must live in.
+
+    Attributes:
+        space: As given.
+    """
+
+    def __init__(self, space: EmbeddingSpace) -> None:
+        self.space = space
+        self._parts: list[NDArray[np.float32]] = [np.empty((0, space.dimension), np.float32)]
+        self._names: list[str] = []
+        self._known: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the order in which they were added."""
+        return tuple(self._names)
+
+    @property
+    def embeddings(self) -> Float32[NDArray[np.float32], "n d"]:
+        """float32 [n, d], in the order of :attr:`names`."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+    def add(self, embeddings: Float32[NDArray[np.float32], "n d"], names: Sequence[str], space: EmbeddingSpace) -> None:
+        """Add vectors; nothing is added when anything is wrong.
+
+        Args:
+            embeddings: float32 [n, d], of unit length if the space says so.
+            names: One a vector, none of them in the gallery yet.
+            space: The space of the model that made them.
+
+        Raises:
+            SpaceMismatchError: When the vectors are of another space.
+            InputError: For wrong shapes, lengths or names.
+        """
+        self.space.require_same(space, this="the gallery", that="the vectors to add")
+        problems = self._vector_problems(embeddings)
+        if len(names) != len(embeddings):
+            problems.append(f"expected one name a vector, got {len(names)} names for {len(embeddings)} vectors")
+        problems += _name_problems(names, self._known)
+        if problems:
+            raise InputError("cannot add to the gallery:", problems)
+        self._parts.append(np.array(embeddings, np.float32))
+        self._names += names
+        self._known.update(names)
+
+    def search(
+        self, query: Float32[NDArray[np.float32], "q d"], k: int, space: EmbeddingSpace
+    ) -> tuple[list[list[str]], Float32[NDArray[np.float32], "q k"]]:
+        """Find the nearest vectors of each query.
+
+        Args:
+            query: float32 [q, d], of unit length if the space says so.
+            k: How many to find; all of them when the gallery holds fewer.
+            space: The space of the query model.
+
+        Returns:
+            For each query the names, best first, and float32 [q, k] their scores.
+
+        Raises:
+            SpaceMismatchError: When the queries are of another space.
+            InputError: For an empty gallery, a ``k`` below 1 or wrong vectors.
+        """
+        self.space.require_same(space, this="the gallery", that="the queries")
+        problems = self._vector_problems(query)
+        if not len(self):
+            problems.append("the gallery is empty: add vectors first")
+        if k < 1:
+            problems.append(f"k: expected at least 1, got {k}")
+        if problems:
+            raise InputError("cannot search the gallery:", problems)
+        hits = search(query, self.embeddings, min(k, len(self)))
+        return [[self._names[row] for row in rows] for rows in hits.rows.tolist()], hits.scores
+
+    def save(self, directory: Path) -> None:
+        """Write the gallery as a directory, atomically; one that stands there is replaced."""
+        storage.write(directory, self.space, self.embeddings, self._names)
+
+    @classmethod
+    def load(cls, directory: Path) -> Gallery:
+        """Read a gallery.
+
+        Raises:
+            InputError: When there is none.
+            IntegrityError: When a file was changed or is not what it should be.
+        """
+        space, embeddings, names = storage.read(directory)
+        gallery = cls(space)
+        try:
+            gallery.add(embeddings, names, space)
+        except InputError as error:
+            raise IntegrityError(f"{directory} is not a valid gallery: {error}") from None
+        return gallery
+
+    def _vector_problems(self, vectors: NDArray[np.float32]) -> list[str]:
+        wanted = self.space.dimension
+        if vectors.ndim != 2 or vectors.shape[1] != wanted or vectors.dtype != np.float32:
+            return [f"expected vectors as float32 [n, {wanted}], got {vectors.dtype} {list(vectors.shape)}"]
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            return [f"{int((~finite).sum())} vectors are not finite, the first is row {int(np.argmin(finite))}"]
+        if self.space.unit_norm:
+            off = np.abs(np.linalg.norm(vectors, axis=1) - 1) > UNIT_TOLERANCE
+            if off.any():
+                row = int(np.argmax(off))
+                length = float(np.linalg.norm(vectors[row]))
+                return [
+                    f"{int(off.sum())} vectors are not of unit length, which this space asks for; "
+                    f"row {row} has length {length:.4g}: normalise them"
+                ]
+        return []
+
+
+def _name_problems(names: Sequence[str], known: set[str]) -> list[str]:
+    seen: set[str] = set()
+    twice: list[str] = []
+    for name in names:
+        if name in seen or name in known:
+            twice.append(name)
+        seen.add(name)
+    return [f"{len(twice)} names are taken or given twice, for instance {twice[:3]}"] if twice else []
