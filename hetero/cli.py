@@ -27,18 +27,33 @@ def build_app() -> App:
     )
     app.command("hetero.commands:demo", name="demo", help="The whole chain on emoji: train, export, verify, report.")
     app.command("hetero.commands:run", name="run", help="Run a recipe; finished stages are skipped.")
-    app.command(_group("train", "Train one part of a recipe.", cloud="hetero.commands:train_cloud", students="hetero.commands:train_students"))
-    app.command("hetero.commands:evaluate", name="evaluate", help="Compute the compatibility matrix of a recipe's models.")
+    app.command(
+        _group(
+            "train",
+            "Train one part of a recipe.",
+            cloud="hetero.commands:train_cloud",
+            students="hetero.commands:train_students",
+        )
+    )
+    app.command(
+        "hetero.commands:evaluate", name="evaluate", help="Compute the compatibility matrix of a recipe's models."
+    )
     app.command("hetero.commands:embed", name="embed", help="Embed a folder of images with a trained model.")
     app.command(_group("data", "Look at data before training on it.", check="hetero.data.commands:check_command"))
     app.command("export.commands:export_command", name="export", help="Export a model directory as a bundle.")
     app.command(_group("bundle", "Look at bundles.", check="export.commands:bundle_check_command"))
-    app.command("device_tests.commands:verify_command", name="verify", help="Verify bundles on targets; says pass, fail or not verified.")
+    app.command(
+        "device_tests.commands:verify_command",
+        name="verify",
+        help="Verify bundles on targets; says pass, fail or not verified.",
+    )
     app.command("device_tests.commands:report_command", name="report", help="Write a run's report again.")
     app.command(
         _group(
-            "device", "Targets that bundles are verified on.",
-            setup="device_tests.commands:device_setup_command", list="device_tests.commands:device_list_command",
+            "device",
+            "Targets that bundles are verified on.",
+            setup="device_tests.commands:device_setup_command",
+            list="device_tests.commands:device_list_command",
         )
     )
     return app
@@ -50,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         outcome = app(
             list(arguments) if arguments is not None else None,
-            exit_on_error=False, print_error=False, result_action="return_value",
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
     except CycloptsError as error:
         print(f"hetero: {error}\nTry 'hetero --help'.", file=sys.stderr)

@@ -55,11 +55,11 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+            Path(name).unlink()
         raise
 
 
@@ -82,7 +82,7 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        os.chmod(fresh, 0o755)
+        fresh.chmod(0o755)
         yield fresh
         swap_directory(fresh, path)
     except BaseException:
@@ -94,8 +94,8 @@ def swap_directory(fresh: Path, path: Path) -> None:
     """Rename ``fresh`` to ``path``; what stood there is removed afterwards."""
     if path.exists():
         old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-        os.rename(path, old / path.name)
-        os.rename(fresh, path)
+        path.rename(old / path.name)
+        fresh.rename(path)
         shutil.rmtree(old)
     else:
-        os.rename(fresh, path)
+        fresh.rename(path)

@@ -115,14 +115,18 @@ def _problems(recipe: Recipe) -> list[str]:
     names = [recipe.cloud.name, *(student.name for student in recipe.students)]
     if not recipe.students:
         problems.append("students: expected at least one [[students]] table")
-    problems += [f"name {name!r} is used by {names.count(name)} models" for name in sorted(set(names)) if names.count(name) > 1]
+    problems += [
+        f"name {name!r} is used by {names.count(name)} models" for name in sorted(set(names)) if names.count(name) > 1
+    ]
     for name in names:
         if not name or not all(character.isalnum() or character in "-_." for character in name) or name.startswith("."):
             problems.append(f"name {name!r}: expected letters, digits, '-', '_' and '.'; it becomes a file's name")
     for index, student in enumerate(recipe.students):
         place = f"students.{index} ({student.name})"
         problems += _training_problems(f"{place}.training", student.training)
-        problems += _objective_problems(place, [term.name for term in student.objectives], needs_cloud=not student.independent)
+        problems += _objective_problems(
+            place, [term.name for term in student.objectives], needs_cloud=not student.independent
+        )
     problems += _objective_problems("cloud", [term.name for term in recipe.cloud.objectives], needs_cloud=False)
     if recipe.data.kind != "emoji" and not recipe.data.path:
         problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
@@ -130,7 +134,11 @@ def _problems(recipe: Recipe) -> list[str]:
 
 
 def _objective_problems(place: str, names: list[str], *, needs_cloud: bool) -> list[str]:
-    problems = [f"{place}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}" for name in names if name not in NAMES]
+    problems = [
+        f"{place}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}"
+        for name in names
+        if name not in NAMES
+    ]
     if not names:
         problems.append(f"{place}.objectives: expected at least one")
     if not needs_cloud:
@@ -155,7 +163,10 @@ def _value_problems_of(value: dict[str, Any]) -> list[str]:
         terms = student.get("objectives", []) if isinstance(student, dict) else []
         names = [term.get("name") for term in terms if isinstance(term, dict)] if isinstance(terms, list) else []
         unknown = [name for name in names if isinstance(name, str) and name not in NAMES]
-        problems += [f"students.{index}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}" for name in unknown]
+        problems += [
+            f"students.{index}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}"
+            for name in unknown
+        ]
     return problems
 
 
@@ -164,5 +175,7 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         return str((folder / path).resolve()) if path else ""
 
     data = dataclasses.replace(recipe.data, path=anchor(recipe.data.path), root=anchor(recipe.data.root))
-    cloud = dataclasses.replace(recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx))
+    cloud = dataclasses.replace(
+        recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
+    )
     return dataclasses.replace(recipe, data=data, cloud=cloud)

@@ -51,7 +51,9 @@ def cost(model: EmbeddingModel) -> Cost:
     return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in model.parameters()))
 
 
-def widest_within(config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None) -> ModelConfig:
+def widest_within(
+    config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None
+) -> ModelConfig:
     """The widest version of an architecture that fits a budget.
 
     Args:
@@ -77,7 +79,8 @@ def widest_within(config: ModelConfig, preprocessing: Preprocessing, *, macs: in
         raise InputError(
             f"no width of this {config.family} architecture fits the budget of {macs:,} MACs"
             + (f" and {parameters:,} parameters" if parameters is not None else "")
-            + f": the narrowest needs {least.macs:,} MACs and {least.parameters:,} parameters; raise the budget or take fewer stages"
+            + f": the narrowest needs {least.macs:,} MACs and {least.parameters:,} parameters; "
+            "raise the budget or take fewer stages"
         )
     return replace(config, width=best)
 

@@ -78,7 +78,9 @@ def load_model(directory: Path) -> EmbeddingModel:
     entry = parse(ModelRecord, value, what=str(path), error=IntegrityError)
     weights = directory / "model.safetensors"
     if not weights.is_file() or sha256_file(weights) != entry.weights:
-        raise IntegrityError(f"{weights} is missing or not the file that {path} describes; fetch or train the model again")
+        raise IntegrityError(
+            f"{weights} is missing or not the file that {path} describes; fetch or train the model again"
+        )
     model = EmbeddingModel(entry.name, entry.model, entry.preprocessing)
     try:
         model.load_state_dict(load_file(weights))

@@ -11,7 +11,9 @@ from hetero.data.images import Images
 from hetero.models.model import EmbeddingModel
 
 
-def embed_images(model: EmbeddingModel, images: Images, *, batch_size: int = 256, progress: str = "") -> Float32[np.ndarray, "n d"]:
+def embed_images(
+    model: EmbeddingModel, images: Images, *, batch_size: int = 256, progress: str = ""
+) -> Float32[np.ndarray, "n d"]:
     """Unit vectors of all images, in order.
 
     Args:

@@ -10,13 +10,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
-from hetero.errors import InputError
-from hetero.evaluation.matrix import compatibility_matrix
+from hetero.evaluation.heatmap import heatmap
+from hetero.evaluation.matrix import ModelCost, compatibility_matrix
 from hetero.files import read_json, write_bytes, write_json
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.pipeline.external_cloud import external_cloud
 from hetero.pipeline.retrieval_rows import limited
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
@@ -32,7 +31,9 @@ def data(context: Context, work: Path) -> None:
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "sets": {name: {"images": len(one), "classes": len(one.classes)} for name, one in sets.items()},
-        "test_tasks": {task.name: {"queries": len(task.query), "gallery": len(task.gallery)} for task in dataset.test_tasks},
+        "test_tasks": {
+            task.name: {"queries": len(task.query), "gallery": len(task.gallery)} for task in dataset.test_tasks
+        },
         "notes": list(dataset.notes),
     }
     write_json(work / "data.json", summary)
@@ -42,6 +43,8 @@ def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
     recipe, dataset = context.recipe, context.dataset
     if recipe.cloud.embeddings or recipe.cloud.onnx:
+        from hetero.pipeline.external_cloud import external_cloud
+
         external_cloud(recipe, dataset, work)
         return
     model = train_cloud(dataset, recipe.cloud, recipe.preprocessing, work, seed=recipe.seed, resume=context.resume)
@@ -72,23 +75,24 @@ def evaluate(context: Context, work: Path) -> None:
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
-    costs = {recipe.cloud.name: _costs(context.cloud)}
+    costs = {recipe.cloud.name: context.cloud}
     for config in recipe.students:
         directory = context.student(config.name)
-        embeddings[config.name] = embed_images(load_model(directory), test.images, progress=f"embedding with {config.name}")
-        costs[config.name] = _costs(directory)
+        embeddings[config.name] = embed_images(
+            load_model(directory), test.images, progress=f"embedding with {config.name}"
+        )
+        costs[config.name] = directory
     matrix = compatibility_matrix(
         embeddings,
         np.asarray(test.labels),
         context.dataset.test_tasks,
-        cloud=recipe.cloud.name,
-        costs=costs,
+        gallery_model=recipe.cloud.name,
+        costs={name: ModelCost(**known) for name, directory in costs.items() if (known := _costs(directory))},
         space_id=stored.space.space_id,
         seed=recipe.seed,
     )
-    write_json(work / "matrix.json", matrix.to_dict())
-    heatmap = importlib.import_module("hetero.evaluation.heatmap")
-    write_bytes(work / "matrix.svg", heatmap.heatmap(matrix, format="svg"))
+    matrix.save(work / "matrix.json")
+    write_bytes(work / "matrix.svg", heatmap(matrix))
 
 
 def export(context: Context, work: Path, config: StudentConfig) -> None:
@@ -106,8 +110,12 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         space=stored.space,
     )
     api.export_model(
-        context.student(config.name), retrieval, work / "bundle",
-        formats=recipe.export.formats, precisions=recipe.export.precisions, goldens=recipe.export.goldens,
+        context.student(config.name),
+        retrieval,
+        work / "bundle",
+        formats=recipe.export.formats,
+        precisions=recipe.export.precisions,
+        goldens=recipe.export.goldens,
     )
 
 

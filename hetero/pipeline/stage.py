@@ -122,5 +122,7 @@ def locked(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"another process is working on {root}; wait for it to end, or choose another --out") from None
+            raise InputError(
+                f"another process is working on {root}; wait for it to end, or choose another --out"
+            ) from None
         yield

@@ -25,37 +25,76 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
     recipe = context.recipe
     images = _images_identity(recipe)
     data = _stage("data", "data", [images], lambda work: _call("data", context, work))
-    cloud = _stage("cloud", "cloud", [images, _plain(recipe.cloud), _cloud_files(recipe), recipe.seed], lambda work: _call("cloud", context, work), scratch=CHECKPOINTS)
+    cloud = _stage(
+        "cloud",
+        "cloud",
+        [images, _plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
+        lambda work: _call("cloud", context, work),
+        scratch=CHECKPOINTS,
+    )
     students = [(student, _student_stage(context, student, cloud, images)) for student in recipe.students]
     evaluate = _stage(
-        "evaluate", "evaluation", [cloud.identity, *(stage.identity for _, stage in students)],
-        lambda work: _call("evaluate", context, work), publish=("matrix.json",),
+        "evaluate",
+        "evaluation",
+        [cloud.identity, *(stage.identity for _, stage in students)],
+        lambda work: _call("evaluate", context, work),
+        publish=("matrix.json",),
     )
     exports = [_export_stage(context, student, trained) for student, trained in students if not student.independent]
     verify = _stage(
-        "verify", "verification", [*(stage.identity for stage in exports), _plain(recipe.verify)],
-        lambda work: _call("verify", context, work), publish=("verdict.json",),
+        "verify",
+        "verification",
+        [*(stage.identity for stage in exports), _plain(recipe.verify)],
+        lambda work: _call("verify", context, work),
+        publish=("verdict.json",),
     )
     report = _stage(
-        "report", "report", [evaluate.identity, verify.identity], lambda work: _call("report", context, work), publish=("report.html",)
+        "report",
+        "report",
+        [evaluate.identity, verify.identity],
+        lambda work: _call("report", context, work),
+        publish=("report.html",),
     )
     return [
-        ("data", data), ("cloud", cloud), *(("students", stage) for _, stage in students),
-        ("evaluate", evaluate), *(("export", stage) for stage in exports), ("verify", verify), ("report", report),
+        ("data", data),
+        ("cloud", cloud),
+        *(("students", stage) for _, stage in students),
+        ("evaluate", evaluate),
+        *(("export", stage) for stage in exports),
+        ("verify", verify),
+        ("report", report),
     ]
 
 
 def _student_stage(context: Context, student: StudentConfig, cloud: Stage, images: str) -> Stage:
     depends = [images, _plain(student), context.recipe.seed] + ([] if student.independent else [cloud.identity])
-    return _stage(f"student {student.name}", f"students/{student.name}", depends, lambda work: _call("student", context, work, student), scratch=CHECKPOINTS)
+    return _stage(
+        f"student {student.name}",
+        f"students/{student.name}",
+        depends,
+        lambda work: _call("student", context, work, student),
+        scratch=CHECKPOINTS,
+    )
 
 
 def _export_stage(context: Context, student: StudentConfig, trained: Stage) -> Stage:
     depends = [trained.identity, _plain(context.recipe.export)]
-    return _stage(f"export {student.name}", f"bundles/{student.name}", depends, lambda work: _call("export", context, work, student))
+    return _stage(
+        f"export {student.name}",
+        f"bundles/{student.name}",
+        depends,
+        lambda work: _call("export", context, work, student),
+    )
 
 
-def _stage(name: str, directory: str, depends: list[Any], produce: Any, publish: tuple[str, ...] = (), scratch: tuple[str, ...] = ()) -> Stage:
+def _stage(
+    name: str,
+    directory: str,
+    depends: list[Any],
+    produce: Any,
+    publish: tuple[str, ...] = (),
+    scratch: tuple[str, ...] = (),
+) -> Stage:
     return Stage(name, directory, digest([name, hetero.__version__, *depends]), produce, publish, scratch)
 
 

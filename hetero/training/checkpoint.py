@@ -62,7 +62,9 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             tensors: dict[str, Tensor] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         _restore(module, optimizer, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise IntegrityError(f"{path} is not a readable checkpoint ({error}); remove it to train from the start") from None
+        raise IntegrityError(
+            f"{path} is not a readable checkpoint ({error}); remove it to train from the start"
+        ) from None
     return progress
 
 

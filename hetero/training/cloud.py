@@ -14,10 +14,11 @@ from hetero.models.cost import cost
 from hetero.models.directory import save_model, save_prototypes
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.margin_softmax import MarginSoftmax
-from hetero.objectives.registry import Head, build_objective
+from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import CloudConfig
-from hetero.training.loop import Run, TrainingModule, fit
+from hetero.training.loop import Run, fit
+from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, validation_cmc
 
 
@@ -53,19 +54,21 @@ def train_cloud(
         scale=config.head.scale,
         seed=seed,
     )
-    module = TrainingModule(
-        model,
-        {term.name: build_objective(term.name, head=head, temperature=term.temperature) for term in config.objectives},
-        {term.name: term.weight for term in config.objectives},
-    )
+    module = TrainingModule.of(model, config.objectives, head)
     identity = digest(["cloud", dataclasses.asdict(config), preprocessing.to_dict(), dataset.fingerprint, seed])
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset))
-    model.cpu()
-    own = module.objectives["own_head"] if "own_head" in module.objectives else None
-    prototypes = save_prototypes(directory, F.normalize(own.prototypes, dim=1)) if isinstance(own, MarginSoftmax) else ""
+    own = dict(module.objectives.items()).get("own_head")
+    prototypes = (
+        save_prototypes(directory, F.normalize(own.prototypes, dim=1)) if isinstance(own, MarginSoftmax) else ""
+    )
     model.space = own_space(model, version=config.version, prototypes=prototypes)
     spent = cost(model)
-    metrics = {"validation_cmc@1": fitted.best, "best_step": fitted.best_step, **dataclasses.asdict(spent), "seed": seed}
+    metrics = {
+        "validation_cmc@1": fitted.best,
+        "best_step": fitted.best_step,
+        **dataclasses.asdict(spent),
+        "seed": seed,
+    }
     save_model(directory, model, metrics)
     return model

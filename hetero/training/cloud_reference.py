@@ -96,7 +96,7 @@ def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, 
 
 
 def class_means(
-    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, "n"], classes: int
+    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, n], classes: int
 ) -> Float32[np.ndarray, "k d"]:
     """Mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
 
@@ -107,5 +107,7 @@ def class_means(
     np.add.at(sums, labels, embeddings)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     if empty := np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
-        raise InputError(f"{len(empty)} classes have no mean direction (no embeddings, or they cancel out): {empty[:10]}")
+        raise InputError(
+            f"{len(empty)} classes have no mean direction (no embeddings, or they cancel out): {empty[:10]}"
+        )
     return (sums / lengths).astype(np.float32)

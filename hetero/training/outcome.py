@@ -46,6 +46,6 @@ def validation_cmc(dataset: Dataset, cloud: CloudReference | None = None) -> Cal
     def validate(model: EmbeddingModel) -> float:
         queries = embed_images(model, dataset.validation.images)
         gallery = queries if cloud is None or cloud.validation is None else cloud.validation
-        return evaluate_tasks(queries, gallery, labels, dataset.validation_tasks).mean["cmc@1"]
+        return evaluate_tasks(queries, gallery, labels, dataset.validation_tasks).mean("cmc@1")
 
     return validate

@@ -14,12 +14,13 @@ from hetero.models.config import ModelConfig
 from hetero.models.cost import cost, widest_within
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
-from hetero.objectives.registry import Head, build_objective
+from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
+from hetero.training.loop import Run, fit
+from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.outcome import own_space, validation_cmc
-from hetero.training.loop import CloudTensors, Run, TrainingModule, fit
 
 
 def train_student(
@@ -64,21 +65,29 @@ def train_student(
         cloud_prototypes=torch.from_numpy(cloud.prototypes) if cloud else None,
         seed=seed,
     )
-    module = TrainingModule(
-        model,
-        {term.name: build_objective(term.name, head=head, temperature=term.temperature) for term in config.objectives},
-        {term.name: term.weight for term in config.objectives},
-    )
+    module = TrainingModule.of(model, config.objectives, head)
     identity = digest(
-        ["student", dataclasses.asdict(config), architecture.width, preprocessing.to_dict(), dataset.fingerprint, cloud.identity if cloud else "", seed]
+        [
+            "student",
+            dataclasses.asdict(config),
+            architecture.width,
+            preprocessing.to_dict(),
+            dataset.fingerprint,
+            cloud.identity if cloud else "",
+            seed,
+        ]
     )
     labels = torch.as_tensor(np.asarray(dataset.train.labels))
     cached = CloudTensors(torch.from_numpy(cloud.train), labels) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
-    model.cpu()
     model.space = cloud.space if cloud else own_space(model)
-    metrics = {"validation_cmc@1": fitted.best, "best_step": fitted.best_step, **dataclasses.asdict(cost(model)), "seed": seed}
+    metrics = {
+        "validation_cmc@1": fitted.best,
+        "best_step": fitted.best_step,
+        **dataclasses.asdict(cost(model)),
+        "seed": seed,
+    }
     save_model(directory, model, metrics)
     return model
 

@@ -1,0 +1,90 @@
+"""Stages are skipped when nothing changed, continue where they stopped, and never leave half a result."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from hetero.errors import InputError
+from hetero.pipeline.stage import Stage, locked, run_stages, up_to_date
+
+
+def stage(identity: str, calls: list[str], text: str = "result", **rest) -> Stage:
+    def produce(work: Path) -> None:
+        calls.append(identity)
+        (work / "out.txt").write_text(text)
+
+    return Stage("one", "one", identity, produce, **rest)
+
+
+def test_an_unchanged_stage_is_skipped_and_a_changed_one_runs(tmp_path):
+    calls: list[str] = []
+    assert run_stages(tmp_path, [stage("a", calls)]) == ["one"]
+    assert run_stages(tmp_path, [stage("a", calls)]) == []
+    assert run_stages(tmp_path, [stage("b", calls)]) == ["one"]
+    assert calls == ["a", "b"]
+
+
+def test_a_stage_that_fails_keeps_the_last_result_and_goes_on_in_what_it_had(tmp_path):
+    run_stages(tmp_path, [stage("a", [])])
+
+    def die(work: Path) -> None:
+        (work / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(tmp_path, [Stage("one", "one", "b", die)])
+    assert (tmp_path / "one" / "out.txt").read_text() == "result"
+    assert not up_to_date(tmp_path, Stage("one", "one", "b", die))
+
+    def resume(work: Path) -> None:
+        assert (work / "half.txt").read_text() == "half"
+        (work / "out.txt").write_text("whole")
+
+    run_stages(tmp_path, [Stage("one", "one", "b", resume)])
+    assert (tmp_path / "one" / "out.txt").read_text() == "whole"
+
+
+def test_what_a_stage_of_another_identity_left_is_not_continued(tmp_path):
+    def die(work: Path) -> None:
+        (work / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(tmp_path, [Stage("one", "one", "a", die)])
+
+    def produce(work: Path) -> None:
+        assert not (work / "half.txt").exists()
+
+    run_stages(tmp_path, [Stage("one", "one", "b", produce)])
+
+
+def test_published_files_follow_the_stage_and_scratch_is_removed(tmp_path):
+    calls: list[str] = []
+    run_stages(tmp_path, [stage("a", calls, "first", publish=("out.txt",))])
+    (tmp_path / "out.txt").unlink()
+    run_stages(tmp_path, [stage("a", calls, "first", publish=("out.txt",))])
+    assert (tmp_path / "out.txt").read_text() == "first"
+    run_stages(tmp_path, [stage("b", calls, "second", publish=("out.txt",), scratch=("absent",))])
+    assert (tmp_path / "out.txt").read_text() == "second"
+    assert calls == ["a", "b"]
+    run_stages(tmp_path, [stage("c", calls, "third", scratch=("out.txt",))])
+    assert not (tmp_path / "one" / "out.txt").exists()
+
+
+def _try_lock(root: Path, answers) -> None:
+    try:
+        with locked(root):
+            answers.put("locked")
+    except InputError as error:
+        answers.put(str(error))
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    with locked(tmp_path):
+        process = context.Process(target=_try_lock, args=(tmp_path, answers))
+        process.start()
+        assert "another process is working on" in answers.get(timeout=60)
+        process.join()

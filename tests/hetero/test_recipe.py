@@ -1,0 +1,87 @@
+import pytest
+
+from hetero.errors import InputError
+from hetero.recipe import built_in, load_recipe
+
+GOOD = """
+name = "mine"
+[data]
+kind = "folder"
+path = "photos"
+[preprocessing]
+height = 64
+width = 64
+[[students]]
+name = "edge"
+max_macs = 3000000
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_recipe_is_filled_with_defaults_and_paths_count_from_its_folder(tmp_path):
+    recipe = load_recipe(write(tmp_path, GOOD))
+    assert recipe.data.path == str(tmp_path / "photos")
+    assert recipe.students[0].max_macs == 3_000_000
+    assert [term.name for term in recipe.students[0].objectives] == ["own_head", "cloud_head", "cloud_contrastive"]
+    assert recipe.verify.targets == ("desktop", "phone-arm64")
+
+
+def test_three_mistakes_are_told_at_once(tmp_path):
+    text = (
+        GOOD.replace("height = 64", 'height = "tall"')
+        .replace('kind = "folder"', 'kind = "video"')
+        .replace("max_macs", "max_mac")
+    )
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert len(caught.value.problems) == 3
+    for part in ("preprocessing.height", "data.kind", "students.0.max_mac: unknown key"):
+        assert part in str(caught.value)
+
+
+def test_mistakes_in_meaning_are_told_at_once(tmp_path):
+    text = (
+        GOOD
+        + """
+[[students]]
+name = "edge"
+independent = true
+training = { steps = 0 }
+objectives = [{ name = "cloud_head" }, { name = "magic" }]
+"""
+    )
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path, text))
+    for part in (
+        "used by 2 models",
+        "steps: expected a number above 0",
+        "unknown objective 'magic'",
+        "cloud_head needs a cloud",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "message"), [("name = ", "not a TOML file"), ("", "students: missing")])
+def test_a_broken_file_is_one_clear_error(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path):
+    with pytest.raises(InputError, match="found no file"):
+        load_recipe(tmp_path / "absent.toml")
+
+
+def test_a_name_that_would_leave_the_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="becomes a file's name"):
+        load_recipe(write(tmp_path, GOOD.replace('"edge"', '"../edge"')))
+
+
+def test_the_demo_holds_two_students_and_a_control():
+    recipe = built_in("demo")
+    assert [student.independent for student in recipe.students] == [False, False, True]
