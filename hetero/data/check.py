@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from hetero.data.assemble import split_tasks, without_unreadable
+from hetero.data.check_report import DataReport, Duplicate, SplitReport, TaskReport
 from hetero.data.config import DataConfig
 from hetero.data.decode import UnreadableImageError, decode
 from hetero.data.decoded import in_parallel
@@ -26,84 +27,6 @@ from hetero.preprocessing import Preprocessing
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PROBE = Preprocessing(8, 8)
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """One split.
-
-    Attributes:
-        images: Readable images.
-        classes: Classes among them.
-        images_per_class: Smallest, median and largest number.
-        single_image_classes: Classes with one image: nothing of their kind to find.
-        views: Images by view; empty when the data knows no views.
-    """
-
-    images: int
-    classes: int
-    images_per_class: tuple[int, float, int]
-    single_image_classes: int
-    views: dict[str, int]
-
-
-@dataclass(frozen=True)
-class TaskReport:
-    """One retrieval task of a split: who searches whom."""
-
-    split: str
-    protocol: str
-    task: str
-    queries: int
-    gallery: int
-    dropped_queries: int
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """Files of equal content, in more than one split: what was trained on is tested on."""
-
-    names: tuple[str, ...]
-    splits: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DataReport:
-    """What ``hetero data check`` says.
-
-    Attributes:
-        name: The folder's or table's name.
-        layout: How the data lies there.
-        splits: By name.
-        tasks: Of the validation and the test images.
-        widths: Smallest and largest, in pixels as stored.
-        heights: Smallest and largest, in pixels as stored.
-        modes: Images by colour mode, in Pillow's names.
-        turned: Images that an EXIF orientation turns.
-        unreadable: What is wrong with each file that cannot be read, by name.
-        duplicates_within: Groups of files of equal content within one split.
-        leaks: Groups of files of equal content over several splits.
-        notes: Files ignored, splits made up.
-        problems: What stands in the way of using the data; empty when nothing does.
-    """
-
-    name: str
-    layout: str
-    splits: dict[str, SplitReport]
-    tasks: tuple[TaskReport, ...]
-    widths: tuple[int, int]
-    heights: tuple[int, int]
-    modes: dict[str, int]
-    turned: int
-    unreadable: dict[str, str]
-    duplicates_within: int
-    leaks: tuple[Duplicate, ...]
-    notes: tuple[str, ...]
-    problems: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

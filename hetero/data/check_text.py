@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hetero.data.check import DataReport
+from hetero.data.check_report import DataReport
 
 _MOST_LEAKS = 10
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hetero.data.check import DataReport, check, config_for
+from hetero.data.check import check, config_for
+from hetero.data.check_report import DataReport
 from hetero.data.check_text import as_text
 from hetero.data.config import DataConfig
 from hetero.errors import InputError

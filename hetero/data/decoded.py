@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from hetero.data.decode import UnreadableImageError, decode, decoding_key
 from hetero.data.images import Images
+from hetero.data.kept import made_once
 from hetero.data.listing import Box, Entry, Listing
 from hetero.errors import InputError
-from hetero.files import digest, read_json, replaced_directory, write_json
+from hetero.files import digest, read_json, write_json
 from hetero.preprocessing import Preprocessing
 
 T = TypeVar("T")
@@ -117,12 +118,14 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
         The images that can be read and what is wrong with the others.
     """
     entries = listing.entries
-    fits = len(entries) * preprocessing.height * preprocessing.width * 3 <= limit
+    size = len(entries) * preprocessing.height * preprocessing.width * 3
+    fits = size <= limit
     key = digest([_FORMAT, fits, listing.fingerprint(), decoding_key(preprocessing), str(entries[0].path.parent)])
-    directory = cache / "decoded" / key[:24]
-    if not (directory / "decoded.json").exists():
-        with replaced_directory(directory) as fresh:
-            _decode_into(fresh, listing, preprocessing, keep=fits)
+    directory = made_once(
+        cache / "decoded" / key[:24],
+        lambda folder: _is_whole(folder, size if fits else 0),
+        lambda folder: _decode_into(folder, listing, preprocessing, keep=fits),
+    )
     record = read_json(directory / "decoded.json")
     unreadable = {int(position): reason for position, reason in record["unreadable"].items()}
     if fits:
@@ -154,6 +157,11 @@ def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: 
             [f"{entries[position].name}: {reason}" for position, reason in unreadable.items()],
         )
     return LazyImages([(path, None) for path in files], preprocessing) if array is None else array
+
+
+def _is_whole(directory: Path, size: int) -> bool:
+    images, record = directory / "images.npy", directory / "decoded.json"
+    return record.is_file() and (not size or (images.is_file() and images.stat().st_size >= size))
 
 
 def _decode_into(directory: Path, listing: Listing, preprocessing: Preprocessing, *, keep: bool) -> None:

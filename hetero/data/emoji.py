@@ -19,10 +19,11 @@ from hetero.data.config import EMOJI_TRAIN_CLASSES, DataConfig
 from hetero.data.decode import decoding_key, resized
 from hetero.data.emoji_fonts import DESIGNS, EmojiFonts, renderer_versions
 from hetero.data.images import Dataset, ImageSet
+from hetero.data.kept import made_once
 from hetero.data.protocols import Roles, make_tasks
 from hetero.data.splits import shuffled
 from hetero.evaluation.task import RetrievalTask
-from hetero.files import cache_directory, digest, read_json, replaced_directory, sha256_file, write_json
+from hetero.files import cache_directory, digest, read_json, sha256_file, write_json
 from hetero.preprocessing import Preprocessing
 
 RENDERED_SIZE = 48
@@ -81,9 +82,7 @@ def rendered_emoji(cache: Path | None = None) -> tuple[list[str], UInt8[np.ndarr
         Class names (hexadecimal code points) and images: row ``3 * class + design``.
     """
     directory = (cache or cache_directory()) / "emoji" / _render_key()[:16]
-    if not _is_whole(directory):
-        with replaced_directory(directory) as fresh:
-            _render(fresh)
+    made_once(directory, _is_whole, _render)
     classes: list[str] = read_json(directory / "emoji.json")["classes"]
     return classes, np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hetero.evaluation.task import RetrievalTask
 
 
+@runtime_checkable
 class Images(Protocol):
     """Decoded images, all of one size. An array, a memory-mapped file or a decoder on demand satisfies it."""
 
