@@ -1,0 +1,39 @@
+"""What a rung says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["pass", "fail", "not verified"]
+Figure = float | int | bool | str | None
+
+RUNGS = ("loads", "parity", "retrieval", "cost")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer of one rung.
+
+    Attributes:
+        rung: One of :data:`RUNGS`.
+        status: A skip is ``not verified``, never a pass.
+        reason: Why it is not a pass; empty for one.
+        figures: What was measured; ``None`` where a figure does not exist.
+    """
+
+    rung: str
+    status: Status
+    reason: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+
+
+def judged(rung: str, problems: list[str], figures: Mapping[str, Figure]) -> Finding:
+    """A pass without problems, a fail with them. JSON has no NaN and no infinity, so these become ``None``."""
+    clean = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+    return Finding(rung, "fail" if problems else "pass", "; ".join(problems), clean)

@@ -1,0 +1,102 @@
+"""Rung 2: is an embedding of a real image what torch computes, and does the difference matter to a neighbour?
+
+Unit vectors agree to within any loose absolute tolerance, so the angle counts. It is held against the margin: the
+angle by which the nearest gallery vector is nearer than the next. A drift below half of it cannot change the nearest
+neighbour (triangle inequality on the sphere).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy.typing import NDArray
+
+from device_tests.checks.finding import Finding, judged
+from device_tests.checks.subject import Subject
+from device_tests.gates import Gates
+
+RUNG = "parity"
+# Of different images, in any space worth the name, some pair of embeddings differs by far more.
+_SAME = 1e-6
+
+
+def check(subject: Subject, gates: Gates) -> Finding:
+    """Compare golden images' embeddings with torch's.
+
+    Fails for values that are not finite, for lengths that are not one, when all images have the same embedding, and
+    when ``1 - cosine`` of any golden image exceeds the gate.
+    """
+    device = subject.embeddings.astype(np.float64)
+    bad = int((~np.isfinite(device).all(axis=1)).sum())
+    if bad:
+        return judged(RUNG, [f"{bad} of {len(device)} embeddings hold values that are not finite"], {"not_finite": bad})
+    norms = np.linalg.norm(device, axis=1)
+    worst_norm = float(np.abs(norms - 1).max())
+    problems: list[str] = []
+    if subject.unit_norm and worst_norm > gates.norm:
+        problems.append(f"an embedding's length is off by {worst_norm:.3g}; allowed is {gates.norm:g}")
+    if not norms.all():
+        figures = {"largest_norm_error": worst_norm, "zero_vectors": int((norms == 0).sum())}
+        return judged(RUNG, [f"{figures['zero_vectors']} embeddings are all zero", *problems], figures)
+    if _all_equal(device):
+        problems.append("every image has the same embedding: the model does not look at its input")
+    drift = cosine_distance(subject.golden, subject.goldens.golden_embeddings)
+    limit = gates.parity if subject.precision == "fp32" else gates.parity_reduced
+    if over := int((drift > limit).sum()):
+        problems.append(
+            f"{over} of {len(drift)} golden images differ from torch by 1 - cosine up to {drift.max():.3g}; "
+            f"allowed is {limit:g}"
+        )
+    return judged(RUNG, problems, {"largest_norm_error": worst_norm, **_figures(subject, drift)})
+
+
+def cosine_distance(
+    a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]
+) -> Float64[np.ndarray, " n"]:
+    """``1 - cosine`` of each pair of rows, accurate far below the rounding of a dot product: half the squared chord."""
+    return 0.5 * ((unit(a) - unit(b)) ** 2).sum(axis=1)
+
+
+def unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[np.ndarray, "n d"]:
+    """Rows scaled to length one, in float64."""
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def _figures(subject: Subject, drift: Float64[np.ndarray, " n"]) -> dict[str, float | int | None]:
+    goldens = subject.goldens
+    rows = np.unique(np.concatenate([task.gallery for task in goldens.tasks]))
+    margin = _margins(goldens.golden_embeddings, goldens.retrieval_cloud[rows])
+    angle = _angle(drift)
+    # A duplicate in the gallery leaves no margin for any model to respect.
+    told = margin > _SAME
+    return {
+        "min_cosine": float(1 - drift.max()),
+        "largest_one_minus_cosine": float(drift.max()),
+        "median_one_minus_cosine": float(np.median(drift)),
+        "largest_angle_degrees": float(np.degrees(angle.max())),
+        "median_margin_degrees": float(np.degrees(np.median(margin))),
+        "largest_share_of_margin": float((angle[told] / (margin[told] / 2)).max()) if told.any() else None,
+        "neighbours_at_risk": int((angle[told] >= margin[told] / 2).sum()),
+        "golden_images": len(drift),
+    }
+
+
+def _margins(
+    queries: Float[NDArray[np.floating], "n d"], gallery: Float[NDArray[np.floating], "g d"]
+) -> Float64[np.ndarray, " n"]:
+    """Angle to the second-nearest gallery vector minus the angle to the nearest; zero for a gallery of one."""
+    if len(gallery) < 2:
+        return np.zeros(len(queries))
+    cosine = np.clip(unit(queries) @ unit(gallery).T, -1, 1)
+    nearest = np.sort(np.arccos(cosine), axis=1)[:, :2]
+    return nearest[:, 1] - nearest[:, 0]
+
+
+def _angle(distance: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
+    return 2 * np.arcsin(np.clip(np.sqrt(distance / 2), 0, 1))
+
+
+def _all_equal(vectors: Float64[np.ndarray, "n d"]) -> bool:
+    return len(vectors) > 1 and bool(np.abs(vectors - vectors[0]).max() < _SAME)

@@ -1,0 +1,55 @@
+"""What the checks look at: one exported model of a bundle, and what a target returned for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from device_tests.targets.target import Returned
+from export.goldens import Goldens
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model on one target.
+
+    Attributes:
+        precision: For instance ``fp32``.
+        file_bytes: Size of the model's file.
+        macs: Multiply-accumulates of one image.
+        parameters: Number of weights.
+        unit_norm: Whether the space's vectors have length one.
+        goldens: The bundle's.
+        returned: The target's answer for the golden images, then the images of :attr:`Goldens.query_rows`.
+    """
+
+    precision: str
+    file_bytes: int
+    macs: int
+    parameters: int
+    unit_norm: bool
+    goldens: Goldens
+    returned: Returned
+
+    @property
+    def embeddings(self) -> Float32[np.ndarray, "k d"]:
+        """All embeddings that came back.
+
+        Raises:
+            ValueError: When there are none: ask only after the rung ``loads`` passed.
+        """
+        if self.returned.embeddings is None:
+            raise ValueError("the target returned no embeddings")
+        return self.returned.embeddings
+
+    @property
+    def golden(self) -> Float32[np.ndarray, "n d"]:
+        """Of the golden images."""
+        return self.embeddings[: len(self.goldens.golden_images)]
+
+    @property
+    def queries(self) -> Float32[np.ndarray, "q d"]:
+        """Of the retrieval images that are queries, in the order of ``query_rows``."""
+        return self.embeddings[len(self.goldens.golden_images) :]

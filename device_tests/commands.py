@@ -1,0 +1,131 @@
+"""The commands ``hetero verify``, ``hetero report`` and ``hetero device``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from device_tests.gates import Gates
+from hetero.errors import InputError
+from hetero.files import read_json
+
+
+def verify_command(
+    bundles: list[Path],
+    *,
+    target: Annotated[list[str] | None, Parameter(negative="")] = None,
+    out: Path = Path("verification"),
+    gallery: Path | None = None,
+    require: Annotated[list[str] | None, Parameter(negative="")] = None,
+    floor: float = Gates.floor,
+    largest_loss: float = Gates.largest_loss,
+    above_own: Annotated[bool, Parameter(negative="")] = Gates.above_own,
+    parity: float = Gates.parity,
+    latency_ms: float | None = None,
+    file_bytes: int | None = None,
+) -> int:
+    """Run bundles on targets: do they load, agree with torch, and retrieve from the cloud model's gallery?
+
+    Writes verdict.json, summary.json, junit.xml and report.html. Exit status: 0 passed, 1 a gate failed, 2 bad input,
+    3 something asked for was not verified.
+
+    Example: hetero verify runs/demo/bundles/edge-s/bundle --target desktop --target phone-arm64
+
+    Args:
+        bundles: Bundle directories.
+        target: Where to run: desktop (the default), phone-arm64, phone-arm64:CORE. Repeatable.
+        out: Directory of the results.
+        gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
+        floor: Least cmc@1 against the cloud gallery.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        above_own: Require cmc@1 in the cloud gallery above that in a gallery of the student's own.
+        parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's.
+        latency_ms: Largest median latency of one image.
+        file_bytes: Largest size of a model's file.
+    """
+    from device_tests.report import write_report
+    from device_tests.verify import load_gallery_space, verify
+
+    gates = Gates(
+        floor=floor,
+        largest_loss=largest_loss,
+        above_own=above_own,
+        parity=parity,
+        latency_ms=latency_ms,
+        file_bytes=file_bytes,
+        require=tuple(require or ()),
+    )
+    space = load_gallery_space(gallery) if gallery is not None else None
+    verdict = verify(bundles, target or ["desktop"], out, gates, space)
+    rows = [row.to_dict() for row in verdict.rows]
+    write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
+    print(f"{verdict.table()}\n\n{verdict.headline}; see {out / 'report.html'}")
+    return verdict.exit_code
+
+
+def report_command(run: Path, *, out: Path | None = None) -> int:
+    """Write the report of a finished run again.
+
+    Example: hetero report runs/demo --out report.html
+
+    Args:
+        run: A run's directory, as `hetero run` leaves it.
+        out: The page; default report.html in the run's directory.
+    """
+    from device_tests.report import write_report
+
+    verification = run / "verification"
+    if not (verification / "verdict.json").is_file():
+        raise InputError(f"expected a run with {verification / 'verdict.json'}, found none; run `hetero run` first")
+    matrix = run / "matrix.json"
+    rows: list[dict[str, Any]] = read_json(verification / "verdict.json")
+    names = list(dict.fromkeys(row["bundle"] for row in rows))
+    page = out or run / "report.html"
+    write_report(
+        page,
+        rows=rows,
+        matrix=read_json(matrix) if matrix.is_file() else None,
+        bundles=[run / "bundles" / name / "bundle" for name in names],
+        embeddings=verification / "embeddings",
+    )
+    print(page)
+    return 0
+
+
+def device_setup_command(target: str = "phone-arm64") -> int:
+    """Set up a target: the emulated phone takes about a minute and 350 MB in the cache, without root.
+
+    Example: hetero device setup phone-arm64
+
+    Args:
+        target: Its name; see `hetero device list`.
+    """
+    from device_tests.targets.registry import target as target_called
+
+    machine = target_called(target)
+    machine.set_up()
+    print(f"{machine.name} is ready:")
+    for name, value in machine.describe().items():
+        print(f"  {name}: {value}")
+    return 0
+
+
+def device_list_command() -> int:
+    """List the targets that bundles can be verified on, and which of them are ready.
+
+    Example: hetero device list
+    """
+    from device_tests.targets.registry import DESCRIPTIONS
+    from device_tests.targets.registry import target as target_called
+
+    for name, text in DESCRIPTIONS.items():
+        try:
+            state = target_called(name).state()
+        except InputError as error:
+            state = str(error)
+        print(f"{name}: {text}\n  {state}", file=sys.stdout)
+    return 0

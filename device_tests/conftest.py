@@ -1,0 +1,120 @@
+"""``pytest device_tests --bundle PATH --target T``: the checks of ``hetero verify`` as tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_tests.checks.finding import RUNGS, Finding
+from device_tests.gates import Gates
+from device_tests.ladder import NO_RUNTIME, RUNTIMES, check_model, run_model
+from device_tests.targets.registry import target as target_called
+from device_tests.targets.target import Target
+from device_tests.verify import load_gallery_space, open_bundles
+from export.bundle import Bundle
+from hetero.errors import InputError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options as of ``hetero verify``."""
+    group = parser.getgroup("hetero device tests")
+    group.addoption("--bundle", action="append", default=[], metavar="PATH", help="bundle to verify; repeatable")
+    group.addoption("--target", action="append", default=[], metavar="NAME", help="target; repeatable; default desktop")
+    group.addoption("--gallery", default=None, metavar="PATH", help="gallery directory or space.json of the gallery")
+    group.addoption("--require", action="append", default=[], metavar="FORMAT", help="format that must be verified")
+    group.addoption("--floor", type=float, default=Gates.floor, help="least cmc@1 against the cloud gallery")
+    group.addoption("--largest-loss", type=float, default=Gates.largest_loss, help="most cmc@1 lost against torch")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for every bundle, target, format and rung."""
+    if "finding" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    if not config.getoption("--bundle"):
+        raise pytest.UsageError("these tests verify bundles: pytest device_tests --bundle PATH [--target NAME]")
+    try:
+        session = _session(config)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+    cases = session.cases()
+    metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
+
+
+@pytest.fixture
+def finding(request: pytest.FixtureRequest) -> Finding:
+    """The answer of one rung; targets and models run once, when first needed."""
+    return _session(request.config).finding(*request.param)
+
+
+class _Session:
+    """Bundles, targets and what came back so far."""
+
+    def __init__(self, bundles: list[Bundle], targets: list[Target], gates: Gates) -> None:
+        self._bundles = {bundle.manifest.name: bundle for bundle in bundles}
+        self._targets = {target.name: target for target in targets}
+        self._gates = gates
+        # Bound here, so that a cache lives and dies with its session.
+        self._unavailable = cache(self._set_up)
+        self._findings = cache(self._run)
+
+    def cases(self) -> list[tuple[str, str, str, str, str]]:
+        """Bundle, target, format, precision and rung; required formats that are missing included."""
+        return [
+            (name, target, format, precision, rung)
+            for name, bundle in self._bundles.items()
+            for target in self._targets
+            for format, precision in _formats(bundle, self._gates)
+            for rung in RUNGS
+        ]
+
+    def finding(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
+        """The rung's answer; a required format that was not verified fails."""
+        found = self._answer(bundle, target, format, precision, rung)
+        if found.status == "not verified" and format in self._gates.require:
+            return Finding(rung, "fail", f"required, but not verified: {found.reason}")
+        return found
+
+    def _answer(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
+        if reason := self._unavailable(target):
+            return Finding(rung, "not verified", reason)
+        if format not in RUNTIMES:
+            return Finding(rung, "not verified", NO_RUNTIME[format])
+        if not precision:
+            return Finding(rung, "not verified", f"the bundle holds no {format} file")
+        return next(found for found in self._findings(bundle, target, format, precision) if found.rung == rung)
+
+    def _set_up(self, target: str) -> str:
+        try:
+            self._targets[target].set_up()
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def _run(self, bundle: str, target: str, format: str, precision: str) -> list[Finding]:
+        opened = self._bundles[bundle]
+        entry = next(e for e in opened.manifest.models if (e.format, e.precision) == (format, precision))
+        return check_model(opened, entry, run_model(opened, entry, self._targets[target]), self._gates)
+
+
+_SESSION: pytest.StashKey[_Session] = pytest.StashKey()
+
+
+def _session(config: pytest.Config) -> _Session:
+    if _SESSION not in config.stash:
+        given: Any = config.option
+        gates = Gates(floor=given.floor, largest_loss=given.largest_loss, require=tuple(given.require))
+        gallery = load_gallery_space(Path(given.gallery)) if given.gallery else None
+        bundles = open_bundles([Path(path) for path in given.bundle], gallery)
+        names = dict.fromkeys(given.target or ["desktop"])
+        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], gates)
+    return config.stash[_SESSION]
+
+
+def _formats(bundle: Bundle, gates: Gates) -> list[tuple[str, str]]:
+    present = [(entry.format, entry.precision) for entry in bundle.manifest.models]
+    held = {format for format, _ in present}
+    return [*present, *((format, "") for format in gates.require if format not in held)]

@@ -1,0 +1,50 @@
+"""What a bundle must reach on a target to pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hetero.errors import InputError
+
+FORMATS = ("onnx", "litert", "coreml")
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Limits; a figure on the limit passes.
+
+    Attributes:
+        floor: Least cmc@1 against the cloud gallery, mean over tasks; 0 does not gate.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
+        parity_reduced: The same for reduced precisions, whose loss the retrieval rung measures.
+        norm: Largest deviation of an embedding's length from one, where the space has unit norm.
+        above_own: Whether cmc@1 against the cloud gallery must exceed the student's own symmetric cmc@1.
+        latency_ms: Largest median latency of one image; None does not gate. Emulated latency never counts.
+        file_bytes: Largest size of a model's file; None does not gate.
+        require: Formats that must be verified, beside those that are whenever a bundle has them.
+    """
+
+    floor: float = 0.0
+    largest_loss: float = 0.01
+    parity: float = 1e-6
+    parity_reduced: float = 0.1
+    norm: float = 1e-3
+    above_own: bool = False
+    latency_ms: float | None = None
+    file_bytes: int | None = None
+    require: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = [f"{name}: expected 0 to 1, got {value}" for name, value in self._shares() if not 0 <= value <= 1]
+        for name in ("parity", "parity_reduced", "norm", "latency_ms", "file_bytes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                problems.append(f"{name}: expected a number above 0, got {value}")
+        unknown = [name for name in self.require if name not in FORMATS]
+        problems += [f"require: unknown format {name!r}; expected {', '.join(FORMATS)}" for name in unknown]
+        if problems:
+            raise InputError("the gates are not valid:", problems)
+
+    def _shares(self) -> list[tuple[str, float]]:
+        return [("floor", self.floor), ("largest_loss", self.largest_loss)]

@@ -1,0 +1,205 @@
+"""Write the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import hetero
+from device_tests.checks.finding import RUNGS
+from device_tests.checks.parity import cosine_distance
+from device_tests.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
+from device_tests.gates import Gates
+from device_tests.report import matrix as matrices
+from device_tests.report.hits import Example, examples
+from device_tests.report.pictures import data_uri
+from device_tests.report.plots import accuracy_against_macs, parity_strips
+from device_tests.report.table import Line, RowDict, counts, lines, reasons
+from export.bundle import Bundle, read_bundle
+from hetero.files import read_json, write_text
+
+_NOTHING = "\N{EN DASH}"
+_EXAMPLES = {"flipped": 2, "right": 4, "wrong": 2}
+
+
+@dataclass(frozen=True)
+class _Hit:
+    picture: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class _Card:
+    """One query with the hits of every query model."""
+
+    bundle: str
+    kind: str
+    task: str
+    picture: str
+    hits: Sequence[tuple[str, Sequence[_Hit]]]
+
+
+def write_report(
+    out: Path,
+    *,
+    rows: Sequence[RowDict],
+    matrix: Mapping[str, Any] | None,
+    bundles: Sequence[Path],
+    embeddings: Path,
+) -> None:
+    """Write one self-contained page.
+
+    Args:
+        out: The HTML file.
+        rows: As in ``verdict.json``.
+        matrix: As in ``matrix.json``; None leaves out what needs it.
+        bundles: The bundle directories that were verified.
+        embeddings: The directory of the targets' embeddings; ``summary.json`` is read from beside it.
+
+    Raises:
+        InputError: When a bundle cannot be read.
+    """
+    summary_file = embeddings.parent / "summary.json"
+    summary: Mapping[str, Any] = read_json(summary_file) if summary_file.is_file() else {}
+    opened = {bundle.manifest.name: bundle for bundle in map(read_bundle, bundles)}
+    table = lines(rows)
+    kept = {line: held for line in table if (held := _embeddings(embeddings, line)) is not None}
+    points = matrices.points(matrix, table)
+    environment = Environment(
+        loader=PackageLoader("device_tests.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(figure=_figure, size=_size, count=_count)
+    page = environment.get_template("report.html.j2").render(
+        headline=_headline(rows, summary),
+        counts=counts(rows),
+        rungs=RUNGS,
+        lines=table,
+        reasons=reasons(rows),
+        tiles=_tiles(matrix, table),
+        heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
+        cloud=matrices.cloud_name(matrix) if matrix is not None else None,
+        plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if points else None,
+        parity=_parity_plot(kept, opened, summary),
+        cards=[card for line in _shown_lines(kept) for card in _cards(opened[line.bundle], kept[line], line)],
+        emulated=[name for name in summary.get("targets", {}) if name.startswith("phone-arm64")],
+        summary=summary,
+        spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in opened.values()}),
+        bundles=opened,
+        seed=(matrix or {}).get("seed"),
+        version=hetero.__version__,
+    )
+    write_text(out, page)
+
+
+def _headline(rows: Sequence[RowDict], summary: Mapping[str, Any]) -> tuple[str, str]:
+    """The status in one word, and a sentence."""
+    told = counts(rows)
+    word = str(summary.get("headline", "")).split(":", maxsplit=1)[0]
+    if not word:
+        asked = any(row["status"] == "not verified" and row.get("asked", True) for row in rows)
+        word = "FAIL" if told["fail"] else "NOT VERIFIED" if asked or not told["pass"] else "PASS"
+    sentence = {
+        "PASS": "Everything that was asked for was verified, and every gate held.",
+        "FAIL": "At least one gate failed; the reasons are below the table.",
+        "NOT VERIFIED": "Something that was asked for could not be verified; the reasons are below the table.",
+    }[word]
+    return word, sentence
+
+
+def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tuple[str, str, str]]:
+    """Label, figure and explanation of the large numbers at the top."""
+    tiles: list[tuple[str, str, str]] = []
+    cloud = cloud_macs = None
+    if matrix is not None:
+        name = matrices.cloud_name(matrix)
+        cloud = matrices.value(matrix, name, name)
+        cloud_macs = (matrix.get("costs") or {}).get(name, {}).get("macs")
+        note = f"symmetric cmc@1{f', {_count(cloud_macs)} MACs' if cloud_macs else ''}"
+        tiles.append((f"{name} (cloud)", f"{cloud:.3f}", note))
+    for bundle in dict.fromkeys(line.bundle for line in table):
+        own = [line for line in table if line.bundle == bundle and line.figure("retrieval", "cmc@1") is not None]
+        if not own:
+            continue
+        line = min(own, key=lambda candidate: candidate.figure("retrieval", "cmc@1"))
+        accuracy, macs = line.figure("retrieval", "cmc@1"), line.figure("cost", "macs")
+        note = f"cmc@1 in the cloud gallery, worst target ({line.target}, {line.format})"
+        if cloud and cloud_macs and macs:
+            note = f"{accuracy / cloud:.0%} of the cloud at 1/{cloud_macs / macs:.0f} of its MACs; worst of all targets"
+        tiles.append((bundle, f"{accuracy:.3f}", note))
+    return tiles
+
+
+def _embeddings(folder: Path, line: Line) -> DeviceEmbeddings | None:
+    return load_embeddings(embeddings_file(folder.parent, line.bundle, line.target, line.format, line.precision))
+
+
+def _parity_plot(
+    kept: Mapping[Line, DeviceEmbeddings], opened: Mapping[str, Bundle], summary: Mapping[str, Any]
+) -> Any:
+    strips: list[tuple[str, Float64[np.ndarray, " n"]]] = []
+    for line, held in kept.items():
+        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
+            strips.append((line.label, cosine_distance(held.golden, opened[line.bundle].goldens.golden_embeddings)))
+    gate = float(summary.get("gates", {}).get("parity", Gates.parity))
+    return parity_strips(strips, gate) if strips else None
+
+
+def _shown_lines(kept: Mapping[Line, DeviceEmbeddings]) -> list[Line]:
+    """For each bundle the line nearest to an application: a phone rather than a desktop."""
+    chosen: dict[str, Line] = {}
+    for line, held in kept.items():
+        better = line.bundle not in chosen or (line.target != "desktop" and chosen[line.bundle].target == "desktop")
+        if better and np.isfinite(held.query).all():
+            chosen[line.bundle] = line
+    return list(chosen.values())
+
+
+def _cards(bundle: Bundle, device: DeviceEmbeddings, line: Line) -> list[_Card]:
+    goldens = bundle.goldens
+    names = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}
+    label = f"{line.target} ({names.get(line.format, line.format)})"
+
+    def card(example: Example) -> _Card:
+        hits = [
+            (
+                found.model,
+                [
+                    _Hit(data_uri(goldens.retrieval_images[row]), bool(right))
+                    for row, right in zip(found.rows, found.right, strict=True)
+                ],
+            )
+            for found in example.hits
+        ]
+        picture = data_uri(goldens.retrieval_images[example.row])
+        return _Card(bundle.manifest.name, example.kind, example.task, picture, hits)
+
+    return [card(example) for example in examples(goldens, device, label, _EXAMPLES)]
+
+
+def _figure(value: Any, form: str = ".3f") -> str:
+    return _NOTHING if value is None else format(value, form)
+
+
+def _size(value: Any) -> str:
+    if value is None:
+        return _NOTHING
+    return f"{value / 1e6:.1f} MB" if value >= 1e6 else f"{value / 1e3:.0f} kB"
+
+
+def _count(value: Any) -> str:
+    if value is None:
+        return _NOTHING
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return str(value)

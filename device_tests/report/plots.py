@@ -1,0 +1,183 @@
+"""Plots as SVG text that takes its colours from the page, so that they suit light and dark alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float64
+from markupsafe import Markup, escape
+
+_WIDTH, _HEIGHT = 720, 380
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 20, 52
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model in the plot of accuracy against cost.
+
+    Attributes:
+        name: Its label.
+        macs: Multiply-accumulates of one image.
+        value: The metric, 0 to 1.
+        kind: ``cloud``, ``student`` or ``device``: its colour and shape.
+        low: Lower end of an interval, if there is one.
+        high: Upper end.
+    """
+
+    name: str
+    macs: float
+    value: float
+    kind: str
+    low: float | None = None
+    high: float | None = None
+
+
+def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
+    """Scatter plot with a logarithmic cost axis; the cloud's accuracy is drawn as a line of reference."""
+    low, high = _decades([point.macs for point in points])
+    top = _nice_top(max((point.high or point.value) for point in points))
+
+    def x(macs: float) -> float:
+        return _LEFT + (math.log10(macs) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(value: float) -> float:
+        return _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM)
+
+    parts = [_line(_LEFT, y(step), _WIDTH - _RIGHT, y(step), "grid") for step in _steps(top)]
+    parts += [_text(_LEFT - 8, y(step) + 4, f"{step:.1f}", "tick end") for step in _steps(top)]
+    parts += [_line(x(at), _TOP, x(at), _HEIGHT - _BOTTOM, "grid") for at in _log_ticks(low, high)]
+    parts += [_text(x(at), _HEIGHT - _BOTTOM + 18, _si(at), "tick middle") for at in _log_ticks(low, high)]
+    for point in (point for point in points if point.kind == "cloud"):
+        parts.append(_line(_LEFT, y(point.value), _WIDTH - _RIGHT, y(point.value), "reference"))
+        parts.append(_text(_LEFT + 8, y(point.value) - 7, f"{point.name} alone: {point.value:.3f}", "note"))
+    for point, label_y in zip(points, _label_heights([y(point.value) for point in points]), strict=True):
+        parts += _mark(point, x(point.macs), y(point.value), y, label_y)
+    parts.append(
+        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10, "multiply-accumulates per image (log scale)", "axis middle")
+    )
+    parts.append(_text(_LEFT, 12, metric, "axis"))
+    return _svg(_HEIGHT, f"{metric} against multiply-accumulates per image", parts)
+
+
+def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: float) -> Markup:
+    """One dot for each golden image: how far its embedding is from torch's, on a logarithmic axis.
+
+    Args:
+        rows: A label and ``1 - cosine`` of each golden image.
+        gate: The largest allowed.
+    """
+    smallest = min((float(values[values > 0].min()) for _, values in rows if (values > 0).any()), default=1e-16)
+    low = math.floor(math.log10(max(smallest, 1e-17)))
+    high = math.ceil(math.log10(max(gate, *(float(values.max()) for _, values in rows)))) + 0.2
+    left, step = 250, 30
+    height = _TOP + step * len(rows) + _BOTTOM
+
+    def x(value: float) -> float:
+        at = math.log10(value) if value > 0 else low
+        return left + (max(at, low) - low) / (high - low) * (_WIDTH - left - _RIGHT)
+
+    ticks = [10.0**power for power in range(low, math.floor(high) + 1)]
+    bottom = height - _BOTTOM
+    parts = [_line(x(tick), _TOP, x(tick), bottom, "grid") for tick in ticks]
+    labelled = ticks[:: max(1, len(ticks) // 7)]
+    parts += [_text(x(tick), bottom + 18, f"1e{round(math.log10(tick))}", "tick middle") for tick in labelled]
+    parts.append(_line(x(gate), _TOP - 6, x(gate), bottom, "limit"))
+    parts.append(_text(x(gate) - 6, _TOP - 6, f"gate {gate:g}", "note end"))
+    for index, (label, values) in enumerate(rows):
+        middle = _TOP + step * (index + 0.5)
+        parts.append(_text(left - 12, middle + 4, label, "tick end"))
+        for place, value in enumerate(values):
+            # A fixed scatter across the strip, so that equal values stay visible.
+            offset = ((place * 7) % 11 - 5) * 1.3
+            shape = "bad" if value > gate else "good"
+            parts.append(
+                Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(
+                    shape, x(value), middle + offset
+                )
+            )
+    parts.append(
+        _text(
+            (left + _WIDTH - _RIGHT) / 2,
+            height - 10,
+            "1 - cosine to torch, each golden image (log scale)",
+            "axis middle",
+        )
+    )
+    return _svg(height, "Distance of golden images' embeddings from torch's", parts)
+
+
+def _mark(point: Point, x: float, y: float, scale: Callable[[float], float], label_y: float) -> list[Markup]:
+    parts: list[Markup] = []
+    if point.low is not None and point.high is not None:
+        parts.append(_line(x, scale(point.low), x, scale(point.high), f"interval {point.kind}"))
+    if point.kind == "device":
+        parts.append(
+            Markup('<rect class="mark device" x="{:.1f}" y="{:.1f}" width="10" height="10"/>').format(x - 5, y - 5)
+        )
+    else:
+        parts.append(Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="7"/>').format(point.kind, x, y))
+    right = x < _WIDTH - 190
+    parts.append(
+        _text(
+            x + 13 if right else x - 13,
+            label_y + 4,
+            f"{point.name}  {point.value:.3f}",
+            "label" if right else "label end",
+        )
+    )
+    return parts
+
+
+def _label_heights(wanted: Sequence[float], gap: float = 17) -> list[float]:
+    """Move labels apart, keeping their order."""
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    heights = list(wanted)
+    for above, below in pairwise(order):
+        heights[below] = max(heights[below], heights[above] + gap)
+    return heights
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float]:
+    low, high = math.log10(min(values)), math.log10(max(values))
+    return low - 0.35, high + 0.35
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [tick for tick in ticks if low <= math.log10(tick) <= high]
+
+
+def _nice_top(value: float) -> float:
+    return min(1.0, math.ceil(value * 10 + 0.5) / 10)
+
+
+def _steps(top: float) -> list[float]:
+    step = 0.1 if top <= 0.7 else 0.2
+    return [index * step for index in range(round(top / step) + 1)]
+
+
+def _si(value: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
+
+
+def _text(x: float, y: float, text: str, kind: str) -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, text)
+
+
+def _svg(height: float, title: str, parts: Sequence[Markup]) -> Markup:
+    head = Markup('<svg class="plot" viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">').format(
+        _WIDTH, height, escape(title)
+    )
+    return head + Markup("").join(parts) + Markup("</svg>")

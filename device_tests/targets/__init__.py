@@ -1,0 +1,1 @@
+"""Machines that run an exported model: this desktop and an emulated phone."""

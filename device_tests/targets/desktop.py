@@ -1,0 +1,54 @@
+"""This machine, with its own runtimes."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+
+from device_tests.targets.process import clean_environment, run_process
+from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+
+
+class Desktop:
+    """Runs models in a process beside this one."""
+
+    name = "desktop"
+    # One at a time: two would share the cores and slow each other, and latency is measured here.
+    parallel = 1
+
+    def set_up(self) -> None:
+        """Check that the runtimes are installed.
+
+        Raises:
+            InputError: Naming those that are not.
+        """
+        installed_versions(RUNTIME_PACKAGES)
+
+    def state(self) -> str:
+        """Ready when the runtimes are installed."""
+        self.set_up()
+        return "ready"
+
+    def describe(self) -> Mapping[str, str]:
+        """Processor, system and versions."""
+        return {
+            "processor": _processor(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+            **installed_versions(RUNTIME_PACKAGES),
+        }
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Embed the request's images."""
+        return run_process([sys.executable, "-s"], clean_environment(), request, progress, emulated=False)
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,116 @@
+"""The outcome of a verification: rows, a headline and an exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_tests.checks.finding import Figure, Finding, Status
+from device_tests.junit import junit_xml
+from hetero.files import write_bytes, write_json
+
+PASSED, GATE_FAILED, BAD_INPUT, NOT_VERIFIED = 0, 1, 2, 3
+"""Exit codes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rung of one exported model on one target.
+
+    Attributes:
+        bundle: The bundle's name.
+        target: As on the command line.
+        format: For instance ``onnx``.
+        precision: For instance ``fp32``.
+        rung: One of :data:`device_tests.checks.finding.RUNGS`.
+        status: ``pass``, ``fail`` or ``not verified``.
+        reason: Why it is not a pass.
+        figures: What was measured.
+        asked: Whether the verification was asked for it: not having done so then has an exit code of its own.
+    """
+
+    bundle: str
+    target: str
+    format: str
+    precision: str
+    rung: str
+    status: Status
+    reason: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    asked: bool = True
+
+    @classmethod
+    def of(cls, bundle: str, target: str, format: str, precision: str, finding: Finding, *, asked: bool = True) -> Row:
+        """A row from a finding."""
+        return cls(
+            bundle, target, format, precision, finding.rung, finding.status, finding.reason, finding.figures, asked
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record."""
+        return {**vars(self), "figures": dict(self.figures)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All rows of a verification.
+
+    Attributes:
+        rows: In the order bundle, target, format, rung.
+        about: Targets, gates, versions and spaces, for the report.
+    """
+
+    rows: tuple[Row, ...]
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all that was asked for passed, 1 when a gate failed, 3 when something asked for was not verified."""
+        if any(row.status == "fail" for row in self.rows):
+            return GATE_FAILED
+        # Whoever asks for nothing that can be verified here has not verified anything.
+        if any(row.status == "not verified" and row.asked for row in self.rows) or not self._count("pass"):
+            return NOT_VERIFIED
+        return PASSED
+
+    @property
+    def headline(self) -> str:
+        """One line for people."""
+        word = {PASSED: "PASS", GATE_FAILED: "FAIL", NOT_VERIFIED: "NOT VERIFIED"}[self.exit_code]
+        return f"{word}: {', '.join(f'{self._count(status)} {status}' for status in ('pass', 'fail', 'not verified'))}"
+
+    def save(self, out: Path) -> None:
+        """Write ``verdict.json``, ``summary.json`` and ``junit.xml``."""
+        write_json(out / "verdict.json", [row.to_dict() for row in self.rows])
+        write_json(out / "summary.json", {"headline": self.headline, "exit_code": self.exit_code, **self.about})
+        write_bytes(out / "junit.xml", junit_xml([row.to_dict() for row in self.rows]))
+
+    def table(self) -> str:
+        """A table for the terminal, with the reasons below it."""
+        heads = ("bundle", "target", "format", "precision", "loads", "parity", "retrieval", "cost")
+        lines = [heads, *((*key, *states) for key, states in _by_model(self.rows).items())]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+        shown = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        reasons = Counter(
+            f"{row.status}: {row.bundle} {row.format} on {row.target}, {row.rung}: {row.reason}"
+            if row.status == "fail"
+            else f"{row.status}: {row.format} on {row.target}: {row.reason}"
+            for row in self.rows
+            if row.reason
+        )
+        return "\n".join([*shown, "", *reasons] if reasons else shown)
+
+    def _count(self, status: Status) -> int:
+        return sum(row.status == status for row in self.rows)
+
+
+def _by_model(rows: tuple[Row, ...]) -> dict[tuple[str, str, str, str], list[str]]:
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for row in rows:
+        found.setdefault((row.bundle, row.target, row.format, row.precision), []).append(row.status)
+    return found
