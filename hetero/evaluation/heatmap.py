@@ -17,7 +17,7 @@ DARK_ENOUGH = 0.6
 
 
 def heatmap(
-    matrix: CompatibilityMatrix, metric: str = "cmc@1", *, kind: Literal["svg", "png"] = "svg", title: str = ""
+    matrix: CompatibilityMatrix, metric: str = "cmc@1", *, format: Literal["svg", "png"] = "svg", title: str = ""
 ) -> bytes:
     """Draw M(q, g): query models as rows, gallery models as columns, values printed.
 
@@ -27,7 +27,7 @@ def heatmap(
     Args:
         matrix: What to draw.
         metric: Which metric.
-        kind: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
+        format: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
         title: Above the picture; by default the metric and what it is averaged over.
 
     Returns:
@@ -51,8 +51,8 @@ def heatmap(
         _draw_cells(axes, matrix, metric)
         _label(axes, matrix, title or _title(matrix, metric))
         out = io.BytesIO()
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(out, format=kind, dpi=200, metadata=metadata)
+        metadata = {"Date": None} if format == "svg" else {"Software": None}
+        figure.savefig(out, format=format, dpi=200, metadata=metadata)
     return out.getvalue()
 
 
