@@ -76,7 +76,7 @@ def _search_block(
     pool: ThreadPoolExecutor,
 ) -> NDArray[np.uint64]:
     parts = max(1, min(_threads(), len(query) * width // SCORES_WORTH_A_THREAD))
-    bounds = np.linspace(0, len(query), parts + 1).astype(int)
+    bounds: list[int] = np.linspace(0, len(query), parts + 1).astype(np.int64).tolist()
     shares = [slice(low, high) for low, high in pairwise(bounds)]
     reservoirs = [Reservoir(share.stop - share.start, k, width) for share in shares]
     space = np.empty(len(query) * width, np.float32)
