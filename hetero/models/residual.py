@@ -20,12 +20,19 @@ class ResidualBlock(nn.Module):
         self.first = ConvNorm(inputs, outputs, kernel, stride, activation=nn.LeakyReLU(SLOPE))
         self.second = ConvNorm(outputs, outputs, kernel)
         same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride)
+        self.shortcut = nn.Identity() if same else _projection(inputs, outputs, stride)
         nn.init.zeros_(self.second[1].weight)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Transform and add."""
         return F.leaky_relu(self.second(self.first(features)) + self.shortcut(features), SLOPE)
+
+
+def _projection(inputs: int, outputs: int, stride: int) -> nn.Module:
+    # Average, then project (ResNet-D, arXiv 1812.01187, section 4.2): a strided 1x1 convolution would read one pixel in
+    # four, and its backward pass over 8 channels-last channels crashes in oneDNN as torch 2.13 ships it.
+    pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+    return nn.Sequential(pool, ConvNorm(inputs, outputs, 1))
 
 
 class ResidualBackbone(nn.Sequential):
