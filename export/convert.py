@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def least_cosine(these: Float32[np.ndarray, "n d"], those: Float32[np.ndarray, "
         return float(np.min(dots / norms))
 
 
-def require_parity(name: str, came: Float32[np.ndarray, "n d"], expected: Float32[np.ndarray, "n d"]) -> float:
+def require_parity(name: str, came: Float32[np.ndarray, "m e"], expected: Float32[np.ndarray, "n d"]) -> float:
     """Refuse embeddings that turn away from torch's, or that do not have length one.
 
     Returns:
@@ -126,7 +127,9 @@ def _check(converter: Converter, out: Path, goldens: Path) -> float | None:
 
 
 def _end_with_standard_input() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: a thread that waits in it at shutdown makes the interpreter abort.
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 
@@ -139,14 +142,7 @@ def main() -> None:
     except ExportError as error:
         write_json(Path(request.result), {"error": str(error)})
         sys.exit(1)
-    write_json(Path(request.result), result_dict(result))
-
-
-def result_dict(result: Result) -> dict[str, object]:
-    """A JSON-serialisable record."""
-    from dataclasses import asdict
-
-    return asdict(result)
+    write_json(Path(request.result), asdict(result))
 
 
 if __name__ == "__main__":

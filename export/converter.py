@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -28,6 +28,7 @@ class ExportError(InputError):
     exit_code = 1
 
 
+@runtime_checkable
 class Converter(Protocol):
     """One format. Each is a module, imported only in the process that converts with it."""
 

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.api import _remove_leftovers
+from export.card import resize_rule
+from export.convert import least_cosine, require_parity
+from export.converter import ExportError
+from hetero.preprocessing import Preprocessing
+from tests.export.bundles import units
+
+
+def test_least_cosine_by_hand() -> None:
+    these = np.array([[1, 0], [1, 0]], np.float32)
+    those = np.array([[0.6, 0.8], [2, 0]], np.float32)
+    assert least_cosine(these, those) == pytest.approx(0.6)
+
+
+def turned(vectors: np.ndarray, angle: float) -> np.ndarray:
+    """Every vector turned by an angle in the plane of its first two axes."""
+    made = vectors.astype(np.float64)
+    made[:, 0] = math.cos(angle) * vectors[:, 0] - math.sin(angle) * vectors[:, 1]
+    made[:, 1] = math.sin(angle) * vectors[:, 0] + math.cos(angle) * vectors[:, 1]
+    return made.astype(np.float32)
+
+
+def test_parity() -> None:
+    plane = units(5, 0, 2)
+    assert require_parity("m", turned(plane, 1e-4), plane) == pytest.approx(math.cos(1e-4), abs=1e-9)
+    # cos(2e-3) is 1 - 2e-6.
+    with pytest.raises(ExportError, match=r"over 5 golden images its smallest cosine.* is 0\.99999800"):
+        require_parity("m", turned(plane, 2e-3), plane)
+
+
+@pytest.mark.parametrize(
+    "came", [np.zeros((5, 2), np.float32), np.full((5, 2), np.nan, np.float32), 2 * units(5, 0, 2), units(4, 0, 2)]
+)
+def test_parity_refuses_what_is_no_unit_vector(came: np.ndarray) -> None:
+    with pytest.raises(ExportError):
+        require_parity("m", came, units(5, 0, 2))
+
+
+def test_one_wrong_image_is_enough() -> None:
+    expected = units(64, 0)
+    came = expected.copy()
+    came[17] = came[18]
+    with pytest.raises(ExportError):
+        require_parity("m", came, expected)
+
+
+def test_leftovers_of_a_killed_export_are_removed(tmp_path: Path) -> None:
+    for name in (".edge.abcd_123", ".edge.old.abcdefgh", ".edge.small.abcdefgh", ".edge.keep", "edge.abcdefgh"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+    (tmp_path / ".edge.abcdefgh").write_text("a file")
+    (tmp_path / ".edge.linkedup").symlink_to(tmp_path / "edge.abcdefgh")
+    _remove_leftovers(tmp_path / "edge")
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {".edge.small.abcdefgh", ".edge.keep", "edge.abcdefgh", ".edge.abcdefgh", ".edge.linkedup"}
+
+
+def test_resize_rule_gives_what_decoding_does() -> None:
+    from PIL import Image
+
+    from hetero.data.decode import resized
+
+    preprocessing = Preprocessing(height=20, width=24, resize="pad", pad_value=200)
+    rule = resize_rule(preprocessing)
+    assert "min(24 / its width, 20 / its height)" in rule
+    assert "24 x 20 pixels" in rule
+    assert "grey level 200" in rule
+    # The rule followed by hand for 30 x 50: scale 0.4, 12 x 20, (24 - 12) // 2 = 6 columns of ground on the left.
+    pixels = resized(Image.new("RGB", (30, 50), (10, 20, 30)), preprocessing)
+    assert (pixels[:, :6] == 200).all()
+    assert (pixels[:, 6:18] == (10, 20, 30)).all()
+    assert (pixels[:, 18:] == 200).all()

@@ -1,0 +1,272 @@
+"""Real conversions of a tiny model, held against torch by real runtimes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from export.api import RetrievalSet, export_model
+from export.bundle import Bundle, read_bundle
+from export.convert import Request
+from export.converter import ExportError, require_available
+from export.processes import run_all
+from hetero.errors import InputError, SpaceMismatchError
+from hetero.files import canonical_json
+from hetero.models.config import ModelConfig, Stage
+from hetero.models.cost import cost
+from hetero.models.directory import load_model, save_model
+from hetero.models.model import EmbeddingModel
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+from tests.export.bundles import retrieval_set
+
+STAGES = (
+    Stage(channels=8, expansion=2.0),
+    Stage(channels=16, stride=2, kernel=5, squeeze_excite=True),
+    Stage(channels=16, squeeze_excite=True),
+)
+PREPROCESSING = Preprocessing(height=20, width=24, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+SPACE = EmbeddingSpace.define(defined_by="a" * 64, name="cloud", version="1", dimension=16)
+
+
+def save_tiny(directory: Path, name: str = "tiny") -> Path:
+    """An edge model whose batch statistics fit the test images, so that its vectors tell them apart."""
+    torch.manual_seed(0)
+    model = EmbeddingModel(name, ModelConfig(dimension=16, pool="gem", stages=STAGES), PREPROCESSING)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        model.train()(torch.from_numpy(tiny_retrieval().images))
+    model.space = SPACE
+    save_model(directory, model, {})
+    return directory
+
+
+def tiny_retrieval() -> RetrievalSet:
+    return retrieval_set(PREPROCESSING, SPACE)
+
+
+@pytest.fixture(scope="module")
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, model_directory: Path) -> Bundle:
+    out = tmp_path_factory.mktemp("bundles") / "tiny"
+    return read_bundle(export_model(model_directory, tiny_retrieval(), out, goldens=4))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+@pytest.mark.slow
+class TestBundle:
+    def test_goldens_are_what_torch_computes(self, bundle: Bundle, model_directory: Path) -> None:
+        goldens, model = bundle.goldens, load_model(model_directory)
+        assert goldens.golden_images.shape == (4, 20, 24, 3)
+        planes = goldens.golden_images.astype(np.float64).transpose(0, 3, 1, 2) / 255
+        mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (PREPROCESSING.mean, PREPROCESSING.std))
+        assert np.abs(goldens.golden_tensors - (planes - mean) / std).max() < 1e-5
+        with torch.no_grad():
+            vectors = model(torch.from_numpy(goldens.golden_images)).numpy()
+        assert np.abs(goldens.golden_embeddings - vectors).max() < 1e-6
+        assert np.array_equal(goldens.retrieval_cloud, tiny_retrieval().cloud_embeddings)
+        # Otherwise parity with them would show nothing.
+        assert (vectors @ vectors.T - 2 * np.eye(4)).max() < 0.9
+
+    def test_manifest(self, bundle: Bundle, model_directory: Path) -> None:
+        manifest, measured = bundle.manifest, cost(load_model(model_directory))
+        assert (manifest.macs, manifest.parameters) == (measured.macs, measured.parameters)
+        assert [model.format for model in manifest.models] == ["onnx", "litert", "coreml"]
+        assert [model.checked for model in manifest.models] == ["pass", "pass", "not verified"]
+        assert all(model.min_cosine > 1 - 1e-6 for model in manifest.models[:2])
+        assert set(bundle.model("coreml").versions) == {"torch", "coremltools"}
+
+    def test_onnx(self, bundle: Bundle) -> None:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(bundle.path / "model.fp32.onnx", providers=["CPUExecutionProvider"])
+        (image,), (embedding,) = session.get_inputs(), session.get_outputs()
+        assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", [1, 20, 24, 3])
+        assert (embedding.name, embedding.type, embedding.shape) == ("embedding", "tensor(float)", [1, 16])
+        came = np.concatenate([session.run(None, {"image": one[None]})[0] for one in bundle.goldens.golden_images])
+        require_same_direction(came, bundle.goldens.golden_embeddings)
+        require_contract(session.get_modelmeta().custom_metadata_map)
+
+    def test_litert(self, bundle: Bundle) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+        from ai_edge_litert.interpreter import Interpreter
+
+        path = bundle.path / "model.fp32.tflite"
+        interpreter = Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
+        (image,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
+        assert (image["name"], image["dtype"], image["shape"].tolist()) == ("image", np.uint8, [1, 20, 24, 3])
+        assert (embedding["name"], embedding["dtype"]) == ("embedding", np.float32)
+        came: list[Any] = []
+        for one in bundle.goldens.golden_images:
+            interpreter.set_tensor(image["index"], one[None])
+            interpreter.invoke()
+            came.append(interpreter.get_tensor(embedding["index"]))
+        require_same_direction(np.concatenate(came), bundle.goldens.golden_embeddings)
+        content = path.read_bytes()
+        assert content[4:8] == b"TFL3"
+        model = schema.Model.GetRootAs(content, 0)
+        entries = {model.Metadata(i).Name(): model.Metadata(i).Buffer() for i in range(model.MetadataLength())}
+        require_contract(json.loads(model.Buffers(entries[b"hetero"]).DataAsNumpy().tobytes()))
+        assert model.Buffers(entries[b"min_runtime_version"]).DataAsNumpy().tobytes().rstrip(b"\0")
+        assert all(starts % 16 == 0 for starts in buffer_starts(model))
+
+    def test_coreml(self, bundle: Bundle) -> None:
+        from coremltools.proto import MIL_pb2, Model_pb2
+
+        package = bundle.path / "model.fp32.mlpackage"
+        described = json.loads((package / "Manifest.json").read_text())
+        root = described["itemInfoEntries"][described["rootModelIdentifier"]]
+        specification = Model_pb2.Model()
+        specification.ParseFromString((package / "Data" / root["path"]).read_bytes())
+        (image,), (embedding,) = specification.description.input, specification.description.output
+        taken, given = image.type.imageType, embedding.type.multiArrayType
+        assert (image.name, taken.height, taken.width) == ("image", 20, 24)
+        assert taken.ColorSpace.Name(taken.colorSpace) == "RGB"
+        assert (embedding.name, list(given.shape)) == ("embedding", [1, 16])
+        assert given.ArrayDataType.Name(given.dataType) == "FLOAT32"
+        require_contract(specification.description.metadata.userDefined)
+        assert "com.github.apple.coremltools.conversion_date" not in specification.description.metadata.userDefined
+        function = specification.mlProgram.functions["main"]
+        assert function.opset == "CoreML6"
+        operations = function.block_specializations["CoreML6"].operations
+        kinds = {operation.type for operation in operations} - {"const"}
+        assert "conv" in kinds
+        assert "cast" not in kinds, "float32 throughout: nothing may be rounded to half precision"
+        types = {output.type.tensorType.dataType for operation in operations for output in operation.outputs}
+        assert MIL_pb2.DataType.Value("FLOAT32") in types
+        assert MIL_pb2.DataType.Value("FLOAT16") not in types
+
+    def test_card(self, bundle: Bundle) -> None:
+        card = (bundle.path / "README.md").read_text()
+        assert card.count("not verified yet") == 3
+        for text in (SPACE.space_id, "longArrayOf(1, 20, 24, 3)", "FloatArray(16)", "24 x 20", "grey level 255"):
+            assert text in card
+
+    def test_nothing_of_the_machine_leaks(self, bundle: Bundle) -> None:
+        here = {str(Path.cwd()), str(Path.home()), str(bundle.path.parent), sys.prefix, "site-packages"}
+        for name, content in contents(bundle.path).items():
+            assert not [text for text in here if text.encode() in content], name
+
+    def test_killed_and_repeated(self, bundle: Bundle, model_directory: Path, tmp_path: Path) -> None:
+        tiny_retrieval().save(tmp_path / "set.safetensors")
+        out = tmp_path / "bundles" / "tiny"
+        command = [sys.executable, "-m", "hetero", "export", model_directory, tmp_path / "set.safetensors", out]
+        command += ["--goldens", "4"]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        # Killed once both converters are at work.
+        wait_for(lambda: len([*out.parent.glob(".tiny.*/.work*/*.log")]) == 2)
+        children = children_of(process.pid)
+        assert len(children) == 2
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not out.exists()
+        wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "at export: pass" in done.stdout
+        assert [path.name for path in out.parent.iterdir()] == ["tiny"]
+        assert contents(out) == contents(bundle.path)
+
+
+def require_same_direction(came: np.ndarray, expected: np.ndarray) -> None:
+    cosines = (came.astype(np.float64) * expected).sum(1) / np.linalg.norm(expected.astype(np.float64), axis=1)
+    assert np.abs(cosines - 1).max() < 1e-6
+
+
+def require_contract(metadata: Any) -> None:
+    assert metadata["hetero.space_id"] == SPACE.space_id
+    assert metadata["hetero.space"] == "cloud 1"
+    assert metadata["hetero.model"] == "tiny"
+    assert metadata["hetero.preprocessing"] == canonical_json(PREPROCESSING.to_dict())
+
+
+def buffer_starts(model: Any) -> list[int]:
+    """Where each non-empty buffer's content lies in the file."""
+    buffers = [model.Buffers(index) for index in range(model.BuffersLength())]
+    return [buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_failed_conversion_says_why_and_leaves_nothing(tmp_path: Path, model_directory: Path) -> None:
+    from safetensors.numpy import save_file
+
+    goldens = tmp_path / "goldens.safetensors"
+    wrong = np.eye(16, dtype=np.float32)[:2]
+    save_file({"golden_images": np.zeros((2, 20, 24, 3), np.uint8), "golden_embeddings": wrong}, goldens)
+
+    def request(model: Path, name: str) -> Request:
+        result = str(tmp_path / f"{name}.json")
+        return Request(str(model), "onnx", "fp32", str(tmp_path / f"{name}.onnx"), str(goldens), result)
+
+    finished: list[Request] = []
+    with pytest.raises(ExportError) as caught:
+        run_all(
+            [request(model_directory, "turned"), request(tmp_path / "no", "no")], tmp_path, finished=finished.append
+        )
+    assert len(finished) == 2
+    missing, turned = sorted(caught.value.problems, key=lambda problem: "turned" in problem)
+    assert "turned.onnx does not compute what the model computes: over 2 golden images" in turned
+    assert "the converter ended with status 1" in missing
+    assert "expected a model directory" in missing
+
+
+class TestRefusals:
+    def test_another_space(self, model_directory: Path, tmp_path: Path) -> None:
+        other = EmbeddingSpace.define(defined_by="b" * 64, name="other", version="2", dimension=16)
+        with pytest.raises(SpaceMismatchError, match=f"other 2 .{other.space_id}.*cloud 1 .{SPACE.space_id}"):
+            export_model(model_directory, retrieval_set(PREPROCESSING, other), tmp_path / "out")
+
+    def test_images_of_another_size(self, model_directory: Path, tmp_path: Path) -> None:
+        wrong = retrieval_set(replace(PREPROCESSING, height=32), SPACE)
+        with pytest.raises(InputError, match=r"expected uint8 \[20, 24, 3\].*got uint8 \[32, 24, 3\]"):
+            export_model(model_directory, wrong, tmp_path / "out")
+
+    def test_unknown_format_and_precision(self) -> None:
+        with pytest.raises(InputError) as caught:
+            require_available(("onnx", "caffe"), ("int8",))
+        assert caught.value.problems == (
+            "format 'caffe': expected one of onnx, litert, coreml",
+            "precision 'int8': not available; available: fp32",
+        )
+
+    def test_never_replaces_what_is_not_a_bundle(self, model_directory: Path, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("years of work")
+        with pytest.raises(InputError, match="will not be replaced"):
+            export_model(model_directory, tiny_retrieval(), tmp_path)
+        assert (tmp_path / "thesis.tex").exists()
+
+    def test_name_that_is_no_file_name(self, tmp_path: Path) -> None:
+        directory = save_tiny(tmp_path / "model", name="../tiny")
+        with pytest.raises(InputError, match="a model's name may hold"):
+            export_model(directory, tiny_retrieval(), tmp_path / "out")
