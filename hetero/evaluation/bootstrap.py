@@ -13,8 +13,8 @@ from hetero.schema import record
 
 DRAWS_AT_ONCE = 2**21
 
-Values = Float64[NDArray[np.float64], " q"]
-Clusters = Int64[NDArray[np.int64], " q"]
+Values = Float64[NDArray[np.float64], "_"]
+Clusters = Int64[NDArray[np.int64], "_"]
 
 
 @record

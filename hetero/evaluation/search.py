@@ -83,7 +83,8 @@ def _search_block(
     for first in range(0, len(gallery), width):
         part = gallery[first : first + width]
         scores = space[: len(query) * len(part)].reshape(len(query), len(part))
-        np.matmul(query, part.T, out=scores)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below, with the rows
+            np.matmul(query, part.T, out=scores)
         _require_finite(scores, first, query, part)
         if exclude is not None:
             inside = np.flatnonzero((exclude >= first) & (exclude < first + len(part)))
