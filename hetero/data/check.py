@@ -144,7 +144,7 @@ def _split(entries: list[Entry]) -> SplitReport:
     return SplitReport(
         images=len(entries),
         classes=len(sizes),
-        images_per_class=(sizes[0], median(sizes), sizes[-1]) if sizes else (0, 0, 0),
+        images_per_class=(sizes[0], float(median(sizes)), sizes[-1]) if sizes else (0, 0.0, 0),
         single_image_classes=sizes.count(1),
         views={} if set(views) <= {""} else dict(sorted(views.items())),
     )
