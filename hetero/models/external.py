@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ PROBED_IMAGES = 2
 Layout = Literal["uint8", "scaled", "normalised"]
 
 
+@runtime_checkable
 class ImageEmbedder(Protocol):
     """A model that others trained.
 

