@@ -29,19 +29,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--largest-loss", type=float, default=Gates.largest_loss, help="most cmc@1 lost against torch")
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for every bundle, target, format and rung."""
-    if "finding" not in metafunc.fixturenames:
-        return
-    config = metafunc.config
-    if not config.getoption("--bundle"):
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse bad input before anything is collected: one message, no traceback."""
+    if not session.config.getoption("--bundle"):
         raise pytest.UsageError("these tests verify bundles: pytest device_tests --bundle PATH [--target NAME]")
     try:
-        session = _session(config)
+        _session(session.config)
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
-    cases = session.cases()
-    metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for every bundle, target, format and rung."""
+    if "finding" in metafunc.fixturenames:
+        cases = _session(metafunc.config).cases()
+        metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
 
 
 @pytest.fixture

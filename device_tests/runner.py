@@ -16,11 +16,12 @@ import os
 import platform
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """An engine that runs one model file inside a ``with`` block."""
 

@@ -10,6 +10,7 @@ from device_tests.report.plots import Point
 from device_tests.report.table import Line
 
 HEADLINE_METRIC = "cmc@1"
+_NOTABLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,12 @@ class Cell:
     """M(query model, gallery model).
 
     Attributes:
-        value: The metric.
+        value: The metric; None for a pair that cannot be measured.
         shade: 0 to 1, how dark the cell is.
         interval: For instance ``0.51 to 0.60``; empty when there is none.
     """
 
-    value: float
+    value: float | None
     shade: float
     interval: str = ""
 
@@ -36,13 +37,47 @@ class Heatmap:
     rows: Sequence[tuple[str, Sequence[Cell]]]
 
 
+@dataclass(frozen=True)
+class RuleLine:
+    """Whether M(q, g) > M(q, q) holds for one query model.
+
+    Attributes:
+        query: Name of the query model.
+        asymmetric: M(q, g).
+        symmetric: M(q, q).
+        difference: With its interval, for people.
+        status: ``holds``, ``fails`` or ``undecided``.
+    """
+
+    query: str
+    asymmetric: float
+    symmetric: float
+    difference: str
+    status: str
+
+
 def cloud_name(matrix: Mapping[str, Any]) -> str:
-    """The model that defines the space: named, else the costliest, else the first."""
+    """The model that embeds the gallery in use: the rules', else the costliest, else the first."""
+    rules = matrix.get("rules") or []
+    if rules:
+        return str(rules[0]["gallery_model"])
     costs = matrix.get("costs") or {}
-    named = matrix.get("cloud")
-    if isinstance(named, str) and named in matrix["models"]:
-        return named
     return max(matrix["models"], key=lambda name: costs.get(name, {}).get("macs", 0))
+
+
+def rules(matrix: Mapping[str, Any]) -> list[RuleLine]:
+    """The compatibility rule for the headline metric."""
+    return [
+        RuleLine(
+            rule["query_model"],
+            float(rule["asymmetric"]),
+            float(rule["symmetric"]),
+            f"{rule['difference']:+.3f} ({rule['low']:+.3f} to {rule['high']:+.3f})",
+            str(rule["status"]),
+        )
+        for rule in matrix.get("rules") or []
+        if rule["metric"] == HEADLINE_METRIC
+    ]
 
 
 def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:
@@ -50,9 +85,10 @@ def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:
     return [_heatmap(matrix, metric) for metric in matrix["metrics"]]
 
 
-def value(matrix: Mapping[str, Any], query: str, gallery: str) -> float:
-    """M(query, gallery) of the headline metric."""
-    return float(matrix["metrics"][HEADLINE_METRIC][query][gallery])
+def value(matrix: Mapping[str, Any], query: str, gallery: str) -> float | None:
+    """M(query, gallery) of the headline metric; None for a pair that cannot be measured."""
+    found = matrix["metrics"][HEADLINE_METRIC][query][gallery]
+    return None if found is None else float(found)
 
 
 def points(matrix: Mapping[str, Any] | None, lines: Sequence[Line]) -> list[Point]:
@@ -62,38 +98,46 @@ def points(matrix: Mapping[str, Any] | None, lines: Sequence[Line]) -> list[Poin
         cloud = cloud_name(matrix)
         costs = matrix.get("costs") or {}
         for name in matrix["models"]:
-            if costs.get(name, {}).get("macs"):
-                low, high = interval(matrix, HEADLINE_METRIC, name, cloud)
+            accuracy = value(matrix, name, cloud)
+            if accuracy is not None and costs.get(name, {}).get("macs"):
+                ends = interval(matrix, HEADLINE_METRIC, name, cloud)
                 kind = "cloud" if name == cloud else "student"
-                found.append(Point(name, costs[name]["macs"], value(matrix, name, cloud), kind, low, high))
-    best: dict[tuple[str, str], Point] = {}
+                found.append(Point(name, int(costs[name]["macs"]), accuracy, kind, True, *ends))
+    return found + _device_points(lines, {point.name: point.value for point in found})
+
+
+def _device_points(lines: Sequence[Line], in_torch: Mapping[str, float]) -> list[Point]:
+    """One for each bundle: the worst target is the honest one; named only where it is not the student's mark again."""
+    worst: dict[str, tuple[float, Line]] = {}
     for line in lines:
-        accuracy, macs = line.figure("retrieval", HEADLINE_METRIC), line.figure("cost", "macs")
-        key = (line.bundle, line.target)
-        # Targets reproduce torch's figures, so one mark for a bundle says all; the worst of them is the honest one.
-        if accuracy is not None and macs and (key not in best or accuracy < best[key].value):
-            best[key] = Point(f"{line.bundle} on {line.target}", macs, accuracy, "device")
-    return found + list(best.values())
+        accuracy = line.figure("retrieval", HEADLINE_METRIC)
+        if accuracy is not None and (line.bundle not in worst or accuracy < worst[line.bundle][0]):
+            worst[line.bundle] = (accuracy, line)
+    points: list[Point] = []
+    for name, (accuracy, line) in worst.items():
+        told = name not in in_torch or abs(in_torch[name] - accuracy) > _NOTABLE
+        points.append(Point(f"{name} on {line.target}", line.figure("cost", "macs"), accuracy, "device", told))
+    return points
 
 
 def interval(matrix: Mapping[str, Any], metric: str, query: str, gallery: str) -> tuple[float | None, float | None]:
     """Ends of the interval of M(query, gallery), where the matrix has one."""
     held = (matrix.get("intervals") or {}).get(metric, {}).get(query, {}).get(gallery)
-    if isinstance(held, Mapping):
-        return float(held["low"]), float(held["high"])
-    if isinstance(held, Sequence) and len(held) == 2:
-        return float(held[0]), float(held[1])
-    return None, None
+    return (None, None) if held is None else (float(held["low"]), float(held["high"]))
 
 
 def _heatmap(matrix: Mapping[str, Any], metric: str) -> Heatmap:
     values = matrix["metrics"][metric]
     models = list(matrix["models"])
-    largest = max(values[query][gallery] for query in models for gallery in models) or 1.0
+    measured = [float(values[q][g]) for q in models for g in models if values[q][g] is not None]
+    largest = max(measured, default=1.0) or 1.0
 
     def cell(query: str, gallery: str) -> Cell:
+        if values[query][gallery] is None:
+            return Cell(None, 0.0)
         low, high = interval(matrix, metric, query, gallery)
         told = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
-        return Cell(values[query][gallery], max(0.0, values[query][gallery]) / largest, told)
+        found = float(values[query][gallery])
+        return Cell(found, max(0.0, found) / largest, told)
 
     return Heatmap(metric, models, [(query, [cell(query, gallery) for gallery in models]) for query in models])

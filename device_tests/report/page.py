@@ -87,6 +87,7 @@ def write_report(
         reasons=reasons(rows),
         tiles=_tiles(matrix, table),
         heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
+        rules=matrices.rules(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
         plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if points else None,
         parity=_parity_plot(kept, opened, summary),
@@ -124,8 +125,8 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
         name = matrices.cloud_name(matrix)
         cloud = matrices.value(matrix, name, name)
         cloud_macs = (matrix.get("costs") or {}).get(name, {}).get("macs")
-        note = f"symmetric cmc@1{f', {_count(cloud_macs)} MACs' if cloud_macs else ''}"
-        tiles.append((f"{name} (cloud)", f"{cloud:.3f}", note))
+        note = f"the cloud model itself: cmc@1{f', {_count(cloud_macs)} MACs' if cloud_macs else ''}"
+        tiles.append((name, _figure(cloud), note))
     for bundle in dict.fromkeys(line.bundle for line in table):
         own = [line for line in table if line.bundle == bundle and line.figure("retrieval", "cmc@1") is not None]
         if not own:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 from markupsafe import Markup, escape
 
-_WIDTH, _HEIGHT = 720, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 20, 52
+_WIDTH, _HEIGHT = 1080.0, 420.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 20.0, 52.0
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,16 @@ class Point:
         macs: Multiply-accumulates of one image.
         value: The metric, 0 to 1.
         kind: ``cloud``, ``student`` or ``device``: its colour and shape.
+        label: Whether its name and value are written beside it.
         low: Lower end of an interval, if there is one.
         high: Upper end.
     """
 
     name: str
-    macs: float
+    macs: int
     value: float
     kind: str
+    label: bool = True
     low: float | None = None
     high: float | None = None
 
@@ -41,7 +43,7 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
     low, high = _decades([point.macs for point in points])
     top = _nice_top(max((point.high or point.value) for point in points))
 
-    def x(macs: float) -> float:
+    def x(macs: int | float) -> float:
         return _LEFT + (math.log10(macs) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(value: float) -> float:
@@ -53,13 +55,15 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
     parts += [_text(x(at), _HEIGHT - _BOTTOM + 18, _si(at), "tick middle") for at in _log_ticks(low, high)]
     for point in (point for point in points if point.kind == "cloud"):
         parts.append(_line(_LEFT, y(point.value), _WIDTH - _RIGHT, y(point.value), "reference"))
-        parts.append(_text(_LEFT + 8, y(point.value) - 7, f"{point.name} alone: {point.value:.3f}", "note"))
-    for point, label_y in zip(points, _label_heights([y(point.value) for point in points]), strict=True):
-        parts += _mark(point, x(point.macs), y(point.value), y, label_y)
+    for point in points:
+        parts += _mark(point, x(point.macs), y)
+    labelled = [point for point in points if point.label]
+    for point, height in zip(labelled, _label_heights([y(point.value) for point in labelled]), strict=True):
+        parts.append(_label(point, x(point.macs), height))
     parts.append(
         _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10, "multiply-accumulates per image (log scale)", "axis middle")
     )
-    parts.append(_text(_LEFT, 12, metric, "axis"))
+    parts.append(_text(_LEFT, 12.0, metric, "axis"))
     return _svg(_HEIGHT, f"{metric} against multiply-accumulates per image", parts)
 
 
@@ -73,7 +77,7 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: f
     smallest = min((float(values[values > 0].min()) for _, values in rows if (values > 0).any()), default=1e-16)
     low = math.floor(math.log10(max(smallest, 1e-17)))
     high = math.ceil(math.log10(max(gate, *(float(values.max()) for _, values in rows)))) + 0.2
-    left, step = 250, 30
+    left, step = 250.0, 30.0
     height = _TOP + step * len(rows) + _BOTTOM
 
     def x(value: float) -> float:
@@ -110,29 +114,29 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: f
     return _svg(height, "Distance of golden images' embeddings from torch's", parts)
 
 
-def _mark(point: Point, x: float, y: float, scale: Callable[[float], float], label_y: float) -> list[Markup]:
+def _mark(point: Point, x: float, scale: Callable[[float], float]) -> list[Markup]:
     parts: list[Markup] = []
+    y = scale(point.value)
     if point.low is not None and point.high is not None:
-        parts.append(_line(x, scale(point.low), x, scale(point.high), f"interval {point.kind}"))
+        parts.append(_line(x, scale(max(0.0, point.low)), x, scale(point.high), f"interval {point.kind}"))
     if point.kind == "device":
-        parts.append(
-            Markup('<rect class="mark device" x="{:.1f}" y="{:.1f}" width="10" height="10"/>').format(x - 5, y - 5)
-        )
+        square = '<rect class="mark device" x="{:.1f}" y="{:.1f}" width="17" height="17" rx="2"/>'
+        parts.append(Markup(square).format(x - 8.5, y - 8.5))
     else:
-        parts.append(Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="7"/>').format(point.kind, x, y))
-    right = x < _WIDTH - 190
-    parts.append(
-        _text(
-            x + 13 if right else x - 13,
-            label_y + 4,
-            f"{point.name}  {point.value:.3f}",
-            "label" if right else "label end",
-        )
-    )
+        parts.append(Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="6.5"/>').format(point.kind, x, y))
     return parts
 
 
-def _label_heights(wanted: Sequence[float], gap: float = 17) -> list[float]:
+def _label(point: Point, x: float, y: float) -> Markup:
+    text = f"{point.name}  {point.value:.3f}"
+    if point.kind == "cloud":
+        return _text(x, y - 14, text, "label middle")
+    if x < _WIDTH - 190:
+        return _text(x + 15, y + 4, text, "label")
+    return _text(x - 15, y + 4, text, "label end")
+
+
+def _label_heights(wanted: Sequence[float], gap: float = 17.0) -> list[float]:
     """Move labels apart, keeping their order."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     heights = list(wanted)
@@ -141,14 +145,15 @@ def _label_heights(wanted: Sequence[float], gap: float = 17) -> list[float]:
     return heights
 
 
-def _decades(values: Sequence[float]) -> tuple[float, float]:
+def _decades(values: Sequence[int]) -> tuple[float, float]:
     low, high = math.log10(min(values)), math.log10(max(values))
     return low - 0.35, high + 0.35
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(low), math.ceil(high) + 1)
-    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    factors = (1, 2, 5) if high - low < 3 else (1,)
+    ticks = [factor * 10.0**power for power in powers for factor in factors]
     return [tick for tick in ticks if low <= math.log10(tick) <= high]
 
 
@@ -177,7 +182,7 @@ def _text(x: float, y: float, text: str, kind: str) -> Markup:
 
 
 def _svg(height: float, title: str, parts: Sequence[Markup]) -> Markup:
-    head = Markup('<svg class="plot" viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">').format(
+    head = Markup('<svg class="plot" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">').format(
         _WIDTH, height, escape(title)
     )
     return head + Markup("").join(parts) + Markup("</svg>")

@@ -58,13 +58,13 @@ def ensure(root: Path, stage: Stage) -> bool:
 
 
 def tree_digest(folder: Path) -> str:
-    """Digest of every path, link, executable bit and content below ``folder``; times do not count."""
+    """Digest of every path, link, executable bit and content below ``folder``; times and byte code do not count."""
     entries: list[list[object]] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             entries.append([name, "link", str(path.readlink())])
-        elif path.is_file() and name != _RECORD:
+        elif path.is_file() and name != _RECORD and path.parent.name != "__pycache__":
             entries.append([name, bool(path.stat().st_mode & stat.S_IXUSR), sha256_file(path)])
     return digest(entries)
 

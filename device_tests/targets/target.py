@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float64, UInt8
+from numpy.typing import NDArray
 
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
@@ -36,7 +37,7 @@ class Returned:
     """What came back from a target.
 
     Attributes:
-        embeddings: float32 [n, d] as the target computed them; None when it failed.
+        embeddings: float32, as the target computed them, [n, d] if all is well; None when it failed.
         error: Why it failed; empty otherwise.
         runtime: The engine and its version.
         load_seconds: Importing the runtime and loading the model.
@@ -45,7 +46,7 @@ class Returned:
         emulated: Whether the processor was emulated, so that times are not those of a real one.
     """
 
-    embeddings: Float32[np.ndarray, "n d"] | None = None
+    embeddings: NDArray[np.float32] | None = None
     error: str = ""
     runtime: str = ""
     load_seconds: float = 0.0
@@ -54,6 +55,7 @@ class Returned:
     emulated: bool = False
 
 
+@runtime_checkable
 class Target(Protocol):
     """A machine that runs exported models. It knows nothing of checks."""
 

@@ -1,0 +1,212 @@
+"""Rungs on arrays made by hand, each way of failing included."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from device_tests.checks import cost, loads, parity, retrieval
+from device_tests.checks.subject import Subject
+from device_tests.gates import Gates
+from device_tests.targets.target import Returned
+from export.goldens import Goldens
+from hetero.errors import InputError
+from hetero.evaluation.task import RetrievalTask
+
+GATES = Gates()
+
+
+def circle(*degrees: float) -> np.ndarray:
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def goldens() -> Goldens:
+    """Gallery at 0, 90, 180 and 270 degrees; queries near them, the last nearest to a wrong one."""
+    student = np.concatenate([circle(5, 95, 185, 20), circle(0, 90, 180, 270)])
+    cloud = np.concatenate([circle(0, 90, 180, 270), circle(0, 90, 180, 270)])
+    return Goldens(
+        golden_images=np.zeros((3, 1, 1, 3), np.uint8),
+        golden_tensors=np.zeros((3, 3, 1, 1), np.float32),
+        golden_embeddings=circle(5, 100, 200),
+        retrieval_images=np.zeros((8, 1, 1, 3), np.uint8),
+        retrieval_labels=np.array([0, 1, 2, 3, 0, 1, 2, 3]),
+        retrieval_student=student,
+        retrieval_cloud=cloud,
+        tasks=(RetrievalTask("a>b", np.arange(4), np.arange(4, 8)),),
+    )
+
+
+def subject(
+    embeddings: np.ndarray | None = None, *, precision: str = "fp32", error: str = "", emulated: bool = False
+) -> Subject:
+    held = goldens()
+    if embeddings is None and not error:
+        embeddings = np.concatenate([held.golden_embeddings, held.retrieval_student[:4]])
+    returned = Returned(
+        embeddings,
+        error,
+        "runtime 1",
+        0.25,
+        np.array([0.001, 0.001, 0.002, 0.002, 0.002, 0.003, 0.004]),
+        peak_memory_bytes=1000,
+        emulated=emulated,
+    )
+    return Subject(precision, 4000, 100, 50, True, held, returned)
+
+
+def replaced(golden: np.ndarray | None = None, query: np.ndarray | None = None) -> np.ndarray:
+    held = goldens()
+    return np.concatenate(
+        [held.golden_embeddings if golden is None else golden, held.retrieval_student[:4] if query is None else query]
+    )
+
+
+def test_a_faithful_target_passes_every_rung() -> None:
+    same = subject()
+    findings = [loads.check(same), parity.check(same, GATES), retrieval.check(same, GATES), cost.check(same, GATES)]
+    assert [finding.status for finding in findings] == ["pass"] * 4
+    assert findings[1].figures["largest_one_minus_cosine"] == 0
+    assert findings[2].figures["cmc@1_identical"] is True
+
+
+def test_loads_tells_the_runtimes_message() -> None:
+    finding = loads.check(subject(error="operator Foo is not implemented"))
+    assert (finding.status, finding.reason) == ("fail", "operator Foo is not implemented")
+
+
+@pytest.mark.parametrize("shape", [(6, 2), (7, 3), (7,)])
+def test_loads_refuses_other_shapes(shape: tuple[int, ...]) -> None:
+    assert loads.check(subject(np.ones(shape, np.float32))).status == "fail"
+
+
+def test_parity_measures_the_angle() -> None:
+    finding = parity.check(subject(replaced(circle(5, 101, 200))), GATES)
+    assert finding.status == "fail"
+    assert finding.figures["largest_angle_degrees"] == pytest.approx(1, rel=1e-4)
+    assert finding.figures["largest_one_minus_cosine"] == pytest.approx(1 - math.cos(math.radians(1)), rel=1e-4)
+    assert "1 of 3 golden images" in finding.reason
+
+
+def test_parity_resolves_what_a_float32_dot_product_cannot() -> None:
+    a, b = circle(0.0), circle(0.0)
+    b[0, 1] = 1e-5
+    assert parity.cosine_distance(a, b)[0] == pytest.approx(0.5e-10, rel=1e-3)
+
+
+def test_parity_gate_holds_on_its_limit() -> None:
+    """Drifts of 0.08 and 0.09 degrees lie on both sides of 1 - cos = 1e-6 (0.081 degrees)."""
+    assert parity.check(subject(replaced(circle(5.08, 100, 200))), GATES).status == "pass"
+    assert parity.check(subject(replaced(circle(5.09, 100, 200))), GATES).status == "fail"
+    reduced = subject(replaced(circle(5.09, 100, 200)), precision="int8")
+    assert parity.check(reduced, GATES).status == "pass"
+
+
+def test_parity_holds_the_drift_against_the_margin() -> None:
+    """At 100 degrees the nearest gallery vector is 10 degrees away, the next 80: half the margin is 35 degrees."""
+    safe = parity.check(subject(replaced(circle(5, 134, 200)), precision="int8"), Gates(parity_reduced=1.0))
+    risky = parity.check(subject(replaced(circle(5, 136, 200)), precision="int8"), Gates(parity_reduced=1.0))
+    assert (safe.figures["neighbours_at_risk"], risky.figures["neighbours_at_risk"]) == (0, 1)
+    assert safe.figures["largest_share_of_margin"] == pytest.approx(34 / 35, rel=1e-3)
+    # The margins are 80, 70 and 50 degrees.
+    assert safe.figures["median_margin_degrees"] == pytest.approx(70, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_fail_both_rungs(bad: float) -> None:
+    embeddings = replaced()
+    embeddings[-1, 0] = bad
+    assert parity.check(subject(embeddings), GATES).status == "fail"
+    finding = retrieval.check(subject(embeddings), GATES)
+    assert (finding.status, finding.figures) == ("fail", {})
+
+
+def test_all_zero_embeddings_fail() -> None:
+    finding = parity.check(subject(np.zeros((7, 2), np.float32)), Gates(norm=10.0))
+    assert finding.status == "fail"
+    assert finding.figures["zero_vectors"] == 7
+
+
+def test_constant_embeddings_fail_even_with_wide_gates() -> None:
+    constant = np.tile(circle(45), (7, 1))
+    finding = parity.check(subject(constant, precision="int8"), Gates(parity_reduced=10.0))
+    assert finding.status == "fail"
+    assert "same embedding" in finding.reason
+
+
+def test_a_wrong_length_fails_where_the_space_has_unit_norm() -> None:
+    scaled = subject(replaced() * np.float32(1.01))
+    assert parity.check(scaled, GATES).status == "fail"
+    assert parity.check(dataclasses.replace(scaled, unit_norm=False), GATES).status == "pass"
+
+
+def test_rotated_embeddings_fail_parity_and_retrieval() -> None:
+    rotated = replaced(circle(95, 190, 290), circle(95, 185, 275, 110))
+    assert parity.check(subject(rotated), GATES).status == "fail"
+    finding = retrieval.check(subject(rotated), GATES)
+    assert finding.status == "fail"
+    assert finding.figures["cmc@1"] == 0
+    assert finding.figures["cmc@1_loss"] == pytest.approx(0.75)
+    assert finding.figures["negative_flips"] == 3
+
+
+def test_retrieval_figures_by_hand() -> None:
+    """Queries 0 to 2 are right; the fourth (class 3 at 270 degrees) sits at 20 degrees: ranks 0, 90, 270, 180."""
+    figures = retrieval.check(subject(), GATES).figures
+    assert figures["cmc@1"] == 0.75
+    assert figures["cmc@10"] == 1.0
+    assert figures["map@r"] == 0.75
+    assert figures["overlap@10"] == 1.0
+    assert (figures["queries"], figures["tasks"]) == (4, 1)
+
+
+def test_one_flipped_query_is_a_loss_of_a_quarter() -> None:
+    flipped = subject(replaced(query=circle(5, 95, 100, 20)))
+    finding = retrieval.check(flipped, GATES)
+    assert finding.status == "fail"
+    assert finding.figures["negative_flips"] == 1
+    assert finding.figures["negative_flip_rate"] == 0.25
+    assert finding.figures["cmc@1_loss"] == pytest.approx(0.25)
+    low, high = finding.figures["cmc@1_loss_low"], finding.figures["cmc@1_loss_high"]
+    assert isinstance(low, float) and isinstance(high, float) and low <= 0.25 <= high
+    assert retrieval.check(flipped, Gates(largest_loss=0.25)).status == "pass"
+
+
+def test_a_flip_each_way_is_no_loss_but_not_identical() -> None:
+    swapped = subject(replaced(query=circle(5, 95, 100, 270)))
+    finding = retrieval.check(swapped, GATES)
+    assert finding.status == "pass"
+    assert finding.figures["cmc@1_loss"] == 0
+    assert finding.figures["cmc@1_identical"] is False
+
+
+def test_floor_and_own_gallery_gates() -> None:
+    assert retrieval.check(subject(), Gates(floor=0.75)).status == "pass"
+    assert "floor" in retrieval.check(subject(), Gates(floor=0.76)).reason
+    # The student finds 3 of 4 in its own gallery too, so the cloud gallery is not above it.
+    assert "not above" in retrieval.check(subject(), Gates(above_own=True)).reason
+
+
+def test_cost_gates() -> None:
+    finding = cost.check(subject(), GATES)
+    assert finding.figures["latency_median_ms"] == pytest.approx(2)
+    assert finding.figures["latency_is"] == "measured"
+    assert cost.check(subject(), Gates(latency_ms=2.0)).status == "pass"
+    assert cost.check(subject(), Gates(latency_ms=1.9)).status == "fail"
+    assert cost.check(subject(), Gates(file_bytes=3999)).status == "fail"
+
+
+def test_emulated_latency_is_never_judged() -> None:
+    finding = cost.check(subject(emulated=True), Gates(latency_ms=0.001))
+    assert finding.status == "not verified"
+    assert finding.figures["latency_is"] == "emulated"
+    assert cost.check(subject(emulated=True), Gates(latency_ms=1.0, file_bytes=1)).status == "fail"
+
+
+def test_gates_list_every_mistake() -> None:
+    with pytest.raises(InputError) as caught:
+        Gates(floor=2.0, largest_loss=-1.0, parity=0.0, require=("onix",))
+    assert len(caught.value.problems) == 4

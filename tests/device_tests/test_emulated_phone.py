@@ -1,0 +1,90 @@
+"""The emulated phone itself. Set up once in the cache: about half a minute where the archives are near."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device_tests.embeddings import embeddings_file, load_embeddings
+from device_tests.targets import phone_setup
+from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.targets.host import detect
+from device_tests.verify import verify
+from hetero.errors import InputError
+from hetero.files import read_json
+from tests.device_tests.tiny_bundle import write_bundle
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.emulator]
+
+
+@pytest.fixture(autouse=True)
+def a_machine_that_can() -> None:
+    try:
+        detect()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+def test_the_ladder_on_two_processors(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
+    verdict = verify([bundle], ["desktop", "phone-arm64", "phone-arm64:max"], tmp_path / "out")
+    assert verdict.exit_code == 0
+    assert {row.status for row in verdict.rows} == {"pass"}
+    about = verdict.about["targets"]["phone-arm64"]
+    assert about["processor"] == "cortex-a55 (emulated)"
+    assert about["system"].startswith("Linux aarch64")
+    assert {about[name] for name in ("onnxruntime", "numpy")} == {
+        verdict.about["targets"]["desktop"][name] for name in ("onnxruntime", "numpy")
+    }
+    cost = next(row for row in verdict.rows if row.target == "phone-arm64" and row.rung == "cost")
+    assert cost.figures["latency_is"] == "emulated"
+    for format in ("onnx", "litert"):
+        here, there = (
+            load_embeddings(embeddings_file(tmp_path / "out", "tiny", target, format, "fp32"))
+            for target in ("desktop", "phone-arm64")
+        )
+        assert here is not None and there is not None
+        np.testing.assert_allclose(here.query, there.query, atol=2e-6)
+
+
+def test_a_model_that_is_not_the_goldens_fails_there_too(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), model_seed=3)
+    assert verify([bundle], ["phone-arm64"], tmp_path / "out").exit_code == 1
+
+
+def test_an_unknown_processor_is_told() -> None:
+    with pytest.raises(InputError, match="cortex-a55"):
+        EmulatedPhone("z80").set_up()
+
+
+@pytest.mark.parametrize("stage", ["emulator", "packages", "wheels", "site"])
+def test_a_killed_set_up_continues_to_the_same_result(tmp_path: Path, stage: str) -> None:
+    """Killed while ``stage`` is being made; what was finished before is not made again."""
+    whole = phone_setup.set_up()
+    expected = read_json(phone_setup.phone_directory() / "phone.json")
+    if stage == "emulator" and whole.guest.emulator.parent.name != "emulator":
+        pytest.skip("the emulator of this machine's PATH is used")
+    root = tmp_path / "phone"
+    code = f"from pathlib import Path; from device_tests.targets.phone_setup import set_up; set_up(Path({str(root)!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while not list(root.glob(f".{stage}.*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (root / "phone.json").exists()
+    finished = {path.parent.name: path.stat().st_mtime_ns for path in root.glob("*/.stage.json")}
+    assert stage not in finished
+    phone_setup.set_up(root)
+    assert read_json(root / "phone.json") == expected
+    assert {name: (root / name / ".stage.json").stat().st_mtime_ns for name in finished} == finished
+    assert [path.name for path in root.glob(".*")] == []

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device_tests.embeddings import DeviceEmbeddings
+from device_tests.report import write_report
+from device_tests.report.hits import examples
+from device_tests.report.matrix import points
+from device_tests.report.table import lines
+from device_tests.verify import verify
+from hetero.files import read_json, write_json
+from tests.device_tests.tiny_bundle import CLASSES, goldens, write_bundle
+
+VOID = {"meta", "img", "br", "line", "circle", "rect"}
+
+
+class Balanced(HTMLParser):
+    """Collects unbalanced tags and addresses of other resources."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.problems: list[str] = []
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(tag)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("run")
+    bundle = write_bundle(root / "bundle")
+    verify([bundle], ["desktop"], root / "out")
+    return bundle, root / "out"
+
+
+def matrix() -> dict[str, Any]:
+    values: dict[str, dict[str, float | None]] = {
+        "cloud": {"cloud": 0.6, "tiny": 0.5},
+        "tiny": {"cloud": 0.55, "tiny": 0.4},
+    }
+    values["cloud"]["tiny"] = None
+    return {
+        "models": ["cloud", "tiny"],
+        "metrics": {"cmc@1": values, "map@r": values},
+        "costs": {"cloud": {"macs": 864_000, "parameters": 9}, "tiny": {"macs": 864, "parameters": 3}},
+        "intervals": {"cmc@1": {"tiny": {"cloud": {"value": 0.55, "low": 0.5, "high": 0.6}}}},
+        "rules": [
+            {
+                "query_model": "tiny",
+                "gallery_model": "cloud",
+                "metric": "cmc@1",
+                "asymmetric": 0.55,
+                "symmetric": 0.4,
+                "difference": 0.15,
+                "low": 0.1,
+                "high": 0.2,
+                "status": "holds",
+            },
+        ],
+        "space_id": "0",
+        "seed": 3,
+    }
+
+
+def write(run: tuple[Path, Path], out: Path, rows: list[dict[str, Any]] | None = None) -> str:
+    bundle, verification = run
+    rows = rows if rows is not None else read_json(verification / "verdict.json")
+    write_report(out, rows=rows, matrix=matrix(), bundles=[bundle], embeddings=verification / "embeddings")
+    return out.read_text(encoding="utf-8")
+
+
+def test_one_balanced_self_contained_page(run: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write(run, tmp_path / "report.html")
+    parser = Balanced()
+    parser.feed(page)
+    assert (parser.problems, parser.open) == ([], [])
+    assert parser.sources and all(source.startswith("data:image/png;base64,") for source in parser.sources)
+    assert "http" not in re.sub(r"data:[^\"]*", "", page)
+
+
+def test_it_tells_the_verdict_and_the_figures(run: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write(run, tmp_path / "report.html")
+    assert "</span>Pass</h1>" in page
+    assert "8 passed" in page and "4 not verified" in page
+    assert "Core ML runs on Apple" in page
+    assert ">0.550<" in page
+    assert "1/1000 of its MACs" in page
+    assert "0.500 to 0.600" in page
+    assert "+0.150 (+0.100 to +0.200)" in page
+    assert "<dt>seed</dt><dd>3</dd>" in page
+    assert "✓ right" in page and "✗ wrong" in page
+
+
+def test_it_says_what_an_emulated_phone_does_not_certify(run: tuple[Path, Path], tmp_path: Path) -> None:
+    assert "It is not Android" not in write(run, tmp_path / "report.html")
+    summary = read_json(run[1] / "summary.json")
+    write_json(run[1] / "summary.json", summary | {"targets": {"phone-arm64": {"processor": "cortex-a55 (emulated)"}}})
+    try:
+        assert "It is not Android" in write(run, tmp_path / "report.html")
+    finally:
+        write_json(run[1] / "summary.json", summary)
+
+
+def test_what_others_wrote_is_escaped(run: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = read_json(run[1] / "verdict.json")
+    rows[0] |= {"status": "fail", "reason": "<script>alert(1)</script>"}
+    page = write(run, tmp_path / "report.html", rows)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_without_a_matrix(run: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, verification = run
+    rows = read_json(verification / "verdict.json")
+    write_report(tmp_path / "r.html", rows=rows, matrix=None, bundles=[bundle], embeddings=verification / "embeddings")
+    assert "Compatibility matrix" not in (tmp_path / "r.html").read_text()
+
+
+def test_points_show_the_worst_target(run: tuple[Path, Path]) -> None:
+    found = {(point.name, point.kind): point for point in points(matrix(), lines(read_json(run[1] / "verdict.json")))}
+    assert set(found) == {("cloud", "cloud"), ("tiny", "student"), ("tiny on desktop", "device")}
+    assert found["tiny", "student"].value == 0.55
+    assert found["tiny on desktop", "device"].macs == 864
+
+
+def test_examples_are_right_wrong_and_flipped() -> None:
+    held = goldens()
+    rows = held.query_rows
+    query = held.retrieval_student[rows].copy()
+    # Query 0 of the first view now looks like class 1: the device flips it.
+    query[0] = held.retrieval_cloud[CLASSES + 1]
+    found = examples(
+        held, DeviceEmbeddings(held.golden_embeddings, query, rows), "phone", {"flipped": 2, "right": 3, "wrong": 2}
+    )
+    flipped = [example for example in found if example.kind == "flipped"]
+    assert [example.row for example in flipped] == [0]
+    device = flipped[0].hits[2]
+    assert device.model == "phone"
+    assert device.rows[0] == CLASSES + 1
+    assert not device.right[0]
+    for example in found:
+        for hits in example.hits:
+            np.testing.assert_array_equal(
+                hits.right, held.retrieval_labels[hits.rows] == held.retrieval_labels[example.row]
+            )
+    assert sum(example.kind == "right" for example in found) == 3

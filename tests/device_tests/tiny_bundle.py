@@ -1,0 +1,125 @@
+"""A bundle of the tiny linear model whose goldens are computed by numpy: everything real except training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.goldens import Goldens
+from export.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry
+from hetero.evaluation.task import RetrievalTask
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+from tests.device_tests.tiny_models import DIMENSION, HEIGHT, WIDTH, embed, weights, write_litert, write_onnx
+
+SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="tiny", version="1", dimension=DIMENSION)
+CLASSES, GOLDENS = 24, 8
+
+
+def pictures(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Two noisy views of each class: uint8 [2 * CLASSES, h, w, 3] and int64 labels, the first view first."""
+    rng = np.random.default_rng(seed)
+    plain = rng.integers(40, 216, (CLASSES, HEIGHT, WIDTH, 3))
+    views = [np.clip(plain + rng.integers(-25, 26, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
+    return np.concatenate(views), np.tile(np.arange(CLASSES), 2)
+
+
+def goldens(seed: int = 0) -> Goldens:
+    """The student is the linear model, the cloud a slightly different one."""
+    images, labels = pictures(seed)
+    matrix = weights(seed)
+    cloud = matrix + np.float32(0.05) * weights(seed + 1)
+    first, second = np.arange(CLASSES), np.arange(CLASSES, 2 * CLASSES)
+    chosen = images[: 2 * GOLDENS : 2]
+    return Goldens(
+        golden_images=chosen,
+        golden_tensors=np.ascontiguousarray(chosen.transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255),
+        golden_embeddings=embed(chosen, matrix),
+        retrieval_images=images,
+        retrieval_labels=labels,
+        retrieval_student=embed(images, matrix),
+        retrieval_cloud=embed(images, cloud),
+        tasks=(RetrievalTask("a>b", first, second), RetrievalTask("b>a", second, first)),
+    )
+
+
+def write_bundle(
+    path: Path,
+    *,
+    name: str = "tiny",
+    space: EmbeddingSpace = SPACE,
+    formats: tuple[str, ...] = ("onnx", "litert", "coreml"),
+    model_seed: int = 0,
+) -> Path:
+    """Write a bundle; with another ``model_seed`` than 0 its models are not those of the goldens."""
+    path.mkdir(parents=True)
+    matrix = weights(model_seed)
+    files = {"onnx": "model.fp32.onnx", "litert": "model.fp32.tflite", "coreml": "model.fp32.mlpackage/Manifest.json"}
+    for format in formats:
+        file = path / files[format]
+        file.parent.mkdir(exist_ok=True)
+        if format == "onnx":
+            write_onnx(file, matrix)
+        elif format == "litert":
+            write_litert(file, matrix)
+        else:
+            file.write_text("{}")
+    (path / "README.md").write_text("# tiny\n")
+    space.save(path / "space.json")
+    (path / "preprocess.json").write_text(json.dumps(Preprocessing(HEIGHT, WIDTH).to_dict()))
+    goldens().save(path / "goldens.safetensors")
+    list_files(path, name, space)
+    return path
+
+
+def list_files(path: Path, name: str = "tiny", space: EmbeddingSpace = SPACE) -> None:
+    """Write the manifest of what is in the directory."""
+    entries = tuple(
+        FileEntry(file.relative_to(path).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.name != "manifest.json"
+    )
+    held = {entry.path: entry for entry in entries}
+    made = Manifest(
+        name=name,
+        hetero="0.1.0",
+        space_id=space.space_id,
+        source="1" * 64,
+        macs=HEIGHT * WIDTH * 3 * DIMENSION,
+        parameters=HEIGHT * WIDTH * 3 * DIMENSION,
+        models=tuple(
+            _model(format, file, held) for format, file in _FILES.items() if any(f.startswith(file) for f in held)
+        ),
+        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in goldens().tasks),
+        files=entries,
+    )
+    (path / "manifest.json").write_text(json.dumps(made.to_dict()))
+
+
+_FILES = {"onnx": "model.fp32.onnx", "litert": "model.fp32.tflite", "coreml": "model.fp32.mlpackage"}
+
+
+def _model(format: str, file: str, held: dict[str, FileEntry]) -> ModelEntry:
+    from export.manifest import combined_digest
+
+    own = tuple(entry for path, entry in held.items() if path == file or path.startswith(file + "/"))
+    sha256, size = combined_digest(own, file)
+    apple = format == "coreml"
+    return ModelEntry(
+        file=file,
+        format=format,  # type: ignore[arg-type]
+        precision="fp32",
+        sha256=sha256,
+        size=size,
+        input=TensorEntry(
+            "image", "image-rgb" if apple else "uint8", (HEIGHT, WIDTH) if apple else (1, HEIGHT, WIDTH, 3)
+        ),
+        output=TensorEntry("embedding", "float32", (1, DIMENSION)),
+        versions={"numpy": np.__version__},
+        checked="not verified" if apple else "pass",
+        min_cosine=None if apple else 1.0,
+    )
