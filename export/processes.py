@@ -66,7 +66,8 @@ def _start(request: Request, work: Path) -> _Running:
     log = work / f"{Path(request.out).name}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "export.convert"],
+            # -P: a file of the user's own that happens to be called onnx.py must not be imported.
+            [sys.executable, "-P", "-m", "export.convert"],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
