@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def test_second_preparation_reads_the_cache_and_a_changed_file_renews_it(tmp_pat
     changed = prepare(config, SMALL, cache=tmp_path / "cache")
     assert changed.fingerprint != first.fingerprint
     assert not np.array_equal(changed.train.images[0:1], first.train.images[0:1])
+    os.utime(root / "train" / "dog" / "000.png", (1, 1))
+    assert fingerprint(config, SMALL) != changed.fingerprint, "a file of equal size may hold another picture"
 
 
 def test_query_and_gallery_folders(tmp_path: Path) -> None:
