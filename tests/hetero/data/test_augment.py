@@ -161,11 +161,12 @@ def test_a_batch_takes_less_than_fifteen_milliseconds_on_one_thread() -> None:
     torch.set_num_threads(1)
     try:
         generator = seeded()
+        # Time on the processor, so that other work on the machine does not count.
         times = []
         for _ in range(30):
-            start = time.perf_counter()
+            start = time.thread_time()
             augment(pixels, AugmentConfig(), generator)
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
     finally:
         torch.set_num_threads(threads)
     assert sorted(times)[5] < 0.015
