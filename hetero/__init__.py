@@ -1,3 +1,100 @@
-"""One embedding space, every device."""
+"""One embedding space, every device.
+
+The public API; everything is loaded when first used, so that ``import hetero`` needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hetero.data.config import DataConfig
+    from hetero.data.embeddings import load_embeddings, save_embeddings
+    from hetero.data.images import Dataset, ImageSet
+    from hetero.data.prepare import prepare
+    from hetero.errors import InputError, IntegrityError, SpaceMismatchError
+    from hetero.evaluation.matrix import CompatibilityMatrix, compatibility_matrix
+    from hetero.evaluation.retrieval import evaluate_tasks
+    from hetero.evaluation.search import search
+    from hetero.evaluation.task import RetrievalTask
+    from hetero.gallery.exact import Gallery
+    from hetero.models.config import ModelConfig, Stage
+    from hetero.models.directory import load_model, save_model
+    from hetero.models.embed import embed_images
+    from hetero.models.model import EmbeddingModel
+    from hetero.preprocessing import Preprocessing
+    from hetero.space import EmbeddingSpace
+    from hetero.training.cloud import train_cloud
+    from hetero.training.cloud_reference import CloudReference
+    from hetero.training.config import CloudConfig, ObjectiveConfig, StudentConfig, TrainingConfig
+    from hetero.training.student import train_student
+
+_HOMES = {
+    "data.config": ("DataConfig",),
+    "data.embeddings": ("load_embeddings", "save_embeddings"),
+    "data.images": ("Dataset", "ImageSet"),
+    "data.prepare": ("prepare",),
+    "errors": ("InputError", "IntegrityError", "SpaceMismatchError"),
+    "evaluation.matrix": ("CompatibilityMatrix", "compatibility_matrix"),
+    "evaluation.retrieval": ("evaluate_tasks",),
+    "evaluation.search": ("search",),
+    "evaluation.task": ("RetrievalTask",),
+    "gallery.exact": ("Gallery",),
+    "models.config": ("ModelConfig", "Stage"),
+    "models.directory": ("load_model", "save_model"),
+    "models.embed": ("embed_images",),
+    "models.model": ("EmbeddingModel",),
+    "preprocessing": ("Preprocessing",),
+    "space": ("EmbeddingSpace",),
+    "training.cloud": ("train_cloud",),
+    "training.cloud_reference": ("CloudReference",),
+    "training.config": ("CloudConfig", "ObjectiveConfig", "StudentConfig", "TrainingConfig"),
+    "training.student": ("train_student",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CloudConfig",
+    "CloudReference",
+    "CompatibilityMatrix",
+    "DataConfig",
+    "Dataset",
+    "EmbeddingModel",
+    "EmbeddingSpace",
+    "Gallery",
+    "ImageSet",
+    "InputError",
+    "IntegrityError",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "Preprocessing",
+    "RetrievalTask",
+    "SpaceMismatchError",
+    "Stage",
+    "StudentConfig",
+    "TrainingConfig",
+    "compatibility_matrix",
+    "embed_images",
+    "evaluate_tasks",
+    "load_embeddings",
+    "load_model",
+    "prepare",
+    "save_embeddings",
+    "save_model",
+    "search",
+    "train_cloud",
+    "train_student",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'hetero' has no attribute {name!r}")
+    return getattr(import_module(f"hetero.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
@@ -16,8 +17,39 @@ import hetero
 from hetero.errors import InputError
 
 
-def build_app() -> App:
-    """The whole command tree."""
+BRIEF = {
+    "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
+    "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),
+    "evaluate": ("hetero.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),
+    "embed": ("hetero.commands:embed", "Embed a folder of images with a trained model."),
+    "export": ("export.commands:export_command", "Export a model directory as a bundle."),
+    "verify": ("device_tests.commands:verify_command", "Verify bundles on targets: pass, fail or not verified."),
+    "report": ("device_tests.commands:report_command", "Write a run's report again."),
+}
+GROUPS = {
+    "train": (
+        "Train one part of a recipe.",
+        {"cloud": "hetero.commands:train_cloud", "students": "hetero.commands:train_students"},
+    ),
+    "data": ("Look at data before training on it.", {"check": "hetero.data.commands:check_command"}),
+    "bundle": ("Look at bundles.", {"check": "export.commands:bundle_check_command"}),
+    "device": (
+        "Targets that bundles are verified on.",
+        {
+            "setup": "device_tests.commands:device_setup_command",
+            "list": "device_tests.commands:device_list_command",
+        },
+    ),
+}
+
+
+def build_app(*, brief: bool = False) -> App:
+    """The whole command tree.
+
+    Args:
+        brief: Describe each command in one line without loading it, as the overview does; otherwise a command's help
+            is its docstring.
+    """
     app = App(
         name="hetero",
         version=hetero.__version__,
@@ -25,64 +57,60 @@ def build_app() -> App:
         "export them, and prove that they still retrieve.",
         help_format="plaintext",
     )
-    app.command("hetero.commands:demo", name="demo", help="The whole chain on emoji: train, export, verify, report.")
-    app.command("hetero.commands:run", name="run", help="Run a recipe; finished stages are skipped.")
-    app.command(
-        _group(
-            "train",
-            "Train one part of a recipe.",
-            cloud="hetero.commands:train_cloud",
-            students="hetero.commands:train_students",
-        )
-    )
-    app.command(
-        "hetero.commands:evaluate", name="evaluate", help="Compute the compatibility matrix of a recipe's models."
-    )
-    app.command("hetero.commands:embed", name="embed", help="Embed a folder of images with a trained model.")
-    app.command(_group("data", "Look at data before training on it.", check="hetero.data.commands:check_command"))
-    app.command("export.commands:export_command", name="export", help="Export a model directory as a bundle.")
-    app.command(_group("bundle", "Look at bundles.", check="export.commands:bundle_check_command"))
-    app.command(
-        "device_tests.commands:verify_command",
-        name="verify",
-        help="Verify bundles on targets; says pass, fail or not verified.",
-    )
-    app.command("device_tests.commands:report_command", name="report", help="Write a run's report again.")
-    app.command(
-        _group(
-            "device",
-            "Targets that bundles are verified on.",
-            setup="device_tests.commands:device_setup_command",
-            list="device_tests.commands:device_list_command",
-        )
-    )
+    for name, (function, line) in BRIEF.items():
+        app.command(function, name=name, **({"help": line} if brief else {}))
+    for name, (line, commands) in GROUPS.items():
+        group = App(name=name, help=line, help_format="plaintext")
+        for command, function in commands.items():
+            group.command(function, name=command)
+        app.command(group)
     return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done or passed, 1 a gate failed, 2 bad input, 3 not verified."""
-    app = build_app()
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    app = build_app(brief=not tokens or tokens[0].startswith("-"))
     try:
-        outcome = app(
-            list(arguments) if arguments is not None else None,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-    except CycloptsError as error:
-        print(f"hetero: {error}\nTry 'hetero --help'.", file=sys.stderr)
-        sys.exit(2)
+        outcome = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError:
+        _fail("\n".join([*_usage_errors(app, tokens), "Try 'hetero --help'."]), 2)
     except InputError as error:
-        print(f"hetero: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("hetero: interrupted; the same command continues where it stopped", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+        _fail("interrupted; the same command continues where it stopped", 130)
+    else:
+        sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
-def _group(name: str, help: str, **commands: str) -> App:
-    group = App(name=name, help=help, help_format="plaintext")
-    for command, function in commands.items():
-        group.command(function, name=command)
-    return group
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"hetero: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage_errors(app: App, tokens: list[str]) -> list[str]:
+    """Every wrong option: parse again without the one complained of, until nothing more can be told."""
+    errors: list[str] = []
+    while True:
+        try:
+            app.parse_args(tokens, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            errors += [line for line in [str(error)] if line not in errors]
+            fewer = _without(tokens, getattr(getattr(error, "token", None), "keyword", None))
+            if len(fewer) == len(tokens):
+                return errors
+            tokens = fewer
+        else:
+            return errors
+
+
+def _without(tokens: list[str], option: str | None) -> list[str]:
+    """The command line without an option and its value."""
+    kept: list[str] = []
+    dropped = False
+    for token in tokens:
+        is_value = dropped and not token.startswith("-")
+        dropped = option is not None and token == option
+        if not (dropped or is_value or (option is not None and token.startswith(f"{option}="))):
+            kept.append(token)
+    return kept

@@ -90,7 +90,7 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
         out: The safetensors file to write.
         batch_size: Images at a time.
     """
-    from hetero.data.decode import decode_files
+    from hetero.data.decoded import decode_files
     from hetero.data.embeddings import save_embeddings
     from hetero.data.listing import image_files
     from hetero.models.directory import load_model

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from hetero.data.augment_config import AugmentConfig
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
 from hetero.objectives.names import NAMES, NEEDS_CLOUD
@@ -152,7 +153,15 @@ def _training_problems(place: str, training: TrainingConfig) -> list[str]:
         f"{place}.{name}: expected a number above 0, got {getattr(training, name)}"
         for name in positive
         if getattr(training, name) <= 0
-    ]
+    ] + _augment_problems(f"{place}.augment", training.augment)
+
+
+def _augment_problems(place: str, augment: AugmentConfig) -> list[str]:
+    try:
+        augment.require_valid()
+    except InputError as error:
+        return [f"{place}.{problem}" for problem in error.problems]
+    return []
 
 
 def _value_problems_of(value: dict[str, Any]) -> list[str]:

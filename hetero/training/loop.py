@@ -144,13 +144,14 @@ class _Loop:
         with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5) as bar:
             for step, images in enumerate(batches(self.images.images, rows_of_steps), start=first + 1):
                 total, terms = self._step(step, rows_of_steps[step - first - 1], images)
-                meter.add(total)
-                if step % LOG_EVERY == 0 or step == last:
-                    self._report(step, meter, terms, bar)
+                meter.count()
+                saving = step % self.config.checkpoint_every == 0 or step == last
+                if step % LOG_EVERY == 0 or saving:
+                    self._report(step, float(total), terms, meter.rate(), bar)
                 bar.update()
                 if step % self.config.validate_every == 0 or step == last:
                     self._validate(step)
-                if step % self.config.checkpoint_every == 0 or step == last:
+                if saving:
                     self._save(self.paths.checkpoint, step)
 
     def _step(
@@ -169,17 +170,16 @@ class _Loop:
         self.stepper.zero_grad()
         return total, terms
 
-    def _report(self, step: int, meter: _Meter, terms: dict[str, Tensor], bar: tqdm[Any]) -> None:
-        loss = meter.flush()
+    def _report(self, step: int, loss: float, terms: dict[str, Tensor], rate: float, bar: tqdm[Any]) -> None:
         if not math.isfinite(loss):
             raise InputError(
                 f"{self.paths.label}: the loss is {loss} at step {step}; lower learning_rate or use 32-true. "
                 f"The checkpoint in {self.paths.directory} is from before and stays as it is"
             )
-        bar.set_postfix_str(f"loss {loss:.3f}, {meter.rate:.0f} images/s, best {self.progress.best:.3f}", refresh=False)
+        bar.set_postfix_str(f"loss {loss:.3f}, {rate:.0f} images/s, best {self.progress.best:.3f}", refresh=False)
         if self.log:
             values = {name: float(term) for name, term in terms.items()}
-            self.log.write(step, loss=loss, images_per_second=round(meter.rate, 1), **values)
+            self.log.write(step, loss=loss, images_per_second=round(rate, 1), **values)
 
     def _validate(self, step: int) -> None:
         figure = self.validate(self.module.model)
@@ -207,20 +207,18 @@ def _seed_of(seed: int, step: int, rank: int) -> int:
 
 
 class _Meter:
-    """Mean loss and images a second since the last flush."""
+    """Images a second since the last look."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch = batch_size
-        self._losses: list[Tensor] = []
+        self._steps = 0
         self._since = time.perf_counter()
-        self.rate = 0.0
 
-    def add(self, loss: Float[Tensor, ""]) -> None:
-        self._losses.append(loss.detach())
+    def count(self) -> None:
+        self._steps += 1
 
-    def flush(self) -> float:
+    def rate(self) -> float:
         now = time.perf_counter()
-        self.rate = self._batch * len(self._losses) / max(now - self._since, 1e-9)
-        loss = float(torch.stack(self._losses).mean())
-        self._losses, self._since = [], now
-        return loss
+        rate = self._batch * self._steps / max(now - self._since, 1e-9)
+        self._steps, self._since = 0, now
+        return rate

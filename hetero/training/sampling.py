@@ -44,7 +44,7 @@ class ClassBalancedSampler:
         slots = np.arange(step * self._classes, (step + 1) * self._classes)
         rounds, places = np.divmod(slots, len(self._rows))
         orders = {turn: self._order(int(turn)) for turn in np.unique(rounds)}
-        drawn = [self._draw(orders[turn][place], generator) for turn, place in zip(rounds, places, strict=True)]
+        drawn = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
         return np.concatenate(drawn)
 
     def _order(self, turn: int) -> Int64[np.ndarray, k]:
