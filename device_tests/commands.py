@@ -67,7 +67,7 @@ def verify_command(
     return verdict.exit_code
 
 
-def report_command(run: Path, *, out: Path | None = None) -> int:
+def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:
     """Write the report of a finished run again.
 
     Example: hetero report runs/demo --out report.html
@@ -75,24 +75,26 @@ def report_command(run: Path, *, out: Path | None = None) -> int:
     Args:
         run: A run's directory, as `hetero run` leaves it.
         out: The page; default report.html in the run's directory.
+        picture: Also draw one overview picture, a .png or .svg file.
     """
     from device_tests.report import write_report
+    from device_tests.report.overview import write_overview
 
     verification = run / "verification"
     if not (verification / "verdict.json").is_file():
         raise InputError(f"expected a run with {verification / 'verdict.json'}, found none; run `hetero run` first")
-    matrix = run / "matrix.json"
     rows: list[dict[str, Any]] = read_json(verification / "verdict.json")
-    names = list(dict.fromkeys(row["bundle"] for row in rows))
+    matrix = read_json(run / "matrix.json") if (run / "matrix.json").is_file() else None
+    if picture is not None and matrix is None:
+        raise InputError(f"expected {run / 'matrix.json'} to draw the picture from, found none")
+    bundles = [run / "bundles" / name / "bundle" for name in dict.fromkeys(row["bundle"] for row in rows)]
     page = out or run / "report.html"
-    write_report(
-        page,
-        rows=rows,
-        matrix=read_json(matrix) if matrix.is_file() else None,
-        bundles=[run / "bundles" / name / "bundle" for name in names],
-        embeddings=verification / "embeddings",
-    )
+    write_report(page, rows=rows, matrix=matrix, bundles=bundles, embeddings=verification / "embeddings")
     print(page)
+    if picture is not None and matrix is not None:
+        embeddings = verification / "embeddings"
+        write_overview(picture, rows=rows, matrix=matrix, bundles=bundles, embeddings=embeddings)
+        print(picture)
     return 0
 
 

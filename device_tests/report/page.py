@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import hetero
 from device_tests.checks.finding import RUNGS
 from device_tests.checks.parity import cosine_distance
-from device_tests.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
 from device_tests.gates import Gates
 from device_tests.report import matrix as matrices
-from device_tests.report.hits import Example, examples
+from device_tests.report.evidence import Evidence, label
+from device_tests.report.hits import Hits, examples
 from device_tests.report.pictures import data_uri
 from device_tests.report.plots import accuracy_against_macs, parity_strips
-from device_tests.report.table import Line, RowDict, counts, lines, reasons
-from export.bundle import Bundle, read_bundle
-from hetero.files import read_json, write_text
+from device_tests.report.table import Line, RowDict, counts, reasons
+from hetero.files import write_text
 
 _NOTHING = "\N{EN DASH}"
 _EXAMPLES = {"flipped": 2, "right": 4, "wrong": 2}
@@ -65,12 +65,8 @@ def write_report(
     Raises:
         InputError: When a bundle cannot be read.
     """
-    summary_file = embeddings.parent / "summary.json"
-    summary: Mapping[str, Any] = read_json(summary_file) if summary_file.is_file() else {}
-    opened = {bundle.manifest.name: bundle for bundle in map(read_bundle, bundles)}
-    table = lines(rows)
-    kept = {line: held for line in table if (held := _embeddings(embeddings, line)) is not None}
-    points = matrices.points(matrix, table)
+    seen = Evidence.gather(rows, bundles, embeddings)
+    points = matrices.points(matrix, seen.lines)
     environment = Environment(
         loader=PackageLoader("device_tests.report", "templates"),
         autoescape=True,
@@ -80,22 +76,22 @@ def write_report(
     )
     environment.filters.update(figure=_figure, size=_size, count=_count)
     page = environment.get_template("report.html.j2").render(
-        headline=_headline(rows, summary),
+        headline=_headline(rows, seen.summary),
         counts=counts(rows),
         rungs=RUNGS,
-        lines=table,
+        lines=seen.lines,
         reasons=reasons(rows),
-        tiles=_tiles(matrix, table),
+        tiles=_tiles(matrix, seen.lines),
         heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
         rules=matrices.rules(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
         plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if points else None,
-        parity=_parity_plot(kept, opened, summary),
-        cards=[card for line in _shown_lines(kept) for card in _cards(opened[line.bundle], kept[line], line)],
-        emulated=[name for name in summary.get("targets", {}) if name.startswith("phone-arm64")],
-        summary=summary,
-        spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in opened.values()}),
-        bundles=opened,
+        parity=_parity_plot(seen),
+        cards=[card for line in seen.shown() for card in _cards(seen, line)],
+        emulated=[name for name in seen.summary.get("targets", {}) if name.startswith("phone-arm64")],
+        summary=seen.summary,
+        spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in seen.bundles.values()}),
+        bundles=seen.bundles,
         seed=(matrix or {}).get("seed"),
         version=hetero.__version__,
     )
@@ -140,51 +136,33 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
     return tiles
 
 
-def _embeddings(folder: Path, line: Line) -> DeviceEmbeddings | None:
-    return load_embeddings(embeddings_file(folder.parent, line.bundle, line.target, line.format, line.precision))
-
-
-def _parity_plot(
-    kept: Mapping[Line, DeviceEmbeddings], opened: Mapping[str, Bundle], summary: Mapping[str, Any]
-) -> Any:
+def _parity_plot(seen: Evidence) -> Markup | None:
     strips: list[tuple[str, Float64[np.ndarray, " n"]]] = []
-    for line, held in kept.items():
+    for line, held in seen.embeddings.items():
         if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
-            strips.append((line.label, cosine_distance(held.golden, opened[line.bundle].goldens.golden_embeddings)))
-    gate = float(summary.get("gates", {}).get("parity", Gates.parity))
+            torch_embeddings = seen.bundles[line.bundle].goldens.golden_embeddings
+            strips.append((line.label, cosine_distance(held.golden, torch_embeddings)))
+    gate = float(seen.summary.get("gates", {}).get("parity", Gates.parity))
     return parity_strips(strips, gate) if strips else None
 
 
-def _shown_lines(kept: Mapping[Line, DeviceEmbeddings]) -> list[Line]:
-    """For each bundle the line nearest to an application: a phone rather than a desktop."""
-    chosen: dict[str, Line] = {}
-    for line, held in kept.items():
-        better = line.bundle not in chosen or (line.target != "desktop" and chosen[line.bundle].target == "desktop")
-        if better and np.isfinite(held.query).all():
-            chosen[line.bundle] = line
-    return list(chosen.values())
+def _cards(seen: Evidence, line: Line) -> list[_Card]:
+    goldens = seen.bundles[line.bundle].goldens
 
+    def hits_of(found: Hits) -> list[_Hit]:
+        pairs = zip(found.rows, found.right, strict=True)
+        return [_Hit(data_uri(goldens.retrieval_images[row]), bool(right)) for row, right in pairs]
 
-def _cards(bundle: Bundle, device: DeviceEmbeddings, line: Line) -> list[_Card]:
-    goldens = bundle.goldens
-    names = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}
-    label = f"{line.target} ({names.get(line.format, line.format)})"
-
-    def card(example: Example) -> _Card:
-        hits = [
-            (
-                found.model,
-                [
-                    _Hit(data_uri(goldens.retrieval_images[row]), bool(right))
-                    for row, right in zip(found.rows, found.right, strict=True)
-                ],
-            )
-            for found in example.hits
-        ]
-        picture = data_uri(goldens.retrieval_images[example.row])
-        return _Card(bundle.manifest.name, example.kind, example.task, picture, hits)
-
-    return [card(example) for example in examples(goldens, device, label, _EXAMPLES)]
+    return [
+        _Card(
+            bundle=line.bundle,
+            kind=example.kind,
+            task=example.task,
+            picture=data_uri(goldens.retrieval_images[example.row]),
+            hits=[(found.model, hits_of(found)) for found in example.hits],
+        )
+        for example in examples(goldens, seen.embeddings[line], label(line), _EXAMPLES)
+    ]
 
 
 def _figure(value: Any, form: str = ".3f") -> str:

@@ -58,7 +58,7 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
     for point in points:
         parts += _mark(point, x(point.macs), y)
     labelled = [point for point in points if point.label]
-    for point, height in zip(labelled, _label_heights([y(point.value) for point in labelled]), strict=True):
+    for point, height in zip(labelled, spread_labels([y(point.value) for point in labelled]), strict=True):
         parts.append(_label(point, x(point.macs), height))
     parts.append(
         _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10, "multiply-accumulates per image (log scale)", "axis middle")
@@ -136,8 +136,8 @@ def _label(point: Point, x: float, y: float) -> Markup:
     return _text(x - 15, y + 4, text, "label end")
 
 
-def _label_heights(wanted: Sequence[float], gap: float = 17.0) -> list[float]:
-    """Move labels apart, keeping their order."""
+def spread_labels(wanted: Sequence[float], gap: float = 17.0) -> list[float]:
+    """Move labels down until they are ``gap`` apart, keeping their order (heights grow downwards)."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     heights = list(wanted)
     for above, below in pairwise(order):

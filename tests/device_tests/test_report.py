@@ -12,8 +12,10 @@ from device_tests.embeddings import DeviceEmbeddings
 from device_tests.report import write_report
 from device_tests.report.hits import examples
 from device_tests.report.matrix import points
+from device_tests.report.overview import write_overview
 from device_tests.report.table import lines
 from device_tests.verify import verify
+from hetero.errors import InputError
 from hetero.files import read_json, write_json
 from tests.device_tests.tiny_bundle import CLASSES, goldens, write_bundle
 
@@ -161,3 +163,28 @@ def test_examples_are_right_wrong_and_flipped() -> None:
                 hits.right, held.retrieval_labels[hits.rows] == held.retrieval_labels[example.row]
             )
     assert sum(example.kind == "right" for example in found) == 3
+
+
+@pytest.mark.parametrize(("name", "start"), [("o.png", b"\x89PNG"), ("o.svg", b"<?xml")])
+def test_the_overview_is_the_same_picture_every_time(
+    run: tuple[Path, Path], tmp_path: Path, name: str, start: bytes
+) -> None:
+    bundle, verification = run
+    rows = read_json(verification / "verdict.json")
+    pictures: list[bytes] = []
+    for _ in range(2):
+        write_overview(
+            tmp_path / name, rows=rows, matrix=matrix(), bundles=[bundle], embeddings=verification / "embeddings"
+        )
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0].startswith(start)
+    assert pictures[0] == pictures[1]
+
+
+def test_an_overview_needs_embeddings_and_a_known_format(run: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, verification = run
+    rows = read_json(verification / "verdict.json")
+    with pytest.raises(InputError, match="png or .svg"):
+        write_overview(tmp_path / "o.gif", rows=rows, matrix=matrix(), bundles=[bundle], embeddings=tmp_path)
+    with pytest.raises(InputError, match="nothing was verified"):
+        write_overview(tmp_path / "o.png", rows=rows, matrix=matrix(), bundles=[bundle], embeddings=tmp_path / "none")
