@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from device_tests.report.evidence import Evidence, label
+from device_tests.report.evidence import Evidence
 from device_tests.report.hits import Example, examples
 from device_tests.report.matrix import HEADLINE_METRIC, heatmaps, points
 from device_tests.report.plots import Point, spread_labels
@@ -50,7 +50,7 @@ def write_overview(
         raise InputError("expected a target that returned embeddings, found none: nothing was verified")
     line = shown[0]
     goldens = seen.bundles[line.bundle].goldens
-    chosen = examples(goldens, seen.embeddings[line], f"{line.bundle} on {label(line)}", _MIX)
+    chosen = examples(goldens, seen.embeddings[line], f"{line.bundle} on {line.target}", _MIX)
     write_bytes(out, _draw(matrix, seen.lines, goldens, chosen, out.suffix[1:]))
 
 
@@ -104,7 +104,7 @@ def _label_points(axes: Any, found: Sequence[Point], gap: float) -> None:
         cloud = point.kind == "cloud"
         place = (point.macs, point.value if cloud else -height)
         offset, align = ((0, 9), "center") if cloud else ((10, -3), "left")
-        axes.annotate(text, place, offset, textcoords="offset points", ha=align, color=_INK)
+        axes.annotate(text, place, offset, textcoords="offset points", ha=align, color=_INK, annotation_clip=False)
 
 
 def _draw_matrix(figure: Any, matrix: Mapping[str, Any]) -> None:
@@ -135,7 +135,7 @@ def _draw_hits(figure: Any, goldens: Goldens, shown: Sequence[Example]) -> None:
     names = ["query", f"found by {shown[0].hits[0].model}", f"found by {shown[0].hits[2].model}"]
     figure.text(0.03, 0.945, "What queries find in the cloud model's gallery", color=_INK, fontsize=11, weight="bold")
     height = 0.83 / len(shown)
-    starts = (0.03, 0.19, 0.61)
+    starts = (0.03, 0.185, 0.595)
     for name, start in zip(names, starts, strict=True):
         figure.text(start, 0.895, name, color=_SOFT)
     for index, example in enumerate(shown):
@@ -144,7 +144,7 @@ def _draw_hits(figure: Any, goldens: Goldens, shown: Sequence[Example]) -> None:
         _picture(figure, goldens.retrieval_images[example.row], box, _LINE)
         for hits, start in ((example.hits[0], starts[1]), (example.hits[2], starts[2])):
             for rank, (row, good) in enumerate(zip(hits.rows[:_HITS], hits.right[:_HITS], strict=True)):
-                box = (start + rank * 0.097, bottom + 0.01, 0.092, height - 0.02)
+                box = (start + rank * 0.095, bottom + 0.01, 0.092, height - 0.02)
                 _picture(figure, goldens.retrieval_images[row], box, _GOOD if good else _BAD, "✓" if good else "✗")
 
 

@@ -68,7 +68,7 @@ def write_report(
     seen = Evidence.gather(rows, bundles, embeddings)
     points = matrices.points(matrix, seen.lines)
     environment = Environment(
-        loader=PackageLoader("device_tests.report", "templates"),
+        loader=PackageLoader("device_tests.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

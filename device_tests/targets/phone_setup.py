@@ -54,6 +54,17 @@ def set_up(root: Path | None = None) -> Phone:
     machine = detect()
     if (phone := _ready(root, machine)) is not None:
         return phone
+    try:
+        _make(root, machine)
+    except OSError as error:
+        raise InputError(f"the emulated phone could not be set up in {root}: {error}") from None
+    phone = _ready(root, machine)
+    if phone is None:
+        raise InputError(f"the emulated phone at {root} changed while it was set up; set it up again")
+    return phone
+
+
+def _make(root: Path, machine: Host) -> None:
     with locked(root, say=tqdm.write) as lock:
         remove_unfinished(root)
         with tqdm(total=_STAGES, unit="stage", desc="phone-arm64") as bar:
@@ -63,10 +74,6 @@ def set_up(root: Path | None = None) -> Phone:
                 bar.update()
         write_json(root / "phone.json", _record(root))
         shutil.rmtree(root / "work", ignore_errors=True)
-    phone = _ready(root, machine)
-    if phone is None:
-        raise InputError(f"the emulated phone at {root} changed while it was set up; set it up again")
-    return phone
 
 
 def existing() -> Phone | None:

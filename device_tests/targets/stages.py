@@ -84,8 +84,8 @@ def locked(root: Path, *, say: Callable[[str], None]) -> Generator[int]:
     """
     import fcntl
 
-    root.mkdir(parents=True, exist_ok=True)
     try:
+        root.mkdir(parents=True, exist_ok=True)
         stream = (root / "lock").open("w", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write to {root}: {error}; set HETERO_CACHE to a folder that can be written") from None
