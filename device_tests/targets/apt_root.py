@@ -15,7 +15,7 @@ APT::Architectures {{ "{architecture}"; }};
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
-Acquire::Retries "3";
+Acquire::Retries "{retries}";
 Dir::Etc::main "/dev/null";
 Dir::Etc::parts "/dev/null";
 Dir::Etc::preferences "/dev/null";
@@ -40,16 +40,17 @@ class AptRoot:
         stanzas: deb822 sources.
         lock: File descriptor that the children inherit: it stays locked while one of them lives, even if this
             process is killed.
+        retries: How often a download that failed is tried again, after a growing pause.
     """
 
-    def __init__(self, root: Path, architecture: str, stanzas: Sequence[str], lock: int) -> None:
+    def __init__(self, root: Path, architecture: str, stanzas: Sequence[str], lock: int, retries: int = 3) -> None:
         self.root = root
         self._lock = lock
         for name in ("sources", "state", "lists/partial", "archives/partial", "log"):
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / "status").touch()
         (root / "sources" / "archives.sources").write_text("\n".join(stanzas), encoding="utf-8")
-        settings = _acquire_settings() + _SETTINGS.format(architecture=architecture, root=root)
+        settings = _acquire_settings() + _SETTINGS.format(architecture=architecture, root=root, retries=retries)
         (root / "apt.conf").write_text(settings, encoding="utf-8")
 
     def update(self) -> None:

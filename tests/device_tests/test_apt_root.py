@@ -18,7 +18,7 @@ def test_an_archive_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
     # Nothing listens on the discard port.
     source = Source(("http://127.0.0.1:9/debian",), ("bookworm",), ("main",))
     with locked(tmp_path, say=print) as lock:
-        apt = AptRoot(tmp_path / "apt", "arm64", [source.stanza("arm64", source.suites)], lock)
+        apt = AptRoot(tmp_path / "apt", "arm64", [source.stanza("arm64", source.suites)], lock, retries=0)
         with pytest.raises(InputError) as caught:
             apt.update()
     assert "apt-get" in str(caught.value)
