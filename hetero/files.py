@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextlib.contextmanager
-def replaced_directory(path: Path) -> Iterator[Path]:
+def replaced_directory(path: Path) -> Generator[Path]:
     """Yield an empty directory that takes ``path``'s place when the block succeeds.
 
     On any error the new directory is removed and what stood at ``path`` stays.

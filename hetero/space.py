@@ -122,7 +122,9 @@ class EmbeddingSpace:
             IntegrityError: When it is not a valid record.
         """
         if not path.is_file():
-            raise InputError(f"expected an embedding space at {path}, found no file; every model, gallery and bundle has one")
+            raise InputError(
+                f"expected an embedding space at {path}, found no file; every model, gallery and bundle has one"
+            )
         try:
             value = read_json(path)
         except ValueError as error:

@@ -7,11 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Activation = type[nn.Module]
-
 
 class ConvNorm(nn.Sequential):
-    """Convolution without bias, batch norm and (optionally) an activation."""
+    """Convolution without bias, batch norm and (optionally) an activation; its scale may start at zero."""
 
     def __init__(
         self,
@@ -21,12 +19,13 @@ class ConvNorm(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         activation: nn.Module | None = None,
+        start_at_zero: bool = False,
     ) -> None:
-        layers: list[nn.Module] = [
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(outputs),
-        ]
-        super().__init__(*layers, *([activation] if activation is not None else []))
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        norm = nn.BatchNorm2d(outputs)
+        if start_at_zero:
+            nn.init.zeros_(norm.weight)
+        super().__init__(convolution, norm, *([activation] if activation is not None else []))
 
 
 class GeneralisedMean(nn.Module):

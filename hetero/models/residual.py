@@ -18,10 +18,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, kernel: int) -> None:
         super().__init__()
         self.first = ConvNorm(inputs, outputs, kernel, stride, activation=nn.LeakyReLU(SLOPE))
-        self.second = ConvNorm(outputs, outputs, kernel)
+        # Each block starts as its shortcut.
+        self.second = ConvNorm(outputs, outputs, kernel, start_at_zero=True)
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else _projection(inputs, outputs, stride)
-        nn.init.zeros_(self.second[1].weight)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Transform and add."""

@@ -22,10 +22,10 @@ class Batch:
     """
 
     embeddings: Float[Tensor, "b d"]
-    labels: Int[Tensor, b]
+    labels: Int[Tensor, " b"]
     cloud: Float[Tensor, "b c"] | None = None
     bank: Float[Tensor, "n c"] | None = None
-    bank_labels: Int[Tensor, n] | None = None
+    bank_labels: Int[Tensor, " n"] | None = None
 
 
 class Objective(Protocol):

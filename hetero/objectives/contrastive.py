@@ -35,7 +35,7 @@ def multi_positive_cross_entropy(
 
 
 def supervised_contrastive(
-    embeddings: Float[Tensor, "b d"], labels: Int[Tensor, b], *, temperature: float
+    embeddings: Float[Tensor, "b d"], labels: Int[Tensor, " b"], *, temperature: float
 ) -> Float[Tensor, ""]:
     """Pull images of one class together, within one model's batch (arXiv 2004.11362)."""
     others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
@@ -45,9 +45,9 @@ def supervised_contrastive(
 
 def cloud_contrastive(
     embeddings: Float[Tensor, "b d"],
-    labels: Int[Tensor, b],
+    labels: Int[Tensor, " b"],
     keys: Float[Tensor, "n d"],
-    key_labels: Int[Tensor, n],
+    key_labels: Int[Tensor, " n"],
     *,
     temperature: float,
 ) -> Float[Tensor, ""]:

@@ -16,7 +16,7 @@ Margin = Literal["arcface", "cosface", "none"]
 
 
 def margin_logits(
-    cosines: Float[Tensor, "b k"], labels: Int[Tensor, b], *, kind: Margin, margin: float, scale: float
+    cosines: Float[Tensor, "b k"], labels: Int[Tensor, " b"], *, kind: Margin, margin: float, scale: float
 ) -> Float[Tensor, "b k"]:
     """Scaled cosines, with the margin taken off the true class.
 

@@ -96,7 +96,7 @@ def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, 
 
 
 def class_means(
-    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, n], classes: int
+    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], classes: int
 ) -> Float32[np.ndarray, "k d"]:
     """Mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
 

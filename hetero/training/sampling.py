@@ -22,7 +22,7 @@ class ClassBalancedSampler:
     """
 
     def __init__(
-        self, labels: Int64[np.ndarray, n], *, classes_per_batch: int, images_per_class: int, seed: int
+        self, labels: Int64[np.ndarray, " n"], *, classes_per_batch: int, images_per_class: int, seed: int
     ) -> None:
         present = np.unique(labels)
         if len(present) < 2:
@@ -38,7 +38,7 @@ class ClassBalancedSampler:
         """Images in a batch."""
         return self._classes * self._images
 
-    def batch(self, step: int) -> Int64[np.ndarray, b]:
+    def batch(self, step: int) -> Int64[np.ndarray, " b"]:
         """Rows of the images of one step."""
         generator = np.random.default_rng([self._seed, 1, step])
         slots = np.arange(step * self._classes, (step + 1) * self._classes)
@@ -47,10 +47,10 @@ class ClassBalancedSampler:
         drawn = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
         return np.concatenate(drawn)
 
-    def _order(self, turn: int) -> Int64[np.ndarray, k]:
+    def _order(self, turn: int) -> Int64[np.ndarray, " k"]:
         return np.random.default_rng([self._seed, 0, turn]).permutation(len(self._rows))
 
-    def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, m]:
+    def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, " m"]:
         rows = self._rows[index]
         repeats = -(-self._images // len(rows))
         return np.concatenate([generator.permutation(rows) for _ in range(repeats)])[: self._images]
