@@ -5,7 +5,11 @@ PYTHON := $(shell command -v $(PYTHON) >/dev/null 2>&1 && echo $(PYTHON) || echo
 VENV_DEMO := .venv-demo
 VENV_TEST := .venv-test
 INSTALL = install --disable-pip-version-check --constraint constraints.txt
-export PIP_CONSTRAINT =
+
+define create_venv
+@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer with venv: apt-get install python3.11-venv"; exit 1; }
+$(PYTHON) -m venv --clear $(1)
+endef
 
 .PHONY: demo test check format clean
 
@@ -19,7 +23,7 @@ test: $(VENV_TEST)/.installed
 check: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff format --check .
 	$(VENV_TEST)/bin/ruff check .
-	$(VENV_TEST)/bin/pyright
+	$(VENV_TEST)/bin/pyright --pythonpath $(VENV_TEST)/bin/python
 	$(VENV_TEST)/bin/lint-imports
 
 format: $(VENV_TEST)/.installed
@@ -27,12 +31,12 @@ format: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff check --fix .
 
 $(VENV_DEMO)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv --clear $(VENV_DEMO)
+	$(call create_venv,$(VENV_DEMO))
 	$(VENV_DEMO)/bin/pip $(INSTALL) --editable '.[demo]'
 	touch $@
 
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv --clear $(VENV_TEST)
+	$(call create_venv,$(VENV_TEST))
 	$(VENV_TEST)/bin/pip $(INSTALL) --editable '.[dev]'
 	touch $@
 
