@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hetero.models.config import ModelConfig, Stage
     from hetero.models.directory import load_model, save_model
     from hetero.models.embed import embed_images
+    from hetero.models.external import ModuleEmbedder, OnnxEmbedder
     from hetero.models.model import EmbeddingModel
     from hetero.preprocessing import Preprocessing
     from hetero.space import EmbeddingSpace
@@ -46,6 +47,7 @@ _HOMES = {
     "models.config": ("ModelConfig", "Stage"),
     "models.directory": ("load_model", "save_model"),
     "models.embed": ("embed_images",),
+    "models.external": ("ModuleEmbedder", "OnnxEmbedder"),
     "models.model": ("EmbeddingModel",),
     "preprocessing": ("Preprocessing",),
     "space": ("EmbeddingSpace",),
@@ -69,7 +71,9 @@ __all__ = [
     "InputError",
     "IntegrityError",
     "ModelConfig",
+    "ModuleEmbedder",
     "ObjectiveConfig",
+    "OnnxEmbedder",
     "Preprocessing",
     "RetrievalTask",
     "SpaceMismatchError",

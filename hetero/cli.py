@@ -16,7 +16,6 @@ from cyclopts.exceptions import CycloptsError
 import hetero
 from hetero.errors import InputError
 
-
 BRIEF = {
     "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
     "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),

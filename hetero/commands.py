@@ -19,6 +19,7 @@ from hetero.recipe import Recipe, built_in, load_recipe
 Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
 Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
 Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
+Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
 RecipeFile = Annotated[Path, Parameter(help="A TOML file.")]
 
 
@@ -38,7 +39,15 @@ def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: R
     return _run(built_in("demo"), out, seed, until, resume)
 
 
-def run(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True) -> int:
+def run(
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    until: str = "report",
+    resume: Resume = True,
+) -> int:
     """Run a recipe: data, cloud, students, evaluate, export, verify, report.
 
     Finished stages are skipped while their part of the recipe and their inputs are unchanged.
@@ -47,36 +56,43 @@ def run(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, until: str = 
 
     Args:
         recipe: A TOML file.
+        data: Overrides the path of the recipe's data.
         out: Directory of the run.
         seed: Overrides the recipe's seed.
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
     """
-    return _run(load_recipe(recipe), out, seed, until, resume)
+    return _run(_with_data(load_recipe(recipe), data), out, seed, until, resume)
 
 
-def train_cloud(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+def train_cloud(
+    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+) -> int:
     """Train the recipe's cloud model (and prepare its data).
 
     Example: hetero train cloud recipe.toml --out runs/mine
     """
-    return _run(load_recipe(recipe), out, seed, "cloud", resume)
+    return _run(_with_data(load_recipe(recipe), data), out, seed, "cloud", resume)
 
 
-def train_students(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+def train_students(
+    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+) -> int:
     """Train the recipe's students (and what they depend on, unless it is up to date).
 
     Example: hetero train students recipe.toml --out runs/mine
     """
-    return _run(load_recipe(recipe), out, seed, "students", resume)
+    return _run(_with_data(load_recipe(recipe), data), out, seed, "students", resume)
 
 
-def evaluate(recipe: RecipeFile, *, out: Out = None, seed: Seed = None, resume: Resume = True) -> int:
+def evaluate(
+    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+) -> int:
     """Compute the compatibility matrix over the recipe's models.
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
-    return _run(load_recipe(recipe), out, seed, "evaluate", resume)
+    return _run(_with_data(load_recipe(recipe), data), out, seed, "evaluate", resume)
 
 
 def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int:
@@ -103,6 +119,12 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
     vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
     save_embeddings(out, vectors, [file.relative_to(images).as_posix() for file in files], loaded.space)
     return 0
+
+
+def _with_data(recipe: Recipe, data: Path | None) -> Recipe:
+    if data is None:
+        return recipe
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(data.resolve())))
 
 
 def _run(recipe: Recipe, out: Path | None, seed: int | None, until: str, resume: bool) -> int:

@@ -56,6 +56,7 @@ class ModelConfig:
         stem_stride: Its stride; 1 keeps detail in small images.
         stages: Empty takes the family's own.
         frozen: Whether a pretrained backbone keeps its weights and batch statistics.
+        pretrained: Whether a ``timm`` backbone starts from published weights, which timm fetches over the network.
     """
 
     family: str = "edge"
@@ -66,6 +67,7 @@ class ModelConfig:
     stem_stride: int = 2
     stages: tuple[Stage, ...] = ()
     frozen: bool = False
+    pretrained: bool = False
 
     def with_width(self, width: float) -> ModelConfig:
         """The same architecture, wider or narrower."""

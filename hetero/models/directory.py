@@ -81,7 +81,9 @@ def load_model(directory: Path) -> EmbeddingModel:
         raise IntegrityError(
             f"{weights} is missing or not the file that {path} describes; fetch or train the model again"
         )
-    model = EmbeddingModel(entry.name, entry.model, entry.preprocessing)
+    # The weights come from the file: nothing must be fetched for them.
+    model = EmbeddingModel(entry.name, dataclasses.replace(entry.model, pretrained=False), entry.preprocessing)
+    model.config = entry.model
     try:
         model.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:

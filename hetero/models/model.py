@@ -35,6 +35,7 @@ class EmbeddingModel(nn.Module):
         self.preprocessing = preprocessing
         self.space: EmbeddingSpace | None = None
         self.backbone = build_backbone(config)
+        _require_normalisation(config.family, self.backbone, preprocessing)
         channels = int(self.backbone.channels)  # pyright: ignore[reportArgumentType]
         self.pool = GeneralisedMean() if config.pool == "gem" else AveragePool()
         self.embedding = nn.Linear(channels, config.dimension, bias=False)
@@ -66,6 +67,18 @@ class EmbeddingModel(nn.Module):
         return self
 
 
+def _require_normalisation(family: str, backbone: nn.Module, preprocessing: Preprocessing) -> None:
+    """A pretrained backbone must see the normalisation that it was trained with."""
+    for name in ("mean", "std"):
+        expected: tuple[float, ...] | None = getattr(backbone, name, None)
+        given: tuple[float, ...] = getattr(preprocessing, name)
+        if expected is not None and max(abs(a - b) for a, b in zip(expected, given, strict=True)) > 1e-3:
+            raise InputError(
+                f"{family} was trained with {name} {list(expected)}, the preprocessing says {list(given)}; "
+                f"put {name} = {list(expected)} under [preprocessing]"
+            )
+
+
 def build_backbone(config: ModelConfig) -> nn.Module:
     """The network up to the last feature map; it has an attribute ``channels``.
 
@@ -82,7 +95,7 @@ def build_backbone(config: ModelConfig) -> nn.Module:
     if config.family == "efficientnet_lite0" or config.family.startswith("timm:"):
         from hetero.models.pretrained import backbone
 
-        loaded = backbone(config.family)
+        loaded = backbone(config.family, pretrained=config.pretrained)
         loaded.requires_grad_(not config.frozen)
         return loaded
     raise InputError(

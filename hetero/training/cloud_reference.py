@@ -15,6 +15,7 @@ from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.models.directory import load_model, load_prototypes
 from hetero.models.embed import embed_images
+from hetero.models.external import ImageEmbedder, embed_all
 from hetero.space import EmbeddingSpace
 
 CLOUD_EMBEDDINGS = "embeddings.safetensors"
@@ -71,6 +72,19 @@ class CloudReference:
         if prototypes is None or len(prototypes) != len(dataset.train.classes):
             prototypes = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
         return cls(model.space, train, prototypes, validation)
+
+    @classmethod
+    def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
+        """Embed a data set's training and validation images with a model trained elsewhere.
+
+        Args:
+            embedder: For instance a :class:`hetero.models.external.ModuleEmbedder` around an ``nn.Module``.
+            dataset: Images; prototypes are the class means.
+        """
+        train = embed_all(embedder, dataset.train.images, progress="embedding the training images")
+        validation = embed_all(embedder, dataset.validation.images, progress="embedding the validation images")
+        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        return cls(embedder.space, train, means, validation)
 
     @classmethod
     def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:
