@@ -149,11 +149,23 @@ def _objective_problems(place: str, names: list[str], *, needs_cloud: bool) -> l
 
 def _training_problems(place: str, training: TrainingConfig) -> list[str]:
     positive = ("steps", "classes_per_batch", "images_per_class", "learning_rate", "validate_every", "checkpoint_every")
+    return (
+        [
+            f"{place}.{name}: expected a number above 0, got {getattr(training, name)}"
+            for name in positive
+            if getattr(training, name) <= 0
+        ]
+        + _share_problems(place, training)
+        + _augment_problems(f"{place}.augment", training.augment)
+    )
+
+
+def _share_problems(place: str, training: TrainingConfig) -> list[str]:
     return [
-        f"{place}.{name}: expected a number above 0, got {getattr(training, name)}"
-        for name in positive
-        if getattr(training, name) <= 0
-    ] + _augment_problems(f"{place}.augment", training.augment)
+        f"{place}.{name}: expected a share between 0 and 1, got {getattr(training, name)}"
+        for name in ("warmup", "candidates_from")
+        if not 0 <= getattr(training, name) <= 1
+    ]
 
 
 def _augment_problems(place: str, augment: AugmentConfig) -> list[str]:

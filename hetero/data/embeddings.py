@@ -2,8 +2,8 @@
 
 Two forms are read:
 
-- ``NAME.safetensors`` with the tensor ``embeddings`` (f32 [n, d]) and, in its metadata, ``names`` (a JSON list) and
-  ``space`` (an embedding space as JSON). Written by :func:`save_embeddings`.
+- ``NAME.safetensors`` with the tensor ``embeddings`` (f32 [n, d]) and, in its metadata, ``hetero``: a JSON object with
+  ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
 - ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in
   ``NAME.csv``, in a column ``name`` or ``path``.
 
@@ -17,6 +17,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float32
@@ -65,10 +66,12 @@ def save_embeddings(
     if path.suffix != ".safetensors":
         raise InputError(f"embeddings are written to a .safetensors file, got {path}")
     _check(path, embeddings, names, space)
-    metadata = {"schema": SCHEMA, "names": canonical_json(list(names)), "space": canonical_json(space.to_dict())}
-    if sum(map(len, metadata.values())) > _LARGEST_HEADER:
+    description = canonical_json({"schema": SCHEMA, "names": list(names), "space": space.to_dict()})
+    if len(description) > _LARGEST_HEADER:
         raise InputError(f"{path}: the {len(names)} names take more room than a safetensors header has; split the file")
-    write_bytes(path, save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata=metadata))
+    # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
+    data = save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata={"hetero": description})
+    write_bytes(path, data)
 
 
 def load_embeddings(path: Path) -> EmbeddingFile:
@@ -84,9 +87,9 @@ def load_embeddings(path: Path) -> EmbeddingFile:
     if not path.is_file():
         raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
     if path.suffix == ".npy":
-        embeddings, metadata = _read_npy(path), {}
+        embeddings, description = _read_npy(path), {}
     elif path.suffix == ".safetensors":
-        embeddings, metadata = _read_safetensors(path)
+        embeddings, description = _read_safetensors(path)
     else:
         raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
     if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
@@ -94,8 +97,8 @@ def load_embeddings(path: Path) -> EmbeddingFile:
             f"{path}: expected floating-point embeddings of shape [images, dimensions], "
             f"got {embeddings.dtype} {list(embeddings.shape)}"
         )
-    names = _names_in(path, metadata) if "names" in metadata else _names_beside(path)
-    space = _space_in(path, metadata) if "space" in metadata else _space_of(path, embeddings.shape[1])
+    names = _names_in(path, description) if "names" in description else _names_beside(path)
+    space = _space_in(path, description) if "space" in description else _space_of(path, embeddings.shape[1])
     embeddings = embeddings.astype(np.float32, copy=False)
     _check(path, embeddings, names, space)
     return EmbeddingFile(embeddings, tuple(names), space)
@@ -132,33 +135,37 @@ def _read_npy(path: Path) -> np.ndarray:
         raise IntegrityError(f"{path} is not a plain .npy array: {error}") from None
 
 
-def _read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             keys = list(file.keys())
             if "embeddings" not in keys:
                 raise InputError(f"{path}: expected a tensor 'embeddings', found {', '.join(keys) or 'none'}")
-            return file.get_tensor("embeddings"), file.metadata() or {}
+            return file.get_tensor("embeddings"), _description(path, file.metadata() or {})
     except SafetensorError as error:
         raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
 
 
-def _names_in(path: Path, metadata: dict[str, str]) -> list[str]:
+def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    """What :func:`save_embeddings` wrote beside the vectors; empty for a file from elsewhere."""
     try:
-        names = json.loads(metadata["names"])
-    except ValueError:
-        names = None
+        value = json.loads(metadata.get("hetero", "{}"))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path}: the metadata 'hetero' is not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _names_in(path: Path, description: dict[str, Any]) -> list[str]:
+    names = description["names"]
     if not isinstance(names, list):
         raise IntegrityError(f"{path}: the metadata's names are not a JSON list")
-    return [str(name) for name in names]
+    return [str(name) for name in cast("list[Any]", names)]
 
 
-def _space_in(path: Path, metadata: dict[str, str]) -> EmbeddingSpace:
-    try:
-        value = json.loads(metadata["space"])
-    except ValueError:
-        raise IntegrityError(f"{path}: the metadata's space is not JSON") from None
-    return EmbeddingSpace.from_dict(value, what=f"the space in {path}")
+def _space_in(path: Path, description: dict[str, Any]) -> EmbeddingSpace:
+    return EmbeddingSpace.from_dict(description["space"], what=f"the space in {path}")
 
 
 def _space_of(path: Path, dimension: int) -> EmbeddingSpace:

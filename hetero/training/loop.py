@@ -186,7 +186,8 @@ class _Loop:
         self.module.train()
         if self.log:
             self.log.write(step, validation=figure)
-        if figure > self.progress.best:
+        candidate = step >= self.config.candidates_from * self.config.steps
+        if candidate and figure > self.progress.best:
             self.progress = replace(self.progress, best=figure, best_step=step)
             self._save(self.paths.best, step)
 

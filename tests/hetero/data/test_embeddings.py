@@ -117,9 +117,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     save_embeddings(tmp_path / "cut.safetensors", vectors(), NAMES, SPACE)
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "cut.safetensors").read_bytes()[:-4])
     refused(tmp_path / "cut.safetensors", "not a whole safetensors file", IntegrityError)
-    save_file({"embeddings": vectors()}, tmp_path / "bad.safetensors", metadata={"names": "{"})
-    refused(tmp_path / "bad.safetensors", "names are not a JSON list", IntegrityError)
+    save_file({"embeddings": vectors()}, tmp_path / "bad.safetensors", metadata={"hetero": "{"})
+    refused(tmp_path / "bad.safetensors", "is not a JSON object", IntegrityError)
     save_file(
-        {"embeddings": vectors()}, tmp_path / "space.safetensors", metadata={"names": '["a","b","c"]', "space": "{}"}
+        {"embeddings": vectors()},
+        tmp_path / "space.safetensors",
+        metadata={"hetero": '{"names":["a","b","c"],"space":{}}'},
     )
     refused(tmp_path / "space.safetensors", "the space in .* is not valid", IntegrityError)

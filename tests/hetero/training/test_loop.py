@@ -100,6 +100,13 @@ def test_the_best_weights_on_validation_are_kept(images, tmp_path):
         assert torch.equal(tensor, seen[1][name]), name
 
 
+def test_weights_are_no_candidates_while_the_rate_is_high(images, tmp_path):
+    figures = iter([0.9, 0.5, 0.4])
+    config = dataclasses.replace(CONFIG, candidates_from=0.6)
+    outcome = fit(module(), images, config, Run(tmp_path, "id", 1, "late"), validate=lambda _: next(figures))
+    assert (outcome.best_step, outcome.best) == (8, 0.5)
+
+
 def test_a_checkpoint_of_another_run_is_not_continued(images, tmp_path):
     fit(module(), images, CONFIG, Run(tmp_path, "first", 1, "first"), validate=weight_norm)
     fresh, other = module(), module()

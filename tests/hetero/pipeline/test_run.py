@@ -1,0 +1,116 @@
+"""A whole run on generated photos: stages, ``kill -9`` in the middle, and a student that never meets the cloud's code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RECIPE = """
+name = "tiny"
+[data]
+kind = "folder"
+path = "photos"
+[preprocessing]
+height = 24
+width = 24
+[cloud]
+model = {{ family = "residual", dimension = 16, stem_channels = 8, stages = [{{ channels = 16, stride = 2 }}] }}
+training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5, threads = 1 }}
+{cloud}
+[[students]]
+name = "edge"
+model = {{ stem_channels = 8, stages = [{{ channels = 8, stride = 2 }}] }}
+training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5, threads = 1 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("run")
+    generator = np.random.default_rng(1)
+    for split, count in (("train", 8), ("validation", 4), ("test", 5)):
+        for label in range(4):
+            (place / "photos" / split / f"class{label}").mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 110, (30, 30, 3), dtype=np.uint8)
+                pixels[5 * label : 5 * label + 9, :, label % 3] += 120
+                Image.fromarray(pixels).save(place / "photos" / split / f"class{label}" / f"{index}.png")
+    return place
+
+
+def write_recipe(folder: Path, name: str, steps: int = 60, cloud: str = "") -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(RECIPE.format(steps=steps, cloud=cloud), encoding="utf-8")
+    return path
+
+
+def start(folder: Path, recipe: Path, out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hetero", "evaluate", str(recipe), "--out", str(out)]
+    environment = {**os.environ, "HETERO_CACHE": str(folder / "cache")}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(folder: Path, recipe: Path, out: Path) -> str:
+    process = start(folder, recipe, out)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def kill_when(process: subprocess.Popen[str], path: Path) -> None:
+    """Send SIGKILL as soon as a file exists."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def results(out: Path) -> dict[str, bytes]:
+    names = ("cloud/model.safetensors", "cloud/embeddings.safetensors", "cloud/space.json",
+             "students/edge/model.safetensors", "students/edge/metrics.json", "matrix.json")  # fmt: skip
+    return {name: (out / name).read_bytes() for name in names}
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_continues_and_equals_an_uninterrupted_one(folder):
+    recipe = write_recipe(folder, "killed", steps=120)
+    whole, killed = folder / "whole", folder / "killed"
+    finish(folder, recipe, whole)
+    kill_when(start(folder, recipe, killed), killed / ".partial" / "cloud" / "checkpoint.safetensors")
+    assert not (killed / "cloud").exists()
+    kill_when(start(folder, recipe, killed), killed / ".partial" / "students" / "edge" / "checkpoint.safetensors")
+    last = finish(folder, recipe, killed)
+    assert "cloud: up to date" in last
+    assert results(killed) == results(whole)
+    assert not list(killed.rglob("checkpoint.safetensors"))
+    again = finish(folder, recipe, killed)
+    assert again.count("up to date") == 4 and "done in" not in again
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_a_file_of_embeddings_alone(folder):
+    finish(folder, write_recipe(folder, "first"), folder / "first")
+    given = f'embeddings = "{(folder / "first" / "cloud" / "embeddings.safetensors").as_posix()}"'
+    recipe = folder / "second.toml"
+    text = RECIPE.format(steps=60, cloud="").replace("[cloud]", f"[cloud]\n{given}")
+    recipe.write_text(text, encoding="utf-8")
+    finish(folder, recipe, folder / "second")
+    spaces = [
+        json.loads((folder / run / "students/edge/space.json").read_text())["space_id"] for run in ("first", "second")
+    ]
+    assert spaces[0] == spaces[1]
+    matrix = json.loads((folder / "second" / "matrix.json").read_text())
+    chance = 0.25
+    assert matrix["metrics"]["cmc@1"]["edge"]["cloud"] > chance + 0.2
