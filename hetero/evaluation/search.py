@@ -104,7 +104,7 @@ def _threads() -> int:
 
 def _block_width(k: int) -> int:
     """Gallery rows a block: several times ``k``, so that the first block already gives a useful threshold."""
-    return int(np.clip(1 << (4 * k - 1).bit_length(), 1024, 8192))
+    return int(np.clip(1 << (4 * k - 1).bit_length(), 2048, 8192))
 
 
 def _queries_at_once(k: int, width: int) -> int:
