@@ -12,6 +12,7 @@ from hetero.errors import InputError
 from hetero.objectives.contrastive import CloudContrastive, SupervisedContrastive
 from hetero.objectives.margin_softmax import Margin, MarginSoftmax, random_prototypes
 from hetero.objectives.names import NAMES
+from hetero.objectives.regression import CloudRegression
 
 
 @dataclass(frozen=True)
@@ -59,4 +60,6 @@ def build_objective(name: str, *, head: Head, temperature: float) -> nn.Module:
         return SupervisedContrastive(temperature)
     if name == "cloud_contrastive":
         return CloudContrastive(temperature)
+    if name == "cloud_regression":
+        return CloudRegression()
     raise InputError(f"unknown objective {name!r}: expected one of {', '.join(NAMES)}")

@@ -23,8 +23,8 @@ class TrainingConfig:
         warmup: Share of the steps.
         clip: Largest gradient norm.
         validate_every: Steps between looks at the validation classes; the best weights seen are kept.
-        candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate is
-            high, and a lucky figure on few validation classes says little.
+        candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
+            is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true`` or ``bf16-mixed``.
         threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.

@@ -199,7 +199,7 @@ class _Loop:
 def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
     if cloud is None:
         return None
-    return CloudTensors(fabric.to_device(cloud.embeddings), fabric.to_device(cloud.labels))
+    return CloudTensors(fabric.to_device(cloud.embeddings), fabric.to_device(cloud.labels), cloud.bank)
 
 
 def _seed_of(seed: int, step: int, rank: int) -> int:

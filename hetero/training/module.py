@@ -22,10 +22,12 @@ class CloudTensors:
     Attributes:
         embeddings: float32 [n, d], unit vectors.
         labels: int64 [n].
+        bank: How many of them, from the first, every batch is contrasted with.
     """
 
     embeddings: Float[Tensor, "n d"]
     labels: Int[Tensor, " n"]
+    bank: int
 
 
 class TrainingModule(nn.Module):
@@ -68,7 +70,10 @@ class TrainingModule(nn.Module):
         """
         batch = Batch(self.model.embed(pixels), labels)
         if cloud is not None:
-            batch = replace(batch, cloud=cloud.embeddings[rows], bank=cloud.embeddings, bank_labels=cloud.labels)
+            own = slice(0, cloud.bank)
+            batch = replace(
+                batch, cloud=cloud.embeddings[rows], bank=cloud.embeddings[own], bank_labels=cloud.labels[own]
+            )
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}

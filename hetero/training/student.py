@@ -22,6 +22,8 @@ from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.outcome import own_space, validation_cmc
 
+LARGEST_BANK = 4096
+
 
 def train_student(
     dataset: Dataset,
@@ -78,7 +80,8 @@ def train_student(
         ]
     )
     labels = torch.as_tensor(np.asarray(dataset.train.labels))
-    cached = CloudTensors(torch.from_numpy(cloud.train), labels) if cloud else None
+    bank = min(len(labels), LARGEST_BANK)
+    cached = CloudTensors(torch.from_numpy(cloud.train), labels, bank) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)

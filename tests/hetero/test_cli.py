@@ -42,8 +42,8 @@ def test_help_names_every_command_and_loads_none():
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["evaluate"], ["embed"], ["data", "check"], ["export"],
-     ["bundle", "check"], ["verify"], ["report"], ["device", "setup"], ["device", "list"]],
+    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["evaluate"], ["embed"], ["data", "check"],
+     ["export"], ["bundle", "check"], ["verify"], ["report"], ["device", "setup"], ["device", "list"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command):
@@ -83,7 +83,8 @@ def test_a_recipe_with_three_mistakes_tells_all_three(tmp_path):
 def test_a_missing_folder_is_one_clear_error(tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        'name = "x"\n[data]\nkind = "folder"\npath = "absent"\n[preprocessing]\nheight = 8\nwidth = 8\n[[students]]\nname = "s"\n'
+        'name = "x"\n[data]\nkind = "folder"\npath = "absent"\n'
+        '[preprocessing]\nheight = 8\nwidth = 8\n[[students]]\nname = "s"\n'
     )
     answer = hetero("run", recipe, "--out", tmp_path / "out")
     assert answer.returncode == 2
