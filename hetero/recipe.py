@@ -112,7 +112,10 @@ def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
 
 
 def _problems(recipe: Recipe) -> list[str]:
-    problems = [*_training_problems("cloud.training", recipe.cloud.training)]
+    problems = _training_problems("cloud.training", recipe.cloud.training)
+    problems += _augment_problems("cloud.copies_augment", recipe.cloud.copies_augment)
+    if recipe.cloud.copies < 0:
+        problems.append(f"cloud.copies: expected 0 or more, got {recipe.cloud.copies}")
     names = [recipe.cloud.name, *(student.name for student in recipe.students)]
     if not recipe.students:
         problems.append("students: expected at least one [[students]] table")

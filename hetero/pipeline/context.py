@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,15 @@ class Context:
         from hetero.data.prepare import prepare
 
         return prepare(self.recipe.data, self.recipe.preprocessing)
+
+    @cached_property
+    def with_copies(self) -> Dataset:
+        """The images, with changed copies of those for training: what the cloud embeds and students learn from."""
+        from hetero.data.copies import with_copies
+
+        cloud, seed = self.recipe.cloud, self.recipe.data.seed
+        train = with_copies(self.dataset.train, cloud.copies, cloud.copies_augment, seed=seed)
+        return dataclasses.replace(self.dataset, train=train, fingerprint=train.fingerprint)
 
     @property
     def cloud(self) -> Path:

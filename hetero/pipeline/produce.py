@@ -45,11 +45,11 @@ def cloud(context: Context, work: Path) -> None:
     if recipe.cloud.embeddings or recipe.cloud.onnx:
         from hetero.pipeline.external_cloud import external_cloud
 
-        external_cloud(recipe, dataset, work)
+        external_cloud(recipe, context.with_copies, work)
         return
     model = train_cloud(dataset, recipe.cloud, recipe.preprocessing, work, seed=recipe.seed, resume=context.resume)
     assert model.space is not None
-    sets = (dataset.train, dataset.validation, dataset.test)
+    sets = (context.with_copies.train, dataset.validation, dataset.test)
     embeddings = [embed_images(model, one.images, progress="embedding with the cloud model") for one in sets]
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
@@ -58,9 +58,10 @@ def cloud(context: Context, work: Path) -> None:
 def student(context: Context, work: Path, config: StudentConfig) -> None:
     """Train a student from the cloud's cached embeddings."""
     recipe = context.recipe
+    dataset = context.dataset if config.independent else context.with_copies
     train_student(
-        context.dataset,
-        None if config.independent else CloudReference.from_directory(context.cloud, context.dataset),
+        dataset,
+        None if config.independent else CloudReference.from_directory(context.cloud, dataset),
         config,
         recipe.preprocessing,
         work,

@@ -87,6 +87,8 @@ class CloudConfig:
         version: For people.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
+        copies: Changed copies of each training image that it embeds for the students to learn from.
+        copies_augment: How much the copies are changed.
         model: Its architecture.
         head: Its margin softmax.
         objectives: Terms of its objective.
@@ -97,6 +99,8 @@ class CloudConfig:
     version: str = "1"
     embeddings: str = ""
     onnx: str = ""
+    copies: int = 0
+    copies_augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[ObjectiveConfig, ...] = (
