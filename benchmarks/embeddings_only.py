@@ -2,8 +2,8 @@
 
     python benchmarks/embeddings_only.py runs/seeds/0 runs/seeds/1 runs/seeds/2
 
-For each finished demo run, the training images' embeddings go to a file of their own, a student of the recipe is trained
-from that file (no cloud weights, no cloud head, no validation embeddings), and both students query the cloud's gallery.
+For each finished demo run, the training images' embeddings go to a file of their own, a student of the recipe is
+trained from that file (no cloud weights, head or validation embeddings), and both query the cloud's gallery.
 """
 
 from __future__ import annotations
