@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -131,6 +132,8 @@ def _run(recipe: Recipe, out: Path | None, seed: int | None, until: str, resume:
     if until not in NAMES:
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
     recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("recipes run in one process; under torchrun call hetero.train_cloud and hetero.train_student")
     root = out or Path("runs") / recipe.name
     wanted = NAMES[: NAMES.index(until) + 1]
     with locked(root):

@@ -28,7 +28,6 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true`` or ``bf16-mixed``.
         threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
-        devices: Devices on this machine; under ``torchrun`` its own setting counts.
         augment: Random changes to the training images.
     """
 
@@ -44,7 +43,6 @@ class TrainingConfig:
     checkpoint_every: int = 50
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = 0
-    devices: int = 1
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 

@@ -1,8 +1,9 @@
-"""The training loop, for any model and any objectives, on one device or many (Lightning Fabric)."""
+"""The training loop, for any model and any objectives, in one process or under ``torchrun`` (Lightning Fabric)."""
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -94,8 +95,7 @@ def fit(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = Fabric(devices=config.devices, accelerator="auto", precision=config.precision)
-    fabric.launch()
+    fabric = _fabric(config)
     loop = _Loop(fabric, module, images, config, run, validate, cloud)
     loop.run()
     fabric.barrier()
@@ -194,6 +194,14 @@ class _Loop:
     def _save(self, path: Path, step: int) -> None:
         if self.fabric.is_global_zero:
             save_checkpoint(path, self.module, self.optimizer, replace(self.progress, step=step))
+
+
+def _fabric(config: TrainingConfig) -> Fabric:
+    # Under torchrun its environment says how many processes there are; otherwise there is one.
+    processes, nodes = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
+    fabric = Fabric(devices=processes, num_nodes=nodes, accelerator="auto", precision=config.precision)
+    fabric.launch()
+    return fabric
 
 
 def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
