@@ -39,7 +39,7 @@ class TrainingConfig:
     warmup: float = 0.1
     clip: float = 5.0
     validate_every: int = 100
-    candidates_from: float = 0.5
+    candidates_from: float = 0.8
     checkpoint_every: int = 50
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = 0
