@@ -45,7 +45,8 @@ class Reservoir:
     def __init__(self, queries: int, k: int, width: int) -> None:
         self.k = k
         self._full = k + max(k, MINIMUM_SLACK)
-        self._keys = np.full((queries, slots(k, width)), EMPTY, np.uint64)
+        # Left as it comes: most slots are never touched, so they never cost memory. ``_fill`` says which hold keys.
+        self._keys = np.empty((queries, slots(k, width)), np.uint64)
         self._fill = np.zeros(queries, np.int64)
         self._threshold = np.full(queries, -np.inf, np.float32)
         self._mask = np.empty(queries * width, np.bool_)
@@ -75,18 +76,22 @@ class Reservoir:
 
     def best(self) -> NDArray[np.uint64]:
         """Keys [queries, k] of the best, in order; ``EMPTY`` where there were fewer than ``k`` candidates."""
-        used = max(int(self._fill.max(initial=0)), self.k)
-        return np.sort(self._keys[:, :used], axis=1)[:, : self.k]
+        return np.sort(self._held(np.arange(len(self._fill))), axis=1)[:, : self.k]
 
     def _cut_back(self, queries: NDArray[np.int64]) -> None:
         if not len(queries):
             return
-        used = int(self._fill[queries].max())
-        best = np.partition(self._keys[queries, :used], self.k - 1, axis=1)[:, : self.k]
+        best = np.partition(self._held(queries), self.k - 1, axis=1)[:, : self.k]
         self._keys[queries, : self.k] = best
-        self._keys[queries, self.k : used] = EMPTY
         self._fill[queries] = self.k
         self._threshold[queries] = decode(best[:, -1])[0]
+
+    def _held(self, queries: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Keys of these queries, ``EMPTY`` behind each one's last: at least ``k`` columns."""
+        used = max(int(self._fill[queries].max(initial=0)), self.k)
+        keys = self._keys[queries, :used]
+        keys[np.arange(used) >= self._fill[queries, None]] = EMPTY
+        return keys
 
 
 def slots(k: int, width: int) -> int:
