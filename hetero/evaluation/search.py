@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from hetero.errors import InputError
 from hetero.evaluation._reservoir import EMPTY, Reservoir, decode, slots
@@ -17,7 +18,6 @@ from hetero.evaluation._reservoir import EMPTY, Reservoir, decode, slots
 MOST_ROWS = 2**32 - 2
 SCORES_IN_A_BLOCK = 2**22
 SLOT_BYTES = 2**27
-SCORES_WORTH_A_THREAD = 2**18
 
 
 class Hits(NamedTuple):
@@ -42,7 +42,8 @@ def search(
     """Find the ``k`` gallery rows with the largest inner product with each query.
 
     Exact. Equal scores are ordered by gallery row, lowest first. Beyond the inputs and the result it needs at most
-    some hundred megabytes, whatever the sizes; the gallery may be a memory map. Threads are the BLAS library's.
+    some hundred megabytes, whatever the sizes; the gallery may be a memory map. Uses every core, or as many as
+    ``OMP_NUM_THREADS`` says.
 
     Args:
         query: float32 [q, d], finite.
@@ -55,45 +56,50 @@ def search(
     """
     _check(query, gallery, k, exclude)
     width = min(len(gallery), _block_width(k))
-    step = _queries_at_once(k, width)
+    step = _queries_at_once(len(query), k, width)
+    blocks = [slice(start, min(start + step, len(query))) for start in range(0, len(query), step)]
     hits = Hits(np.empty((len(query), k), np.float32), np.empty((len(query), k), np.int64))
-    with ThreadPoolExecutor(_threads()) as pool:
-        for start in range(0, len(query), step):
-            block = slice(start, min(start + step, len(query)))
-            keys = _search_block(query[block], gallery, k, width, None if exclude is None else exclude[block], pool)
-            if (keys == EMPTY).any():
-                raise InputError("inner products overflowed: expected embeddings of length one")
-            hits.scores[block], hits.rows[block] = decode(keys)
+
+    def run(block: slice) -> None:
+        keys = _search_block(query, block, gallery, k, width, exclude)
+        if (keys == EMPTY).any():
+            raise InputError("inner products overflowed: expected embeddings of length one")
+        hits.scores[block], hits.rows[block] = decode(keys)
+
+    # A block a thread, and BLAS with one thread in each: its own threads would wait for each other at every product.
+    workers = min(_threads(), len(blocks))
+    with (
+        threadpool_limits(1, user_api="blas") if workers > 1 else nullcontext(),
+        ThreadPoolExecutor(workers or 1) as pool,
+    ):
+        for done in [pool.submit(run, block) for block in blocks]:
+            done.result()
     return hits
 
 
 def _search_block(
     query: NDArray[np.float32],
+    block: slice,
     gallery: NDArray[np.float32],
     k: int,
     width: int,
     exclude: NDArray[np.int64] | None,
-    pool: ThreadPoolExecutor,
 ) -> NDArray[np.uint64]:
-    parts = max(1, min(_threads(), len(query) * width // SCORES_WORTH_A_THREAD))
-    bounds: list[int] = np.linspace(0, len(query), parts + 1).astype(np.int64).tolist()
-    shares = [slice(low, high) for low, high in pairwise(bounds)]
-    reservoirs = [Reservoir(share.stop - share.start, k, width) for share in shares]
-    space = np.empty(len(query) * width, np.float32)
+    count = block.stop - block.start
+    reservoir = Reservoir(count, k, width)
+    space = np.empty(count * width, np.float32)
     for first in range(0, len(gallery), width):
         part = gallery[first : first + width]
-        scores = space[: len(query) * len(part)].reshape(len(query), len(part))
+        scores = space[: count * len(part)].reshape(count, len(part))
         with np.errstate(over="ignore", invalid="ignore"):  # reported below, with the rows
-            np.matmul(query, part.T, out=scores)
-        _require_finite(scores, first, query, part)
+            np.matmul(query[block], part.T, out=scores)
+        if first == 0 or not np.isfinite(scores[0]).all():
+            _require_finite(scores, query[block], block.start, part, first)
         if exclude is not None:
-            inside = np.flatnonzero((exclude >= first) & (exclude < first + len(part)))
-            scores[inside, exclude[inside] - first] = -np.inf
-        # The product uses every core by itself; choosing from it does not, hence a share of the queries a thread.
-        offers = [pool.submit(each.offer, scores[share], first) for each, share in zip(reservoirs, shares, strict=True)]
-        for offer in offers:
-            offer.result()
-    return np.concatenate([each.best() for each in reservoirs])
+            inside = np.flatnonzero((exclude[block] >= first) & (exclude[block] < first + len(part)))
+            scores[inside, exclude[block][inside] - first] = -np.inf
+        reservoir.offer(scores, first)
+    return reservoir.best()
 
 
 def _threads() -> int:
@@ -107,22 +113,26 @@ def _block_width(k: int) -> int:
     return int(np.clip(1 << (4 * k - 1).bit_length(), 2048, 8192))
 
 
-def _queries_at_once(k: int, width: int) -> int:
-    return max(1, min(SCORES_IN_A_BLOCK // width, SLOT_BYTES // (8 * slots(k, width))))
+def _queries_at_once(queries: int, k: int, width: int) -> int:
+    threads = _threads()
+    most = min(SCORES_IN_A_BLOCK // width, SLOT_BYTES // (8 * slots(k, width))) // threads
+    return max(1, min(most, -(-queries // threads)))
 
 
 def _require_finite(
-    scores: NDArray[np.float32], first: int, query: NDArray[np.float32], part: NDArray[np.float32]
+    scores: NDArray[np.float32],
+    query: NDArray[np.float32],
+    first_query: int,
+    part: NDArray[np.float32],
+    first_row: int,
 ) -> None:
     # One row and one column of the scores show whether all the vectors are finite, at no cost.
-    if np.isfinite(scores[0]).all() and (first > 0 or np.isfinite(scores[:, 0]).all()):
+    if np.isfinite(scores[0]).all() and np.isfinite(scores[:, 0]).all():
         return
-    bad_query = np.flatnonzero(~np.isfinite(query).all(axis=1))
-    bad_gallery = np.flatnonzero(~np.isfinite(part).all(axis=1)) + first
+    sides = (("query", query, first_query), ("gallery", part, first_row))
+    bad = [(side, np.flatnonzero(~np.isfinite(vectors).all(axis=1)) + first) for side, vectors, first in sides]
     problems = [
-        f"{side}: {len(rows)} rows are not finite, the first is row {rows[0]} of those searched together"
-        for side, rows in (("query", bad_query), ("gallery", bad_gallery))
-        if len(rows)
+        f"{side}: {len(rows)} rows are not finite, the first is row {rows[0]}" for side, rows in bad if len(rows)
     ]
     raise InputError("embeddings to search must be finite numbers of moderate size:", problems or ["overflow"])
 

@@ -41,7 +41,7 @@ def test_equals_sorting_all_scores(
     k = max(1, round(share * (rows - excluding)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "_block_width", lambda k: width)
-        patch.setattr(search_module, "_queries_at_once", lambda k, width: at_once)
+        patch.setattr(search_module, "_queries_at_once", lambda queries, k, width: at_once)
         patch.setattr(_reservoir, "MINIMUM_SLACK", 1)
         scores, found = search(query, gallery, k, exclude=exclude)
     for index in range(queries):
