@@ -9,6 +9,7 @@ trained from that file (no cloud weights, head or validation embeddings), and bo
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import tempfile
@@ -22,6 +23,7 @@ import hetero
 from hetero.data.embeddings import aligned
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.files import read_json
+from hetero.pipeline.context import Context
 from hetero.recipe import built_in
 
 
@@ -29,7 +31,7 @@ def compare(run: Path, student: str) -> dict[str, object]:
     """cmc@1 against the cloud gallery of the run's student and of one trained from the file."""
     recipe = built_in("demo")
     seed = int(read_json(run / "matrix.json")["seed"])
-    dataset = hetero.prepare(recipe.data, recipe.preprocessing)
+    dataset = Context(dataclasses.replace(recipe, seed=seed), run).with_copies
     stored = hetero.load_embeddings(run / "cloud" / "embeddings.safetensors")
     config = next(one for one in recipe.students if one.name == student)
     with tempfile.TemporaryDirectory() as directory:

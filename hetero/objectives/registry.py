@@ -26,7 +26,8 @@ class Head:
         margin: Its size.
         scale: Multiplies the cosines.
         cloud_prototypes: float32 [k, d], the cloud model's; None when there is no cloud model.
-        seed: Of randomly initialised prototypes.
+        seed: Of randomly initialised prototypes. Two models of one data set must not share it: equal prototypes would
+            pull them into one space, and a control would look compatible.
     """
 
     classes: int

@@ -21,6 +21,7 @@ from hetero.training.config import StudentConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.outcome import own_space, validation_cmc
+from hetero.training.seeds import seed_of
 
 LARGEST_BANK = 4096
 
@@ -65,7 +66,7 @@ def train_student(
         margin=config.head.margin,
         scale=config.head.scale,
         cloud_prototypes=torch.from_numpy(cloud.prototypes) if cloud else None,
-        seed=seed,
+        seed=seed_of(config.name, seed),
     )
     module = TrainingModule.of(model, config.objectives, head)
     identity = digest(
