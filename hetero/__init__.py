@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hetero.data.augment_config import AugmentConfig
     from hetero.data.config import DataConfig
+    from hetero.data.copies import with_copies
     from hetero.data.embeddings import load_embeddings, save_embeddings
     from hetero.data.images import Dataset, ImageSet
     from hetero.data.prepare import prepare
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from hetero.training.student import train_student
 
 _HOMES = {
+    "data.augment_config": ("AugmentConfig",),
     "data.config": ("DataConfig",),
+    "data.copies": ("with_copies",),
     "data.embeddings": ("load_embeddings", "save_embeddings"),
     "data.images": ("Dataset", "ImageSet"),
     "data.prepare": ("prepare",),
@@ -59,6 +63,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AugmentConfig",
     "CloudConfig",
     "CloudReference",
     "CompatibilityMatrix",
@@ -91,6 +96,7 @@ __all__ = [
     "search",
     "train_cloud",
     "train_student",
+    "with_copies",
 ]
 
 
