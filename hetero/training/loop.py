@@ -147,7 +147,7 @@ class _Loop:
                 meter.count()
                 saving = step % self.config.checkpoint_every == 0 or step == last
                 if step % LOG_EVERY == 0 or saving:
-                    self._report(step, float(total), terms, meter.rate(), bar)
+                    self._report(step, float(total.detach()), terms, meter.rate(), bar)
                 bar.update()
                 if step % self.config.validate_every == 0 or step == last:
                     self._validate(step)

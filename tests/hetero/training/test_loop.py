@@ -19,7 +19,13 @@ from hetero.training.module import TrainingModule
 from hetero.training.optimizer import learning_rate
 
 CONFIG = TrainingConfig(
-    steps=12, classes_per_batch=4, images_per_class=2, validate_every=4, checkpoint_every=3, threads=1
+    steps=12,
+    candidates_from=0.0,
+    classes_per_batch=4,
+    images_per_class=2,
+    validate_every=4,
+    checkpoint_every=3,
+    threads=1,
 )
 
 
