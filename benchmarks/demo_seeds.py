@@ -31,11 +31,8 @@ def run(root: Path, seed: int, threads: int) -> Path:
 def figures(out: Path) -> dict[str, Any]:
     """One run's figures."""
     matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))
-    cells, costs, rules = (
-        matrix["metrics"]["cmc@1"],
-        matrix["costs"],
-        {rule["query_model"]: rule for rule in matrix["rules"]},
-    )
+    cells, costs = matrix["metrics"]["cmc@1"], matrix["costs"]
+    rules = {rule["query_model"]: rule for rule in matrix["rules"] if rule["metric"] == "cmc@1"}
     cloud = matrix["models"][0]
     students = {
         name: {

@@ -50,7 +50,8 @@ def material(seed: int) -> tuple[ImageSet, CloudTensors]:
         fingerprint="benchmark",
     )
     vectors = torch.from_numpy(generator.normal(size=(len(labels), DIMENSION)).astype(np.float32))
-    return images, CloudTensors(torch.nn.functional.normalize(vectors, dim=1), torch.as_tensor(labels))
+    cloud = torch.nn.functional.normalize(vectors, dim=1)
+    return images, CloudTensors(cloud, torch.as_tensor(labels), bank=len(labels))
 
 
 def new_module(cloud: CloudTensors, seed: int) -> TrainingModule:
