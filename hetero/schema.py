@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
-from hetero.errors import InputError
+from hetero.errors import InputError, IntegrityError
+from hetero.files import read_json
 
 T = TypeVar("T")
 # Files of unknown origin are quoted in messages, but not at any length.
@@ -38,6 +40,19 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as caught:
         raise error(f"{what} is not valid:", [_describe(item) for item in caught.errors()]) from None
+
+
+def parse_file(kind: type[T], path: Path) -> T:
+    """Turn a JSON file into ``kind``.
+
+    Raises:
+        IntegrityError: When it is not JSON, or with one line for every wrong, missing or unknown key.
+    """
+    try:
+        value = read_json(path)
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not JSON: {error}") from None
+    return parse(kind, value, what=str(path), error=IntegrityError)
 
 
 def _describe(item: Any) -> str:

@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
-from hetero.errors import InputError, IntegrityError
+from hetero.errors import InputError
 from hetero.evaluation.bootstrap import Interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.evaluation.rule import Rule, compatibility_rule
 from hetero.evaluation.task import RetrievalTask
-from hetero.files import read_json, write_json
-from hetero.schema import parse, record
+from hetero.files import write_json
+from hetero.schema import parse_file, record
 
 SCHEMA = "hetero/matrix/1"
 
@@ -107,11 +107,7 @@ class CompatibilityMatrix:
         """
         if not path.is_file():
             raise InputError(f"expected a compatibility matrix at {path}, found no file")
-        try:
-            value = read_json(path)
-        except ValueError as error:
-            raise IntegrityError(f"{path} is not JSON: {error}") from None
-        return parse(cls, value, what=str(path), error=IntegrityError)
+        return parse_file(cls, path)
 
 
 def compatibility_matrix(

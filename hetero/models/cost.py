@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,7 @@ def widest_within(
             + f": the narrowest needs {least.macs:,} MACs and {least.parameters:,} parameters; "
             "raise the budget or take fewer stages"
         )
-    return replace(config, width=best)
+    return config.with_width(best)
 
 
 def _largest(fits: Callable[[float], bool], ascending: list[float]) -> float | None:

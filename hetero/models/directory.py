@@ -16,11 +16,11 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
 from hetero.errors import InputError, IntegrityError
-from hetero.files import read_json, sha256_bytes, sha256_file, write_bytes, write_json
+from hetero.files import sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.models.config import ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
-from hetero.schema import parse, record
+from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
 
 PROTOTYPES = "prototypes.safetensors"
@@ -71,11 +71,7 @@ def load_model(directory: Path) -> EmbeddingModel:
     path = directory / "config.json"
     if not path.is_file():
         raise InputError(f"expected a model directory at {directory}, found no config.json in it")
-    try:
-        value = read_json(path)
-    except ValueError as error:
-        raise IntegrityError(f"{path} is not JSON: {error}") from None
-    entry = parse(ModelRecord, value, what=str(path), error=IntegrityError)
+    entry = parse_file(ModelRecord, path)
     weights = directory / "model.safetensors"
     if not weights.is_file() or sha256_file(weights) != entry.weights:
         raise IntegrityError(

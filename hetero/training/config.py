@@ -66,7 +66,7 @@ class ObjectiveConfig:
     """One term of the training objective.
 
     Attributes:
-        name: One of ``hetero.objectives.registry.NAMES``.
+        name: One of ``hetero.objectives.names.NAMES``.
         weight: Multiplies the term.
         temperature: Of contrastive terms.
     """
