@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from hetero.data.images import Dataset
 from hetero.files import digest
-from hetero.models.cost import cost
 from hetero.models.directory import save_model, save_prototypes
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.margin_softmax import MarginSoftmax
@@ -19,7 +18,7 @@ from hetero.preprocessing import Preprocessing
 from hetero.training.config import CloudConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
-from hetero.training.outcome import own_space, validation_cmc
+from hetero.training.outcome import own_space, training_metrics, validation_cmc
 
 
 def train_cloud(
@@ -63,12 +62,5 @@ def train_cloud(
         save_prototypes(directory, F.normalize(own.prototypes, dim=1)) if isinstance(own, MarginSoftmax) else ""
     )
     model.space = own_space(model, version=config.version, prototypes=prototypes)
-    spent = cost(model)
-    metrics = {
-        "validation_cmc@1": fitted.best,
-        "best_step": fitted.best_step,
-        **dataclasses.asdict(spent),
-        "seed": seed,
-    }
-    save_model(directory, model, metrics)
+    save_model(directory, model, training_metrics(fitted, model, seed))
     return model

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from hetero.data.images import Dataset
 from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.files import sha256_bytes
+from hetero.models.cost import cost
 from hetero.models.directory import weights_bytes
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.space import EmbeddingSpace
 from hetero.training.cloud_reference import CloudReference
+from hetero.training.loop import Fitted
 
 
 def own_space(model: EmbeddingModel, *, version: str = "1", prototypes: str = "") -> EmbeddingSpace:
@@ -32,6 +36,16 @@ def own_space(model: EmbeddingModel, *, version: str = "1", prototypes: str = ""
         preprocessing=model.preprocessing.digest,
         prototypes=prototypes,
     )
+
+
+def training_metrics(fitted: Fitted, model: EmbeddingModel, seed: int) -> dict[str, Any]:
+    """What ``metrics.json`` says of a trained model: its validation figure, its cost and its seed."""
+    return {
+        "validation_cmc@1": fitted.best,
+        "best_step": fitted.best_step,
+        **dataclasses.asdict(cost(model)),
+        "seed": seed,
+    }
 
 
 def validation_cmc(dataset: Dataset, cloud: CloudReference | None = None) -> Callable[[EmbeddingModel], float]:

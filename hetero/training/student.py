@@ -11,7 +11,7 @@ import torch
 from hetero.data.images import Dataset
 from hetero.files import digest
 from hetero.models.config import ModelConfig
-from hetero.models.cost import cost, widest_within
+from hetero.models.cost import widest_within
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.registry import Head
@@ -20,7 +20,7 @@ from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
-from hetero.training.outcome import own_space, validation_cmc
+from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.seeds import seed_of
 
 LARGEST_BANK = 4096
@@ -86,13 +86,7 @@ def train_student(
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
-    metrics = {
-        "validation_cmc@1": fitted.best,
-        "best_step": fitted.best_step,
-        **dataclasses.asdict(cost(model)),
-        "seed": seed,
-    }
-    save_model(directory, model, metrics)
+    save_model(directory, model, training_metrics(fitted, model, seed))
     return model
 
 
