@@ -1,8 +1,9 @@
 """Images a second of student training: the product's loop beside a bare hand-written one.
 
-Same model, images, batches, augmentation, objectives and optimiser; runs alternate, so a drifting machine slows both.
+Same model, images, batches, augmentation, objectives and optimiser; the two alternate every few steps, so that a
+drifting machine slows both.
 
-    python benchmarks/student_throughput.py --rounds 5 --steps 120
+    python benchmarks/student_throughput.py --rounds 5 --steps 300
 """
 
 from __future__ import annotations
@@ -62,58 +63,75 @@ def new_module(cloud: CloudTensors, seed: int) -> TrainingModule:
     return TrainingModule.of(model, TERMS, head)
 
 
-def product(images: ImageSet, cloud: CloudTensors, config: TrainingConfig, seed: int) -> float:
-    module = new_module(cloud, seed)
-    with tempfile.TemporaryDirectory() as directory:
-        started = time.perf_counter()
-        run = Run(Path(directory), "benchmark", seed, "product")
-        fit(module, images, config, run, validate=lambda _: 0.0, cloud=cloud)
-        return time.perf_counter() - started
-
-
-def bare(images: ImageSet, cloud: CloudTensors, config: TrainingConfig, seed: int) -> float:
+class Bare:
     """What one would write by hand for exactly this case: no sampler class, log, checkpoint or resume."""
-    module = new_module(cloud, seed).train().to(memory_format=torch.channels_last)
-    own, frozen = module.objectives["own_head"].prototypes, module.objectives["cloud_head"].prototypes
-    decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=3e-3)
-    labels, generator = cloud.labels, torch.Generator().manual_seed(seed)
-    started = time.perf_counter()
-    for _ in range(config.steps):
-        classes = torch.randperm(CLASSES, generator=generator)[: config.classes_per_batch]
-        rows = (3 * classes[:, None] + torch.arange(3)).flatten()
-        pixels = augment(torch.from_numpy(images.images[rows.numpy()]), config.augment, generator)
-        embeddings = module.model.embed(pixels.contiguous(memory_format=torch.channels_last))
-        loss = cloud_contrastive(embeddings, labels[rows], cloud.embeddings, labels, temperature=0.1)
-        for prototypes in (own, frozen):
-            cosines = embeddings @ torch.nn.functional.normalize(prototypes, dim=1).T
-            logits = margin_logits(cosines, labels[rows], kind="arcface", margin=0.2, scale=16.0)
-            loss = loss + torch.nn.functional.cross_entropy(logits, labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([*decayed, *others], config.clip)
-        optimizer.step()
-    return time.perf_counter() - started
+
+    def __init__(self, images: ImageSet, cloud: CloudTensors, config: TrainingConfig, seed: int) -> None:
+        self.images, self.cloud, self.config = images, cloud, config
+        self.module = new_module(cloud, seed).train().to(memory_format=torch.channels_last)
+        decayed = [p for p in self.module.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in self.module.parameters() if p.requires_grad and p.ndim <= 1]
+        self.learnt = [*decayed, *others]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}], lr=3e-3
+        )
+        self.generator = torch.Generator().manual_seed(seed)
+        self.seconds = 0.0
+
+    def train(self, steps: int) -> None:
+        """Take steps, and add up their time."""
+        cloud, labels = self.cloud, self.cloud.labels
+        heads = [self.module.objectives[name].prototypes for name in ("own_head", "cloud_head")]
+        started = time.perf_counter()
+        for _ in range(steps):
+            classes = torch.randperm(CLASSES, generator=self.generator)[: self.config.classes_per_batch]
+            rows = (3 * classes[:, None] + torch.arange(3)).flatten()
+            pixels = augment(torch.from_numpy(self.images.images[rows.numpy()]), self.config.augment, self.generator)
+            embeddings = self.module.model.embed(pixels.contiguous(memory_format=torch.channels_last))
+            loss = cloud_contrastive(embeddings, labels[rows], cloud.embeddings, labels, temperature=0.1)
+            for prototypes in heads:
+                cosines = embeddings @ torch.nn.functional.normalize(prototypes, dim=1).T
+                logits = margin_logits(cosines, labels[rows], kind="arcface", margin=0.2, scale=16.0)
+                loss = loss + torch.nn.functional.cross_entropy(logits, labels[rows])
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.learnt, self.config.clip)
+            self.optimizer.step()
+        self.seconds += time.perf_counter() - started
+
+
+def one_round(images: ImageSet, cloud: CloudTensors, config: TrainingConfig, seed: int) -> tuple[float, float]:
+    """Seconds of the product's whole run (checkpoints and log too) and of as many bare steps.
+
+    The bare loop takes its turn whenever the product would validate: blocks of a few steps alternate in one process.
+    """
+    bare = Bare(images, cloud, config, seed)
+
+    def turn(_: object) -> float:
+        bare.train(config.validate_every)
+        return 0.0
+
+    with tempfile.TemporaryDirectory() as directory:
+        module = new_module(cloud, seed)
+        started = time.perf_counter()
+        fit(module, images, config, Run(Path(directory), "benchmark", seed, "product"), validate=turn, cloud=cloud)
+        return time.perf_counter() - started - bare.seconds, bare.seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--block", type=int, default=10, help="steps between turns")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the result here")
     options = parser.parse_args()
-    config = TrainingConfig(steps=options.steps, threads=options.threads, validate_every=options.steps)
+    config = TrainingConfig(steps=options.steps, threads=options.threads, validate_every=options.block)
     torch.set_num_threads(options.threads)
     images, cloud = material(options.seed)
-    for loop in (product, bare):
-        loop(images, cloud, TrainingConfig(steps=10, threads=options.threads), options.seed)
-    rounds = [
-        (product(images, cloud, config, options.seed), bare(images, cloud, config, options.seed))
-        for _ in range(options.rounds)
-    ]
+    one_round(images, cloud, TrainingConfig(steps=10, threads=options.threads, validate_every=10), options.seed)
+    rounds = [one_round(images, cloud, config, options.seed) for _ in range(options.rounds)]
     trained = options.steps * config.classes_per_batch * config.images_per_class
     ratios = [by_hand / ours for ours, by_hand in rounds]
     result = {
@@ -124,6 +142,7 @@ def main() -> None:
         "macs": cost(new_module(cloud, options.seed).model).macs,
         "threads": options.threads,
         "steps": options.steps,
+        "block": options.block,
         "seed": options.seed,
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {platform.system()}",
