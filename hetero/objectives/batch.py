@@ -13,12 +13,19 @@ from torch import Tensor
 class Batch:
     """One batch, embedded.
 
+    In a model upgrade "the cloud model" is the old model.
+
     Attributes:
         embeddings: float32 [b, d], unit vectors of the model in training.
         labels: int64 [b], class of each image.
-        cloud: float32 [b, c], unit vectors of the *same images* by the cloud model; None when there is none.
+        cloud: float32 [b, c], unit vectors of the *same images* by the cloud model, cached or computed in this step;
+            None when there is no cloud model.
         bank: float32 [n, c], unit vectors of all training images by the cloud model; None when there is none.
         bank_labels: int64 [n], their classes.
+        rows: int64 [b], where the bank holds each image (of a changed copy: its original); -1 where it does not.
+        logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; None when the
+            model has no own head.
+        cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes.
     """
 
     embeddings: Float[Tensor, "b d"]
@@ -26,6 +33,9 @@ class Batch:
     cloud: Float[Tensor, "b c"] | None = None
     bank: Float[Tensor, "n c"] | None = None
     bank_labels: Int[Tensor, " n"] | None = None
+    rows: Int[Tensor, " b"] | None = None
+    logits: Float[Tensor, "b k"] | None = None
+    cloud_logits: Float[Tensor, "b k"] | None = None
 
 
 class Objective(Protocol):
