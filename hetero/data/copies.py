@@ -9,9 +9,11 @@ can be cached.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from hetero.data.augment import augment
 from hetero.data.augment_config import AugmentConfig
@@ -56,6 +58,21 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         names=(*images.names, *names),
         fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
     )
+
+
+def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """For each image the row of which it is a changed copy (see :func:`with_copies`), or its own row.
+
+    Args:
+        names: Of all images, unique.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+
+    def source(row: int, name: str) -> int:
+        original, mark, copy = name.rpartition("#")
+        return rows.get(original, row) if mark and copy.isdecimal() else row
+
+    return np.array([source(row, name) for row, name in enumerate(names)], np.int64)
 
 
 def _changed(images: np.ndarray, config: AugmentConfig, generator: torch.Generator) -> np.ndarray:

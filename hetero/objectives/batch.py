@@ -23,9 +23,9 @@ class Batch:
         bank: float32 [n, c], unit vectors of all training images by the cloud model; None when there is none.
         bank_labels: int64 [n], their classes.
         rows: int64 [b], where the bank holds each image (of a changed copy: its original); -1 where it does not.
-        logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; None when the
-            model has no own head.
-        cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes.
+        logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; only for
+            objectives that set ``uses_logits = True``, and None when the model has no own head.
+        cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; as ``logits``.
     """
 
     embeddings: Float[Tensor, "b d"]

@@ -61,7 +61,7 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
     dataset = context.dataset if config.independent else context.with_copies
     train_student(
         dataset,
-        None if config.independent else CloudReference.from_directory(context.cloud, dataset),
+        None if config.independent else CloudReference.from_directory(context.cloud, dataset, live=config.live),
         config,
         recipe.preprocessing,
         work,

@@ -16,6 +16,7 @@ from hetero.files import digest, sha256_bytes
 from hetero.models.directory import load_model, load_prototypes
 from hetero.models.embed import embed_images
 from hetero.models.external import ImageEmbedder, embed_all
+from hetero.models.model import EmbeddingModel
 from hetero.space import EmbeddingSpace
 
 CLOUD_EMBEDDINGS = "embeddings.safetensors"
@@ -31,12 +32,14 @@ class CloudReference:
         prototypes: float32 [k, d], one direction a class.
         validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
             student's weights are chosen by its own symmetric figure.
+        model: The cloud model itself, for students that are trained beside it (``live = true``).
     """
 
     space: EmbeddingSpace
     train: Float32[np.ndarray, "n d"]
     prototypes: Float32[np.ndarray, "k d"]
     validation: Float32[np.ndarray, "m d"] | None
+    model: EmbeddingModel | None = None
 
     @property
     def identity(self) -> str:
@@ -45,16 +48,21 @@ class CloudReference:
         return digest([self.space.space_id, *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays)])
 
     @classmethod
-    def from_directory(cls, directory: Path, dataset: Dataset) -> CloudReference:
+    def from_directory(cls, directory: Path, dataset: Dataset, *, live: bool = False) -> CloudReference:
         """Take what a run's cloud stage left: cached embeddings and, when it trained a head, prototypes.
 
         Args:
             directory: Holds ``embeddings.safetensors`` and ``space.json``, perhaps ``prototypes.safetensors``.
             dataset: The images that the embeddings belong to.
+            live: Whether the directory also gives the model itself, for students trained beside it.
         """
         reference = cls.from_file(directory / CLOUD_EMBEDDINGS, dataset)
         prototypes = load_prototypes(directory)
-        return reference if prototypes is None else dataclasses.replace(reference, prototypes=prototypes)
+        return dataclasses.replace(
+            reference,
+            prototypes=reference.prototypes if prototypes is None else prototypes,
+            model=load_model(directory) if live else None,
+        )
 
     @classmethod
     def from_model(cls, directory: Path, dataset: Dataset) -> CloudReference:
@@ -71,7 +79,7 @@ class CloudReference:
         prototypes = load_prototypes(directory)
         if prototypes is None or len(prototypes) != len(dataset.train.classes):
             prototypes = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
-        return cls(model.space, train, prototypes, validation)
+        return cls(model.space, train, prototypes, validation, model)
 
     @classmethod
     def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:

@@ -115,6 +115,8 @@ class StudentConfig:
     Attributes:
         name: For people and files.
         independent: Train without the cloud model: a control that shows what compatible training is for. Not exported.
+        live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
+            for the very image that the student sees.
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
         max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
@@ -126,6 +128,7 @@ class StudentConfig:
 
     name: str
     independent: bool = False
+    live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     max_macs: int = 0
     max_macs_share: float = 0.0

@@ -207,7 +207,14 @@ def _fabric(config: TrainingConfig) -> Fabric:
 def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
     if cloud is None:
         return None
-    return CloudTensors(fabric.to_device(cloud.embeddings), fabric.to_device(cloud.labels), cloud.bank)
+    return CloudTensors(
+        fabric.to_device(cloud.embeddings),
+        fabric.to_device(cloud.labels),
+        cloud.bank,
+        sources=None if cloud.sources is None else fabric.to_device(cloud.sources),
+        prototypes=None if cloud.prototypes is None else fabric.to_device(cloud.prototypes),
+        live=None if cloud.live is None else cloud.live.eval().requires_grad_(False).to(fabric.device),
+    )
 
 
 def _seed_of(seed: int, step: int, rank: int) -> int:

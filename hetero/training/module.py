@@ -6,28 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch
+from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objective
 from hetero.training.config import ObjectiveConfig
 
 
 @dataclass(frozen=True)
 class CloudTensors:
-    """The cloud model's cached embeddings of the training images.
+    """What a run knows of the cloud model.
 
     Attributes:
-        embeddings: float32 [n, d], unit vectors.
+        embeddings: float32 [n, d], unit vectors of the training images.
         labels: int64 [n].
-        bank: How many of them, from the first, every batch is contrasted with.
+        bank: How many of them, from the first, every batch is compared with.
+        sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
+        prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
+        live: The cloud model itself, to embed each batch as it was augmented; None takes the cached vectors.
     """
 
     embeddings: Float[Tensor, "n d"]
     labels: Int[Tensor, " n"]
     bank: int
+    sources: Int[Tensor, " n"] | None = None
+    prototypes: Float[Tensor, "k d"] | None = None
+    live: EmbeddingModel | None = None
 
 
 class TrainingModule(nn.Module):
@@ -70,10 +78,41 @@ class TrainingModule(nn.Module):
         """
         batch = Batch(self.model.embed(pixels), labels)
         if cloud is not None:
-            own = slice(0, cloud.bank)
-            batch = replace(
-                batch, cloud=cloud.embeddings[rows], bank=cloud.embeddings[own], bank_labels=cloud.labels[own]
-            )
+            batch = _beside_cloud(batch, pixels, rows, cloud)
+        if any(getattr(objective, "uses_logits", False) for objective in self.objectives.values()):
+            batch = self._with_logits(batch, cloud)
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}
+
+    def _with_logits(self, batch: Batch, cloud: CloudTensors | None) -> Batch:
+        own = dict(self.objectives.items()).get("own_head")
+        if not isinstance(own, MarginSoftmax):
+            return batch
+        batch = replace(batch, logits=_logits(batch.embeddings, own.prototypes, own.scale))
+        if cloud is None or cloud.prototypes is None or batch.cloud is None:
+            return batch
+        return replace(batch, cloud_logits=_logits(batch.cloud, cloud.prototypes, own.scale))
+
+
+def _beside_cloud(
+    batch: Batch, pixels: Float[Tensor, "b 3 h w"], rows: Int[Tensor, " b"], cloud: CloudTensors
+) -> Batch:
+    own = slice(0, cloud.bank)
+    sources = rows if cloud.sources is None else cloud.sources[rows]
+    if cloud.live is None:
+        same_images = cloud.embeddings[rows]
+    else:
+        with torch.no_grad():
+            same_images = cloud.live.embed(pixels)
+    return replace(
+        batch,
+        cloud=same_images,
+        bank=cloud.embeddings[own],
+        bank_labels=cloud.labels[own],
+        rows=sources.where(sources < cloud.bank, -1),
+    )
+
+
+def _logits(vectors: Float[Tensor, "b d"], prototypes: Float[Tensor, "k d"], scale: float) -> Float[Tensor, "b k"]:
+    return scale * vectors @ F.normalize(prototypes, dim=1).T

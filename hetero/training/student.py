@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hetero.data.copies import sources_of
 from hetero.data.images import Dataset
+from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.config import ModelConfig
 from hetero.models.cost import widest_within
@@ -39,7 +41,7 @@ def train_student(
 ) -> EmbeddingModel:
     """Train a student and write its model directory.
 
-    The cloud model does not run: its cached embeddings stand in for it.
+    The cloud model does not run, its cached embeddings stand in for it; unless ``config.live`` asks for it.
 
     Args:
         dataset: Images. Weights are chosen by M(student query, cloud gallery) on its validation tasks, mean cmc@1.
@@ -54,6 +56,9 @@ def train_student(
 
     Returns:
         The model, in evaluation mode, with the cloud's embedding space.
+
+    Raises:
+        InputError: When a live cloud model is asked for and only embeddings are given.
     """
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
@@ -82,12 +87,30 @@ def train_student(
     )
     labels = torch.as_tensor(np.asarray(dataset.train.labels))
     bank = min(len(labels), LARGEST_BANK)
-    cached = CloudTensors(torch.from_numpy(cloud.train), labels, bank) if cloud else None
+    cached = None
+    if cloud:
+        cached = CloudTensors(
+            torch.from_numpy(cloud.train),
+            labels,
+            bank,
+            sources=torch.from_numpy(sources_of(dataset.train.names)),
+            prototypes=torch.from_numpy(cloud.prototypes),
+            live=_live(cloud, config),
+        )
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
     save_model(directory, model, training_metrics(fitted, model, seed))
     return model
+
+
+def _live(cloud: CloudReference, config: StudentConfig) -> EmbeddingModel | None:
+    if config.live and cloud.model is None:
+        raise InputError(
+            f"student {config.name}: live = true runs the cloud model on each augmented batch, but only its embeddings "
+            "are known; give a model directory (CloudReference.from_model), or set live = false"
+        )
+    return cloud.model if config.live else None
 
 
 def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:

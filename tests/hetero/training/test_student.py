@@ -117,3 +117,11 @@ def test_class_means_by_hand():
 def test_classes_without_a_mean_are_an_error():
     with pytest.raises(InputError, match=r"1 classes have no mean direction .*\[1\]"):
         class_means(np.array([[1, 0], [1, 0], [-1, 0]], np.float32), np.array([0, 1, 1]), 2)
+
+
+def test_a_live_cloud_at_hand_trains_and_one_that_is_not_is_an_error(dataset, cloud_directory, tmp_path):
+    config = StudentConfig(name="edge", model=EDGE, training=TRAINING, live=True)
+    cloud = CloudReference.from_model(cloud_directory, dataset)
+    assert train_student(dataset, cloud, config, SHAPE, tmp_path / "a").space == cloud.space
+    with pytest.raises(InputError, match=r"live = true.*only its embeddings"):
+        train_student(dataset, dataclasses.replace(cloud, model=None), config, SHAPE, tmp_path / "b")
