@@ -33,6 +33,7 @@ from export.manifest import (
     combined_digest,
     require_name,
 )
+from export.originals import write_originals
 from export.processes import run_all
 from hetero.errors import InputError
 from hetero.files import replaced_directory, sha256_file, write_json, write_text
@@ -110,6 +111,7 @@ def _fill(
         make_goldens(model, retrieval, goldens).save(fresh / GOLDENS)
         model.space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, model.preprocessing.to_dict())
+        write_originals(fresh, retrieval.originals)
         bar.update()
         with tempfile.TemporaryDirectory(dir=fresh, prefix=_WORK) as made:
             work = Path(made)

@@ -11,6 +11,7 @@ from typing import cast
 
 from export.goldens import Goldens
 from export.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Format, Manifest, ModelEntry, Precision
+from export.originals import original_rows
 from export.tensors import read_header, strict_json
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
@@ -51,6 +52,16 @@ class Bundle:
             preprocessing=self.preprocessing,
             dimension=self.space.dimension,
         )
+
+    @cached_property
+    def originals(self) -> dict[int, Path]:
+        """JPEG and PNG files by the row of ``retrieval_images`` that the contract makes of them; empty when none ship.
+
+        Raises:
+            IntegrityError: When they do not fit the bundle.
+        """
+        files = {file.path: self.path / file.path for file in self.manifest.files}
+        return original_rows(files, len(self.goldens.retrieval_images))
 
     def model(self, format: Format, precision: Precision = "fp32") -> ModelEntry | None:
         """The exported model of a format and precision, if the bundle has it."""

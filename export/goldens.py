@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int64, UInt8
 from numpy.typing import NDArray
 
 from export.manifest import TaskEntry
+from export.originals import original_problems, pack, unpack
 from export.tensors import read_tensors, require_tensors, strict_json
 from hetero.errors import IntegrityError
 from hetero.evaluation.task import RetrievalTask
@@ -42,6 +43,7 @@ class RetrievalSet:
         tasks: Queries and galleries, as rows of ``images``.
         names: One for each image, for people.
         space: The embedding space of ``cloud_embeddings``.
+        originals: Undecoded JPEG or PNG files of some of the images, by row: they let a target prove its own decoding.
     """
 
     images: UInt8[np.ndarray, "m h w 3"]
@@ -50,6 +52,7 @@ class RetrievalSet:
     tasks: tuple[RetrievalTask, ...]
     names: tuple[str, ...]
     space: EmbeddingSpace
+    originals: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically; names, tasks and space are JSON in its metadata.
@@ -71,6 +74,7 @@ class RetrievalSet:
             "labels": self.labels,
             "cloud_embeddings": self.cloud_embeddings,
             **task_tensors(self.tasks),
+            **pack(self.originals),
         }
         write_bytes(path, save(_contiguous(tensors), metadata={"hetero": canonical_json(description)}))
 
@@ -87,7 +91,7 @@ class RetrievalSet:
             raise IntegrityError(f"{path} is not a retrieval set: write one with RetrievalSet.save")
         value = strict_json(metadata["hetero"].encode(), what=f"the description in {path.name}")
         about = parse(_Description, value, what=f"the description in {path.name}", error=IntegrityError)
-        require_tensors(tensors, _set_tensors(len(about.tasks)), what=str(path))
+        require_tensors(tensors, _set_tensors(len(about.tasks)) | _original_tensors(tensors), what=str(path))
         made = cls(
             images=tensors["images"],
             labels=tensors["labels"],
@@ -95,6 +99,7 @@ class RetrievalSet:
             tasks=read_tasks(tensors, about.tasks),
             names=about.names,
             space=about.space,
+            originals=unpack(tensors),
         )
         _require_set(made, what=str(path))
         return made
@@ -216,6 +221,16 @@ def _set_tensors(tasks: int) -> Expected:
     }
 
 
+def _original_tensors(tensors: Mapping[str, NDArray[Any]]) -> Expected:
+    if "originals.rows" not in tensors:
+        return {}
+    return {
+        "originals.rows": ("I64", ("originals",)),
+        "originals.ends": ("I64", ("originals",)),
+        "originals.bytes": ("U8", ("bytes of originals",)),
+    }
+
+
 def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) -> Expected:
     height, width = preprocessing.height, preprocessing.width
     return {
@@ -235,6 +250,7 @@ def _require_set(made: RetrievalSet, *, what: str) -> None:
     require_tensors(tensors | task_tensors(made.tasks), _set_tensors(len(made.tasks)), what=what)
     count, dimension = made.cloud_embeddings.shape
     problems = _task_problems(made.tasks, count) + _unit_problems("cloud_embeddings", made.cloud_embeddings)
+    problems += original_problems(made.originals, count)
     if len(made.names) != count:
         problems.append(f"names: expected {count}, one for each image, got {len(made.names)}")
     if dimension != made.space.dimension:

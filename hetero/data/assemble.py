@@ -19,6 +19,9 @@ from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
 
+# Suffixes of the formats that every platform decodes.
+_EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
+
 
 def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
     """Digest of everything that :func:`assemble` reads, without opening an image."""
@@ -113,7 +116,12 @@ def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> Im
     classes, labels = _indexed([entry.label for entry in entries])
     view_names, views = _indexed([entry.view for entry in entries])
     names = tuple(entry.name for entry in entries)
-    return ImageSet(images, labels, classes, views, view_names, names, fingerprint)
+
+    def original(row: int) -> bytes | None:
+        entry = entries[row]
+        return entry.path.read_bytes() if entry.box is None and entry.path.suffix.lower() in _EVERYWHERE else None
+
+    return ImageSet(images, labels, classes, views, view_names, names, fingerprint, original)
 
 
 def _roles(entries: Sequence[Entry]) -> Roles:

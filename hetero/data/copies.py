@@ -17,7 +17,7 @@ from jaxtyping import Int64
 
 from hetero.data.augment import augment
 from hetero.data.augment_config import AugmentConfig
-from hetero.data.images import ImageSet
+from hetero.data.images import ImageSet, no_original
 from hetero.errors import InputError
 from hetero.files import digest
 
@@ -57,6 +57,7 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
         fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
+        original=no_original,
     )
 
 

@@ -7,6 +7,7 @@ validation), 415 for testing. Nothing of it is part of this package: it is drawn
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 
@@ -130,6 +131,12 @@ def _image_set(
     position = {name: index for index, name in enumerate(classes)}
     views = len(DESIGNS)
     rows = [views * position[name] + view for name in part for view in range(views)]
+
+    def original(row: int) -> bytes:
+        stream = io.BytesIO()
+        Image.fromarray(rendered[rows[row]]).save(stream, "png")
+        return stream.getvalue()
+
     images = np.stack([resized(Image.fromarray(rendered[row]), preprocessing) for row in rows])
     return ImageSet(
         images=images,
@@ -139,4 +146,5 @@ def _image_set(
         view_names=DESIGNS,
         names=tuple(f"{name}/{design}" for name in part for design in DESIGNS),
         fingerprint=digest([fingerprint, part]),
+        original=original,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -30,6 +31,11 @@ class Images(Protocol):
         ...
 
 
+def no_original(_row: int) -> bytes | None:
+    """The original of an image that was never a file."""
+    return None
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images with what is known of each.
@@ -42,6 +48,7 @@ class ImageSet:
         view_names: View names; one name when the data knows no views.
         names: One unique name an image, for instance its relative path.
         fingerprint: SHA-256 of what the set was made from; equal fingerprints mean equal images in equal order.
+        original: The undecoded JPEG or PNG file of a row's image; None for an image that is no whole file of its own.
     """
 
     images: Images
@@ -51,6 +58,7 @@ class ImageSet:
     view_names: tuple[str, ...]
     names: tuple[str, ...]
     fingerprint: str
+    original: Callable[[int], bytes | None] = field(default=no_original, compare=False)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -16,7 +16,7 @@ from hetero.files import read_json, write_bytes, write_json
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.pipeline.retrieval_rows import limited
+from hetero.pipeline.retrieval_rows import limited, originals
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.config import StudentConfig
@@ -109,6 +109,7 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         tasks=tasks,
         names=tuple(test.names[row] for row in rows),
         space=stored.space,
+        originals=originals(test, rows, tasks),
     )
     api.export_model(
         context.student(config.name),

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from hetero.data.images import ImageSet
 from hetero.evaluation.task import RetrievalTask
+
+_ORIGINALS = 600
+_ORIGINAL_BYTES = 8 << 20
 
 
 def limited(
@@ -34,6 +38,30 @@ def limited(
         for task, query, gallery in picked
     )
     return rows, kept
+
+
+def originals(
+    images: ImageSet, rows: Int64[np.ndarray, " m"], tasks: Sequence[RetrievalTask], *, limit: int = _ORIGINAL_BYTES
+) -> dict[int, bytes]:
+    """Undecoded files of queries, as many as fit, chosen at random but always the same ones.
+
+    Args:
+        images: The test images.
+        rows: Those that the bundle carries.
+        tasks: As rows of these.
+        limit: Most bytes in all.
+
+    Returns:
+        Files by their place in ``rows``, ascending.
+    """
+    queries = np.unique(np.concatenate([task.query for task in tasks]))
+    chosen: dict[int, bytes] = {}
+    for place in np.random.default_rng(0).permutation(queries).tolist():
+        content = images.original(int(rows[place]))
+        if content is not None and len(content) <= limit and len(chosen) < _ORIGINALS:
+            chosen[place] = content
+            limit -= len(content)
+    return dict(sorted(chosen.items()))
 
 
 def _gallery(

@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hetero.data.images import ImageSet
 from hetero.evaluation.task import RetrievalTask
-from hetero.pipeline.retrieval_rows import limited
+from hetero.pipeline.retrieval_rows import limited, originals
 
 
 @given(
@@ -40,3 +41,18 @@ def test_a_large_gallery_is_cut_to_ten_times_the_queries():
     task = RetrievalTask("all", np.arange(10), np.arange(10, 1000), exclude_self=False)
     rows, (kept,) = limited((task,), labels, queries=10)
     assert len(kept.gallery) == 100 and {*range(500, 510)} <= set(rows[kept.gallery])
+
+
+def test_originals_are_files_of_queries_within_the_limit():
+    files = {row: bytes(10) for row in range(0, 20, 2)}
+    images = ImageSet(
+        np.zeros((20, 1, 1, 3), np.uint8), np.zeros(20, np.int64), ("a",), np.zeros(20, np.int64), ("",),
+        tuple(map(str, range(20))), "f", files.get,
+    )  # fmt: skip
+    rows = np.arange(4, 20)
+    tasks = (RetrievalTask("t", np.arange(8), np.arange(8, 16)),)
+    found = originals(images, rows, tasks)
+    assert found == {place: files[place + 4] for place in (0, 2, 4, 6)}
+    few = originals(images, rows, tasks, limit=25)
+    assert len(few) == 2 and few.items() <= found.items()
+    assert few == originals(images, rows, tasks, limit=25)
