@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
 from hetero.errors import InputError, IntegrityError
-from hetero.files import sha256_bytes, sha256_file, write_bytes, write_json
+from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.models.config import ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
@@ -88,9 +89,19 @@ def load_model(directory: Path) -> EmbeddingModel:
     return model.eval()
 
 
-def save_prototypes(directory: Path, prototypes: Float[torch.Tensor, "k d"]) -> str:
-    """Write class prototypes beside ``space.json``; returns the file's SHA-256."""
-    data = save_arrays({"prototypes": prototypes.detach().cpu().float().contiguous().numpy()})
+def save_prototypes(directory: Path, prototypes: Float[torch.Tensor, "k d"], classes: Sequence[str] = ()) -> str:
+    """Write class prototypes beside ``space.json``.
+
+    Args:
+        directory: Of the model.
+        prototypes: float32 [k, d], one direction a class.
+        classes: Their names, so that data with other classes can be matched.
+
+    Returns:
+        The file's SHA-256.
+    """
+    metadata = {"classes": canonical_json(list(classes))} if classes else None
+    data = save_arrays({"prototypes": prototypes.detach().cpu().float().contiguous().numpy()}, metadata=metadata)
     write_bytes(directory / PROTOTYPES, data)
     return sha256_bytes(data)
 
@@ -108,3 +119,12 @@ def load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     if sha256_file(path) != expected:
         raise IntegrityError(f"{path} is not the file that space.json names; fetch or train the model again")
     return load_arrays(path)["prototypes"]
+
+
+def load_prototype_classes(directory: Path) -> tuple[str, ...]:
+    """Names of the classes that a directory's prototypes stand for; empty when it does not say."""
+    path = directory / PROTOTYPES
+    if not path.is_file():
+        return ()
+    with safe_open(path, framework="numpy") as file:
+        return tuple(json.loads((file.metadata() or {}).get("classes", "[]")))

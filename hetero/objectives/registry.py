@@ -28,6 +28,8 @@ class Head:
         cloud_prototypes: float32 [k, d], the cloud model's; None when there is no cloud model.
         seed: Of randomly initialised prototypes. Two models of one data set must not share it: equal prototypes would
             pull them into one space, and a control would look compatible.
+        from_cloud: Whether the own head starts from the cloud's prototypes, as a student's does; a model with a space
+            of its own starts from random directions.
     """
 
     classes: int
@@ -37,6 +39,7 @@ class Head:
     scale: float
     cloud_prototypes: Float[Tensor, "k d"] | None = None
     seed: int = 0
+    from_cloud: bool = True
 
 
 def build_objective(name: str, *, head: Head, temperature: float) -> nn.Module:
@@ -49,7 +52,7 @@ def build_objective(name: str, *, head: Head, temperature: float) -> nn.Module:
         InputError: When the name is unknown, or the term needs a cloud model and there is none.
     """
     if name == "own_head":
-        prototypes = head.cloud_prototypes
+        prototypes = head.cloud_prototypes if head.from_cloud else None
         if prototypes is None:
             prototypes = random_prototypes(head.classes, head.dimension, torch.Generator().manual_seed(head.seed))
         return MarginSoftmax(prototypes, kind=head.kind, margin=head.margin, scale=head.scale)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,10 +17,30 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.config import CloudConfig
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.config import CloudConfig, ObjectiveConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An old model that a new one is trained beside; the new one still defines a space of its own.
+
+    Attributes:
+        old: What is known of it.
+        objectives: Terms that look at it, in addition to the new model's own.
+        live: Run it on each augmented batch instead of taking its cached vectors.
+        validate: Figure by which weights are chosen; larger is better.
+    """
+
+    old: CloudReference
+    objectives: tuple[ObjectiveConfig, ...]
+    validate: Callable[[EmbeddingModel], float]
+    live: bool = False
 
 
 def train_cloud(
@@ -27,6 +49,7 @@ def train_cloud(
     preprocessing: Preprocessing,
     directory: Path,
     *,
+    beside: Beside | None = None,
     seed: int = 0,
     resume: bool = True,
 ) -> EmbeddingModel:
@@ -37,6 +60,7 @@ def train_cloud(
         config: Architecture, head, objectives and training.
         preprocessing: Part of the model.
         directory: Where the model directory, checkpoint and log go.
+        beside: An old model to stay close to, and how; None trains freely.
         seed: Fixes initial weights, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
 
@@ -44,6 +68,7 @@ def train_cloud(
         The model, in evaluation mode, with its embedding space.
     """
     torch.manual_seed(seed)
+    old = beside.old if beside else None
     model = EmbeddingModel(config.name, config.model, preprocessing)
     head = Head(
         classes=len(dataset.train.classes),
@@ -51,16 +76,38 @@ def train_cloud(
         kind=config.head.kind,
         margin=config.head.margin,
         scale=config.head.scale,
-        seed=seed,
+        cloud_prototypes=torch.from_numpy(old.prototypes) if old else None,
+        seed=seed_of("upgrade", seed) if old else seed,
+        from_cloud=False,
     )
-    module = TrainingModule.of(model, config.objectives, head)
-    identity = digest(["cloud", dataclasses.asdict(config), preprocessing.to_dict(), dataset.fingerprint, seed])
-    run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset))
-    own = dict(module.objectives.items()).get("own_head")
-    prototypes = (
-        save_prototypes(directory, F.normalize(own.prototypes, dim=1)) if isinstance(own, MarginSoftmax) else ""
+    module = TrainingModule.of(model, config.objectives + (beside.objectives if beside else ()), head)
+    run = Run(
+        directory, _identity(dataset, config, preprocessing, beside, seed), seed, f"training {config.name}", resume
     )
-    model.space = own_space(model, version=config.version, prototypes=prototypes)
+    fitted = fit(
+        module,
+        dataset.train,
+        config.training,
+        run,
+        validate=beside.validate if beside else validation_cmc(dataset),
+        cloud=cloud_tensors(beside.old, dataset, live=beside.live, who=config.name) if beside else None,
+    )
+    model.space = own_space(model, version=config.version, prototypes=_save_head(directory, module, dataset))
     save_model(directory, model, training_metrics(fitted, model, seed))
     return model
+
+
+def _identity(
+    dataset: Dataset, config: CloudConfig, preprocessing: Preprocessing, beside: Beside | None, seed: int
+) -> str:
+    own = ["cloud", dataclasses.asdict(config), preprocessing.to_dict(), dataset.fingerprint, seed]
+    if not beside:
+        return digest(own)
+    return digest([own, beside.old.identity, [dataclasses.asdict(term) for term in beside.objectives], beside.live])
+
+
+def _save_head(directory: Path, module: TrainingModule, dataset: Dataset) -> str:
+    own = dict(module.objectives.items()).get("own_head")
+    if not isinstance(own, MarginSoftmax):
+        return ""
+    return save_prototypes(directory, F.normalize(own.prototypes, dim=1), dataset.train.classes)

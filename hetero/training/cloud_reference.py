@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
-from hetero.models.directory import load_model, load_prototypes
+from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
 from hetero.models.embed import embed_images
 from hetero.models.external import ImageEmbedder, embed_all
 from hetero.models.model import EmbeddingModel
@@ -70,16 +71,15 @@ class CloudReference:
 
         Args:
             directory: The cloud's model directory.
-            dataset: Images; its classes must be the ones that the cloud's prototypes stand for, when it has any.
+            dataset: Images; classes that the cloud's head does not know get the mean of their images as prototype.
         """
         model = load_model(directory)
         assert model.space is not None
         train = embed_images(model, dataset.train.images, progress="embedding the training images")
         validation = embed_images(model, dataset.validation.images, progress="embedding the validation images")
-        prototypes = load_prototypes(directory)
-        if prototypes is None or len(prototypes) != len(dataset.train.classes):
-            prototypes = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
-        return cls(model.space, train, prototypes, validation, model)
+        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
+        return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model)
 
     @classmethod
     def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
@@ -110,6 +110,31 @@ class CloudReference:
         train = aligned(stored, dataset.train)
         means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
         return cls(stored.space, train, means, _validation(stored, dataset.validation))
+
+
+def known_prototypes(
+    directory: Path, classes: Sequence[str], dimension: int
+) -> tuple[Float32[np.ndarray, "k d"], Bool[np.ndarray, " k"]]:
+    """A model's own prototypes of these classes.
+
+    Args:
+        directory: The model's.
+        classes: Names of a data set's training classes.
+        dimension: Of the model's embeddings.
+
+    Returns:
+        float32 [k, d], zero where the model's head lacks a class, and bool [k], where it has one. Prototypes without
+        names (written by other tools) count when there are as many as classes.
+    """
+    prototypes, found = np.zeros((len(classes), dimension), np.float32), np.zeros(len(classes), bool)
+    stored = load_prototypes(directory)
+    if stored is None:
+        return prototypes, found
+    names = load_prototype_classes(directory) or (tuple(classes) if len(stored) == len(classes) else ())
+    row = {name: index for index, name in enumerate(names)}
+    found = np.array([name in row for name in classes])
+    prototypes[found] = stored[[row[name] for name in classes if name in row]]
+    return prototypes, found
 
 
 def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:

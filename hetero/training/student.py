@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from hetero.data.copies import sources_of
 from hetero.data.images import Dataset
-from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.config import ModelConfig
 from hetero.models.cost import widest_within
@@ -19,13 +16,12 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud_reference import CloudReference
+from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig
 from hetero.training.loop import Run, fit
-from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.seeds import seed_of
-
-LARGEST_BANK = 4096
 
 
 def train_student(
@@ -85,32 +81,12 @@ def train_student(
             seed,
         ]
     )
-    labels = torch.as_tensor(np.asarray(dataset.train.labels))
-    bank = min(len(labels), LARGEST_BANK)
-    cached = None
-    if cloud:
-        cached = CloudTensors(
-            torch.from_numpy(cloud.train),
-            labels,
-            bank,
-            sources=torch.from_numpy(sources_of(dataset.train.names)),
-            prototypes=torch.from_numpy(cloud.prototypes),
-            live=_live(cloud, config),
-        )
+    cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}") if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
     save_model(directory, model, training_metrics(fitted, model, seed))
     return model
-
-
-def _live(cloud: CloudReference, config: StudentConfig) -> EmbeddingModel | None:
-    if config.live and cloud.model is None:
-        raise InputError(
-            f"student {config.name}: live = true runs the cloud model on each augmented batch, but only its embeddings "
-            "are known; give a model directory (CloudReference.from_model), or set live = false"
-        )
-    return cloud.model if config.live else None
 
 
 def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:

@@ -13,7 +13,7 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.evaluation.task import RetrievalTask
 from hetero.models.config import ModelConfig, Stage
-from hetero.models.directory import load_model, load_prototypes
+from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
 from hetero.models.external import ModuleEmbedder
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
@@ -106,6 +106,17 @@ def test_a_model_given_as_a_module_is_a_cloud(dataset):
         pixels = torch.from_numpy(dataset.train.images[:2]).permute(0, 3, 1, 2).float() / 255
         expected = torch.nn.functional.normalize(module(pixels), dim=1)
     np.testing.assert_allclose(cloud.train[:2], expected.numpy(), atol=1e-5)
+
+
+def test_a_heads_classes_are_matched_by_name_and_the_others_get_class_means(dataset, cloud_directory):
+    train = dataclasses.replace(dataset.train, classes=("c", "new", "a"))
+    cloud = CloudReference.from_model(cloud_directory, dataclasses.replace(dataset, train=train))
+    head = load_prototypes(cloud_directory)
+    assert load_prototype_classes(cloud_directory) == ("a", "b", "c")
+    np.testing.assert_array_equal(cloud.prototypes[[0, 2]], head[[2, 0]])
+    means = class_means(cloud.train, dataset.train.labels, 3)
+    np.testing.assert_array_equal(cloud.prototypes[1], means[1])
+    assert not np.allclose(cloud.prototypes[0], means[0])
 
 
 def test_class_means_by_hand():

@@ -1,0 +1,42 @@
+"""From what is known of a cloud model to what the training loop is given of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hetero.data.copies import sources_of
+from hetero.data.images import Dataset
+from hetero.errors import InputError
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.module import CloudTensors
+
+LARGEST_BANK = 4096
+
+
+def cloud_tensors(cloud: CloudReference, dataset: Dataset, *, live: bool, who: str) -> CloudTensors:
+    """Tensors of the cloud's vectors in the order of the training images.
+
+    Args:
+        cloud: What is known of the cloud model.
+        dataset: The images that are trained on.
+        live: Run the cloud model on each augmented batch.
+        who: Names what is trained in the error message.
+
+    Raises:
+        InputError: When a live cloud model is asked for and only embeddings are given.
+    """
+    if live and cloud.model is None:
+        raise InputError(
+            f"{who}: live = true runs the cloud model on each augmented batch, but only its embeddings are known; "
+            "give a model directory (CloudReference.from_model), or set live = false"
+        )
+    labels = torch.as_tensor(np.asarray(dataset.train.labels))
+    return CloudTensors(
+        torch.from_numpy(cloud.train),
+        labels,
+        min(len(labels), LARGEST_BANK),
+        sources=torch.from_numpy(sources_of(dataset.train.names)),
+        prototypes=torch.from_numpy(cloud.prototypes),
+        live=cloud.model if live else None,
+    )
