@@ -13,11 +13,8 @@ Memory, 100,000 queries against 1,000,000 vectors that are memory-mapped from a 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -25,6 +22,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from machine import peak_resident_bytes, where_and_when
 
 NUMPY_QUERIES = 1024
 NUMPY_GALLERY = 8192
@@ -40,8 +39,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     figures = _memory(options) if options.memory else _speed(options)
     result = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": _machine(),
+        **where_and_when(),
         "options": {name: value for name, value in vars(options).items() if name != "json"},
         **figures,
     }
@@ -126,13 +124,13 @@ def _memory(options: argparse.Namespace) -> dict[str, Any]:
         start = time.perf_counter()
         hits = search(query, gallery, options.k)
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = peak_resident_bytes()
         checked = rng.choice(options.queries, min(CHECKED, options.queries), replace=False)
         expected = _plain_numpy(query[checked], gallery, options.k)
     return {
         "seconds": round(seconds, 1),
         "billion scores a second": round(options.queries * options.gallery / seconds / 1e9, 3),
-        "peak resident GB, gallery pages included": round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 3),
+        "peak resident GB, gallery pages included": round(peak / 1e9, 3),
         "share of equal rows, of queries checked": float((hits.rows[checked] == expected).mean()),
     }
 
@@ -173,21 +171,6 @@ def _faiss(gallery: Any, options: argparse.Namespace) -> Callable[[Any], Any] | 
     index = faiss.IndexFlatIP(options.dimension)
     index.add(gallery)
     return lambda query: index.search(query, options.k)[1]
-
-
-def _machine() -> dict[str, Any]:
-    import numpy as np
-
-    cpu = Path("/proc/cpuinfo")
-    names = [line for line in cpu.read_text().splitlines() if "model name" in line] if cpu.is_file() else []
-    return {
-        "cpu": names[0].partition(":")[2].strip() if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": [round(value, 1) for value in os.getloadavg()],
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
 
 
 if __name__ == "__main__":
