@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -15,6 +15,8 @@ DRAWS_AT_ONCE = 2**21
 
 Values = Float64[NDArray[np.float64], "_"]
 Clusters = Int64[NDArray[np.int64], "_"]
+Tasks = list[NDArray[np.float64]]
+Means = Float64[NDArray[np.float64], "samples figures"]
 
 
 @record
@@ -54,14 +56,49 @@ def mean_interval(
     Raises:
         InputError: When there are no values, or clusters of another shape.
     """
-    tasks = _as_tasks(values)
-    groups = _groups(tasks, clusters)
-    _check(tasks, groups, resamples, level)
-    point = float(np.mean([task.mean() for task in tasks]))
-    means = _resampled(tasks, groups, resamples, np.random.default_rng(seed))
+    return function_interval([values], _only, clusters=clusters, resamples=resamples, level=level, seed=seed)
+
+
+def function_interval(
+    figures: Sequence[Values | Sequence[Values]],
+    function: Callable[[Means], Float64[NDArray[np.float64], " samples"]],
+    *,
+    clusters: Clusters | Sequence[Clusters] | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of a function of several means over the same queries, for instance of a ratio.
+
+    All figures are resampled with the same queries. A sample in which the function is not finite (a ratio whose
+    denominator came out zero) does not count.
+
+    Args:
+        figures: Each like ``values`` of :func:`mean_interval`, all of the same queries in the same order.
+        function: float64 [s, f], the means of the f figures in each of s samples, to float64 [s].
+        clusters: See :func:`mean_interval`.
+        resamples: See :func:`mean_interval`.
+        level: See :func:`mean_interval`.
+        seed: See :func:`mean_interval`.
+
+    Raises:
+        InputError: When the figures are not of the same queries, or the function is not finite for them.
+    """
+    columns = [_as_tasks(figure) for figure in figures]
+    groups = _groups(columns[0], clusters)
+    _check(columns, groups, resamples, level)
+    point = np.array([[float(np.mean([task.mean() for task in tasks])) for tasks in columns]])
+    means = _resampled(columns, groups, resamples, np.random.default_rng(seed))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, samples = float(function(point)[0]), function(means)
+    samples = samples[np.isfinite(samples)]
+    if not np.isfinite(value) or not len(samples):
+        raise InputError(
+            f"the figure is not defined for these queries; the means it is made of are {point[0].tolist()}"
+        )
     tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(point, float(low), float(high))
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
 
 
 def difference_interval(
@@ -96,28 +133,31 @@ def difference_interval(
     return mean_interval(difference, clusters=clusters, resamples=resamples, level=level, seed=seed)
 
 
-def _as_tasks(values: NDArray[np.float64] | Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def _as_tasks(values: NDArray[np.float64] | Sequence[NDArray[np.float64]]) -> Tasks:
     return [values] if isinstance(values, np.ndarray) else list(values)
 
 
 def _groups(
-    tasks: list[NDArray[np.float64]], clusters: NDArray[np.int64] | Sequence[NDArray[np.int64]] | None
+    tasks: Tasks, clusters: NDArray[np.int64] | Sequence[NDArray[np.int64]] | None
 ) -> list[NDArray[np.int64]] | None:
     if clusters is None:
         return None
     return [clusters] if isinstance(clusters, np.ndarray) else list(clusters)
 
 
-def _check(
-    tasks: list[NDArray[np.float64]], groups: list[NDArray[np.int64]] | None, resamples: int, level: float
-) -> None:
+def _only(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    return means[:, 0]
+
+
+def _check(columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resamples: int, level: float) -> None:
+    sizes = [len(task) for task in columns[0]]
     problems: list[str] = []
-    if not tasks or any(len(task) == 0 for task in tasks):
+    if not sizes or 0 in sizes:
         problems.append("values: expected at least one query in every task")
-    if groups is not None and [len(group) for group in groups] != [len(task) for task in tasks]:
-        problems.append(
-            f"clusters: expected one a value, {[len(task) for task in tasks]}, got {[len(group) for group in groups]}"
-        )
+    if others := [each for tasks in columns[1:] if (each := [len(task) for task in tasks]) != sizes]:
+        problems.append(f"figures: expected all to be of the same queries, {sizes} a task, got {others[0]}")
+    if groups is not None and [len(group) for group in groups] != sizes:
+        problems.append(f"clusters: expected one a value, {sizes}, got {[len(group) for group in groups]}")
     if resamples < 1 or not 0 < level < 1:
         problems.append(f"expected resamples >= 1 and 0 < level < 1, got {resamples} and {level}")
     if problems:
@@ -125,40 +165,41 @@ def _check(
 
 
 def _resampled(
-    tasks: list[NDArray[np.float64]],
-    groups: list[NDArray[np.int64]] | None,
-    resamples: int,
-    rng: np.random.Generator,
+    columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    if groups is None:
-        singles = [np.arange(len(task), dtype=np.int64) for task in tasks]
-        per_task = [_cluster_means([task], [one], resamples, rng) for task, one in zip(tasks, singles, strict=True)]
-        return np.mean(per_task, axis=0)
-    return _cluster_means(tasks, groups, resamples, rng)
+    """float64 [resamples, columns]: each column's mean over tasks, of the same drawn queries."""
+    if groups is not None:
+        return _cluster_means(columns, groups, resamples, rng)
+    per_task = [
+        _cluster_means([[tasks[index]] for tasks in columns], [np.arange(len(task))], resamples, rng)
+        for index, task in enumerate(columns[0])
+    ]
+    return np.mean(per_task, axis=0)
 
 
 def _cluster_means(
-    tasks: list[NDArray[np.float64]],
-    groups: list[NDArray[np.int64]],
-    resamples: int,
-    rng: np.random.Generator,
+    columns: list[Tasks], groups: list[NDArray[np.int64]], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """float64 [resamples]: each the mean over tasks of (sum of values / number of queries) of drawn clusters."""
+    """float64 [resamples, columns]: the mean over tasks of (sum of values / number of queries) of drawn clusters."""
     names, inverse = np.unique(np.concatenate(groups), return_inverse=True)
     members = np.split(inverse, np.cumsum([len(group) for group in groups])[:-1])
-    sums = np.stack([np.bincount(m, t, len(names)) for m, t in zip(members, tasks, strict=True)])
+    sums = [[np.bincount(m, t, len(names)) for m, t in zip(members, tasks, strict=True)] for tasks in columns]
+    sums = np.reshape(sums, (-1, len(names)))
     sizes = np.stack([np.bincount(m, minlength=len(names)) for m in members]).astype(np.float64)
-    chunk = max(1, DRAWS_AT_ONCE // len(names))
     means: list[NDArray[np.float64]] = []
-    for start in range(0, resamples, chunk):
-        times = _times_drawn(len(names), min(chunk, resamples - start), rng)
+    for times in times_drawn(len(names), resamples, rng):
         queries = times @ sizes.T
-        task_means = np.divide(times @ sums.T, queries, out=np.zeros_like(queries), where=queries > 0)
-        means.append(task_means.sum(axis=1) / (queries > 0).sum(axis=1))
+        totals = (times @ sums.T).reshape(len(times), len(columns), len(groups))
+        task_means = np.divide(totals, queries[:, None], out=np.zeros_like(totals), where=queries[:, None] > 0)
+        means.append(task_means.sum(axis=2) / (queries > 0).sum(axis=1, keepdims=True))
     return np.concatenate(means)
 
 
-def _times_drawn(clusters: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """float64 [resamples, clusters]: how often each cluster comes up in each sample with replacement."""
-    drawn = rng.integers(0, clusters, (resamples, clusters)) + np.arange(resamples)[:, None] * clusters
-    return np.bincount(drawn.ravel(), minlength=resamples * clusters).reshape(resamples, clusters).astype(np.float64)
+def times_drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """Yield float64 [some of resamples, clusters]: how often each cluster comes up in a sample with replacement."""
+    at_once = max(1, DRAWS_AT_ONCE // clusters)
+    for start in range(0, resamples, at_once):
+        samples = min(at_once, resamples - start)
+        drawn = rng.integers(0, clusters, (samples, clusters)) + np.arange(samples)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=samples * clusters)
+        yield counts.reshape(samples, clusters).astype(np.float64)

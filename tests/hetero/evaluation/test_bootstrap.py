@@ -5,7 +5,7 @@ import pytest
 
 from hetero.errors import InputError
 from hetero.evaluation import bootstrap
-from hetero.evaluation.bootstrap import difference_interval, mean_interval
+from hetero.evaluation.bootstrap import difference_interval, function_interval, mean_interval
 
 
 def test_covers_the_mean_as_often_as_it_says() -> None:
@@ -39,7 +39,7 @@ def test_queries_of_a_class_stay_together() -> None:
 def test_classes_of_unequal_size_are_weighted_by_their_queries() -> None:
     """With two classes the samples are (a, a), (a, b), (b, a), (b, b), so the possible means are known."""
     values, classes = np.array([1.0, 0.0, 0.0, 0.0]), np.array([5, 9, 9, 9])
-    means = bootstrap._resampled([values], [classes], 4000, np.random.default_rng(0))
+    means = bootstrap._resampled([[values]], [classes], 4000, np.random.default_rng(0))[:, 0]
     assert set(means.tolist()) == {0.0, 0.25, 1.0}
     assert np.mean(means == 0.25) == pytest.approx(0.5, abs=0.05)
 
@@ -73,7 +73,7 @@ def test_the_seed_decides() -> None:
 def test_chunks_do_not_change_how_many_samples_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "DRAWS_AT_ONCE", 64)
     values = np.random.default_rng(5).normal(0, 1, 50)
-    assert len(bootstrap._resampled([values], None, 37, np.random.default_rng(0))) == 37
+    assert len(bootstrap._resampled([[values]], None, 37, np.random.default_rng(0))) == 37
 
 
 def test_refuses_what_cannot_be_resampled() -> None:
@@ -85,3 +85,22 @@ def test_refuses_what_cannot_be_resampled() -> None:
         mean_interval(np.zeros(3), resamples=10, level=95.0)
     with pytest.raises(InputError, match="same queries on both sides"):
         difference_interval(np.zeros(3), np.zeros(4))
+
+
+def test_a_ratio_is_resampled_with_both_of_its_sides() -> None:
+    """Numerator and denominator move together, so that their ratio hardly moves at all."""
+    size = np.random.default_rng(6).uniform(1, 9, 300)
+    ratio = function_interval([3 * size, size], lambda means: means[:, 0] / means[:, 1], resamples=200)
+    assert (ratio.low, ratio.value, ratio.high) == pytest.approx((3, 3, 3))
+    mean = mean_interval(size, resamples=200)
+    assert mean.high - mean.low > 0.3
+
+
+def test_samples_where_a_ratio_does_not_exist_do_not_count() -> None:
+    values, ones = np.array([0.0, 0.0, 0.0, 1.0]), np.ones(4)
+    interval = function_interval([ones, values], lambda means: means[:, 0] / means[:, 1], resamples=500)
+    assert np.isfinite([interval.low, interval.value, interval.high]).all()
+    with pytest.raises(InputError, match=r"not defined for these queries; .* \[1.0, 0.0\]"):
+        function_interval([ones, np.zeros(4)], lambda means: means[:, 0] / means[:, 1])
+    with pytest.raises(InputError, match=r"figures: expected all to be of the same queries, \[4\] a task, got \[3\]"):
+        function_interval([ones, np.zeros(3)], lambda means: means[:, 0])
