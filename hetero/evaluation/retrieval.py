@@ -1,4 +1,4 @@
-"""Retrieval figures, one value a query: cmc@k and map@r."""
+"""Retrieval figures, one value a query: cmc@k, map@r and recall@k."""
 
 from __future__ import annotations
 
@@ -49,6 +49,21 @@ class TaskResult:
         """The mean over tasks of each task's mean: every task weighs the same."""
         return float(np.mean(list(self.task_means(metric).values())))
 
+    def clusters(self, over: str) -> list[NDArray[np.int64]] | None:
+        """What a bootstrap resamples ``over``: the labels for ``"classes"``, nothing for ``"queries"``."""
+        if over not in ("classes", "queries"):
+            raise InputError(f"expected intervals over 'classes' or 'queries', got {over!r}")
+        return list(self.labels) if over == "classes" else None
+
+    def require_same_queries(self, other: TaskResult) -> None:
+        """Refuse a paired comparison with another result of other tasks or queries."""
+        if self.tasks != other.tasks or not all(map(np.array_equal, self.labels, other.labels)):
+            raise InputError(
+                f"both sides must be measured on the same queries of the same tasks, got tasks {self.tasks} and "
+                f"{other.tasks} with {[len(each) for each in self.labels]} and {[len(each) for each in other.labels]} "
+                "queries"
+            )
+
 
 def evaluate(
     query: Float32[NDArray[np.float32], "q d"],
@@ -58,12 +73,15 @@ def evaluate(
     *,
     exclude: Int64[NDArray[np.int64], " q"] | None = None,
     ks: Sequence[int] = (1, 10),
+    recall_ks: Sequence[int] = (),
 ) -> PerQuery:
     """Measure each query against a gallery; an image is relevant when it has the query's label.
 
     ``cmc@k`` is 1 when a relevant image is among the k nearest, else 0. ``map@r`` is, with R relevant images in the
     gallery, 1/R times the sum over ranks i = 1..R of (precision at i if the i-th is relevant, else 0); see
-    Musgrave et al., "A Metric Learning Reality Check", arXiv 2003.08505. Memory stays bounded, see :func:`search`.
+    Musgrave et al., "A Metric Learning Reality Check", arXiv 2003.08505. ``recall@k`` is the share of the R relevant
+    images that are among the k nearest, as in information retrieval (what metric learning calls Recall@k is
+    ``cmc@k``). Memory stays bounded, see :func:`search`.
 
     Args:
         query: float32 [q, d].
@@ -72,22 +90,26 @@ def evaluate(
         gallery_labels: int64 [g].
         exclude: int64 [q], the gallery row that is the query itself (leave-one-out); -1 for none.
         ks: The k of ``cmc@k``.
+        recall_ks: The k of ``recall@k``.
 
     Returns:
-        float64 [q] each for ``cmc@<k>`` and ``map@r``.
+        float64 [q] each for ``cmc@<k>``, ``map@r`` and ``recall@<k>``.
 
     Raises:
         InputError: For arrays that do not fit together, or queries without a relevant image in the gallery.
     """
-    _check(query, gallery, query_labels, gallery_labels, exclude, ks)
+    _check(query, gallery, query_labels, gallery_labels, exclude, ks, recall_ks)
     left_out = np.full(len(query), -1, np.int64) if exclude is None else exclude
     relevant = _relevant(query_labels, gallery_labels, left_out)
-    values = {name: np.zeros(len(query)) for name in (*(f"cmc@{k}" for k in ks), "map@r")}
-    for chunk, depth in _chunks(relevant, left_out, max(ks), len(gallery)):
+    names = (*(f"cmc@{k}" for k in ks), "map@r", *(f"recall@{k}" for k in recall_ks))
+    values = {name: np.zeros(len(query)) for name in names}
+    for chunk, depth in _chunks(relevant, left_out, max((*ks, *recall_ks)), len(gallery)):
         hits = search(query[chunk], gallery, depth, exclude=left_out[chunk])
         right = gallery_labels[hits.rows] == query_labels[chunk, None]
         for k in ks:
             values[f"cmc@{k}"][chunk] = right[:, :k].any(axis=1)
+        for k in recall_ks:
+            values[f"recall@{k}"][chunk] = right[:, :k].sum(axis=1) / relevant[chunk]
         values["map@r"][chunk] = _average_precision_at_r(right, relevant[chunk])
     return values
 
@@ -99,6 +121,7 @@ def evaluate_tasks(
     tasks: Sequence[RetrievalTask],
     *,
     ks: Sequence[int] = (1, 10),
+    recall_ks: Sequence[int] = (),
 ) -> TaskResult:
     """Measure a query model against a gallery model on every task of a data set.
 
@@ -108,6 +131,7 @@ def evaluate_tasks(
         labels: int64 [n], the class of each image.
         tasks: Rows of these images.
         ks: The k of ``cmc@k``.
+        recall_ks: The k of ``recall@k``.
 
     Raises:
         InputError: When there is no task, or one cannot be measured; the message names it.
@@ -124,7 +148,8 @@ def evaluate_tasks(
         exclude = rows_of_self(task) if task.exclude_self else None
         query, gallery = query_embeddings[task.query], gallery_embeddings[task.gallery]
         try:
-            values.append(evaluate(query, gallery, labels[task.query], labels[task.gallery], exclude=exclude, ks=ks))
+            sides = (query, gallery, labels[task.query], labels[task.gallery])
+            values.append(evaluate(*sides, exclude=exclude, ks=ks, recall_ks=recall_ks))
         except InputError as error:
             raise InputError(f"task {task.name}: {error}") from None
     return TaskResult(tuple(task.name for task in tasks), tuple(values), tuple(labels[task.query] for task in tasks))
@@ -192,6 +217,7 @@ def _check(
     gallery_labels: NDArray[np.int64],
     exclude: NDArray[np.int64] | None,
     ks: Sequence[int],
+    recall_ks: Sequence[int],
 ) -> None:
     problems: list[str] = []
     for name, vectors, labels in (("query", query, query_labels), ("gallery", gallery, gallery_labels)):
@@ -205,5 +231,7 @@ def _check(
         problems.append(f"exclude: expected one gallery row a query, or -1; got shape {list(exclude.shape)}")
     if not ks or min(ks) < 1:
         problems.append(f"ks: expected whole numbers from 1, got {list(ks)}")
+    if min(recall_ks, default=1) < 1:
+        problems.append(f"recall_ks: expected whole numbers from 1, got {list(recall_ks)}")
     if problems:
         raise InputError("cannot evaluate:", problems)
