@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from hetero.training.cloud_reference import CloudReference
     from hetero.training.config import CloudConfig, ObjectiveConfig, StudentConfig, TrainingConfig
     from hetero.training.student import train_student
+    from hetero.upgrade.config import UpgradeConfig
+    from hetero.upgrade.train import train_upgrade
+    from hetero.upgrade.truncate import as_earlier
 
 _HOMES = {
     "data.augment_config": ("AugmentConfig",),
@@ -59,6 +62,9 @@ _HOMES = {
     "training.cloud_reference": ("CloudReference",),
     "training.config": ("CloudConfig", "ObjectiveConfig", "StudentConfig", "TrainingConfig"),
     "training.student": ("train_student",),
+    "upgrade.config": ("UpgradeConfig",),
+    "upgrade.train": ("train_upgrade",),
+    "upgrade.truncate": ("as_earlier",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -85,6 +91,8 @@ __all__ = [
     "Stage",
     "StudentConfig",
     "TrainingConfig",
+    "UpgradeConfig",
+    "as_earlier",
     "compatibility_matrix",
     "embed_images",
     "evaluate_tasks",
@@ -96,6 +104,7 @@ __all__ = [
     "search",
     "train_cloud",
     "train_student",
+    "train_upgrade",
     "with_copies",
 ]
 

@@ -19,6 +19,7 @@ from hetero.errors import InputError
 BRIEF = {
     "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
     "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),
+    "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
     "evaluate": ("hetero.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),
     "embed": ("hetero.commands:embed", "Embed a folder of images with a trained model."),
     "export": ("export.commands:export_command", "Export a model directory as a bundle."),

@@ -112,10 +112,7 @@ def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
 
 
 def _problems(recipe: Recipe) -> list[str]:
-    problems = _training_problems("cloud.training", recipe.cloud.training)
-    problems += _augment_problems("cloud.copies_augment", recipe.cloud.copies_augment)
-    if recipe.cloud.copies < 0:
-        problems.append(f"cloud.copies: expected 0 or more, got {recipe.cloud.copies}")
+    problems = cloud_problems(recipe.cloud)
     names = [recipe.cloud.name, *(student.name for student in recipe.students)]
     if not recipe.students:
         problems.append("students: expected at least one [[students]] table")
@@ -135,6 +132,13 @@ def _problems(recipe: Recipe) -> list[str]:
     if recipe.data.kind != "emoji" and not recipe.data.path:
         problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
     return problems
+
+
+def cloud_problems(cloud: CloudConfig) -> list[str]:
+    """What makes no sense in a cloud model's numbers."""
+    problems = _training_problems("cloud.training", cloud.training)
+    problems += _augment_problems("cloud.copies_augment", cloud.copies_augment)
+    return problems + ([f"cloud.copies: expected 0 or more, got {cloud.copies}"] if cloud.copies < 0 else [])
 
 
 def _objective_problems(place: str, names: list[str], *, needs_cloud: bool) -> list[str]:

@@ -22,12 +22,22 @@ class MeasuredCompatibility:
         metric: Name of the figure, for instance ``cmc@1``.
         cross: M(this space's query, earlier gallery).
         earlier: M(earlier query, earlier gallery).
+        name: The earlier space's name and version, for people.
+        own: M(this space's query, this space's gallery); None when it was not measured.
+        low: Lower end of the paired 95 % bootstrap interval over classes of ``cross - earlier``.
+        high: Upper end.
+        data: Fingerprint of the images that it was measured on.
     """
 
     space_id: str
     metric: str
     cross: float
     earlier: float
+    name: str = ""
+    own: float | None = None
+    low: float | None = None
+    high: float | None = None
+    data: str = ""
 
 
 @record

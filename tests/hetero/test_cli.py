@@ -28,6 +28,7 @@ def test_help_names_every_command_and_loads_none():
         "demo",
         "run",
         "train",
+        "upgrade",
         "evaluate",
         "embed",
         "data",
@@ -42,8 +43,9 @@ def test_help_names_every_command_and_loads_none():
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["evaluate"], ["embed"], ["data", "check"],
-     ["export"], ["bundle", "check"], ["verify"], ["report"], ["device", "setup"], ["device", "list"]],
+    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["evaluate"], ["embed"],
+     ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"], ["device", "setup"],
+     ["device", "list"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command):

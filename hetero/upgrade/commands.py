@@ -1,0 +1,81 @@
+"""``hetero upgrade``: a new cloud model without re-indexing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hetero.data.prepare import prepare
+from hetero.pipeline.stage import locked
+from hetero.upgrade.config import load_upgrade_recipe
+from hetero.upgrade.earlier import EarlierModel
+from hetero.upgrade.measure import Upgrade
+
+
+def upgrade_command(
+    recipe: Annotated[Path, Parameter(help="A TOML file with [data], [preprocessing], [cloud] and [upgrade].")],
+    *,
+    old: Annotated[Path | None, Parameter(help="Overrides the recipe's old model.")] = None,
+    data: Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")] = None,
+    out: Annotated[Path | None, Parameter(help="The new model directory; default models/NAME.")] = None,
+    seed: Annotated[int | None, Parameter(help="Overrides the recipe's seed.")] = None,
+    resume: Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")] = True,
+) -> int:
+    """Train a new cloud model whose queries search the old model's gallery, and measure that they do.
+
+    Writes a model directory whose space.json names the old space with the figures, and upgrade.json with all of them.
+    An interrupted run continues. Exits with 1 when new queries do worse on the old gallery than old ones did.
+
+    Example: hetero upgrade upgrade.toml --old models/v1 --out models/v2
+
+    Args:
+        recipe: A TOML file.
+        old: The old model's directory, or a file of its embeddings of all images.
+        data: Overrides the path of the recipe's data.
+        out: The new model directory.
+        seed: Overrides the recipe's seed.
+        resume: Continue interrupted training from its checkpoint.
+    """
+    plan = load_upgrade_recipe(recipe, data=data, old=old)
+    path = Path(plan.upgrade.old)
+    EarlierModel.open(path, plan.preprocessing)  # before the images are decoded, which may take long
+    dataset = prepare(plan.data, plan.preprocessing)
+
+    from hetero.upgrade.train import train_upgrade
+
+    directory = out or Path("models") / plan.name
+    with locked(directory):
+        measured = train_upgrade(
+            dataset,
+            path,
+            plan.cloud,
+            plan.upgrade,
+            plan.preprocessing,
+            directory,
+            seed=plan.seed if seed is None else seed,
+            resume=resume,
+        )
+    print(summary(measured))
+    sys.stdout.flush()
+    return 1 if measured.status == "fails" else 0
+
+
+def summary(measured: Upgrade) -> str:
+    """An upgrade's figures as a few lines of text."""
+    lines = [f"criterion M(new, old) > M(old, old): {measured.status}"]
+    for one in measured.figures:
+        change = one.criterion
+        lines.append(
+            f"{one.metric}: M(old, old) {one.old:.3f}, M(new, old) {one.cross:.3f} "
+            f"({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]), M(new, new) {one.own:.3f}"
+        )
+        if one.alone is not None and one.tax is not None:
+            gain = f"{one.gain.value:.2f} [{one.gain.low:.2f}, {one.gain.high:.2f}]" if one.gain else "nothing to gain"
+            lines.append(
+                f"  without the constraint: M(n*, n*) {one.alone:.3f}, M(n*, old) {one.alone_cross:.3f}; "
+                f"tax {one.tax.value:+.3f} [{one.tax.low:+.3f}, {one.tax.high:+.3f}], update gain {gain}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,192 @@
+"""The figures of an upgrade: the criterion M(n, o) > M(o, o), what compatibility brings and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from hetero.evaluation.bootstrap import Interval, difference_interval
+from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.evaluation.task import RetrievalTask
+from hetero.evaluation.upgrade import update_gain_interval
+from hetero.files import write_json
+from hetero.schema import parse_file, record
+from hetero.space import EmbeddingSpace, MeasuredCompatibility
+from hetero.upgrade.truncate import truncated
+
+SCHEMA = "hetero/upgrade/1"
+RANK_ONE = "cmc@1"
+METRICS = (RANK_ONE, "map@r")
+
+Vectors = Float32[NDArray[np.float32], "n d"]
+
+
+@record
+class UpgradeFigures:
+    """One metric's figures. Here ``M(q, g)`` is a query model and a gallery model: o old, n new, n* the control.
+
+    Attributes:
+        metric: M.
+        cross: M(n, o): new queries, the gallery as it is.
+        old: M(o, o): before the upgrade.
+        own: M(n, n): after re-embedding everything.
+        criterion: M(n, o) - M(o, o) with its paired bootstrap interval over classes.
+        alone: M(n*, n*): the control, trained without the constraint. None without a control; so are the rest.
+        alone_cross: M(n*, o): what the control finds in the old gallery; chance, if it is independent.
+        gain: [M(n, o) - M(o, o)] / [M(n*, n*) - M(o, o)]; None also when re-embedding for the control gains nothing.
+        tax: M(n*, n*) - M(n, n): what compatibility costs.
+    """
+
+    metric: str
+    cross: float
+    old: float
+    own: float
+    criterion: Interval
+    alone: float | None = None
+    alone_cross: float | None = None
+    gain: Interval | None = None
+    tax: Interval | None = None
+
+
+@record
+class Upgrade:
+    """An upgrade, measured.
+
+    Attributes:
+        new: The new space's id.
+        old: The old space's id.
+        old_name: The old space's name and version.
+        figures: One entry a metric, ``cmc@1`` first.
+        chance: Expected ``cmc@1`` of a gallery in random order.
+        data: Fingerprint of the test images.
+        schema: Version of this record.
+    """
+
+    new: str
+    old: str
+    old_name: str
+    figures: tuple[UpgradeFigures, ...]
+    chance: float
+    data: str
+    schema: Literal["hetero/upgrade/1"] = SCHEMA
+
+    @property
+    def status(self) -> Literal["holds", "undecided", "fails"]:
+        """The criterion by ``cmc@1``: ``holds`` when its interval is above zero, ``undecided`` when it reaches zero."""
+        criterion = self.figures[0].criterion
+        return "holds" if criterion.low > 0 else "undecided" if criterion.value > 0 else "fails"
+
+    def of(self, metric: str) -> UpgradeFigures:
+        """One metric's figures."""
+        return next(one for one in self.figures if one.metric == metric)
+
+    def contract(self) -> tuple[MeasuredCompatibility, ...]:
+        """What the new space's contract says of the old one: nothing when the criterion fails."""
+        if self.status == "fails":
+            return ()
+        return tuple(
+            MeasuredCompatibility(
+                space_id=self.old,
+                metric=one.metric,
+                cross=one.cross,
+                earlier=one.old,
+                name=self.old_name,
+                own=one.own,
+                low=one.criterion.low,
+                high=one.criterion.high,
+                data=self.data,
+            )
+            for one in self.figures
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the record as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Upgrade:
+        """Read a record.
+
+        Raises:
+            IntegrityError: When it is not one.
+        """
+        return parse_file(cls, path)
+
+
+def measure_upgrade(
+    new: tuple[EmbeddingSpace, Vectors],
+    old: tuple[EmbeddingSpace, Vectors],
+    labels: Int64[NDArray[np.int64], " n"],
+    tasks: Sequence[RetrievalTask],
+    *,
+    control: Vectors | None = None,
+    data: str = "",
+    seed: int = 0,
+) -> Upgrade:
+    """Measure a new model against an old one's gallery.
+
+    New vectors go to the old gallery as T(phi_n): truncated or padded to its dimension and scaled to length one.
+
+    Args:
+        new: The new space, and float32 [n, d] its model's vectors of the images.
+        old: The same of the old model, of the same images.
+        labels: int64 [n], the class of each image.
+        tasks: What is searched in what.
+        control: float32 [n, d'], vectors of a new model that was trained without the constraint.
+        data: Fingerprint of the images.
+        seed: Of the resampling.
+
+    Raises:
+        InputError: When a task cannot be measured.
+    """
+    results = {
+        "cross": evaluate_tasks(truncated(new[1], old[0].dimension), old[1], labels, tasks, ks=(1,)),
+        "old": evaluate_tasks(old[1], old[1], labels, tasks, ks=(1,)),
+        "own": evaluate_tasks(new[1], new[1], labels, tasks, ks=(1,)),
+    }
+    if control is not None:
+        results["alone"] = evaluate_tasks(control, control, labels, tasks, ks=(1,))
+        reach = truncated(control, old[0].dimension)
+        results["alone_cross"] = evaluate_tasks(reach, old[1], labels, tasks, ks=(1,))
+    return Upgrade(
+        new=new[0].space_id,
+        old=old[0].space_id,
+        old_name=f"{old[0].name} {old[0].version}",
+        figures=tuple(_figures(metric, results, seed) for metric in METRICS),
+        chance=chance_of_rank_one(labels, tasks),
+        data=data,
+    )
+
+
+def _figures(metric: str, results: dict[str, TaskResult], seed: int) -> UpgradeFigures:
+    mean = {name: result.mean(metric) for name, result in results.items()}
+
+    def difference(left: str, right: str) -> Interval:
+        sides = (results[name].per_query(metric) for name in (left, right))
+        return difference_interval(*sides, clusters=results[left].labels, seed=seed)
+
+    rest: dict[str, Any] = {}
+    if "alone" in results:
+        rest = {"alone": mean["alone"], "alone_cross": mean["alone_cross"], "tax": difference("alone", "own")}
+        if mean["alone"] > mean["old"]:
+            rest["gain"] = update_gain_interval(results["cross"], results["old"], results["alone"], metric, seed=seed)
+    return UpgradeFigures(metric, mean["cross"], mean["old"], mean["own"], difference("cross", "old"), **rest)
+
+
+def chance_of_rank_one(labels: Int64[NDArray[np.int64], " n"], tasks: Sequence[RetrievalTask]) -> float:
+    """Expected ``cmc@1`` of a gallery in random order: the share of relevant images, averaged over queries."""
+    return float(np.mean([_share_relevant(labels, task) for task in tasks]))
+
+
+def _share_relevant(labels: NDArray[np.int64], task: RetrievalTask) -> float:
+    own = np.isin(task.query, task.gallery) if task.exclude_self else np.zeros(len(task.query), bool)
+    classes, sizes = np.unique(labels[task.gallery], return_counts=True)
+    size = dict(zip(classes.tolist(), sizes.tolist(), strict=True))
+    relevant = np.array([size.get(label, 0) for label in labels[task.query].tolist()])
+    return float(((relevant - own) / (len(task.gallery) - own)).mean())

@@ -1,0 +1,126 @@
+"""Train a new cloud model that searches the old one's gallery (backward-compatible training, arXiv 2003.11942)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hetero.data.copies import with_copies
+from hetero.data.images import Dataset
+from hetero.errors import InputError
+from hetero.evaluation.retrieval import evaluate_tasks
+from hetero.models.embed import embed_images
+from hetero.models.model import EmbeddingModel
+from hetero.preprocessing import Preprocessing
+from hetero.training.cloud import Beside, train_cloud
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.config import CloudConfig
+from hetero.training.seeds import seed_of
+from hetero.upgrade.config import UpgradeConfig
+from hetero.upgrade.earlier import EarlierModel
+from hetero.upgrade.measure import Upgrade, measure_upgrade
+from hetero.upgrade.truncate import truncated
+
+RECORD = "upgrade.json"
+CONTROL = "control"
+
+
+def train_upgrade(
+    dataset: Dataset,
+    old: Path,
+    config: CloudConfig,
+    upgrade: UpgradeConfig,
+    preprocessing: Preprocessing,
+    directory: Path,
+    *,
+    seed: int = 0,
+    resume: bool = True,
+) -> Upgrade:
+    """Train a new cloud model whose vectors search the old model's gallery; measure it; write its model directory.
+
+    The loss is the new model's own objectives plus the terms of ``upgrade.objectives``, by default the old model's
+    frozen head on the new vectors. The new model keeps its own space; ``space.json`` names the old one, with the
+    figures, when M(n, o) > M(o, o) on the test images. All figures are in ``upgrade.json``.
+
+    Args:
+        dataset: Images; its classes may be more than the old model was trained on. Weights are chosen on the
+            validation tasks, by the mean of M(n, n) and M(n, o) in cmc@1 (M(n, n) when the old model's vectors of
+            the validation images are not known); figures are of the test tasks.
+        old: The old model's directory, or a file of its embeddings of all images (then classes that its head would
+            know are represented by class means).
+        config: The new model. ``copies`` changed copies of each training image take the place of augmentation that
+            the old model's cached vectors could not follow.
+        upgrade: The constraint.
+        preprocessing: Part of the new model.
+        directory: Where the new model directory, checkpoint and log go; a control goes to ``control`` in it.
+        seed: Fixes initial weights, batches and augmentation; the control's are others.
+        resume: Whether to continue from checkpoints of the same run.
+
+    Returns:
+        The figures.
+
+    Raises:
+        InputError: When the old model is missing, takes other images, or lacks vectors of images.
+    """
+    earlier = EarlierModel.open(old, preprocessing)
+    if not upgrade.objectives:
+        raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")
+    old_test = earlier.embed(dataset.test)  # before training: a file that lacks test images could not be measured
+    copies = with_copies(dataset.train, config.copies, config.copies_augment, seed=seed)
+    trained_on = (
+        dataclasses.replace(dataset, train=copies, fingerprint=copies.fingerprint) if config.copies else dataset
+    )
+    reference = earlier.reference(trained_on, upgrade.missing_classes)
+    beside = Beside(reference, upgrade.objectives, compatible_cmc(dataset, reference), upgrade.live)
+    model = train_cloud(trained_on, config, preprocessing, directory, beside=beside, seed=seed, resume=resume)
+    control = (
+        _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None
+    )
+    assert model.space is not None
+    test = dataset.test
+    measured = measure_upgrade(
+        (model.space, embed_images(model, test.images, progress="embedding with the new model")),
+        (earlier.space, old_test),
+        np.asarray(test.labels),
+        dataset.test_tasks,
+        control=None if control is None else embed_images(control, test.images, progress="embedding with the control"),
+        data=test.fingerprint,
+        seed=seed,
+    )
+    model.space = dataclasses.replace(model.space, compatible_with=measured.contract())
+    model.space.save(directory / "space.json")
+    measured.save(directory / RECORD)
+    return measured
+
+
+def compatible_cmc(dataset: Dataset, old: CloudReference) -> Callable[[EmbeddingModel], float]:
+    """Validation figure of an upgrade: mean of M(n, n) and M(n, o), cmc@1 on the validation tasks.
+
+    Args:
+        dataset: Gives validation images and tasks.
+        old: M(n, n) alone counts when its vectors of the validation images are not known.
+    """
+    labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
+    gallery = old.validation
+
+    def validate(model: EmbeddingModel) -> float:
+        vectors = embed_images(model, dataset.validation.images)
+        own = evaluate_tasks(vectors, vectors, labels, tasks, ks=(1,)).mean("cmc@1")
+        if gallery is None:
+            return own
+        cross = evaluate_tasks(truncated(vectors, gallery.shape[1]), gallery, labels, tasks, ks=(1,)).mean("cmc@1")
+        return (own + cross) / 2
+
+    return validate
+
+
+def _control(
+    dataset: Dataset, config: CloudConfig, preprocessing: Preprocessing, directory: Path, seed: int, resume: bool
+) -> EmbeddingModel:
+    # Another seed: with equal initial weights and directions, models trained apart would still resemble each other.
+    independent = dataclasses.replace(config, name=f"{config.name}-control")
+    other = seed_of("independent control", seed) % 2**31
+    return train_cloud(dataset, independent, preprocessing, directory, seed=other, resume=resume)

@@ -1,0 +1,93 @@
+"""``hetero upgrade`` as a user meets it: what it prints, its exit status, and one clear message for each mistake."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hetero.cli import main
+from hetero.preprocessing import Preprocessing
+from hetero.training.cloud import train_cloud
+from hetero.upgrade.measure import Upgrade
+from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
+
+RECIPE = """
+name = "v2"
+[data]
+kind = "folder"
+path = "photos"
+[preprocessing]
+height = 16
+width = 16
+[cloud.model]
+family = "residual"
+dimension = 8
+stem_channels = 8
+stages = [{ channels = 16, stride = 2 }]
+[cloud.training]
+steps = 3
+validate_every = 3
+threads = 1
+[upgrade]
+old = "v1"
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    generator = np.random.default_rng(0)
+    for split in ("train", "validation", "test"):
+        for label in "abcd":
+            (folder / "photos" / split / label).mkdir(parents=True)
+            for index in range(3):
+                pixels = generator.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / "photos" / split / label / f"{index}.png")
+    train_cloud(dataset(), cloud(), SHAPE, folder / "v1", seed=1)
+    (folder / "upgrade.toml").write_text(RECIPE)
+    return folder
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["upgrade", *map(str, arguments)])
+    return int(ended.value.code)
+
+
+def test_it_trains_measures_and_says_so(place, monkeypatch, capsys):
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    status = run(place / "upgrade.toml", "--out", place / "v2")
+    measured = Upgrade.load(place / "v2" / "upgrade.json")
+    printed = capsys.readouterr().out
+    assert f"criterion M(new, old) > M(old, old): {measured.status}" in printed
+    assert f"M(new, old) {measured.of('cmc@1').cross:.3f}" in printed
+    assert status == (measured.status == "fails")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (('old = "v1"', ""), "upgrade.old: expected the old model's directory"),
+        (('old = "v1"', 'old = "nowhere"'), "found nothing"),
+        (('old = "v1"', 'old = "photos"'), "no config.json"),
+        (("steps = 3", "steps = 0"), "cloud.training.steps"),
+        (("[upgrade]", '[upgrade]\nmissing_classes = "guess"'), "missing_classes"),
+        (("[cloud.model]", '[cloud]\nonnx = "x.onnx"\n[cloud.model]'), "remove embeddings and onnx"),
+        (("height = 16", "height = 24"), "takes images of 16x16"),
+    ],
+)
+def test_each_mistake_is_one_message(place, monkeypatch, capsys, edit, message):
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    (place / "wrong.toml").write_text(RECIPE.replace(*edit))
+    assert run(place / "wrong.toml", "--out", place / "wrong") == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+def test_options_override_the_recipe(place, monkeypatch, capsys):
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    other = place / "other"
+    train_cloud(dataset(), cloud(), Preprocessing(height=24, width=16), other)
+    assert run(place / "upgrade.toml", "--old", other, "--out", place / "v3") == 2
+    assert "takes images of 24x16" in capsys.readouterr().err
+    assert run(place / "missing.toml") == 2
+    assert "found no file" in capsys.readouterr().err
