@@ -10,7 +10,9 @@ import pytest
 
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.gates import Gates
-from device_tests.ladder import NO_RUNTIME, RUNTIMES, check_model, run_model
+from device_tests.ladder import check_model
+from device_tests.running import Job
+from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
 from device_tests.verify import load_gallery_space, open_bundles
@@ -37,6 +39,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         _session(session.config)
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop what targets started."""
+    if _SESSION in session.config.stash:
+        session.config.stash[_SESSION].close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,20 +82,25 @@ class _Session:
         ]
 
     def finding(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
-        """The rung's answer; a required format that was not verified fails."""
+        """The rung's answer; what was asked for and not verified fails, as it has an exit code in ``hetero verify``."""
+        machine = self._targets[target]
         found = self._answer(bundle, target, format, precision, rung)
-        if found.status == "not verified" and format in self._gates.require:
-            return Finding(rung, "fail", f"required, but not verified: {found.reason}")
+        wanted = asked(format, machine, list(self._targets.values()), self._gates)
+        if found.status == "not verified" and wanted and can_be_asked(rung, self._bundles[bundle]):
+            return Finding(rung, "fail", f"asked for, but not verified: {found.reason}")
         return found
 
     def _answer(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
-        if reason := self._unavailable(target):
+        if reason := self._unavailable(target) or no_runtime(self._targets[target], format):
             return Finding(rung, "not verified", reason)
-        if format not in RUNTIMES:
-            return Finding(rung, "not verified", NO_RUNTIME[format])
         if not precision:
             return Finding(rung, "not verified", f"the bundle holds no {format} file")
         return next(found for found in self._findings(bundle, target, format, precision) if found.rung == rung)
+
+    def close(self) -> None:
+        """Stop what was started."""
+        for machine in self._targets.values():
+            machine.close()
 
     def _set_up(self, target: str) -> str:
         try:
@@ -99,7 +112,7 @@ class _Session:
     def _run(self, bundle: str, target: str, format: str, precision: str) -> list[Finding]:
         opened = self._bundles[bundle]
         entry = next(e for e in opened.manifest.models if (e.format, e.precision) == (format, precision))
-        return check_model(opened, entry, run_model(opened, entry, self._targets[target]), self._gates)
+        return check_model(opened, entry, Job(opened, entry, self._targets[target]).run(), self._gates)
 
 
 _SESSION: pytest.StashKey[_Session] = pytest.StashKey()
@@ -118,5 +131,4 @@ def _session(config: pytest.Config) -> _Session:
 
 def _formats(bundle: Bundle, gates: Gates) -> list[tuple[str, str]]:
     present = [(entry.format, entry.precision) for entry in bundle.manifest.models]
-    held = {format for format, _ in present}
-    return [*present, *((format, "") for format in gates.require if format not in held)]
+    return [*present, *((format, "") for format in missing(bundle, gates))]

@@ -16,6 +16,8 @@ class Gates:
     Attributes:
         floor: Least cmc@1 against the cloud gallery, mean over tasks; 0 does not gate.
         largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        pixels: Largest mean absolute difference, in grey levels of 255, between the pixels that a target makes of an
+            original file and those of the contract. Decoders may round differently; another resizer is far off.
         parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
         parity_reduced: The same for reduced precisions, whose loss the retrieval rung measures.
         norm: Largest deviation of an embedding's length from one, where the space has unit norm.
@@ -27,6 +29,7 @@ class Gates:
 
     floor: float = 0.0
     largest_loss: float = 0.01
+    pixels: float = 0.5
     parity: float = 1e-6
     parity_reduced: float = 0.1
     norm: float = 1e-3
@@ -37,7 +40,7 @@ class Gates:
 
     def __post_init__(self) -> None:
         problems = [f"{name}: expected 0 to 1, got {value}" for name, value in self._shares() if not 0 <= value <= 1]
-        for name in ("parity", "parity_reduced", "norm", "latency_ms", "file_bytes"):
+        for name in ("pixels", "parity", "parity_reduced", "norm", "latency_ms", "file_bytes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"{name}: expected a number above 0, got {value}")

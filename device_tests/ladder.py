@@ -6,19 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from device_tests.checks import cost, loads, parity, retrieval
+from device_tests.checks import cost, loads, parity, preprocessing, retrieval
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
-from device_tests.targets.target import Request, Returned, Target
+from device_tests.identity import space_in_file
+from device_tests.targets.target import Original, Request, Returned, Target
 from export.bundle import Bundle
+from export.goldens import spread_rows
 from export.manifest import ModelEntry
 
-RUNTIMES = {"onnx": "onnxruntime", "litert": "litert"}
-"""Which runtime runs a format, on every target so far."""
-
-NO_RUNTIME = {"coreml": "Core ML runs on Apple's systems only, and no target here is one"}
-"""Why a format cannot be verified."""
+_ORIGINALS = 24
+"""Files that every target decodes itself; all of them serve to price other resizers."""
 
 
 def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Gates) -> list[Finding]:
@@ -31,25 +30,27 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         unit_norm=bundle.space.unit_norm,
         goldens=bundle.goldens,
         returned=returned,
+        preprocessing=bundle.preprocessing,
+        space_id=bundle.space.space_id,
+        space_in_file=space_in_file(entry.format, bundle.file(entry)),
+        originals=tuple(original_rows(bundle)),
     )
     loaded = loads.check(subject)
     if loaded.status != "pass":
         return [loaded, *(Finding(rung, "not verified", "it does not load") for rung in RUNGS[1:])]
-    return [loaded, parity.check(subject, gates), retrieval.check(subject, gates), cost.check(subject, gates)]
+    checks = (preprocessing.check, parity.check, retrieval.check, cost.check)
+    return [loaded, *(check(subject, gates) for check in checks)]
 
 
 def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callable[[int], object] = int) -> Returned:
-    """Embed a bundle's golden and query images with one of its models.
+    """Embed a bundle's golden and query images, and its original files, with one of its models.
 
     Args:
         bundle: The bundle.
-        entry: A model with a format that has a runtime.
+        entry: A model with a format that the target has a runtime for.
         target: Set up.
         advance: Told how many more images are done.
     """
-    goldens = bundle.goldens
-    images = np.concatenate([goldens.golden_images, goldens.retrieval_images[goldens.query_rows]])
-    name = f"{bundle.manifest.name} {entry.format} {entry.precision}"
     done = 0
 
     def progress(now: int, _total: int) -> None:
@@ -57,4 +58,30 @@ def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callab
         advance(now - done)
         done = now
 
-    return target.run(Request(name, RUNTIMES[entry.format], bundle.file(entry), images), progress)
+    return target.run(request(bundle, entry, target), progress)
+
+
+def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:
+    """What a target is asked to do with one model of a bundle."""
+    goldens = bundle.goldens
+    first = len(goldens.golden_images)
+    originals = [
+        Original(bundle.originals[row], first + int(np.searchsorted(goldens.query_rows, row)))
+        for row in original_rows(bundle)
+    ]
+    return Request(
+        name=f"{bundle.manifest.name} {entry.format} {entry.precision}",
+        runtime=target.runtimes[entry.format],
+        model=bundle.file(entry),
+        images=np.concatenate([goldens.golden_images, goldens.retrieval_images[goldens.query_rows]]),
+        precision=entry.precision,
+        originals=tuple(originals),
+        preprocessing=bundle.preprocessing,
+    )
+
+
+def original_rows(bundle: Bundle) -> list[int]:
+    """Retrieval rows of the original files that a target decodes: queries, evenly spread."""
+    queries = set(bundle.goldens.query_rows.tolist())
+    rows = [row for row in bundle.originals if row in queries]
+    return [rows[place] for place in spread_rows(len(rows), _ORIGINALS)] if rows else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_tests.checks.finding import Figure, Finding, Status
+from device_tests.checks.finding import RUNGS, Figure, Finding, Status
 from device_tests.junit import junit_xml
 from hetero.files import write_bytes, write_json
 
@@ -90,8 +90,11 @@ class Verdict:
 
     def table(self) -> str:
         """A table for the terminal, with the reasons below it."""
-        heads = ("bundle", "target", "format", "precision", "loads", "parity", "retrieval", "cost")
-        lines = [heads, *((*key, *states) for key, states in _by_model(self.rows).items())]
+        heads = ("bundle", "target", "format", "precision", *RUNGS)
+        lines = [
+            heads,
+            *((*key, *(states.get(rung, "") for rung in RUNGS)) for key, states in _by_model(self.rows).items()),
+        ]
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         shown = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -109,8 +112,9 @@ class Verdict:
         return sum(row.status == status for row in self.rows)
 
 
-def _by_model(rows: tuple[Row, ...]) -> dict[tuple[str, str, str, str], list[str]]:
-    found: dict[tuple[str, str, str, str], list[str]] = {}
+def _by_model(rows: tuple[Row, ...]) -> dict[tuple[str, str, str, str], dict[str, str]]:
+    """The status of each rung, by bundle, target, format and precision."""
+    found: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for row in rows:
-        found.setdefault((row.bundle, row.target, row.format, row.precision), []).append(row.status)
+        found.setdefault((row.bundle, row.target, row.format, row.precision), {})[row.rung] = row.status
     return found

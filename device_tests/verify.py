@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
-from device_tests.ladder import NO_RUNTIME, RUNTIMES, check_model, run_model
+from device_tests.ladder import check_model
+from device_tests.running import Job, run_jobs
+from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
 from export.bundle import Bundle, read_bundle
-from export.manifest import ModelEntry
 from hetero.errors import InputError
 from hetero.space import EmbeddingSpace
 
 __all__ = ["Gates", "Verdict", "verify"]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One exported model of a bundle, to be run on one target."""
-
-    bundle: Bundle
-    entry: ModelEntry
-    target: Target
 
 
 def verify(
@@ -41,6 +29,8 @@ def verify(
     out: Path,
     gates: Gates | None = None,
     gallery: EmbeddingSpace | None = None,
+    *,
+    again: bool = False,
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
@@ -52,6 +42,7 @@ def verify(
         out: A directory.
         gates: Limits.
         gallery: The space of the gallery that the queries will meet; checked against each bundle's.
+        again: Run also what is kept from an earlier verification of the same files on the same targets.
 
     Raises:
         InputError: For wrong arguments, before anything runs.
@@ -63,21 +54,28 @@ def verify(
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
-    rows: dict[tuple[str, str], list[Row]] = {}
-    described: dict[str, Mapping[str, str]] = {}
-    for machine in machines:
-        try:
-            machine.set_up()
-            described[machine.name] = machine.describe()
-        except InputError as error:
-            described[machine.name] = {"not available": str(error)}
-            for bundle in bundles:
-                rows[bundle.manifest.name, machine.name] = _unavailable(bundle, machine.name, str(error), gates)
-            continue
-        for bundle, found in zip(bundles, _run_target(bundles, machine, out, gates), strict=True):
-            rows[bundle.manifest.name, machine.name] = found
-    ordered = [row for bundle in bundles for machine in machines for row in rows[bundle.manifest.name, machine.name]]
-    verdict = Verdict(tuple(ordered), _about(bundles, described, gates))
+    reasons, described = _set_up(machines)
+    jobs = [
+        Job(bundle, entry, machine)
+        for bundle in bundles
+        for machine in machines
+        if not reasons.get(machine.name)
+        for entry in bundle.manifest.models
+        if not no_runtime(machine, entry.format)
+    ]
+    try:
+        answers = run_jobs(jobs, again=again)
+    finally:
+        for machine in machines:
+            machine.close()
+    for job, answer in zip(jobs, answers, strict=True):
+        save_embeddings(out, job.bundle, job.target.name, job.entry, answer)
+    answered = {(id(job.entry), job.target.name): answer for job, answer in zip(jobs, answers, strict=True)}
+    rows: list[Row] = []
+    for bundle in bundles:
+        for machine in machines:
+            rows += _rows(bundle, machine, machines, answered, reasons.get(machine.name, ""), gates)
+    verdict = Verdict(tuple(rows), _about(bundles, described, gates))
     verdict.save(out)
     return verdict
 
@@ -111,63 +109,43 @@ def load_gallery_space(path: Path) -> EmbeddingSpace:
     return EmbeddingSpace.load(path / "space.json" if path.is_dir() else path)
 
 
-def _run_target(bundles: Sequence[Bundle], target: Target, out: Path, gates: Gates) -> list[list[Row]]:
-    """The rows of each bundle on one target."""
-    jobs = [
-        _Job(bundle, entry, target)
-        for bundle in bundles
-        for entry in bundle.manifest.models
-        if entry.format in RUNTIMES
-    ]
-    total = sum(len(job.bundle.goldens.golden_images) + len(job.bundle.goldens.query_rows) for job in jobs)
-    with (
-        tqdm(total=total, unit="image", desc=f"verify on {target.name}") as bar,
-        ThreadPoolExecutor(target.parallel) as pool,
-    ):
-        answers = list(pool.map(lambda job: run_model(job.bundle, job.entry, job.target, bar.update), jobs))
-    answered = {id(job.entry): answer for job, answer in zip(jobs, answers, strict=True)}
-    for job in jobs:
-        save_embeddings(out, job.bundle, target.name, job.entry, answered[id(job.entry)])
-    return [_rows(bundle, target.name, answered, gates) for bundle in bundles]
+def _set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
+    """Why targets cannot be had, and what the others are; both by name."""
+    reasons: dict[str, str] = {}
+    described: dict[str, Mapping[str, str]] = {}
+    for machine in machines:
+        try:
+            machine.set_up()
+            described[machine.name] = machine.describe()
+        except InputError as error:
+            reasons[machine.name] = str(error)
+            described[machine.name] = {"not available": str(error)}
+    return reasons, described
 
 
-def _rows(bundle: Bundle, target: str, answered: Mapping[int, Returned], gates: Gates) -> list[Row]:
-    found: list[Row] = []
+def _rows(
+    bundle: Bundle,
+    machine: Target,
+    machines: Sequence[Target],
+    answered: Mapping[tuple[int, str], Returned],
+    unavailable: str,
+    gates: Gates,
+) -> list[Row]:
+    """The rows of one bundle on one target."""
+    name, found = bundle.manifest.name, list[Row]()
     for entry in bundle.manifest.models:
-        asked = _asked(entry.format, gates)
-        if entry.format in RUNTIMES:
-            findings = check_model(bundle, entry, answered[id(entry)], gates)
+        if reason := unavailable or no_runtime(machine, entry.format):
+            findings = [Finding(rung, "not verified", reason) for rung in RUNGS]
         else:
-            findings = [Finding(rung, "not verified", NO_RUNTIME[entry.format]) for rung in RUNGS]
-        found += [
-            Row.of(bundle.manifest.name, target, entry.format, entry.precision, finding, asked=asked)
-            for finding in findings
-        ]
-    return found + _missing(bundle, target, gates)
-
-
-def _unavailable(bundle: Bundle, target: str, reason: str, gates: Gates) -> list[Row]:
-    rows = [
-        Row(bundle.manifest.name, target, entry.format, entry.precision, rung, "not verified", reason, asked=asked)
-        for entry in bundle.manifest.models
-        for asked in [_asked(entry.format, gates)]
-        for rung in RUNGS
-    ]
-    return rows + _missing(bundle, target, gates)
-
-
-def _missing(bundle: Bundle, target: str, gates: Gates) -> list[Row]:
-    """Rows for formats that were required and are not in the bundle."""
-    absent = [name for name in gates.require if name not in {entry.format for entry in bundle.manifest.models}]
-    return [
-        Row(bundle.manifest.name, target, name, "", rung, "not verified", f"the bundle holds no {name} file")
-        for name in absent
-        for rung in RUNGS
-    ]
-
-
-def _asked(format: str, gates: Gates) -> bool:
-    return format in RUNTIMES or format in gates.require
+            findings = check_model(bundle, entry, answered[id(entry), machine.name], gates)
+        wanted = asked(entry.format, machine, machines, gates)
+        for finding in findings:
+            is_asked = wanted and can_be_asked(finding.rung, bundle)
+            found.append(Row.of(name, machine.name, entry.format, entry.precision, finding, asked=is_asked))
+    for format in missing(bundle, gates):
+        told = f"the bundle holds no {format} file"
+        found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in RUNGS]
+    return found
 
 
 def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]], gates: Gates) -> dict[str, Any]:

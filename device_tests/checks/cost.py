@@ -1,4 +1,4 @@
-"""Rung 4: what does one embedding cost on this target?"""
+"""Rung 5: what does one embedding cost on this target?"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Literal
 Status = Literal["pass", "fail", "not verified"]
 Figure = float | int | bool | str | None
 
-RUNGS = ("loads", "parity", "retrieval", "cost")
+RUNGS = ("loads", "preprocessing", "parity", "retrieval", "cost")
 
 
 @dataclass(frozen=True)

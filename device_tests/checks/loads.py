@@ -1,4 +1,4 @@
-"""Rung 1: does the target's runtime load the model, run it, and give an embedding of the right shape?"""
+"""Rung 1: does the target's runtime load the model, run it, and give embeddings of the right shape and space?"""
 
 from __future__ import annotations
 
@@ -18,4 +18,10 @@ def check(subject: Subject) -> Finding:
     if returned.embeddings.shape != expected:
         problem = f"expected {expected[0]} embeddings of {expected[1]}, got shape {list(returned.embeddings.shape)}"
         return judged(RUNG, [problem], figures)
-    return judged(RUNG, [], figures)
+    if subject.space_in_file not in ("", subject.space_id):
+        problem = (
+            f"the file says that its vectors belong to the space {subject.space_in_file}, the bundle says "
+            f"{subject.space_id}; vectors of two spaces cannot be compared"
+        )
+        return judged(RUNG, [problem], figures)
+    return judged(RUNG, [], {**figures, "file_names_its_space": bool(subject.space_in_file)})

@@ -1,4 +1,4 @@
-"""Rung 2: is an embedding of a real image what torch computes, and does the difference matter to a neighbour?
+"""Rung 3: is an embedding of a real image what torch computes, and does the difference matter to a neighbour?
 
 Unit vectors agree to within any loose absolute tolerance, so the angle counts. It is held against the margin: the
 angle by which the nearest gallery vector is nearer than the next. A drift below half of it cannot change the nearest
@@ -8,10 +8,10 @@ neighbour (triangle inequality on the sphere).
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
 from device_tests.checks.finding import Finding, judged
+from device_tests.checks.margins import angle, cosine_distance, gallery_vectors, margins
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
 
@@ -50,52 +50,37 @@ def check(subject: Subject, gates: Gates) -> Finding:
     return judged(RUNG, problems, {"largest_norm_error": worst_norm, **_figures(subject, drift)})
 
 
-def cosine_distance(
-    a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]
-) -> Float64[np.ndarray, " n"]:
-    """``1 - cosine`` of each pair of rows, accurate far below the rounding of a dot product: half the squared chord."""
-    return 0.5 * ((unit(a) - unit(b)) ** 2).sum(axis=1)
-
-
-def unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Rows scaled to length one, in float64."""
-    wide = vectors.astype(np.float64)
-    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
-
-
 def _figures(subject: Subject, drift: Float64[np.ndarray, " n"]) -> dict[str, float | int | None]:
     goldens = subject.goldens
-    rows = np.unique(np.concatenate([task.gallery for task in goldens.tasks]))
-    margin = _margins(goldens.golden_embeddings, goldens.retrieval_cloud[rows])
-    angle = _angle(drift)
+    margin = margins(goldens.golden_embeddings, gallery_vectors(goldens))
+    turned = angle(drift)
     # A duplicate in the gallery leaves no margin for any model to respect.
     told = margin > _SAME
     return {
         "min_cosine": float(1 - drift.max()),
         "largest_one_minus_cosine": float(drift.max()),
         "median_one_minus_cosine": float(np.median(drift)),
-        "largest_angle_degrees": float(np.degrees(angle.max())),
+        "largest_angle_degrees": float(np.degrees(turned.max())),
         "median_margin_degrees": float(np.degrees(np.median(margin))),
-        "largest_share_of_margin": float((angle[told] / (margin[told] / 2)).max()) if told.any() else None,
-        "neighbours_at_risk": int((angle[told] >= margin[told] / 2).sum()),
+        "largest_share_of_margin": float((turned[told] / (margin[told] / 2)).max()) if told.any() else None,
+        "neighbours_at_risk": int((turned[told] >= margin[told] / 2).sum()),
         "golden_images": len(drift),
+        "worst_image": int(drift.argmax()),
+        **_other_settings(subject),
     }
 
 
-def _margins(
-    queries: Float[NDArray[np.floating], "n d"], gallery: Float[NDArray[np.floating], "g d"]
-) -> Float64[np.ndarray, " n"]:
-    """Angle to the second-nearest gallery vector minus the angle to the nearest; zero for a gallery of one."""
-    if len(gallery) < 2:
-        return np.zeros(len(queries))
-    cosine = np.clip(unit(queries) @ unit(gallery).T, -1, 1)
-    nearest = np.sort(np.arccos(cosine), axis=1)[:, :2]
-    return nearest[:, 1] - nearest[:, 0]
-
-
-def _angle(distance: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
-    return 2 * np.arcsin(np.clip(np.sqrt(distance / 2), 0, 1))
+def _other_settings(subject: Subject) -> dict[str, float | int | None]:
+    """The same model under other settings of its runtime: how far that is from torch, and from what is judged."""
+    figures: dict[str, float | int | None] = {}
+    count = len(subject.goldens.golden_images)
+    for name, embeddings in subject.returned.also.items():
+        other = embeddings[:count]
+        figures[f"{name}_largest_one_minus_cosine"] = float(
+            cosine_distance(other, subject.goldens.golden_embeddings).max()
+        )
+        figures[f"{name}_differs_by"] = float(cosine_distance(other, subject.golden).max())
+    return figures
 
 
 def _all_equal(vectors: Float64[np.ndarray, "n d"]) -> bool:

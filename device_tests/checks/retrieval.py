@@ -1,4 +1,4 @@
-"""Rung 3: do the target's embeddings, as queries, still find the right things in the cloud model's gallery?"""
+"""Rung 4: do the target's embeddings, as queries, still find the right things in the cloud model's gallery?"""
 
 from __future__ import annotations
 

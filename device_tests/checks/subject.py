@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
+from hetero.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Subject:
         unit_norm: Whether the space's vectors have length one.
         goldens: The bundle's.
         returned: The target's answer for the golden images, then the images of :attr:`Goldens.query_rows`.
+        preprocessing: The contract.
+        space_id: The bundle's embedding space.
+        space_in_file: The space that the model's file names; empty when it names none.
+        originals: Rows of the retrieval images whose files the target decoded itself.
     """
 
     precision: str
@@ -32,6 +37,10 @@ class Subject:
     unit_norm: bool
     goldens: Goldens
     returned: Returned
+    preprocessing: Preprocessing
+    space_id: str = ""
+    space_in_file: str = ""
+    originals: tuple[int, ...] = ()
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from device_tests.targets.process import clean_environment, run_process
 from device_tests.targets.target import Progress, Request, Returned
@@ -15,8 +16,8 @@ class Desktop:
     """Runs models in a process beside this one."""
 
     name = "desktop"
-    # One at a time: two would share the cores and slow each other, and latency is measured here.
-    parallel = 1
+    alone = True
+    runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime", "litert": "litert"})
 
     def set_up(self) -> None:
         """Check that the runtimes are installed.
@@ -43,6 +44,9 @@ class Desktop:
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images."""
         return run_process([sys.executable, "-s"], clean_environment(), request, progress, emulated=False)
+
+    def close(self) -> None:
+        """Nothing goes on running."""
 
 
 def _processor() -> str:

@@ -6,8 +6,8 @@ It is ARM64 Linux with glibc, not Android: no bionic, NNAPI, GPU or NPU, and its
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from device_tests.targets import phone_setup, qemu
 from device_tests.targets.process import run_process
@@ -15,7 +15,6 @@ from device_tests.targets.target import Progress, Request, Returned
 from hetero.errors import InputError
 
 NAME = "phone-arm64"
-_AT_ONCE = 4
 
 
 class EmulatedPhone:
@@ -25,9 +24,11 @@ class EmulatedPhone:
         core: A processor model of the emulator, for instance ``max``; empty for an ordinary phone's.
     """
 
+    alone = False
+    runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime", "litert": "litert"})
+
     def __init__(self, core: str = "") -> None:
         self.name = f"{NAME}:{core}" if core else NAME
-        self.parallel = max(1, min(_AT_ONCE, os.cpu_count() or 1))
         self._wanted = core or qemu.PHONE_CORE
         self._phone: phone_setup.Phone | None = None
 
@@ -58,6 +59,9 @@ class EmulatedPhone:
         """Embed the request's images under the emulator."""
         guest = self._ready().guest
         return run_process(guest.command, guest.environment, request, progress, emulated=True)
+
+    def close(self) -> None:
+        """Nothing goes on running."""
 
     def _ready(self) -> phone_setup.Phone:
         if self._phone is None:

@@ -27,9 +27,9 @@ CPU revision\t: 1
 
 """
 _TRIAL = """\
-import json, platform, numpy, onnxruntime, ai_edge_litert.interpreter
+import json, platform, numpy, onnxruntime, ai_edge_litert.interpreter, PIL.Image
 from importlib.metadata import version
-names = ("numpy", "onnxruntime", "ai-edge-litert")
+names = ("numpy", "onnxruntime", "ai-edge-litert", "pillow")
 about = {"machine": platform.machine(), "python": platform.python_version(), "libc": " ".join(platform.libc_ver())}
 print(json.dumps({**about, **{name: version(name) for name in names}}))
 """

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from device_tests.targets.target import Progress, Request, Returned
 
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""
+OUTPUT, REPORT = "output.npz", "report.json"
+"""What the runner leaves."""
 _WARM_UP = 3
 
 
@@ -49,9 +52,9 @@ def run_process(
             status, hung = _watch(
                 [*command, folder / "runner.py", job], environment, stream.fileno(), progress, silence_limit
             )
-        if status or not (folder / "report.json").is_file():
+        if status or not (folder / REPORT).is_file():
             return Returned(error=_failure(status, hung, silence_limit, errors), emulated=emulated)
-        return _fetch(folder, emulated)
+        return fetch(folder, emulated=emulated)
 
 
 def clean_environment(**added: str) -> dict[str, str]:
@@ -67,13 +70,20 @@ def _send(request: Request, folder: Path) -> Path:
         "runtime": request.runtime,
         "model": str(request.model.resolve()),
         "images": str(folder / "images.npy"),
-        "output": str(folder / "embeddings.npy"),
-        "report": str(folder / "report.json"),
-        "warm_up": _WARM_UP,
+        "output": str(folder / OUTPUT),
+        "report": str(folder / REPORT),
+        **job_settings(request),
+        "originals": [{"file": str(one.file.resolve()), "image": one.image} for one in request.originals],
     }
     path = folder / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     return path
+
+
+def job_settings(request: Request) -> dict[str, Any]:
+    """The part of a job that is the same wherever its files lie."""
+    contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
+    return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
 
 
 def _watch(
@@ -125,13 +135,19 @@ def _failure(status: int, hung: bool, limit: float, errors: Path) -> str:
     return f"{last} (exit status {status})"
 
 
-def _fetch(folder: Path, emulated: bool) -> Returned:
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+def fetch(folder: Path, *, emulated: bool) -> Returned:
+    """Read what the runner left in a folder."""
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    with np.load(folder / OUTPUT, allow_pickle=False) as arrays:
+        held = {name: arrays[name] for name in arrays.files}
     return Returned(
-        embeddings=np.load(folder / "embeddings.npy", allow_pickle=False),
+        embeddings=held["embeddings"],
         runtime=f"{report['runtime']} {report['runtime_version']}",
         load_seconds=float(report["load_seconds"]),
         latency_seconds=np.asarray(report["latency_seconds"], np.float64),
         peak_memory_bytes=int(report["peak_memory_bytes"]),
         emulated=emulated,
+        decoder=report["decoder"],
+        pixels=held.get("pixels"),
+        pixel_embeddings=held.get("pixel_embeddings"),
     )

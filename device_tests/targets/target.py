@@ -11,8 +11,23 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from numpy.typing import NDArray
 
+from hetero.preprocessing import Preprocessing
+
 Progress = Callable[[int, int], None]
 """Called with the images done and their total."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file that the target decodes and resizes itself.
+
+    Attributes:
+        file: A JPEG or PNG file.
+        image: Row of :attr:`Request.images` with the pixels that the contract makes of it.
+    """
+
+    file: Path
+    image: int
 
 
 @dataclass(frozen=True)
@@ -21,15 +36,23 @@ class Request:
 
     Attributes:
         name: For messages.
-        runtime: A key of :data:`device_tests.runner.RUNTIMES`.
+        runtime: The engine, one of those in :attr:`Target.runtimes`.
         model: The exported file.
         images: uint8 [n, h, w, 3].
+        precision: As in the bundle's manifest.
+        originals: Files to decode and resize as ``preprocessing`` says.
+        preprocessing: The contract; needed with originals.
+        settings: Options of the engine, by its own names.
     """
 
     name: str
     runtime: str
     model: Path
     images: UInt8[np.ndarray, "n h w 3"]
+    precision: str = "fp32"
+    originals: tuple[Original, ...] = ()
+    preprocessing: Preprocessing | None = None
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,10 @@ class Returned:
         latency_seconds: float64 [n], one image at a time.
         peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 when unknown.
         emulated: Whether the processor was emulated, so that times are not those of a real one.
+        decoder: What decoded the originals; empty when nothing on the target can.
+        pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
+        pixel_embeddings: float32 [o, d] of these pixels.
+        also: Embeddings [n, d] of the same model and images under other settings of the runtime, for comparison only.
     """
 
     embeddings: NDArray[np.float32] | None = None
@@ -53,6 +80,10 @@ class Returned:
     latency_seconds: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     peak_memory_bytes: int = 0
     emulated: bool = False
+    decoder: str = ""
+    pixels: NDArray[np.uint8] | None = None
+    pixel_embeddings: NDArray[np.float32] | None = None
+    also: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
 
 
 @runtime_checkable
@@ -65,8 +96,13 @@ class Target(Protocol):
         ...
 
     @property
-    def parallel(self) -> int:
-        """How many models may run at once without spoiling what is measured."""
+    def runtimes(self) -> Mapping[str, str]:
+        """Which runtime runs each format; a format that is missing cannot be verified here."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing may run beside it, because its times are measured."""
         ...
 
     def set_up(self) -> None:
@@ -91,4 +127,8 @@ class Target(Protocol):
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Send the model and the images, run, fetch the embeddings. A failing model is an answer, not an exception."""
+        ...
+
+    def close(self) -> None:
+        """Stop what :meth:`run` started; it may be run again afterwards."""
         ...

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 
 from hetero.errors import InputError
 
-RUNTIME_PACKAGES = ("numpy", "onnxruntime", "ai-edge-litert")
+RUNTIME_PACKAGES = ("numpy", "onnxruntime", "ai-edge-litert", "pillow")
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:

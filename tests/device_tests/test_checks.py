@@ -8,15 +8,17 @@ import math
 import numpy as np
 import pytest
 
-from device_tests.checks import cost, loads, parity, retrieval
+from device_tests.checks import cost, loads, parity, preprocessing, retrieval
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
 from hetero.errors import InputError
 from hetero.evaluation.task import RetrievalTask
+from hetero.preprocessing import Preprocessing
 
 GATES = Gates()
+CONTRACT = Preprocessing(1, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def circle(*degrees: float) -> np.ndarray:
@@ -55,7 +57,7 @@ def subject(
         peak_memory_bytes=1000,
         emulated=emulated,
     )
-    return Subject(precision, 4000, 100, 50, True, held, returned)
+    return Subject(precision, 4000, 100, 50, True, held, returned, CONTRACT)
 
 
 def replaced(golden: np.ndarray | None = None, query: np.ndarray | None = None) -> np.ndarray:
@@ -210,3 +212,59 @@ def test_gates_list_every_mistake() -> None:
     with pytest.raises(InputError) as caught:
         Gates(floor=2.0, largest_loss=-1.0, parity=0.0, require=("onix",))
     assert len(caught.value.problems) == 4
+
+
+def decoded(difference: int = 0, *, drift: float = 0.0) -> Subject:
+    """Originals of rows 0 and 2, whose pixels differ from the contract's by so many levels."""
+    base = subject()
+    pixels = np.full((2, 1, 1, 3), difference, np.uint8)
+    own = np.concatenate([circle(5 + drift), circle(185)])
+    returned = dataclasses.replace(base.returned, decoder="d 1", pixels=pixels, pixel_embeddings=own)
+    return dataclasses.replace(base, returned=returned, originals=(0, 2))
+
+
+def test_preprocessing_holds_pixels_against_the_contracts() -> None:
+    same = preprocessing.check(decoded(), GATES)
+    assert (same.status, same.figures["identical_files"], same.figures["files"]) == ("pass", 2, 2)
+    off = preprocessing.check(decoded(1), GATES)
+    assert off.status == "fail"
+    assert "2 of 2 files" in off.reason
+    assert off.figures["largest_mean_difference"] == 1.0
+    assert preprocessing.check(decoded(1), Gates(pixels=1.0)).status == "pass"
+
+
+def test_preprocessing_tells_the_drift_of_own_pixels() -> None:
+    """The query at 5 degrees is 5 from the nearest and 85 from the next: half the margin is 40 degrees."""
+    near = preprocessing.check(decoded(drift=39), GATES).figures
+    assert near["largest_angle_degrees"] == pytest.approx(39, rel=1e-4)
+    assert near["neighbours_at_risk"] == 0
+    assert preprocessing.check(decoded(drift=41), GATES).figures["neighbours_at_risk"] == 1
+
+
+def test_preprocessing_without_files_or_decoder_is_not_verified() -> None:
+    assert preprocessing.check(subject(), GATES).status == "not verified"
+    without = dataclasses.replace(decoded(), returned=subject().returned)
+    assert preprocessing.check(without, GATES).status == "not verified"
+
+
+def test_preprocessing_holds_the_contract_against_the_golden_tensors() -> None:
+    other = dataclasses.replace(CONTRACT, mean=(0.0, 0.1, 0.0))
+    finding = preprocessing.check(dataclasses.replace(decoded(), preprocessing=other), GATES)
+    assert finding.status == "fail"
+    assert "golden tensors" in finding.reason
+
+
+def test_a_file_of_another_space_does_not_load() -> None:
+    named = dataclasses.replace(subject(), space_id="a", space_in_file="b")
+    assert loads.check(named).status == "fail"
+    assert loads.check(dataclasses.replace(named, space_in_file="a")).figures["file_names_its_space"] is True
+
+
+def test_other_settings_are_told_and_not_judged() -> None:
+    base = subject()
+    other = {"x86_default": replaced(circle(6, 100, 200))}
+    figures = parity.check(dataclasses.replace(base, returned=dataclasses.replace(base.returned, also=other)), GATES)
+    assert figures.status == "pass"
+    one_degree = pytest.approx(1 - math.cos(math.radians(1)), rel=1e-4)
+    assert figures.figures["x86_default_largest_one_minus_cosine"] == one_degree
+    assert figures.figures["x86_default_differs_by"] == one_degree

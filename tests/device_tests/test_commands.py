@@ -26,7 +26,7 @@ def test_verify_and_its_gates(app: App, tmp_path: Path, capsys: pytest.CaptureFi
     bundle = write_bundle(tmp_path / "bundle")
     call = ["verify", str(bundle), "--target", "desktop", "--out", str(tmp_path / "out")]
     assert app(call) == 0
-    assert "PASS: 8 pass, 0 fail, 4 not verified" in capsys.readouterr().out
+    assert "PASS: 10 pass, 0 fail, 5 not verified" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "verdict.json", "summary.json", "junit.xml", "report.html", "embeddings",
     }  # fmt: skip

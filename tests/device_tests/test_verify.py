@@ -40,7 +40,7 @@ def test_a_sound_bundle_passes_and_core_ml_is_not_a_pass(bundle: Path, tmp_path:
     assert statuses(tmp_path, format="litert") == {"pass"}
     assert statuses(tmp_path, format="coreml") == {"not verified"}
     rows = read_json(tmp_path / "verdict.json")
-    assert [row["rung"] for row in rows] == ["loads", "parity", "retrieval", "cost"] * 3
+    assert [row["rung"] for row in rows] == ["loads", "preprocessing", "parity", "retrieval", "cost"] * 3
     retrieval = next(row["figures"] for row in rows if row["rung"] == "retrieval")
     assert retrieval["cmc@1_identical"] is True
     assert retrieval["overlap@10"] == 1.0

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from export.goldens import Goldens
 from export.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry
+from export.originals import write_originals
+from hetero.data.decode import resized
 from hetero.evaluation.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 from tests.device_tests.tiny_models import DIMENSION, HEIGHT, WIDTH, embed, weights, write_litert, write_onnx
 
 SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="tiny", version="1", dimension=DIMENSION)
+PREPROCESSING = Preprocessing(HEIGHT, WIDTH, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 CLASSES, GOLDENS = 24, 8
 
 
-def pictures(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Two noisy views of each class: uint8 [2 * CLASSES, h, w, 3] and int64 labels, the first view first."""
+def drawn(seed: int = 0) -> NDArray[np.uint8]:
+    """Two noisy views of each class, larger than the model's input and not square: uint8 [2 * CLASSES, 13, 11, 3]."""
     rng = np.random.default_rng(seed)
-    plain = rng.integers(40, 216, (CLASSES, HEIGHT, WIDTH, 3))
-    views = [np.clip(plain + rng.integers(-25, 26, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
-    return np.concatenate(views), np.tile(np.arange(CLASSES), 2)
+    plain = rng.integers(0, 256, (CLASSES, 13, 11, 3))
+    views = [np.clip(plain + rng.integers(-120, 121, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
+    return np.concatenate(views)
+
+
+def pictures(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """What the contract makes of them: uint8 [2 * CLASSES, h, w, 3] and int64 labels, the first view first."""
+    images = np.stack([resized(Image.fromarray(picture), PREPROCESSING) for picture in drawn(seed)])
+    return images, np.tile(np.arange(CLASSES), 2)
+
+
+def originals() -> dict[int, bytes]:
+    """PNG files of the pictures, by row."""
+    files: dict[int, bytes] = {}
+    for row, picture in enumerate(drawn()):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, "png")
+        files[row] = stream.getvalue()
+    return files
 
 
 def goldens(seed: int = 0) -> Goldens:
@@ -54,6 +75,7 @@ def write_bundle(
     space: EmbeddingSpace = SPACE,
     formats: tuple[str, ...] = ("onnx", "litert", "coreml"),
     model_seed: int = 0,
+    with_originals: bool = True,
 ) -> Path:
     """Write a bundle; with another ``model_seed`` than 0 its models are not those of the goldens."""
     path.mkdir(parents=True)
@@ -70,8 +92,10 @@ def write_bundle(
             file.write_text("{}")
     (path / "README.md").write_text("# tiny\n")
     space.save(path / "space.json")
-    (path / "preprocess.json").write_text(json.dumps(Preprocessing(HEIGHT, WIDTH).to_dict()))
+    (path / "preprocess.json").write_text(json.dumps(PREPROCESSING.to_dict()))
     goldens().save(path / "goldens.safetensors")
+    if with_originals:
+        write_originals(path, originals())
     list_files(path, name, space)
     return path
 

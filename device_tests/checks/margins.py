@@ -1,0 +1,43 @@
+"""Angles between embeddings, and the margins that they are held against."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+from numpy.typing import NDArray
+
+from export.goldens import Goldens
+
+
+def cosine_distance(
+    a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]
+) -> Float64[np.ndarray, " n"]:
+    """``1 - cosine`` of each pair of rows, accurate far below the rounding of a dot product: half the squared chord."""
+    return 0.5 * ((unit(a) - unit(b)) ** 2).sum(axis=1)
+
+
+def unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[np.ndarray, "n d"]:
+    """Rows scaled to length one, in float64."""
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def gallery_vectors(goldens: Goldens) -> Float32[np.ndarray, "g d"]:
+    """The cloud's vectors of every image that is in some task's gallery."""
+    return goldens.retrieval_cloud[np.unique(np.concatenate([task.gallery for task in goldens.tasks]))]
+
+
+def margins(
+    queries: Float[NDArray[np.floating], "n d"], gallery: Float[NDArray[np.floating], "g d"]
+) -> Float64[np.ndarray, " n"]:
+    """Angle to the second-nearest gallery vector minus the angle to the nearest; zero for a gallery of one."""
+    if len(gallery) < 2:
+        return np.zeros(len(queries))
+    cosine = np.clip(unit(queries) @ unit(gallery).T, -1, 1)
+    nearest = np.sort(np.arccos(cosine), axis=1)[:, :2]
+    return nearest[:, 1] - nearest[:, 0]
+
+
+def angle(distance: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
+    return 2 * np.arcsin(np.clip(np.sqrt(distance / 2), 0, 1))

@@ -1,0 +1,86 @@
+"""Rung 2: does the target make of an image file the pixels that the model was trained on?
+
+The bundle's original files are decoded and resized on the target. Their pixels are held against the contract's, and
+what is left of a difference is told as the angle between the embeddings of both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from device_tests.checks.finding import Figure, Finding, judged
+from device_tests.checks.margins import angle, cosine_distance, gallery_vectors, margins
+from device_tests.checks.subject import Subject
+from device_tests.gates import Gates
+from export.goldens import Goldens
+from hetero.preprocessing import Preprocessing
+
+RUNG = "preprocessing"
+# Of float32 arithmetic on values around one.
+_TENSOR_TOLERANCE = 1e-5
+
+
+def check(subject: Subject, gates: Gates) -> Finding:
+    """Fails when the contract does not give the golden tensors, or the target does not give the contract's pixels.
+
+    Not verified when the bundle ships no original files, or the target has nothing that decodes them.
+    """
+    problems = tensor_problems(subject.goldens, subject.preprocessing)
+    if problems:
+        return judged(RUNG, problems, {})
+    returned = subject.returned
+    if not subject.originals:
+        return Finding(RUNG, "not verified", "the bundle holds no original image files")
+    if returned.pixels is None or returned.pixel_embeddings is None:
+        return Finding(RUNG, "not verified", f"{returned.runtime}: nothing on the target decodes image files")
+    rows = np.array(subject.originals)
+    expected = subject.goldens.retrieval_images[rows]
+    if returned.pixels.shape != expected.shape:
+        came, wanted = list(returned.pixels.shape), list(expected.shape)
+        return judged(RUNG, [f"expected pixels of shape {wanted}, got {came}"], {"decoder": returned.decoder})
+    difference = np.abs(returned.pixels.astype(np.int16) - expected.astype(np.int16))
+    mean = difference.mean(axis=(1, 2, 3))
+    if over := int((mean > gates.pixels).sum()):
+        problems.append(
+            f"{over} of {len(mean)} files give other pixels than the contract: up to {mean.max():.3g} grey levels on "
+            f"average over an image; allowed is {gates.pixels:g}"
+        )
+    figures: dict[str, Figure] = {
+        "decoder": returned.decoder,
+        "files": len(rows),
+        "identical_files": int((difference.reshape(len(rows), -1).max(axis=1) == 0).sum()),
+        "largest_mean_difference": float(mean.max()),
+        "largest_difference": int(difference.max()),
+        **_drift(subject, rows, returned.pixel_embeddings),
+    }
+    return judged(RUNG, problems, figures)
+
+
+def tensor_problems(goldens: Goldens, preprocessing: Preprocessing) -> list[str]:
+    """What is wrong with the golden tensors, given the golden images and the contract's mean and deviation."""
+    mean, std = (np.array(values, np.float64)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    scaled = goldens.golden_images.transpose(0, 3, 1, 2).astype(np.float64) / 255
+    off = float(np.abs((scaled - mean) / std - goldens.golden_tensors).max())
+    if off <= _TENSOR_TOLERANCE * max(1.0, float(np.abs(goldens.golden_tensors).max())):
+        return []
+    return [
+        f"the contract's mean and standard deviation do not give the golden tensors: off by up to {off:.3g}; "
+        "either preprocess.json or goldens.safetensors is not this model's"
+    ]
+
+
+def _drift(subject: Subject, rows: np.ndarray, own: Float32[np.ndarray, "o d"]) -> dict[str, Figure]:
+    """How far the target's own pixels turn an embedding, beside the contract's pixels on the same target."""
+    goldens = subject.goldens
+    same = subject.queries[np.searchsorted(goldens.query_rows, rows)]
+    sound = [np.isfinite(vectors).all() and np.linalg.norm(vectors, axis=1).all() for vectors in (own, same)]
+    if not all(sound):
+        return {}
+    turned: Float64[np.ndarray, " o"] = angle(cosine_distance(own, same))
+    margin = margins(goldens.retrieval_student[rows], gallery_vectors(goldens))
+    return {
+        "largest_angle_degrees": float(np.degrees(turned.max())),
+        "median_angle_degrees": float(np.degrees(np.median(turned))),
+        "neighbours_at_risk": int((turned[margin > 0] >= margin[margin > 0] / 2).sum()),
+    }

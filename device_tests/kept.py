@@ -1,0 +1,90 @@
+"""What targets returned, kept in the cache folder: verifying the same files again takes seconds.
+
+Only the runtime's answer is kept, never a verdict: every check runs anew, under the gates of the day. A failure is not
+kept, so that a machine that was out of order is asked again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import device_tests.runner
+from device_tests.ladder import original_rows
+from device_tests.targets.target import Returned, Target
+from export.bundle import Bundle
+from export.manifest import GOLDENS, PREPROCESS, ModelEntry
+from hetero.errors import InputError
+from hetero.files import cache_directory, canonical_json, digest, sha256_file, write_bytes
+
+_FORMAT = 1
+_MOST = 2000
+_ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings")
+_ALSO = "also."
+
+
+def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
+    """Digest of everything that decides what a target returns: the files, the target with its versions, the runner."""
+    files = {file.path: file.sha256 for file in bundle.manifest.files}
+    originals = [bundle.originals[row].relative_to(bundle.path).as_posix() for row in original_rows(bundle)]
+    return digest(
+        [
+            _FORMAT,
+            sha256_file(Path(device_tests.runner.__file__)),
+            target.name,
+            dict(target.describe()),
+            target.runtimes[entry.format],
+            entry.precision,
+            entry.sha256,
+            [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
+        ]
+    )
+
+
+def save(name: str, returned: Returned) -> None:
+    """Keep what came back, unless it is a failure."""
+    from safetensors.numpy import save as to_bytes
+
+    if returned.embeddings is None:
+        return
+    arrays: dict[str, Any] = {field: getattr(returned, field) for field in _ARRAYS}
+    arrays |= {_ALSO + setting: value for setting, value in returned.also.items()}
+    held = {field: np.ascontiguousarray(value) for field, value in arrays.items() if value is not None}
+    words = {field: value for field, value in vars(returned).items() if field not in (*_ARRAYS, "also")}
+    write_bytes(_file(name), to_bytes(held, metadata={"returned": canonical_json(words)}))
+    _forget_oldest()
+
+
+def load(name: str) -> Returned | None:
+    """What :func:`save` kept; None when there is nothing, or it cannot be read."""
+    from export.tensors import strict_json
+
+    path = _file(name)
+    if not path.is_file():
+        return None
+    try:
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as stream:
+            held = {field: stream.get_tensor(field) for field in stream.keys()}  # noqa: SIM118
+            words = strict_json(stream.metadata()["returned"].encode(), what=path.name)
+        also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
+        return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
+    except (InputError, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and try again") from None
+
+
+def _folder() -> Path:
+    return cache_directory() / "returned"
+
+
+def _file(name: str) -> Path:
+    return _folder() / f"{name}.safetensors"
+
+
+def _forget_oldest() -> None:
+    files = sorted(_folder().glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in files[:-_MOST]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Run many models on many targets within the cores of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from device_tests import kept
+from device_tests.ladder import run_model
+from device_tests.targets.target import Returned, Target
+from export.bundle import Bundle
+from export.manifest import ModelEntry
+
+
+@dataclass(frozen=True)
+class Job:
+    """One exported model of a bundle, to be run on one target.
+
+    Attributes:
+        bundle: The bundle.
+        entry: A model with a format that the target has a runtime for.
+        target: Set up.
+    """
+
+    bundle: Bundle
+    entry: ModelEntry
+    target: Target
+
+    @property
+    def images(self) -> int:
+        """How many images it embeds."""
+        return len(self.bundle.goldens.golden_images) + len(self.bundle.goldens.query_rows)
+
+    def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
+        """Run it, unless what it would answer is kept.
+
+        Args:
+            advance: Told how many more images are done.
+            again: Run it in any case.
+        """
+        key = kept.key(self.bundle, self.entry, self.target)
+        if not again and (known := kept.load(key)) is not None:
+            advance(self.images)
+            return known
+        returned = run_model(self.bundle, self.entry, self.target, advance)
+        kept.save(key, returned)
+        return returned
+
+
+def run_jobs(jobs: Sequence[Job], *, again: bool = False) -> list[Returned]:
+    """What each job returned, in order.
+
+    Targets whose times are measured run one at a time with nothing beside them; then the others, as many at a time as
+    there are cores.
+
+    Args:
+        jobs: On targets that are set up.
+        again: Run also what is kept from an earlier verification.
+    """
+    answers: dict[int, Returned] = {}
+    with tqdm(total=sum(job.images for job in jobs), unit="image", desc="verify") as bar:
+
+        def run(index: int) -> None:
+            bar.set_postfix_str(jobs[index].target.name)
+            answers[index] = jobs[index].run(bar.update, again=again)
+
+        for index in (index for index, job in enumerate(jobs) if job.target.alone):
+            run(index)
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(run, [index for index, job in enumerate(jobs) if not job.target.alone]))
+    return [answers[index] for index in range(len(jobs))]
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

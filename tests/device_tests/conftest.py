@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept_from_other_tests(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets answer anew in every test; an emulated phone that is set up stays where it is."""
+    fresh = tmp_path_factory.mktemp("returned")
+    monkeypatch.setattr("device_tests.kept.cache_directory", lambda: fresh)
