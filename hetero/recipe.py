@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import field
 from importlib import resources
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any, Literal
 from hetero.data.augment_config import AugmentConfig
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
-from hetero.objectives.names import NAMES, NEEDS_CLOUD
+from hetero.objectives.catalog import problems_of
+from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, record
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
@@ -125,10 +127,8 @@ def _problems(recipe: Recipe) -> list[str]:
     for index, student in enumerate(recipe.students):
         place = f"students.{index} ({student.name})"
         problems += _training_problems(f"{place}.training", student.training)
-        problems += _objective_problems(
-            place, [term.name for term in student.objectives], needs_cloud=not student.independent
-        )
-    problems += _objective_problems("cloud", [term.name for term in recipe.cloud.objectives], needs_cloud=False)
+        problems += _objective_problems(place, student.objectives, has_cloud=not student.independent)
+    problems += _objective_problems("cloud", recipe.cloud.objectives, has_cloud=False)
     if recipe.data.kind != "emoji" and not recipe.data.path:
         problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
     return problems
@@ -141,17 +141,8 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
     return problems + ([f"cloud.copies: expected 0 or more, got {cloud.copies}"] if cloud.copies < 0 else [])
 
 
-def _objective_problems(place: str, names: list[str], *, needs_cloud: bool) -> list[str]:
-    problems = [
-        f"{place}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}"
-        for name in names
-        if name not in NAMES
-    ]
-    if not names:
-        problems.append(f"{place}.objectives: expected at least one")
-    if not needs_cloud:
-        problems += [f"{place}.objectives: {name} needs a cloud model" for name in names if name in NEEDS_CLOUD]
-    return problems
+def _objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
+    return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]
 
 
 def _training_problems(place: str, training: TrainingConfig) -> list[str]:
@@ -184,18 +175,23 @@ def _augment_problems(place: str, augment: AugmentConfig) -> list[str]:
 
 
 def _value_problems_of(value: dict[str, Any]) -> list[str]:
-    """What can be said about meaning although the types are wrong somewhere: names of objectives."""
-    problems: list[str] = []
+    """What can be said about meaning although the types are wrong somewhere: the objectives."""
+    problems = _raw_objective_problems("cloud", value.get("cloud"))
     students = value.get("students")
     for index, student in enumerate(students if isinstance(students, list) else []):
-        terms = student.get("objectives", []) if isinstance(student, dict) else []
-        names = [term.get("name") for term in terms if isinstance(term, dict)] if isinstance(terms, list) else []
-        unknown = [name for name in names if isinstance(name, str) and name not in NAMES]
-        problems += [
-            f"students.{index}.objectives: unknown objective {name!r}; expected one of {', '.join(NAMES)}"
-            for name in unknown
-        ]
+        problems += _raw_objective_problems(f"students.{index}", student)
     return problems
+
+
+def _raw_objective_problems(place: str, model: object) -> list[str]:
+    tables = model.get("objectives") if isinstance(model, dict) else None
+    if not isinstance(tables, list):
+        return []
+    try:
+        terms = [parse(ObjectiveConfig, table, what=place) for table in tables]
+    except InputError:
+        return []
+    return _objective_problems(place, terms, has_cloud=place != "cloud")
 
 
 def _anchored(recipe: Recipe, folder: Path) -> Recipe:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import CloudSide
 
 
 def multi_positive_cross_entropy(
@@ -84,9 +85,9 @@ class CloudContrastive(nn.Module):
         """Contrast with the cloud's embeddings.
 
         Raises:
-            ValueError: When the batch carries no cloud embeddings.
+            InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        keys, labels = (batch.bank, batch.bank_labels) if batch.bank is not None else (batch.cloud, batch.labels)
-        if keys is None or labels is None:
-            raise ValueError("cloud_contrastive needs the cloud model's embeddings of the training images")
-        return cloud_contrastive(batch.embeddings, batch.labels, keys, labels, temperature=self.temperature)
+        side = CloudSide.of(batch, "cloud_contrastive")
+        return cloud_contrastive(
+            batch.embeddings, batch.labels, side.gallery, side.labels, temperature=self.temperature
+        )

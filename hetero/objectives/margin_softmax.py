@@ -58,10 +58,9 @@ class MarginSoftmax(nn.Module):
         kind: Margin = "arcface",
         margin: float = 0.2,
         scale: float = 16.0,
-        frozen: bool = False,
     ) -> None:
         super().__init__()
-        self.prototypes = nn.Parameter(prototypes.clone(), requires_grad=not frozen)
+        self.prototypes = nn.Parameter(prototypes.clone())
         self.kind: Margin = kind
         self.margin = margin
         self.scale = scale

@@ -1,18 +1,21 @@
-"""Objectives by the names that recipes use."""
+"""Build objectives from a recipe's terms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.errors import InputError
-from hetero.objectives.contrastive import CloudContrastive, SupervisedContrastive
+from hetero.objectives.backward_compatible import InfluenceLoss, Variant, truncated_or_padded
+from hetero.objectives.catalog import entry_of, expanded, problems_of
+from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import Margin, MarginSoftmax, random_prototypes
-from hetero.objectives.names import NAMES
-from hetero.objectives.regression import CloudRegression
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Head:
         kind: Which margin.
         margin: Its size.
         scale: Multiplies the cosines.
-        cloud_prototypes: float32 [k, d], the cloud model's; None when there is no cloud model.
+        cloud_prototypes: float32 [k, c], the cloud model's; None when there is no cloud model.
         seed: Of randomly initialised prototypes. Two models of one data set must not share it: equal prototypes would
             pull them into one space, and a control would look compatible.
         from_cloud: Whether the own head starts from the cloud's prototypes, as a student's does; a model with a space
@@ -37,33 +40,57 @@ class Head:
     kind: Margin
     margin: float
     scale: float
-    cloud_prototypes: Float[Tensor, "k d"] | None = None
+    cloud_prototypes: Float[Tensor, "k c"] | None = None
     seed: int = 0
     from_cloud: bool = True
 
 
-def build_objective(name: str, *, head: Head, temperature: float) -> nn.Module:
-    """Make an objective.
-
-    ``own_head`` starts from the cloud's prototypes when there are any (methods of heterogeneous visual search,
-    arXiv 2105.06047, section 3.2), otherwise from random directions.
+def build_objectives(terms: Sequence[ObjectiveConfig], head: Head) -> list[tuple[ObjectiveConfig, nn.Module]]:
+    """Make the objectives of one model; composites come as their parts.
 
     Raises:
-        InputError: When the name is unknown, or the term needs a cloud model and there is none.
+        InputError: With everything that is wrong with the terms, at once.
     """
-    if name == "own_head":
-        prototypes = head.cloud_prototypes if head.from_cloud else None
-        if prototypes is None:
-            prototypes = random_prototypes(head.classes, head.dimension, torch.Generator().manual_seed(head.seed))
-        return MarginSoftmax(prototypes, kind=head.kind, margin=head.margin, scale=head.scale)
-    if name == "cloud_head":
-        if head.cloud_prototypes is None:
-            raise InputError("the objective cloud_head needs a cloud model, and none was given")
-        return MarginSoftmax(head.cloud_prototypes, kind=head.kind, margin=head.margin, scale=head.scale, frozen=True)
-    if name == "supervised_contrastive":
-        return SupervisedContrastive(temperature)
-    if name == "cloud_contrastive":
-        return CloudContrastive(temperature)
-    if name == "cloud_regression":
-        return CloudRegression()
-    raise InputError(f"unknown objective {name!r}: expected one of {', '.join(NAMES)}")
+    if problems := problems_of(terms, has_cloud=head.cloud_prototypes is not None):
+        raise InputError("these objectives cannot be built:", problems)
+    return [(term, build_objective(term, head)) for term in expanded(terms)]
+
+
+def build_objective(term: ObjectiveConfig, head: Head) -> nn.Module:
+    """Make one objective.
+
+    Raises:
+        InputError: When the name is unknown.
+    """
+    entry = entry_of(term.name)
+    module, _, name = entry.home.partition(":")
+    make: Callable[..., nn.Module] = getattr(import_module(module), name)
+    arguments: dict[str, Any] = {key: entry.options[key].converted(value) for key, value in term.options.items()}
+    return make(**arguments, **entry.fixed, **({"head": head} if entry.takes_head else {}))
+
+
+def own_head(head: Head, init: str = "cloud") -> MarginSoftmax:
+    """The model's own classifier.
+
+    Args:
+        head: Its size and margin.
+        init: ``cloud`` starts from the cloud's prototypes when there are any (heterogeneous visual search, arXiv
+            2105.06047, section 3.2; truncated or padded to the model's dimension), ``random`` from random directions.
+    """
+    if init == "cloud" and head.from_cloud and head.cloud_prototypes is not None:
+        prototypes = truncated_or_padded(head.cloud_prototypes, head.dimension)
+    else:
+        prototypes = random_prototypes(head.classes, head.dimension, torch.Generator().manual_seed(head.seed))
+    return MarginSoftmax(prototypes, kind=head.kind, margin=head.margin, scale=head.scale)
+
+
+def cloud_head(head: Head, variant: Variant = "head") -> InfluenceLoss:
+    """The cloud's classifier, frozen.
+
+    Args:
+        head: Its margin, and the cloud's prototypes.
+        variant: ``head`` takes the margin of the own head.
+    """
+    assert head.cloud_prototypes is not None
+    chosen = head.kind if variant == "head" else variant
+    return InfluenceLoss(head.cloud_prototypes, variant=chosen, margin=head.margin, scale=head.scale)

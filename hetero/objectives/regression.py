@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import cloud_vectors
 
 
 def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
@@ -25,8 +26,6 @@ class CloudRegression(nn.Module):
         """Regress the batch.
 
         Raises:
-            ValueError: When the batch carries no cloud embeddings.
+            InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        if batch.cloud is None:
-            raise ValueError("cloud_regression needs the cloud model's embeddings of the training images")
-        return cloud_regression(batch.embeddings, batch.cloud)
+        return cloud_regression(batch.embeddings, cloud_vectors(batch, "cloud_regression"))

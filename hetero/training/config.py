@@ -7,6 +7,7 @@ from typing import Literal
 
 from hetero.data.augment_config import AugmentConfig
 from hetero.models.config import ModelConfig
+from hetero.objectives.config import ObjectiveConfig
 from hetero.schema import record
 
 
@@ -59,21 +60,6 @@ class HeadConfig:
     kind: Literal["arcface", "cosface", "none"] = "arcface"
     margin: float = 0.2
     scale: float = 16.0
-
-
-@record
-class ObjectiveConfig:
-    """One term of the training objective.
-
-    Attributes:
-        name: One of ``hetero.objectives.names.NAMES``.
-        weight: Multiplies the term.
-        temperature: Of contrastive terms.
-    """
-
-    name: str
-    weight: float = 1.0
-    temperature: float = 0.1
 
 
 @record

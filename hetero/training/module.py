@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch
+from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
-from hetero.objectives.registry import Head, build_objective
-from hetero.training.config import ObjectiveConfig
+from hetero.objectives.registry import Head, build_objectives
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class TrainingModule(nn.Module):
     @classmethod
     def of(cls, model: EmbeddingModel, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
         """Build the objectives that a recipe names."""
-        objectives = {term.name: build_objective(term.name, head=head, temperature=term.temperature) for term in terms}
-        return cls(model, objectives, {term.name: term.weight for term in terms})
+        built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
+        return cls(model, {key: objective for key, _, objective in built}, {key: weight for key, weight, _ in built})
 
     def forward(
         self,
@@ -93,6 +93,11 @@ class TrainingModule(nn.Module):
         if cloud is None or cloud.prototypes is None or batch.cloud is None:
             return batch
         return replace(batch, cloud_logits=_logits(batch.cloud, cloud.prototypes, own.scale))
+
+
+def _key(name: str) -> str:
+    # Torch separates the names of nested modules by points.
+    return name.replace(".", "/")
 
 
 def _beside_cloud(

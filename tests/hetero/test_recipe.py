@@ -85,3 +85,16 @@ def test_a_name_that_would_leave_the_run_is_refused(tmp_path):
 def test_the_demo_holds_two_students_and_a_control():
     recipe = built_in("demo")
     assert [student.independent for student in recipe.students] == [False, False, True]
+
+
+def test_objectives_carry_their_options_and_wrong_ones_are_told_with_the_rest(tmp_path):
+    terms = '[{ name = "hvs_composite", weight = 0.3 }, { name = "csd", temperature = 0.05, neighbours = 20 }]'
+    recipe = load_recipe(write(tmp_path, f"{GOOD}objectives = {terms}\n"))
+    assert recipe.students[0].objectives[1].options == {"temperature": 0.05, "neighbours": 20}
+    wrong = terms.replace("0.05", "-1").replace("neighbours", "neighbors")
+    text = f"{GOOD}objectives = {wrong}\n"
+    for broken in (text, text.replace("height = 64", 'height = "tall"')):
+        with pytest.raises(InputError) as caught:
+            load_recipe(write(tmp_path, broken))
+        for part in ("csd.temperature: expected a number above 0, got -1", "csd.neighbors: unknown option"):
+            assert part in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from hetero.errors import InputError
 from hetero.objectives.batch import Batch
 from hetero.objectives.contrastive import CloudContrastive, cloud_contrastive, supervised_contrastive
 
@@ -53,5 +54,5 @@ def test_cloud_contrast_is_least_when_the_student_equals_the_cloud():
 
 
 def test_cloud_contrast_without_a_cloud_is_an_error():
-    with pytest.raises(ValueError, match="cloud model's embeddings"):
+    with pytest.raises(InputError, match="cloud model's embeddings"):
         CloudContrastive()(Batch(torch.eye(2), torch.arange(2)))

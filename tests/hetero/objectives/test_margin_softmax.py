@@ -40,9 +40,3 @@ def test_the_loss_is_the_cross_entropy_of_those_logits():
     loss = head(Batch(at(30.0), torch.tensor([0])))
     true, other = 5 * (math.cos(math.pi / 6) - 0.1), 5 * math.sin(math.pi / 6)
     assert loss.item() == pytest.approx(math.log(1 + math.exp(other - true)), abs=1e-5)
-
-
-def test_a_frozen_head_learns_nothing_and_an_own_head_does():
-    for frozen in (True, False):
-        head = MarginSoftmax(at(0.0, 90.0), frozen=frozen)
-        assert any(parameter.requires_grad for parameter in head.parameters()) is not frozen

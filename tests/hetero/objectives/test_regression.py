@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from hetero.errors import InputError
 from hetero.objectives.batch import Batch
 from hetero.objectives.regression import CloudRegression, cloud_regression
 
@@ -17,5 +18,5 @@ def test_it_is_one_minus_the_cosine_and_half_the_squared_distance():
 
 
 def test_without_a_cloud_it_is_an_error():
-    with pytest.raises(ValueError, match="cloud model's embeddings"):
+    with pytest.raises(InputError, match="cloud model's embeddings"):
         CloudRegression()(Batch(torch.eye(2), torch.arange(2)))

@@ -1,0 +1,54 @@
+"""Contextual similarity distillation: an image's neighbourhood in the gallery space looks the same to both models."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import CloudSide, nearest
+
+
+def contextual_similarity(
+    student: Float[Tensor, "b k"], cloud: Float[Tensor, "b k"], *, temperature: float, cloud_temperature: float
+) -> Float[Tensor, ""]:
+    """Mean of ``KL(softmax(cloud / cloud_temperature) || softmax(student / temperature))``.
+
+    Contextual similarity distillation (Wu et al., CVPR 2022).
+
+    Args:
+        student: Cosines of the student's vector with each neighbour (vectors of the cloud).
+        cloud: Cosines of the cloud's vector of the same image with the same neighbours.
+        temperature: Divides the student's.
+        cloud_temperature: Divides the cloud's.
+    """
+    expected = F.log_softmax(cloud / cloud_temperature, dim=1)
+    given = F.log_softmax(student / temperature, dim=1)
+    return F.kl_div(given, expected, reduction="batchmean", log_target=True)
+
+
+class ContextualSimilarity(nn.Module):
+    """:func:`contextual_similarity` over the nearest neighbours that the cloud model sees.
+
+    The paper gathers the neighbours from all training images, once; here they are found in each step among the bank,
+    which is the same for cached vectors and right for a live cloud model. An image's own entry is left out: at the
+    cloud's low temperature it would take nearly all of the probability. One temperature for both models is the
+    default, so that a student equal to the cloud is the minimum; public implementations sharpen the cloud's
+    (``cloud_temperature = 0.01, temperature = 1.0``).
+    """
+
+    def __init__(self, neighbours: int = 10, temperature: float = 0.1, cloud_temperature: float = 0.0) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        self.temperature = temperature
+        self.cloud_temperature = cloud_temperature or temperature
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Compare the two distributions."""
+        side = CloudSide.of(batch, "csd")
+        cloud, rows = nearest(side, self.neighbours, "csd")
+        student = (batch.embeddings @ side.gallery.T).gather(1, rows)
+        return contextual_similarity(
+            student, cloud, temperature=self.temperature, cloud_temperature=self.cloud_temperature
+        )

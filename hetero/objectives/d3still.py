@@ -1,0 +1,73 @@
+"""Decoupled differential distillation: differences of similarities, right and wrong order weighted apart."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import CloudSide, nearest
+
+# Keeps the relative error of small differences bounded, as in the authors' public code.
+_FLOOR = 0.1
+
+
+def differential_distillation(
+    student: Float[Tensor, "b k"], cloud: Float[Tensor, "b k"], *, inconsistent: float, consistent: float
+) -> Float[Tensor, ""]:
+    """How far differences between two neighbours' similarities are from the cloud's, relative to their size.
+
+    D3still (Xie et al., CVPR 2024). With ``d_ij = s_j - s_i`` for the student and ``D_ij = c_j - c_i`` for the cloud,
+    ``e_ij = (d_ij - D_ij) / (0.1 + |D_ij|)``; pairs whose order the student has wrong (``d D < 0``) and right
+    (``d D > 0``) are weighed apart:
+
+        ``mean over images of (inconsistent |e over wrong pairs| + consistent |e over right pairs|) / k``
+
+    with the Euclidean norm over all ordered pairs. Ties in either model belong to neither.
+
+    Args:
+        student: Cosines of the student's vector with each neighbour.
+        cloud: Cosines of the cloud's vector of the same image with the same neighbours.
+        inconsistent: Weight of pairs in the wrong order (beta).
+        consistent: Weight of pairs in the right order (gamma).
+    """
+    ours = student[:, None, :] - student[:, :, None]
+    theirs = cloud[:, None, :] - cloud[:, :, None]
+    errors = (ours - theirs) / (_FLOOR + theirs.abs())
+    agreement = (ours * theirs).detach()
+    wrong = torch.linalg.vector_norm(errors * (agreement < 0), dim=(1, 2))
+    right = torch.linalg.vector_norm(errors * (agreement > 0), dim=(1, 2))
+    return (inconsistent * wrong + consistent * right).mean() / student.shape[1]
+
+
+def feature_knowledge(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+    """D3still's third part: the norm over the batch of one minus cosine with the cloud's vector, divided by b."""
+    return torch.linalg.vector_norm(1 - (embeddings * cloud).sum(dim=1)) / len(embeddings)
+
+
+class D3still(nn.Module):
+    """Feature knowledge plus :func:`differential_distillation` over the cloud's nearest neighbours.
+
+    Weights and neighbours are the defaults of the authors' public code, which counts the image itself among its 10
+    neighbours and finds them in the batch; here they come from the bank, and the image itself is left out of them.
+    """
+
+    def __init__(
+        self, neighbours: int = 9, feature: float = 50.0, inconsistent: float = 2.0, consistent: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        self.feature = feature
+        self.inconsistent = inconsistent
+        self.consistent = consistent
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Distil the batch."""
+        side = CloudSide.of(batch, "d3still")
+        cloud, rows = nearest(side, self.neighbours, "d3still")
+        student = (batch.embeddings @ side.gallery.T).gather(1, rows)
+        differences = differential_distillation(
+            student, cloud, inconsistent=self.inconsistent, consistent=self.consistent
+        )
+        return self.feature * feature_knowledge(batch.embeddings, side.vectors) + differences

@@ -1,0 +1,85 @@
+"""Focal distillation: hold on to the old model's answers, most of all where it was right."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetero.errors import InputError
+from hetero.objectives.batch import Batch
+
+
+def focal_weights(
+    old_logits: Float[Tensor, "b k"], labels: Int[Tensor, " b"], *, alpha: float, beta: float
+) -> Float[Tensor, " b"]:
+    """``alpha + beta * 1(the old model is right)`` of each image (arXiv 2011.09161, equation 6)."""
+    right = old_logits.argmax(dim=1) == labels
+    return alpha + beta * right.to(old_logits.dtype)
+
+
+def logit_distance(new_logits: Float[Tensor, "b k"], old_logits: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    """Half the squared distance of the logits of each image (FD-LM)."""
+    return 0.5 * (new_logits - old_logits).square().sum(dim=1)
+
+
+def softened_divergence(
+    new_logits: Float[Tensor, "b k"], old_logits: Float[Tensor, "b k"], *, temperature: float
+) -> Float[Tensor, " b"]:
+    """``tau^2 KL(softmax(old / tau) || softmax(new / tau))`` of each image (FD-KL).
+
+    For large ``tau`` it nears ``logit_distance / k`` of logits that are centred on zero.
+    """
+    old = F.log_softmax(old_logits / temperature, dim=1)
+    new = F.log_softmax(new_logits / temperature, dim=1)
+    return temperature**2 * F.kl_div(new, old, reduction="none", log_target=True).sum(dim=1)
+
+
+def both_logits(batch: Batch, name: str) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
+    """The logits of the model in training and of the old one.
+
+    Raises:
+        InputError: When either is missing.
+    """
+    if batch.logits is None or batch.cloud_logits is None:
+        missing = "own_head beside it" if batch.logits is None else "a cloud (or old) model"
+        raise InputError(f"the objective {name} compares two classifiers: it needs {missing}")
+    return batch.logits, batch.cloud_logits
+
+
+class FocalLogitMatching(nn.Module):
+    """Positive-congruent training by logit matching: the mean of weight times :func:`logit_distance`.
+
+    Whether the old model is right is asked of the same augmented image when the old model runs live, and of the
+    image's cached vector otherwise.
+    """
+
+    uses_logits = True
+
+    def __init__(self, alpha: float = 1.0, beta: float = 5.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Distil the batch."""
+        new, old = both_logits(batch, "focal_logit_matching")
+        return (focal_weights(old, batch.labels, alpha=self.alpha, beta=self.beta) * logit_distance(new, old)).mean()
+
+
+class FocalDivergence(nn.Module):
+    """Positive-congruent training by divergence: the mean of weight times :func:`softened_divergence`."""
+
+    uses_logits = True
+
+    def __init__(self, alpha: float = 1.0, beta: float = 5.0, temperature: float = 100.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.temperature = temperature
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Distil the batch."""
+        new, old = both_logits(batch, "focal_kl")
+        weights = focal_weights(old, batch.labels, alpha=self.alpha, beta=self.beta)
+        return (weights * softened_divergence(new, old, temperature=self.temperature)).mean()

@@ -1,0 +1,58 @@
+"""Focal distillation of retrieval decisions: stay near the old model where its first hit was right."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import CloudSide
+
+Distance = Literal["cosine", "similarities"]
+
+
+def right_at_rank_one(
+    similarities: Float[Tensor, "b n"], labels: Int[Tensor, " b"], gallery_labels: Int[Tensor, " n"]
+) -> Float[Tensor, " b"]:
+    """One where the most similar entry of the gallery has the image's class, zero elsewhere."""
+    return (gallery_labels[similarities.argmax(dim=1)] == labels).to(similarities.dtype)
+
+
+def cosine_distance(embeddings: Float[Tensor, "b d"], old: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+    """One minus cosine of each pair: half the squared distance of unit vectors."""
+    return 1 - (embeddings * old).sum(dim=1)
+
+
+def similarity_distance(
+    embeddings: Float[Tensor, "b d"], old: Float[Tensor, "b d"], gallery: Float[Tensor, "n d"]
+) -> Float[Tensor, " b"]:
+    """Half the mean squared difference of the similarities to the gallery: logit matching by a gallery of classes."""
+    return 0.5 * ((embeddings - old) @ gallery.T).square().mean(dim=1)
+
+
+class FocalRetrieval(nn.Module):
+    """Mean of ``(alpha + beta * 1(the old model's first hit is right)) * distance``.
+
+    Positive-congruent training (arXiv 2011.09161) knows classifiers only; this is its retrieval form as chosen here. A
+    decision is the class of the first hit in the bank, the image itself left out. The distance is one minus cosine
+    (``cosine``, the default: it moves every decision of an image at once), or the difference of the similarities to
+    the bank (``similarities``: moves that the gallery cannot see are free).
+    """
+
+    def __init__(self, alpha: float = 1.0, beta: float = 5.0, distance: Distance = "cosine") -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.distance: Distance = distance
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Distil the batch."""
+        side = CloudSide.of(batch, "focal_retrieval")
+        right = right_at_rank_one(side.similarities(side.vectors), batch.labels, side.labels)
+        if self.distance == "cosine":
+            distances = cosine_distance(batch.embeddings, side.vectors)
+        else:
+            distances = similarity_distance(batch.embeddings, side.vectors, side.gallery)
+        return ((self.alpha + self.beta * right) * distances).mean()

@@ -1,0 +1,76 @@
+"""What an objective's option may be; torch-free, so that a recipe is checked without it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+OptionValue = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an objective, as recipes write it beside ``name`` and ``weight``.
+
+    Attributes:
+        default: Taken when the recipe says nothing; its type is the option's type (an integer is a float, too).
+        meaning: One line for people.
+        least: Smallest value.
+        above: The value must be larger than this.
+        most: Largest value.
+        choices: The values of a text.
+    """
+
+    default: OptionValue
+    meaning: str
+    least: float = -math.inf
+    above: float = -math.inf
+    most: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    @property
+    def expects(self) -> str:
+        """The allowed values in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
+        bounds = [
+            f"above {self.above:g}" if math.isfinite(self.above) else "",
+            f"of at least {self.least:g}" if math.isfinite(self.least) else "",
+            f"at most {self.most:g}" if math.isfinite(self.most) else "",
+        ]
+        return " ".join([kind, " and ".join(bound for bound in bounds if bound)]).strip()
+
+    def allows(self, value: object) -> bool:
+        """Whether a recipe may give this value."""
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(self.default, bool) and isinstance(value, bool)
+        if isinstance(self.default, str):
+            return isinstance(value, str) and (not self.choices or value in self.choices)
+        if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
+            return False
+        return math.isfinite(value) and value > self.above and self.least <= value <= self.most
+
+    def converted(self, value: OptionValue) -> OptionValue:
+        """The value in the option's own type."""
+        return type(self.default)(value)
+
+
+def positive(default: float, meaning: str) -> Option:
+    """A number above zero."""
+    return Option(default, meaning, above=0.0)
+
+
+def not_negative(default: float, meaning: str) -> Option:
+    """A number of at least zero."""
+    return Option(default, meaning, least=0.0)
+
+
+def count(default: int, meaning: str, *, least: int = 1) -> Option:
+    """A whole number."""
+    return Option(default, meaning, least=float(least))
+
+
+def choice(default: str, meaning: str, *others: str) -> Option:
+    """One of several texts."""
+    return Option(default, meaning, choices=(default, *others))
