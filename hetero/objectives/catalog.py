@@ -190,9 +190,26 @@ def entry_of(name: str) -> Entry:
     found = CATALOG.get(name)
     if isinstance(found, Entry):
         return found
+    if ":" in name:
+        return _outside(name)
     close = difflib.get_close_matches(name, CATALOG, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    raise InputError(f"unknown objective {name!r}{hint}; expected one of {', '.join(CATALOG)}")
+    raise InputError(
+        f"unknown objective {name!r}{hint}; expected one of {', '.join(CATALOG)}, pml:LOSS or module:function"
+    )
+
+
+def _outside(name: str) -> Entry:
+    """An objective that is not of this package; its code, and torch with it, is imported to know its options."""
+    if name.startswith("pml:"):
+        from hetero.objectives.metric_learning import metric_learning_options
+
+        home = "hetero.objectives.metric_learning:metric_learning_loss"
+        options = metric_learning_options(name)
+        return Entry(home, "of pytorch-metric-learning", options, takes_head=True, fixed={"loss": name})
+    from hetero.objectives.own import own_options
+
+    return Entry("hetero.objectives.own:own", "of your own", own_options(name), fixed={"path": name})
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:

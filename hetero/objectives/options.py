@@ -19,6 +19,7 @@ class Option:
         above: The value must be larger than this.
         most: Largest value.
         choices: The values of a text.
+        any_number: A whole number as default does not ask for whole numbers: for code whose types are not known.
     """
 
     default: OptionValue
@@ -27,13 +28,15 @@ class Option:
     above: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()
+    any_number: bool = False
 
     @property
     def expects(self) -> str:
         """The allowed values in words."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
+        kind = {bool: "true or false", float: "a number", str: "a text"}.get(type(self.default))
+        kind = kind or ("a number" if self.any_number else "a whole number")
         bounds = [
             f"above {self.above:g}" if math.isfinite(self.above) else "",
             f"of at least {self.least:g}" if math.isfinite(self.least) else "",
@@ -47,13 +50,15 @@ class Option:
             return isinstance(self.default, bool) and isinstance(value, bool)
         if isinstance(self.default, str):
             return isinstance(value, str) and (not self.choices or value in self.choices)
-        if not isinstance(value, int if isinstance(self.default, int) else (int, float)):
+        whole = isinstance(self.default, int) and not self.any_number
+        if not isinstance(value, int if whole else (int, float)):
             return False
         return math.isfinite(value) and value > self.above and self.least <= value <= self.most
 
     def converted(self, value: OptionValue) -> OptionValue:
         """The value in the option's own type."""
-        return type(self.default)(value)
+        unknown = self.any_number and isinstance(self.default, int)
+        return value if unknown else type(self.default)(value)
 
 
 def positive(default: float, meaning: str) -> Option:

@@ -1,0 +1,72 @@
+"""Losses of pytorch-metric-learning as own-space terms: ``pml:NAME``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hetero.errors import InputError
+from hetero.objectives.batch import Batch
+from hetero.objectives.options import Option
+from hetero.objectives.registry import Head
+from hetero.objectives.signatures import options_of
+
+PREFIX = "pml:"
+# Losses with a classifier of their own are told its size.
+_SIZES = ("num_classes", "embedding_size")
+
+
+def metric_learning_options(name: str) -> Mapping[str, Option]:
+    """The options of ``pml:NAME``.
+
+    Raises:
+        InputError: When the package is missing, there is no such loss, or it needs more than embeddings and labels.
+    """
+    return options_of(name, _loss_class(name), given=_SIZES)
+
+
+def metric_learning_loss(loss: str, head: Head, **options: Any) -> MetricLearningLoss:
+    """Make the objective ``pml:NAME``; a classifier of its own starts from the head's seed."""
+    kind = _loss_class(loss)
+    sizes = {"num_classes": head.classes, "embedding_size": head.dimension}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(head.seed)
+        return MetricLearningLoss(kind(**{key: sizes[key] for key in _accepted(kind)}, **options))
+
+
+class MetricLearningLoss(nn.Module):
+    """A loss of embeddings and labels, within the model in training."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss of the batch."""
+        return self.loss(batch.embeddings, batch.labels)
+
+
+def _accepted(kind: type[nn.Module]) -> list[str]:
+    import inspect
+
+    return [key for key in _SIZES if key in inspect.signature(kind).parameters]
+
+
+def _loss_class(name: str) -> type[nn.Module]:
+    try:
+        from pytorch_metric_learning import losses
+    except ImportError:
+        raise InputError(f"{name} needs pytorch-metric-learning: pip install 'hetero[metric-learning]'") from None
+    wanted = name.removeprefix(PREFIX)
+    found = getattr(losses, wanted, None)
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    known = [key for key, one in vars(losses).items() if isinstance(one, type) and issubclass(one, nn.Module)]
+    close = difflib.get_close_matches(wanted, known, n=3)
+    hint = f"; did you mean {' or '.join(PREFIX + one for one in close)}?" if close else ""
+    raise InputError(f"unknown objective {name!r}: pytorch-metric-learning has no loss {wanted}{hint}")
