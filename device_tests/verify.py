@@ -11,6 +11,7 @@ from device_tests.checks.finding import RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
+from device_tests.resizer_cost import ResizerCost, resizer_costs
 from device_tests.running import Job, run_jobs
 from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
@@ -18,6 +19,7 @@ from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
 from export.bundle import Bundle, read_bundle
 from hetero.errors import InputError
+from hetero.files import write_json
 from hetero.space import EmbeddingSpace
 
 __all__ = ["Gates", "Verdict", "verify"]
@@ -34,7 +36,8 @@ def verify(
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
-    Writes ``verdict.json`` (a list of rows), ``summary.json``, ``junit.xml`` and ``embeddings/`` below ``out``.
+    Writes ``verdict.json`` (a list of rows), ``summary.json``, ``junit.xml``, ``resizers.json`` and ``embeddings/``
+    below ``out``.
 
     Args:
         bundle_paths: Bundle directories, with different names in their manifests.
@@ -75,6 +78,7 @@ def verify(
     for bundle in bundles:
         for machine in machines:
             rows += _rows(bundle, machine, machines, answered, reasons.get(machine.name, ""), gates)
+    write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
     verdict = Verdict(tuple(rows), _about(bundles, described, gates))
     verdict.save(out)
     return verdict
@@ -146,6 +150,16 @@ def _rows(
         told = f"the bundle holds no {format} file"
         found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in RUNGS]
     return found
+
+
+def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
+    """What other resizers would cost; nothing where this machine cannot run the bundle's models."""
+    desktop = target_called("desktop")
+    try:
+        desktop.set_up()
+    except InputError:
+        return []
+    return resizer_costs(bundle, desktop, again=again)
 
 
 def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]], gates: Gates) -> dict[str, Any]:
