@@ -31,6 +31,7 @@ GROUPS = {
         "Train one part of a recipe.",
         {"cloud": "hetero.commands:train_cloud", "students": "hetero.commands:train_students"},
     ),
+    "backfill": ("Re-embed a gallery bit by bit.", {"plan": "hetero.backfill.commands:plan_command"}),
     "data": ("Look at data before training on it.", {"check": "hetero.data.commands:check_command"}),
     "bundle": ("Look at bundles.", {"check": "export.commands:bundle_check_command"}),
     "device": (

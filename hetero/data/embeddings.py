@@ -114,15 +114,28 @@ def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]
     Raises:
         InputError: When images have no embedding; names the first ten and their number.
     """
+    return embeddings_of(file, images.names)
+
+
+def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+    """The embeddings of the images with these names, in their order, scaled to unit length.
+
+    Args:
+        file: May hold further images.
+        names: Of the images.
+
+    Raises:
+        InputError: When images have no embedding; names the first ten and their number.
+    """
     row = {name: index for index, name in enumerate(file.names)}
-    missing = [name for name in images.names if name not in row]
+    missing = [name for name in names if name not in row]
     if missing:
         example = f"; the file's names look like {file.names[0]!r}" if file.names else ""
         raise InputError(
-            f"{len(missing)} of {len(images)} images have no embedding{example}:",
+            f"{len(missing)} of {len(names)} images have no embedding{example}:",
             [*missing[:_SHOWN], *([f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])],
         )
-    chosen = file.embeddings[[row[name] for name in images.names]]
+    chosen = file.embeddings[[row[name] for name in names]]
     length = np.linalg.norm(chosen, axis=1, keepdims=True)
     # Vectors that have unit length already stay as they are, bit by bit.
     return np.where(np.abs(length - 1) <= 1e-6, chosen, chosen / length)

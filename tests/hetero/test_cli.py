@@ -31,6 +31,7 @@ def test_help_names_every_command_and_loads_none():
         "upgrade",
         "evaluate",
         "embed",
+        "backfill",
         "data",
         "export",
         "bundle",
@@ -44,8 +45,8 @@ def test_help_names_every_command_and_loads_none():
 @pytest.mark.parametrize(
     "command",
     [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["evaluate"], ["embed"],
-     ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"], ["device", "setup"],
-     ["device", "list"]],
+     ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
+     ["device", "setup"], ["device", "list"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command):

@@ -1,0 +1,134 @@
+"""The backfill curve: M against the share of the gallery that the new model has re-embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+from hetero.evaluation.retrieval import PerQuery, evaluate
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A gallery under way from an old model to a new one, searched by the new model's queries.
+
+    Attributes:
+        query: float32 [q, d], the new model's unit vectors.
+        new: float32 [g, d], the new model's unit vectors of the gallery.
+        old: float32 [g, c], the old model's of the same images.
+        query_labels: int64 [q].
+        gallery_labels: int64 [g].
+        exclude: int64 [q], the gallery row that is the query itself; -1 for none.
+        query_as_old: float32 [q, c], the queries as the old space reads them; ``None`` where these are the vectors
+            themselves, so that c = d.
+    """
+
+    query: Float32[NDArray[np.float32], "q d"]
+    new: Float32[NDArray[np.float32], "g d"]
+    old: Float32[NDArray[np.float32], "g c"]
+    query_labels: Int64[NDArray[np.int64], " q"]
+    gallery_labels: Int64[NDArray[np.int64], " g"]
+    exclude: Int64[NDArray[np.int64], " q"]
+    query_as_old: Float32[NDArray[np.float32], "q c"] | None = None
+
+    def with_queries(self, rows: Int64[NDArray[np.int64], " r"]) -> Backfill:
+        """The same gallery, searched by some of the queries only."""
+        return replace(
+            self,
+            query=self.query[rows],
+            query_labels=self.query_labels[rows],
+            exclude=self.exclude[rows],
+            query_as_old=None if self.query_as_old is None else self.query_as_old[rows],
+        )
+
+    def sides(
+        self, renewed: Bool[NDArray[np.bool_], " g"]
+    ) -> tuple[Float32[NDArray[np.float32], "q e"], Float32[NDArray[np.float32], "g e"]]:
+        """Queries and gallery whose inner products are those of the gallery with the ``renewed`` images re-embedded.
+
+        Where the old space reads queries as they are, vectors mix as they are. Otherwise both stand side by side: a
+        query holds what the new and what the old space read, a gallery image only what its own space does, and zeros.
+        """
+        if self.query_as_old is None:
+            return self.query, np.where(renewed[:, None], self.new, self.old)
+        new, old = np.where(renewed[:, None], self.new, 0), np.where(renewed[:, None], 0, self.old)
+        return np.hstack([self.query, self.query_as_old]), np.hstack([new, old]).astype(np.float32, copy=False)
+
+    def evaluate(self, renewed: Bool[NDArray[np.bool_], " g"]) -> PerQuery:
+        """``cmc@1``, ``cmc@10`` and ``map@r`` of every query with the ``renewed`` images re-embedded."""
+        query, gallery = self.sides(renewed)
+        return evaluate(query, gallery, self.query_labels, self.gallery_labels, exclude=self.exclude)
+
+
+@dataclass(frozen=True)
+class BackfillCurve:
+    """What a gallery is worth along the way.
+
+    Attributes:
+        shares: Shares of the gallery re-embedded, ascending from 0 to 1.
+        values: At each share, metric name -> float64 [q].
+    """
+
+    shares: tuple[float, ...]
+    values: tuple[PerQuery, ...]
+
+    def means(self, metric: str) -> list[float]:
+        """M at each share."""
+        return [float(at_share[metric].mean()) for at_share in self.values]
+
+    def areas(self, metric: str) -> Float64[NDArray[np.float64], " q"]:
+        """For each query the area under its own curve (trapezoids); their mean is the area under the curve of M.
+
+        It is what a query meets on average while the backfill goes on at a steady pace.
+        """
+        return np.asarray(np.trapezoid([at_share[metric] for at_share in self.values], self.shares, axis=0))
+
+
+def backfill_curves(
+    backfill: Backfill, orders: Mapping[str, Int64[NDArray[np.int64], " g"]], shares: Sequence[float]
+) -> dict[str, BackfillCurve]:
+    """Measure how M grows when the gallery is re-embedded in several orders.
+
+    One exact search of the gallery for every order and share; where all orders meet, at 0 and 1, one for all.
+
+    Args:
+        backfill: Queries and gallery.
+        orders: Name -> int64 [g], gallery rows, those to re-embed first in front.
+        shares: Shares of the gallery to measure at, ascending, the first 0 and the last 1.
+
+    Raises:
+        InputError: For shares or orders that are none, and when a query has nothing to find.
+    """
+    size = len(backfill.new)
+    _check(orders, shares, size)
+    nothing, everything = (backfill.evaluate(np.full(size, renewed)) for renewed in (False, True))
+    curves: dict[str, BackfillCurve] = {}
+    for name, order in orders.items():
+        between = [backfill.evaluate(_first(order, share)) for share in shares[1:-1]]
+        curves[name] = BackfillCurve(tuple(shares), (nothing, *between, everything))
+    return curves
+
+
+def _first(order: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    renewed = np.zeros(len(order), bool)
+    renewed[order[: round(share * len(order))]] = True
+    return renewed
+
+
+def _check(orders: Mapping[str, NDArray[np.int64]], shares: Sequence[float], size: int) -> None:
+    problems = [
+        f"order {name}: expected each of the {size} gallery rows once"
+        for name, order in orders.items()
+        if not np.array_equal(np.sort(order), np.arange(size))
+    ]
+    ascending = all(a < b for a, b in pairwise(shares))
+    if len(shares) < 2 or shares[0] != 0 or shares[-1] != 1 or not ascending:
+        problems.append(f"shares: expected an ascending list from 0 to 1, got {list(shares)}")
+    if problems:
+        raise InputError("cannot draw a backfill curve:", problems)
