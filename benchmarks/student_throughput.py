@@ -25,11 +25,12 @@ from hetero.data.images import ImageSet
 from hetero.models.config import ModelConfig
 from hetero.models.cost import cost
 from hetero.models.model import EmbeddingModel
+from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.contrastive import cloud_contrastive
 from hetero.objectives.margin_softmax import margin_logits
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.config import ObjectiveConfig, TrainingConfig
+from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
 

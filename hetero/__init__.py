@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hetero.adapters.registry import fit_adapter
+    from hetero.adapters.storage import SpaceAdapter
     from hetero.data.augment_config import AugmentConfig
     from hetero.data.config import DataConfig
     from hetero.data.copies import with_copies
@@ -28,17 +30,21 @@ if TYPE_CHECKING:
     from hetero.models.embed import embed_images
     from hetero.models.external import ModuleEmbedder, OnnxEmbedder
     from hetero.models.model import EmbeddingModel
+    from hetero.objectives.batch import Batch
+    from hetero.objectives.config import ObjectiveConfig
     from hetero.preprocessing import Preprocessing
     from hetero.space import EmbeddingSpace
     from hetero.training.cloud import train_cloud
     from hetero.training.cloud_reference import CloudReference
-    from hetero.training.config import CloudConfig, ObjectiveConfig, StudentConfig, TrainingConfig
+    from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
     from hetero.training.student import train_student
     from hetero.upgrade.config import UpgradeConfig
     from hetero.upgrade.train import train_upgrade
     from hetero.upgrade.truncate import as_earlier
 
 _HOMES = {
+    "adapters.registry": ("fit_adapter",),
+    "adapters.storage": ("SpaceAdapter",),
     "data.augment_config": ("AugmentConfig",),
     "data.config": ("DataConfig",),
     "data.copies": ("with_copies",),
@@ -56,11 +62,13 @@ _HOMES = {
     "models.embed": ("embed_images",),
     "models.external": ("ModuleEmbedder", "OnnxEmbedder"),
     "models.model": ("EmbeddingModel",),
+    "objectives.batch": ("Batch",),
+    "objectives.config": ("ObjectiveConfig",),
     "preprocessing": ("Preprocessing",),
     "space": ("EmbeddingSpace",),
     "training.cloud": ("train_cloud",),
     "training.cloud_reference": ("CloudReference",),
-    "training.config": ("CloudConfig", "ObjectiveConfig", "StudentConfig", "TrainingConfig"),
+    "training.config": ("CloudConfig", "StudentConfig", "TrainingConfig"),
     "training.student": ("train_student",),
     "upgrade.config": ("UpgradeConfig",),
     "upgrade.train": ("train_upgrade",),
@@ -70,6 +78,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AugmentConfig",
+    "Batch",
     "CloudConfig",
     "CloudReference",
     "CompatibilityMatrix",
@@ -87,6 +96,7 @@ __all__ = [
     "OnnxEmbedder",
     "Preprocessing",
     "RetrievalTask",
+    "SpaceAdapter",
     "SpaceMismatchError",
     "Stage",
     "StudentConfig",
@@ -96,6 +106,7 @@ __all__ = [
     "compatibility_matrix",
     "embed_images",
     "evaluate_tasks",
+    "fit_adapter",
     "load_embeddings",
     "load_model",
     "prepare",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.options import Option, OptionValue, choice, count, not_negative, positive
+from hetero.options import Option, choice, count, not_negative, option_problems, positive
 
 
 @dataclass(frozen=True)
@@ -252,14 +252,4 @@ def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool) -
         problems.append(f"{term.name} needs a cloud model")
     if entry.needs_own_head and "own_head" not in names:
         problems.append(f"{term.name} compares classifiers: put own_head beside it")
-    return problems + [
-        problem for key, value in term.options.items() if (problem := _option_problem(term.name, entry, key, value))
-    ]
-
-
-def _option_problem(name: str, entry: Entry, key: str, value: OptionValue) -> str:
-    option = entry.options.get(key)
-    if option is None:
-        known = f"expected {', '.join(entry.options)}" if entry.options else "it has none"
-        return f"{name}.{key}: unknown option; {known}"
-    return "" if option.allows(value) else f"{name}.{key}: expected {option.expects}, got {value!r}"
+    return problems + option_problems(term.name, entry.options, term.options)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from hetero.objectives.options import OptionValue
+from hetero.options import OptionValue
 from hetero.schema import record
 
 

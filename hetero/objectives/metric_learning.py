@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.options import Option
 from hetero.objectives.registry import Head
 from hetero.objectives.signatures import options_of
+from hetero.options import Option
 
 PREFIX = "pml:"
 # Losses with a classifier of their own are told its size.

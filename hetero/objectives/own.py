@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.options import Option
 from hetero.objectives.signatures import options_of
+from hetero.options import Option
 
 
 def own_options(path: str) -> Mapping[str, Option]:

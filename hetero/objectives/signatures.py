@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hetero.errors import InputError
-from hetero.objectives.options import Option
+from hetero.options import Option
 
 
 def options_of(name: str, call: Callable[..., Any], *, given: Iterable[str] = ()) -> Mapping[str, Option]:

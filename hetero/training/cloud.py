@@ -14,12 +14,13 @@ from hetero.data.images import Dataset
 from hetero.files import digest
 from hetero.models.directory import save_model, save_prototypes
 from hetero.models.model import EmbeddingModel
+from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
-from hetero.training.config import CloudConfig, ObjectiveConfig
+from hetero.training.config import CloudConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc

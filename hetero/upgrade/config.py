@@ -10,10 +10,11 @@ from typing import Literal
 
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
+from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import cloud_problems
 from hetero.schema import parse, record
-from hetero.training.config import CloudConfig, ObjectiveConfig
+from hetero.training.config import CloudConfig
 
 
 @record

@@ -15,7 +15,8 @@ from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.config import ObjectiveConfig, TrainingConfig
+from hetero.objectives.config import ObjectiveConfig
+from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 

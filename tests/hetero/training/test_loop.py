@@ -11,9 +11,10 @@ from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
+from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.config import ObjectiveConfig, TrainingConfig
+from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.optimizer import learning_rate

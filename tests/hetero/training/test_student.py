@@ -15,10 +15,11 @@ from hetero.evaluation.task import RetrievalTask
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
 from hetero.models.external import ModuleEmbedder
+from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CloudReference, class_means
-from hetero.training.config import CloudConfig, ObjectiveConfig, StudentConfig, TrainingConfig
+from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 from hetero.training.student import train_student
 
 SHAPE = Preprocessing(height=16, width=16)

@@ -1,8 +1,9 @@
-"""What an objective's option may be; torch-free, so that a recipe is checked without it."""
+"""What an option of an objective or an adapter may be; torch-free, so that a recipe is checked without it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 OptionValue = bool | int | float | str
@@ -10,10 +11,10 @@ OptionValue = bool | int | float | str
 
 @dataclass(frozen=True)
 class Option:
-    """One option of an objective, as recipes write it beside ``name`` and ``weight``.
+    """One option of something that is chosen by name; recipes write it beside the name.
 
     Attributes:
-        default: Taken when the recipe says nothing; its type is the option's type (an integer is a float, too).
+        default: Taken when nothing is said; its type is the option's type (an integer is a float, too).
         meaning: One line for people.
         least: Smallest value.
         above: The value must be larger than this.
@@ -79,3 +80,16 @@ def count(default: int, meaning: str, *, least: int = 1) -> Option:
 def choice(default: str, meaning: str, *others: str) -> Option:
     """One of several texts."""
     return Option(default, meaning, choices=(default, *others))
+
+
+def option_problems(name: str, options: Mapping[str, Option], given: Mapping[str, OptionValue]) -> list[str]:
+    """What is wrong with the values given for the options of ``name``, one line each."""
+    problems: list[str] = []
+    for key, value in given.items():
+        option = options.get(key)
+        if option is None:
+            known = f"expected {', '.join(options)}" if options else "it has none"
+            problems.append(f"{name}.{key}: unknown option; {known}")
+        elif not option.allows(value):
+            problems.append(f"{name}.{key}: expected {option.expects}, got {value!r}")
+    return problems

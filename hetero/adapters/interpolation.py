@@ -1,0 +1,78 @@
+"""Procrustes with interpolation: a query part of the way from its own vector to the rotated one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.adapters.adapter import unit
+from hetero.adapters.procrustes import Procrustes
+
+# Below this sine the arc is as good as a chord.
+_STRAIGHT = 1e-6
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Spherical interpolation (SLERP) between a vector and its rotation.
+
+    For galleries of both spaces, say half re-embedded: a share between zero and one finds entries of either. What
+    exactly is interpolated is chosen here: the query's own vector (truncated or padded with zeros to the target's
+    dimension) and its image under :class:`Procrustes`.
+
+    Attributes:
+        rotation: float32 [s, t], as Procrustes gives it.
+        share: float32 [], how far to go: 0 leaves the vector, 1 is Procrustes.
+    """
+
+    rotation: Float32[NDArray[np.float32], "s t"]
+    share: Float32[NDArray[np.float32], ""]
+
+    @classmethod
+    def fit(
+        cls,
+        source: Float32[NDArray[np.float32], "n s"],
+        target: Float32[NDArray[np.float32], "n t"],
+        share: float = 0.5,
+    ) -> Interpolation:
+        """Fit the rotation.
+
+        Args:
+            source: float32 [n, s], vectors to be mapped.
+            target: float32 [n, t], unit vectors of the same images.
+            share: How far to go, 0 to 1.
+        """
+        return cls(Procrustes.fit(source, target).rotation, np.array(share, np.float32))
+
+    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+        """Interpolate; unit vectors."""
+        dimension = self.rotation.shape[1]
+        start = np.zeros((len(vectors), dimension), np.float32)
+        start[:, : vectors.shape[1]] = vectors[:, :dimension]
+        return slerp(unit(start), unit(vectors @ self.rotation), float(self.share))
+
+    def arrays(self) -> Mapping[str, NDArray[np.float32]]:
+        """Rotation and share."""
+        return {"rotation": self.rotation, "share": self.share}
+
+
+def slerp(
+    start: Float32[NDArray[np.float32], "n t"], end: Float32[NDArray[np.float32], "n t"], share: float
+) -> Float32[NDArray[np.float32], "n t"]:
+    """The point a share of the way along the great circle between two unit vectors (Shoemake, SIGGRAPH 1985).
+
+    Opposite vectors have no shortest way: the nearer end is taken, the end at one half.
+    """
+    a, b = start.astype(np.float64), end.astype(np.float64)
+    # The halves of chord and sum keep the angle precise where an arc cosine is not.
+    angle = 2 * np.arctan2(np.linalg.norm(a - b, axis=1), np.linalg.norm(a + b, axis=1))[:, None]
+    sine = np.sin(angle)
+    safe = np.where(sine < _STRAIGHT, 1.0, sine)
+    along = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / safe
+    nearer = b if share >= 0.5 else a
+    straight = np.where(angle < 1.0, (1 - share) * a + share * b, nearer)
+    return unit(np.where(sine < _STRAIGHT, straight, along))

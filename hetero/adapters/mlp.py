@@ -1,0 +1,69 @@
+"""A small network from one space to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.adapters.adapter import unit
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """One hidden layer beside a linear path: ``x skip + relu(x inner + inner_bias) outer + outer_bias``.
+
+    Fitted with torch, applied with numpy.
+
+    Attributes:
+        skip: float32 [s, t].
+        inner: float32 [s, h].
+        inner_bias: float32 [h].
+        outer: float32 [h, t].
+        outer_bias: float32 [t].
+    """
+
+    skip: Float32[NDArray[np.float32], "s t"]
+    inner: Float32[NDArray[np.float32], "s h"]
+    inner_bias: Float32[NDArray[np.float32], " h"]
+    outer: Float32[NDArray[np.float32], "h t"]
+    outer_bias: Float32[NDArray[np.float32], " t"]
+
+    @classmethod
+    def fit(
+        cls,
+        source: Float32[NDArray[np.float32], "n s"],
+        target: Float32[NDArray[np.float32], "n t"],
+        hidden: int = 256,
+        steps: int = 1000,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        seed: int = 0,
+    ) -> Mlp:
+        """Minimise the mean of one minus cosine with AdamW, on batches of 256 pairs, along a one-cycle rate.
+
+        Args:
+            source: float32 [n, s], vectors to be mapped.
+            target: float32 [n, t], unit vectors of the same images.
+            hidden: Width of the hidden layer.
+            steps: Optimiser steps.
+            learning_rate: Peak.
+            weight_decay: AdamW's.
+            seed: Fixes initial weights and batches. The global random state is not touched.
+        """
+        from hetero.adapters.mlp_fit import fitted_weights
+
+        settings = (hidden, steps, learning_rate, weight_decay, seed)
+        return cls(**fitted_weights(source, unit(target), *settings))
+
+    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+        """Map; unit vectors."""
+        hidden = np.maximum(vectors @ self.inner + self.inner_bias, 0)
+        return unit(vectors @ self.skip + hidden @ self.outer + self.outer_bias)
+
+    def arrays(self) -> Mapping[str, NDArray[np.float32]]:
+        """All weights."""
+        return dict(vars(self))

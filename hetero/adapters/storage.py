@@ -1,0 +1,119 @@
+"""An adapter directory: ``adapter.safetensors``, ``space.json`` (of the vectors that it makes) and ``adapter.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.adapters.adapter import Adapter
+from hetero.adapters.registry import adapter_class, kind_of
+from hetero.errors import InputError, IntegrityError
+from hetero.files import replaced_directory, sha256_file, write_json
+from hetero.schema import parse_file, record
+from hetero.space import EmbeddingSpace
+
+ARRAYS = "adapter.safetensors"
+SPACE = "space.json"
+RECORD = "adapter.json"
+
+
+@record
+class AdapterRecord:
+    """The content of ``adapter.json``.
+
+    Attributes:
+        kind: Name of the adapter.
+        source: The space of the vectors that it takes.
+        arrays: SHA-256 of ``adapter.safetensors``.
+        target: Id of the space of the vectors that it makes.
+        schema: Version of this record.
+    """
+
+    kind: Literal["procrustes", "ridge", "mlp", "interpolation"]
+    source: EmbeddingSpace
+    arrays: str
+    target: str
+    schema: Literal["hetero/adapter/1"] = "hetero/adapter/1"
+
+
+@dataclass(frozen=True)
+class SpaceAdapter:
+    """An adapter that knows which spaces it joins.
+
+    Attributes:
+        adapter: The map.
+        source: The space of the vectors that it takes.
+        target: The space of the vectors that it makes. They were not trained to live in it: measure before use.
+    """
+
+    adapter: Adapter
+    source: EmbeddingSpace
+    target: EmbeddingSpace
+
+    def __call__(
+        self, vectors: Float32[NDArray[np.float32], "n s"], space: EmbeddingSpace
+    ) -> Float32[NDArray[np.float32], "n t"]:
+        """Map vectors.
+
+        Args:
+            vectors: float32 [n, s].
+            space: Their space.
+
+        Raises:
+            SpaceMismatchError: When it is not the adapter's source.
+        """
+        self.source.require_same(space, this="the adapter's source", that="the vectors")
+        return self.adapter(vectors)
+
+    def save(self, directory: Path) -> None:
+        """Write an adapter directory atomically, replacing an adapter that stands there.
+
+        Raises:
+            InputError: When something else stands there.
+        """
+        from safetensors.numpy import save_file
+
+        taken = directory.is_file() or (directory.is_dir() and any(directory.iterdir()))
+        if taken and not (directory / RECORD).is_file():
+            raise InputError(f"{directory} exists and is not an adapter; choose another place or remove it")
+        with replaced_directory(directory) as fresh:
+            arrays = {name: np.array(one, order="C") for name, one in self.adapter.arrays().items()}
+            save_file(arrays, fresh / ARRAYS)
+            self.target.save(fresh / SPACE)
+            entry = AdapterRecord(
+                kind=kind_of(self.adapter),  # pyright: ignore[reportArgumentType]
+                source=self.source,
+                arrays=sha256_file(fresh / ARRAYS),
+                target=self.target.space_id,
+            )
+            write_json(fresh / RECORD, dataclasses.asdict(entry))
+
+    @classmethod
+    def load(cls, directory: Path) -> SpaceAdapter:
+        """Read an adapter directory.
+
+        Raises:
+            InputError: When there is none.
+            IntegrityError: When a file is missing, was changed or is not what it should be.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        if not (directory / RECORD).is_file():
+            raise InputError(f"expected an adapter at {directory}, found no {RECORD} there")
+        entry = parse_file(AdapterRecord, directory / RECORD)
+        if not (directory / ARRAYS).is_file() or sha256_file(directory / ARRAYS) != entry.arrays:
+            raise IntegrityError(f"{directory / ARRAYS} is missing or not the file that {RECORD} names; fit it again")
+        target = EmbeddingSpace.load(directory / SPACE)
+        if target.space_id != entry.target:
+            raise IntegrityError(f"{directory / SPACE} is not the space that {RECORD} names; fit the adapter again")
+        try:
+            return cls(adapter_class(entry.kind)(**load_file(directory / ARRAYS)), entry.source, target)
+        except (SafetensorError, TypeError) as error:
+            raise IntegrityError(f"{directory / ARRAYS} does not hold a {entry.kind} adapter: {error}") from None
