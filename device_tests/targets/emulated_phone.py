@@ -1,35 +1,35 @@
-"""An ARM64 phone without a phone: the real ARM kernels of both runtimes on emulated cores.
+"""A phone without a phone: the runtimes' real ARM kernels on emulated cores.
 
-It is ARM64 Linux with glibc, not Android: no bionic, NNAPI, GPU or NPU, and its times are the emulator's.
+It is ARM Linux with glibc, not Android: no bionic, NNAPI, GPU or NPU, and its times are the emulator's.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from device_tests.targets import phone_setup, qemu
 from device_tests.targets.process import run_process
+from device_tests.targets.systems import System
 from device_tests.targets.target import Progress, Request, Returned
 from hetero.errors import InputError
 
-NAME = "phone-arm64"
-
 
 class EmulatedPhone:
-    """The target ``phone-arm64``, or ``phone-arm64:CORE`` for another processor than the default.
+    """The target ``phone-arm64`` or ``phone-armv7``; with ``:CORE`` for another processor than the default.
 
     Args:
+        system: Which.
         core: A processor model of the emulator, for instance ``max``; empty for an ordinary phone's.
     """
 
     alone = False
-    runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime", "litert": "litert"})
 
-    def __init__(self, core: str = "") -> None:
-        self.name = f"{NAME}:{core}" if core else NAME
-        self._wanted = core or qemu.PHONE_CORE
+    def __init__(self, system: System, core: str = "") -> None:
+        self.name = f"{system.name}:{core}" if core else system.name
+        self.runtimes: Mapping[str, str] = dict(system.runtimes)
+        self._system = system
+        self._wanted = core or system.core
         self._phone: phone_setup.Phone | None = None
 
     def set_up(self) -> None:
@@ -38,15 +38,15 @@ class EmulatedPhone:
         Raises:
             InputError: When it cannot be had on this machine.
         """
-        phone = phone_setup.set_up()
-        core = qemu.core(phone.guest.emulator, self._wanted)
+        phone = phone_setup.set_up(self._system)
+        core = qemu.core(self._system, phone.guest.emulator, self._wanted)
         self._phone = dataclasses.replace(phone, guest=dataclasses.replace(phone.guest, core=core))
 
     def state(self) -> str:
         """Whether it is set up in the cache."""
-        if phone_setup.existing() is None:
-            return "not set up yet: happens on first use, or by `hetero device setup`"
-        return f"ready, in {phone_setup.phone_directory()}"
+        if phone_setup.existing(self._system) is None:
+            return f"not set up yet: happens on first use, or by `hetero device setup {self._system.name}`"
+        return f"ready, in {phone_setup.phone_directory(self._system)}"
 
     def describe(self) -> Mapping[str, str]:
         """Emulated processor, emulator, system and versions."""

@@ -1,4 +1,4 @@
-"""The unpacked ARM64 system: its files, and the command that runs a program of it."""
+"""An unpacked ARM system: its files, and the command that runs a program of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.process import clean_environment
+from device_tests.targets.systems import System
 from hetero.errors import InputError
-
-PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
-"""What the runtimes' wheels need, beside what these depend on."""
 
 # An older emulator hands out the host's /proc/cpuinfo, and ONNX Runtime crashes on reading an x86 one.
 _CPUINFO = """\
@@ -26,13 +24,6 @@ CPU part\t: 0xd0b
 CPU revision\t: 1
 
 """
-_TRIAL = """\
-import json, platform, numpy, onnxruntime, ai_edge_litert.interpreter, PIL.Image
-from importlib.metadata import version
-names = ("numpy", "onnxruntime", "ai-edge-litert", "pillow")
-about = {"machine": platform.machine(), "python": platform.python_version(), "libc": " ".join(platform.libc_ver())}
-print(json.dumps({**about, **{name: version(name) for name in names}}))
-"""
 
 
 @dataclass(frozen=True)
@@ -40,12 +31,14 @@ class Guest:
     """A system that runs under the emulator.
 
     Attributes:
-        emulator: The program ``qemu-aarch64``.
+        system: What it is.
+        emulator: The program that runs it.
         core: The processor model.
         sysroot: The unpacked system.
         site: Its Python packages.
     """
 
+    system: System
     emulator: Path
     core: str
     sysroot: Path
@@ -56,7 +49,10 @@ class Guest:
         """Runs the guest's Python; append its arguments. No byte code is written, so the folders stay as set up."""
         major, minor = python_version(self.sysroot)
         python = self.sysroot / "usr" / "bin" / f"python{major}.{minor}"
-        return [self.emulator, "-cpu", self.core, "-L", self.sysroot, python, "-B", "-s"]
+        folders = ":".join(str(self.sysroot / folder) for folder in self.system.libraries)
+        # Given to the guest alone: in the environment it would reach into the emulator.
+        libraries = ["-E", f"LD_LIBRARY_PATH={folders}"] if folders else []
+        return [self.emulator, "-cpu", self.core, "-L", self.sysroot, *libraries, python, "-B", "-s"]
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -64,13 +60,13 @@ class Guest:
         return clean_environment(PYTHONPATH=str(self.site), LANG="C.UTF-8")
 
     def trial(self) -> str:
-        """Import both runtimes in the guest; returns their versions as JSON.
+        """Import the runtimes in the guest; returns their versions as JSON.
 
         Raises:
             InputError: When that fails.
         """
         done = subprocess.run(
-            [*self.command, "-c", _TRIAL],
+            [*self.command, "-c", self.system.trial],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -79,7 +75,7 @@ class Guest:
         )
         if done.returncode:
             said = done.stderr.splitlines()[-5:]
-            raise InputError(f"the emulated phone cannot import the runtimes (status {done.returncode}):", said)
+            raise InputError(f"{self.system.name} cannot import its runtimes (status {done.returncode}):", said)
         return done.stdout
 
 

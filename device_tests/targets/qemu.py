@@ -1,4 +1,4 @@
-"""An emulator of ARM64 processors: one on PATH, else the distribution's own package, unpacked."""
+"""An emulator of ARM processors: one on PATH, else the distribution's own package, unpacked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from pathlib import Path
 from device_tests.targets.apt_root import AptRoot
 from device_tests.targets.apt_sources import Source
 from device_tests.targets.host import Host
+from device_tests.targets.systems import System
 from hetero.errors import InputError
 
-_NAMES = ("qemu-aarch64", "qemu-aarch64-static")
 _PACKAGES = ("qemu-user", "qemu-user-static")
-# A core of ordinary phones; emulators that lack it read the host's /proc/cpuinfo too, which crashes ONNX Runtime.
-PHONE_CORE = "cortex-a55"
-OLDER_CORES = ("cortex-a76", "cortex-a53")
-# The releases whose own emulator lacks PHONE_CORE, and a release of the same archive that has it.
+# The releases whose own emulator lacks the default core, and a release of the same archive that has it.
 _OLD_RELEASES, _NEWER_RELEASE = ("bullseye", "bookworm"), "trixie"
 
 
@@ -40,20 +37,25 @@ def version(program: Path) -> str:
     return found[1] if found else said.splitlines()[0]
 
 
-def on_path() -> Path | None:
+def on_path(system: System) -> Path | None:
     """A new enough emulator on PATH, if there is one."""
-    for name in _NAMES:
+    for name in _names(system):
         found = shutil.which(name)
-        if found and PHONE_CORE in processors(Path(found)):
+        if found and system.core in processors(Path(found)):
             return Path(found)
     return None
 
 
-def fetch(folder: Path, work: Path, host: Host, sources: Sequence[Source], lock: int) -> None:
+def _names(system: System) -> tuple[str, str]:
+    return system.emulator, f"{system.emulator}-static"
+
+
+def fetch(system: System, folder: Path, work: Path, host: Host, sources: Sequence[Source], lock: int) -> None:
     """Download the emulator's package and keep the one program.
 
     Args:
-        folder: Receives ``qemu-aarch64``.
+        system: What it is to run.
+        folder: Receives the program.
         work: Kept between calls, so that downloads continue.
         host: This machine.
         sources: Its archives for its own architecture.
@@ -74,19 +76,19 @@ def fetch(folder: Path, work: Path, host: Host, sources: Sequence[Source], lock:
             continue
         for package in _PACKAGES:
             try:
-                _extract(apt.download(package), folder / "qemu-aarch64")
+                _extract(apt.download(package), folder / system.emulator, _names(system))
             except InputError as error:
                 problems.append(f"{package} of {release}: {error}")
                 continue
-            if processors(folder / "qemu-aarch64"):
+            if processors(folder / system.emulator):
                 return
             problems.append(f"{package} of {release}: its program does not run on this machine")
     raise InputError(
-        "no emulator of ARM64 could be had; install a qemu-user of version 8 or later, then try again:", problems
+        f"no {system.emulator} could be had; install a qemu-user of version 8 or later, then try again:", problems
     )
 
 
-def core(program: Path, wanted: str) -> str:
+def core(system: System, program: Path, wanted: str) -> str:
     """The processor model to emulate: ``wanted``, or the nearest that an older emulator knows for the default.
 
     Raises:
@@ -95,8 +97,8 @@ def core(program: Path, wanted: str) -> str:
     known = processors(program)
     if wanted in known:
         return wanted
-    for other in OLDER_CORES:
-        if wanted == PHONE_CORE and other in known:
+    for other in system.older_cores:
+        if wanted == system.core and other in known:
             return other
     raise InputError(f"the emulator has no processor {wanted!r}; it has {', '.join(known)}")
 
@@ -110,9 +112,9 @@ def _asked(sources: Sequence[Source], suites: Sequence[str]) -> Sequence[Source]
     return sources[:1] if suites else sources
 
 
-def _extract(package: Path, program: Path) -> None:
+def _extract(package: Path, program: Path, names: Sequence[str]) -> None:
     """Take one file out of a deb, without unpacking the hundreds of megabytes around it."""
-    wanted = {f"./usr/bin/{name}" for name in _NAMES}
+    wanted = {f"./usr/bin/{name}" for name in names}
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout is not None
         with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
@@ -125,4 +127,4 @@ def _extract(package: Path, program: Path) -> None:
         unpacking.stdout.close()
         unpacking.terminate()
     if not program.is_file():
-        raise InputError(f"{package.name} holds no qemu-aarch64")
+        raise InputError(f"{package.name} holds no {program.name}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from device_tests.targets import emulated_phone
 from device_tests.targets.desktop import Desktop
+from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.targets.systems import SYSTEMS
 from device_tests.targets.target import Target
 from hetero.errors import InputError
 
 DESCRIPTIONS = {
     "desktop": "this machine, with its own ONNX Runtime and LiteRT",
     "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
+    "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
 }
 
 
@@ -19,9 +21,9 @@ def target(name: str) -> Target:
     Raises:
         InputError: When there is none.
     """
-    kind, _, core = name.partition(":")
+    kind, _, rest = name.partition(":")
     if name == "desktop":
         return Desktop()
-    if kind == emulated_phone.NAME and (core or name == kind):
-        return emulated_phone.EmulatedPhone(core)
+    if kind in SYSTEMS and (rest or name == kind):
+        return EmulatedPhone(SYSTEMS[kind], rest)
     raise InputError(f"no target {name!r}; the targets are:", [f"{key}: {text}" for key, text in DESCRIPTIONS.items()])

@@ -1,4 +1,4 @@
-"""ARM64 wheels of the runtimes, in the very versions that are installed here."""
+"""ARM wheels of the runtimes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from device_tests.targets.systems import System
 from device_tests.targets.versions import constraints
 from hetero.errors import InputError
 
-# Every manylinux tag up to the oldest glibc of a release that has Python 3.11.
-_PLATFORMS = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 36)))
 
-
-def download(folder: Path, work: Path, versions: Mapping[str, str], python: tuple[int, int], lock: int) -> None:
-    """Download wheels with all that they need; pip uses the index that it is configured with.
+def download(system: System, folder: Path, work: Path, python: tuple[int, int], lock: int) -> None:
+    """Download a system's wheels; pip uses the index that it is configured with.
 
     Args:
+        system: Whose.
         folder: Receives the wheels.
         work: Receives the list of constraints.
-        versions: Package name to version.
         python: The phone's Python.
         lock: Inherited by pip.
 
@@ -37,10 +35,12 @@ def download(folder: Path, work: Path, versions: Mapping[str, str], python: tupl
         *("--python-version", f"{python[0]}.{python[1]}"),
         *("--implementation", "cp"),
         *(part for abi in (f"cp{python[0]}{python[1]}", "abi3", "none") for part in ("--abi", abi)),
-        *(part for platform in _PLATFORMS for part in ("--platform", platform)),
+        *(part for platform in system.platforms for part in ("--platform", platform)),
     ]
-    wanted = [f"{name}=={version}" for name, version in versions.items()]
-    options = ["--only-binary=:all:", "--constraint", str(pins), "--dest", str(folder)]
+    wanted = [f"{name}=={version}" for name, version in system.versions.items()]
+    # Without dependencies the constraints, which are this machine's versions, have nothing to say either.
+    scope = ["--no-deps"] if system.alone else ["--constraint", str(pins)]
+    options = ["--only-binary=:all:", *scope, "--dest", str(folder)]
     _pip(["download", "--quiet", *options, *tags, *wanted], lock)
 
 

@@ -16,6 +16,7 @@ from device_tests.embeddings import embeddings_file, load_embeddings
 from device_tests.targets import phone_setup
 from device_tests.targets.emulated_phone import EmulatedPhone
 from device_tests.targets.host import detect
+from device_tests.targets.systems import ARM64
 from device_tests.verify import verify
 from hetero.errors import InputError
 from hetero.files import read_json
@@ -55,6 +56,17 @@ def test_the_ladder_on_two_processors(tmp_path: Path) -> None:
         np.testing.assert_allclose(here.query, there.query, atol=2e-6)
 
 
+def test_an_old_32_bit_phone(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
+    verdict = verify([bundle], ["phone-armv7"], tmp_path / "out")
+    about = verdict.about["targets"]["phone-armv7"]
+    assert (about["tflite-runtime"], about["system"].split(",")[0]) == ("2.14.0", "Linux armv7l")
+    statuses = {(row.format, row.rung): row.status for row in verdict.rows}
+    assert {status for (format, _), status in statuses.items() if format == "onnx"} == {"not verified"}
+    assert {status for (format, _), status in statuses.items() if format == "litert"} == {"pass"}
+    assert verdict.exit_code == 0
+
+
 def test_a_model_that_is_not_the_goldens_fails_there_too(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), model_seed=3)
     assert verify([bundle], ["phone-arm64"], tmp_path / "out").exit_code == 1
@@ -62,18 +74,19 @@ def test_a_model_that_is_not_the_goldens_fails_there_too(tmp_path: Path) -> None
 
 def test_an_unknown_processor_is_told() -> None:
     with pytest.raises(InputError, match="cortex-a55"):
-        EmulatedPhone("z80").set_up()
+        EmulatedPhone(ARM64, "z80").set_up()
 
 
 @pytest.mark.parametrize("stage", ["emulator", "packages", "wheels", "site"])
 def test_a_killed_set_up_continues_to_the_same_result(tmp_path: Path, stage: str) -> None:
     """Killed while ``stage`` is being made; what was finished before is not made again."""
-    whole = phone_setup.set_up()
-    expected = read_json(phone_setup.phone_directory() / "phone.json")
+    whole = phone_setup.set_up(ARM64)
+    expected = read_json(phone_setup.phone_directory(ARM64) / "phone.json")
     if stage == "emulator" and whole.guest.emulator.parent.name != "emulator":
         pytest.skip("the emulator of this machine's PATH is used")
     root = tmp_path / "phone"
-    code = f"from pathlib import Path; from device_tests.targets.phone_setup import set_up; set_up(Path({str(root)!r}))"
+    code = "from pathlib import Path; from device_tests.targets.phone_setup import set_up; "
+    code += f"from device_tests.targets.systems import ARM64; set_up(ARM64, Path({str(root)!r}))"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 300
         while not list(root.glob(f".{stage}.*")) and process.poll() is None and time.monotonic() < deadline:
@@ -84,7 +97,7 @@ def test_a_killed_set_up_continues_to_the_same_result(tmp_path: Path, stage: str
     assert not (root / "phone.json").exists()
     finished = {path.parent.name: path.stat().st_mtime_ns for path in root.glob("*/.stage.json")}
     assert stage not in finished
-    phone_setup.set_up(root)
+    phone_setup.set_up(ARM64, root)
     assert read_json(root / "phone.json") == expected
     assert {name: (root / name / ".stage.json").stat().st_mtime_ns for name in finished} == finished
     assert [path.name for path in root.glob(".*")] == []

@@ -1,0 +1,110 @@
+"""The systems that can be emulated: what each is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+
+_TRIAL = """\
+import importlib, json, platform
+from importlib.metadata import version
+for module in {modules}: importlib.import_module(module)
+about = {{"machine": platform.machine(), "python": platform.python_version(), "libc": " ".join(platform.libc_ver())}}
+print(json.dumps({{**about, **{{name: version(name) for name in {packages}}}}}))
+"""
+
+
+@dataclass(frozen=True)
+class System:
+    """An ARM Linux system with runtimes.
+
+    Attributes:
+        name: The target's.
+        architecture: Debian's name of it.
+        emulator: The program that runs it.
+        core: An ordinary phone's processor model.
+        older_cores: Others to take where an emulator lacks it.
+        release: Debian's release to unpack; empty for this machine's own.
+        packages: Debian's, beside what these depend on.
+        wheels: From the Python package index, by version; empty for those installed on this machine.
+        alone: Whether the wheels come without what they depend on, since packages hold that.
+        platforms: Tags of wheels that run there.
+        libraries: Folders with libraries that its loader does not look into by itself.
+        modules: What must import for it to count as ready.
+        distributions: What these belong to.
+        runtimes: Which runtime runs each format.
+    """
+
+    name: str
+    architecture: str
+    emulator: str
+    core: str
+    older_cores: tuple[str, ...]
+    release: str
+    packages: tuple[str, ...]
+    wheels: tuple[tuple[str, str], ...]
+    alone: bool
+    platforms: tuple[str, ...]
+    libraries: tuple[str, ...]
+    modules: tuple[str, ...]
+    distributions: tuple[str, ...]
+    runtimes: tuple[tuple[str, str], ...]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The wheels' versions, by package.
+
+        Raises:
+            InputError: When they are this machine's, and one is not installed.
+        """
+        return dict(self.wheels) or installed_versions(RUNTIME_PACKAGES)
+
+    @property
+    def trial(self) -> str:
+        """Python that imports everything and prints the versions as JSON."""
+        return _TRIAL.format(modules=self.modules, packages=self.distributions)
+
+
+_BASE = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
+
+ARM64 = System(
+    name="phone-arm64",
+    architecture="arm64",
+    emulator="qemu-aarch64",
+    core="cortex-a55",
+    # Emulators that lack it read the host's /proc/cpuinfo too, which crashes ONNX Runtime.
+    older_cores=("cortex-a76", "cortex-a53"),
+    release="",
+    packages=_BASE,
+    wheels=(),
+    alone=False,
+    # Every manylinux tag up to the oldest glibc of a release that has Python 3.11.
+    platforms=("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 36))),
+    libraries=(),
+    modules=("numpy", "onnxruntime", "ai_edge_litert.interpreter", "PIL.Image"),
+    distributions=RUNTIME_PACKAGES,
+    runtimes=(("onnx", "onnxruntime"), ("litert", "litert")),
+)
+"""A phone of today, with the runtimes' versions of this machine."""
+
+ARMV7 = System(
+    name="phone-armv7",
+    architecture="armhf",
+    emulator="qemu-arm",
+    core="cortex-a7",
+    older_cores=(),
+    # The last wheel of tflite-runtime is for Python 3.11 and numpy 1, which this release has.
+    release="bookworm",
+    packages=(*_BASE, "python3-numpy", "python3-pil"),
+    wheels=(("tflite-runtime", "2.14.0"),),
+    alone=True,
+    platforms=("manylinux_2_34_armv7l",),
+    libraries=("usr/lib/arm-linux-gnueabihf/blas", "usr/lib/arm-linux-gnueabihf/lapack"),
+    modules=("numpy", "tflite_runtime.interpreter", "PIL.Image"),
+    distributions=("numpy", "tflite-runtime", "pillow"),
+    runtimes=(("litert", "tflite-runtime"),),
+)
+"""An old 32-bit phone, with the TensorFlow Lite that such phones still carry."""
+
+SYSTEMS = {system.name: system for system in (ARM64, ARMV7)}
