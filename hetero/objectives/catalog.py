@@ -54,7 +54,7 @@ class Composite:
 _TEMPERATURE = positive(0.1, "divides the cosines")
 _ALPHA = not_negative(1.0, "weight of every image")
 _BETA = not_negative(5.0, "further weight where the old model is right")
-_NEIGHBOURS = count(10, "neighbours of each image in the cloud's eyes")
+_NEIGHBOURS = count(96, "neighbours of each image in the cloud's eyes; more than its class has", least=2)
 
 CATALOG: Mapping[str, Entry | Composite] = {
     "own_head": Entry(
@@ -111,7 +111,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "hetero.objectives.csd:ContextualSimilarity",
         "similarities to the neighbours distributed as the cloud's (CSD, CVPR 2022)",
         {
-            "neighbours": count(10, "neighbours of each image in the cloud's eyes", least=2),
+            "neighbours": _NEIGHBOURS,
             "temperature": _TEMPERATURE,
             "cloud_temperature": not_negative(0.0, "divides the cloud's cosines; 0 takes temperature"),
         },

@@ -36,9 +36,12 @@ class ContextualSimilarity(nn.Module):
     cloud's low temperature it would take nearly all of the probability. One temperature for both models is the
     default, so that a student equal to the cloud is the minimum; public implementations sharpen the cloud's
     (``cloud_temperature = 0.01, temperature = 1.0``).
+
+    Only differences between neighbours count, so they must reach beyond the image's own class: among ten of one class
+    nothing says where the other classes are. The default is that of public comparisons.
     """
 
-    def __init__(self, neighbours: int = 10, temperature: float = 0.1, cloud_temperature: float = 0.0) -> None:
+    def __init__(self, neighbours: int = 96, temperature: float = 0.1, cloud_temperature: float = 0.0) -> None:
         super().__init__()
         self.neighbours = neighbours
         self.temperature = temperature

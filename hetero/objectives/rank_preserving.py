@@ -43,7 +43,7 @@ def rank_order_preservation(
 class RankPreserving(nn.Module):
     """:func:`rank_order_preservation` over the cloud's nearest neighbours of each image, itself left out."""
 
-    def __init__(self, neighbours: int = 10, temperature: float = 0.1, sharpness: float = 0.2) -> None:
+    def __init__(self, neighbours: int = 96, temperature: float = 0.1, sharpness: float = 0.2) -> None:
         super().__init__()
         self.neighbours = neighbours
         self.temperature = temperature

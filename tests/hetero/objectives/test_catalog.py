@@ -138,7 +138,8 @@ def training_step(terms, dimension=4, cloud_dimension=4):
 @pytest.mark.parametrize("name", [name for name in CATALOG if name != "own_head"])
 def test_every_objective_trains_a_model(name):
     beside = () if isinstance(CATALOG[name], Composite) else (ObjectiveConfig("own_head"),)
-    parts = training_step([*beside, ObjectiveConfig(name)])
+    few = {"neighbours": 5} if "neighbours" in getattr(CATALOG[name], "options", {}) else {}
+    parts = training_step([*beside, ObjectiveConfig(name, options=few)])
     assert set(parts) == {part.name for part in expanded([*beside, ObjectiveConfig(name)])}
 
 
