@@ -1,0 +1,70 @@
+"""Every snippet of docs/metrics.md, in order."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+import hetero
+from hetero.backfill.plan import BackfillPlan
+from hetero.space import MeasuredCompatibility
+from tests.hetero.backfill.upgraded import upgraded
+
+PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_every_python_snippet_runs(capsys) -> None:
+    names: dict[str, object] = {}
+    for language, text in BLOCKS:
+        if language == "python":
+            exec(compile(text, str(PAGE), "exec"), names)
+    values = names["values"]
+    assert isinstance(values, dict) and set(values) == {"cmc@1", "cmc@10", "map@r", "recall@7"}
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_the_command_runs(tmp_path: Path) -> None:
+    backfill = upgraded()
+    old = hetero.EmbeddingSpace.define(defined_by="old", name="cloud", version="1", dimension=16)
+    measured = MeasuredCompatibility(old.space_id, "cmc@1", cross=0.5, earlier=0.4)
+    new = hetero.EmbeddingSpace.define(
+        defined_by="new", name="cloud", version="2", dimension=16, compatible_with=(measured,)
+    )
+    gallery, asked = [[f"{kind}{row}.png" for row in range(count)] for kind, count in (("g", 240), ("q", 200))]
+    hetero.save_embeddings(tmp_path / "old.safetensors", backfill.old, gallery, old)
+    hetero.save_embeddings(tmp_path / "new.safetensors", backfill.new, gallery, new)
+    hetero.save_embeddings(tmp_path / "queries.safetensors", backfill.query, asked, new)
+    labels = np.concatenate([backfill.gallery_labels, backfill.query_labels]).tolist()
+    with (tmp_path / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label"), *zip([*gallery, *asked], labels, strict=True)])
+    commands = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+    assert commands
+    root = str(PAGE.parents[1])
+    for line in commands:
+        words = shlex.split(line)
+        answer = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True,
+            timeout=300, check=False,
+        )  # fmt: skip
+        assert answer.returncode == 0, answer.stderr
+    assert set(BackfillPlan.load(tmp_path / "plan" / "plan.json").orders) == set(
+        re.findall(r"^\| `([a-z-]+)` \|", TEXT.partition("## Backfill")[2], flags=re.MULTILINE)
+    )
+
+
+def test_every_function_of_the_table_exists() -> None:
+    table = TEXT.partition("\n\n## ")[0]
+    functions = "".join(line.split("|")[3] for line in table.splitlines() if line.startswith("|"))
+    named = re.findall(r"`([a-z_]+)\.([A-Za-z_]+)", functions)
+    assert len(named) > 12
+    for module, name in named:
+        assert hasattr(import_module(f"hetero.evaluation.{module}"), name), f"{module}.{name}"
