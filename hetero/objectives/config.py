@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import Annotated, Any
 
 from hetero.options import OptionValue
 from hetero.schema import record
@@ -38,11 +38,20 @@ class ObjectiveConfig:
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "options", {**(options or {}), **more})
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+
+class OptionsBesideName:
+    """Lets files write an objective's options beside its name.
+
+    On the field rather than on the class: pydantic refers to a class that it has seen before by its bare schema.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
         return core_schema.no_info_before_validator_function(_gathered, handler(source))
+
+
+Term = Annotated[ObjectiveConfig, OptionsBesideName()]
 
 
 def _gathered(value: Any) -> Any:

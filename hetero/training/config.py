@@ -7,7 +7,7 @@ from typing import Literal
 
 from hetero.data.augment_config import AugmentConfig
 from hetero.models.config import ModelConfig
-from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.schema import record
 
 
@@ -87,7 +87,7 @@ class CloudConfig:
     copies_augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))
     head: HeadConfig = field(default_factory=HeadConfig)
-    objectives: tuple[ObjectiveConfig, ...] = (
+    objectives: tuple[Term, ...] = (
         ObjectiveConfig("own_head"),
         ObjectiveConfig("supervised_contrastive"),
     )
@@ -120,7 +120,7 @@ class StudentConfig:
     max_macs_share: float = 0.0
     max_parameters: int = 0
     head: HeadConfig = field(default_factory=HeadConfig)
-    objectives: tuple[ObjectiveConfig, ...] = (
+    objectives: tuple[Term, ...] = (
         ObjectiveConfig("own_head"),
         ObjectiveConfig("cloud_head"),
         ObjectiveConfig("cloud_contrastive"),
