@@ -25,6 +25,7 @@ from hetero.models.model import EmbeddingModel
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
 from hetero.training.log import TrainingLog
+from hetero.training.memory import keep_freed_memory
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from hetero.training.sampling import ClassBalancedSampler
@@ -93,6 +94,7 @@ def fit(
         InputError: When the loss stops being finite.
         IntegrityError: When the checkpoint is damaged.
     """
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     fabric = _fabric(config)
