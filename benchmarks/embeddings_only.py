@@ -2,8 +2,9 @@
 
     python benchmarks/embeddings_only.py runs/seeds/0 runs/seeds/1 runs/seeds/2
 
-For each finished demo run, the training images' embeddings go to a file of their own, a student of the recipe is
-trained from that file (no cloud weights, head or validation embeddings), and both query the cloud's gallery.
+For each finished demo run, the embeddings of its training and validation images go to a file of their own, a student of
+the recipe is trained from that file (no cloud weights, no head), and both query the cloud's gallery. With
+`--without-validation` the file lacks the validation images too: weights are then chosen by the student's own figure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hetero.pipeline.context import Context
 from hetero.recipe import built_in
 
 
-def compare(run: Path, student: str) -> dict[str, object]:
+def compare(run: Path, student: str, *, validation: bool) -> dict[str, object]:
     """cmc@1 against the cloud gallery of the run's student and of one trained from the file."""
     recipe = built_in("demo")
     seed = int(read_json(run / "matrix.json")["seed"])
@@ -36,7 +37,9 @@ def compare(run: Path, student: str) -> dict[str, object]:
     config = next(one for one in recipe.students if one.name == student)
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "given.safetensors"
-        hetero.save_embeddings(file, aligned(stored, dataset.train), dataset.train.names, stored.space)
+        sets = (dataset.train, dataset.validation) if validation else (dataset.train,)
+        names = [name for one in sets for name in one.names]
+        hetero.save_embeddings(file, np.concatenate([aligned(stored, one) for one in sets]), names, stored.space)
         cloud = hetero.CloudReference.from_file(file, dataset)
         trained = hetero.train_student(
             dataset, cloud, config, recipe.preprocessing, Path(directory) / "model", seed=seed
@@ -61,8 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="finished demo runs, of different seeds")
     parser.add_argument("--student", default="edge-m")
+    parser.add_argument("--without-validation", action="store_true")
     options = parser.parse_args()
-    rows = [compare(run, options.student) for run in options.runs]
+    rows = [compare(run, options.student, validation=not options.without_validation) for run in options.runs]
     for key in ("at_hand", "from_file"):
         values = [float(str(row[key])) for row in rows]
         print(f"{key}: mean {mean(values):.4f}" + (f", sd {stdev(values):.4f}" if len(values) > 1 else ""))
