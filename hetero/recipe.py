@@ -14,7 +14,7 @@ from hetero.data.augment_config import AugmentConfig
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
-from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, record
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
@@ -89,7 +89,7 @@ def load_recipe(path: Path) -> Recipe:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from None
-    return _anchored(parse_recipe(value, what=str(path)), path.parent)
+    return anchored(parse_recipe(value, what=str(path)), path.parent)
 
 
 def built_in(name: str) -> Recipe:
@@ -108,12 +108,13 @@ def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
         recipe = parse(Recipe, value, what=what)
     except InputError as error:
         raise InputError(f"{what} is not valid:", [*error.problems, *_value_problems_of(value)]) from None
-    if problems := _problems(recipe):
+    if problems := recipe_problems(recipe):
         raise InputError(f"{what} is not valid:", problems)
     return recipe
 
 
-def _problems(recipe: Recipe) -> list[str]:
+def recipe_problems(recipe: Recipe) -> list[str]:
+    """What is wrong with a recipe beyond its types: every mistake."""
     problems = cloud_problems(recipe.cloud)
     names = [recipe.cloud.name, *(student.name for student in recipe.students)]
     if not recipe.students:
@@ -188,13 +189,15 @@ def _raw_objective_problems(place: str, model: object) -> list[str]:
     if not isinstance(tables, list):
         return []
     try:
-        terms = [parse(ObjectiveConfig, table, what=place) for table in tables]
+        terms = [parse(Term, table, what=place) for table in tables]
     except InputError:
         return []
     return _objective_problems(place, terms, has_cloud=place != "cloud")
 
 
-def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+def anchored(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its relative paths counted from a folder."""
+
     def anchor(path: str) -> str:
         return str((folder / path).resolve()) if path else ""
 

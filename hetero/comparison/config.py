@@ -1,0 +1,181 @@
+"""What a comparison is made of: one TOML file, beside the recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from hetero.adapters.registry import ADAPTERS
+from hetero.data.augment_config import AugmentConfig
+from hetero.data.config import DataConfig
+from hetero.errors import InputError
+from hetero.objectives.config import ObjectiveConfig, Term
+from hetero.preprocessing import Preprocessing
+from hetero.recipe import Recipe, anchored, recipe_problems
+from hetero.schema import parse, record
+from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+
+CLOUD = "cloud"
+
+
+@record
+class MethodConfig:
+    """One way to make a student live in the cloud's space.
+
+    Attributes:
+        name: For people and files.
+        objectives: Terms of its objective.
+        variants: Several objectives to choose from instead: the first seed trains each, and the one with the best
+            figure on the validation classes is trained with the other seeds too.
+        independent: Train without the cloud model, and so without the copies that it embedded.
+        augment: Changes to the training images, where the method needs others than the student's.
+        live: Run the cloud model on each augmented batch, see ``StudentConfig``.
+        adapter: Train nothing, but map another method's vectors into the cloud's space by this adapter.
+        of: That other method.
+    """
+
+    name: str
+    objectives: tuple[Term, ...] = ()
+    variants: tuple[tuple[Term, ...], ...] = ()
+    independent: bool = False
+    augment: AugmentConfig | None = None
+    live: bool = False
+    adapter: str = ""
+    of: str = ""
+
+    @property
+    def choices(self) -> tuple[tuple[ObjectiveConfig, ...], ...]:
+        """The objectives to choose from; one when there is nothing to choose."""
+        return self.variants or (self.objectives,)
+
+    def trained_as(self, choice: int) -> str:
+        """Name of the student that a choice trains."""
+        return self.name if len(self.choices) == 1 else f"{self.name}.{choice + 1}"
+
+
+@record
+class Comparison:
+    """Methods under one budget: the same data, cloud model, architecture, steps and seeds for each.
+
+    Attributes:
+        name: For people and files.
+        preprocessing: One for all models.
+        data: The images.
+        student: Architecture, budget and training of every method's student; its objectives are the methods'.
+        methods: What is compared.
+        cloud: The model that defines the space; trained anew for each seed.
+        seeds: Each decides initial weights, batches and augmentation, of the cloud too.
+        metric: What choices are made by, and the table is sorted by.
+        baselines: Methods that the chosen one is held against.
+    """
+
+    name: str
+    preprocessing: Preprocessing
+    data: DataConfig
+    student: StudentConfig
+    methods: tuple[MethodConfig, ...]
+    cloud: CloudConfig = field(default_factory=CloudConfig)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    metric: Literal["map@r", "cmc@1"] = "map@r"
+    baselines: tuple[str, ...] = ()
+
+    def recipe(self, seed: int) -> Recipe:
+        """One seed's recipe: a student for each choice of each method that trains one."""
+        trained_here = not (self.cloud.embeddings or self.cloud.onnx)
+        dimension = self.cloud.model.dimension if trained_here else self.student.model.dimension
+        students = tuple(
+            dataclasses.replace(
+                self.student,
+                name=method.trained_as(choice),
+                model=dataclasses.replace(self.student.model, dimension=dimension),
+                objectives=objectives,
+                independent=method.independent,
+                live=method.live,
+                training=self._training(method),
+            )
+            for method in self.methods
+            if not method.adapter
+            for choice, objectives in enumerate(method.choices)
+        )
+        return Recipe(self.name, self.preprocessing, self.data, students, self.cloud, seed=seed)
+
+    def _training(self, method: MethodConfig) -> TrainingConfig:
+        training = self.student.training
+        return training if method.augment is None else dataclasses.replace(training, augment=method.augment)
+
+
+def load_comparison(path: Path) -> Comparison:
+    """Read a comparison; paths in it count from its folder.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a comparison (a TOML file) at {path}, found no file")
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from None
+    comparison = parse_comparison(value, what=str(path))
+    recipe = anchored(comparison.recipe(0), path.parent)
+    return dataclasses.replace(comparison, data=recipe.data, cloud=recipe.cloud)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a comparison of this name comes with the package."""
+    return name.isidentifier() and resources.files("hetero.comparisons").joinpath(f"{name}.toml").is_file()
+
+
+def built_in_comparison(name: str) -> Comparison:
+    """A comparison that comes with the package, for instance ``emoji``."""
+    text = resources.files("hetero.comparisons").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return parse_comparison(tomllib.loads(text), what=f"the built-in comparison {name}")
+
+
+def parse_comparison(value: dict[str, Any], *, what: str) -> Comparison:
+    """Check a parsed comparison.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    student = value.get("student")
+    if isinstance(student, dict):
+        value = {**value, "student": {"name": "student", **student}}
+    comparison = parse(Comparison, value, what=what)
+    if problems := _problems(comparison):
+        raise InputError(f"{what} is not valid:", problems)
+    return comparison
+
+
+def _problems(comparison: Comparison) -> list[str]:
+    trained = {method.name for method in comparison.methods if not method.adapter}
+    problems = recipe_problems(comparison.recipe(0)) if trained else ["methods: expected at least one that trains"]
+    names = [method.name for method in comparison.methods]
+    problems += [f"name {name!r} is used by several methods" for name in sorted(set(names)) if names.count(name) > 1]
+    for method in comparison.methods:
+        problems += _method_problems(method, trained)
+    problems += [
+        f"baselines: {name!r} is not a method; expected some of {', '.join(names)}"
+        for name in comparison.baselines
+        if name not in names
+    ]
+    if not comparison.seeds or len(set(comparison.seeds)) != len(comparison.seeds):
+        problems.append(f"seeds: expected different whole numbers, at least one, got {list(comparison.seeds)}")
+    return problems
+
+
+def _method_problems(method: MethodConfig, trained: set[str]) -> list[str]:
+    problems: list[str] = []
+    if method.adapter and (method.objectives or method.variants):
+        problems.append("an adapter trains nothing: give no objectives")
+    if method.adapter and method.adapter not in ADAPTERS:
+        problems.append(f"unknown adapter {method.adapter!r}; expected one of {', '.join(ADAPTERS)}")
+    if method.adapter and method.of not in trained:
+        problems.append(f"of = {method.of!r}: expected a method that trains, one of {', '.join(sorted(trained))}")
+    if method.objectives and method.variants:
+        problems.append("expected objectives or variants, not both")
+    return [f"methods ({method.name}): {problem}" for problem in problems]

@@ -1,0 +1,69 @@
+"""Comparison files: what they expand to, and every mistake at once."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from hetero.comparison.config import built_in_comparison, is_built_in, parse_comparison
+from hetero.errors import InputError
+
+VALID: dict[str, Any] = {
+    "name": "tiny",
+    "seeds": [3, 4],
+    "data": {"kind": "emoji"},
+    "preprocessing": {"height": 16, "width": 16},
+    "student": {"training": {"steps": 4}},
+    "methods": [
+        {"name": "plain", "independent": True, "objectives": [{"name": "own_head"}]},
+        {"name": "turned", "adapter": "procrustes", "of": "plain"},
+        {
+            "name": "contrast",
+            "variants": [
+                [{"name": "cloud_contrastive", "temperature": 0.05}],
+                [{"name": "cloud_contrastive", "temperature": 0.1}],
+            ],
+        },
+    ],
+}
+
+
+def test_a_recipe_a_seed_with_a_student_for_each_choice():
+    comparison = parse_comparison(VALID, what="x")
+    recipe = comparison.recipe(4)
+    assert recipe.seed == 4
+    assert [student.name for student in recipe.students] == ["plain", "contrast.1", "contrast.2"]
+    assert [student.independent for student in recipe.students] == [True, False, False]
+    assert all(student.training.steps == 4 for student in recipe.students)
+
+
+def test_every_mistake_at_once():
+    wrong = copy.deepcopy(VALID)
+    wrong["seeds"] = [1, 1]
+    wrong["baselines"] = ["nobody"]
+    wrong["methods"][1] |= {"of": "contrasts", "adapter": "rotate"}
+    wrong["methods"][2]["objectives"] = [{"name": "own_head"}]
+    with pytest.raises(InputError) as raised:
+        parse_comparison(wrong, what="x")
+    text = str(raised.value)
+    for part in (
+        "seeds: expected different",
+        "'nobody' is not a method",
+        "of = 'contrasts'",
+        "unknown adapter 'rotate'",
+        "not both",
+    ):
+        assert part in text
+
+
+def test_the_built_in_comparisons_are_valid_and_name_what_they_compare():
+    for name in ("emoji", "photos"):
+        assert is_built_in(name)
+        comparison = built_in_comparison(name)
+        methods = {method.name for method in comparison.methods}
+        assert {"plain", "regression", "contrastive", "bct", "hvs", "csd", "raml", "rop", "d3still"} <= methods
+        assert {"combination", "procrustes", "adapter"} <= methods
+        assert set(comparison.baselines) == {"regression", "bct"} and len(comparison.seeds) == 3
+    assert not is_built_in("nothing-of-the-kind")
