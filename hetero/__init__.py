@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hetero.models.config import ModelConfig, Stage
     from hetero.models.directory import load_model, save_model
     from hetero.models.embed import embed_images
-    from hetero.models.external import ModuleEmbedder, OnnxEmbedder
+    from hetero.models.external import ModuleEmbedder, OnnxEmbedder, embed_all
     from hetero.models.model import EmbeddingModel
     from hetero.objectives.batch import Batch
     from hetero.objectives.config import ObjectiveConfig
@@ -60,7 +60,7 @@ _HOMES = {
     "models.config": ("ModelConfig", "Stage"),
     "models.directory": ("load_model", "save_model"),
     "models.embed": ("embed_images",),
-    "models.external": ("ModuleEmbedder", "OnnxEmbedder"),
+    "models.external": ("ModuleEmbedder", "OnnxEmbedder", "embed_all"),
     "models.model": ("EmbeddingModel",),
     "objectives.batch": ("Batch",),
     "objectives.config": ("ObjectiveConfig",),
@@ -104,6 +104,7 @@ __all__ = [
     "UpgradeConfig",
     "as_earlier",
     "compatibility_matrix",
+    "embed_all",
     "embed_images",
     "evaluate_tasks",
     "fit_adapter",

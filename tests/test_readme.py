@@ -1,92 +1,30 @@
-"""Every snippet of the README, in order, in a directory with a few photos; training is shortened and nothing else."""
+"""Every snippet of the README runs, and every file that it names is there."""
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-import hetero
+from tests.snippets import ROOT, lay_out, run_page
 
-ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-# What the targets of make and installation do is checked by running them.
-ELSEWHERE = ("make ", "pip install ")
-
-
-def shortened(text: str) -> str:
-    return re.sub(r"steps ?= ?\d+", "steps=6", text)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """Photos of coloured shapes, and a file with a cloud model's answers."""
-    folder = tmp_path_factory.mktemp("readme")
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 6), ("validation", 3), ("test", 4)):
-        for label, colour in (("red", 0), ("green", 1), ("blue", 2)):
-            (folder / "photos" / split / label).mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 90, (70, 60, 3), dtype=np.uint8)
-                pixels[15:50, 10:45, colour] += 140
-                Image.fromarray(pixels).save(folder / "photos" / split / label / f"{index}.png")
-    photos = hetero.prepare(
-        hetero.DataConfig(kind="folder", path=str(folder / "photos")), hetero.Preprocessing(height=64, width=64)
-    )
-    names = [name for part in (photos.train, photos.validation, photos.test) for name in part.names]
-    vectors = generator.normal(size=(len(names), 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    space = hetero.EmbeddingSpace.define(defined_by="readme", name="cloud", version="1", dimension=16)
-    hetero.save_embeddings(folder / "cloud_embeddings.safetensors", vectors, names, space)
-    return folder
-
-
-def run_shell(line: str, place: Path) -> None:
-    words = shlex.split(line, comments=True)
-    command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
-    arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
-    environment = {**os.environ, "HETERO_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    # An untrained toy retrieves by chance, so a gate may fail; usage errors and crashes may not happen.
-    assert answer.returncode in (0, 1), f"{line}\n{answer.stdout}\n{answer.stderr}"
-    assert "Traceback" not in answer.stderr, answer.stderr
+README = ROOT / "README.md"
 
 
 @pytest.mark.slow
-def test_every_snippet_runs(place, monkeypatch):
+def test_every_snippet_runs(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
     monkeypatch.chdir(place)
     monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
-    names: dict[str, object] = {}
-    ran = set()
-    for language, text in BLOCKS:
-        ran.add(language)
-        if language == "python":
-            exec(compile(shortened(text), "README.md", "exec"), names)
-        elif language == "toml":
-            (place / "recipe.toml").write_text(shortened(text), encoding="utf-8")
-        elif language == "sh":
-            for line in text.splitlines():
-                if line and not line.startswith(ELSEWHERE):
-                    run_shell(line, place)
-        else:
-            pytest.fail(f"a snippet in {language!r}: say here how it is run")
-    assert ran == {"python", "toml", "sh"}
+    names = run_page(README, place)
     assert (place / "models" / "edge" / "model.safetensors").is_file()
     assert len(names["names"]) == 12
     for name in ("matrix.json", "verdict.json", "report.html"):
         assert (place / "runs" / "mine" / name).is_file()
 
 
-def test_every_file_that_the_readme_names_exists():
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert links and all((ROOT / link).is_file() for link in links if "://" not in link)
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).is_file()]
+    assert not missing

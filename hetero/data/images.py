@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -87,3 +87,7 @@ class Dataset:
     test_tasks: tuple[RetrievalTask, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+
+    def training_on(self, train: ImageSet) -> Dataset:
+        """The same data with other training images, for instance with changed copies of them."""
+        return replace(self, train=train, fingerprint=train.fingerprint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +38,7 @@ class Context:
 
         cloud, seed = self.recipe.cloud, self.recipe.data.seed
         train = with_copies(self.dataset.train, cloud.copies, cloud.copies_augment, seed=seed)
-        return dataclasses.replace(self.dataset, train=train, fingerprint=train.fingerprint)
+        return self.dataset.training_on(train)
 
     @property
     def cloud(self) -> Path:

@@ -1,0 +1,79 @@
+"""Runs the snippets of a page, in order, in a directory with a few photos; training is shortened and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import hetero
+
+ROOT = Path(__file__).parents[1]
+# What the targets of make and installation do is checked by running them; comparisons have tests of their own.
+ELSEWHERE = ("make ", "pip install ", "hetero compare ")
+
+
+def lay_out(folder: Path) -> Path:
+    """Photos of coloured shapes, and a file with a cloud model's answers."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 6), ("validation", 3), ("test", 4)):
+        for label, colour in (("red", 0), ("green", 1), ("blue", 2)):
+            (folder / "photos" / split / label).mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 90, (70, 60, 3), dtype=np.uint8)
+                pixels[15:50, 10:45, colour] += 140
+                Image.fromarray(pixels).save(folder / "photos" / split / label / f"{index}.png")
+    photos = hetero.prepare(
+        hetero.DataConfig(kind="folder", path=str(folder / "photos")), hetero.Preprocessing(height=64, width=64)
+    )
+    names = [name for part in (photos.train, photos.validation, photos.test) for name in part.names]
+    vectors = generator.normal(size=(len(names), 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    space = hetero.EmbeddingSpace.define(defined_by="page", name="cloud", version="1", dimension=16)
+    hetero.save_embeddings(folder / "cloud_embeddings.safetensors", vectors, names, space)
+    return folder
+
+
+def shortened(text: str) -> str:
+    return re.sub(r"steps ?= ?\d+", "steps=6", text)
+
+
+def run_shell(line: str, place: Path) -> None:
+    words = shlex.split(line, comments=True)
+    command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
+    arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
+    environment = {**os.environ, "HETERO_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(
+        [sys.executable, *command, *arguments],
+        cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    # An untrained toy retrieves by chance, so a gate may fail; usage errors and crashes may not happen.
+    assert answer.returncode in (0, 1), f"{line}\n{answer.stdout}\n{answer.stderr}"
+    assert "Traceback" not in answer.stderr, answer.stderr
+
+
+def run_page(page: Path, place: Path) -> dict[str, object]:
+    """Run a page's snippets from ``place``, which must be the working directory.
+
+    Returns:
+        What its Python snippets defined.
+    """
+    names: dict[str, object] = {}
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+        if language == "python":
+            exec(compile(shortened(text), page.name, "exec"), names)
+        elif language == "toml":
+            (place / "recipe.toml").write_text(shortened(text), encoding="utf-8")
+        elif language == "sh":
+            for line in text.splitlines():
+                if line and not line.startswith(ELSEWHERE):
+                    run_shell(line, place)
+        else:
+            raise ValueError(f"a snippet in {language!r}: say here how it is run")
+    return names
