@@ -184,12 +184,17 @@ def _value_problems_of(value: dict[str, Any]) -> list[str]:
     return problems
 
 
+@record
+class _Terms:
+    terms: tuple[Term, ...]
+
+
 def _raw_objective_problems(place: str, model: object) -> list[str]:
     tables = model.get("objectives") if isinstance(model, dict) else None
     if not isinstance(tables, list):
         return []
     try:
-        terms = [parse(Term, table, what=place) for table in tables]
+        terms = parse(_Terms, {"terms": tables}, what=place).terms
     except InputError:
         return []
     return _objective_problems(place, terms, has_cloud=place != "cloud")
