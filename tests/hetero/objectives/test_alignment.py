@@ -33,7 +33,7 @@ def asymmetric_hits(*terms: ObjectiveConfig) -> float:
     torch.nn.init.eye_(student.weight)
     optimizer = torch.optim.Adam([*student.parameters(), *objectives.parameters()], lr=0.03)
     rows = torch.arange(len(labels))
-    for _ in range(150):
+    for _ in range(100):
         embeddings = F.normalize(student(seen), dim=1)
         logits, old = 16 * embeddings @ prototypes.T, 16 * cloud @ prototypes.T
         batch = Batch(embeddings, labels, cloud, cloud, labels, rows, logits, old)
