@@ -131,3 +131,29 @@ def device_list_command() -> int:
             state = str(error)
         print(f"{name}: {text}\n  {state}", file=sys.stdout)
     return 0
+
+
+def device_faults_command(bundle: Path, *, target: str = "desktop") -> int:
+    """Break copies of a bundle on purpose and verify them: does the right rung fail for each fault?
+
+    Exit status: 0 when the healthy bundle passes and every fault was caught, 1 when not, 3 when one could not be tried.
+
+    Example: hetero device faults runs/demo/bundles/edge-s/bundle
+
+    Args:
+        bundle: A healthy bundle.
+        target: Where to run the copies. Faults of another target's are tried there, where it is set up.
+    """
+    from device_tests.faults import try_faults
+    from device_tests.faults.trial import exit_code, healthy, table
+    from device_tests.targets.registry import target as target_called
+    from export.bundle import read_bundle
+
+    machine = target_called(target)
+    machine.set_up()
+    opened = read_bundle(bundle)
+    sound = healthy(opened, machine)
+    outcomes = try_faults(opened, machine)
+    machine.close()
+    print(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
+    return exit_code(outcomes, sound)

@@ -40,6 +40,7 @@ GROUPS = {
         {
             "setup": "device_tests.commands:device_setup_command",
             "list": "device_tests.commands:device_list_command",
+            "faults": "device_tests.commands:device_faults_command",
         },
     ),
 }

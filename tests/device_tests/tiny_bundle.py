@@ -85,7 +85,7 @@ def write_bundle(
         file = path / files[format]
         file.parent.mkdir(exist_ok=True)
         if format == "onnx":
-            write_onnx(file, matrix)
+            write_onnx(file, matrix, space.space_id)
         elif format == "litert":
             write_litert(file, matrix)
         else:

@@ -23,7 +23,7 @@ def embed(images: NDArray[np.uint8], matrix: NDArray[np.float32]) -> NDArray[np.
     return (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_onnx(path: Path, matrix: NDArray[np.float32]) -> None:
+def write_onnx(path: Path, matrix: NDArray[np.float32], space_id: str = "") -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -40,7 +40,10 @@ def write_onnx(path: Path, matrix: NDArray[np.float32]) -> None:
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIMENSION])],
         [numpy_helper.from_array(matrix, "weights"), numpy_helper.from_array(np.array([1, PIXELS]), "shape")],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    if space_id:
+        helper.set_model_props(model, {"hetero.space_id": space_id})
+    onnx.save(model, str(path))
 
 
 def write_litert(path: Path, matrix: NDArray[np.float32]) -> None:

@@ -1,0 +1,107 @@
+"""Mistakes made in an ONNX graph, with everything else left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hetero.errors import InputError
+
+Edit = Callable[[Any], None]
+"""Changes a ModelProto in place."""
+
+_SEED = 0
+
+
+def edited(path: Path, edit: Edit) -> None:
+    """Rewrite an ONNX file with a mistake in it.
+
+    Raises:
+        InputError: When the library that writes ONNX is missing.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise InputError("breaking a bundle on purpose needs onnx: pip install 'hetero[export]'") from None
+    model = onnx.load(path)
+    edit(model)
+    onnx.save(model, path)
+
+
+def swap_channels(model: Any) -> None:
+    """Read BGR where RGB comes."""
+    from onnx import helper, numpy_helper
+
+    order = numpy_helper.from_array(np.array([2, 1, 0]), "fault_order")
+    model.graph.initializer.append(order)
+    _before_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_order"], [made], axis=3)])
+
+
+def shift_pixels(model: Any) -> None:
+    """Another mean and standard deviation: 0.45 and 0.55 where 0.5 and 0.5 belong."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    numbers = {"scale": 0.5 / 0.55, "shift": 255 * (0.5 - 0.45) * 0.5 / 0.55 + 255 * 0.5 * (1 - 0.5 / 0.55)}
+    limits = {"low": 0.0, "high": 255.0}
+    for name, value in (numbers | limits).items():
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), f"fault_{name}"))
+
+    def nodes(given: str, made: str) -> list[Any]:
+        return [
+            helper.make_node("Cast", [given], ["fault_float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["fault_float", "fault_scale"], ["fault_scaled"]),
+            helper.make_node("Add", ["fault_scaled", "fault_shift"], ["fault_shifted"]),
+            helper.make_node("Clip", ["fault_shifted", "fault_low", "fault_high"], ["fault_clipped"]),
+            helper.make_node("Cast", ["fault_clipped"], [made], to=TensorProto.UINT8),
+        ]
+
+    _before_everything(model, nodes)
+
+
+def perturb_weights(model: Any) -> None:
+    """Change every weight of the largest layer by about 1 % of itself."""
+    from onnx import numpy_helper
+
+    layers = [(numpy_helper.to_array(item), item) for item in model.graph.initializer]
+    floats = [(values, item) for values, item in layers if values.dtype == np.float32 and values.ndim >= 2]
+    values, item = max(floats, key=lambda pair: pair[0].size)
+    noise = np.random.default_rng(_SEED).normal(1, 0.01, values.shape).astype(np.float32)
+    item.CopyFrom(numpy_helper.from_array(values * noise, item.name))
+
+
+def saturate_activations(model: Any) -> None:
+    """Scales of activations from a calibration that saw far too small a range: values beyond an eighth are cut off."""
+    from onnx import numpy_helper
+
+    scales = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    for item in model.graph.initializer:
+        if item.name in scales:
+            item.CopyFrom(numpy_helper.from_array((numpy_helper.to_array(item) / 8).astype(np.float32), item.name))
+
+
+def use_unknown_operator(model: Any) -> None:
+    """An operator that no runtime has."""
+    from onnx import helper
+
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    _before_everything(model, lambda given, made: [helper.make_node("Unheard", [given], [made], domain="com.example")])
+
+
+def add_ballast(model: Any) -> None:
+    """Weights that nothing uses: the file is a megabyte larger, and computes the same."""
+    from onnx import numpy_helper
+
+    ballast = np.random.default_rng(_SEED).normal(size=250_000).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(ballast, "fault_ballast"))
+
+
+def _before_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
+    """Put nodes between the graph's input and whatever reads it."""
+    given, made = model.graph.input[0].name, "fault_image"
+    for node in model.graph.node:
+        node.input[:] = [made if name == given else name for name in node.input]
+    for place, node in enumerate(nodes(given, made)):
+        model.graph.node.insert(place, node)

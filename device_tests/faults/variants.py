@@ -1,0 +1,92 @@
+"""A bundle with one thing changed, and a manifest that fits: what a mistake looks like, not what damage looks like."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_tests.resizers import bilinear, resized_with
+from device_tests.targets.target import Request, Target
+from export.bundle import Bundle
+from export.goldens import Goldens
+from export.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Manifest, ModelEntry
+from hetero.files import digest, read_json, sha256_file, write_json
+from hetero.space import EmbeddingSpace
+
+Change = Callable[[Path], None]
+"""Changes files of a bundle's copy."""
+
+
+def copy_changed(bundle: Bundle, entry: ModelEntry, out: Path, change: Change) -> Path:
+    """Copy a bundle with one of its models, change the copy, and list what it then holds.
+
+    Args:
+        bundle: A healthy one.
+        entry: The only model that the copy has; a single file.
+        out: The copy.
+        change: What goes wrong.
+    """
+    others = {model.file for model in bundle.manifest.models if model.file != entry.file}
+    kept = [file.path for file in bundle.manifest.files if file.path.split("/")[0] not in others]
+    for name in kept:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(bundle.path / name, out / name)
+    change(out)
+    files = tuple(FileEntry(name, sha256_file(out / name), (out / name).stat().st_size) for name in kept)
+    listed = next(file for file in files if file.path == entry.file)
+    made = dataclasses.replace(
+        bundle.manifest,
+        space_id=EmbeddingSpace.load(out / SPACE).space_id,
+        models=(dataclasses.replace(entry, sha256=listed.sha256, size=listed.size),),
+        files=files,
+    )
+    write_json(out / MANIFEST, Manifest.to_dict(made))
+    return out
+
+
+def claim_another_space(copy: Path) -> None:
+    """The bundle says that its vectors belong to a space of which its model knows nothing."""
+    space = EmbeddingSpace.load(copy / SPACE)
+    dataclasses.replace(space, space_id=digest([space.space_id, "another"])).save(copy / SPACE)
+
+
+def state_another_mean(copy: Path) -> None:
+    """``preprocess.json`` states a mean that is not the model's."""
+    contract = read_json(copy / PREPROCESS)
+    write_json(copy / PREPROCESS, contract | {"mean": [0.485, 0.456, 0.406]})
+
+
+def goldens_changed(bundle: Bundle, changes: Callable[[Goldens], Mapping[str, Any]]) -> Change:
+    """A change of some of the golden arrays."""
+
+    def change(copy: Path) -> None:
+        dataclasses.replace(bundle.goldens, **changes(bundle.goldens)).save(copy / GOLDENS)
+
+    return change
+
+
+def swapped(goldens: Goldens) -> Mapping[str, Any]:
+    """Every golden image has its neighbour's embedding."""
+    return {"golden_embeddings": np.roll(goldens.golden_embeddings, 1, axis=0)}
+
+
+def without_antialiasing(bundle: Bundle, entry: ModelEntry, target: Target) -> Change:
+    """Golden images that somebody resized without antialiasing; everything computed from them agrees with them."""
+
+    def changes(goldens: Goldens) -> Mapping[str, Any]:
+        images, student = goldens.retrieval_images.copy(), goldens.retrieval_student.copy()
+        rows = np.array(list(bundle.originals))
+        for row, path in bundle.originals.items():
+            images[row] = resized_with(path, bundle.preprocessing, bilinear)
+        request = Request("fault", target.runtimes[entry.format], bundle.file(entry), images[rows], entry.precision)
+        returned = target.run(request, lambda _done, _total: None)
+        assert returned.embeddings is not None, returned.error
+        student[rows] = returned.embeddings
+        return {"retrieval_images": images, "retrieval_student": student}
+
+    return goldens_changed(bundle, changes)
