@@ -1,0 +1,132 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from device_tests.runtimes.coreml.operators.batching import along_first, elementwise, not_over
+from device_tests.runtimes.coreml.operators.registry import Array, Rounded, operator
+from device_tests.runtimes.coreml.operators.special import erf as erf_of
+
+
+@operator(batch=elementwise)
+def relu(x: Array) -> Array:
+    """``max(x, 0)``."""
+    return np.maximum(x, np.float32(0))
+
+
+@operator(batch=elementwise)
+def relu6(x: Array) -> Array:
+    """``min(max(x, 0), 6)``."""
+    return np.clip(x, np.float32(0), np.float32(6))
+
+
+@operator(batch=elementwise)
+def clamped_relu(x: Array, alpha: float, beta: float) -> Array:
+    """``min(beta, x)``, or ``min(beta, alpha * x)`` where ``x`` is negative."""
+    return np.minimum(leaky_relu(x, alpha), np.float32(beta))
+
+
+@operator(batch=elementwise)
+def leaky_relu(x: Array, alpha: float) -> Array:
+    """``x``, or ``alpha * x`` where ``x`` is negative."""
+    if 0 <= alpha <= 1:
+        return np.maximum(x, x * np.float32(alpha))
+    return np.where(x >= 0, x, x * np.float32(alpha))
+
+
+@operator(batch=along_first)
+def prelu(x: Array, alpha: Array) -> Array:
+    """:func:`leaky_relu` with a slope for each channel of ``x`` [n, c, ...]."""
+    if alpha.shape != x.shape[1:2]:
+        raise ValueError(f"slopes of shape {list(alpha.shape)} do not fit {list(x.shape)}")
+    return np.where(x >= 0, x, x * alpha.reshape(-1, *(1,) * (x.ndim - 2)))
+
+
+@operator(batch=elementwise)
+def thresholded_relu(x: Array, alpha: float) -> Array:
+    """``x`` where it is at least ``alpha``, else 0."""
+    return np.where(x >= np.float32(alpha), x, np.float32(0))
+
+
+@operator(batch=elementwise)
+def linear_activation(x: Array, alpha: float, beta: float) -> Array:
+    """``alpha * x + beta``."""
+    return x * np.float32(alpha) + np.float32(beta)
+
+
+@operator(batch=elementwise)
+def elu(x: Array, alpha: float) -> Array:
+    """``x``, or ``alpha * (exp(x) - 1)`` where ``x`` is negative."""
+    return np.where(x >= 0, x, np.float32(alpha) * np.expm1(np.minimum(x, np.float32(0))))
+
+
+@operator(batch=elementwise)
+def gelu(
+    x: Array, mode: Literal["EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"] = "EXACT"
+) -> Array:
+    """``x`` times the normal distribution function, or one of its two approximations."""
+    half = np.float32(0.5)
+    if mode == "EXACT":
+        return half * x * (1 + erf_of(x * np.float32(2**-0.5)))
+    if mode == "TANH_APPROXIMATION":
+        return half * x * (1 + np.tanh(np.float32((2 / np.pi) ** 0.5) * (x + np.float32(0.044715) * x * x * x)))
+    return x * sigmoid(np.float32(1.702) * x)
+
+
+@operator(batch=elementwise)
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``."""
+    # Of the two exponentials, the one that cannot overflow.
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, np.float32(1), small) / (1 + small)
+
+
+@operator(batch=elementwise)
+def sigmoid_hard(x: Array, alpha: float, beta: float) -> Array:
+    """``min(max(alpha * x + beta, 0), 1)``."""
+    made = x * np.float32(alpha)
+    made += np.float32(beta)
+    return np.clip(made, np.float32(0), np.float32(1), out=made)
+
+
+@operator(batch=elementwise)
+def silu(x: Array) -> Array:
+    """``x * sigmoid(x)``."""
+    return x * sigmoid(x)
+
+
+@operator(batch=elementwise)
+def softplus(x: Array) -> Array:
+    """``log(1 + exp(x))``."""
+    return np.logaddexp(x, np.float32(0))
+
+
+@operator(batch=along_first)
+def softplus_parametric(x: Array, alpha: Array, beta: Array) -> Array:
+    """``alpha * log(1 + exp(beta * x))`` with numbers for each channel of ``x`` [n, c, ...]."""
+    if alpha.shape != x.shape[1:2] or beta.shape != alpha.shape:
+        raise ValueError(f"numbers of shape {list(alpha.shape)} do not fit {list(x.shape)}")
+    shape = (-1, *(1,) * (x.ndim - 2))
+    return alpha.reshape(shape) * np.logaddexp(x * beta.reshape(shape), np.float32(0))
+
+
+@operator(batch=elementwise)
+def softsign(x: Array) -> Array:
+    """``x / (1 + |x|)``."""
+    return x / (1 + np.abs(x))
+
+
+@operator(batch=elementwise)
+def scaled_tanh(x: Array, alpha: float, beta: float) -> Array:
+    """``alpha * tanh(beta * x)``."""
+    return np.float32(alpha) * np.tanh(x * np.float32(beta))
+
+
+@operator(batch=not_over("axis", default=-1))
+def softmax(x: Array, axis: int = -1, *, rounded: Rounded) -> Array:
+    """Exponentials that sum to one along an axis."""
+    powers = np.exp(x - x.max(axis=axis, keepdims=True))
+    return powers / rounded(powers.sum(axis=axis, keepdims=True))

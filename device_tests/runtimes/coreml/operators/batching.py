@@ -1,0 +1,77 @@
+"""When an operator may see many images at once: a program written for one image then runs over a stack of them.
+
+A value that depends on the image has its first axis, of length one, replaced by the images. A rule says whether a call
+on such values gives for each image what it gives for that image alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as a rule sees it.
+
+    Attributes:
+        shapes: Of the array arguments, as declared for one image.
+        batched: Which of them depend on the image.
+        constants: The other arguments.
+        outputs: Declared shapes of the results.
+    """
+
+    shapes: Mapping[str, Shape]
+    batched: frozenset[str]
+    constants: Mapping[str, Any]
+    outputs: tuple[Shape, ...]
+
+
+BatchRule = Callable[[Call], bool]
+
+
+def _leads(shape: Shape) -> bool:
+    return len(shape) > 0 and shape[0] == 1
+
+
+def along_first(call: Call) -> bool:
+    """Only ``x`` depends on the image, and its first axis is a batch by the operator's definition."""
+    return call.batched == {"x"} and _leads(call.shapes["x"]) and all(_leads(shape) for shape in call.outputs)
+
+
+def elementwise(call: Call) -> bool:
+    """Broadcasting leaves the first axis alone."""
+    (output,) = call.outputs
+    ranks = {name: len(shape) for name, shape in call.shapes.items()}
+    apart = all(
+        ranks[name] == len(output) if name in call.batched else ranks[name] < len(output) or _leads(call.shapes[name])
+        for name in call.shapes
+    )
+    return apart and _leads(output)
+
+
+def not_over(parameter: str, *, default: Any) -> BatchRule:
+    """The axes that are named by a parameter, negative ones from the end, are not the first.
+
+    Args:
+        parameter: Holds one axis or several.
+        default: When it is not given; None for all axes.
+    """
+
+    def rule(call: Call) -> bool:
+        shape = call.shapes["x"] if "x" in call.shapes else next(iter(call.shapes.values()))
+        axes = call.constants.get(parameter, default)
+        if axes is None or len(shape) < 2:
+            return False
+        named = axes if isinstance(axes, tuple) else (axes,)
+        return _leads(shape) and all(axis % len(shape) != 0 for axis in named) and all(map(_leads, call.outputs))
+
+    return rule
+
+
+def all_of(*rules: BatchRule) -> BatchRule:
+    """Every rule holds."""
+    return lambda call: all(rule(call) for rule in rules)

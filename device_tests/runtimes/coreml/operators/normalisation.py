@@ -1,0 +1,94 @@
+"""Normalisations.
+
+Variances and sums of squares are rounded as results are: in half precision they overflow long before what they normalise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from device_tests.runtimes.coreml.operators.batching import Call, along_first, not_over
+from device_tests.runtimes.coreml.operators.registry import Array, Rounded, operator
+from device_tests.runtimes.coreml.operators.shapes import require_axes
+
+
+@operator("batch_norm", batch=along_first)
+def batch_norm(
+    x: Array,
+    mean: Array,
+    variance: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    epsilon: float = 1e-5,
+) -> Array:
+    """Shift and scale each channel of ``x`` [n, c, ...] by given statistics [c]."""
+    scale = 1 / np.sqrt(variance + np.float32(epsilon))
+    if gamma is not None:
+        scale = scale * gamma
+    shift = -mean * scale if beta is None else beta - mean * scale
+    return x * _by_channel(scale, x) + _by_channel(shift, x)
+
+
+@operator("instance_norm", batch=along_first)
+def instance_norm(
+    x: Array, gamma: Array | None = None, beta: Array | None = None, epsilon: float = 1e-5, *, rounded: Rounded
+) -> Array:
+    """Normalise each channel of each image of ``x`` [n, c, ...], then scale by ``gamma`` [c] and shift by ``beta`` [c]."""
+    made = _standardised(x, tuple(range(2, x.ndim)), epsilon, rounded)
+    if gamma is not None:
+        made = made * _by_channel(gamma, x)
+    return made if beta is None else made + _by_channel(beta, x)
+
+
+@operator("layer_norm", batch=not_over("axes", default=None))
+def layer_norm(
+    x: Array,
+    axes: tuple[int, ...] | None = None,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    epsilon: float = 1e-5,
+    *,
+    rounded: Rounded,
+) -> Array:
+    """Normalise over some axes, then scale by ``gamma`` and shift by ``beta``, which have these axes only."""
+    over = require_axes(tuple(range(x.ndim)) if axes is None else axes, x.ndim)
+    made = _standardised(x, over, epsilon, rounded)
+    shape = [size if axis in over else 1 for axis, size in enumerate(x.shape)]
+    if gamma is not None:
+        made = made * gamma.reshape(shape)
+    return made if beta is None else made + beta.reshape(shape)
+
+
+def _over_the_last_three(call: Call) -> bool:
+    return along_first(call) and len(call.shapes["x"]) > 3
+
+
+@operator("l2_norm", batch=_over_the_last_three)
+def l2_norm(x: Array, epsilon: float = 1e-6, *, rounded: Rounded) -> Array:
+    """Divide by the length over the last three axes: ``x / sqrt(sum(x ** 2) + epsilon)``."""
+    if x.ndim < 3:
+        raise ValueError(f"expected at least three dimensions, got {list(x.shape)}")
+    squares = rounded((x * x).sum(axis=(-3, -2, -1), keepdims=True))
+    return x / np.sqrt(squares + np.float32(epsilon))
+
+
+@operator("local_response_norm", batch=along_first)
+def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """Divide by ``(k + alpha / size * sum of squares) ** beta`` over ``size`` neighbouring channels."""
+    if not 1 <= size <= 1 << 12:
+        raise ValueError(f"expected a positive size, got {size}")
+    squares = np.pad(x * x, [(0, 0), (size // 2, (size - 1) // 2), *[(0, 0)] * (x.ndim - 2)])
+    total = sum(squares[:, start : start + x.shape[1]] for start in range(size))
+    return x / (np.float32(k) + np.float32(alpha / size) * total) ** np.float32(beta)
+
+
+def _by_channel(values: Array, x: Array) -> Array:
+    if values.shape != x.shape[1:2]:
+        raise ValueError(f"statistics of shape {list(values.shape)} do not fit {list(x.shape)}")
+    return values.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _standardised(x: Array, axes: tuple[int, ...], epsilon: float, rounded: Rounded) -> Array:
+    centred = x - x.mean(axis=axes, keepdims=True)
+    variance = rounded((centred * centred).mean(axis=axes, keepdims=True))
+    return centred / np.sqrt(variance + np.float32(epsilon))

@@ -1,0 +1,125 @@
+"""The same numbers in another shape or order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from device_tests.runtimes.coreml.operators.batching import Call, along_first, not_over
+from device_tests.runtimes.coreml.operators.registry import Array, operator
+from device_tests.runtimes.coreml.operators.shapes import require_axes, require_shape
+from device_tests.runtimes.coreml.types import TensorType
+
+Ints = tuple[int, ...]
+
+
+def _keeps_images_apart(call: Call) -> bool:
+    # Rows of the image's numbers stay rows when both the first axes have length one.
+    return along_first(call) and "x" in call.batched and bool(call.constants.get("shape", (1,))[0] in (0, 1, -1))
+
+
+@operator(batch=_keeps_images_apart)
+def reshape(x: Array, shape: Ints, *, expected: TensorType, batch: int) -> Array:
+    """Another shape; 0 keeps a size, -1 is what is left."""
+    if any(size < -1 for size in shape) or shape.count(-1) > 1 or (0 in shape and len(shape) != x.ndim):
+        raise ValueError(f"{list(shape)} is no shape for {list(x.shape)}")
+    sizes = [x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
+    if batch > 1 and shape[0] == 1:
+        sizes[0] = batch
+    if -1 in sizes:
+        rest = math.prod(size for size in sizes if size != -1)
+        sizes[sizes.index(-1)] = x.size // max(1, rest)
+    require_shape(tuple(sizes), expected)
+    return x.reshape(sizes)
+
+
+def _first_stays(call: Call) -> bool:
+    perm = call.constants.get("perm", ())
+    return along_first(call) and bool(perm) and perm[0] % len(perm) == 0
+
+
+@operator(batch=_first_stays)
+def transpose(x: Array, perm: Ints) -> Array:
+    """Axes in another order."""
+    return x.transpose(require_axes(perm, x.ndim))
+
+
+def _not_before_the_first(call: Call) -> bool:
+    axes, rank = call.constants.get("axes", (0,)), len(call.outputs[0])
+    return along_first(call) and all(axis % rank != 0 for axis in axes)
+
+
+@operator(batch=_not_before_the_first)
+def expand_dims(x: Array, axes: Ints) -> Array:
+    """Axes of length one, counted in the result."""
+    return np.expand_dims(x, require_axes(axes, x.ndim + len(axes)))
+
+
+@operator(batch=not_over("axes", default=None))
+def squeeze(x: Array, axes: Ints | None = None) -> Array:
+    """Without some axes of length one, or any."""
+    return np.squeeze(x, None if axes is None else require_axes(axes, x.ndim))
+
+
+def _flattens_after_the_first(call: Call) -> bool:
+    return along_first(call) and call.constants.get("axis", 1) == 1
+
+
+@operator(batch=_flattens_after_the_first)
+def flatten2d(x: Array, axis: int = 1) -> Array:
+    """Two axes: those before ``axis``, and the rest."""
+    if not -x.ndim <= axis <= x.ndim:
+        raise ValueError(f"the axis {axis} does not exist in {x.ndim} dimensions")
+    rows = math.prod(x.shape[: axis if axis >= 0 else axis + x.ndim])
+    return x.reshape(rows, -1)
+
+
+@operator(batch=not_over("axes", default=None))
+def reverse(x: Array, axes: Ints | None = None) -> Array:
+    """From the end to the start along some axes, or all."""
+    return np.flip(x, None if axes is None else require_axes(axes, x.ndim))
+
+
+@operator("space_to_depth", batch=along_first)
+def space_to_depth(x: Array, block_size: int) -> Array:
+    """Blocks of places to channels, the place before the channel: [n, c, h, w] to [n, b * b * c, h / b, w / b]."""
+    n, c, h, w = _blocks(x, block_size)
+    blocks = x.reshape(n, c, h // block_size, block_size, w // block_size, block_size)
+    return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block_size, w // block_size)
+
+
+@operator("depth_to_space", batch=along_first)
+def depth_to_space(x: Array, block_size: int) -> Array:
+    """The inverse of :func:`space_to_depth`."""
+    n, c, h, w = _channels(x, block_size)
+    blocks = x.reshape(n, block_size, block_size, c // block_size**2, h, w)
+    return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
+
+
+@operator("pixel_shuffle", batch=along_first)
+def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
+    """Channels to blocks of places, the channel before the place: [n, c * f * f, h, w] to [n, c, h * f, w * f]."""
+    n, c, h, w = _channels(x, upscale_factor)
+    blocks = x.reshape(n, c // upscale_factor**2, upscale_factor, upscale_factor, h, w)
+    return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, -1, h * upscale_factor, w * upscale_factor)
+
+
+@operator("pixel_unshuffle", batch=along_first)
+def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
+    """The inverse of :func:`pixel_shuffle`."""
+    n, c, h, w = _blocks(x, downscale_factor)
+    blocks = x.reshape(n, c, h // downscale_factor, downscale_factor, w // downscale_factor, downscale_factor)
+    return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(n, -1, h // downscale_factor, w // downscale_factor)
+
+
+def _blocks(x: Array, side: int) -> Ints:
+    if x.ndim != 4 or side < 1 or x.shape[2] % side or x.shape[3] % side:
+        raise ValueError(f"{list(x.shape)} has no blocks of {side}")
+    return x.shape
+
+
+def _channels(x: Array, side: int) -> Ints:
+    if x.ndim != 4 or side < 1 or x.shape[1] % side**2:
+        raise ValueError(f"{list(x.shape)} has no channels for blocks of {side}")
+    return x.shape

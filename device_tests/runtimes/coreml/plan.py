@@ -1,0 +1,249 @@
+"""A program made ready: every operator known and checked, weights decoded, and what is constant computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_tests.runtimes.coreml.errors import NotVerifiedError
+from device_tests.runtimes.coreml.operators import OPERATORS, Operator
+from device_tests.runtimes.coreml.operators.batching import Call
+from device_tests.runtimes.coreml.operators.registry import Kind, Parameter
+from device_tests.runtimes.coreml.program import Argument, Operation, Program, Reference
+from device_tests.runtimes.coreml.types import TensorType
+from hetero.errors import IntegrityError
+
+Array = NDArray[Any]
+Compute = Callable[["Step", Mapping[str, Array]], tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of an operator.
+
+    Attributes:
+        operation: What it stands for in the program.
+        operator: How it is computed.
+        constants: Arguments that are known, ready to be handed over.
+        variables: By parameter, the names of the values that are computed; None in a list where it is a constant.
+        last_used: Values that nobody needs afterwards.
+        stacked: Whether its results depend on the image, one along the first axis for each image.
+    """
+
+    operation: Operation
+    operator: Operator
+    constants: Mapping[str, Any]
+    variables: Mapping[str, tuple[str, ...]]
+    last_used: tuple[str, ...] = ()
+    stacked: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs.
+
+    Attributes:
+        program: What it was made from.
+        steps: In order.
+        constants: Results that do not depend on the inputs.
+        stacks: Whether many images can run at once.
+        peak_bytes: Most bytes of values that are needed at one time, as declared, in float32 and for one image.
+    """
+
+    program: Program
+    steps: tuple[Step, ...]
+    constants: Mapping[str, Array]
+    stacks: bool
+    peak_bytes: int
+
+
+def make_plan(program: Program, compute: Compute, *, memory_limit: int) -> Plan:
+    """Check and prepare a program.
+
+    Args:
+        program: As read.
+        compute: Runs a step on the values by name; used for what is constant.
+        memory_limit: Largest :attr:`Plan.peak_bytes`.
+
+    Raises:
+        NotVerifiedError: For an operator, parameter or option that is not known; before anything is computed.
+        IntegrityError: For a call that makes no sense, or needs absurd amounts of memory.
+    """
+    for operation in program.operations:
+        _require_known(operation)
+    constants: dict[str, Any] = dict(program.constants)
+    steps: list[Step] = []
+    for operation in program.operations:
+        step = _bind(operation, constants)
+        if step.variables:
+            steps.append(step)
+            continue
+        made = compute(step, {})
+        constants.update({output.name: value for output, value in zip(operation.outputs, made, strict=True)})
+    stacked = _stacked(program, steps)
+    stacks = stacked is not None and {*program.outputs} <= stacked
+    freed, peak = _lifetimes(program, steps)
+    if peak > memory_limit:
+        raise IntegrityError(f"the program needs {peak} bytes for one image; the limit is {memory_limit}")
+    ready = tuple(
+        Step(
+            step.operation,
+            step.operator,
+            step.constants,
+            step.variables,
+            last_used,
+            stacked is None or step.operation.name in stacked,
+        )
+        for step, last_used in zip(steps, freed, strict=True)
+    )
+    held = {name: as_computed(constants[name]) for name in program.outputs if name in constants}
+    return Plan(program, ready, held, stacks, peak)
+
+
+def as_computed(value: Array) -> Array:
+    """Halves as float32: that is what everything is computed in."""
+    return value.astype(np.float32) if value.dtype == np.float16 else value
+
+
+def _require_known(operation: Operation) -> None:
+    known = OPERATORS.get(operation.type)
+    if known is None:
+        raise NotVerifiedError(operation.type, operation.name)
+    if unknown := sorted({*operation.arguments} - {*known.parameters}):
+        raise NotVerifiedError(operation.type, operation.name, f"the parameter {unknown[0][:100]!r} is not known")
+    required = {name for name, parameter in known.parameters.items() if parameter.required}
+    if missing := sorted(required - {*operation.arguments}):
+        raise IntegrityError(f"{operation.type} at {operation.name} lacks {', '.join(missing)}")
+    for name, bound in operation.arguments.items():
+        if not bound or (len(bound) > 1 and known.parameters[name].kind != "tensors"):
+            raise IntegrityError(f"{operation.type} at {operation.name} has {len(bound)} arguments as {name}")
+
+
+def _bind(operation: Operation, constants: Mapping[str, Any]) -> Step:
+    known = OPERATORS[operation.type]
+    ready: dict[str, Any] = {}
+    variables: dict[str, tuple[str, ...]] = {}
+    for name, bound in operation.arguments.items():
+        parameter = known.parameters[name]
+        fixed = [_constant(argument, constants) for argument in bound]
+        if all(value is not None for value in fixed):
+            ready[name] = _handed_over(parameter, fixed, operation, name)
+        elif parameter.choices or parameter.kind in ("str", "float", "bool"):
+            raise NotVerifiedError(operation.type, operation.name, f"{name} is not a constant")
+        else:
+            variables[name] = tuple(
+                argument.name if value is None and isinstance(argument, Reference) else ""
+                for argument, value in zip(bound, fixed, strict=True)
+            )
+            if any(value is not None for value in fixed):
+                ready[name] = tuple(None if value is None else as_computed(value) for value in fixed)
+    return Step(operation, known, ready, variables)
+
+
+def _constant(argument: Argument, constants: Mapping[str, Any]) -> Any:
+    return constants.get(argument.name) if isinstance(argument, Reference) else argument
+
+
+def _handed_over(parameter: Parameter, values: list[Any], operation: Operation, name: str) -> Any:
+    what = f"{operation.type} at {operation.name}: {name}"
+    if parameter.kind == "str":
+        if not isinstance(values[0], str):
+            raise IntegrityError(f"{what} is not a text")
+        if parameter.choices and values[0] not in parameter.choices:
+            raise NotVerifiedError(operation.type, operation.name, f"{name} is {values[0][:100]!r}")
+        return values[0]
+    if any(isinstance(value, str) for value in values):
+        raise IntegrityError(f"{what} is a text")
+    if parameter.kind == "tensors":
+        return tuple(as_computed(value) for value in values)
+    return convert(as_computed(values[0]), parameter.kind, what)
+
+
+def convert(value: Array, kind: Kind, what: str) -> Any:
+    """An argument as its operator wants it.
+
+    Args:
+        value: float32, an integer or a truth value.
+        kind: The parameter's.
+        what: Names the argument in messages.
+
+    Raises:
+        IntegrityError: When it is of another kind.
+    """
+    if kind == "tensor":
+        return value
+    wanted = {"int": "iu", "ints": "iu", "bool": "b", "bools": "b", "float": "fiu"}[kind]
+    if value.dtype.kind not in wanted or value.ndim != (1 if kind in ("ints", "bools") else 0):
+        raise IntegrityError(f"{what} is {value.dtype} {list(value.shape)}, expected {kind}")
+    if kind == "float":
+        return float(value)
+    return tuple(value.tolist()) if value.ndim else value.item()
+
+
+def _stacked(program: Program, steps: list[Step]) -> frozenset[str] | None:
+    """Names of the values that hold one row for each image; None when the program must see one image at a time."""
+    types: dict[str, TensorType] = {item.name: item.type for item in program.inputs}
+    types.update({output.name: output.type for step in steps for output in step.operation.outputs})
+    if any(type_.shape[:1] != (1,) or None in type_.shape for type_ in types.values() if type_.shape):
+        pass  # Only what depends on the image must start with an axis of one; rules look at that.
+    if any(item.type.shape[:1] != (1,) or None in item.type.shape for item in program.inputs):
+        return None
+    stacked = {item.name for item in program.inputs}
+    for step in steps:
+        call = _call(step, types, stacked)
+        if not call.batched:
+            continue
+        if step.operator.batch is None or not step.operator.batch(call):
+            return None
+        stacked |= {output.name for output in step.operation.outputs}
+    return frozenset(stacked)
+
+
+def _call(step: Step, types: Mapping[str, TensorType], stacked: set[str]) -> Call:
+    shapes: dict[str, tuple[int, ...]] = {}
+    batched: set[str] = set()
+    others: dict[str, Any] = {}
+    for name, parameter in step.operator.parameters.items():
+        fixed = step.constants.get(name)
+        if parameter.kind == "tensors":
+            for index, variable in enumerate(step.variables.get(name, ("",) * len(fixed or ()))):
+                key = f"{name}.{index}"
+                shapes[key] = types[variable].known_shape if variable else fixed[index].shape
+                batched |= {key} if variable in stacked else set()
+        elif name in step.variables:
+            (variable,) = step.variables[name]
+            shapes[name] = types[variable].known_shape
+            batched |= {name} if variable in stacked else set()
+        elif parameter.kind == "tensor" and fixed is not None:
+            shapes[name] = fixed.shape
+        elif fixed is not None:
+            others[name] = fixed
+    outputs = tuple(output.type.known_shape for output in step.operation.outputs)
+    return Call(shapes, frozenset(batched), others, outputs)
+
+
+def _lifetimes(program: Program, steps: list[Step]) -> tuple[list[tuple[str, ...]], int]:
+    """Which values each step is the last to need, and the most bytes needed at one time."""
+    last: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        for output in step.operation.outputs:
+            last[output.name] = index
+        for names in step.variables.values():
+            last.update({name: index for name in names if name})
+    kept = {*program.outputs}
+    freed: list[list[str]] = [[] for _ in steps]
+    for name, index in last.items():
+        if name not in kept:
+            freed[index].append(name)
+    sizes = {item.name: 4 * item.type.size for item in program.inputs}
+    live, peak = sum(sizes.values()), sum(sizes.values())
+    for index, step in enumerate(steps):
+        sizes.update({output.name: 4 * output.type.size for output in step.operation.outputs})
+        live += sum(sizes[output.name] for output in step.operation.outputs)
+        peak = max(peak, live)
+        live -= sum(sizes[name] for name in freed[index])
+    return [tuple(names) for names in freed], peak

@@ -1,0 +1,92 @@
+"""An ML program: named constants, and operators in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from device_tests.runtimes.coreml.types import TensorType
+
+Constant = NDArray[Any] | str
+Colour = Literal["RGB", "BGR", "GRAYSCALE"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An argument that names a constant, an input or an earlier result."""
+
+    name: str
+
+
+Argument = Reference | Constant
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A named tensor."""
+
+    name: str
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operator.
+
+    Attributes:
+        type: For instance ``conv``.
+        arguments: By parameter; several where the parameter takes a list.
+        outputs: What it defines.
+    """
+
+    type: str
+    arguments: Mapping[str, tuple[Argument, ...]]
+    outputs: tuple[Variable, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its first output: that is how messages point at it."""
+        return self.outputs[0].name
+
+
+@dataclass(frozen=True)
+class Feature:
+    """An input or output as an application sees it.
+
+    Attributes:
+        name: Of the variable in the program too.
+        image: Order of the colours, for an image of values 0 to 255; None for an array.
+        height: Of an image; 0 for an array.
+        width: Of an image; 0 for an array.
+    """
+
+    name: str
+    image: Colour | None = None
+    height: int = 0
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a package computes.
+
+    Attributes:
+        inputs: In order.
+        outputs: Names, in order.
+        operations: Each uses only what was defined before it.
+        constants: By name; types as stored.
+        features: What an application passes, one for each input.
+        metadata: The model's user-defined metadata.
+        opset: For instance ``CoreML7``.
+    """
+
+    inputs: tuple[Variable, ...]
+    outputs: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    constants: Mapping[str, Constant]
+    features: tuple[Feature, ...]
+    metadata: Mapping[str, str]
+    opset: str
