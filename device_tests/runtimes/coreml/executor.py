@@ -73,6 +73,8 @@ class Executor:
                 arguments["expected"] = expected[0]
             if "batch" in step.operator.injected:
                 arguments["batch"] = images
+            if "memo" in step.operator.injected:
+                arguments["memo"] = {} if step.memo is None else step.memo
             if "rounded" in step.operator.injected:
                 arguments["rounded"] = (
                     (lambda found: losses.to_half(found, operation, "intermediate")) if half else _unchanged

@@ -32,6 +32,7 @@ class Step:
         variables: By parameter, the names of the values that are computed; None in a list where it is a constant.
         last_used: Values that nobody needs afterwards.
         stacked: Whether its results depend on the image, one along the first axis for each image.
+        memo: What the operator keeps between calls; None when more than ``x`` is computed.
     """
 
     operation: Operation
@@ -40,6 +41,7 @@ class Step:
     variables: Mapping[str, tuple[str, ...]]
     last_used: tuple[str, ...] = ()
     stacked: bool = True
+    memo: dict[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def make_plan(program: Program, compute: Compute, *, memory_limit: int) -> Plan:
             step.variables,
             last_used,
             stacked is None or step.operation.name in stacked,
+            {} if {*step.variables} == {"x"} else None,
         )
         for step, last_used in zip(steps, freed, strict=True)
     )
@@ -188,8 +191,6 @@ def _stacked(program: Program, steps: list[Step]) -> frozenset[str] | None:
     """Names of the values that hold one row for each image; None when the program must see one image at a time."""
     types: dict[str, TensorType] = {item.name: item.type for item in program.inputs}
     types.update({output.name: output.type for step in steps for output in step.operation.outputs})
-    if any(type_.shape[:1] != (1,) or None in type_.shape for type_ in types.values() if type_.shape):
-        pass  # Only what depends on the image must start with an axis of one; rules look at that.
     if any(item.type.shape[:1] != (1,) or None in item.type.shape for item in program.inputs):
         return None
     stacked = {item.name for item in program.inputs}

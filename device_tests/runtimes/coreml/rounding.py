@@ -45,6 +45,25 @@ class Incident:
         return f"{self.operator} at {self.name}: {self.count} of {self.total} {self.place}s {self.kind}{most}"
 
 
+def to_half(values: Array) -> Array:
+    """Values rounded to the nearest float16, ties to even, held as float32.
+
+    Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth as
+    much as float16's last digit of the value makes the processor round, and taking it away again leaves the result.
+
+    Args:
+        values: float32.
+    """
+    power = (values.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
+    # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
+    anchor = np.maximum(power * np.float32(1.5 * 2**13), np.float32(0.75))
+    rounded = values + anchor
+    rounded -= anchor
+    if rounded.size and not (rounded.max() <= LARGEST_HALF and rounded.min() >= -LARGEST_HALF):
+        return values.astype(np.float16).astype(np.float32)
+    return rounded
+
+
 class Losses:
     """Collects incidents while a program runs."""
 
@@ -63,13 +82,12 @@ class Losses:
             operation: Whose they are.
             place: See :class:`Incident`.
         """
-        halves = values.astype(np.float16)
-        rounded = halves.astype(np.float32)
-        if not np.isfinite(np.abs(rounded).max(initial=0)):
-            lost = np.isinf(rounded) & np.isfinite(values)
-            self._note(operation, "overflow", place, values, lost)
-        if np.count_nonzero(rounded) < np.count_nonzero(values):
-            self._note(operation, "flushed to zero", place, values, (rounded == 0) & (values != 0))
+        rounded = to_half(values)
+        if not np.isfinite(rounded.max(initial=0)) or not np.isfinite(rounded.min(initial=0)):
+            self._note(operation, "overflow", place, values, np.isinf(rounded) & np.isfinite(values))
+        flushed = (rounded == 0) != (values == 0)
+        if flushed.any():
+            self._note(operation, "flushed to zero", place, values, flushed)
         return rounded
 
     def note_nan(self, values: Array, operation: Operation, arguments: Iterable[Array]) -> None:

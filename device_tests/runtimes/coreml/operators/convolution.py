@@ -8,14 +8,14 @@ one matrix product for the whole batch.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from device_tests.runtimes.coreml.operators.batching import along_first
 from device_tests.runtimes.coreml.operators.depthwise import depthwise, suits_depthwise
 from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, operator
-from device_tests.runtimes.coreml.operators.shapes import Padding, require_shape, window_padding
+from device_tests.runtimes.coreml.operators.shapes import Padding, padded, require_shape, window_padding
 from device_tests.runtimes.coreml.types import TensorType
 
 Ints = tuple[int, ...]
@@ -33,6 +33,7 @@ def conv(
     groups: int = 1,
     *,
     expected: TensorType,
+    memo: dict[Any, Any],
 ) -> Array:
     """Cross-correlation: ``x`` [n, c, *sizes], ``weight`` [o, c / groups, *kernel], ``bias`` [o]."""
     rank = _require_ranks(x, weight, groups)
@@ -48,7 +49,7 @@ def conv(
     )
     require_shape((x.shape[0], weight.shape[0], *sizes), expected)
     if suits_depthwise(weight, groups, dilations):
-        made = depthwise(x, weight, strides, padding, sizes)
+        made = depthwise(x, weight, strides, padding, sizes, memo)
     else:
         columns = _columns(x, kernel, strides, dilations, padding, sizes)
         made = _grouped_product(weight.reshape(weight.shape[0], -1), columns, groups)
@@ -144,7 +145,7 @@ def _columns(
         steps = tuple(slice(None, None, stride) for stride in strides)
         return channels[(slice(None), slice(None), *steps)].reshape(x.shape[1], 1, -1)
     if any(map(any, padding)):
-        channels = np.pad(channels, [(0, 0), (0, 0), *padding])
+        channels = padded(channels, [(0, 0), (0, 0), *padding])
     made = np.empty((x.shape[1], math.prod(kernel), x.shape[0], *sizes), np.float32)
     for index, tap in enumerate(np.ndindex(kernel)):
         places = tuple(

@@ -8,7 +8,7 @@ import numpy as np
 
 from device_tests.runtimes.coreml.operators.batching import Call, not_over
 from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, operator
-from device_tests.runtimes.coreml.operators.shapes import require_shape
+from device_tests.runtimes.coreml.operators.shapes import padded, require_shape
 from device_tests.runtimes.coreml.types import TensorType
 
 Ints = tuple[int, ...]
@@ -77,7 +77,7 @@ def pad(
         raise ValueError(f"the padding {list(pad)} does not fit {list(x.shape)}")
     require_shape(tuple(size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True)), expected)
     if mode == "constant":
-        return np.pad(x, pairs, constant_values=x.dtype.type(constant_val))
+        return padded(x, pairs, constant_val)
     if mode == "reflect" and any(max(pair) >= size for size, pair in zip(x.shape, pairs, strict=True) if any(pair)):
         raise ValueError(f"the padding {list(pad)} reflects more than {list(x.shape)} holds")
     return np.pad(x, pairs, mode="reflect" if mode == "reflect" else "edge")

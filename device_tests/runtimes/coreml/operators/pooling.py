@@ -9,7 +9,7 @@ import numpy as np
 
 from device_tests.runtimes.coreml.operators.batching import along_first
 from device_tests.runtimes.coreml.operators.registry import Array, Rounded, Unsupported, operator
-from device_tests.runtimes.coreml.operators.shapes import Padding, require_shape, window_padding
+from device_tests.runtimes.coreml.operators.shapes import Padding, padded, require_shape, window_padding
 from device_tests.runtimes.coreml.types import TensorType
 
 Ints = tuple[int, ...]
@@ -98,19 +98,17 @@ class _Windows:
 
     def reduce(self, x: Array, padding: float, combine: Callable[..., Array]) -> Array:
         """Combine the values of each window; [n, c, *places]."""
-        padded = self._padded(x, padding)
-        return self._slide(padded, combine)
+        return self._slide(self._padded(x, padding), combine)
 
     def counts(self, *, with_padding: bool) -> Array:
         """How many values each window's mean is over; [*places]."""
         inner = np.ones(self._inner, np.float32)
         if with_padding:
-            inner = np.pad(inner, self._padding, constant_values=1)
-            beyond = [(0, extra) for extra in self._beyond()]
-            padded = np.pad(inner, beyond)
+            inner = padded(inner, self._padding, 1)
+            around = padded(inner, [(0, extra) for extra in self._beyond()])
         else:
-            padded = self._padded(inner[None, None], 0)[0, 0]
-        return self._slide(padded[None, None], np.add)[0, 0]
+            around = self._padded(inner[None, None], 0)[0, 0]
+        return self._slide(around[None, None], np.add)[0, 0]
 
     def _length(self, axis: int, ceil_mode: bool) -> int:
         before, after = self._padding[axis]
@@ -140,11 +138,11 @@ class _Windows:
         ]
         if not any(map(any, sides)):
             return x
-        return np.pad(x, [(0, 0), (0, 0), *sides], constant_values=value)
+        return padded(x, [(0, 0), (0, 0), *sides], value)
 
-    def _slide(self, padded: Array, combine: Callable[..., Array]) -> Array:
+    def _slide(self, around: Array, combine: Callable[..., Array]) -> Array:
         # One dimension after the other: as many steps as the sum of the kernel's sides, not their product.
-        made = padded
+        made = around
         for axis, (extent, stride, length) in enumerate(zip(self._kernel, self._strides, self._sizes, strict=True)):
             index: list[slice] = [slice(None)] * made.ndim
             total: Array | None = None

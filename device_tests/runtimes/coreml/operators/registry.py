@@ -6,7 +6,8 @@ but the executor's:
 
 - ``rounded``: rounds an intermediate result as the program's precision says;
 - ``expected``: the declared types of the results, checked before anything large is made;
-- ``batch``: how many images are stacked along the first axis of the batched arguments.
+- ``batch``: how many images are stacked along the first axis of the batched arguments;
+- ``memo``: keeps what follows from the constant arguments, for the next call.
 """
 
 from __future__ import annotations

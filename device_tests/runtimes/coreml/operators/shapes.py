@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from device_tests.runtimes.coreml.types import TensorType
 
@@ -69,3 +73,19 @@ def window_padding(
     ]
     upper = pad_type == "same"
     return [(total // 2, total - total // 2) if upper else (total - total // 2, total // 2) for total in totals]
+
+
+def padded(x: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0) -> NDArray[Any]:
+    """Longer at both ends of each axis, with the same order of axes in memory.
+
+    Args:
+        x: An array.
+        pairs: How much before and after, for each axis.
+        value: Of what is added.
+    """
+    shape = tuple(size + before + after for size, (before, after) in zip(x.shape, pairs, strict=True))
+    made = np.empty_like(x, shape=shape)
+    made[...] = value
+    inner = tuple(slice(before, before + size) for size, (before, _) in zip(x.shape, pairs, strict=True))
+    made[inner] = x
+    return made
