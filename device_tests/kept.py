@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import device_tests.runner
+import device_tests.runtimes
 from device_tests.ladder import original_rows
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
@@ -33,6 +34,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
         [
             _FORMAT,
             sha256_file(Path(device_tests.runner.__file__)),
+            _own_runtimes(),
             target.name,
             dict(target.describe()),
             target.runtimes[entry.format],
@@ -41,6 +43,12 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
         ]
     )
+
+
+def _own_runtimes() -> list[str]:
+    """Digests of the runtimes that are part of this package, and not told by a version."""
+    folder = Path(device_tests.runtimes.__file__).parent
+    return [sha256_file(path) for path in sorted(folder.rglob("*.py"))]
 
 
 def save(name: str, returned: Returned) -> None:

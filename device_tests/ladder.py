@@ -37,7 +37,8 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
     )
     loaded = loads.check(subject)
     if loaded.status != "pass":
-        return [loaded, *(Finding(rung, "not verified", "it does not load") for rung in RUNGS[1:])]
+        reason = "it does not load" if loaded.status == "fail" else loaded.reason
+        return [loaded, *(Finding(rung, "not verified", reason) for rung in RUNGS[1:])]
     checks = (preprocessing.check, parity.check, retrieval.check, cost.check)
     return [loaded, *(check(subject, gates) for check in checks)]
 

@@ -12,6 +12,10 @@ def check(subject: Subject) -> Finding:
     """Fails with the runtime's own message."""
     returned, goldens = subject.returned, subject.goldens
     figures = {"runtime": returned.runtime, "load_ms": 1000 * returned.load_seconds}
+    if returned.certifies:
+        figures["certifies"] = returned.certifies
+    if returned.not_verified:
+        return Finding(RUNG, "not verified", returned.error)
     if returned.embeddings is None:
         return judged(RUNG, [returned.error or "the target returned nothing"], {})
     expected = (len(goldens.golden_images) + len(goldens.query_rows), goldens.golden_embeddings.shape[1])

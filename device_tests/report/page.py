@@ -89,6 +89,7 @@ def write_report(
         parity=_parity_plot(seen),
         cards=[card for line in seen.shown() for card in _cards(seen, line)],
         emulated=[name for name in seen.summary.get("targets", {}) if name.startswith("phone-arm64")],
+        certified=sorted({text for line in seen.lines if (text := line.figure("loads", "certifies"))}),
         summary=seen.summary,
         spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in seen.bundles.values()}),
         bundles=seen.bundles,

@@ -6,8 +6,10 @@ import dataclasses
 import platform
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+import device_tests
 from device_tests.targets.process import clean_environment, run_process
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
@@ -17,12 +19,17 @@ EXACT_INT8 = {"session.x64quantprecision": "1"}
 that does not. See its documentation of ``kOrtSessionOptionsAvx2PrecisionMode``."""
 
 
+_PACKAGES = Path(device_tests.__file__).resolve().parents[1]
+
+
 class Desktop:
     """Runs models in a process beside this one."""
 
     name = "desktop"
     alone = True
-    runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime", "litert": "litert"})
+    runtimes: Mapping[str, str] = MappingProxyType(
+        {"onnx": "onnxruntime", "litert": "litert", "coreml": "coreml-reference"}
+    )
 
     def set_up(self) -> None:
         """Check that the runtimes are installed.
@@ -60,7 +67,9 @@ class Desktop:
         return dataclasses.replace(exact, also={"x86_default": default.embeddings})
 
     def _run(self, request: Request, progress: Progress) -> Returned:
-        return run_process([sys.executable, "-s"], clean_environment(), request, progress, emulated=False)
+        # The one runtime that is part of this package, wherever that lies.
+        own = {"PYTHONPATH": str(_PACKAGES)} if request.runtime == "coreml-reference" else {}
+        return run_process([sys.executable, "-s"], clean_environment(**own), request, progress, emulated=False)
 
     def close(self) -> None:
         """Nothing goes on running."""

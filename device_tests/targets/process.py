@@ -53,7 +53,9 @@ def run_process(
                 [*command, folder / "runner.py", job], environment, stream.fileno(), progress, silence_limit
             )
         if status or not (folder / REPORT).is_file():
-            return Returned(error=_failure(status, hung, silence_limit, errors), emulated=emulated)
+            unknown = status == device_tests.runner.NOT_VERIFIED and not hung
+            failure = _last_line(errors) if unknown else _failure(status, hung, silence_limit, errors)
+            return Returned(error=failure, not_verified=unknown, emulated=emulated)
         return fetch(folder, emulated=emulated)
 
 
@@ -123,8 +125,7 @@ def _started(seconds: float, action: Callable[[], None]) -> threading.Timer:
 
 
 def _failure(status: int, hung: bool, limit: float, errors: Path) -> str:
-    said = [line for line in errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    last = said[-1].strip()[:500] if said else "it said nothing"
+    last = _last_line(errors)
     if hung:
         return f"no progress for {limit:.0f} s; killed"
     if status < 0:
@@ -133,6 +134,11 @@ def _failure(status: int, hung: bool, limit: float, errors: Path) -> str:
     if status > 128 and status - 128 in {int(value) for value in signal.Signals}:
         return f"the runtime crashed with {signal.Signals(status - 128).name}: {last}"
     return f"{last} (exit status {status})"
+
+
+def _last_line(errors: Path) -> str:
+    said = [line for line in errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return said[-1].strip()[:500] if said else "it said nothing"
 
 
 def fetch(folder: Path, *, emulated: bool) -> Returned:
@@ -147,6 +153,7 @@ def fetch(folder: Path, *, emulated: bool) -> Returned:
         latency_seconds=np.asarray(report["latency_seconds"], np.float64),
         peak_memory_bytes=int(report["peak_memory_bytes"]),
         emulated=emulated,
+        certifies=report["certifies"],
         decoder=report["decoder"],
         pixels=held.get("pixels"),
         pixel_embeddings=held.get("pixel_embeddings"),

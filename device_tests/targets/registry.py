@@ -9,7 +9,7 @@ from device_tests.targets.target import Target
 from hetero.errors import InputError
 
 DESCRIPTIONS = {
-    "desktop": "this machine, with its own ONNX Runtime and LiteRT",
+    "desktop": "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
     "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
     "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
 }

@@ -67,6 +67,8 @@ class Returned:
         latency_seconds: float64 [n], one image at a time.
         peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 when unknown.
         emulated: Whether the processor was emulated, so that times are not those of a real one.
+        not_verified: Whether the error only says that this runtime cannot tell.
+        certifies: What a pass says, where the runtime is not the engine that applications use; times are its own then.
         decoder: What decoded the originals; empty when nothing on the target can.
         pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
         pixel_embeddings: float32 [o, d] of these pixels.
@@ -80,6 +82,8 @@ class Returned:
     latency_seconds: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     peak_memory_bytes: int = 0
     emulated: bool = False
+    not_verified: bool = False
+    certifies: str = ""
     decoder: str = ""
     pixels: NDArray[np.uint8] | None = None
     pixel_embeddings: NDArray[np.float32] | None = None

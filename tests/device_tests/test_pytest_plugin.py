@@ -25,15 +25,15 @@ def test_a_test_for_every_rung(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle")
     done = run("--bundle", bundle, "--target", "desktop", "-v")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 passed, 5 skipped" in done.stdout
+    assert "15 passed" in done.stdout
     assert "test_rung[tiny-desktop-litert-fp32-parity] PASSED" in done.stdout
 
 
-def test_a_failing_rung_fails_and_required_core_ml_fails(tmp_path: Path) -> None:
+def test_a_failing_rung_fails_and_a_required_format_that_is_missing_fails(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "coreml"), model_seed=5)
     done = run("--bundle", bundle, "--require", "coreml", "--require", "litert")
     assert done.returncode == 1
-    assert "12 failed, 3 passed" in done.stdout
+    assert "9 failed, 6 passed" in done.stdout
     assert "asked for, but not verified" in done.stdout
 
 

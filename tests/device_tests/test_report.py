@@ -100,8 +100,9 @@ def test_one_balanced_self_contained_page(run: tuple[Path, Path], tmp_path: Path
 def test_it_tells_the_verdict_and_the_figures(run: tuple[Path, Path], tmp_path: Path) -> None:
     page = write(run, tmp_path / "report.html")
     assert "</span>Pass</h1>" in page
-    assert "10 passed" in page and "5 not verified" in page
-    assert "nothing on desktop executes Core ML" in page
+    assert "15 passed" in page and "0 not verified" in page
+    assert "Core ML: the exported program and weights, computed by hetero" in page
+    assert '<span class="tag">the reference executor&#39;s</span>' in page
     assert ">0.550<" in page
     assert "1/1000 of its MACs" in page
     assert "0.500 to 0.600" in page

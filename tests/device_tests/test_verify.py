@@ -18,6 +18,7 @@ from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import read_json
 from hetero.space import EmbeddingSpace
 from tests.device_tests.tiny_bundle import SPACE, goldens, list_files, write_bundle
+from tests.device_tests.tiny_models import weights, write_coreml
 
 ROOT = Path(__file__).parents[2]
 OTHER = EmbeddingSpace.define(defined_by="1" * 64, name="other", version="2", dimension=SPACE.dimension)
@@ -33,12 +34,12 @@ def statuses(out: Path, **wanted: str) -> set[str]:
     return {row["status"] for row in rows if all(row[key] == value for key, value in wanted.items())}
 
 
-def test_a_sound_bundle_passes_and_core_ml_is_not_a_pass(bundle: Path, tmp_path: Path) -> None:
+def test_a_sound_bundle_passes(bundle: Path, tmp_path: Path) -> None:
     verdict = verify([bundle], ["desktop"], tmp_path)
     assert verdict.exit_code == 0
     assert statuses(tmp_path, format="onnx") == {"pass"}
     assert statuses(tmp_path, format="litert") == {"pass"}
-    assert statuses(tmp_path, format="coreml") == {"not verified"}
+    assert statuses(tmp_path, format="coreml") == {"pass"}
     rows = read_json(tmp_path / "verdict.json")
     assert [row["rung"] for row in rows] == ["loads", "preprocessing", "parity", "retrieval", "cost"] * 3
     retrieval = next(row["figures"] for row in rows if row["rung"] == "retrieval")
@@ -52,7 +53,7 @@ def test_a_sound_bundle_passes_and_core_ml_is_not_a_pass(bundle: Path, tmp_path:
 
 def test_the_runtimes_embeddings_are_kept(bundle: Path, tmp_path: Path) -> None:
     verify([bundle], ["desktop"], tmp_path)
-    for format in ("onnx", "litert"):
+    for format in ("onnx", "litert", "coreml"):
         held = load_embeddings(embeddings_file(tmp_path, "tiny", "desktop", format, "fp32"))
         assert held is not None
         np.testing.assert_allclose(held.golden, goldens().golden_embeddings, atol=2e-6)
@@ -81,8 +82,35 @@ def test_a_file_that_no_runtime_reads_fails_to_load(tmp_path: Path) -> None:
     assert "exit status" in reason
 
 
-def test_required_core_ml_is_exit_3(bundle: Path, tmp_path: Path) -> None:
-    assert verify([bundle], ["desktop"], tmp_path, Gates(require=("coreml",))).exit_code == 3
+def test_core_ml_says_whose_numbers_it_compared_and_whose_time_it_took(bundle: Path, tmp_path: Path) -> None:
+    verify([bundle], ["desktop"], tmp_path, Gates(latency_ms=1e6))
+    figures = {row["rung"]: row for row in read_json(tmp_path / "verdict.json") if row["format"] == "coreml"}
+    assert "reference executor" in figures["loads"]["figures"]["certifies"]
+    assert "not Apple's kernels" in figures["loads"]["figures"]["certifies"]
+    assert figures["cost"]["figures"]["latency_is"] == "the reference executor's"
+    assert (figures["cost"]["status"], figures["cost"]["asked"]) == ("not verified", True)
+    assert "certifies" not in next(row["figures"] for row in read_json(tmp_path / "verdict.json"))
+
+
+def test_a_package_that_the_executor_does_not_know_is_exit_3_and_no_failure(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    write_coreml(bundle / "model.fp32.mlpackage", weights(), norm="apple_norm")
+    list_files(bundle)
+    verdict = verify([bundle], ["desktop"], tmp_path / "out", Gates(require=("coreml",)))
+    assert verdict.exit_code == 3
+    assert statuses(tmp_path / "out", format="coreml") == {"not verified"}
+    assert {row.reason for row in verdict.rows if row.format == "coreml"} == {"not verified: apple_norm at length"}
+
+
+def test_a_damaged_package_fails_to_load(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    weight_file = bundle / "model.fp32.mlpackage" / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+    weight_file.write_bytes(weight_file.read_bytes()[:-100])
+    list_files(bundle)
+    verdict = verify([bundle], ["desktop"], tmp_path / "out")
+    assert verdict.exit_code == 1
+    assert statuses(tmp_path / "out", format="coreml", rung="loads") == {"fail"}
+    assert "it was cut off" in verdict.table()
 
 
 def test_a_required_format_that_is_not_in_the_bundle_is_exit_3(tmp_path: Path) -> None:

@@ -18,7 +18,16 @@ from hetero.data.decode import resized
 from hetero.evaluation.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
-from tests.device_tests.tiny_models import DIMENSION, HEIGHT, WIDTH, embed, weights, write_litert, write_onnx
+from tests.device_tests.tiny_models import (
+    DIMENSION,
+    HEIGHT,
+    WIDTH,
+    embed,
+    weights,
+    write_coreml,
+    write_litert,
+    write_onnx,
+)
 
 SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="tiny", version="1", dimension=DIMENSION)
 PREPROCESSING = Preprocessing(HEIGHT, WIDTH, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -89,7 +98,7 @@ def write_bundle(
         elif format == "litert":
             write_litert(file, matrix)
         else:
-            file.write_text("{}")
+            write_coreml(file.parent, matrix)
     (path / "README.md").write_text("# tiny\n")
     space.save(path / "space.json")
     (path / "preprocess.json").write_text(json.dumps(PREPROCESSING.to_dict()))

@@ -1,7 +1,9 @@
-"""One linear embedding model written by hand as ONNX and as TFLite: real files without any converter."""
+"""One linear embedding model written by hand as ONNX, TFLite and Core ML: real files without any converter."""
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,75 @@ def write_litert(path: Path, matrix: NDArray[np.float32]) -> None:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
+
+
+def write_coreml(package: Path, matrix: NDArray[np.float32], *, norm: str = "reduce_l2_norm") -> None:
+    """An ``.mlpackage`` with an RGB image input; with another ``norm`` than the real one it is not known to anybody."""
+    from device_tests.runtimes.coreml.messages import model_class
+
+    model = model_class()()
+    model.specificationVersion = 7
+    image = model.description.input.add(name="image").type.imageType
+    image.height, image.width, image.colorSpace = HEIGHT, WIDTH, 20
+    given = model.description.output.add(name="embedding").type.multiArrayType
+    given.shape.extend([1, DIMENSION])
+    given.dataType = 65568
+    model.mlProgram.version = 1
+    function = model.mlProgram.functions["main"]
+    function.opset = "CoreML6"
+    _tensor(function.inputs.add(name="image").type, 11, (1, 3, HEIGHT, WIDTH))
+    block = function.block_specializations["CoreML6"]
+    block.outputs.append("embedding")
+
+    def constant(name: str, kind: int, value: NDArray[Any]) -> None:
+        made = block.operations.add(type="const")
+        _tensor(made.outputs.add(name=name).type, kind, value.shape)
+        held = made.attributes["val"]
+        _tensor(held.type, kind, value.shape)
+        if kind == 11:
+            held.blobFileValue.fileName, held.blobFileValue.offset = "@model_path/weights/weight.bin", 64
+        else:
+            field = held.immediateValue.tensor.ints if kind == 23 else held.immediateValue.tensor.bools
+            field.values.extend(value.reshape(-1).tolist())
+
+    def operation(kind: str, name: str, sizes: tuple[int, ...], **arguments: str) -> None:
+        made = block.operations.add(type=kind)
+        _tensor(made.outputs.add(name=name).type, 11, sizes)
+        for parameter, argument in arguments.items():
+            made.inputs[parameter].arguments.add(name=argument)
+
+    constant("order", 23, np.array([0, 2, 3, 1], np.int32))
+    constant("flat_shape", 23, np.array([1, PIXELS], np.int32))
+    constant("axes", 23, np.array([-1], np.int32))
+    constant("keep", 1, np.array(True))
+    constant("weights", 11, matrix)
+    operation("transpose", "pixels", (1, HEIGHT, WIDTH, 3), x="image", perm="order")
+    operation("reshape", "flat", (1, PIXELS), x="pixels", shape="flat_shape")
+    operation("matmul", "raw", (1, DIMENSION), x="flat", y="weights")
+    operation(norm, "length", (1, 1), x="raw", axes="axes", keep_dims="keep")
+    operation("real_div", "embedding", (1, DIMENSION), x="raw", y="length")
+    folder = package / "Data" / "com.apple.CoreML"
+    (folder / "weights").mkdir(parents=True, exist_ok=True)
+    (folder / "model.mlmodel").write_bytes(model.SerializeToString(deterministic=True))
+    data = matrix.tobytes()
+    record = struct.pack("<IIQQQ32x", 0xDEADBEEF, 2, len(data), 128, 0)
+    (folder / "weights" / "weight.bin").write_bytes(struct.pack("<II56x", 1, 2) + record + data)
+    entries = {"model": "com.apple.CoreML/model.mlmodel", "weights": "com.apple.CoreML/weights"}
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": {
+            key: {"author": "com.apple.CoreML", "description": key, "name": key, "path": path}
+            for key, path in entries.items()
+        },
+        "rootModelIdentifier": "model",
+    }
+    (package / "Manifest.json").write_text(json.dumps(manifest))
+
+
+def _tensor(value_type: Any, kind: int, shape: tuple[int, ...]) -> None:
+    value_type.tensorType.dataType, value_type.tensorType.rank = kind, len(shape)
+    for size in shape:
+        value_type.tensorType.dimensions.add().constant.size = size
 
 
 def _buffer(schema: Any, data: NDArray[Any] | None) -> Any:

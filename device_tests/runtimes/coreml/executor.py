@@ -26,8 +26,8 @@ class Executor:
 
     Args:
         program: As read.
-        arithmetic: ``float32`` computes every floating-point tensor in float32. ``float16`` also computes in float32, but
-            rounds each result that the program declares as float16.
+        arithmetic: ``float32`` computes every floating-point tensor in float32. ``float16`` also computes in float32,
+            but rounds each result that the program declares as float16.
         memory_limit: Most bytes of values for one image.
 
     Raises:
@@ -61,7 +61,9 @@ class Executor:
                 values[output.name] = value
             for name in step.last_used:
                 del values[name]
-        return {name: values[name] if name in values else self.plan.constants[name] for name in self.plan.program.outputs}
+        return {
+            name: values[name] if name in values else self.plan.constants[name] for name in self.plan.program.outputs
+        }
 
     def _compute(self, step: Step, values: Mapping[str, Array], batch: int, losses: Losses) -> tuple[Array, ...]:
         operation, images = step.operation, batch if step.stacked else 1
@@ -95,7 +97,9 @@ class Executor:
         except IntegrityError:
             raise
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-            raise IntegrityError(f"{operation.type} at {operation.name} cannot be computed: {str(error)[:500]}") from None
+            raise IntegrityError(
+                f"{operation.type} at {operation.name} cannot be computed: {str(error)[:500]}"
+            ) from None
         return settled
 
     def _rounded(

@@ -119,7 +119,7 @@ def parse_model(data: bytes) -> Any:
     """
     from google.protobuf.message import DecodeError
 
-    message = _model_class()()
+    message = model_class()()
     try:
         message.ParseFromString(data)
     except DecodeError as error:
@@ -134,7 +134,8 @@ def unknown_fields(message: Any) -> list[int]:
     return [field.field_number for field in UnknownFieldSet(message)]
 
 
-def _model_class() -> Any:
+def model_class() -> Any:
+    """The class of the whole model's message."""
     if not _CLASSES:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from device_tests.runtimes.coreml.weights import WeightFile
 from hetero.errors import InputError, IntegrityError
@@ -38,7 +38,9 @@ class Package:
         """
         size = self.model.stat().st_size
         if size > _MODEL_LIMIT:
-            raise IntegrityError(f"{self.path.name}: its model takes {size} bytes; an ML program keeps weights elsewhere")
+            raise IntegrityError(
+                f"{self.path.name}: its model takes {size} bytes; an ML program keeps weights elsewhere"
+            )
         return self.model.read_bytes()
 
     def open_weights(self, name: str) -> WeightFile:
@@ -75,7 +77,7 @@ def open_package(path: Path) -> Package:
         raise IntegrityError(f"{path.name}: its Manifest.json names no model: {str(error)[:200]}") from None
     if not isinstance(place, str):
         raise IntegrityError(f"{path.name}: its Manifest.json names no model")
-    return Package(path, _inside(path, f"Data/{cast('str', place)}"))
+    return Package(path, _inside(path, f"Data/{place}"))
 
 
 def _inside(root: Path, place: str) -> Path:

@@ -213,7 +213,7 @@ def _call(step: Step, types: Mapping[str, TensorType], stacked: set[str]) -> Cal
         if parameter.kind == "tensors":
             for index, variable in enumerate(step.variables.get(name, ("",) * len(fixed or ()))):
                 key = f"{name}.{index}"
-                shapes[key] = types[variable].known_shape if variable else fixed[index].shape
+                shapes[key] = types[variable].known_shape if variable else np.shape((fixed or ())[index])
                 batched |= {key} if variable in stacked else set()
         elif name in step.variables:
             (variable,) = step.variables[name]

@@ -69,7 +69,8 @@ class ReferenceModel:
     def run(self, inputs: Mapping[str, Array]) -> Result:
         """Compute the outputs.
 
-        A model for one image takes any number: they run together where every operator treats them apart, else one by one.
+        A model for one image takes any number: they run together where every operator keeps them apart, else one by
+        one.
 
         Args:
             inputs: By name: images as uint8 [n, h, w, 3], arrays as declared or with n rows.
@@ -100,7 +101,7 @@ class ReferenceModel:
     def _joined(self, parts: list[Array], name: str) -> Array:
         if len(parts) == 1:
             return np.ascontiguousarray(parts[0]).reshape(parts[0].shape)
-        if parts[0].ndim == 0 or not self._executor.plan.stacks and len(parts[0]) != 1:
+        if parts[0].ndim == 0 or (not self._executor.plan.stacks and len(parts[0]) != 1):
             raise InputError(f"the output {name} has no axis for several inputs; pass them one by one")
         return np.concatenate(parts)
 
@@ -109,7 +110,9 @@ class ReferenceModel:
         if any(None in item.type.shape for item in self.program.inputs):
             return
         zeros = {
-            item.name: np.zeros(item.type.known_shape, np.float32 if item.type.element.is_float else item.type.element.dtype)
+            item.name: np.zeros(
+                item.type.known_shape, np.float32 if item.type.element.is_float else item.type.element.dtype
+            )
             for item in self.program.inputs
         }
         self._executor.run(zeros, 1, Losses())

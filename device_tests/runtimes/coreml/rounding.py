@@ -48,8 +48,8 @@ class Incident:
 def to_half(values: Array) -> Array:
     """Values rounded to the nearest float16, ties to even, held as float32.
 
-    Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth as
-    much as float16's last digit of the value makes the processor round, and taking it away again leaves the result.
+    Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth
+    as much as float16's last digit of the value makes the processor round; taking it away again leaves the result.
 
     Args:
         values: float32.

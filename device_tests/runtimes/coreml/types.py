@@ -92,7 +92,9 @@ class TensorType:
         """
         if len(shape) != len(self.shape):
             return False
-        expected = (None if size is None else size * (batch if axis == 0 else 1) for axis, size in enumerate(self.shape))
+        expected = (
+            None if size is None else size * (batch if axis == 0 else 1) for axis, size in enumerate(self.shape)
+        )
         return all(want is None or size == want for size, want in zip(shape, expected, strict=True))
 
     def __str__(self) -> str:

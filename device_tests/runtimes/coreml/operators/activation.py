@@ -66,9 +66,7 @@ def elu(x: Array, alpha: float) -> Array:
 
 
 @operator(batch=elementwise)
-def gelu(
-    x: Array, mode: Literal["EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"] = "EXACT"
-) -> Array:
+def gelu(x: Array, mode: Literal["EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"] = "EXACT") -> Array:
     """``x`` times the normal distribution function, or one of its two approximations."""
     half = np.float32(0.5)
     if mode == "EXACT":

@@ -29,6 +29,10 @@ class Call:
     constants: Mapping[str, Any]
     outputs: tuple[Shape, ...]
 
+    def only(self, name: str) -> bool:
+        """Whether one argument alone depends on the image."""
+        return self.batched == frozenset({name})
+
 
 BatchRule = Callable[[Call], bool]
 
@@ -39,7 +43,7 @@ def _leads(shape: Shape) -> bool:
 
 def along_first(call: Call) -> bool:
     """Only ``x`` depends on the image, and its first axis is a batch by the operator's definition."""
-    return call.batched == {"x"} and _leads(call.shapes["x"]) and all(_leads(shape) for shape in call.outputs)
+    return call.only("x") and _leads(call.shapes["x"]) and all(_leads(shape) for shape in call.outputs)
 
 
 def elementwise(call: Call) -> bool:
@@ -70,8 +74,3 @@ def not_over(parameter: str, *, default: Any) -> BatchRule:
         return _leads(shape) and all(axis % len(shape) != 0 for axis in named) and all(map(_leads, call.outputs))
 
     return rule
-
-
-def all_of(*rules: BatchRule) -> BatchRule:
-    """Every rule holds."""
-    return lambda call: all(rule(call) for rule in rules)

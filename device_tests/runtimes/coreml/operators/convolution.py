@@ -1,8 +1,8 @@
 """Convolutions, as matrix products.
 
-Results are laid out in memory with the channels first, then the images: seen as ``[n, c, ...]``, held as ``[c, n, ...]``.
-Elementwise operators keep that order, so that the next convolution finds all images of a channel side by side and needs
-one matrix product for the whole batch.
+Results are laid out in memory with the channels first, then the images: seen as ``[n, c, ...]``, held as
+``[c, n, ...]``. Elementwise operators keep that order, so that the next convolution finds all images of a channel side
+by side and needs one matrix product for the whole batch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ def conv(
     rank = _require_ranks(x, weight, groups)
     strides, dilations = strides or (1,) * rank, dilations or (1,) * rank
     kernel = weight.shape[2:]
-    if weight.shape[1] * groups != x.shape[1] or weight.shape[0] % groups or len(dilations) != rank or min(dilations) < 1:
+    if (
+        weight.shape[1] * groups != x.shape[1]
+        or weight.shape[0] % groups
+        or len(dilations) != rank
+        or min(dilations) < 1
+    ):
         raise ValueError(f"the weights {list(weight.shape)} do not fit {list(x.shape)} in {groups} groups")
     extents = tuple((size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True))
     padding = window_padding(pad_type, pad, x.shape[2:], extents, strides)

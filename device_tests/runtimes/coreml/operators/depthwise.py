@@ -1,8 +1,9 @@
 """Depthwise convolution: one small kernel for each channel.
 
 Too small to be worth a matrix product each, and as many passes over memory as taps when summed up one by one. So a
-kernel is written as a matrix: of a whole plane for small planes, else of its rows, one for each row of the kernel, whose
-products are summed. Most entries are zeros, yet a product with them is several times as quick as a pass over memory.
+kernel is written as a matrix: of a whole plane for small planes, else of its rows, one for each row of the kernel,
+whose products are summed. Most entries are zeros, yet a product with them is several times as quick as passes over
+memory.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from device_tests.runtimes.coreml.operators.batching import Call, not_over
+from device_tests.runtimes.coreml.operators.batching import Call, along_first, not_over
 from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, operator
 from device_tests.runtimes.coreml.operators.shapes import padded, require_shape
 from device_tests.runtimes.coreml.types import TensorType
@@ -34,9 +34,7 @@ def stack(values: tuple[Array, ...], axis: int) -> Array:
 
 
 @operator(batch=not_over("axis", default=0))
-def split(
-    x: Array, axis: int, num_splits: int | None = None, split_sizes: Ints | None = None
-) -> tuple[Array, ...]:
+def split(x: Array, axis: int, num_splits: int | None = None, split_sizes: Ints | None = None) -> tuple[Array, ...]:
     """Parts of equal or of given sizes along an axis."""
     sizes = split_sizes
     if sizes is None:
@@ -48,7 +46,9 @@ def split(
     return tuple(np.split(x, np.cumsum(sizes)[:-1], axis))
 
 
-@operator(batch=lambda call: "x" in call.batched and call.constants.get("reps", (2,))[0] == 1 and call.shapes["x"][0] == 1)
+@operator(
+    batch=lambda call: "x" in call.batched and call.constants.get("reps", (2,))[0] == 1 and call.shapes["x"][0] == 1
+)
 def tile(x: Array, reps: Ints, *, expected: TensorType) -> Array:
     """Repeated along each axis."""
     if len(reps) != x.ndim or min(reps, default=1) < 1:
@@ -58,8 +58,9 @@ def tile(x: Array, reps: Ints, *, expected: TensorType) -> Array:
 
 
 def _pads_inside(call: Call) -> bool:
-    pad, rank = call.constants.get("pad", ()), len(call.shapes["x"])
-    return call.batched == {"x"} and call.shapes["x"][0] == 1 and 0 < len(pad) < 2 * rank or not any(pad[:2])
+    pad = call.constants.get("pad")
+    inside = pad is not None and (len(pad) < 2 * len(call.shapes["x"]) or not any(pad[:2]))
+    return along_first(call) and inside
 
 
 @operator(batch=_pads_inside)

@@ -45,15 +45,13 @@ def linear(x: Array, weight: Array, bias: Array | None = None, *, expected: Tens
 
 def _matmul_batch(call: Call) -> bool:
     # A matrix of one row is a row for each image.
-    if call.batched == {"x"} and len(call.shapes["x"]) == len(call.shapes["y"]) == 2:
+    if call.only("x") and len(call.shapes["x"]) == len(call.shapes["y"]) == 2:
         return call.shapes["x"][0] == 1 and not call.constants.get("transpose_x", False)
     return _leading("x", "y")(call)
 
 
 @operator(batch=_matmul_batch)
-def matmul(
-    x: Array, y: Array, transpose_x: bool = False, transpose_y: bool = False, *, expected: TensorType
-) -> Array:
+def matmul(x: Array, y: Array, transpose_x: bool = False, transpose_y: bool = False, *, expected: TensorType) -> Array:
     """The product of the last two axes, the others broadcast."""
     left = x.swapaxes(-1, -2) if transpose_x and x.ndim > 1 else x
     right = y.swapaxes(-1, -2) if transpose_y and y.ndim > 1 else y

@@ -1,6 +1,7 @@
 """Normalisations.
 
-Variances and sums of squares are rounded as results are: in half precision they overflow long before what they normalise.
+Variances and sums of squares are rounded as results are: in half precision they overflow long before what they
+normalise.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def batch_norm(
 def instance_norm(
     x: Array, gamma: Array | None = None, beta: Array | None = None, epsilon: float = 1e-5, *, rounded: Rounded
 ) -> Array:
-    """Normalise each channel of each image of ``x`` [n, c, ...], then scale by ``gamma`` [c] and shift by ``beta`` [c]."""
+    """Normalise each channel of each image of ``x`` [n, c, ...], then scale by ``gamma`` and shift by ``beta``, [c]."""
     made = _standardised(x, tuple(range(2, x.ndim)), epsilon, rounded)
     if gamma is not None:
         made = made * _by_channel(gamma, x)

@@ -133,9 +133,7 @@ class _Windows:
         ]
 
     def _padded(self, x: Array, value: float) -> Array:
-        sides = [
-            (before, after + extra) for (before, after), extra in zip(self._padding, self._beyond(), strict=True)
-        ]
+        sides = [(before, after + extra) for (before, after), extra in zip(self._padding, self._beyond(), strict=True)]
         if not any(map(any, sides)):
             return x
         return padded(x, [(0, 0), (0, 0), *sides], value)

@@ -12,7 +12,7 @@ from device_tests.runtimes.coreml.operators.registry import Array, operator
 
 def _over_channels(call: Call) -> bool:
     shape = call.shapes["input"]
-    return call.batched == {"input"} and shape[:1] == (1,) and call.constants.get("axis", 1) % len(shape) != 0
+    return call.only("input") and shape[:1] == (1,) and call.constants.get("axis", 1) % len(shape) != 0
 
 
 @operator(batch=_over_channels)

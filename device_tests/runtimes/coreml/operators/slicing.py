@@ -16,7 +16,7 @@ Flags = tuple[bool, ...]
 def _takes_the_image_whole(call: Call) -> bool:
     constants = call.constants
     return (
-        call.batched == {"x"}
+        call.only("x")
         and along_first(call)
         and not constants.get("squeeze_mask", (False,))[0]
         and constants.get("stride", (1,))[0] == 1
@@ -54,7 +54,7 @@ def slice_by_index(
     return np.asarray(x[tuple(index)])
 
 
-@operator(batch=lambda call: call.batched == {"x"} and along_first(call) and call.constants.get("begin", (1,))[0] == 0)
+@operator(batch=lambda call: call.only("x") and along_first(call) and call.constants.get("begin", (1,))[0] == 0)
 def slice_by_size(x: Array, begin: Ints, size: Ints, *, batch: int) -> Array:
     """``size`` places from ``begin``; -1 goes to the end."""
     if len(begin) != x.ndim or len(size) != x.ndim:
@@ -75,9 +75,15 @@ def _whole(indices: Array, size: int) -> Array:
     return np.where(indices < 0, indices + size, indices).astype(np.int64)
 
 
-@operator(batch=lambda call: call.batched == {"x"} and not_over("axis", default=0)(call))
+@operator(batch=lambda call: call.only("x") and not_over("axis", default=0)(call))
 def gather(
-    x: Array, indices: Array, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False, *, expected: TensorType
+    x: Array,
+    indices: Array,
+    axis: int = 0,
+    batch_dims: int = 0,
+    validate_indices: bool = False,
+    *,
+    expected: TensorType,
 ) -> Array:
     """Places along an axis, by index; negative ones count from the end."""
     if batch_dims:
