@@ -10,7 +10,8 @@ from typing import Literal
 
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
-from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.catalog import problems_of
+from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import cloud_problems
 from hetero.schema import parse, record
@@ -33,7 +34,7 @@ class UpgradeConfig:
     """
 
     old: str = ""
-    objectives: tuple[ObjectiveConfig, ...] = (ObjectiveConfig("cloud_head"),)
+    objectives: tuple[Term, ...] = (ObjectiveConfig("cloud_head"),)
     missing_classes: Literal["class_means", "skip"] = "class_means"
     live: bool = False
     control: bool = False
@@ -96,6 +97,8 @@ def _with_paths(recipe: UpgradeRecipe, folder: Path, data: Path | None, old: Pat
 
 def _problems(recipe: UpgradeRecipe) -> list[str]:
     problems = cloud_problems(recipe.cloud)
+    terms = recipe.cloud.objectives + recipe.upgrade.objectives
+    problems += [f"cloud and upgrade objectives: {problem}" for problem in problems_of(terms, has_cloud=True)]
     if recipe.cloud.embeddings or recipe.cloud.onnx:
         problems.append("cloud: an upgrade trains the new cloud model; remove embeddings and onnx")
     if not recipe.upgrade.old:
