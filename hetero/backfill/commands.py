@@ -27,6 +27,7 @@ def plan_command(
     *,
     labels: Path | None = None,
     metric: Literal["cmc@1", "cmc@10", "map@r"] = "cmc@1",
+    unlabelled: Flag = False,
     steps: int = 10,
     random_orders: int = 5,
     seed: int = 0,
@@ -35,9 +36,9 @@ def plan_command(
     """Plan the re-embedding of a gallery after a model upgrade.
 
     Draws accuracy against the share of the gallery that the new model has re-embedded, for several orders (images
-    that queries find most, that mislead them most, that move most, that are least certain of their class, and random
-    ones), and lists which images to re-embed first. The order is chosen on one half of the queries; the figures are
-    of the other half.
+    that queries find most, that move most, that are taken for others, that mislead queries, that lie with another
+    class, and random ones), and lists which images to re-embed first. The order is chosen on one half of the queries;
+    the figures are of the other half.
 
     Writes OUT/plan.json, OUT/curve.svg, OUT/curve.png and OUT/order.csv.
 
@@ -52,6 +53,8 @@ def plan_command(
         labels: CSV file with the columns label and path (or name); without it, an image's class is the folder that
             it lies in.
         metric: What the order is chosen by.
+        unlabelled: Leave out orders that need the class of every gallery image, for instance because the plan is of
+            a labelled sample of a gallery without labels.
         steps: Equal steps of the curve.
         random_orders: Random orders to compare with.
         seed: Decides halves, random orders and ties.
@@ -64,6 +67,7 @@ def plan_command(
         new_space=inputs.new.space_id,
         compatibility=inputs.compatibility,
         metric=metric,
+        labelled=not unlabelled,
         steps=steps,
         random_orders=random_orders,
         seed=seed,

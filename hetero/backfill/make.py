@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from hetero.backfill.orders import INFORMED, by_urgency
+from hetero.backfill.orders import WITH_LABELS, WITHOUT_LABELS, by_urgency
 from hetero.backfill.plan import BackfillPlan, Compatibility, OrderFigures
 from hetero.errors import InputError
 from hetero.evaluation.backfill import Backfill, BackfillCurve, backfill_curves
@@ -40,6 +40,7 @@ def make_plan(
     new_space: str,
     compatibility: Compatibility,
     metric: str = "cmc@1",
+    labelled: bool = True,
     steps: int = 10,
     random_orders: int = 5,
     seed: int = 0,
@@ -55,6 +56,8 @@ def make_plan(
         new_space: Id, recorded.
         compatibility: Recorded.
         metric: ``cmc@1``, ``cmc@10`` or ``map@r``: what the order is chosen by.
+        labelled: Whether orders may look at the gallery's labels: whether these are known of every image that is to
+            be re-embedded, and not only of those at hand.
         steps: How many equal steps the curve takes from 0 to 1.
         random_orders: How many random orders to compare with.
         seed: Decides halves, random orders and ties.
@@ -65,7 +68,8 @@ def make_plan(
     _check(backfill, metric, steps, random_orders)
     planning, reporting = (backfill.with_queries(rows) for rows in halves(backfill.query_labels, seed))
     shares = tuple(step / steps for step in range(steps + 1))
-    urgencies = {name: urgency(planning) for name, urgency in INFORMED.items()}
+    ways = WITHOUT_LABELS | WITH_LABELS if labelled else WITHOUT_LABELS
+    urgencies = {name: urgency(planning) for name, urgency in ways.items()}
     informed = {name: by_urgency(urgency, seed) for name, urgency in urgencies.items()}
     chosen_by = {
         name: float(curve.areas(metric).mean()) for name, curve in backfill_curves(planning, informed, shares).items()
@@ -79,6 +83,7 @@ def make_plan(
     over_queries, over_classes = _against_chance(curves[chosen], by_chance, metric, reporting.query_labels, seed)
     plan = BackfillPlan(
         chosen=chosen,
+        labelled=labelled,
         metric=metric,
         shares=shares,
         orders={name: _figures(curve, metric, chosen_by.get(name)) for name, curve in named.items()},

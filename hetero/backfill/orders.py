@@ -25,7 +25,10 @@ def most_retrieved(backfill: Backfill) -> Urgency:
 
 
 def most_misleading(backfill: Backfill) -> Urgency:
-    """How often an image stands before the first right one: like :func:`most_retrieved`, of those hits only."""
+    """How often an image stands before the first right one; needs the class of every gallery image.
+
+    Counts like :func:`most_retrieved`, of those hits only.
+    """
     rows = _hits(backfill)
     right = backfill.gallery_labels[rows] == backfill.query_labels[:, None]
     before = np.cumsum(right, axis=1) == 0
@@ -39,8 +42,8 @@ def most_displaced(backfill: Backfill) -> Urgency:
     return 1 - np.einsum("gc,gc->g", moved, backfill.old, dtype=np.float64)
 
 
-def least_certain(backfill: Backfill) -> Urgency:
-    """How readily an old vector is taken for another class by new queries.
+def most_misplaced(backfill: Backfill) -> Urgency:
+    """How far an old vector lies on another class's side; needs the class of every gallery image.
 
     Cosine with the nearest other class's mean minus cosine with its own class's mean, the means being those of the
     gallery's new vectors as the old space reads them.
@@ -56,11 +59,25 @@ def least_certain(backfill: Backfill) -> Urgency:
     return (nearest_other - own_cosine).astype(np.float64)
 
 
-INFORMED: dict[str, Callable[[Backfill], Urgency]] = {
+def least_certain(backfill: Backfill) -> Urgency:
+    """How readily an old vector is taken for another image: it looks at no label.
+
+    Cosine with the nearest of the other images' new vectors, as the old space reads them, minus cosine with its own.
+    """
+    moved = truncated(backfill.new, backfill.old.shape[1])
+    own_cosine = np.einsum("gc,gc->g", moved, backfill.old, dtype=np.float64)
+    nearest_other = search(backfill.old, moved, 1, exclude=np.arange(len(moved))).scores[:, 0]
+    return nearest_other - own_cosine
+
+
+WITHOUT_LABELS: dict[str, Callable[[Backfill], Urgency]] = {
     "most-retrieved": most_retrieved,
-    "most-misleading": most_misleading,
     "most-displaced": most_displaced,
     "least-certain": least_certain,
+}
+WITH_LABELS: dict[str, Callable[[Backfill], Urgency]] = {
+    "most-misleading": most_misleading,
+    "most-misplaced": most_misplaced,
 }
 
 

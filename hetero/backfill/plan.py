@@ -39,6 +39,7 @@ class BackfillPlan:
 
     Attributes:
         chosen: Name of the order chosen.
+        labelled: Whether orders were allowed to look at the gallery's labels.
         metric: What it was chosen by.
         shares: Shares of the gallery re-embedded.
         orders: Name -> figures; ``random`` is the mean over random orders.
@@ -57,6 +58,7 @@ class BackfillPlan:
     """
 
     chosen: str
+    labelled: bool
     metric: str
     shares: tuple[float, ...]
     orders: dict[str, OrderFigures]

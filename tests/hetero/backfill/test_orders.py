@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hetero.backfill.orders import (
-    INFORMED,
+    WITH_LABELS,
+    WITHOUT_LABELS,
     by_urgency,
     least_certain,
     most_displaced,
     most_misleading,
+    most_misplaced,
     most_retrieved,
 )
 from hetero.evaluation.backfill import Backfill
@@ -41,7 +43,10 @@ def test_hand_computed() -> None:
     assert most_displaced(small()) == pytest.approx(1 - np.cos(np.deg2rad([94, 20, 56, 10])), abs=1e-6)
     # New class means lie at 2 and at 100 degrees.
     towards, away = np.deg2rad([6 - 2, 100 - 20, 100 - 60, 90 - 2]), np.deg2rad([100 - 6, 20 - 2, 60 - 2, 100 - 90])
-    assert least_certain(small()) == pytest.approx(np.cos(towards) - np.cos(away), abs=1e-6)
+    assert most_misplaced(small()) == pytest.approx(np.cos(towards) - np.cos(away), abs=1e-6)
+    # New vectors lie at 100, 0, 4 and 100 degrees: the nearest other one, and the own one.
+    other, own = np.deg2rad([6 - 4, 20 - 4, 100 - 60, 100 - 90]), np.deg2rad([94, 20, 56, 10])
+    assert least_certain(small()) == pytest.approx(np.cos(other) - np.cos(own), abs=1e-6)
 
 
 def test_a_query_does_not_count_as_finding_itself() -> None:
@@ -56,13 +61,24 @@ def test_spaces_of_two_dimensions() -> None:
         old=backfill.old[:, :8] / np.linalg.norm(backfill.old[:, :8], axis=1, keepdims=True),
         query_as_old=backfill.query[:, :8] / np.linalg.norm(backfill.query[:, :8], axis=1, keepdims=True),
     )
-    for urgency in INFORMED.values():
+    for urgency in (WITHOUT_LABELS | WITH_LABELS).values():
         assert np.isfinite(urgency(shorter)).all()
 
 
 def test_one_class_leaves_no_other_to_be_taken_for() -> None:
     alone = dataclasses.replace(small(), gallery_labels=np.zeros(4, np.int64))
-    assert np.argmax(least_certain(alone)) in (0, 3)
+    assert np.argmax(most_misplaced(alone)) in (0, 3)
+
+
+def test_orders_without_labels_look_at_none() -> None:
+    backfill = upgraded()
+    shuffled = dataclasses.replace(
+        backfill, gallery_labels=np.roll(backfill.gallery_labels, 5), query_labels=np.roll(backfill.query_labels, 5)
+    )
+    for urgency in WITHOUT_LABELS.values():
+        assert np.array_equal(urgency(backfill), urgency(shuffled))
+    for urgency in WITH_LABELS.values():
+        assert not np.array_equal(urgency(backfill), urgency(shuffled))
 
 
 def test_ties_are_shuffled_and_the_seed_decides() -> None:
