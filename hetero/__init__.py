@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hetero.evaluation.search import search
     from hetero.evaluation.task import RetrievalTask
     from hetero.gallery.exact import Gallery
+    from hetero.models.classifier import Classifier
     from hetero.models.config import ModelConfig, Stage
     from hetero.models.directory import load_model, save_model
     from hetero.models.embed import embed_images
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from hetero.objectives.config import ObjectiveConfig
     from hetero.preprocessing import Preprocessing
     from hetero.space import EmbeddingSpace
-    from hetero.training.cloud import train_cloud
+    from hetero.training.cloud import Beside, train_cloud
     from hetero.training.cloud_reference import CloudReference
-    from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+    from hetero.training.config import CloudConfig, HeadConfig, StudentConfig, TrainingConfig
     from hetero.training.student import train_student
     from hetero.upgrade.config import UpgradeConfig
+    from hetero.upgrade.ensemble import ensemble
     from hetero.upgrade.train import train_upgrade
     from hetero.upgrade.truncate import as_earlier
 
@@ -57,6 +59,7 @@ _HOMES = {
     "evaluation.search": ("search",),
     "evaluation.task": ("RetrievalTask",),
     "gallery.exact": ("Gallery",),
+    "models.classifier": ("Classifier",),
     "models.config": ("ModelConfig", "Stage"),
     "models.directory": ("load_model", "save_model"),
     "models.embed": ("embed_images",),
@@ -66,11 +69,12 @@ _HOMES = {
     "objectives.config": ("ObjectiveConfig",),
     "preprocessing": ("Preprocessing",),
     "space": ("EmbeddingSpace",),
-    "training.cloud": ("train_cloud",),
+    "training.cloud": ("Beside", "train_cloud"),
     "training.cloud_reference": ("CloudReference",),
-    "training.config": ("CloudConfig", "StudentConfig", "TrainingConfig"),
+    "training.config": ("CloudConfig", "HeadConfig", "StudentConfig", "TrainingConfig"),
     "training.student": ("train_student",),
     "upgrade.config": ("UpgradeConfig",),
+    "upgrade.ensemble": ("ensemble",),
     "upgrade.train": ("train_upgrade",),
     "upgrade.truncate": ("as_earlier",),
 }
@@ -79,6 +83,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AugmentConfig",
     "Batch",
+    "Beside",
+    "Classifier",
     "CloudConfig",
     "CloudReference",
     "CompatibilityMatrix",
@@ -87,6 +93,7 @@ __all__ = [
     "EmbeddingModel",
     "EmbeddingSpace",
     "Gallery",
+    "HeadConfig",
     "ImageSet",
     "InputError",
     "IntegrityError",
@@ -106,6 +113,7 @@ __all__ = [
     "compatibility_matrix",
     "embed_all",
     "embed_images",
+    "ensemble",
     "evaluate_tasks",
     "fit_adapter",
     "load_embeddings",

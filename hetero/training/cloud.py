@@ -35,13 +35,13 @@ class Beside:
         old: What is known of it.
         objectives: Terms that look at it, in addition to the new model's own.
         live: Run it on each augmented batch instead of taking its cached vectors.
-        validate: Figure by which weights are chosen; larger is better.
+        validate: Figure by which weights are chosen, larger is better; None takes the model's own mean cmc@1.
     """
 
     old: CloudReference
     objectives: tuple[ObjectiveConfig, ...]
-    validate: Callable[[EmbeddingModel], float]
     live: bool = False
+    validate: Callable[[EmbeddingModel], float] | None = None
 
 
 def train_cloud(
@@ -90,7 +90,7 @@ def train_cloud(
         dataset.train,
         config.training,
         run,
-        validate=beside.validate if beside else validation_cmc(dataset),
+        validate=(beside and beside.validate) or validation_cmc(dataset),
         cloud=cloud_tensors(beside.old, dataset, live=beside.live, who=config.name) if beside else None,
     )
     model.space = own_space(model, version=config.version, prototypes=_save_head(directory, module, dataset))

@@ -24,8 +24,6 @@ SCHEMA = "hetero/upgrade/1"
 RANK_ONE = "cmc@1"
 METRICS = (RANK_ONE, "map@r")
 
-Vectors = Float32[NDArray[np.float32], "n d"]
-
 
 @record
 class UpgradeFigures:
@@ -120,12 +118,12 @@ class Upgrade:
 
 
 def measure_upgrade(
-    new: tuple[EmbeddingSpace, Vectors],
-    old: tuple[EmbeddingSpace, Vectors],
+    new: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n d"]],
+    old: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n c"]],
     labels: Int64[NDArray[np.int64], " n"],
     tasks: Sequence[RetrievalTask],
     *,
-    control: Vectors | None = None,
+    control: Float32[NDArray[np.float32], "n e"] | None = None,
     data: str = "",
     seed: int = 0,
 ) -> Upgrade:
@@ -138,7 +136,7 @@ def measure_upgrade(
         old: The same of the old model, of the same images.
         labels: int64 [n], the class of each image.
         tasks: What is searched in what.
-        control: float32 [n, d'], vectors of a new model that was trained without the constraint.
+        control: float32 [n, e], vectors of a new model that was trained without the constraint.
         data: Fingerprint of the images.
         seed: Of the resampling.
 

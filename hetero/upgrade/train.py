@@ -74,7 +74,7 @@ def train_upgrade(
         dataclasses.replace(dataset, train=copies, fingerprint=copies.fingerprint) if config.copies else dataset
     )
     reference = earlier.reference(trained_on, upgrade.missing_classes)
-    beside = Beside(reference, upgrade.objectives, compatible_cmc(dataset, reference), upgrade.live)
+    beside = Beside(reference, upgrade.objectives, upgrade.live, compatible_cmc(dataset, reference))
     model = train_cloud(trained_on, config, preprocessing, directory, beside=beside, seed=seed, resume=resume)
     control = (
         _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None

@@ -21,7 +21,7 @@ from hetero.upgrade.measure import Upgrade
 from hetero.upgrade.train import compatible_cmc, train_upgrade
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
-WIDER = cloud(8, name="new", version="2")
+WIDER = cloud(12, name="new", version="2")
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def old(tmp_path_factory):
     return directory
 
 
-def test_a_new_model_with_control_and_contract(old, tmp_path):
+def test_a_new_model_of_another_dimension_with_control_and_contract(old, tmp_path):
     measured = train_upgrade(dataset(), old, WIDER, UpgradeConfig(control=True), SHAPE, tmp_path)
     space = EmbeddingSpace.load(tmp_path / "space.json")
-    assert (space.dimension, space.compatible_with) == (8, measured.contract())
+    assert (space.dimension, space.compatible_with) == (12, measured.contract())
     assert Upgrade.load(tmp_path / "upgrade.json") == measured
     assert measured.old == EmbeddingSpace.load(old / "space.json").space_id
     assert measured.of("cmc@1").tax is not None

@@ -4,9 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hetero
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.objectives.backward_compatible import truncated_or_padded
 from hetero.space import EmbeddingSpace, MeasuredCompatibility
 from hetero.upgrade.truncate import truncated
 
@@ -25,12 +29,20 @@ def test_a_longer_vector_is_cut_and_scaled_by_hand():
 
 
 def test_a_shorter_vector_is_padded_with_zeros():
-    np.testing.assert_array_equal(truncated(np.array([[0.6, 0.8]], np.float32), 3), [[0.6, 0.8, 0]])
+    np.testing.assert_allclose(truncated(np.array([[0.6, 0.8]], np.float32), 3), [[0.6, 0.8, 0]], atol=1e-6)
 
 
 def test_a_vector_without_a_direction_left_is_an_error():
     with pytest.raises(InputError, match=r"1 of 1 vectors .* first 2 coordinates"):
         truncated(np.array([[0, 0, 1]], np.float32), 2)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
+def test_it_is_what_training_uses(inputs, outputs, seed):
+    vectors = np.random.default_rng(seed).normal(size=(3, inputs)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = torch.nn.functional.normalize(truncated_or_padded(torch.from_numpy(vectors), outputs), dim=1)
+    np.testing.assert_allclose(truncated(vectors, outputs), expected.numpy(), atol=1e-6)
 
 
 def test_new_vectors_enter_an_old_gallery_only_when_that_was_measured():

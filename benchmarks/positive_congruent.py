@@ -1,0 +1,251 @@
+"""Positive-congruent training in classification: how many of an old model's right answers does a new one lose?
+
+    python benchmarks/positive_congruent.py emoji --seeds 0 1 2 --out runs/congruent/emoji
+    python benchmarks/positive_congruent.py PATH_TO_PHOTOS --seeds 0 1 2 --out runs/congruent/photos
+
+``emoji``: 300 classes, trained on two designs, classified in the third; one third of the classes' held-out drawings is
+for tuning (``--tune``), the others for figures. Photos: folders train, validation and test. The old net is smaller
+than the new one; all updates of a seed start from the same weights and see the same batches of the same fixed changed
+copies of the training images, which the old model has embedded once. Models that are there already are not trained
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import where_and_when
+from records import signed
+
+import hetero
+from hetero.data.images import ImageSet
+from hetero.data.subset import with_classes
+from hetero.evaluation.bootstrap import difference_interval
+from hetero.evaluation.flip_intervals import nfr_difference_interval
+from hetero.evaluation.flips import count_flips
+from hetero.files import digest, write_json
+from hetero.models.config import Stage
+
+TEACHERS = (100, 101, 102, 103)
+COPIES = 6
+UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
+
+
+@dataclass(frozen=True)
+class Update:
+    """One way to train the new model: the objective, and who the "old" model of that objective is."""
+
+    objective: hetero.ObjectiveConfig | None = None
+    teacher: str = "old"
+
+
+def updates(weight: dict[str, float]) -> dict[str, Update]:
+    """Every way compared; ``weight`` is lambda by kind of distance."""
+
+    def matching(alpha: float, beta: float) -> hetero.ObjectiveConfig:
+        return hetero.ObjectiveConfig("focal_logit_matching", weight["lm"], alpha=alpha, beta=beta)
+
+    return {
+        "none": Update(),
+        "FD-LM (1,5)": Update(matching(1.0, 5.0)),
+        "FD-LM (1,0)": Update(matching(1.0, 0.0)),
+        "FD-LM (0,1)": Update(matching(0.0, 1.0)),
+        "FD-KL (1,5)": Update(hetero.ObjectiveConfig("focal_kl", weight["kl"], alpha=1.0, beta=5.0)),
+        "ELODI, 4 teachers": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), teacher="ensemble"),
+        "one teacher": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), teacher="single"),
+    }
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set to classify: training images with changed copies, and held-out images to tune and to report on."""
+
+    images: hetero.Dataset
+    tuning: ImageSet
+    report: ImageSet
+    preprocessing: hetero.Preprocessing
+    per_batch: tuple[int, int]
+    stem_stride: int
+
+
+def emoji() -> Task:
+    """Two designs to train on, the third to classify."""
+    shape = hetero.Preprocessing(height=32, width=32)
+    whole = hetero.prepare(hetero.DataConfig(kind="emoji", validation_classes=60), shape)
+    some = with_classes(whole, whole.train.classes[::3][:300])
+    held_out = some.train.view_names.index("line")
+    views, labels = np.asarray(some.train.views), np.asarray(some.train.labels)
+    train = _rows(some.train, np.flatnonzero(views != held_out))
+    tuning = _rows(some.train, np.flatnonzero((views == held_out) & (labels % 3 == 0)))
+    report = _rows(some.train, np.flatnonzero((views == held_out) & (labels % 3 != 0)))
+    return Task(_with_copies(some, train), tuning, report, shape, (36, 2), 1)
+
+
+def photos(path: Path) -> Task:
+    """Folders train, validation and test at 48 pixels."""
+    shape = hetero.Preprocessing(height=48, width=48)
+    images = hetero.prepare(hetero.DataConfig(kind="folder", path=str(path.resolve())), shape)
+    return Task(_with_copies(images, images.train), images.validation, images.test, shape, (10, 6), 2)
+
+
+def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    return dataclasses.replace(
+        images,
+        images=images.images[rows],
+        labels=np.asarray(images.labels)[rows],
+        views=np.asarray(images.views)[rows],
+        names=tuple(images.names[row] for row in rows),
+        fingerprint=digest([images.fingerprint, rows.tolist()]),
+    )
+
+
+def _with_copies(images: hetero.Dataset, train: ImageSet) -> hetero.Dataset:
+    copies = hetero.with_copies(train, COPIES, hetero.AugmentConfig(), seed=0)
+    return dataclasses.replace(images, train=copies, fingerprint=copies.fingerprint)
+
+
+def net(task: Task, name: str, channels: tuple[int, ...], steps: int) -> hetero.CloudConfig:
+    """A classifier: a plain normalised softmax, the last weights taken as they are."""
+    stages = tuple(Stage(channels=each, stride=2) for each in channels)
+    classes, images = task.per_batch
+    return hetero.CloudConfig(
+        name=name,
+        model=hetero.ModelConfig(
+            family="residual", pool="gem", stem_channels=channels[0], stem_stride=task.stem_stride, stages=stages
+        ),
+        head=hetero.HeadConfig(kind="none", scale=16.0),
+        objectives=(hetero.ObjectiveConfig("own_head"),),
+        training=hetero.TrainingConfig(
+            steps=steps,
+            classes_per_batch=classes,
+            images_per_class=images,
+            validate_every=steps,
+            candidates_from=1.0,
+            checkpoint_every=steps,
+            threads=1,
+            augment=UNCHANGED,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains what is not there yet, below one directory."""
+
+    task: Task
+    root: Path
+    scale: float
+    weight: dict[str, float]
+    references: dict[tuple[Path, ...], hetero.CloudReference] = field(default_factory=dict)
+
+    def old(self, seed: int) -> Path:
+        """The old model of this seed."""
+        return self._train("old", seed, net(self.task, "old", (8, 16, 32), round(200 * self.scale)), None)
+
+    def updated(self, name: str, seed: int) -> Path:
+        """The new model of this seed; teachers are new models of other seeds."""
+        update = updates(self.weight)[name]
+        config = net(self.task, "new", (16, 32, 64), round(200 * self.scale))
+        teachers = {"old": (), "single": TEACHERS[:1], "ensemble": TEACHERS}[update.teacher]
+        old = tuple(self._train("teacher", one, config, None) for one in teachers) or (self.old(seed),)
+        weight = "" if update.objective is None else f" {update.objective.weight:g}"
+        return self._train(f"{name}{weight}", seed, config, (old, update.objective))
+
+    def _train(
+        self,
+        name: str,
+        seed: int,
+        config: hetero.CloudConfig,
+        beside: tuple[tuple[Path, ...], hetero.ObjectiveConfig | None] | None,
+    ) -> Path:
+        directory = self.root / str(seed) / name.replace(" ", "_").replace(",", "-")
+        if not (directory / "config.json").is_file():
+            # "none" is given the old model too, and no term that looks at it: its start is that of the others.
+            given = beside and hetero.Beside(self._reference(beside[0]), (beside[1],) if beside[1] else ())
+            hetero.train_cloud(self.task.images, config, self.task.preprocessing, directory, beside=given, seed=seed)
+        return directory
+
+    def _reference(self, models: tuple[Path, ...]) -> hetero.CloudReference:
+        if models not in self.references:
+            members = [hetero.CloudReference.from_model(one, self.task.images) for one in models]
+            self.references[models] = hetero.ensemble(members)
+        return self.references[models]
+
+
+def right(directory: Path, images: ImageSet) -> np.ndarray:
+    """Bool [n]: whether the model classifies each image right."""
+    return hetero.Classifier.load(directory).predict(images.images) == np.asarray(images.labels)
+
+
+def measure(trainer: Trainer, images: ImageSet, names: list[str], seeds: list[int]) -> dict[str, Any]:
+    """Figures of each update, pooled over seeds; intervals resample images with their answers of all seeds."""
+    old = np.concatenate([right(trainer.old(seed), images) for seed in seeds])
+    answers = {name: np.concatenate([right(trainer.updated(name, seed), images) for seed in seeds]) for name in names}
+    clusters = np.tile(np.arange(len(images)), len(seeds))
+    rows: dict[str, Any] = {}
+    for name, new in answers.items():
+        flips = count_flips(old, new)
+        assert flips.negative - flips.positive == flips.new_wrong - flips.old_wrong
+        rows[name] = {**dataclasses.asdict(flips), "nfr": flips.nfr, "pfr": flips.pfr, "error": flips.error_new}
+        rows[name]["rel_nfr"] = flips.rel_nfr
+        rows[name]["per_seed_nfr"] = [
+            count_flips(a, b).nfr for a, b in zip(np.split(old, len(seeds)), np.split(new, len(seeds)), strict=True)
+        ]
+        for base in ("none", "FD-LM (1,5)", "one teacher"):
+            if base in answers and base != name:
+                change = nfr_difference_interval(old, new, answers[base], clusters=clusters)
+                rows[name][f"nfr - {base}"] = dataclasses.asdict(change)
+        wrong = [(~one).astype(np.float64) for one in (new, answers["none"])]
+        rows[name]["error - none"] = dataclasses.asdict(difference_interval(*wrong, clusters=clusters))
+    return {"images": len(images), "seeds": seeds, "error_old": float((~old).mean()), "updates": rows}
+
+
+def table(result: dict[str, Any]) -> str:
+    lines = [
+        f"{result['images']} images, seeds {result['seeds']}, error of the old model {result['error_old']:.3f}",
+        "",
+        "| update | error | NFR | PFR | Rel.NFR | NFR - none, 95 % | error - none, 95 % | NFR - FD-LM (1,5), 95 % |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["updates"].items():
+        shown = [signed(row[key]) if key in row else "" for key in ("nfr - none", "error - none", "nfr - FD-LM (1,5)")]
+        lines.append(
+            f"| {name} | {row['error']:.3f} | {row['nfr']:.4f} | {row['pfr']:.4f} | {row['rel_nfr']:.3f} "
+            f"| {' | '.join(shown)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", help="emoji, or a folder of photos")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the training steps")
+    parser.add_argument("--lm", type=float, default=0.01, help="lambda of FD-LM")
+    parser.add_argument("--kl", type=float, default=0.1, help="lambda of FD-KL")
+    parser.add_argument("--elodi", type=float, default=0.1, help="lambda of ELODI and of the single teacher")
+    parser.add_argument("--only", nargs="+", help="these updates, beside none")
+    parser.add_argument("--tune", action="store_true", help="figures of the images for tuning")
+    parser.add_argument("--out", type=Path, default=Path("runs/congruent"))
+    options = parser.parse_args()
+    task = emoji() if options.data == "emoji" else photos(Path(options.data))
+    weight = {"lm": options.lm, "kl": options.kl, "elodi": options.elodi}
+    trainer = Trainer(task, options.out, options.scale, weight)
+    names = [
+        "none",
+        *[name for name in updates(weight) if name != "none" and name in (options.only or updates(weight))],
+    ]
+    result = measure(trainer, task.tuning if options.tune else task.report, names, options.seeds)
+    here = where_and_when()
+    write_json(options.out / ("tuning.json" if options.tune else "figures.json"), {**result, "lambda": weight, **here})
+    print(json.dumps(here), json.dumps(weight), table(result), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Backward-compatible upgrades on emoji: criterion, gain, tax, a control, and a chain of three generations.
+
+    python benchmarks/upgrade.py --seeds 0 1 2 --out runs/upgrade
+
+For each seed: v1, a small net on half of the training classes; v2, a larger net on all of them, compatible with v1;
+a control like v2 without the constraint; v3, larger again, compatible with v2 (and never shown v1). Figures are of the
+415 test emoji; weights are chosen on 60 validation emoji. Models that are there already are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import where_and_when
+from records import signed, spread
+
+import hetero
+from hetero.data.subset import with_classes
+from hetero.evaluation.retrieval import evaluate_tasks
+from hetero.evaluation.upgrade import average_compatibility
+from hetero.files import read_json, write_json
+from hetero.models.config import Stage
+from hetero.upgrade.measure import Upgrade
+
+PREPROCESSING = hetero.Preprocessing(height=32, width=32)
+COMPATIBLE = (
+    hetero.ObjectiveConfig("cloud_head"),
+    hetero.ObjectiveConfig("cloud_contrastive"),
+)
+
+
+def net(name: str, version: str, channels: tuple[int, ...], steps: int, depth: int = 1) -> hetero.CloudConfig:
+    stages = tuple(Stage(channels=each, stride=2, depth=depth if i == 1 else 1) for i, each in enumerate(channels))
+    training = hetero.TrainingConfig(
+        steps=steps, classes_per_batch=24, validate_every=max(1, steps // 5), checkpoint_every=100, threads=1
+    )
+    model = hetero.ModelConfig(family="residual", pool="gem", stem_channels=channels[0] // 2, stem_stride=1)
+    return hetero.CloudConfig(
+        name=name, version=version, model=dataclasses.replace(model, stages=stages), training=training
+    )
+
+
+def configs(scale: float) -> dict[str, hetero.CloudConfig]:
+    """The three generations; ``scale`` multiplies the steps."""
+    return {
+        "v1": net("cloud", "1", (16, 32, 64), round(200 * scale)),
+        "v2": net("cloud", "2", (24, 48, 96), round(300 * scale), depth=2),
+        "v3": net("cloud", "3", (32, 64, 128), round(350 * scale), depth=2),
+    }
+
+
+def run(root: Path, seed: int, scale: float) -> dict[str, Any]:
+    """Train one seed's models and measure them."""
+    images = hetero.prepare(hetero.DataConfig(kind="emoji", validation_classes=60), PREPROCESSING)
+    nets = configs(scale)
+    half = with_classes(images, images.train.classes[::2])
+    if not (root / "v1" / "config.json").is_file():
+        hetero.train_cloud(half, nets["v1"], PREPROCESSING, root / "v1", seed=seed)
+    upgrades = {
+        new: _upgraded(images, root / old, nets[new], root / new, seed, control=new == "v2")
+        for old, new in (("v1", "v2"), ("v2", "v3"))
+    }
+    labels = np.asarray(images.test.labels)
+    vectors = {name: hetero.embed_images(hetero.load_model(root / name), images.test.images) for name in nets}
+    chain = [
+        [evaluate_tasks(vectors[q], vectors[g], labels, images.test_tasks).mean("cmc@1") for g in nets] for q in nets
+    ]
+    macs = {name: read_json(root / name / "metrics.json")["macs"] for name in nets}
+    return {
+        "seed": seed,
+        "macs": macs,
+        "upgrades": {name: dataclasses.asdict(one) | {"status": one.status} for name, one in upgrades.items()},
+        "chain": chain,
+        "ac": average_compatibility(np.array(chain)),
+    }
+
+
+def _upgraded(
+    images: hetero.Dataset, old: Path, config: hetero.CloudConfig, directory: Path, seed: int, *, control: bool
+) -> Upgrade:
+    if (directory / "upgrade.json").is_file():
+        return Upgrade.load(directory / "upgrade.json")
+    upgrade = hetero.UpgradeConfig(objectives=COMPATIBLE, control=control)
+    return hetero.train_upgrade(images, old, config, upgrade, PREPROCESSING, directory, seed=seed)
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Markdown: the upgrade v1 to v2 by seed, then the chain."""
+    lines = [
+        "| seed | M(o,o) | M(n,o) | M(n,o) - M(o,o), 95 % | M(n,n) | M(n\\*,n\\*) | M(n\\*,o) | gain | tax, 95 % |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [one["upgrades"]["v2"]["figures"][0] for one in runs]
+    for one, row in zip(runs, rows, strict=True):
+        gain = "" if row["gain"] is None else f"{row['gain']['value']:.2f}"
+        lines.append(
+            f"| {one['seed']} | {row['old']:.3f} | {row['cross']:.3f} | {signed(row['criterion'])} "
+            f"{one['upgrades']['v2']['status']} | {row['own']:.3f} | {row['alone']:.3f} | {row['alone_cross']:.4f} "
+            f"| {gain} | {signed(row['tax'])} |"
+        )
+    means = [spread([row[key] for row in rows]) for key in ("old", "cross", "own", "alone", "alone_cross")]
+    lines.append(f"| all | {means[0]} | {means[1]} | | {means[2]} | {means[3]} | {means[4]} | | |")
+    lines += ["", "| seed | query | v1 gallery | v2 gallery | v3 gallery | AC |", "|---|---|---|---|---|---|"]
+    for one in runs:
+        for index, row in enumerate(one["chain"]):
+            shown = " | ".join(f"{value:.3f}" for value in row)
+            lines.append(f"| {one['seed']} | v{index + 1} | {shown} | {one['ac'] if index == 2 else ''} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the training steps")
+    parser.add_argument("--out", type=Path, default=Path("runs/upgrade"))
+    options = parser.parse_args()
+    runs = [run(options.out / str(seed), seed, options.scale) for seed in options.seeds]
+    here = where_and_when()
+    write_json(options.out / "upgrade.json", {"runs": runs, "options": {"scale": options.scale}, **here})
+    print(json.dumps(here), table(runs), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

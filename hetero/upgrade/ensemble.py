@@ -1,0 +1,41 @@
+"""Several models as one teacher: vectors side by side, so that cosines are the mean of the members' cosines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hetero.errors import InputError
+from hetero.space import EmbeddingSpace
+from hetero.training.cloud_reference import CloudReference
+
+
+def ensemble(members: Sequence[CloudReference]) -> CloudReference:
+    """One reference whose logits are the mean of its members' logits (for ELODI, arXiv 2205.06265).
+
+    With unit vectors ``x_j`` and prototypes ``w_j`` of m members, ``[x_1 .. x_m] / sqrt(m)`` and
+    ``[w_1 .. w_m] / sqrt(m)`` are unit vectors whose inner product is the mean of the ``x_j . w_j``.
+
+    Args:
+        members: Of one data set, each with vectors of the same images and prototypes of the same classes.
+
+    Raises:
+        InputError: When there are no members, or they are not of the same images and classes.
+    """
+    sizes = {(len(one.train), len(one.prototypes)) for one in members}
+    if len(sizes) != 1:
+        raise InputError(f"an ensemble needs members of the same images and classes, got (images, classes) {sizes}")
+    validation = [one.validation for one in members if one.validation is not None]
+    joined = "+".join(one.space.space_id for one in members)
+    dimension = sum(one.space.dimension for one in members)
+    return CloudReference(
+        EmbeddingSpace.define(defined_by=joined, name="ensemble", version=str(len(members)), dimension=dimension),
+        _joined([one.train for one in members]),
+        _joined([one.prototypes for one in members]),
+        _joined(validation) if len(validation) == len(members) else None,
+    )
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return (np.concatenate(parts, axis=1) / np.sqrt(len(parts))).astype(np.float32)

@@ -1,0 +1,27 @@
+"""Fewer training classes: labels are renumbered, the other sets stay."""
+
+import numpy as np
+import pytest
+
+from hetero.data.subset import with_classes
+from hetero.errors import InputError
+from tests.hetero.upgrade.tiny import dataset
+
+
+def test_only_the_images_of_the_classes_named_are_left():
+    whole = dataset()
+    some = with_classes(whole, ["d", "b"])
+    assert some.train.classes == ("b", "d")
+    np.testing.assert_array_equal(some.train.labels, [0, 0, 0, 0, 1, 1, 1, 1])
+    kept = np.isin(whole.train.labels, [1, 3])
+    np.testing.assert_array_equal(some.train.images, whole.train.images[kept])
+    assert some.train.names == tuple(np.array(whole.train.names)[kept])
+    assert some.test is whole.test
+    assert len({whole.fingerprint, some.fingerprint, with_classes(whole, ["b"]).fingerprint}) == 3
+
+
+def test_unknown_classes_are_named():
+    with pytest.raises(InputError, match="- zebra"):
+        with_classes(dataset(), ["a", "zebra"])
+    with pytest.raises(InputError, match="no class given"):
+        with_classes(dataset(), [])
