@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,8 +31,10 @@ def softened_divergence(
 
     For large ``tau`` it nears ``logit_distance / k`` of logits that are centred on zero.
     """
-    old = F.log_softmax(old_logits / temperature, dim=1)
-    new = F.log_softmax(new_logits / temperature, dim=1)
+    # The temperature squared would blow up the rounding of half precision.
+    precise = torch.promote_types(new_logits.dtype, torch.float32)
+    old = F.log_softmax(old_logits.to(precise) / temperature, dim=1)
+    new = F.log_softmax(new_logits.to(precise) / temperature, dim=1)
     return temperature**2 * F.kl_div(new, old, reduction="none", log_target=True).sum(dim=1)
 
 

@@ -55,6 +55,15 @@ def test_at_large_temperature_the_divergence_is_centred_logit_matching():
     torch.testing.assert_close(softened_divergence(NEW, OLD, temperature=1e4), expected, rtol=1e-3, atol=0)
 
 
+def test_half_precision_does_not_drown_the_divergence():
+    generator = torch.Generator().manual_seed(0)
+    new, old = (torch.randn(4, 500, generator=generator).to(torch.bfloat16) for _ in range(2))
+    expected = softened_divergence(new.double(), old.double(), temperature=100.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = softened_divergence(new, old, temperature=100.0)
+    torch.testing.assert_close(value.double(), expected, rtol=0.02, atol=0)
+
+
 def test_elodi_holds_the_ensembles_highest_classes_beyond_the_margin():
     ensemble = torch.tensor([[5.0, 3.0, 1.0]])
     logits = torch.tensor([[4.0, 3.2, 9.0]])
