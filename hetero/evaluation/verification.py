@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.evaluation.bootstrap import Interval, function_interval
 from hetero.evaluation.operating_point import ComparisonScores, most_accepted, operating_point
 from hetero.evaluation.score_histogram import ScoreHistogram, edge
 from hetero.schema import record
@@ -79,17 +81,79 @@ def verify_all_pairs(
     """
     _check(query, gallery, query_labels, gallery_labels, exclude)
     every, genuine = ScoreHistogram(), ScoreHistogram()
-    for rows, columns in _blocks(len(query), len(gallery)):
-        scores = query[rows] @ gallery[columns].T
-        same = query_labels[rows, None] == gallery_labels[columns]
-        if exclude is not None:
-            inside = np.flatnonzero((exclude[rows] >= columns.start) & (exclude[rows] < columns.stop))
-            selves = inside, exclude[rows][inside] - columns.start
-            every.add(scores[selves], sign=-1)
-            same[selves] = False
-        every.add(scores)
-        genuine.add(scores[same])
+    for block in _compared(query, gallery, query_labels, gallery_labels, exclude):
+        every.add(block.scores)
+        every.add(block.scores[block.selves], sign=-1)
+        genuine.add(block.scores[block.same])
     return _points(genuine, every, fars)
+
+
+def tar_interval(
+    query: Float32[NDArray[np.float32], "q d"],
+    gallery: Float32[NDArray[np.float32], "g d"],
+    query_labels: Int64[NDArray[np.int64], " q"],
+    gallery_labels: Int64[NDArray[np.int64], " g"],
+    threshold: float,
+    *,
+    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    over: Literal["queries", "classes"] = "classes",
+    **resampling: Any,
+) -> Interval:
+    """Interval of the TAR over every pair at a threshold of :func:`verify_all_pairs`.
+
+    Resamples queries, or classes of queries, with all of their genuine pairs. The threshold stays as it is: impostor
+    pairs are so many that it hardly varies (:func:`hetero.evaluation.operating_intervals.true_rate_interval`, for
+    scores at hand, varies it).
+
+    Args:
+        query: See :func:`verify_all_pairs`.
+        gallery: See :func:`verify_all_pairs`.
+        query_labels: See :func:`verify_all_pairs`.
+        gallery_labels: See :func:`verify_all_pairs`.
+        threshold: Pairs are accepted from this cosine on.
+        exclude: See :func:`verify_all_pairs`.
+        over: What is resampled.
+        **resampling: ``resamples``, ``level`` and ``seed``, see :func:`hetero.evaluation.bootstrap.mean_interval`.
+
+    Raises:
+        InputError: For arrays that do not fit together, or without a genuine pair.
+    """
+    _check(query, gallery, query_labels, gallery_labels, exclude)
+    accepted, genuine = np.zeros(len(query)), np.zeros(len(query))
+    for block in _compared(query, gallery, query_labels, gallery_labels, exclude):
+        accepted[block.rows] += (block.same & (block.scores >= threshold)).sum(axis=1)
+        genuine[block.rows] += block.same.sum(axis=1)
+    clusters = query_labels if over == "classes" else None
+    return function_interval([accepted, genuine], lambda m: m[:, 0] / m[:, 1], clusters=clusters, **resampling)
+
+
+class _Block(NamedTuple):
+    """Some queries compared with some of the gallery; ``selves`` are the places where a query meets itself."""
+
+    rows: slice
+    scores: NDArray[np.float32]
+    same: NDArray[np.bool_]
+    selves: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _compared(
+    query: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    query_labels: NDArray[np.int64],
+    gallery_labels: NDArray[np.int64],
+    exclude: NDArray[np.int64] | None,
+) -> Iterator[_Block]:
+    left_out = np.full(len(query), -1) if exclude is None else exclude
+    width = min(len(gallery), 8192)
+    height = max(1, SCORES_AT_ONCE // width)
+    for start in range(0, len(query), height):
+        for first in range(0, len(gallery), width):
+            rows, columns = slice(start, start + height), slice(first, first + width)
+            same = query_labels[rows, None] == gallery_labels[columns]
+            inside = np.flatnonzero((left_out[rows] >= first) & (left_out[rows] < first + width))
+            selves = inside, left_out[rows][inside] - first
+            same[selves] = False
+            yield _Block(rows, query[rows] @ gallery[columns].T, same, selves)
 
 
 def _points(genuine: ScoreHistogram, every: ScoreHistogram, fars: Sequence[float]) -> tuple[Verification, ...]:
@@ -104,14 +168,6 @@ def _points(genuine: ScoreHistogram, every: ScoreHistogram, fars: Sequence[float
         point = (edge(cell), wrong_reaching[cell] / wrong, right_reaching[cell] / right)
         points.append(Verification(far, *map(float, point), genuine=right, impostor=wrong))
     return tuple(points)
-
-
-def _blocks(queries: int, gallery: int) -> Iterator[tuple[slice, slice]]:
-    width = min(gallery, 8192)
-    height = max(1, SCORES_AT_ONCE // width)
-    for start in range(0, queries, height):
-        for first in range(0, gallery, width):
-            yield slice(start, min(start + height, queries)), slice(first, min(first + width, gallery))
 
 
 def _check(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hetero.errors import InputError
 from hetero.evaluation import verification
 from hetero.evaluation.operating_point import ComparisonScores
-from hetero.evaluation.verification import tar_at_far, verify_all_pairs
+from hetero.evaluation.verification import tar_at_far, tar_interval, verify_all_pairs
 
 
 def unit(rng: np.random.Generator, rows: int, dimension: int = 6) -> np.ndarray:
@@ -52,6 +52,32 @@ def test_scores_on_the_grid_give_the_exact_threshold() -> None:
     found = verify_all_pairs(query, gallery, np.array([0]), np.array([0, 1, 0, 1, 1]), [0.0, 1 / 3, 1.0])
     assert [(each.tar, each.far) for each in found] == [(0.5, 0), (1, 1 / 3), (1, 1)]
     assert [each.threshold for each in found] == [0.5 + 2**-20, 2**-20, -1]
+
+
+def test_the_interval_resamples_queries_with_their_pairs() -> None:
+    """Each class's genuine pairs are all accepted or all rejected, so that classes are all that varies."""
+    cosine = np.repeat([0.9, 0.1], [12, 8])  # of the 20 classes
+    query = np.tile(np.array([1, 0], np.float32), (100, 1))
+    gallery = np.stack([cosine, np.sqrt(1 - cosine**2)], axis=1).astype(np.float32)
+    labels = np.repeat(np.arange(20), 5)
+    (found,) = verify_all_pairs(query, gallery, labels, np.arange(20), [1.0])
+    assert found.tar == 1
+    by_class, by_query = (
+        tar_interval(query, gallery, labels, np.arange(20), 0.5, over=over) for over in ("classes", "queries")
+    )
+    assert by_class.value == by_query.value == pytest.approx(0.6)
+    assert by_class.high - by_class.low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 20), rel=0.15)
+    assert by_query.high - by_query.low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 100), rel=0.15)
+
+
+def test_the_interval_leaves_out_what_the_figure_leaves_out() -> None:
+    rng = np.random.default_rng(0)
+    vectors, labels = unit(rng, 60), np.arange(60) % 6
+    (found,) = verify_all_pairs(vectors, vectors, labels, labels, [0.1], exclude=np.arange(60))
+    interval = tar_interval(vectors, vectors, labels, labels, found.threshold, exclude=np.arange(60), resamples=50)
+    assert interval.value == pytest.approx(found.tar)
+    with pytest.raises(InputError, match="not defined"):
+        tar_interval(vectors, vectors, labels, labels + 6, 0.5)
 
 
 def test_random_vectors_are_at_chance() -> None:
