@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.backward_compatible import InfluenceLoss
 from hetero.objectives.catalog import CATALOG, Composite, Entry, expanded, problems_of
-from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objective, build_objectives
 from hetero.preprocessing import Preprocessing
-from hetero.schema import parse
+from hetero.schema import parse, record
 from hetero.training.module import CloudTensors, TrainingModule
 
 SINGLE = [name for name, entry in CATALOG.items() if isinstance(entry, Entry)]
@@ -108,15 +109,27 @@ def test_options_reach_the_objective_and_whole_numbers_are_numbers():
     assert build_objective(ObjectiveConfig("cloud_head"), head()).variant == "arcface"
 
 
-def test_a_term_is_read_flat_and_written_nested():
-    flat = parse(ObjectiveConfig, {"name": "csd", "weight": 2, "temperature": 0.05}, what="a term")
+@record
+class TwoFields:
+    """Objectives in two places of one file, as recipes have them."""
+
+    first: tuple[Term, ...] = ()
+    second: tuple[Term, ...] = ()
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_a_term_is_read_flat_and_written_nested(place):
+    def read(**table):
+        (term,) = getattr(parse(TwoFields, {place: [table]}, what="terms"), place)
+        return term
+
+    flat = read(name="csd", weight=2, temperature=0.05)
     assert flat == ObjectiveConfig("csd", 2.0, temperature=0.05)
-    nested = {"name": "csd", "weight": 2.0, "options": {"temperature": 0.05}}
-    assert parse(ObjectiveConfig, nested, what="a term") == flat
+    assert read(**dataclasses.asdict(flat)) == flat
     with pytest.raises(InputError, match=r"options\.temperature"):
-        parse(ObjectiveConfig, {"name": "csd", "temperature": [1]}, what="a term")
+        read(name="csd", temperature=[1])
     with pytest.raises(InputError, match="name: missing"):
-        parse(ObjectiveConfig, {"weight": 1.0}, what="a term")
+        read(weight=1.0)
 
 
 def training_step(terms, dimension=4, cloud_dimension=4):
