@@ -6,13 +6,13 @@ kept, so that a machine that was out of order is asked again.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import device_tests.runner
-import device_tests.runtimes
 from device_tests.ladder import original_rows
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
@@ -33,8 +33,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
     return digest(
         [
             _FORMAT,
-            sha256_file(Path(device_tests.runner.__file__)),
-            _own_runtimes(),
+            _code(),
             target.name,
             dict(target.describe()),
             target.runtimes[entry.format],
@@ -43,12 +42,6 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
         ]
     )
-
-
-def _own_runtimes() -> list[str]:
-    """Digests of the runtimes that are part of this package, and not told by a version."""
-    folder = Path(device_tests.runtimes.__file__).parent
-    return [sha256_file(path) for path in sorted(folder.rglob("*.py"))]
 
 
 def save(name: str, returned: Returned) -> None:
@@ -82,6 +75,15 @@ def load(name: str) -> Returned | None:
         return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
     except (InputError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and try again") from None
+
+
+@cache
+def _code() -> list[str]:
+    """Digests of everything of ours that runs on a target, or asks one."""
+    runner = Path(device_tests.runner.__file__)
+    inside = [path for folder in ("targets", "runtimes") for path in (runner.parent / folder).rglob("*")]
+    files = [path for path in inside if path.suffix in (".py", ".mjs", ".html")]
+    return [sha256_file(path) for path in sorted([runner, *files])]
 
 
 def _folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from device_tests.targets.browser import Browser
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.emulated_phone import EmulatedPhone
 from device_tests.targets.systems import SYSTEMS
@@ -12,6 +13,7 @@ DESCRIPTIONS = {
     "desktop": "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
     "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
     "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
+    "browser": "ONNX Runtime Web and LiteRT for Web in a headless Chromium with a phone's viewport",
 }
 
 
@@ -21,6 +23,8 @@ def target(name: str) -> Target:
     Raises:
         InputError: When there is none.
     """
+    if name == Browser.name:
+        return Browser()
     kind, _, rest = name.partition(":")
     if name == "desktop":
         return Desktop()

@@ -1,0 +1,86 @@
+// Runs in the browser: embeds images with one runtime, and hands everything back to the server that served the page.
+
+import {fit} from './resize.mjs';
+
+const bytes = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+const post = (name, body) => fetch(name, {method: 'POST', body});
+
+async function onnx(job) {
+  const ort = await import('onnxruntime-web');
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = new URL('./npm/onnxruntime-web/dist/', location.href).href;
+  const session = await ort.InferenceSession.create(await bytes('model'), {executionProviders: ['wasm']});
+  const [input] = session.inputNames, [output] = session.outputNames;
+  return async (image) => {
+    const answer = await session.run({[input]: new ort.Tensor('uint8', image, job.image_shape)});
+    return Float32Array.from(answer[output].data);
+  };
+}
+
+async function litert(job) {
+  const {loadLiteRt, loadAndCompile, Tensor} = await import('@litertjs/core');
+  await loadLiteRt(new URL('./npm/@litertjs/core/wasm/', location.href).href, {threads: false});
+  const model = await loadAndCompile(await bytes('model'), {accelerator: 'wasm'});
+  return async (image) => {
+    const given = new Tensor(image, job.image_shape);
+    const [answer] = await model.run([given]);
+    // A quantised output is scaled back as its file says.
+    const values = Float32Array.from(answer.toTypedArray(), (v) => (v - job.output_zero) * job.output_scale);
+    answer.delete();
+    given.delete();
+    return values;
+  };
+}
+
+async function pixels(original, contract) {
+  const file = new Blob([await bytes(original.file)], {type: original.type});
+  const bitmap = await createImageBitmap(file, {colorSpaceConversion: 'none', premultiplyAlpha: 'none'});
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d', {willReadFrequently: true});
+  const grey = contract.pad_value;
+  context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  return fit(context.getImageData(0, 0, bitmap.width, bitmap.height), contract);
+}
+
+function joined(parts, type) {
+  const whole = new type(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
+  return whole;
+}
+
+async function run() {
+  const job = await (await fetch('job.json')).json();
+  const images = await bytes('images');
+  const size = job.image_shape.reduce((a, b) => a * b, 1);
+  const image = (row) => images.slice(row * size, (row + 1) * size);
+  const start = performance.now();
+  const embed = await {'onnxruntime-web': onnx, 'litert-web': litert}[job.runtime](job);
+  const load = performance.now() - start;
+  for (let i = 0; i < job.warm_up; i++) await embed(image(0));
+  const vectors = [], times = [];
+  const count = images.length / size;
+  for (let row = 0; row < count; row++) {
+    const before = performance.now();
+    vectors.push(await embed(image(row)));
+    times.push((performance.now() - before) / 1000);
+    if (row % 16 === 15 || row + 1 === count) await post('progress', JSON.stringify([row + 1, count]));
+  }
+  const own = [];
+  for (const original of job.originals) own.push(await pixels(original, job.contract));
+  const turned = [];
+  for (const one of own) turned.push(await embed(one));
+  await post('embeddings', joined(vectors, Float32Array));
+  await post('pixels', joined(own, Uint8Array));
+  await post('pixel_embeddings', joined(turned, Float32Array));
+  await post('report', JSON.stringify({
+    load_seconds: load / 1000,
+    latency_seconds: times,
+    agent: navigator.userAgent,
+    viewport: [innerWidth, innerHeight, devicePixelRatio],
+  }));
+}
+
+addEventListener('unhandledrejection', (event) => post('failed', String(event.reason)));
+run().catch((error) => post('failed', String(error)));

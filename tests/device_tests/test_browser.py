@@ -1,0 +1,95 @@
+"""The mobile web. Skipped, with the reason, where there is no browser, Node.js or npm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import device_tests.targets.web.setup
+from device_tests.targets.browser import Browser
+from device_tests.targets.web.server import JobServer
+from device_tests.verify import verify
+from hetero.data.decode import resized
+from hetero.errors import InputError
+from hetero.preprocessing import Preprocessing
+from tests.device_tests.tiny_bundle import write_bundle
+
+PAGE = Path(device_tests.targets.web.setup.__file__).parent
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("resize", ["squash", "pad", "crop"])
+def test_the_pages_resizing_is_the_contracts(tmp_path: Path, resize: str, filter: str) -> None:
+    """To the last bit, shrinking and enlarging, with odd remainders."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js, found none")
+    contracts = [
+        Preprocessing(height, width, resize=resize, filter=filter, pad_value=77)  # type: ignore[arg-type]
+        for height, width in ((8, 8), (9, 14), (40, 33))
+    ]
+    picture = np.random.default_rng(0).integers(0, 256, (23, 37, 4), np.uint8)
+    (tmp_path / "image").write_bytes(picture.tobytes())
+    script = f"""
+        import {{readFileSync}} from 'node:fs';
+        import {{fit}} from {json.dumps(PAGE.joinpath("resize.mjs").as_uri())};
+        const image = {{data: readFileSync({json.dumps(str(tmp_path / "image"))}), width: 37, height: 23}};
+        const contracts = {json.dumps([contract.to_dict() for contract in contracts])};
+        console.log(JSON.stringify(contracts.map((contract) => Array.from(fit(image, contract)))));
+    """
+    (tmp_path / "script.mjs").write_text(script)
+    done = subprocess.run([node, tmp_path / "script.mjs"], capture_output=True, text=True, check=True)
+    for contract, made in zip(contracts, json.loads(done.stdout), strict=True):
+        expected = resized(Image.fromarray(picture[..., :3].copy()), contract)
+        np.testing.assert_array_equal(np.array(made, np.uint8).reshape(expected.shape), expected)
+
+
+def test_the_server_gives_nothing_to_others(tmp_path: Path) -> None:
+    (tmp_path / "secret.js").write_text("1")
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "page.html").write_text("hello")
+    heard: list[tuple[str, bytes]] = []
+    with JobServer(page, page, {"job.json": b"{}"}, lambda *said: heard.append(said)) as server:
+        assert server.address.startswith("http://127.0.0.1:")
+        assert urllib.request.urlopen(server.address).read() == b"hello"
+        base = server.address.removesuffix("page.html")
+        assert urllib.request.urlopen(base + "job.json").read() == b"{}"
+        urllib.request.urlopen(urllib.request.Request(base + "progress", b"[1, 2]"))
+        assert heard == [("progress", b"[1, 2]")]
+        elsewhere = base.rsplit("/", 2)[0]
+        for address in (base + "../secret.js", base + "npm/../../secret.js", elsewhere + "/job.json", base + "other"):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(address)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(base + "other", b""))
+
+
+def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(InputError, match="apt-get install chromium"):
+        Browser().set_up()
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+def test_the_ladder_in_a_browser(tmp_path: Path) -> None:
+    try:
+        Browser().set_up()
+    except InputError as error:
+        pytest.skip(str(error))
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
+    verdict = verify([bundle], ["browser"], tmp_path / "out")
+    assert {(row.rung, row.status, row.reason) for row in verdict.rows if row.status != "pass"} == set()
+    preprocessing = next(row for row in verdict.rows if row.rung == "preprocessing")
+    assert str(preprocessing.figures["decoder"]).startswith("Chromium")
+    broken = write_bundle(tmp_path / "broken", formats=("onnx",), model_seed=4)
+    assert verify([broken], ["browser"], tmp_path / "out2").exit_code == 1
