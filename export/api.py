@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,14 @@ from tqdm import tqdm
 
 import hetero
 from export.bundle import read_bundle
+from export.calibration import calibration_set, make_calibration
 from export.card import model_card
 from export.convert import Request, Result
-from export.converter import file_name, require_available
+from export.converter import ExportError, file_name, require_available
 from export.goldens import Goldens, RetrievalSet, spread_rows
+from export.half import Hazard, make_safe
 from export.manifest import (
+    FORMATS,
     GOLDENS,
     MANIFEST,
     PREPROCESS,
@@ -27,6 +32,7 @@ from export.manifest import (
     FileEntry,
     Format,
     Manifest,
+    MissingEntry,
     ModelEntry,
     Precision,
     TaskEntry,
@@ -34,116 +40,146 @@ from export.manifest import (
     require_name,
 )
 from export.originals import write_originals
-from export.processes import run_all
+from export.precisions import offer, offered
+from export.processes import Outcomes, run_all
+from export.program import capture, save
+from export.source import Source, from_directory, from_module
 from hetero.errors import InputError
-from hetero.files import replaced_directory, sha256_file, write_json, write_text
-from hetero.models.cost import cost
-from hetero.models.directory import load_model
-from hetero.models.embed import embed_images
-from hetero.models.model import EmbeddingModel
+from hetero.files import digest, replaced_directory, sha256_bytes, sha256_file, write_json, write_text
+from hetero.models.cost import module_cost
 
-__all__ = ["RetrievalSet", "export_model"]
+__all__ = ["RetrievalSet", "Source", "calibration_set", "export_model", "from_directory", "from_module"]
 
 _WORK = ".work"
 # The slowest first, so that two at a time end together.
-_ORDER: tuple[Format, ...] = ("litert", "coreml", "onnx")
+_ORDER: tuple[Format, ...] = ("litert", "onnx", "coreml")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What an export was asked for."""
+
+    source: Source
+    retrieval: RetrievalSet
+    calibration: RetrievalSet | None
+    files: list[tuple[Format, Precision]]
+    goldens: int
+    any_batch: bool
+    licence: str
+    goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
+
+    def goal(self, format: Format, precision: Precision) -> float:
+        return self.goals.get(precision, offer(format, precision).goal)
 
 
 def export_model(
-    model_directory: Path,
+    model: Path | Source,
     retrieval: RetrievalSet,
     out: Path,
     *,
-    formats: Sequence[Format] = ("onnx", "litert", "coreml"),
+    formats: Sequence[Format] = FORMATS,
     precisions: Sequence[Precision] = ("fp32",),
+    calibration: RetrievalSet | None = None,
     goldens: int = 32,
+    any_batch: bool = False,
+    licence: str = "",
+    goals: Mapping[Precision, float] | None = None,
+    key: Path | None = None,
 ) -> Path:
-    """Convert a model to every format asked for, check the files against it, and write a bundle.
+    """Convert a model to every format and precision asked for, check the files against it, and write a bundle.
 
-    Exporting the same model twice gives the same files. What stood at ``out`` is replaced when everything succeeded;
-    otherwise it stays.
+    Exporting the same model twice gives the same files. What stood at ``out`` is replaced when the bundle is whole;
+    otherwise it stays. A file that could not be made is listed in the manifest as missing, with the reason; the others
+    are kept.
 
     Args:
-        model_directory: As written by :func:`hetero.models.directory.save_model`.
+        model: A model directory as :func:`hetero.models.directory.save_model` writes it, or any model as
+            :func:`export.source.from_module` wraps it.
         retrieval: Test images with cloud embeddings; they ship with the bundle.
         out: The bundle's directory.
         formats: Any of ``onnx``, ``litert`` and ``coreml``.
-        precisions: ``fp32``.
+        precisions: Any names of :mod:`export.precisions`; each format makes those that it takes.
+        calibration: Training or validation images with cloud embeddings. Full int8 needs them; with them every
+            precision's loss of retrieval is measured.
         goldens: How many of the images also become golden images for the comparison with torch.
+        any_batch: Whether the ONNX files take any number of images at once; the other formats take one.
+        licence: Of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
+        goals: Largest share of asymmetric map@r that a precision is to lose, where it differs from the table's.
+        key: An Ed25519 private key (PEM) that signs the manifest.
 
     Returns:
         ``out``.
 
     Raises:
-        InputError: When something asked for is not available, or the retrieval set does not fit the model.
-        SpaceMismatchError: When the retrieval set's cloud embeddings belong to another space than the model.
-        ExportError: When a conversion fails, or a file does not reproduce the model's golden embeddings.
+        InputError: When something asked for is not available, or the retrieval or calibration set does not fit.
+        SpaceMismatchError: When cloud embeddings belong to another space than the model.
+        ExportError: When the model cannot be captured, or no file could be made.
     """
     require_available(formats, precisions)
-    model = load_model(model_directory)
-    _require_fit(model, retrieval, goldens)
+    order = _Order(
+        source=model if isinstance(model, Source) else from_directory(model),
+        retrieval=retrieval,
+        calibration=calibration,
+        files=offered(sorted(formats, key=FORMATS.index), precisions),
+        goldens=goldens,
+        any_batch=any_batch,
+        licence=licence,
+        goals=goals or {},
+    )
+    _require_fit(order)
     _require_replaceable(out)
     _remove_leftovers(out)
     with replaced_directory(out) as fresh:
-        _fill(fresh, model_directory, model, retrieval, formats, precisions, goldens)
+        _fill(fresh, order)
+        if key is not None:
+            from export.signing import sign
+
+            sign(fresh, key)
+        _ = read_bundle(fresh).goldens
     return out
 
 
-def _fill(
-    fresh: Path,
-    model_directory: Path,
-    model: EmbeddingModel,
-    retrieval: RetrievalSet,
-    formats: Sequence[Format],
-    precisions: Sequence[Precision],
-    goldens: int,
-) -> None:
-    assert model.space is not None
-    kinds: list[tuple[Format, Precision]] = [
-        (name, precision) for name in sorted(formats, key=_ORDER.index) for precision in precisions
-    ]
-    with tqdm(None, total=len(kinds) + 1, desc=f"exporting {model.name}", unit="file") as bar:
+def _fill(fresh: Path, order: _Order) -> None:
+    source = order.source
+    with (
+        tqdm(None, total=len(order.files) + 1, desc=f"exporting {source.name}", unit="file") as bar,
+        tempfile.TemporaryDirectory(dir=fresh, prefix=_WORK) as made,
+    ):
+        work = Path(made)
+        golden = make_goldens(source, order.retrieval, order.goldens)
+        golden.save(fresh / GOLDENS)
+        source.space.save(fresh / SPACE)
+        write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
+        write_originals(fresh, order.retrieval.originals)
+        hazards = _capture(order, golden, work)
+        if order.calibration is not None:
+            make_calibration(order.calibration, order.retrieval, source.space, source.embed).save(work)
+        bar.update()
 
-        def advance(request: Request) -> None:
-            bar.set_postfix_str(request.format)
+        def advance(name: Format, precision: Precision) -> None:
+            bar.set_postfix_str(f"{name} {precision}")
             bar.update()
 
-        make_goldens(model, retrieval, goldens).save(fresh / GOLDENS)
-        model.space.save(fresh / SPACE)
-        write_json(fresh / PREPROCESS, model.preprocessing.to_dict())
-        write_originals(fresh, retrieval.originals)
-        bar.update()
-        with tempfile.TemporaryDirectory(dir=fresh, prefix=_WORK) as made:
-            work = Path(made)
-            requests = [_request(model_directory, fresh, work, name, precision) for name, precision in kinds]
-            results = run_all(requests, work, finished=advance)
-    files = _listed(fresh)
-    models = tuple(_entry(request, result, files) for request, result in zip(requests, results, strict=True))
-    models = tuple(sorted(models, key=lambda entry: (formats.index(entry.format), precisions.index(entry.precision))))
-    measured = cost(model)
-    manifest = Manifest(
-        name=model.name,
-        hetero=hetero.__version__,
-        space_id=model.space.space_id,
-        source=sha256_file(model_directory / "model.safetensors"),
-        macs=measured.macs,
-        parameters=measured.parameters,
-        models=models,
-        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in retrieval.tasks),
-        files=(),
-    )
-    write_text(fresh / README, model_card(manifest, model.space, model.preprocessing))
+        outcomes = run_all(_requests(order, fresh, work), finished=advance)
+    missing = _missing(outcomes)
+    if len(missing) == len(outcomes):
+        reasons = [f"{one.format} {one.precision}: {one.reason}" for one in missing]
+        raise ExportError("the export failed and wrote nothing:", reasons)
+    for one in missing:
+        _remove(fresh / file_name(one.format, one.precision))
+        print(f"not exported: {one.format} {one.precision}: {one.reason}", file=sys.stderr)
+    manifest = _manifest(order, outcomes, missing, hazards, _listed(fresh))
+    write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in _listed(fresh)]})
-    _ = read_bundle(fresh).goldens
 
 
-def make_goldens(model: EmbeddingModel, retrieval: RetrievalSet, count: int) -> Goldens:
+def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens:
     """Run the model in torch over the retrieval set, and pick ``count`` of its images, evenly spread, as goldens."""
     rows = spread_rows(len(retrieval.images), count)
-    student = embed_images(model, retrieval.images)
+    student = source.embed(retrieval.images)
     images = np.ascontiguousarray(retrieval.images[rows])
     with torch.inference_mode():
-        tensors = model.pixels(torch.from_numpy(images)).contiguous().numpy()
+        tensors = source.pixels(torch.from_numpy(images)).contiguous().numpy()
     return Goldens(
         golden_images=images,
         golden_tensors=tensors,
@@ -156,19 +192,67 @@ def make_goldens(model: EmbeddingModel, retrieval: RetrievalSet, count: int) -> 
     )
 
 
-def _require_fit(model: EmbeddingModel, retrieval: RetrievalSet, goldens: int) -> None:
-    assert model.space is not None
-    require_name(model.name)
-    retrieval.space.require_same(model.space, this="the retrieval set", that=f"the model {model.name}")
+def _capture(order: _Order, golden: Goldens, work: Path) -> list[Hazard]:
+    """Write the graphs for the converters; returns what float16 cannot hold even after the norm was made safe."""
+    source, hazards = order.source, list[Hazard]()
+    program = capture(source.module, source.example)
+    if any(offer(*file).half for file in order.files):
+        program, found, hazards = make_safe(program, golden.golden_images, source.example)
+        for one in found:
+            state = "remains" if one in hazards else "rewritten: rows are scaled before the norm"
+            print(f"float16: {one} ({state})", file=sys.stderr)
+    save(program, work / "program.pt2")
+    if order.any_batch:
+        save(capture(program.module(), source.example, any_batch=True), work / "program.batch.pt2")
+    return hazards
+
+
+def _requests(order: _Order, fresh: Path, work: Path) -> list[Request]:
+    source = order.source
+    by_format: dict[Format, dict[Precision, str]] = {}
+    for name, precision in order.files:
+        by_format.setdefault(name, {})[precision] = str(fresh.resolve() / file_name(name, precision))
+    return [
+        Request(
+            program=str(work.resolve() / ("program.batch.pt2" if _takes_any(order, name) else "program.pt2")),
+            format=name,
+            files=by_format[name],
+            goldens=str(fresh.resolve() / GOLDENS),
+            work=str(work.resolve()),
+            metadata=source.describe(),
+            height=source.preprocessing.height,
+            width=source.preprocessing.width,
+            any_batch=_takes_any(order, name),
+            goals={precision: order.goal(name, precision) for precision in by_format[name]},
+        )
+        for name in _ORDER
+        if name in by_format
+    ]
+
+
+def _takes_any(order: _Order, name: Format) -> bool:
+    return order.any_batch and name == "onnx"
+
+
+def _require_fit(order: _Order) -> None:
+    source, retrieval = order.source, order.retrieval
+    require_name(source.name)
+    retrieval.space.require_same(source.space, this="the retrieval set", that=f"the model {source.name}")
     problems: list[str] = []
-    expected = (model.preprocessing.height, model.preprocessing.width, 3)
+    expected = (source.preprocessing.height, source.preprocessing.width, 3)
     if retrieval.images.shape[1:] != expected or retrieval.images.dtype != np.uint8:
         came = f"{retrieval.images.dtype} {list(retrieval.images.shape[1:])}"
         problems.append(f"images: expected uint8 {list(expected)} as the model's preprocessing says, got {came}")
-    if goldens < 1:
-        problems.append(f"goldens: expected at least 1, got {goldens}")
+    if order.goldens < 1:
+        problems.append(f"goldens: expected at least 1, got {order.goldens}")
+    if order.calibration is None:
+        problems += [
+            f"{name} {precision}: needs calibration images with cloud embeddings (training or validation images)"
+            for name, precision in order.files
+            if offer(name, precision).calibrated
+        ]
     if problems:
-        raise InputError(f"the retrieval set does not fit the model {model.name}:", problems)
+        raise InputError(f"cannot export the model {source.name}:", problems)
 
 
 def _require_replaceable(out: Path) -> None:
@@ -184,26 +268,65 @@ def _remove_leftovers(out: Path) -> None:
             shutil.rmtree(path)
 
 
-def _request(model: Path, fresh: Path, work: Path, name: Format, precision: Precision) -> Request:
-    file = file_name(name, precision)
-    return Request(
-        model=str(model.resolve()),
-        format=name,
-        precision=precision,
-        out=str(fresh.resolve() / file),
-        goldens=str(fresh.resolve() / GOLDENS),
-        result=str(work.resolve() / f"{file}.json"),
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _missing(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
+    return tuple(
+        MissingEntry(name, precision, outcome)
+        for (name, precision), outcome in sorted(outcomes.items())
+        if isinstance(outcome, str)
     )
 
 
-def _entry(request: Request, result: Result, files: tuple[FileEntry, ...]) -> ModelEntry:
-    name = Path(request.out).name
-    own = tuple(file for file in files if file.path == name or file.path.startswith(f"{name}/"))
-    sha256, size = combined_digest(own, name)
+def _manifest(
+    order: _Order,
+    outcomes: Outcomes,
+    missing: tuple[MissingEntry, ...],
+    hazards: Sequence[Hazard],
+    files: tuple[FileEntry, ...],
+) -> Manifest:
+    source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
+    models = [
+        _entry(*file, outcome, files, hazards) for file in order.files if isinstance(outcome := outcomes[file], Result)
+    ]
+    return Manifest(
+        name=source.name,
+        hetero=hetero.__version__,
+        space_id=source.space.space_id,
+        source=source.digest,
+        macs=measured.macs,
+        parameters=measured.parameters,
+        models=tuple(models),
+        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in order.retrieval.tasks),
+        files=(),
+        missing=missing,
+        licence=order.licence,
+        provenance=source.provenance,
+        calibration=_calibration_digest(order.calibration),
+    )
+
+
+def _calibration_digest(calibration: RetrievalSet | None) -> str:
+    if calibration is None:
+        return ""
+    return digest([sha256_bytes(array.tobytes()) for array in (calibration.images, calibration.cloud_embeddings)])
+
+
+def _entry(
+    name: Format, precision: Precision, result: Result, files: tuple[FileEntry, ...], hazards: Sequence[Hazard]
+) -> ModelEntry:
+    file = file_name(name, precision)
+    own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
+    sha256, size = combined_digest(own, file)
     return ModelEntry(
-        file=name,
-        format=request.format,
-        precision=request.precision,
+        file=file,
+        format=name,
+        precision=precision,
         sha256=sha256,
         size=size,
         input=result.input,
@@ -211,6 +334,10 @@ def _entry(request: Request, result: Result, files: tuple[FileEntry, ...]) -> Mo
         versions=result.versions,
         checked="not verified" if result.min_cosine is None else "pass",
         min_cosine=result.min_cosine,
+        mean_cosine=result.mean_cosine,
+        calibration_loss=result.calibration_loss,
+        quantisation=result.quantisation,
+        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
     )
 
 

@@ -10,8 +10,20 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from export.goldens import Goldens
-from export.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Format, Manifest, ModelEntry, Precision
+from export.manifest import (
+    GOLDENS,
+    MANIFEST,
+    PREPROCESS,
+    SIGNATURE,
+    SPACE,
+    FileEntry,
+    Format,
+    Manifest,
+    ModelEntry,
+    Precision,
+)
 from export.originals import original_rows
+from export.signing import read_signature
 from export.tensors import read_header, strict_json
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
@@ -76,6 +88,8 @@ class Bundle:
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle and verify its schema, the digest and size of every file, and that nothing else is there.
 
+    A signature must be readable, but who signed is checked by :func:`export.signing.check_signature`.
+
     Args:
         path: The bundle's directory.
 
@@ -105,6 +119,8 @@ def _read(path: Path) -> Bundle:
     if problems := [*_preprocessing_problems(preprocessing), *_contract_problems(manifest, space, preprocessing)]:
         raise IntegrityError(f"{path}: its parts do not fit together:", problems)
     read_header(path / GOLDENS)
+    if (path / SIGNATURE).exists():
+        read_signature(path / SIGNATURE)
     return Bundle(path, manifest, space, preprocessing)
 
 
@@ -119,7 +135,7 @@ def _json(path: Path) -> object:
 
 def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
     """Compare what is in the directory with what is listed, following no link."""
-    listed = {file.path: file.size for file in files} | {MANIFEST: None}
+    listed = {file.path: file.size for file in files} | {MANIFEST: None, SIGNATURE: None}
     parents = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
     problems: list[str] = []
     seen: set[str] = set()
@@ -137,7 +153,7 @@ def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
                     continue
                 seen.add(name)
                 problems += _entry_problems(entry, name, listed)
-    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - seen)]
+    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - seen - {SIGNATURE})]
     return problems
 
 
@@ -176,9 +192,10 @@ def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing:
         problems.append(f"the manifest names the space {manifest.space_id}, {SPACE} {space.space_id[:100]!r}")
     sides = (preprocessing.height, preprocessing.width)
     for model in manifest.models:
-        taken = sides if model.input.type == "image-rgb" else (1, *sides, 3)
+        batch = 0 if model.input.shape[:1] == (0,) and model.format == "onnx" else 1
+        taken = sides if model.input.type == "image-rgb" else (batch, *sides, 3)
         if model.input.shape != taken:
             problems.append(f"{model.file}: takes {list(model.input.shape)}, expected {list(taken)}")
-        if model.output.shape != (1, space.dimension):
-            problems.append(f"{model.file}: gives {list(model.output.shape)}, expected {[1, space.dimension]}")
+        if model.output.shape != (batch, space.dimension):
+            problems.append(f"{model.file}: gives {list(model.output.shape)}, expected {[batch, space.dimension]}")
     return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.manifest import Format, Manifest
+from export.precisions import offer
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
@@ -35,8 +36,18 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         preprocessing=preprocessing,
         platforms=_PLATFORMS,
         resize_rule=resize_rule(preprocessing),
-        files={model.format: model.file for model in manifest.models},
+        files=_called(manifest),
+        offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
+        bytes_out=next((model for model in manifest.models if model.precision == "int8-uint8io"), None),
+        any_batch=any(model.format == "onnx" and model.input.shape[0] == 0 for model in manifest.models),
+        warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
     )
+
+
+def _called(manifest: Manifest) -> dict[Format, str]:
+    """The file that each format's snippet names: the first, unless it gives bytes."""
+    models = [model for model in manifest.models if model.precision != "int8-uint8io"] or manifest.models
+    return {model.format: model.file for model in reversed(models)}
 
 
 def resize_rule(preprocessing: Preprocessing) -> str:

@@ -1,16 +1,16 @@
-"""The commands ``hetero export`` and ``hetero bundle check``."""
+"""The command ``hetero export``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from export.manifest import FORMATS, Format, Precision
+from export.manifest import FORMATS, PRECISIONS, Format, Precision
 
 Formats = Annotated[tuple[Format, ...], Parameter(consume_multiple=True)]
-Precisions = Annotated[tuple[Precision, ...], Parameter(consume_multiple=True)]
+Precisions = Annotated[tuple[Precision | Literal["all"], ...], Parameter(consume_multiple=True)]
 
 
 def export_command(
@@ -20,55 +20,51 @@ def export_command(
     *,
     formats: Formats = FORMATS,
     precisions: Precisions = ("fp32",),
+    calibration: Path | None = None,
     goldens: int = 32,
-) -> None:
+    any_batch: bool = False,
+    licence: str = "",
+    key: Path | None = None,
+) -> int:
     """Export a model directory as a bundle: ONNX, LiteRT and Core ML files with the contract and golden images.
 
-    Every file is held against the model on the golden images where a runtime exists on this machine; one that does
-    not reproduce the model fails the export.
+    Every file is held against the model on the golden images where a runtime exists on this machine. One that does
+    not reproduce the model is left out and listed as missing; the command then ends with status 1.
 
-    Example: hetero export runs/demo/students/edge retrieval.safetensors bundles/edge --formats onnx litert
+    Example: hetero export runs/demo/students/edge retrieval.safetensors bundles/edge --precisions fp32 fp16
 
     Args:
         model: A model directory.
         retrieval: Test images with cloud embeddings, as RetrievalSet.save writes them.
         out: The bundle's directory; an earlier bundle there is replaced.
         formats: Any of onnx, litert, coreml.
-        precisions: Only fp32 so far.
+        precisions: Any of fp32, fp16, int8, int8-dynamic, int8-weights, int8-uint8io, palette8, palette6, palette4, or
+            all; each format makes those that it takes.
+        calibration: Training or validation images with cloud embeddings, as RetrievalSet.save writes them; int8 and
+            int8-uint8io need them.
         goldens: How many golden images.
+        any_batch: ONNX files take any number of images at once.
+        licence: Of the model, for instance CC-BY-4.0.
+        key: An Ed25519 private key that signs the bundle; hetero bundle key makes one.
     """
     from export.api import export_model
+    from export.bundle_commands import check_command
     from export.goldens import RetrievalSet
 
     made = export_model(
-        model, RetrievalSet.load(retrieval), out, formats=formats, precisions=precisions, goldens=goldens
+        model,
+        RetrievalSet.load(retrieval),
+        out,
+        formats=formats,
+        precisions=_named(precisions),
+        calibration=RetrievalSet.load(calibration) if calibration else None,
+        goldens=goldens,
+        any_batch=any_batch,
+        licence=licence,
+        key=key,
     )
-    bundle_check_command(made)
+    return check_command(made)
 
 
-def bundle_check_command(path: Path) -> None:
-    """Verify a bundle's digests, contract and goldens, and print what is inside.
-
-    Example: hetero bundle check runs/demo/bundles/edge
-
-    Args:
-        path: The bundle's directory.
-    """
-    from export.bundle import read_bundle
-
-    bundle = read_bundle(path)
-    manifest, goldens, space = bundle.manifest, bundle.goldens, bundle.space
-    queries, images = len(goldens.query_rows), len(goldens.retrieval_images)
-    lines = [
-        f"{path}: sound, {len(manifest.files)} files, {sum(file.size for file in manifest.files):,} bytes",
-        f"  model      {manifest.name}, {manifest.macs:,} MACs, {manifest.parameters:,} weights",
-        f"  space      {space.name} {space.version}, {space.dimension} dimensions, {space.space_id}",
-        f"  image      {bundle.preprocessing.width} x {bundle.preprocessing.height}, {bundle.preprocessing.resize}, "
-        f"{bundle.preprocessing.filter}",
-        f"  goldens    {len(goldens.golden_images)} images; {images} for retrieval, {queries} of them queries",
-        *(f"  task       {task.name!r}: {len(task.query)} in {len(task.gallery)}" for task in goldens.tasks),
-    ]
-    for model in manifest.models:
-        figure = "" if model.min_cosine is None else f", cosine with torch >= {model.min_cosine:.8f}"
-        lines.append(f"  {model.format:10} {model.file}, {model.size:,} bytes, at export: {model.checked}{figure}")
-    print("\n".join(lines))
+def _named(precisions: tuple[Precision | Literal["all"], ...]) -> tuple[Precision, ...]:
+    return PRECISIONS if "all" in precisions else tuple(each for each in precisions if each != "all")

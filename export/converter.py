@@ -5,19 +5,21 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-import hetero
-from export.manifest import PRECISIONS, Format, Precision, TensorEntry
+from export.calibration import Calibration
+from export.manifest import FORMATS, Format, Precision, Quantisation, TensorEntry
+from export.precisions import selection_problems
 from hetero.errors import InputError
-from hetero.files import canonical_json
-from hetero.models.model import EmbeddingModel
 
 INPUT, OUTPUT = "image", "embedding"
+BYTE_SCALE, BYTE_ZERO = 1 / 128, 128
+"""Of an embedding in uint8: the coordinates of a unit vector lie between -1 and 1."""
 
 Run = Callable[[Path, UInt8[np.ndarray, "n h w 3"]], Float32[np.ndarray, "n d"]]
 
@@ -26,6 +28,36 @@ class ExportError(InputError):
     """A model could not be converted, or its file does not do what the model does."""
 
     exit_code = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a converter needs besides the graph.
+
+    Attributes:
+        metadata: The contract, to be repeated in every file.
+        height: Of the image.
+        width: Of the image.
+        goals: Largest share of map@r that each precision is to lose.
+        calibration: Calibration images, if there are any.
+    """
+
+    metadata: Mapping[str, str]
+    height: int
+    width: int
+    goals: Mapping[Precision, float]
+    calibration: Calibration | None
+
+    @property
+    def required_calibration(self) -> Calibration:
+        """The calibration images, where a precision cannot do without.
+
+        Raises:
+            ExportError: When there are none.
+        """
+        if self.calibration is None:
+            raise ExportError("needs calibration images, and none were given")
+        return self.calibration
 
 
 @runtime_checkable
@@ -47,8 +79,12 @@ class Converter(Protocol):
         """Embeds images one by one with the format's runtime; None where no runtime exists on this machine."""
         ...
 
-    def convert(self, model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> None:
-        """Write ``out``: takes uint8 [1, h, w, 3], gives a float32 unit vector [1, d], and carries ``metadata``."""
+    def prepare(self, program: Any, job: Job) -> Any:
+        """Convert the graph once; every precision is made from what this returns."""
+        ...
+
+    def write(self, prepared: Any, precision: Precision, out: Path) -> Quantisation | None:
+        """Write ``out``: takes uint8 [1, h, w, 3], gives a unit vector [1, d], and carries the job's metadata."""
         ...
 
     def read_metadata(self, path: Path) -> dict[str, str]:
@@ -72,19 +108,10 @@ def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None
     """Refuse what cannot be exported here, naming everything that is wrong.
 
     Raises:
-        InputError: For an unknown format or precision, or a missing package.
+        InputError: For an unknown or refused format or precision, or a missing package.
     """
-    problems = [f"format {name!r}: expected one of {', '.join(MODULES)}" for name in formats if name not in MODULES]
-    problems += [
-        f"precision {name!r}: not available; available: {', '.join(PRECISIONS)}"
-        for name in precisions
-        if name not in PRECISIONS
-    ]
-    if not formats or not precisions:
-        problems.append("name at least one format and one precision")
-    if len({*formats}) < len(formats) or len({*precisions}) < len(precisions):
-        problems.append("a format or precision is named twice")
-    missing = {name: _missing_packages(name) for name in MODULES}
+    problems = selection_problems(formats, precisions)
+    missing = {name: _missing_packages(name) for name in FORMATS}
     problems += [
         f"format {name}: needs {', '.join(packages)}; install with: pip install 'hetero[export]'"
         for name, packages in missing.items()
@@ -98,27 +125,17 @@ def _missing_packages(format: Format) -> list[str]:
     return [package for package in load_converter(format).packages if importlib.util.find_spec(package) is None]
 
 
-def describe(model: EmbeddingModel) -> dict[str, str]:
-    """The contract as it is repeated inside every exported file."""
-    assert model.space is not None
-    return {
-        "hetero.version": hetero.__version__,
-        "hetero.model": model.name,
-        "hetero.space_id": model.space.space_id,
-        "hetero.space": f"{model.space.name} {model.space.version}",
-        "hetero.preprocessing": canonical_json(model.preprocessing.to_dict()),
-    }
-
-
-def expected_signature(format: Format, model: EmbeddingModel) -> tuple[TensorEntry, TensorEntry]:
+def expected_signature(
+    format: Format, precision: Precision, height: int, width: int, dimension: int, *, any_batch: bool
+) -> tuple[TensorEntry, TensorEntry]:
     """What an exported file must take and give."""
-    height, width = model.preprocessing.height, model.preprocessing.width
-    taken = (
-        TensorEntry(INPUT, "image-rgb", (height, width))
-        if format == "coreml"
-        else TensorEntry(INPUT, "uint8", (1, height, width, 3))
-    )
-    return taken, TensorEntry(OUTPUT, "float32", (1, model.config.dimension))
+    batch = 0 if any_batch and format == "onnx" else 1
+    if format == "coreml":
+        return TensorEntry(INPUT, "image-rgb", (height, width)), TensorEntry(OUTPUT, "float32", (1, dimension))
+    given = TensorEntry(OUTPUT, "float32", (batch, dimension))
+    if precision == "int8-uint8io":
+        given = TensorEntry(OUTPUT, "uint8", (1, dimension), BYTE_SCALE, BYTE_ZERO)
+    return TensorEntry(INPUT, "uint8", (batch, height, width, 3)), given
 
 
 def file_name(format: Format, precision: Precision) -> str:

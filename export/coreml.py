@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from export.manifest import TensorEntry
+from export.converter import INPUT, OUTPUT, Job
+from export.manifest import Precision, TensorEntry
 from hetero.files import read_json, write_bytes, write_json
-from hetero.models.model import EmbeddingModel
 
 suffix = ".mlpackage"
 packages = ("torch", "coremltools")
@@ -25,10 +26,14 @@ _DATE = "com.github.apple.coremltools.conversion_date"
 _SOURCE = uuid.uuid5(uuid.NAMESPACE_OID, "hetero.export.coreml")
 
 
+_SMALL = 512
+"""Weights of fewer values are not worth compressing."""
+
+
 class _TakesPlanes(nn.Module):
     """Core ML hands an image over as float32 planes with values from 0 to 255."""
 
-    def __init__(self, model: EmbeddingModel) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
@@ -36,27 +41,73 @@ class _TakesPlanes(nn.Module):
         return self.model(image.permute(0, 2, 3, 1))
 
 
-def convert(model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> None:
-    """Write an ML program in float32 that takes an RGB image, for iOS 16 and later."""
-    import coremltools as ct
-    import numpy as np
+class Prepared:
+    """The graph, and its conversion to float16, which every compressed precision starts from."""
 
-    from export.converter import INPUT, OUTPUT
+    def __init__(self, program: Any, job: Job) -> None:
+        self.job = job
+        shape = (1, 3, job.height, job.width)
+        module = _without_type_checks(program)
+        with torch.no_grad():
+            self._traced: Any = torch.jit.trace(_TakesPlanes(module), torch.zeros(shape))
+        self._shape = shape
 
-    shape = (1, 3, model.preprocessing.height, model.preprocessing.width)
-    with torch.no_grad():
-        traced: Any = torch.jit.trace(_TakesPlanes(model.eval()).eval(), torch.zeros(shape))
-    converted: Any = ct.convert(
-        traced,
-        inputs=[ct.ImageType(name=INPUT, shape=shape, color_layout=ct.colorlayout.RGB)],
-        outputs=[ct.TensorType(name=OUTPUT, dtype=np.float32)],
-        convert_to="mlprogram",
-        compute_precision=ct.precision.FLOAT32,
-        minimum_deployment_target=ct.target.iOS16,
-        skip_model_load=True,
-    )
-    converted.save(str(out))
-    _describe(out, metadata)
+    def converted(self, *, half: bool) -> Any:
+        """An ML program that takes an RGB image, for iOS 16 and later, in memory."""
+        import coremltools as ct
+        import numpy as np
+
+        return ct.convert(
+            self._traced,
+            inputs=[ct.ImageType(name=INPUT, shape=self._shape, color_layout=ct.colorlayout.RGB)],
+            outputs=[ct.TensorType(name=OUTPUT, dtype=np.float32)],
+            convert_to="mlprogram",
+            compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+            minimum_deployment_target=ct.target.iOS16,
+            skip_model_load=True,
+        )
+
+    @cached_property
+    def half(self) -> Any:
+        """In float16, converted once."""
+        return self.converted(half=True)
+
+
+def _without_type_checks(program: Any) -> nn.Module:
+    """The graph as a module that takes the float32 planes of Core ML's images where it asks for uint8."""
+    module = program.module(check_guards=False)
+    for node in [node for node in module.graph.nodes if node.target is torch.ops.aten._assert_tensor_metadata.default]:
+        module.graph.erase_node(node)
+    module.recompile()
+    return module
+
+
+def prepare(program: Any, job: Job) -> Prepared:
+    """Trace the graph."""
+    return Prepared(program, job)
+
+
+def write(prepared: Prepared, precision: Precision, out: Path) -> None:
+    """Write a package."""
+    if precision == "fp32":
+        made = prepared.converted(half=False)
+    elif precision == "fp16":
+        made = prepared.half
+    else:
+        made = _compressed(prepared.half, precision)
+    made.save(str(out))
+    _describe(out, prepared.job.metadata)
+
+
+def _compressed(model: Any, precision: Precision) -> Any:
+    import coremltools.optimize.coreml as cto
+
+    if precision == "int8-weights":
+        config: Any = cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=_SMALL)
+        return cto.linear_quantize_weights(model, cto.OptimizationConfig(global_config=config))
+    bits = int(precision.removeprefix("palette"))
+    config = cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=_SMALL)
+    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

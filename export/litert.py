@@ -2,119 +2,147 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from export.manifest import TensorEntry
-from hetero.files import canonical_json, write_bytes
-from hetero.models.model import EmbeddingModel
+from export import litert_file
+from export.converter import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, Job
+from export.manifest import Precision, Quantisation, TensorEntry
+from hetero.files import write_bytes
 
 suffix = ".tflite"
-packages = ("torch", "litert_torch", "ai_edge_litert")
-
-_ENTRY = "hetero"
-_IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16
+packages = ("torch", "litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 
 
-def convert(model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> None:
-    """Write one file with a fixed batch of one: a batch left open does not lower."""
-    import litert_torch
-    import torch
+class Prepared:
+    """The float32 file, and the int8 file that two precisions share."""
 
-    image = torch.zeros((1, model.preprocessing.height, model.preprocessing.width, 3), dtype=torch.uint8)
-    converted: Any = litert_torch.convert(model.eval(), (image,))
-    write_bytes(out, _described(converted.model_content(), metadata))
+    def __init__(self, program: Any, job: Job) -> None:
+        import litert_torch
+        import torch
+
+        # A batch left open does not lower.
+        image = torch.zeros((1, job.height, job.width, 3), dtype=torch.uint8)
+        converted: Any = litert_torch.convert(program.module(), (image,))
+        self.job = job
+        self.content = litert_file.with_plain_names(converted.model_content())
+
+    @cached_property
+    def int8(self) -> tuple[bytes, Quantisation]:
+        """Searched once."""
+        from export.litert_int8 import quantised
+
+        return quantised(self.content, self.job.required_calibration, _goal(self.job))
+
+
+def prepare(program: Any, job: Job) -> Prepared:
+    """Convert to a float32 file with a batch of one."""
+    return Prepared(program, job)
+
+
+def write(prepared: Prepared, precision: Precision, out: Path) -> Quantisation | None:
+    """Write one file."""
+    content, quantisation = _PRECISIONS[precision](prepared)
+    write_bytes(out, litert_file.described(content, prepared.job.metadata, INPUT, OUTPUT))
+    return quantisation
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The JSON in the model's metadata entry ``hetero``."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model: Any = schema.Model.GetRootAs(path.read_bytes(), 0)
-    entries = [model.Metadata(index) for index in range(model.MetadataLength())]
-    found = [entry for entry in entries if entry.Name().decode() == _ENTRY]
-    return json.loads(model.Buffers(found[0].Buffer()).DataAsNumpy().tobytes()) if found else {}
+    return litert_file.read_metadata(path.read_bytes())
 
 
 def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
     """Input and output of the only signature."""
-    runner, taken, given = _signature(path)
-    entries = [
-        _entry(name, runner_details[name])
-        for name, runner_details in ((taken, runner.get_input_details()), (given, runner.get_output_details()))
-    ]
-    return entries[0], entries[1]
+    loaded = interpreter(path.read_bytes())
+    ((key, names),) = loaded.get_signature_list().items()
+    (taken,), (given,) = names["inputs"], names["outputs"]
+    runner = loaded.get_signature_runner(key)
+    return _entry(taken, runner.get_input_details()[taken]), _entry(given, runner.get_output_details()[given])
 
 
 def run(path: Path, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
-    """Embed images one by one with LiteRT's interpreter on the CPU."""
-    runner, taken, given = _signature(path)
-    # The interpreter reuses its output buffer.
-    return np.concatenate([np.array(runner(**{taken: image[None]})[given]) for image in images])
+    """Embed images one by one with LiteRT's interpreter on the CPU; a quantised output comes back as float32."""
+    return embed(path.read_bytes(), images)
 
 
-def _signature(path: Path) -> tuple[Any, str, str]:
+def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
+    """Embed images one by one with a model in memory."""
+    loaded = interpreter(content)
+    loaded.allocate_tensors()
+    (taken,), (given,) = loaded.get_input_details(), loaded.get_output_details()
+    scale, zero_point = given["quantization"]
+    rows: list[np.ndarray] = []
+    for image in images:
+        loaded.set_tensor(taken["index"], image[None])
+        loaded.invoke()
+        row = loaded.get_tensor(given["index"])
+        rows.append(row if not scale else (np.float32(scale) * (row.astype(np.float32) - zero_point)))
+    return np.concatenate(rows)
+
+
+def _half(prepared: Prepared) -> tuple[bytes, None]:
+    from ai_edge_quantizer import qtyping, quantizer
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    made: Any = quantizer.Quantizer(bytearray(prepared.content))
+    made.add_weight_only_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        num_bits=16,
+        algorithm_key=AlgorithmName.FLOAT_CASTING,
+    )
+    return bytes(made.quantize().quantized_model), None
+
+
+def _by_recipe(name: str) -> Callable[[Prepared], tuple[bytes, None]]:
+    def make(prepared: Prepared) -> tuple[bytes, None]:
+        from ai_edge_quantizer import quantizer, recipe
+
+        made: Any = quantizer.Quantizer(bytearray(prepared.content), getattr(recipe, name)())
+        return bytes(made.quantize().quantized_model), None
+
+    return make
+
+
+def _goal(job: Job) -> float:
+    """The stricter goal of the precisions that share the int8 file."""
+    return min(job.goals[each] for each in ("int8", "int8-uint8io") if each in job.goals)
+
+
+def _int8(prepared: Prepared) -> tuple[bytes, Quantisation]:
+    return prepared.int8
+
+
+def _bytes_out(prepared: Prepared) -> tuple[bytes, Quantisation]:
+    content, quantisation = prepared.int8
+    return litert_file.with_byte_output(content, BYTE_SCALE, BYTE_ZERO), quantisation
+
+
+_PRECISIONS: dict[Precision, Callable[[Prepared], tuple[bytes, Quantisation | None]]] = {
+    "fp32": lambda prepared: (prepared.content, None),
+    "fp16": _half,
+    "int8-dynamic": _by_recipe("dynamic_wi8_afp32"),
+    "int8-weights": _by_recipe("weight_only_wi8_afp32"),
+    "int8": _int8,
+    "int8-uint8io": _bytes_out,
+}
+
+
+def interpreter(content: bytes, **options: Any) -> Any:
+    """LiteRT's interpreter with one thread."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
-    ((key, names),) = interpreter.get_signature_list().items()
-    (taken,), (given,) = names["inputs"], names["outputs"]
-    return interpreter.get_signature_runner(key), taken, given
+    return Interpreter(model_content=content, num_threads=1, **options)
 
 
 def _entry(name: str, details: Any) -> TensorEntry:
     kinds: dict[str, Any] = {"uint8": "uint8", "float32": "float32"}
-    return TensorEntry(name, kinds[np.dtype(details["dtype"]).name], tuple(int(side) for side in details["shape"]))
-
-
-def _described(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Name input and output, and add the metadata as a buffer of its own."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    from export.converter import INPUT, OUTPUT
-
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    if any(buffer.offset or buffer.size for buffer in model.buffers):
-        # Only models beyond 2 GB keep their weights outside the flatbuffer.
-        raise ValueError("the converter wrote a model with weights outside the flatbuffer; it is too large to export")
-    for tensors, name in ((model.signatureDefs[0].inputs, INPUT), (model.signatureDefs[0].outputs, OUTPUT)):
-        (tensor,) = tensors
-        tensor.name = name
-        model.subgraphs[0].tensors[tensor.tensorIndex].name = name
-    model.description = f"hetero {metadata['hetero.version']} {metadata['hetero.model']}"
-    model.buffers.append(schema.BufferT(data=np.frombuffer(canonical_json(dict(metadata)).encode(), np.uint8)))
-    model.metadata = [*(model.metadata or []), schema.MetadataT(name=_ENTRY, buffer=len(model.buffers) - 1)]
-    model.buffers = [_Aligned(buffer.data) for buffer in model.buffers]
-    builder: Any = flatbuffers.Builder(len(content) + (1 << 16))
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
-
-
-class _Aligned:
-    """A buffer whose content lies on a 16-byte boundary.
-
-    The schema asks for it (``force_align``), and the Python code generated from it forgets it.
-    """
-
-    def __init__(self, data: Any) -> None:
-        self.data = None if data is None else np.asarray(data, np.uint8).tobytes()
-
-    def Pack(self, builder: Any) -> int:  # noqa: N802
-        """Write the buffer's table; called by the generated code."""
-        from ai_edge_litert import schema_py_generated as schema
-
-        vector = None
-        if self.data is not None:
-            builder.Prep(_ALIGNMENT, len(self.data))
-            vector = builder.CreateByteVector(self.data)
-        schema.BufferStart(builder)
-        if vector is not None:
-            schema.BufferAddData(builder, vector)
-        return schema.BufferEnd(builder)
+    scale, zero_point = details["quantization"]
+    shape = tuple(int(side) for side in details["shape"])
+    return TensorEntry(name, kinds[np.dtype(details["dtype"]).name], shape, float(scale), int(zero_point))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
@@ -12,6 +11,7 @@ from hetero.errors import IntegrityError
 from hetero.schema import parse, record
 
 SCHEMA = "hetero/bundle/1"
+SIGNATURE = "manifest.sig"
 MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
     "manifest.json",
     "space.json",
@@ -21,14 +21,15 @@ MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
 )
 
 Format = Literal["onnx", "litert", "coreml"]
-Precision = Literal["fp32"]
+Precision = Literal[
+    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
+]
+Calibrator = Literal["minmax", "percentile", "entropy", "mse"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 # Names become file names on every platform, keys in reports and arguments of shell commands on a device.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @record
@@ -53,12 +54,61 @@ class TensorEntry:
     Attributes:
         name: As the runtime knows it.
         type: ``uint8`` or ``float32`` for a tensor, ``image-rgb`` for a Core ML image.
-        shape: With the batch for a tensor; height and width for an image.
+        shape: With the batch for a tensor, 0 where it may be any; height and width for an image.
+        scale: Of a quantised output: a value is ``scale * (byte - zero_point)``; 0 when it is not quantised.
+        zero_point: See ``scale``.
     """
 
     name: str
     type: Literal["uint8", "float32", "image-rgb"]
     shape: tuple[int, ...]
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+@record
+class Quantisation:
+    """How an int8 file was made: the choice that lost least asymmetric map@r on the calibration queries.
+
+    Attributes:
+        calibrator: How activation ranges follow from the values seen.
+        per_channel: Whether each output channel's weights have a scale of their own.
+        reduce_range: Whether weights use 7 of 8 bits, which x86 processors without VNNI need.
+        float_layers: Layers that stay in float32.
+        tried: How many choices were measured.
+        goal: Largest share of map@r that it was to lose.
+        met: Whether it lost no more on the calibration queries.
+    """
+
+    calibrator: Calibrator
+    per_channel: bool
+    reduce_range: bool
+    float_layers: tuple[str, ...]
+    tried: int
+    goal: float
+    met: bool
+
+
+@record
+class MissingEntry:
+    """A file that was asked for and could not be made."""
+
+    format: Format
+    precision: Precision
+    reason: str
+
+
+@record
+class Provenance:
+    """Where the exported weights come from.
+
+    Attributes:
+        recipe: SHA-256 of the recipe that trained them; empty when none is known.
+        seed: That training started from; None when it is not known.
+    """
+
+    recipe: str = ""
+    seed: int | None = None
 
 
 @record
@@ -77,6 +127,12 @@ class ModelEntry:
         checked: ``pass`` when a runtime reproduced torch's embedding of every golden image at export time;
             ``not verified`` when the exporting machine has no runtime for the format.
         min_cosine: The smallest cosine between the runtime's and torch's embedding of a golden image.
+        mean_cosine: The mean of these cosines.
+        calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None when there were
+            none, or no runtime. Negative when it gained.
+        quantisation: Of int8 files: the choice behind them.
+        warnings: What the exporter could not rule out, for instance values outside of float16's range.
+        reproducible: Empty when exporting again gives the same bytes; otherwise why it does not.
     """
 
     file: str
@@ -89,6 +145,11 @@ class ModelEntry:
     versions: dict[str, str]
     checked: Literal["pass", "not verified"]
     min_cosine: float | None = None
+    mean_cosine: float | None = None
+    calibration_loss: float | None = None
+    quantisation: Quantisation | None = None
+    warnings: tuple[str, ...] = ()
+    reproducible: str = ""
 
 
 @record
@@ -112,7 +173,11 @@ class Manifest:
         parameters: Number of weights.
         models: The exported models.
         tasks: The retrieval tasks in the goldens.
-        files: Every file of the bundle except the manifest.
+        files: Every file of the bundle except the manifest and its signature.
+        missing: What was asked for and could not be made.
+        licence: SPDX identifier or words; empty when nobody said.
+        provenance: Where the weights come from.
+        calibration: SHA-256 of the calibration images; empty when there were none.
         schema: Version of this record.
     """
 
@@ -125,6 +190,10 @@ class Manifest:
     models: tuple[ModelEntry, ...]
     tasks: tuple[TaskEntry, ...]
     files: tuple[FileEntry, ...]
+    missing: tuple[MissingEntry, ...] = ()
+    licence: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
+    calibration: str = ""
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,7 +218,9 @@ class Manifest:
                 "export the model again with this version of hetero"
             )
         manifest = parse(cls, value, what=what, error=IntegrityError)
-        if problems := [*_file_problems(manifest), *_content_problems(manifest)]:
+        from export.manifest_checks import content_problems, file_problems
+
+        if problems := [*file_problems(manifest), *content_problems(manifest)]:
             raise IntegrityError(f"{what} is not valid:", problems)
         return manifest
 
@@ -175,66 +246,8 @@ def require_name(name: str) -> None:
     Raises:
         IntegrityError: When it holds other characters than letters, digits, dot, dash and underscore.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise IntegrityError(
             "a model's name may hold letters, digits, '.', '-' and '_', at most 100, a letter or digit first; "
             f"got {name[:200]!r}"
         )
-
-
-def _file_problems(manifest: Manifest) -> list[str]:
-    problems: list[str] = []
-    paths = [file.path for file in manifest.files]
-    for file in manifest.files:
-        shown = file.path[:200]
-        if not _PATH.fullmatch(file.path):
-            problems.append(f"files: {shown!r} is not a plain relative path inside the bundle")
-        if not _SHA256.fullmatch(file.sha256):
-            problems.append(f"files: {shown!r}: sha256 must be 64 hexadecimal digits")
-        if file.size < 0:
-            problems.append(f"files: {shown!r}: size must not be negative, got {file.size}")
-    if len({path.lower() for path in paths}) < len(paths):
-        problems.append("files: a path is listed twice (letter case does not count)")
-    if MANIFEST in paths:
-        problems.append(f"files: {MANIFEST} cannot list itself")
-    problems += [f"files: {name} is not listed" for name in (SPACE, PREPROCESS, GOLDENS, README) if name not in paths]
-    return problems
-
-
-def _content_problems(manifest: Manifest) -> list[str]:
-    problems: list[str] = []
-    if not _NAME.fullmatch(manifest.name):
-        problems.append(f"name: {manifest.name[:200]!r} holds characters other than letters, digits, '.', '-' and '_'")
-    for field in ("space_id", "source"):
-        if not _SHA256.fullmatch(getattr(manifest, field)):
-            problems.append(f"{field}: must be 64 hexadecimal digits")
-    if manifest.macs < 0 or manifest.parameters < 0:
-        problems.append("macs and parameters must not be negative")
-    for task in manifest.tasks:
-        if not task.name.isprintable() or not 0 < len(task.name) <= 200:
-            problems.append(f"tasks: {task.name[:200]!r} is not a printable name of 1 to 200 characters")
-    kinds = [(model.format, model.precision) for model in manifest.models]
-    if len(set(kinds)) < len(kinds):
-        problems.append("models: a format is listed twice with the same precision")
-    if not kinds:
-        problems.append("models: none is listed")
-    for model in manifest.models:
-        problems += _model_problems(manifest, model)
-    return problems
-
-
-def _model_problems(manifest: Manifest, model: ModelEntry) -> list[str]:
-    what = f"models: {model.format} {model.precision}"
-    files = manifest.files_of(model)
-    if not files:
-        return [f"{what}: its file {model.file[:200]!r} is not listed under files"]
-    problems: list[str] = []
-    if (model.sha256, model.size) != combined_digest(files, model.file):
-        problems.append(f"{what}: sha256 and size are not those of its files")
-    if any(not 0 < side < 2**31 for tensor in (model.input, model.output) for side in tensor.shape):
-        problems.append(f"{what}: shapes must be positive")
-    if (model.checked == "pass") != (model.min_cosine is not None):
-        problems.append(f"{what}: min_cosine belongs to a model that was checked")
-    if model.min_cosine is not None and not (math.isfinite(model.min_cosine) and -1.001 <= model.min_cosine <= 1.001):
-        problems.append(f"{what}: min_cosine must lie between -1 and 1")
-    return problems

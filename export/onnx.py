@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from export.manifest import TensorEntry
+from export.converter import INPUT, OUTPUT, Job
+from export.manifest import Precision, Quantisation, TensorEntry
 from hetero.files import write_bytes
-from hetero.models.model import EmbeddingModel
 
 suffix = ".onnx"
 packages = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -19,17 +20,25 @@ packages = ("torch", "onnx", "onnxscript", "onnxruntime")
 _OPSET = 20
 
 
-def convert(model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> None:
-    """Write one self-contained file with a fixed batch of one."""
-    import onnx
+@dataclass(frozen=True)
+class Prepared:
+    """The float32 graph.
+
+    Attributes:
+        proto: An ``onnx.ModelProto``.
+        job: What was asked for.
+    """
+
+    proto: Any
+    job: Job
+
+
+def prepare(program: Any, job: Job) -> Prepared:
+    """Convert to a float32 graph in one piece."""
     import torch
 
-    from export.converter import INPUT, OUTPUT
-
-    image = torch.zeros((1, model.preprocessing.height, model.preprocessing.width, 3), dtype=torch.uint8)
-    program: Any = torch.onnx.export(
-        model.eval(),
-        (image,),
+    exported: Any = torch.onnx.export(
+        program,
         dynamo=True,
         opset_version=_OPSET,
         input_names=[INPUT],
@@ -37,12 +46,26 @@ def convert(model: EmbeddingModel, out: Path, metadata: Mapping[str, str]) -> No
         external_data=False,
         verbose=False,
     )
-    proto: Any = program.model_proto
+    proto: Any = exported.model_proto
     _forget_origin(proto)
-    proto.producer_name, proto.producer_version = "hetero", metadata["hetero.version"]
-    onnx.helper.set_model_props(proto, dict(metadata))
-    onnx.checker.check_model(proto, full_check=True)
-    write_bytes(out, proto.SerializeToString(deterministic=True))
+    return Prepared(proto, job)
+
+
+def write(prepared: Prepared, precision: Precision, out: Path) -> Quantisation | None:
+    """Write one self-contained file."""
+    quantisation = None
+    if precision == "fp32":
+        proto = prepared.proto
+    elif precision == "fp16":
+        proto = _half(prepared.proto)
+    else:
+        from export.onnx_int8 import quantised
+
+        job = prepared.job
+        content, quantisation = quantised(prepared.proto, job.required_calibration, job.goals[precision])
+        proto = parse(content)
+    write_bytes(out, _finished(proto, prepared.job))
+    return quantisation
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -64,13 +87,49 @@ def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
 
 def run(path: Path, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
     """Embed images one by one with ONNX Runtime on the CPU."""
+    return embed(path.read_bytes(), images)
+
+
+def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"], *, exact: bool = False) -> Float32[np.ndarray, "n d"]:
+    """Embed images one by one with a model in memory.
+
+    Args:
+        content: Of the file.
+        images: To embed.
+        exact: Whether int8 sums keep all bits, as on a phone. x86 processors without VNNI cut them off otherwise.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    if exact:
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     (name,) = [taken.name for taken in session.get_inputs()]
     return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+
+
+def _half(proto: Any) -> Any:
+    """Weights and arithmetic in float16; input and output stay as they are."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(parse(proto.SerializeToString()), keep_io_types=True)
+
+
+def parse(content: bytes) -> Any:
+    """An ``onnx.ModelProto``."""
+    import onnx
+
+    return onnx.load_from_string(content)
+
+
+def _finished(proto: Any, job: Job) -> bytes:
+    import onnx
+
+    proto.producer_name, proto.producer_version = "hetero", job.metadata["hetero.version"]
+    onnx.helper.set_model_props(proto, dict(job.metadata))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString(deterministic=True)
 
 
 def _entry(value: Any) -> TensorEntry:
@@ -78,6 +137,7 @@ def _entry(value: Any) -> TensorEntry:
 
     tensor = value.type.tensor_type
     kinds: dict[int, Any] = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.FLOAT: "float32"}
+    # An open batch has a name instead of a value, which then reads as zero.
     return TensorEntry(value.name, kinds[tensor.elem_type], tuple(side.dim_value for side in tensor.shape.dim))
 
 

@@ -1,4 +1,4 @@
-"""Run conversions side by side, each in its own process, and collect what they say."""
+"""Run conversions side by side, each format in its own process, and collect what they say."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from export.convert import Request, Result
-from export.converter import ExportError
+from export.manifest import Format, Precision
 from hetero.files import read_json
 from hetero.schema import parse
 
 _AT_A_TIME = 2
+_MEMORY_EACH = 2 << 30
+"""What a converter takes at most for a small model: about 1.3 GB, nearly all of it the packages themselves."""
 _SHOWN_LINES = 25
+
+Outcomes = dict[tuple[Format, Precision], Result | str]
+"""A result for each file, or why there is none."""
+Finished = Callable[[Format, Precision], None]
 
 
 @dataclass(frozen=True)
@@ -26,44 +32,46 @@ class _Running:
     request: Request
     process: subprocess.Popen[bytes]
     log: Path
+    told: set[Precision] = field(default_factory=set[Precision])
 
 
-def run_all(requests: Sequence[Request], work: Path, *, finished: Callable[[Request], None]) -> list[Result]:
-    """Run every request; at most two at a time, and no more than there are cores.
+def run_all(requests: Sequence[Request], *, finished: Finished) -> Outcomes:
+    """Run every request; two at a time where cores and memory allow, otherwise one.
 
     Args:
         requests: What to convert; the slowest first.
-        work: An existing directory for logs and the converters' own temporary files.
-        finished: Called after each.
-
-    Returns:
-        A result for each request, in their order.
-
-    Raises:
-        ExportError: When any failed: with the last lines of what each failed one printed.
+        finished: Called for each file as it is done.
     """
     waiting, running = list(requests), list[_Running]()
-    done: dict[Request, Result | str] = {}
+    outcomes: Outcomes = {}
     try:
         while waiting or running:
-            while waiting and len(running) < min(_AT_A_TIME, os.cpu_count() or 1):
-                running.append(_start(waiting.pop(0), work))
+            while waiting and (not running or len(running) < _at_a_time()):
+                running.append(_start(waiting.pop(0)))
             time.sleep(0.05)
-            for one in [one for one in running if one.process.poll() is not None]:
-                running.remove(one)
-                done[one.request] = _outcome(one)
-                finished(one.request)
+            for one in [*running]:
+                ended = one.process.poll() is not None
+                _tell(one, finished, ended=ended)
+                if ended:
+                    running.remove(one)
+                    outcomes |= _outcomes(one)
     finally:
         for one in running:
             one.process.kill()
             one.process.wait()
-    if problems := [outcome for outcome in done.values() if isinstance(outcome, str)]:
-        raise ExportError("the export failed and wrote nothing:", problems)
-    return [cast("Result", done[request]) for request in requests]
+    return outcomes
 
 
-def _start(request: Request, work: Path) -> _Running:
-    log = work / f"{Path(request.out).name}.log"
+def _at_a_time() -> int:
+    """How many processes may run, this moment's free memory considered."""
+    lines = path.read_text(encoding="ascii").splitlines() if (path := Path("/proc/meminfo")).is_file() else []
+    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    running_fits = _AT_A_TIME if free is None or free > _MEMORY_EACH else 1
+    return min(running_fits, os.cpu_count() or 1)
+
+
+def _start(request: Request) -> _Running:
+    log = Path(request.work) / f"{request.format}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
             # -P: a file of the user's own that happens to be called onnx.py must not be imported.
@@ -71,7 +79,7 @@ def _start(request: Request, work: Path) -> _Running:
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env=_environment(work),
+            env=_environment(request.work),
         )
     assert process.stdin is not None
     try:
@@ -82,21 +90,33 @@ def _start(request: Request, work: Path) -> _Running:
     return _Running(request, process, log)
 
 
-def _environment(work: Path) -> dict[str, str]:
+def _environment(work: str) -> dict[str, str]:
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     # Sets are iterated in hash order: a fixed seed keeps converted files equal from run to run.
-    fixed = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TMPDIR": str(work), "PYTHONPATH": path}
+    fixed = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TMPDIR": work, "PYTHONPATH": path}
     return os.environ | fixed
 
 
-def _outcome(one: _Running) -> Result | str:
+def _tell(one: _Running, finished: Finished, *, ended: bool) -> None:
+    """Report the files that are done, or that will not come any more."""
+    for precision in one.request.files:
+        if precision not in one.told and (ended or one.request.result(precision).is_file()):
+            one.told.add(precision)
+            finished(one.request.format, precision)
+
+
+def _outcomes(one: _Running) -> Outcomes:
     assert one.process.stdin is not None
     one.process.stdin.close()
-    name, result = f"{one.request.format} {one.request.precision}", Path(one.request.result)
-    if not result.is_file():
+    return {(one.request.format, precision): _outcome(one, precision) for precision in one.request.files}
+
+
+def _outcome(one: _Running, precision: Precision) -> Result | str:
+    path = one.request.result(precision)
+    if not path.is_file():
         printed = one.log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
         tail = "\n".join(f"      {line}" for line in printed)
-        return f"{name}: the converter ended with status {one.process.returncode}; its last words:\n{tail}"
-    value = cast("dict[str, Any]", read_json(result))
-    return f"{name}: {value['error']}" if "error" in value else parse(Result, value, what=f"the result of {name}")
+        return f"the converter ended with status {one.process.returncode}; its last words:\n{tail}"
+    value = cast("dict[str, Any]", read_json(path))
+    return value["error"] if "error" in value else parse(Result, value, what=f"the result in {path.name}")

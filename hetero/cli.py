@@ -34,7 +34,16 @@ GROUPS = {
     ),
     "backfill": ("Re-embed a gallery bit by bit.", {"plan": "hetero.backfill.commands:plan_command"}),
     "data": ("Look at data before training on it.", {"check": "hetero.data.commands:check_command"}),
-    "bundle": ("Look at bundles.", {"check": "export.commands:bundle_check_command"}),
+    "bundle": (
+        "Look at bundles.",
+        {
+            "check": "export.bundle_commands:check_command",
+            "verify": "export.bundle_commands:verify_command",
+            "inspect": "export.bundle_commands:inspect_command",
+            "diff": "export.bundle_commands:diff_command",
+            "key": "export.bundle_commands:key_command",
+        },
+    ),
     "device": (
         "Targets that bundles are verified on.",
         {

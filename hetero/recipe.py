@@ -19,6 +19,10 @@ from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, record
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
+Precision = Literal[
+    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
+]
+
 
 @record
 class ExportConfig:
@@ -26,15 +30,21 @@ class ExportConfig:
 
     Attributes:
         formats: Any of ``onnx``, ``litert``, ``coreml``.
-        precisions: Only ``fp32`` so far.
+        precisions: Each format makes those that it takes; see ``export/precisions.py`` for what they are.
         goldens: Golden images in each bundle.
         queries: Most test images that the bundle carries to verify retrieval with.
+        calibration: About how many training and validation images reduced precisions are chosen and measured with.
+        any_batch: Whether ONNX files take any number of images at once.
+        licence: Of the models, repeated in each bundle.
     """
 
     formats: tuple[Literal["onnx", "litert", "coreml"], ...] = ("onnx", "litert", "coreml")
-    precisions: tuple[Literal["fp32"], ...] = ("fp32",)
+    precisions: tuple[Precision, ...] = ("fp32",)
     goldens: int = 32
     queries: int = 1500
+    calibration: int = 600
+    any_batch: bool = False
+    licence: str = ""
 
 
 @record

@@ -29,26 +29,32 @@ class Cost:
 
 def cost(model: EmbeddingModel) -> Cost:
     """Count by running one image through the model."""
+    return module_cost(model, model.preprocessing)
+
+
+def module_cost(module: nn.Module, preprocessing: Preprocessing) -> Cost:
+    """Count by running one image through any module that takes uint8 [1, h, w, 3]."""
     macs = 0
 
-    def count(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
-        if isinstance(module, nn.Conv2d):
-            macs += output[0].numel() * module.weight[0].numel()
-        elif isinstance(module, nn.Linear):
-            macs += output[0].numel() * module.in_features
+        if isinstance(layer, nn.Conv2d):
+            macs += output[0].numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Linear):
+            macs += output[0].numel() * layer.in_features
 
-    handles = [module.register_forward_hook(count) for module in model.modules()]
-    was_training = model.training
-    shape = (1, model.preprocessing.height, model.preprocessing.width, 3)
+    handles = [layer.register_forward_hook(count) for layer in module.modules()]
+    was_training = module.training
+    shape = (1, preprocessing.height, preprocessing.width, 3)
+    device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(shape, dtype=torch.uint8, device=model.mean.device))
+            module.eval()(torch.zeros(shape, dtype=torch.uint8, device=device))
     finally:
-        model.train(was_training)
+        module.train(was_training)
         for handle in handles:
             handle.remove()
-    return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in model.parameters()))
+    return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in module.parameters()))
 
 
 def widest_within(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.evaluation.heatmap import heatmap
@@ -100,6 +100,7 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
     """Export a student as a bundle."""
     api: Any = importlib.import_module("export.api")
     test, recipe = context.dataset.test, context.recipe
+    reduced = any(precision != "fp32" for precision in recipe.export.precisions)
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=recipe.export.queries)
     retrieval = api.RetrievalSet(
@@ -117,8 +118,28 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         work / "bundle",
         formats=recipe.export.formats,
         precisions=recipe.export.precisions,
+        calibration=_calibration(context, retrieval.images) if reduced else None,
         goldens=recipe.export.goldens,
+        any_batch=recipe.export.any_batch,
+        licence=recipe.export.licence,
     )
+
+
+def _calibration(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> Any:
+    """Images that the model was trained or chosen with, to choose and measure reduced precisions by."""
+    calibration: Any = importlib.import_module("export.calibration")
+    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    known = set(stored.names)
+    # Validation images first: the model has not learnt them by heart. Not every cloud's answers to them are known.
+    sets = [one for one in (context.dataset.validation, context.dataset.train) if known.issuperset(one.names)]
+    half = context.recipe.export.calibration // len(sets)
+    parts = [
+        calibration.calibration_set(
+            one.images, np.asarray(one.labels), aligned(stored, one), stored.space, without=test_images, most=half
+        )
+        for one in sets
+    ]
+    return calibration.joined(parts)
 
 
 def verify(context: Context, work: Path) -> None:

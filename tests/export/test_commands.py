@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from export.commands import bundle_check_command, export_command
+from export.bundle_commands import check_command, diff_command, inspect_command, key_command, verify_command
+from export.commands import export_command
 from hetero.cli import main
 from tests.export.bundles import retrieval_set, write_bundle
 
@@ -45,7 +46,9 @@ def test_export_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("export", tmp_path, tmp_path / "set.safetensors", tmp_path / "out", "--formats", "caffe") == 2
 
 
-@pytest.mark.parametrize("command", [export_command, bundle_check_command])
+@pytest.mark.parametrize(
+    "command", [export_command, check_command, verify_command, inspect_command, diff_command, key_command]
+)
 def test_help_has_an_example(command: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     App(name="hetero", help_format="plaintext", default_command=command)(["--help"], result_action="return_value")
     assert "Example: hetero " in capsys.readouterr().out

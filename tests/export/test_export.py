@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,11 +17,15 @@ import numpy as np
 import pytest
 import torch
 
-from export.api import RetrievalSet, export_model
+from export.api import RetrievalSet, calibration_set, export_model
 from export.bundle import Bundle, read_bundle
 from export.convert import Request
-from export.converter import ExportError, require_available
+from export.converter import require_available
+from export.manifest import FORMATS, PRECISIONS
+from export.precisions import offered
 from export.processes import run_all
+from export.program import capture, save
+from export.source import from_directory
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json
 from hetero.models.config import ModelConfig, Stage
@@ -58,6 +63,15 @@ def tiny_retrieval() -> RetrievalSet:
     return retrieval_set(PREPROCESSING, SPACE)
 
 
+def tiny_calibration(model: Path) -> RetrievalSet:
+    """Other images, in pairs of one class; their cloud vectors are the model's own, so that there is much to lose."""
+    rng = np.random.default_rng(5)
+    plain = rng.integers(20, 236, (12, 20, 24, 3))
+    views = [np.clip(plain + rng.integers(-20, 21, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
+    images, labels = np.concatenate(views), np.tile(np.arange(12), 2)
+    return calibration_set(images, labels, from_directory(model).embed(images), SPACE)
+
+
 @pytest.fixture(scope="module")
 def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
@@ -66,7 +80,15 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory, model_directory: Path) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "tiny"
-    return read_bundle(export_model(model_directory, tiny_retrieval(), out, goldens=4))
+    made = export_model(
+        model_directory,
+        tiny_retrieval(),
+        out,
+        precisions=PRECISIONS,
+        calibration=tiny_calibration(model_directory),
+        goldens=4,
+    )
+    return read_bundle(made)
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -91,10 +113,40 @@ class TestBundle:
     def test_manifest(self, bundle: Bundle, model_directory: Path) -> None:
         manifest, measured = bundle.manifest, cost(load_model(model_directory))
         assert (manifest.macs, manifest.parameters) == (measured.macs, measured.parameters)
-        assert [model.format for model in manifest.models] == ["onnx", "litert", "coreml"]
-        assert [model.checked for model in manifest.models] == ["pass", "pass", "not verified"]
-        assert all(model.min_cosine > 1 - 1e-6 for model in manifest.models[:2])
+        assert [(model.format, model.precision) for model in manifest.models] == offered(FORMATS, PRECISIONS)
+        assert manifest.missing == ()
+        for model in manifest.models:
+            assert model.checked == ("not verified" if model.format == "coreml" else "pass")
+            if model.precision == "fp32" and model.min_cosine is not None:
+                assert model.min_cosine > 1 - 1e-6
         assert set(bundle.model("coreml").versions) == {"torch", "coremltools"}
+
+    @pytest.mark.parametrize("format", ["onnx", "litert"])
+    def test_int8_is_chosen_by_retrieval_and_really_int8(self, bundle: Bundle, format: Any) -> None:
+        model = bundle.model(format, "int8")
+        assert model.quantisation.tried >= 5
+        assert model.quantisation.met == (model.calibration_loss <= model.quantisation.goal)
+        assert model.min_cosine > 0.9
+        content = (bundle.path / model.file).read_bytes()
+        weights = sum(
+            parameter.numel() for name, parameter in load_tiny(bundle).named_parameters() if parameter.dim() > 1
+        )
+        assert int8_values(content, format) >= weights
+
+    def test_bytes_out(self, bundle: Bundle) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        model = bundle.model("litert", "int8-uint8io")
+        assert (model.output.type, model.output.scale, model.output.zero_point) == ("uint8", 1 / 128, 128)
+        interpreter = Interpreter(model_path=str(bundle.path / model.file))
+        interpreter.allocate_tensors()
+        (image,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
+        assert (image["dtype"], embedding["dtype"]) == (np.uint8, np.uint8)
+        assert embedding["quantization"] == (1 / 128, 128)
+        interpreter.set_tensor(image["index"], bundle.goldens.golden_images[:1])
+        interpreter.invoke()
+        vector = (interpreter.get_tensor(embedding["index"]).astype(np.float64) - 128) / 128
+        assert (vector @ bundle.goldens.golden_embeddings[0]).item() / np.linalg.norm(vector) > 0.9
 
     def test_onnx(self, bundle: Bundle) -> None:
         import onnxruntime
@@ -159,7 +211,7 @@ class TestBundle:
 
     def test_card(self, bundle: Bundle) -> None:
         card = (bundle.path / "README.md").read_text()
-        assert card.count("not verified yet") == 3
+        assert card.count("not verified yet") == 15
         for text in (SPACE.space_id, "longArrayOf(1, 20, 24, 3)", "FloatArray(16)", "24 x 20", "grey level 255"):
             assert text in card
 
@@ -172,7 +224,8 @@ class TestBundle:
         tiny_retrieval().save(tmp_path / "set.safetensors")
         out = tmp_path / "bundles" / "tiny"
         command = [sys.executable, "-m", "hetero", "export", model_directory, tmp_path / "set.safetensors", out]
-        command += ["--goldens", "4"]
+        tiny_calibration(model_directory).save(tmp_path / "calibration.safetensors")
+        command += ["--goldens", "4", "--precisions", "all", "--calibration", tmp_path / "calibration.safetensors"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         # Killed once both converters are at work.
         wait_for(lambda: len([*out.parent.glob(".tiny.*/.work*/*.log")]) == 2)
@@ -186,6 +239,26 @@ class TestBundle:
         assert "at export: pass" in done.stdout
         assert [path.name for path in out.parent.iterdir()] == ["tiny"]
         assert contents(out) == contents(bundle.path)
+
+
+def load_tiny(bundle: Bundle) -> EmbeddingModel:
+    return EmbeddingModel("tiny", ModelConfig(dimension=16, pool="gem", stages=STAGES), PREPROCESSING)
+
+
+def int8_values(content: bytes, format: str) -> int:
+    """How many weights a file holds as int8."""
+    if format == "onnx":
+        import onnx
+
+        initializers = onnx.load_from_string(content).graph.initializer
+        return sum(math.prod(one.dims) for one in initializers if one.data_type == onnx.TensorProto.INT8)
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    tensors = [graph.Tensors(index) for index in range(graph.TensorsLength())]
+    constant = [one for one in tensors if model.Buffers(one.Buffer()).DataLength()]
+    return sum(math.prod(one.ShapeAsNumpy()) for one in constant if one.Type() == schema.TensorType.INT8)
 
 
 def require_same_direction(came: np.ndarray, expected: np.ndarray) -> None:
@@ -218,27 +291,42 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
 
 
 @pytest.mark.slow
-def test_failed_conversion_says_why_and_leaves_nothing(tmp_path: Path, model_directory: Path) -> None:
+def test_a_failure_costs_one_file_and_a_crash_one_format(tmp_path: Path, model_directory: Path) -> None:
     from safetensors.numpy import save_file
 
-    goldens = tmp_path / "goldens.safetensors"
+    source = from_directory(model_directory)
+    save(capture(source.module, source.example), tmp_path / "program.pt2")
     wrong = np.eye(16, dtype=np.float32)[:2]
-    save_file({"golden_images": np.zeros((2, 20, 24, 3), np.uint8), "golden_embeddings": wrong}, goldens)
+    save_file(
+        {"golden_images": np.zeros((2, 20, 24, 3), np.uint8), "golden_embeddings": wrong},
+        tmp_path / "goldens.safetensors",
+    )
 
-    def request(model: Path, name: str) -> Request:
-        result = str(tmp_path / f"{name}.json")
-        return Request(str(model), "onnx", "fp32", str(tmp_path / f"{name}.onnx"), str(goldens), result)
-
-    finished: list[Request] = []
-    with pytest.raises(ExportError) as caught:
-        run_all(
-            [request(model_directory, "turned"), request(tmp_path / "no", "no")], tmp_path, finished=finished.append
+    def request(program: str, format: Any, precision: Any) -> Request:
+        (tmp_path / format).mkdir()
+        return Request(
+            program=str(tmp_path / program),
+            format=format,
+            files={precision: str(tmp_path / f"{format}.file")},
+            goldens=str(tmp_path / "goldens.safetensors"),
+            work=str(tmp_path / format),
+            metadata=source.describe(),
+            height=20,
+            width=24,
+            any_batch=False,
+            goals={precision: 0.01},
         )
-    assert len(finished) == 2
-    missing, turned = sorted(caught.value.problems, key=lambda problem: "turned" in problem)
-    assert "turned.onnx does not compute what the model computes: over 2 golden images" in turned
-    assert "the converter ended with status 1" in missing
-    assert "expected a model directory" in missing
+
+    finished: list[tuple[str, str]] = []
+    outcomes = run_all(
+        [request("program.pt2", "onnx", "fp32"), request("no.pt2", "coreml", "fp32")],
+        finished=lambda *file: finished.append(file),
+    )
+    assert sorted(finished) == [("coreml", "fp32"), ("onnx", "fp32")]
+    turned, crashed = outcomes["onnx", "fp32"], outcomes["coreml", "fp32"]
+    assert "onnx.file does not compute what the model computes: over 2 golden images" in str(turned)
+    assert "the converter ended with status 1" in str(crashed)
+    assert "no.pt2" in str(crashed)
 
 
 class TestRefusals:
@@ -254,11 +342,23 @@ class TestRefusals:
 
     def test_unknown_format_and_precision(self) -> None:
         with pytest.raises(InputError) as caught:
-            require_available(("onnx", "caffe"), ("int8",))
-        assert caught.value.problems == (
-            "format 'caffe': expected one of onnx, litert, coreml",
-            "precision 'int8': not available; available: fp32",
-        )
+            require_available(("onnx", "caffe"), ("int3",))
+        assert caught.value.problems[0] == "format 'caffe': expected one of onnx, litert, coreml"
+        assert caught.value.problems[1].startswith("precision 'int3': expected one of fp32, fp16, int8,")
+
+    def test_precision_that_no_format_takes(self) -> None:
+        with pytest.raises(InputError, match="palette4: onnx refuses it: palettes are a Core ML compression"):
+            require_available(("onnx", "litert"), ("fp32", "palette4"))
+
+    def test_int8_without_calibration(self, model_directory: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="onnx int8: needs calibration images"):
+            export_model(model_directory, tiny_retrieval(), tmp_path / "out", formats=("onnx",), precisions=("int8",))
+
+    def test_calibration_with_test_images(self, model_directory: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="6 of 6 calibration images are among the test images"):
+            export_model(
+                model_directory, tiny_retrieval(), tmp_path / "out", formats=("onnx",), calibration=tiny_retrieval()
+            )
 
     def test_never_replaces_what_is_not_a_bundle(self, model_directory: Path, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("years of work")

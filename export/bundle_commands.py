@@ -1,0 +1,137 @@
+"""The commands ``hetero bundle check``, ``verify``, ``inspect``, ``diff`` and ``key``. They import no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from export.manifest import ModelEntry
+
+
+def check_command(path: Path) -> int:
+    """Verify a bundle's digests, contract and goldens, and print what is inside.
+
+    Ends with status 1 when files that were asked for are missing.
+
+    Example: hetero bundle check runs/demo/bundles/edge
+
+    Args:
+        path: The bundle's directory.
+    """
+    from export.bundle import read_bundle
+
+    bundle = read_bundle(path)
+    manifest, goldens, space = bundle.manifest, bundle.goldens, bundle.space
+    queries, images = len(goldens.query_rows), len(goldens.retrieval_images)
+    lines = [
+        f"{path}: sound, {len(manifest.files)} files, {sum(file.size for file in manifest.files):,} bytes",
+        f"  model      {manifest.name}, {manifest.macs:,} MACs, {manifest.parameters:,} weights",
+        f"  space      {space.name} {space.version}, {space.dimension} dimensions, {space.space_id}",
+        f"  image      {bundle.preprocessing.width} x {bundle.preprocessing.height}, {bundle.preprocessing.resize}, "
+        f"{bundle.preprocessing.filter}",
+        f"  goldens    {len(goldens.golden_images)} images; {images} for retrieval, {queries} of them queries",
+        *(f"  task       {task.name!r}: {len(task.query)} in {len(task.gallery)}" for task in goldens.tasks),
+        *(_line(model) for model in manifest.models),
+        *(f"  missing    {one.format} {one.precision}: {one.reason.splitlines()[0]}" for one in manifest.missing),
+    ]
+    print("\n".join(lines))
+    return 1 if manifest.missing else 0
+
+
+def _line(model: ModelEntry) -> str:
+    figure = "" if model.min_cosine is None else f", cosine with torch >= {model.min_cosine:.8f}"
+    loss = "" if model.calibration_loss is None else f", loses {model.calibration_loss:.2%} of map@r in calibration"
+    return f"  {model.format:10} {model.file}, {model.size:,} bytes, at export: {model.checked}{figure}{loss}"
+
+
+def verify_command(path: Path, *, key: Path | None = None) -> None:
+    """Verify a bundle's digests and its signature.
+
+    Without a key only a damaged signature is refused: anybody may sign. With a key the bundle must be signed by it.
+
+    Example: hetero bundle verify bundles/edge --key release.pub.pem
+
+    Args:
+        path: The bundle's directory.
+        key: The public key (PEM) that is trusted.
+    """
+    from export.bundle import read_bundle
+    from export.signing import check_signature
+
+    bundle = read_bundle(path)
+    _ = bundle.goldens
+    trust, signer = check_signature(path, key)
+    said = {
+        "unsigned": "not signed",
+        "signed": f"signed by {signer}; whose key that is, is not verified: give --key",
+        "trusted": f"signed by the trusted key {signer}",
+    }
+    print(f"{path}: {len(bundle.manifest.files)} files are what the manifest says; {said[trust]}")
+
+
+def inspect_command(path: Path) -> None:
+    """Print what each exported file is: input, output, how it was made, and what it needs to run.
+
+    Example: hetero bundle inspect runs/demo/bundles/edge
+
+    Args:
+        path: The bundle's directory.
+    """
+    from export.bundle import read_bundle
+    from export.precisions import offer
+
+    bundle = read_bundle(path)
+    manifest = bundle.manifest
+    made = manifest.provenance
+    images = f"with images {manifest.calibration[:16]}..." if manifest.calibration else "without images"
+    print(
+        f"{manifest.name}, exported by hetero {manifest.hetero} from weights {manifest.source[:16]}...\n"
+        f"  licence    {manifest.licence or 'not stated'}\n"
+        f"  recipe     {made.recipe or 'not known'}, seed {'not known' if made.seed is None else made.seed}\n"
+        f"  calibrated {images}"
+    )
+    for model in manifest.models:
+        table = offer(model.format, model.precision)
+        print(f"\n{_line(model).strip()}\n  runs on    {table.runs_on}\n  made       {table.made}")
+        for what, one in (("takes", model.input), ("gives", model.output)):
+            scale = f", value = {one.scale:g} * (byte - {one.zero_point})" if one.scale else ""
+            print(f"  {what:10} {one.name}: {one.type} {list(one.shape)}{scale}")
+        if quantised := model.quantisation:
+            kept = ", ".join(quantised.float_layers) or "none"
+            print(
+                f"  ranges     {quantised.calibrator}, {'per channel' if quantised.per_channel else 'per tensor'}"
+                f"{', reduced range' if quantised.reduce_range else ''}; best of {quantised.tried}; "
+                f"goal {quantised.goal:.2%} {'met' if quantised.met else 'MISSED'}; float layers: {kept}"
+            )
+        print("".join(f"  warning    {text}\n" for text in model.warnings), end="")
+        print(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
+
+
+def diff_command(left: Path, right: Path) -> int:
+    """Say in which files and figures two bundles differ; status 1 when they do.
+
+    Example: hetero bundle diff bundles/edge-1.0 bundles/edge-1.1
+
+    Args:
+        left: A bundle's directory.
+        right: Another's.
+    """
+    from export.bundle import read_bundle
+    from export.bundle_diff import differences
+
+    found = differences(read_bundle(left), read_bundle(right))
+    print("\n".join(found) if found else "the bundles hold the same files")
+    return 1 if found else 0
+
+
+def key_command(private: Path, public: Path) -> None:
+    """Make an Ed25519 key pair for signing bundles.
+
+    Example: hetero bundle key release.pem release.pub.pem
+
+    Args:
+        private: Where the private key goes; keep it secret.
+        public: Where the public key goes; give it to who verifies.
+    """
+    from export.signing import generate_key
+
+    print(f"made the key {generate_key(private, public)}; keep {private} secret")

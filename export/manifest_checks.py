@@ -1,0 +1,88 @@
+"""What a manifest may say: checked before anything that it names is opened."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from export.manifest import (
+    GOLDENS,
+    MANIFEST,
+    NAME,
+    PREPROCESS,
+    README,
+    SIGNATURE,
+    SPACE,
+    Manifest,
+    ModelEntry,
+    combined_digest,
+)
+
+_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST = {"min_cosine": 1.001, "mean_cosine": 1.001, "calibration_loss": 1e6}
+
+
+def file_problems(manifest: Manifest) -> list[str]:
+    """Paths that leave the bundle, digests that are none, and files that every bundle must list."""
+    problems: list[str] = []
+    paths = [file.path for file in manifest.files]
+    for file in manifest.files:
+        shown = file.path[:200]
+        if not _PATH.fullmatch(file.path):
+            problems.append(f"files: {shown!r} is not a plain relative path inside the bundle")
+        if not _SHA256.fullmatch(file.sha256):
+            problems.append(f"files: {shown!r}: sha256 must be 64 hexadecimal digits")
+        if file.size < 0:
+            problems.append(f"files: {shown!r}: size must not be negative, got {file.size}")
+    if len({path.lower() for path in paths}) < len(paths):
+        problems.append("files: a path is listed twice (letter case does not count)")
+    problems += [f"files: {name} cannot be listed" for name in (MANIFEST, SIGNATURE) if name in paths]
+    problems += [f"files: {name} is not listed" for name in (SPACE, PREPROCESS, GOLDENS, README) if name not in paths]
+    return problems
+
+
+def content_problems(manifest: Manifest) -> list[str]:
+    """Names, figures and models that cannot be meant."""
+    problems: list[str] = []
+    if not NAME.fullmatch(manifest.name):
+        problems.append(f"name: {manifest.name[:200]!r} holds characters other than letters, digits, '.', '-' and '_'")
+    for field in ("space_id", "source"):
+        if not _SHA256.fullmatch(getattr(manifest, field)):
+            problems.append(f"{field}: must be 64 hexadecimal digits")
+    if manifest.macs < 0 or manifest.parameters < 0:
+        problems.append("macs and parameters must not be negative")
+    for task in manifest.tasks:
+        if not task.name.isprintable() or not 0 < len(task.name) <= 200:
+            problems.append(f"tasks: {task.name[:200]!r} is not a printable name of 1 to 200 characters")
+    kinds = [(model.format, model.precision) for model in manifest.models]
+    if len(set(kinds)) < len(kinds):
+        problems.append("models: a format is listed twice with the same precision")
+    if not kinds:
+        problems.append("models: none is listed")
+    for model in manifest.models:
+        problems += _model_problems(manifest, model)
+    return problems
+
+
+def _model_problems(manifest: Manifest, model: ModelEntry) -> list[str]:
+    what = f"models: {model.format} {model.precision}"
+    files = manifest.files_of(model)
+    if not files:
+        return [f"{what}: its file {model.file[:200]!r} is not listed under files"]
+    problems: list[str] = []
+    if (model.sha256, model.size) != combined_digest(files, model.file):
+        problems.append(f"{what}: sha256 and size are not those of its files")
+    for tensor in (model.input, model.output):
+        first = 0 if tensor.type != "image-rgb" else 1
+        if any(not (first if place == 0 else 1) <= side < 2**31 for place, side in enumerate(tensor.shape)):
+            problems.append(f"{what}: shapes must be positive")
+        if not (math.isfinite(tensor.scale) and 0 <= tensor.scale <= 1 and -128 <= tensor.zero_point <= 255):
+            problems.append(f"{what}: {tensor.name[:100]!r} has an impossible scale or zero point")
+    if (model.checked == "pass") != (model.min_cosine is not None):
+        problems.append(f"{what}: min_cosine belongs to a model that was checked")
+    for name in ("min_cosine", "mean_cosine", "calibration_loss"):
+        figure: float | None = getattr(model, name)
+        if figure is not None and not (math.isfinite(figure) and abs(figure) <= _LARGEST[name]):
+            problems.append(f"{what}: {name} must lie between -{_LARGEST[name]} and {_LARGEST[name]}")
+    return problems

@@ -1,0 +1,156 @@
+"""What is exported: any embedding model, as one function from images to unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor, nn
+
+import hetero
+from export.manifest import Provenance
+from hetero.errors import InputError
+from hetero.files import canonical_json, read_json, sha256_file
+from hetero.models.blocks import unit
+from hetero.models.directory import load_model
+from hetero.models.external import Layout, require_vectors, weights_digest
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to export.
+
+    Attributes:
+        name: Of the model and its bundle.
+        module: uint8 [b, h, w, 3] to float32 unit vectors [b, d]; in evaluation mode, on the CPU.
+        preprocessing: How an application prepares an image for it.
+        space: What its vectors mean.
+        digest: SHA-256 of its weights.
+        provenance: Where they come from.
+        pixels: The tensor that the network proper sees, for the goldens.
+    """
+
+    name: str
+    module: nn.Module
+    preprocessing: Preprocessing
+    space: EmbeddingSpace
+    digest: str
+    pixels: Callable[[UInt8[Tensor, "b h w 3"]], Float[Tensor, "b 3 h2 w2"]]
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
+        """Unit vectors of images, by torch."""
+        parts = [torch.from_numpy(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        with torch.inference_mode():
+            return np.concatenate([self.module(part).numpy() for part in parts])
+
+    def describe(self) -> dict[str, str]:
+        """The contract as it is repeated inside every exported file."""
+        return {
+            "hetero.version": hetero.__version__,
+            "hetero.model": self.name,
+            "hetero.space_id": self.space.space_id,
+            "hetero.space": f"{self.space.name} {self.space.version}",
+            "hetero.preprocessing": canonical_json(self.preprocessing.to_dict()),
+        }
+
+    @property
+    def example(self) -> UInt8[Tensor, "1 h w 3"]:
+        """A black image, to trace with."""
+        shape = (1, self.preprocessing.height, self.preprocessing.width, 3)
+        return torch.zeros(shape, dtype=torch.uint8)
+
+
+def from_directory(directory: Path) -> Source:
+    """A model that hetero trained.
+
+    Raises:
+        InputError: When it is not a model directory.
+        IntegrityError: When a file is damaged.
+    """
+    model = load_model(directory)
+    assert model.space is not None
+    return Source(
+        name=model.name,
+        module=model,
+        preprocessing=model.preprocessing,
+        space=model.space,
+        digest=sha256_file(directory / "model.safetensors"),
+        pixels=model.pixels,
+        provenance=_provenance(directory),
+    )
+
+
+def from_module(
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    space: EmbeddingSpace,
+    *,
+    name: str,
+    takes: Layout = "normalised",
+    provenance: Provenance | None = None,
+) -> Source:
+    """Any other model: timm's, a user's own.
+
+    Args:
+        module: Maps one tensor of images to vectors [b, d] of any length; put into evaluation mode, on the CPU.
+        preprocessing: How its images are resized and, for ``normalised``, shifted and scaled: both go into the graph.
+        space: The embedding space that its vectors belong to.
+        name: Of the model.
+        takes: What the module takes; see :class:`hetero.models.external.ModuleEmbedder`.
+        provenance: Where its weights come from.
+
+    Raises:
+        InputError: When the module gives something other than vectors of the space's dimension.
+    """
+    whole = _Whole(module.eval().cpu(), preprocessing, takes).eval()
+    source = Source(name, whole, preprocessing, space, weights_digest(module), whole.pixels, provenance or Provenance())
+    try:
+        with torch.inference_mode():
+            vectors = whole.vectors(source.example)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the module {name} cannot take the images that takes={takes!r} gives it: {error}") from error
+    require_vectors(tuple(vectors.shape), 1, f"the module {name}", space.dimension)
+    return source
+
+
+class _Whole(nn.Module):
+    """A module with everything that comes before and after it in the graph."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, module: nn.Module, preprocessing: Preprocessing, takes: Layout) -> None:
+        super().__init__()
+        self.module = module
+        self.takes = takes
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
+
+    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+        scaled = images.permute(0, 3, 1, 2).float() / 255.0
+        return (scaled - self.mean) / self.std if self.takes == "normalised" else scaled
+
+    def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
+        return unit(self.vectors(images))
+
+    def vectors(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, ...]:
+        """What the module itself gives."""
+        return self.module(images if self.takes == "uint8" else self.pixels(images))
+
+
+def _provenance(directory: Path) -> Provenance:
+    """What the model directory knows of its training."""
+    metrics: dict[str, Any] = read_json(path) if (path := directory / "metrics.json").is_file() else {}
+    stage: dict[str, Any] = read_json(path) if (path := directory / "stage.json").is_file() else {}
+    seed = metrics.get("seed")
+    return Provenance(recipe=str(stage.get("identity", "")), seed=seed if isinstance(seed, int) else None)

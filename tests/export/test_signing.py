@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from export.bundle import read_bundle
+from export.signing import check_signature, generate_key, sign
+from hetero.errors import InputError, IntegrityError
+from tests.export.bundles import write_bundle
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
+    return tmp_path / "key.pem", tmp_path / "key.pub.pem"
+
+
+@pytest.fixture
+def signed(tmp_path: Path, keys: tuple[Path, Path]) -> Path:
+    bundle = write_bundle(tmp_path / "bundle")
+    sign(bundle, keys[0])
+    return bundle
+
+
+def test_signed_and_trusted(signed: Path, keys: tuple[Path, Path]) -> None:
+    assert read_bundle(signed).manifest.name == "student"
+    trust, signer = check_signature(signed)
+    assert trust == "signed"
+    assert check_signature(signed, keys[1]) == ("trusted", signer)
+    assert keys[0].stat().st_mode & 0o077 == 0
+
+
+def test_signing_twice_gives_the_same_bytes(signed: Path, keys: tuple[Path, Path]) -> None:
+    first = (signed / "manifest.sig").read_bytes()
+    sign(signed, keys[0])
+    assert (signed / "manifest.sig").read_bytes() == first
+
+
+def test_unsigned(tmp_path: Path, keys: tuple[Path, Path]) -> None:
+    bundle = write_bundle(tmp_path / "plain")
+    assert check_signature(bundle) == ("unsigned", "")
+    with pytest.raises(IntegrityError, match="is not signed"):
+        check_signature(bundle, keys[1])
+
+
+def test_another_key(signed: Path, tmp_path: Path) -> None:
+    generate_key(tmp_path / "other.pem", tmp_path / "other.pub.pem")
+    with pytest.raises(IntegrityError, match="not by the trusted key"):
+        check_signature(signed, tmp_path / "other.pub.pem")
+
+
+def test_changed_manifest(signed: Path, keys: tuple[Path, Path]) -> None:
+    manifest = json.loads((signed / "manifest.json").read_text())
+    (signed / "manifest.json").write_text(json.dumps(manifest | {"macs": 11}))
+    assert read_bundle(signed).manifest.macs == 11
+    with pytest.raises(IntegrityError, match="was changed after signing"):
+        check_signature(signed, keys[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"signature": "00" * 64}, "was changed after signing"),
+        ({"public_key": "zz"}, "key of 32 bytes"),
+        ({"algorithm": "rot13"}, "algorithm"),
+        ({"more": 1}, "unknown key"),
+    ],
+)
+def test_damaged_signature(signed: Path, change: dict[str, object], message: str) -> None:
+    entry = json.loads((signed / "manifest.sig").read_text())
+    (signed / "manifest.sig").write_text(json.dumps(entry | change))
+    with pytest.raises(IntegrityError, match=message):
+        check_signature(signed)
+
+
+def test_huge_signature(signed: Path) -> None:
+    (signed / "manifest.sig").write_bytes(b" " * 5000)
+    with pytest.raises(IntegrityError, match="at most 4096 bytes"):
+        read_bundle(signed)
+
+
+def test_keys_are_never_overwritten(keys: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match="never overwritten"):
+        generate_key(*keys)
+
+
+def test_key_that_is_none(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    (tmp_path / "no.pem").write_text("nonsense")
+    with pytest.raises(InputError, match="cannot be read as a private key"):
+        sign(bundle, tmp_path / "no.pem")
+    with pytest.raises(InputError, match="cannot be read as a public key"):
+        check_signature(bundle, tmp_path / "no.pem")
