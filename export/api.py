@@ -48,7 +48,7 @@ from hetero.errors import InputError
 from hetero.files import digest, replaced_directory, sha256_bytes, sha256_file, write_json, write_text
 from hetero.models.cost import module_cost
 
-__all__ = ["RetrievalSet", "Source", "calibration_set", "export_model", "from_directory", "from_module"]
+__all__ = ["RetrievalSet", "Source", "calibration_set", "export_model", "from_directory", "from_module", "misses_goal"]
 
 _WORK = ".work"
 # The slowest first, so that two at a time end together.
@@ -66,6 +66,7 @@ class _Order:
     goldens: int
     any_batch: bool
     licence: str
+    tuned: Source | None = None
     goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
 
     def goal(self, format: Format, precision: Precision) -> float:
@@ -83,6 +84,7 @@ def export_model(
     goldens: int = 32,
     any_batch: bool = False,
     licence: str = "",
+    tuned: Path | Source | None = None,
     goals: Mapping[Precision, float] | None = None,
     key: Path | None = None,
 ) -> Path:
@@ -104,6 +106,8 @@ def export_model(
         goldens: How many of the images also become golden images for the comparison with torch.
         any_batch: Whether the ONNX files take any number of images at once; the other formats take one.
         licence: Of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
+        tuned: The same model fine-tuned for int8 (:func:`hetero.training.quantization_aware.tune_for_int8`): full int8
+            is made from it, everything else from ``model``.
         goals: Largest share of asymmetric map@r that a precision is to lose, where it differs from the table's.
         key: An Ed25519 private key (PEM) that signs the manifest.
 
@@ -124,6 +128,7 @@ def export_model(
         goldens=goldens,
         any_batch=any_batch,
         licence=licence,
+        tuned=from_directory(tuned) if isinstance(tuned, Path) else tuned,
         goals=goals or {},
     )
     _require_fit(order)
@@ -137,6 +142,12 @@ def export_model(
             sign(fresh, key)
         _ = read_bundle(fresh).goldens
     return out
+
+
+def misses_goal(bundle: Path) -> bool:
+    """Whether a full int8 file of a bundle loses more retrieval on the calibration queries than it was to."""
+    models = read_bundle(bundle).manifest.models
+    return any(model.quantisation is not None and not model.quantisation.met for model in models)
 
 
 def _fill(fresh: Path, order: _Order) -> None:
@@ -201,9 +212,11 @@ def _capture(order: _Order, golden: Goldens, work: Path) -> list[Hazard]:
         for one in found:
             state = "remains" if one in hazards else "rewritten: rows are scaled before the norm"
             print(f"float16: {one} ({state})", file=sys.stderr)
-    save(program, work / "program.pt2")
-    if order.any_batch:
-        save(capture(program.module(), source.example, any_batch=True), work / "program.batch.pt2")
+    graphs = {"": program} | ({} if order.tuned is None else {"int8.": capture(order.tuned.module, source.example)})
+    for name, graph in graphs.items():
+        save(graph, work / f"program.{name}pt2")
+        if order.any_batch:
+            save(capture(graph.module(), source.example, any_batch=True), work / f"program.{name}batch.pt2")
     return hazards
 
 
@@ -212,9 +225,11 @@ def _requests(order: _Order, fresh: Path, work: Path) -> list[Request]:
     by_format: dict[Format, dict[Precision, str]] = {}
     for name, precision in order.files:
         by_format.setdefault(name, {})[precision] = str(fresh.resolve() / file_name(name, precision))
+    ending = {name: "batch.pt2" if _takes_any(order, name) else "pt2" for name in by_format}
     return [
         Request(
-            program=str(work.resolve() / ("program.batch.pt2" if _takes_any(order, name) else "program.pt2")),
+            program=str(work.resolve() / f"program.{ending[name]}"),
+            int8_program="" if order.tuned is None else str(work.resolve() / f"program.int8.{ending[name]}"),
             format=name,
             files=by_format[name],
             goldens=str(fresh.resolve() / GOLDENS),
@@ -251,6 +266,10 @@ def _require_fit(order: _Order) -> None:
             for name, precision in order.files
             if offer(name, precision).calibrated
         ]
+    if order.tuned is not None:
+        source.space.require_same(order.tuned.space, this=f"the model {source.name}", that="its version tuned for int8")
+        if order.tuned.preprocessing != source.preprocessing:
+            problems.append("tuned: prepares images in another way than the model")
     if problems:
         raise InputError(f"cannot export the model {source.name}:", problems)
 

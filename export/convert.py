@@ -39,6 +39,7 @@ class Request:
 
     Attributes:
         program: The captured graph.
+        int8_program: The graph that full int8 is made from, when it is another.
         format: To which format.
         files: Precision and file of each, in the order to write them.
         goldens: The bundle's goldens, which the exported files must reproduce.
@@ -51,6 +52,7 @@ class Request:
     """
 
     program: str
+    int8_program: str
     format: Format
     files: dict[Precision, str]
     goldens: str
@@ -100,10 +102,14 @@ def convert_all(request: Request) -> None:
 
     converter = load_converter(request.format)
     job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
-    prepared = converter.prepare(load(Path(request.program)), job)
+    prepared: dict[str, Any] = {}
     for precision in request.files:
+        calibrated = offer(request.format, precision).calibrated
+        program = (calibrated and request.int8_program) or request.program
         try:
-            outcome = asdict(_convert(request, converter, job, prepared, precision, started))
+            if program not in prepared:
+                prepared[program] = converter.prepare(load(Path(program)), job)
+            outcome = asdict(_convert(request, converter, job, prepared[program], precision, started))
         except ExportError as error:
             outcome = {"error": str(error)}
         except Exception as error:  # converters raise all kinds; the other files may still succeed

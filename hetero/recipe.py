@@ -34,6 +34,7 @@ class ExportConfig:
         goldens: Golden images in each bundle.
         queries: Most test images that the bundle carries to verify retrieval with.
         calibration: About how many training and validation images reduced precisions are chosen and measured with.
+        tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
         any_batch: Whether ONNX files take any number of images at once.
         licence: Of the models, repeated in each bundle.
     """
@@ -43,6 +44,7 @@ class ExportConfig:
     goldens: int = 32
     queries: int = 1500
     calibration: int = 600
+    tuning_steps: int = 0
     any_batch: bool = False
     licence: str = ""
 

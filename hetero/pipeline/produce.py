@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.evaluation.heatmap import heatmap
@@ -16,7 +16,6 @@ from hetero.files import read_json, write_bytes, write_json
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.pipeline.retrieval_rows import limited, originals
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.config import StudentConfig
@@ -97,49 +96,41 @@ def evaluate(context: Context, work: Path) -> None:
 
 
 def export(context: Context, work: Path, config: StudentConfig) -> None:
-    """Export a student as a bundle."""
+    """Export a student as a bundle; when int8 misses its goal, fine-tune the student for it and export again."""
+    from hetero.pipeline.export_sets import calibration_set, retrieval_set
+
     api: Any = importlib.import_module("export.api")
-    test, recipe = context.dataset.test, context.recipe
-    reduced = any(precision != "fp32" for precision in recipe.export.precisions)
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=recipe.export.queries)
-    retrieval = api.RetrievalSet(
-        images=np.ascontiguousarray(test.images[rows]),
-        labels=np.asarray(test.labels)[rows],
-        cloud_embeddings=aligned(stored, test)[rows],
-        tasks=tasks,
-        names=tuple(test.names[row] for row in rows),
-        space=stored.space,
-        originals=originals(test, rows, tasks),
-    )
-    api.export_model(
+    wanted, student = context.recipe.export, context.student(config.name)
+    retrieval = retrieval_set(context)
+    reduced = any(precision != "fp32" for precision in wanted.precisions)
+    options: dict[str, Any] = {
+        "formats": wanted.formats,
+        "precisions": wanted.precisions,
+        "calibration": calibration_set(context, retrieval.images) if reduced else None,
+        "goldens": wanted.goldens,
+        "any_batch": wanted.any_batch,
+        "licence": wanted.licence,
+    }
+    api.export_model(student, retrieval, work / "bundle", **options)
+    if wanted.tuning_steps and api.misses_goal(work / "bundle"):
+        _tune(context, work / "int8", config)
+        api.export_model(student, retrieval, work / "bundle", tuned=work / "int8", **options)
+
+
+def _tune(context: Context, work: Path, config: StudentConfig) -> None:
+    from hetero.training.quantization_aware import tune_for_int8
+
+    dataset = context.with_copies
+    tune_for_int8(
+        dataset,
+        CloudReference.from_directory(context.cloud, dataset, live=config.live),
+        config,
         context.student(config.name),
-        retrieval,
-        work / "bundle",
-        formats=recipe.export.formats,
-        precisions=recipe.export.precisions,
-        calibration=_calibration(context, retrieval.images) if reduced else None,
-        goldens=recipe.export.goldens,
-        any_batch=recipe.export.any_batch,
-        licence=recipe.export.licence,
+        work,
+        steps=context.recipe.export.tuning_steps,
+        seed=context.recipe.seed,
+        resume=context.resume,
     )
-
-
-def _calibration(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> Any:
-    """Images that the model was trained or chosen with, to choose and measure reduced precisions by."""
-    calibration: Any = importlib.import_module("export.calibration")
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    known = set(stored.names)
-    # Validation images first: the model has not learnt them by heart. Not every cloud's answers to them are known.
-    sets = [one for one in (context.dataset.validation, context.dataset.train) if known.issuperset(one.names)]
-    half = context.recipe.export.calibration // len(sets)
-    parts = [
-        calibration.calibration_set(
-            one.images, np.asarray(one.labels), aligned(stored, one), stored.space, without=test_images, most=half
-        )
-        for one in sets
-    ]
-    return calibration.joined(parts)
 
 
 def verify(context: Context, work: Path) -> None:

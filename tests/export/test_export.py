@@ -283,7 +283,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
+def wait_for(condition: Any, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -306,6 +306,7 @@ def test_a_failure_costs_one_file_and_a_crash_one_format(tmp_path: Path, model_d
         (tmp_path / format).mkdir()
         return Request(
             program=str(tmp_path / program),
+            int8_program="",
             format=format,
             files={precision: str(tmp_path / f"{format}.file")},
             goldens=str(tmp_path / "goldens.safetensors"),

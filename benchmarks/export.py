@@ -1,0 +1,208 @@
+"""Export a trained student into every format and precision, and say what each file is worth.
+
+    python benchmarks/export.py RUN STUDENT --recipe demo --json export.json
+
+Per file: size, cosine with torch on the test queries, asymmetric cmc@1 and map@r against the cloud's gallery, latency
+of one image with one thread on this machine. Core ML files run in the reference executor; what it cannot run is
+``not verified``. Also the wall time and peak memory of the export, and of bare converters called by hand in one script
+(``export_bare.py``) for the same files without any check or search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+ROOT = Path(__file__).resolve().parent.parent
+# The repository instead of this folder: a module here is called export, too.
+sys.path[0] = str(ROOT)
+
+import numpy as np  # noqa: E402
+from jaxtyping import Float32, UInt8  # noqa: E402
+
+from benchmarks.machine import where_and_when  # noqa: E402
+
+_LATENCIES = 100
+
+
+def main() -> None:
+    options = _options()
+    from hetero.pipeline.context import Context
+    from hetero.pipeline.export_sets import calibration_set, retrieval_set
+    from hetero.recipe import built_in, load_recipe
+
+    recipe = load_recipe(Path(options.recipe)) if options.recipe.endswith(".toml") else built_in(options.recipe)
+    if options.data:
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
+    context = Context(recipe, options.run)
+    retrieval = retrieval_set(context)
+    calibration = calibration_set(context, retrieval.images)
+    with tempfile.TemporaryDirectory() as made:
+        figures = _measure(options, retrieval, calibration, Path(made))
+    text = json.dumps({**where_and_when(), "student": options.student, **figures}, indent=2)
+    print(_table(figures["files"]))
+    print(json.dumps({name: value for name, value in figures.items() if name != "files"}, indent=2))
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("student")
+    parser.add_argument("--recipe", default="demo", help="a built-in recipe's name, or a TOML file")
+    parser.add_argument("--data", type=Path, help="the data, where the recipe does not say")
+    parser.add_argument("--out", type=Path, help="keep the bundle here")
+    parser.add_argument("--bare", action="store_true", help="time the bare converters, too")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made: Path) -> dict[str, Any]:
+    from export.api import export_model
+    from export.bundle import read_bundle
+    from export.manifest import PRECISIONS
+
+    directory = options.run / "students" / options.student
+    figures: dict[str, Any] = {}
+    if options.bare:
+        np.save(made / "calibration.npy", calibration.images[:64])
+        script = [sys.executable, str(ROOT / "benchmarks" / "export_bare.py"), str(directory), str(made)]
+        figures["bare"] = _timed(lambda: subprocess.run(script, check=True, stdout=sys.stderr, cwd=ROOT))
+    out = options.out or made / "bundle"
+    figures["export"] = _timed(
+        lambda: export_model(directory, retrieval, out, precisions=PRECISIONS, calibration=calibration)
+    )
+    if options.bare:
+        figures["export over bare"] = round(figures["export"]["seconds"] / figures["bare"]["seconds"], 2)
+    bundle = read_bundle(out)
+    figures["macs"] = bundle.manifest.macs
+    figures["missing"] = [vars(one) for one in bundle.manifest.missing]
+    figures["files"] = [_file(bundle, model) for model in bundle.manifest.models]
+    return figures
+
+
+def _file(bundle: Any, model: Any) -> dict[str, Any]:
+    from device_tests.runtimes.coreml import NotVerifiedError
+    from export.convert import cosines
+    from hetero.evaluation.retrieval import evaluate_tasks
+
+    goldens = bundle.goldens
+    rows = goldens.query_rows
+    figures: dict[str, Any] = {
+        "file": model.file,
+        "bytes": model.size,
+        "of fp32": round(model.size / bundle.model(model.format, "fp32").size, 3),
+        "calibration loss": model.calibration_loss,
+        "quantisation": vars(model.quantisation) if model.quantisation else None,
+    }
+    try:
+        vectors, milliseconds = _run(bundle, model, goldens.retrieval_images[rows])
+    except NotVerifiedError as error:
+        return figures | {"not verified": str(error)}
+    found = cosines(vectors, goldens.retrieval_student[rows])
+    whole = goldens.retrieval_student.copy()
+    torch_figures = evaluate_tasks(whole, goldens.retrieval_cloud, goldens.retrieval_labels, goldens.tasks)
+    whole[rows] = vectors
+    result = evaluate_tasks(whole, goldens.retrieval_cloud, goldens.retrieval_labels, goldens.tasks)
+    return figures | {
+        "cosine min": float(found.min()),
+        "cosine mean": float(found.mean()),
+        "cmc@1": result.mean("cmc@1"),
+        "map@r": result.mean("map@r"),
+        "loss": 1 - result.mean("map@r") / torch_figures.mean("map@r"),
+        "milliseconds": milliseconds,
+    }
+
+
+def _run(
+    bundle: Any, model: Any, images: UInt8[np.ndarray, "n h w 3"]
+) -> tuple[Float32[np.ndarray, "n d"], float | None]:
+    """Vectors of the images, and the median milliseconds of one; None for a reference executor."""
+    from export.converter import load_converter
+
+    path = bundle.file(model)
+    if model.format == "coreml":
+        return _coreml(path, images, model.precision), None
+    run: Any = load_converter(model.format).run
+    times: list[float] = []
+    run(path, images[:_LATENCIES])
+    for count in (1, _LATENCIES + 1) * 3:
+        start = time.perf_counter()
+        run(path, np.repeat(images[:1], count, axis=0))
+        times.append(time.perf_counter() - start)
+    # Loading happens in both, so that the difference is the images alone.
+    each = [(many - one) / _LATENCIES for one, many in zip(times[::2], times[1::2], strict=True)]
+    return run(path, images), round(1e3 * float(np.median(each)), 3)
+
+
+def _coreml(path: Path, images: UInt8[np.ndarray, "n h w 3"], precision: str) -> Float32[np.ndarray, "n d"]:
+    from device_tests.runtimes.coreml import load
+
+    model = load(path, "float32" if precision == "fp32" else "float16")
+    return model.predict({"image": images})["embedding"]
+
+
+def _timed(action: Callable[[], object]) -> dict[str, float]:
+    """Seconds, and the most memory that this process and all below it held at once."""
+    done, peak = threading.Event(), [0]
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            peak[0] = max(peak[0], _resident(os.getpid()))
+
+    before = _resident(os.getpid())
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.perf_counter()
+    try:
+        action()
+    finally:
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
+    return {"seconds": round(seconds, 1), "peak_memory_gb": round((peak[0] - before) / 2**30, 2)}
+
+
+def _resident(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    own = next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+    return own + sum(_resident(int(child)) for child in children)
+
+
+def _table(files: list[dict[str, Any]]) -> str:
+    lines = [
+        "| file | KB | of fp32 | cosine min / mean | cmc@1 | map@r | lost | ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in files:
+        size = f"| `{one['file']}` | {one['bytes'] / 1000:.0f} | {one['of fp32']:.2f} |"
+        if "not verified" in one:
+            lines.append(f"{size} not verified | | | | |")
+            continue
+        speed = "" if one["milliseconds"] is None else f"{one['milliseconds']:.2f}"
+        lines.append(
+            f"{size} {one['cosine min']:.5f} / {one['cosine mean']:.5f} | {one['cmc@1']:.4f} | {one['map@r']:.4f} | "
+            f"{100 * one['loss']:.2f} % | {speed} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

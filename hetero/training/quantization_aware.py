@@ -1,0 +1,109 @@
+"""Fine-tune a student for int8: it trains with the rounding of its int8 file, against the cached cloud embeddings."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from hetero.data.images import Dataset, ImageSet
+from hetero.files import digest
+from hetero.models.directory import load_model, save_model
+from hetero.models.fake_quant import fake_quantised
+from hetero.models.model import EmbeddingModel
+from hetero.objectives.registry import Head
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.config import StudentConfig, TrainingConfig
+from hetero.training.loop import Run, fit
+from hetero.training.module import TrainingModule
+from hetero.training.outcome import training_metrics, validation_cmc
+from hetero.training.seeds import seed_of
+
+RANGE_IMAGES = 256
+RATE = 0.02
+"""Of the learning rate that the student was trained with: the weights are to move within their rounding."""
+
+
+def tune_for_int8(
+    dataset: Dataset,
+    cloud: CloudReference,
+    config: StudentConfig,
+    student: Path,
+    directory: Path,
+    *,
+    steps: int = 200,
+    seed: int = 0,
+    resume: bool = True,
+) -> EmbeddingModel:
+    """Fine-tune a trained student with fake quantisation and write its model directory.
+
+    The same loop, objectives and images as the student's own training; the result has the student's architecture, and
+    exporting it in int8 gives the numbers that it was tuned with.
+
+    Args:
+        dataset: The student's training data. Weights are chosen by the validation figure of the rounded model.
+        cloud: The cached embeddings that the student was trained against.
+        config: The student's, for its objectives, head and batches.
+        student: Its model directory.
+        directory: Where the tuned model directory, checkpoint and log go.
+        steps: Of fine-tuning.
+        seed: Fixes batches and augmentation.
+        resume: Whether to continue from a checkpoint of the same run.
+
+    Returns:
+        The model, in evaluation mode, in the student's embedding space.
+
+    Raises:
+        SpaceMismatchError: When the student lives in another space than the cloud's embeddings.
+    """
+    torch.manual_seed(seed)
+    model = load_model(student)
+    assert model.space is not None
+    cloud.space.require_same(model.space, this="the cloud's embeddings", that=f"the student {model.name}")
+    training = short(config.training, steps)
+    head = Head(
+        classes=len(dataset.train.classes),
+        dimension=cloud.space.dimension,
+        kind=config.head.kind,
+        margin=config.head.margin,
+        scale=config.head.scale,
+        cloud_prototypes=torch.from_numpy(cloud.prototypes),
+        seed=seed_of(config.name, seed),
+    )
+    identity = digest(
+        ["int8", dataclasses.asdict(config), steps, _weights(student), dataset.fingerprint, cloud.identity, seed]
+    )
+    run = Run(directory, identity, seed, f"tuning {model.name} for int8", resume)
+    with fake_quantised(model, _spread(dataset.train)):
+        module = TrainingModule.of(model, config.objectives, head)
+        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}")
+        fitted = fit(module, dataset.train, training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+    save_model(directory, model, training_metrics(fitted, model, seed) | {"tuned_for": "int8"})
+    return model.eval()
+
+
+def short(training: TrainingConfig, steps: int) -> TrainingConfig:
+    """The schedule of a fine-tuning: few steps at a small rate, each look at validation a candidate."""
+    return dataclasses.replace(
+        training,
+        steps=steps,
+        learning_rate=training.learning_rate * RATE,
+        validate_every=max(1, steps // 8),
+        candidates_from=0.0,
+    )
+
+
+def _spread(images: ImageSet) -> UInt8[Tensor, "n h w 3"]:
+    rows = np.unique(np.linspace(0, len(images.names) - 1, RANGE_IMAGES).round().astype(np.int64))
+    return torch.from_numpy(np.ascontiguousarray(images.images[rows]))
+
+
+def _weights(directory: Path) -> str:
+    from hetero.files import sha256_file
+
+    return sha256_file(directory / "model.safetensors")
