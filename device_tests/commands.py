@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from device_tests.gates import Gates
+from device_tests.policy import Policy
 from hetero.errors import InputError
 from hetero.files import read_json
 
@@ -19,48 +19,56 @@ def verify_command(
     target: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("verification"),
     gallery: Path | None = None,
+    policy: Path | None = None,
+    baseline: Path | None = None,
+    again: Annotated[bool, Parameter(negative="")] = False,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
-    floor: float = Gates.floor,
-    largest_loss: float = Gates.largest_loss,
-    above_own: Annotated[bool, Parameter(negative="")] = Gates.above_own,
-    parity: float = Gates.parity,
+    floor: float | None = None,
+    largest_loss: float | None = None,
+    above_own: Annotated[bool | None, Parameter(negative="")] = None,
+    parity: float | None = None,
     latency_ms: float | None = None,
     file_bytes: int | None = None,
 ) -> int:
     """Run bundles on targets: do they load, agree with torch, and retrieve from the cloud model's gallery?
 
-    Writes verdict.json, summary.json, junit.xml and report.html. Exit status: 0 passed, 1 a gate failed, 2 bad input,
-    3 something asked for was not verified.
+    Writes verdict.json, summary.json, summary.md, junit.xml and report.html. Exit status: 0 passed, 1 a gate failed,
+    2 bad input, 3 something asked for was not verified.
 
     Example: hetero verify runs/demo/bundles/edge-s/bundle --target desktop --target phone-arm64
 
     Args:
         bundles: Bundle directories.
-        target: Where to run: desktop (the default), phone-arm64, phone-arm64:CORE. Repeatable.
+        target: Where to run; see `hetero device list`. Default desktop. Repeatable.
         out: Directory of the results.
         gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        policy: TOML file with the gates, and exceptions with their reason and last day. Options below override it.
+        baseline: An earlier verdict.json: what got worse than it by more than chance fails.
+        again: Run also what is kept from an earlier verification of the same files on the same targets.
         require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
-        floor: Least cmc@1 against the cloud gallery.
-        largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        floor: Least cmc@1 against the cloud gallery; default 0.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
         above_own: Require cmc@1 in the cloud gallery above that in a gallery of the student's own.
-        parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's.
+        parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's; default 1e-6.
         latency_ms: Largest median latency of one image.
         file_bytes: Largest size of a model's file.
     """
     from device_tests.report import write_report
     from device_tests.verify import load_gallery_space, verify
 
-    gates = Gates(
-        floor=floor,
-        largest_loss=largest_loss,
-        above_own=above_own,
-        parity=parity,
-        latency_ms=latency_ms,
-        file_bytes=file_bytes,
-        require=tuple(require or ()),
-    )
+    options = {
+        "floor": floor,
+        "largest_loss": largest_loss,
+        "above_own": above_own,
+        "parity": parity,
+        "latency_ms": latency_ms,
+        "file_bytes": file_bytes,
+        "require": tuple(require) if require else None,
+    }
+    limits = Policy.load(policy) if policy is not None else Policy()
+    limits = limits.overridden(**{name: value for name, value in options.items() if value is not None})
     space = load_gallery_space(gallery) if gallery is not None else None
-    verdict = verify(bundles, target or ["desktop"], out, gates, space)
+    verdict = verify(bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again)
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
     print(f"{verdict.table()}\n\n{verdict.headline}; see {out / 'report.html'}")

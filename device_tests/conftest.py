@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
+from device_tests.policy import Policy
 from device_tests.running import Job
 from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
@@ -27,8 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--target", action="append", default=[], metavar="NAME", help="target; repeatable; default desktop")
     group.addoption("--gallery", default=None, metavar="PATH", help="gallery directory or space.json of the gallery")
     group.addoption("--require", action="append", default=[], metavar="FORMAT", help="format that must be verified")
-    group.addoption("--floor", type=float, default=Gates.floor, help="least cmc@1 against the cloud gallery")
-    group.addoption("--largest-loss", type=float, default=Gates.largest_loss, help="most cmc@1 lost against torch")
+    group.addoption("--policy", default=None, metavar="PATH", help="TOML file with gates and exceptions")
+    group.addoption("--floor", type=float, default=None, help="least cmc@1 against the cloud gallery")
+    group.addoption("--largest-loss", type=float, default=None, help="most cmc@1 lost against torch")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -63,10 +66,10 @@ def finding(request: pytest.FixtureRequest) -> Finding:
 class _Session:
     """Bundles, targets and what came back so far."""
 
-    def __init__(self, bundles: list[Bundle], targets: list[Target], gates: Gates) -> None:
+    def __init__(self, bundles: list[Bundle], targets: list[Target], policy: Policy) -> None:
         self._bundles = {bundle.manifest.name: bundle for bundle in bundles}
         self._targets = {target.name: target for target in targets}
-        self._gates = gates
+        self._policy = policy
         # Bound here, so that a cache lives and dies with its session.
         self._unavailable = cache(self._set_up)
         self._findings = cache(self._run)
@@ -77,7 +80,7 @@ class _Session:
             (name, target, format, precision, rung)
             for name, bundle in self._bundles.items()
             for target in self._targets
-            for format, precision in _formats(bundle, self._gates)
+            for format, precision in _formats(bundle, self._policy.gates_of(target))
             for rung in RUNGS
         ]
 
@@ -85,7 +88,10 @@ class _Session:
         """The rung's answer; what was asked for and not verified fails, as it has an exit code in ``hetero verify``."""
         machine = self._targets[target]
         found = self._answer(bundle, target, format, precision, rung)
-        wanted = asked(format, machine, list(self._targets.values()), self._gates)
+        today = datetime.date.today()
+        if found.status != "pass" and (why := self._policy.excuse((bundle, target, format, precision, rung), today)):
+            return Finding(rung, "not verified", f"excused: {why}; {found.reason}", found.figures)
+        wanted = asked(format, machine, list(self._targets.values()), self._policy.gates_of(target))
         if found.status == "not verified" and wanted and can_be_asked(rung, self._bundles[bundle]):
             return Finding(rung, "fail", f"asked for, but not verified: {found.reason}")
         return found
@@ -112,7 +118,9 @@ class _Session:
     def _run(self, bundle: str, target: str, format: str, precision: str) -> list[Finding]:
         opened = self._bundles[bundle]
         entry = next(e for e in opened.manifest.models if (e.format, e.precision) == (format, precision))
-        return check_model(opened, entry, Job(opened, entry, self._targets[target]).run(), self._gates)
+        return check_model(
+            opened, entry, Job(opened, entry, self._targets[target]).run(), self._policy.gates_of(target)
+        )
 
 
 _SESSION: pytest.StashKey[_Session] = pytest.StashKey()
@@ -121,11 +129,13 @@ _SESSION: pytest.StashKey[_Session] = pytest.StashKey()
 def _session(config: pytest.Config) -> _Session:
     if _SESSION not in config.stash:
         given: Any = config.option
-        gates = Gates(floor=given.floor, largest_loss=given.largest_loss, require=tuple(given.require))
+        limits = {"floor": given.floor, "largest_loss": given.largest_loss, "require": tuple(given.require) or None}
+        policy = Policy.load(Path(given.policy)) if given.policy else Policy()
+        policy = policy.overridden(**{name: value for name, value in limits.items() if value is not None})
         gallery = load_gallery_space(Path(given.gallery)) if given.gallery else None
         bundles = open_bundles([Path(path) for path in given.bundle], gallery)
         names = dict.fromkeys(given.target or ["desktop"])
-        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], gates)
+        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy)
     return config.stash[_SESSION]
 
 

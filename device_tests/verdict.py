@@ -10,7 +10,8 @@ from typing import Any
 
 from device_tests.checks.finding import RUNGS, Figure, Finding, Status
 from device_tests.junit import junit_xml
-from hetero.files import write_bytes, write_json
+from device_tests.markdown import markdown
+from hetero.files import write_bytes, write_json, write_text
 
 PASSED, GATE_FAILED, BAD_INPUT, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes."""
@@ -30,6 +31,7 @@ class Row:
         reason: Why it is not a pass.
         figures: What was measured.
         asked: Whether the verification was asked for it: not having done so then has an exit code of its own.
+        excused: Why the policy lets it fail for now; empty when it does not.
     """
 
     bundle: str
@@ -41,6 +43,7 @@ class Row:
     reason: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
     asked: bool = True
+    excused: str = ""
 
     @classmethod
     def of(cls, bundle: str, target: str, format: str, precision: str, finding: Finding, *, asked: bool = True) -> Row:
@@ -61,18 +64,22 @@ class Verdict:
     Attributes:
         rows: In the order bundle, target, format, rung.
         about: Targets, gates, versions and spaces, for the report.
+        regressions: What got worse than a baseline by more than chance, for people.
     """
 
     rows: tuple[Row, ...]
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    regressions: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0 when all that was asked for passed, 1 when a gate failed, 3 when something asked for was not verified."""
-        if any(row.status == "fail" for row in self.rows):
+        if any(row.status == "fail" and not row.excused for row in self.rows) or self.regressions:
             return GATE_FAILED
         # Whoever asks for nothing that can be verified here has not verified anything.
-        if any(row.status == "not verified" and row.asked for row in self.rows) or not self._count("pass"):
+        if any(row.status == "not verified" and row.asked and not row.excused for row in self.rows) or not self._count(
+            "pass"
+        ):
             return NOT_VERIFIED
         return PASSED
 
@@ -80,13 +87,19 @@ class Verdict:
     def headline(self) -> str:
         """One line for people."""
         word = {PASSED: "PASS", GATE_FAILED: "FAIL", NOT_VERIFIED: "NOT VERIFIED"}[self.exit_code]
-        return f"{word}: {', '.join(f'{self._count(status)} {status}' for status in ('pass', 'fail', 'not verified'))}"
+        told = [f"{self._count(status)} {status}" for status in ("pass", "fail", "not verified")]
+        if excused := sum(bool(row.excused) for row in self.rows):
+            told.append(f"{excused} excused")
+        if self.regressions:
+            told.append(f"{len(self.regressions)} worse than the baseline")
+        return f"{word}: {', '.join(told)}"
 
     def save(self, out: Path) -> None:
-        """Write ``verdict.json``, ``summary.json`` and ``junit.xml``."""
+        """Write ``verdict.json``, ``summary.json``, ``junit.xml`` and ``summary.md``."""
         write_json(out / "verdict.json", [row.to_dict() for row in self.rows])
         write_json(out / "summary.json", {"headline": self.headline, "exit_code": self.exit_code, **self.about})
-        write_bytes(out / "junit.xml", junit_xml([row.to_dict() for row in self.rows]))
+        write_bytes(out / "junit.xml", junit_xml([row.to_dict() for row in self.rows], self.regressions))
+        write_text(out / "summary.md", markdown(self.headline, [row.to_dict() for row in self.rows], self.regressions))
 
     def table(self) -> str:
         """A table for the terminal, with the reasons below it."""
@@ -106,7 +119,23 @@ class Verdict:
             for row in self.rows
             if row.reason
         )
-        return "\n".join([*shown, "", *reasons] if reasons else shown)
+        told = [
+            *reasons,
+            *(f"excused: {excuse}" for excuse in self.excuses),
+            *(f"worse: {one}" for one in self.regressions),
+        ]
+        return "\n".join([*shown, "", *told] if told else shown)
+
+    @property
+    def excuses(self) -> list[str]:
+        """What the policy lets fail for now, and why: each once."""
+        return list(
+            dict.fromkeys(
+                f"{row.bundle} {row.format} {row.precision} on {row.target}, {row.rung}: {row.excused}"
+                for row in self.rows
+                if row.excused
+            )
+        )
 
     def _count(self, status: Status) -> int:
         return sum(row.status == status for row in self.rows)

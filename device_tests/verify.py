@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from device_tests.baseline import compare
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
+from device_tests.policy import Policy
 from device_tests.resizer_cost import ResizerCost, resizer_costs
 from device_tests.running import Job, run_jobs
 from device_tests.scope import asked, can_be_asked, missing, no_runtime
@@ -29,9 +32,10 @@ def verify(
     bundle_paths: Sequence[Path],
     targets: Sequence[str],
     out: Path,
-    gates: Gates | None = None,
+    gates: Gates | Policy | None = None,
     gallery: EmbeddingSpace | None = None,
     *,
+    baseline: Path | None = None,
     again: bool = False,
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
@@ -43,8 +47,9 @@ def verify(
         bundle_paths: Bundle directories, with different names in their manifests.
         targets: For instance ``["desktop", "phone-arm64"]``.
         out: A directory.
-        gates: Limits.
+        gates: Limits, the same everywhere or a policy.
         gallery: The space of the gallery that the queries will meet; checked against each bundle's.
+        baseline: An earlier ``verdict.json``: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
 
     Raises:
@@ -52,7 +57,7 @@ def verify(
         IntegrityError: When a bundle is damaged.
         SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
     """
-    gates = gates or Gates()
+    policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
     bundles = open_bundles(bundle_paths, gallery)
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
@@ -77,9 +82,16 @@ def verify(
     rows: list[Row] = []
     for bundle in bundles:
         for machine in machines:
-            rows += _rows(bundle, machine, machines, answered, reasons.get(machine.name, ""), gates)
+            rows += _rows(bundle, machine, machines, answered, reasons.get(machine.name, ""), policy)
     write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
-    verdict = Verdict(tuple(rows), _about(bundles, described, gates))
+    moves = compare(rows, baseline, out, {one.manifest.name: one for one in bundles}) if baseline is not None else []
+    about = _about(bundles, described, policy) | {"moves": [vars(move) for move in moves]}
+    worse = tuple(
+        f"{' '.join(move.where)}: {move.what} was {move.before}, is {move.now}; {move.note}"
+        for move in moves
+        if move.regression
+    )
+    verdict = Verdict(tuple(rows), about, worse)
     verdict.save(out)
     return verdict
 
@@ -133,10 +145,10 @@ def _rows(
     machines: Sequence[Target],
     answered: Mapping[tuple[int, str], Returned],
     unavailable: str,
-    gates: Gates,
+    policy: Policy,
 ) -> list[Row]:
     """The rows of one bundle on one target."""
-    name, found = bundle.manifest.name, list[Row]()
+    name, found, gates = bundle.manifest.name, list[Row](), policy.gates_of(machine.name)
     for entry in bundle.manifest.models:
         if reason := unavailable or no_runtime(machine, entry.format):
             findings = [Finding(rung, "not verified", reason) for rung in RUNGS]
@@ -145,7 +157,8 @@ def _rows(
         wanted = asked(entry.format, machine, machines, gates)
         for finding in findings:
             is_asked = wanted and can_be_asked(finding.rung, bundle)
-            found.append(Row.of(name, machine.name, entry.format, entry.precision, finding, asked=is_asked))
+            row = Row.of(name, machine.name, entry.format, entry.precision, finding, asked=is_asked)
+            found.append(excused(row, policy))
     for format in missing(bundle, gates):
         told = f"the bundle holds no {format} file"
         found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in RUNGS]
@@ -162,10 +175,21 @@ def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
     return resizer_costs(bundle, desktop, again=again)
 
 
-def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]], gates: Gates) -> dict[str, Any]:
+def excused(row: Row, policy: Policy) -> Row:
+    """The row, with the policy's exception for it if there is one."""
+    if row.status == "pass":
+        return row
+    key, today = (row.bundle, row.target, row.format, row.precision, row.rung), datetime.date.today()
+    expired = policy.expired(key, today)
+    reason = f"{row.reason}; {expired}" if expired else row.reason
+    return dataclasses.replace(row, excused=policy.excuse(key, today), reason=reason)
+
+
+def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]], policy: Policy) -> dict[str, Any]:
     return {
         "targets": {name: dict(about) for name, about in described.items()},
-        "gates": dataclasses.asdict(gates),
+        "gates": dataclasses.asdict(policy.gates),
+        "gates_of_targets": {name: dataclasses.asdict(gates) for name, gates in policy.targets.items()},
         "bundles": {
             bundle.manifest.name: {
                 "space_id": bundle.space.space_id,

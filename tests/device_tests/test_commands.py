@@ -28,7 +28,7 @@ def test_verify_and_its_gates(app: App, tmp_path: Path, capsys: pytest.CaptureFi
     assert app(call) == 0
     assert "PASS: 15 pass, 0 fail, 0 not verified" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "verdict.json", "summary.json", "junit.xml", "report.html", "embeddings", "resizers.json",
+        "verdict.json", "summary.json", "junit.xml", "report.html", "embeddings", "resizers.json", "summary.md",
     }  # fmt: skip
     assert app([*call, "--floor", "0.999"]) == 1
     assert app([*call, "--require", "coreml"]) == 0

@@ -40,7 +40,7 @@ def test_files(tmp_path: Path) -> None:
     verdict.save(tmp_path)
     kept = read_json(tmp_path / "verdict.json")
     assert [item["status"] for item in kept] == ["pass", "fail", "not verified", "not verified"]
-    keys = {"bundle", "target", "format", "precision", "rung", "status", "reason", "figures", "asked"}
+    keys = {"bundle", "target", "format", "precision", "rung", "status", "reason", "figures", "asked", "excused"}
     assert set(kept[0]) == keys
     summary = read_json(tmp_path / "summary.json")
     assert (summary["exit_code"], summary["headline"]) == (1, "FAIL: 1 pass, 1 fail, 2 not verified")
