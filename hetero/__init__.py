@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hetero.training.cloud import Beside, train_cloud
     from hetero.training.cloud_reference import CloudReference
     from hetero.training.config import CloudConfig, HeadConfig, StudentConfig, TrainingConfig
+    from hetero.training.previous import PreviousStudent
     from hetero.training.student import train_student
     from hetero.upgrade.config import UpgradeConfig
     from hetero.upgrade.ensemble import ensemble
@@ -72,6 +73,7 @@ _HOMES = {
     "training.cloud": ("Beside", "train_cloud"),
     "training.cloud_reference": ("CloudReference",),
     "training.config": ("CloudConfig", "HeadConfig", "StudentConfig", "TrainingConfig"),
+    "training.previous": ("PreviousStudent",),
     "training.student": ("train_student",),
     "upgrade.config": ("UpgradeConfig",),
     "upgrade.ensemble": ("ensemble",),
@@ -102,6 +104,7 @@ __all__ = [
     "ObjectiveConfig",
     "OnnxEmbedder",
     "Preprocessing",
+    "PreviousStudent",
     "RetrievalTask",
     "SpaceAdapter",
     "SpaceMismatchError",

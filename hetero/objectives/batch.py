@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -26,6 +26,9 @@ class Batch:
         logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; only for
             objectives that set ``uses_logits = True``, and None when the model has no own head.
         cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; as ``logits``.
+        previous: float32 [b, p], cached unit vectors of the same images by the student that the one in training
+            replaces; None when it replaces none.
+        previous_right: bool [b], whether that student's first hit in its gallery was right.
     """
 
     embeddings: Float[Tensor, "b d"]
@@ -36,6 +39,8 @@ class Batch:
     rows: Int[Tensor, " b"] | None = None
     logits: Float[Tensor, "b k"] | None = None
     cloud_logits: Float[Tensor, "b k"] | None = None
+    previous: Float[Tensor, "b p"] | None = None
+    previous_right: Bool[Tensor, " b"] | None = None
 
 
 class Objective(Protocol):

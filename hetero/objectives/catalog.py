@@ -167,6 +167,12 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"alpha": _ALPHA, "beta": _BETA, "distance": choice("cosine", "what is held", "similarities")},
         needs_cloud=True,
     ),
+    "focal_update": Entry(
+        "hetero.objectives.focal_update:FocalUpdate",
+        "near the student that this one replaces, most where its first hit was right (retrieval form of PCT)",
+        {"alpha": _ALPHA, "beta": _BETA},
+        needs_cloud=True,
+    ),
     "elodi": Entry(
         "hetero.objectives.elodi:Elodi",
         "an ensemble's highest logits (ELODI, arXiv 2205.06265)",

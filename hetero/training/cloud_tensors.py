@@ -10,11 +10,14 @@ from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.module import CloudTensors
+from hetero.training.previous import PreviousStudent
 
 LARGEST_BANK = 4096
 
 
-def cloud_tensors(cloud: CloudReference, dataset: Dataset, *, live: bool, who: str) -> CloudTensors:
+def cloud_tensors(
+    cloud: CloudReference, dataset: Dataset, *, live: bool, who: str, previous: PreviousStudent | None = None
+) -> CloudTensors:
     """Tensors of the cloud's vectors in the order of the training images.
 
     Args:
@@ -22,6 +25,7 @@ def cloud_tensors(cloud: CloudReference, dataset: Dataset, *, live: bool, who: s
         dataset: The images that are trained on.
         live: Run the cloud model on each augmented batch.
         who: Names what is trained in the error message.
+        previous: The student to be replaced, if there is one.
 
     Raises:
         InputError: When a live cloud model is asked for and only embeddings are given.
@@ -39,4 +43,6 @@ def cloud_tensors(cloud: CloudReference, dataset: Dataset, *, live: bool, who: s
         sources=torch.from_numpy(sources_of(dataset.train.names)),
         prototypes=torch.from_numpy(cloud.prototypes),
         live=cloud.model if live else None,
+        previous=torch.from_numpy(previous.train) if previous else None,
+        previous_right=torch.from_numpy(previous.right) if previous else None,
     )

@@ -209,13 +209,19 @@ def _fabric(config: TrainingConfig) -> Fabric:
 def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
     if cloud is None:
         return None
+
+    def here(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else fabric.to_device(tensor)
+
     return CloudTensors(
         fabric.to_device(cloud.embeddings),
         fabric.to_device(cloud.labels),
         cloud.bank,
-        sources=None if cloud.sources is None else fabric.to_device(cloud.sources),
-        prototypes=None if cloud.prototypes is None else fabric.to_device(cloud.prototypes),
+        sources=here(cloud.sources),
+        prototypes=here(cloud.prototypes),
         live=None if cloud.live is None else cloud.live.eval().requires_grad_(False).to(fabric.device),
+        previous=here(cloud.previous),
+        previous_right=here(cloud.previous_right),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hetero.models.model import EmbeddingModel
@@ -28,6 +28,8 @@ class CloudTensors:
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
         live: The cloud model itself, to embed each batch as it was augmented; None takes the cached vectors.
+        previous: float32 [n, p], unit vectors of the training images by the student to be replaced, if there is one.
+        previous_right: bool [n], whether its first hit was right.
     """
 
     embeddings: Float[Tensor, "n d"]
@@ -36,6 +38,8 @@ class CloudTensors:
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
     live: EmbeddingModel | None = None
+    previous: Float[Tensor, "n p"] | None = None
+    previous_right: Bool[Tensor, " n"] | None = None
 
 
 class TrainingModule(nn.Module):
@@ -116,6 +120,8 @@ def _beside_cloud(
         bank=cloud.embeddings[own],
         bank_labels=cloud.labels[own],
         rows=sources.where(sources < cloud.bank, -1),
+        previous=None if cloud.previous is None else cloud.previous[rows],
+        previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
     )
 
 

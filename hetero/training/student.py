@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from hetero.data.images import Dataset
+from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.config import ModelConfig
 from hetero.models.cost import widest_within
@@ -21,6 +22,7 @@ from hetero.training.config import StudentConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.previous import PreviousStudent
 from hetero.training.seeds import seed_of
 
 
@@ -31,6 +33,7 @@ def train_student(
     preprocessing: Preprocessing,
     directory: Path,
     *,
+    previous: PreviousStudent | None = None,
     cloud_macs: int = 0,
     seed: int = 0,
     resume: bool = True,
@@ -46,6 +49,7 @@ def train_student(
         config: Architecture and budget, objectives and training.
         preprocessing: Part of the model.
         directory: Where the model directory, checkpoint and log go.
+        previous: The student that this one replaces, for objectives that hold on to its right answers.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
         seed: Fixes initial weights, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
@@ -54,8 +58,11 @@ def train_student(
         The model, in evaluation mode, with the cloud's embedding space.
 
     Raises:
-        InputError: When a live cloud model is asked for and only embeddings are given.
+        InputError: When a live cloud model is asked for and only embeddings are given, or a previous student without a
+            cloud model.
     """
+    if previous and not cloud:
+        raise InputError("a student replaces another within a space: give the cloud model, too")
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
@@ -79,9 +86,11 @@ def train_student(
             dataset.fingerprint,
             cloud.identity if cloud else "",
             seed,
+            *([previous.identity] if previous else []),
         ]
     )
-    cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}") if cloud else None
+    who = f"student {config.name}"
+    cached = cloud_tensors(cloud, dataset, live=config.live, who=who, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)

@@ -139,7 +139,14 @@ def training_step(terms, dimension=4, cloud_dimension=4):
     own = head(dimension, cloud_dimension)
     module = TrainingModule.of(model, tuple(terms), own)
     cached = F.normalize(torch.randn(12, cloud_dimension), dim=1)
-    cloud = CloudTensors(cached, torch.arange(12) % 3, bank=12, prototypes=own.cloud_prototypes)
+    cloud = CloudTensors(
+        cached,
+        torch.arange(12) % 3,
+        bank=12,
+        prototypes=own.cloud_prototypes,
+        previous=cached.flip(0),
+        previous_right=torch.arange(12) % 2 == 0,
+    )
     rows = torch.tensor([0, 3, 1, 4, 2, 5])
     total, parts = module(torch.rand(6, 3, 8, 8), rows % 3, rows, cloud)
     total.backward()

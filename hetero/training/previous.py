@@ -1,0 +1,66 @@
+"""The student that an update replaces, and what its users saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from hetero.data.copies import sources_of
+from hetero.data.images import ImageSet
+from hetero.errors import InputError
+from hetero.evaluation.search import search
+from hetero.files import digest, sha256_bytes
+
+
+@dataclass(frozen=True)
+class PreviousStudent:
+    """What is known of the student to be replaced.
+
+    Attributes:
+        train: float32 [n, p], its unit vectors of the training images, in their order.
+        right: bool [n], whether the first hit in its gallery was of the image's class.
+    """
+
+    train: Float32[np.ndarray, "n p"]
+    right: Bool[np.ndarray, " n"]
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that a new student can learn from it."""
+        return digest([sha256_bytes(np.ascontiguousarray(one).tobytes()) for one in (self.train, self.right)])
+
+    @classmethod
+    def of(
+        cls, vectors: Float32[np.ndarray, "n p"], gallery: Float32[np.ndarray, "n p"], images: ImageSet
+    ) -> PreviousStudent:
+        """Ask the old student and its gallery about every training image, the image itself left out.
+
+        Args:
+            vectors: float32 [n, p], the old student's unit vectors of the training images.
+            gallery: float32 [n, p], the vectors of the same images in the gallery that it searched: the old cloud's.
+            images: The training images; changed copies (see :func:`hetero.data.copies.with_copies`) ask, and are not
+                found.
+
+        Raises:
+            InputError: When the arrays are not of these images.
+        """
+        if not len(vectors) == len(gallery) == len(images):
+            raise InputError(
+                f"expected a vector and a gallery vector for each of {len(images)} images, "
+                f"got {len(vectors)} and {len(gallery)}"
+            )
+        return cls(vectors, _right(vectors, gallery, np.asarray(images.labels), sources_of(images.names)))
+
+
+def _right(
+    vectors: Float32[np.ndarray, "n p"],
+    gallery: Float32[np.ndarray, "n p"],
+    labels: Int64[np.ndarray, " n"],
+    sources: Int64[np.ndarray, " n"],
+) -> Bool[np.ndarray, " n"]:
+    originals = np.flatnonzero(sources == np.arange(len(sources)))
+    itself = np.searchsorted(originals, sources)
+    hits = search(vectors, np.ascontiguousarray(gallery[originals]), 1, exclude=itself)
+    return labels[originals[hits.rows[:, 0]]] == labels
