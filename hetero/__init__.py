@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from hetero.training.student import train_student
     from hetero.upgrade.config import UpgradeConfig
     from hetero.upgrade.ensemble import ensemble
+    from hetero.upgrade.fleet import measure_fleet
+    from hetero.upgrade.forward import ForwardTransform
     from hetero.upgrade.train import train_upgrade
     from hetero.upgrade.truncate import as_earlier
 
@@ -77,6 +79,8 @@ _HOMES = {
     "training.student": ("train_student",),
     "upgrade.config": ("UpgradeConfig",),
     "upgrade.ensemble": ("ensemble",),
+    "upgrade.fleet": ("measure_fleet",),
+    "upgrade.forward": ("ForwardTransform",),
     "upgrade.train": ("train_upgrade",),
     "upgrade.truncate": ("as_earlier",),
 }
@@ -94,6 +98,7 @@ __all__ = [
     "Dataset",
     "EmbeddingModel",
     "EmbeddingSpace",
+    "ForwardTransform",
     "Gallery",
     "HeadConfig",
     "ImageSet",
@@ -121,6 +126,7 @@ __all__ = [
     "fit_adapter",
     "load_embeddings",
     "load_model",
+    "measure_fleet",
     "prepare",
     "save_embeddings",
     "save_model",

@@ -21,6 +21,7 @@ BRIEF = {
     "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
     "compare": ("hetero.comparison.commands:compare_command", "Train several methods side by side, over seeds."),
+    "fleet": ("hetero.upgrade.fleet_command:fleet_command", "Measure query models against galleries of all versions."),
     "evaluate": ("hetero.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),
     "embed": ("hetero.commands:embed", "Embed a folder of images with a trained model."),
     "export": ("export.commands:export_command", "Export a model directory as a bundle."),

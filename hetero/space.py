@@ -55,6 +55,8 @@ class EmbeddingSpace:
         preprocessing: Digest of the cloud model's preprocessing; empty when it is not known.
         prototypes: SHA-256 of the class prototypes' safetensors file; empty when there is none.
         compatible_with: Earlier spaces, with the figures measured.
+        mapped_from: Id of the space whose vectors a forward transform mapped to this one; empty for vectors that a
+            model of this space made.
         schema: Version of this record.
     """
 
@@ -67,6 +69,7 @@ class EmbeddingSpace:
     preprocessing: str = ""
     prototypes: str = ""
     compatible_with: tuple[MeasuredCompatibility, ...] = ()
+    mapped_from: str = ""
     schema: Literal["hetero/space/1"] = SCHEMA
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -119,6 +119,7 @@ def compatibility_matrix(
     costs: Mapping[str, ModelCost] | None = None,
     space_id: str = "",
     ks: Sequence[int] = (1, 10),
+    shortened: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None,
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -134,6 +135,8 @@ def compatibility_matrix(
         costs: Model name -> cost, recorded as given.
         space_id: Recorded as given.
         ks: The k of ``cmc@k``.
+        shortened: How longer vectors are read in a space of fewer dimensions, for instance
+            :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
         resamples: Bootstrap samples of the intervals, which are over classes.
         level: Coverage of the intervals.
         seed: Seed of the resampling.
@@ -148,6 +151,8 @@ def compatibility_matrix(
     for query_model in names:
         for gallery in names:
             left, right = embeddings[query_model], embeddings[gallery]
+            if shortened:
+                left, right = (shortened(side, min(left.shape[1], right.shape[1])) for side in (left, right))
             if left.shape[1] != right.shape[1]:
                 reason = f"vectors of {left.shape[1]} and {right.shape[1]} dimensions cannot be compared"
                 missing.append(MissingPair(query_model, gallery, reason))

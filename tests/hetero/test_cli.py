@@ -29,6 +29,7 @@ def test_help_names_every_command_and_loads_none():
         "run",
         "train",
         "upgrade",
+        "fleet",
         "evaluate",
         "embed",
         "backfill",
@@ -44,7 +45,7 @@ def test_help_names_every_command_and_loads_none():
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["evaluate"], ["embed"],
+    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["fleet"], ["evaluate"], ["embed"],
      ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
      ["device", "setup"], ["device", "list"]],
     ids=" ".join,
