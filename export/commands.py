@@ -68,3 +68,32 @@ def export_command(
 
 def _named(precisions: tuple[Precision | Literal["all"], ...]) -> tuple[Precision, ...]:
     return PRECISIONS if "all" in precisions else tuple(each for each in precisions if each != "all")
+
+
+def debug_command(bundle: Path, *, formats: Formats = ("onnx", "litert"), plot: Path | None = None) -> None:
+    """Find the first operator where a reduced precision leaves the float32 file by more than its share.
+
+    Example: hetero export debug bundles/edge --plot error.svg
+
+    Args:
+        bundle: A bundle with fp32 and reduced files.
+        formats: Which formats; Core ML gives no intermediate values on this machine.
+        plot: Where to draw the error along the operators (SVG).
+    """
+    from export.bundle import read_bundle
+    from export.debug import plot as draw
+    from export.debug import table, trace
+    from hetero.errors import InputError
+
+    opened = read_bundle(bundle)
+    wanted = [
+        (model.format, model.precision)
+        for model in opened.manifest.models
+        if model.format in formats and model.precision != "fp32"
+    ]
+    if not wanted:
+        raise InputError(f"{bundle} has no reduced precision of {', '.join(formats)} to compare with fp32")
+    traces = [trace(opened, *file) for file in wanted]
+    print("\n\n".join(table(one) for one in traces))
+    if plot is not None:
+        draw(traces, plot)

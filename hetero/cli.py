@@ -43,6 +43,7 @@ GROUPS = {
             "inspect": "export.bundle_commands:inspect_command",
             "diff": "export.bundle_commands:diff_command",
             "key": "export.bundle_commands:key_command",
+            "debug": "export.commands:debug_command",
         },
     ),
     "device": (
@@ -54,6 +55,9 @@ GROUPS = {
         },
     ),
 }
+
+# ``export`` takes a model first, so that it can have no commands below it; this one reads best there all the same.
+ALIASES = {("export", "debug"): ["bundle", "debug"]}
 
 
 def build_app(*, brief: bool = False) -> App:
@@ -83,6 +87,7 @@ def build_app(*, brief: bool = False) -> App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done or passed, 1 a gate failed, 2 bad input, 3 not verified."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    tokens = ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:]
     app = build_app(brief=not tokens or tokens[0].startswith("-"))
     try:
         outcome = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
