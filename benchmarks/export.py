@@ -31,6 +31,7 @@ sys.path[0] = str(ROOT)
 
 import numpy as np  # noqa: E402
 from jaxtyping import Float32, UInt8  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
 
@@ -43,6 +44,11 @@ def main() -> None:
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
     from hetero.recipe import built_in, load_recipe
 
+    if options.bundle:
+        figures = {"files": _files(options.bundle)}
+        print(_table(figures["files"]))
+        _write(options, figures)
+        return
     recipe = load_recipe(Path(options.recipe)) if options.recipe.endswith(".toml") else built_in(options.recipe)
     if options.data:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
@@ -51,10 +57,14 @@ def main() -> None:
     calibration = calibration_set(context, retrieval.images)
     with tempfile.TemporaryDirectory() as made:
         figures = _measure(options, retrieval, calibration, Path(made))
-    text = json.dumps({**where_and_when(), "student": options.student, **figures}, indent=2)
     print(_table(figures["files"]))
     print(json.dumps({name: value for name, value in figures.items() if name != "files"}, indent=2))
+    _write(options, figures)
+
+
+def _write(options: argparse.Namespace, figures: dict[str, Any]) -> None:
     if options.json:
+        text = json.dumps({**where_and_when(), "student": options.student, **figures}, indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
 
 
@@ -64,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("student")
     parser.add_argument("--recipe", default="demo", help="a built-in recipe's name, or a TOML file")
     parser.add_argument("--data", type=Path, help="the data, where the recipe does not say")
+    parser.add_argument("--bundle", type=Path, help="measure this bundle instead of exporting one")
     parser.add_argument("--out", type=Path, help="keep the bundle here")
     parser.add_argument("--bare", action="store_true", help="time the bare converters, too")
     parser.add_argument("--json", type=Path)
@@ -90,8 +101,15 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
     bundle = read_bundle(out)
     figures["macs"] = bundle.manifest.macs
     figures["missing"] = [vars(one) for one in bundle.manifest.missing]
-    figures["files"] = [_file(bundle, model) for model in bundle.manifest.models]
+    figures["files"] = _files(out)
     return figures
+
+
+def _files(path: Path) -> list[dict[str, Any]]:
+    from export.bundle import read_bundle
+
+    bundle = read_bundle(path)
+    return [_file(bundle, model) for model in tqdm(bundle.manifest.models, desc="measuring", unit="file")]
 
 
 def _file(bundle: Any, model: Any) -> dict[str, Any]:

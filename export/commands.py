@@ -86,7 +86,7 @@ def debug_command(bundle: Path, *, formats: Formats = ("onnx", "litert"), plot: 
     from hetero.errors import InputError
 
     opened = read_bundle(bundle)
-    wanted = [
+    wanted: list[tuple[Format, Precision]] = [
         (model.format, model.precision)
         for model in opened.manifest.models
         if model.format in formats and model.precision != "fp32"

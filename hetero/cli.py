@@ -57,7 +57,7 @@ GROUPS = {
 }
 
 # ``export`` takes a model first, so that it can have no commands below it; this one reads best there all the same.
-ALIASES = {("export", "debug"): ["bundle", "debug"]}
+ALIASES: dict[tuple[str, ...], list[str]] = {("export", "debug"): ["bundle", "debug"]}
 
 
 def build_app(*, brief: bool = False) -> App:

@@ -64,7 +64,7 @@ def goldens() -> Goldens:
 
 
 def entries(path: Path) -> tuple[FileEntry, ...]:
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != "manifest.json")
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("manifest."))
     return tuple(
         FileEntry(file.relative_to(path).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
         for file in files
