@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -78,6 +79,8 @@ def _perform(comparison: Comparison, root: Path, job: Job) -> None:
     log = _log(root, job)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stderr(stream):
+        # Waits for a process that a killed comparison left behind: it is at work on the same files.
+        fcntl.flock(stream, fcntl.LOCK_EX)
         run_stages(_home(root, job), _stages(comparison, root, job))
 
 
