@@ -108,7 +108,8 @@ class StudentConfig:
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
         head: Margin of its own and of the frozen cloud head.
-        objectives: Methods C: own head initialised from the cloud's, frozen cloud head, cloud contrast.
+        objectives: Feature regression with, lightly, own and cloud head and cloud contrast: what did best on validation
+            in ``hetero compare``, see docs/results.md.
         training: How it is trained.
     """
 
@@ -121,8 +122,8 @@ class StudentConfig:
     max_parameters: int = 0
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = (
-        ObjectiveConfig("own_head"),
-        ObjectiveConfig("cloud_head"),
-        ObjectiveConfig("cloud_contrastive"),
+        ObjectiveConfig("cloud_regression", 20.0),
+        ObjectiveConfig("hvs_composite", 0.3),
+        ObjectiveConfig("cloud_contrastive", 0.3),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)

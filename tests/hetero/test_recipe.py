@@ -27,7 +27,8 @@ def test_a_recipe_is_filled_with_defaults_and_paths_count_from_its_folder(tmp_pa
     recipe = load_recipe(write(tmp_path, GOOD))
     assert recipe.data.path == str(tmp_path / "photos")
     assert recipe.students[0].max_macs == 3_000_000
-    assert [term.name for term in recipe.students[0].objectives] == ["own_head", "cloud_head", "cloud_contrastive"]
+    terms = [term.name for term in recipe.students[0].objectives]
+    assert terms == ["cloud_regression", "hvs_composite", "cloud_contrastive"]
     assert recipe.verify.targets == ("desktop", "phone-arm64")
 
 
