@@ -106,15 +106,14 @@ class ReferenceModel:
         return np.concatenate(parts)
 
     def _try_out(self) -> None:
-        """Run once on zeros, so that a damaged program is refused before it gives any number."""
-        if any(None in item.type.shape for item in self.program.inputs):
+        """Run once on zeros, so that a damaged program is refused before it gives any number.
+
+        Not where whole numbers are passed, for which zero may be wrong, or where the shapes are not known yet.
+        """
+        types = [item.type for item in self.program.inputs]
+        if any(None in each.shape or not each.element.is_float for each in types):
             return
-        zeros = {
-            item.name: np.zeros(
-                item.type.known_shape, np.float32 if item.type.element.is_float else item.type.element.dtype
-            )
-            for item in self.program.inputs
-        }
+        zeros = {item.name: np.zeros(item.type.known_shape, np.float32) for item in self.program.inputs}
         self._executor.run(zeros, 1, Losses())
 
 

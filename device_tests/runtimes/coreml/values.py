@@ -17,7 +17,7 @@ from hetero.errors import IntegrityError
 LARGEST_TENSOR = 1 << 28
 """Elements; no tensor of a vision model comes near it."""
 
-# Where MIL keeps the numbers of a type: small integers and halves as bytes, the rest in a field of their own.
+# Where MIL keeps the numbers of a type: halves and some integers as bytes, the rest in a field of their own.
 _FIELDS = {
     "bool": "bools", "fp32": "floats", "int16": "ints", "int32": "ints", "uint16": "ints", "uint32": "ints",
     "int64": "longInts", "uint64": "longInts",
@@ -92,7 +92,10 @@ def read_value(message: Any, operator: str, name: str, open_weights: OpenWeights
 def _immediate(tensor: Any, declared: TensorType, operator: str, name: str) -> NDArray[Any] | str:
     element = declared.element
     field = _FIELDS.get(element.name, "strings" if element is STRING else "bytes")
-    if [set_field.name for set_field, _ in tensor.ListFields()] not in ([field], []):
+    came = [each.name for each, _ in tensor.ListFields()]
+    if came == ["bytes"] and element.dtype.kind in "iu":
+        field = "bytes"
+    if came not in ([field], []):
         raise IntegrityError(f"{name}: expected a constant of type {declared}, got something else")
     values = getattr(tensor, field).values
     if element is STRING:

@@ -48,7 +48,7 @@ def avg_pool(
     Padding counts as zeros, or not at all. What ``ceil_mode`` reaches beyond the padding never counts.
     """
     windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
-    return windows.reduce(x, 0, np.add) / windows.counts(with_padding=not exclude_padding_from_average)
+    return windows.reduce(x, 0.0, np.add) / windows.counts(with_padding=not exclude_padding_from_average)
 
 
 @operator("l2_pool", batch=along_first)
@@ -65,7 +65,7 @@ def l2_pool(
 ) -> Array:
     """The length of each window of ``x`` [n, c, *sizes] as a vector."""
     windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
-    return np.sqrt(rounded(windows.reduce(x * x, 0, np.add)))
+    return np.sqrt(rounded(windows.reduce(x * x, 0.0, np.add)))
 
 
 class _Windows:
@@ -104,10 +104,10 @@ class _Windows:
         """How many values each window's mean is over; [*places]."""
         inner = np.ones(self._inner, np.float32)
         if with_padding:
-            inner = padded(inner, self._padding, 1)
+            inner = padded(inner, self._padding, 1.0)
             around = padded(inner, [(0, extra) for extra in self._beyond()])
         else:
-            around = self._padded(inner[None, None], 0)[0, 0]
+            around = self._padded(inner[None, None], 0.0)[0, 0]
         return self._slide(around[None, None], np.add)[0, 0]
 
     def _length(self, axis: int, ceil_mode: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,31 +12,32 @@ from device_tests.runtimes.coreml.operators.registry import Array, Rounded, oper
 from device_tests.runtimes.coreml.operators.shapes import require_axes
 
 Ints = tuple[int, ...]
-_Reduce = Callable[[Array, Ints, bool, Rounded], Array]
+# A reduction over every axis gives numpy's number instead of an array.
+_Reduce = Callable[[Array, Ints, bool, Rounded], Any]
 _NOT_THE_FIRST = not_over("axes", default=None)
 
 
-def _l1(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Array:
+def _l1(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
     return np.abs(x).sum(axes, dtype=x.dtype, keepdims=keep)
 
 
-def _l2(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Array:
-    return np.sqrt(rounded(np.square(x).sum(axes, dtype=x.dtype, keepdims=keep)))
+def _l2(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
+    return np.sqrt(rounded(np.asarray(np.square(x).sum(axes, dtype=x.dtype, keepdims=keep))))
 
 
-def _log_sum(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Array:
-    return np.log(rounded(x.sum(axes, dtype=x.dtype, keepdims=keep)))
+def _log_sum(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
+    return np.log(rounded(np.asarray(x.sum(axes, dtype=x.dtype, keepdims=keep))))
 
 
-def _log_sum_exp(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Array:
+def _log_sum_exp(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
     # Minus infinity everywhere has no largest to subtract.
     largest = x.max(axes, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, np.float32(0))
-    total = np.log(rounded(np.exp(x - largest).sum(axes, keepdims=keep)))
+    total = np.log(rounded(np.asarray(np.exp(x - largest).sum(axes, keepdims=keep))))
     return total + (largest if keep else np.squeeze(largest, axes))
 
 
-def _mean(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Array:
+def _mean(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
     return x.mean(axes, dtype=x.dtype if x.dtype.kind == "f" else None, keepdims=keep).astype(x.dtype)
 
 

@@ -75,7 +75,7 @@ def window_padding(
     return [(total // 2, total - total // 2) if upper else (total - total // 2, total // 2) for total in totals]
 
 
-def padded(x: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0) -> NDArray[Any]:
+def padded(x: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0.0) -> NDArray[Any]:
     """Longer at both ends of each axis, with the same order of axes in memory.
 
     Args:
