@@ -26,18 +26,38 @@ def test_reductions(shape: tuple[int, ...], data: st.DataObject) -> None:
     keep, axis = data.draw(st.booleans()), data.draw(st.integers(-len(shape), len(shape) - 1))
     values = numbers(shape, 7, 2)
     names = ("l1_norm", "l2_norm", "log_sum_exp", "max", "mean", "min", "sum", "sum_square")
-    made = run({"x": values}, lambda x: [
-        *(getattr(mb, f"reduce_{name}")(x=x, axes=signs, keep_dims=keep) for name in names),
-        mb.reduce_log_sum(x=mb.abs(x=x), axes=signs, keep_dims=keep), mb.reduce_prod(x=x, axes=(signs[0],), keep_dims=keep),
-        mb.reduce_argmax(x=x, axis=axis, keep_dims=keep), mb.reduce_argmin(x=x, axis=axis, keep_dims=keep),
-        mb.reduce_mean(x=x, keep_dims=True),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            *(getattr(mb, f"reduce_{name}")(x=x, axes=signs, keep_dims=keep) for name in names),
+            mb.reduce_log_sum(x=mb.abs(x=x), axes=signs, keep_dims=keep),
+            mb.reduce_prod(x=x, axes=(signs[0],), keep_dims=keep),
+            mb.reduce_argmax(x=x, axis=axis, keep_dims=keep),
+            mb.reduce_argmin(x=x, axis=axis, keep_dims=keep),
+            mb.reduce_mean(x=x, keep_dims=True),
+        ],
+    )
     x = torch.from_numpy(values)
-    close(made, [
-        x.abs().sum(axes, keep), (x**2).sum(axes, keep).sqrt(), x.logsumexp(axes, keep), x.amax(axes, keep),
-        x.mean(axes, keep), x.amin(axes, keep), x.sum(axes, keep), (x**2).sum(axes, keep), x.abs().sum(axes, keep).log(),
-        x.prod(axes[0], keep), x.argmax(axis, keep), x.argmin(axis, keep), x.mean().view([1] * len(shape)),
-    ], rtol=1e-5, atol=1e-5)  # fmt: skip
+    close(
+        made,
+        [
+            x.abs().sum(axes, keep),
+            (x**2).sum(axes, keep).sqrt(),
+            x.logsumexp(axes, keep),
+            x.amax(axes, keep),
+            x.mean(axes, keep),
+            x.amin(axes, keep),
+            x.sum(axes, keep),
+            (x**2).sum(axes, keep),
+            x.abs().sum(axes, keep).log(),
+            x.prod(axes[0], keep),
+            x.argmax(axis, keep),
+            x.argmin(axis, keep),
+            x.mean().view([1] * len(shape)),
+        ],
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def test_sums_of_exponentials_do_not_overflow() -> None:
@@ -57,19 +77,38 @@ def test_shapes(shape: tuple[int, ...], data: st.DataObject) -> None:
     def build(x: Any) -> list[Any]:
         wide = mb.expand_dims(x=x, axes=(axis, -1))
         return [
-            mb.transpose(x=x, perm=(0, *(at + 1 for at in order))), mb.reshape(x=x, shape=(1, -1)), wide,
-            mb.squeeze(x=wide, axes=(-1,)), mb.reshape(x=x, shape=(shape[0], -1)), mb.flatten2d(x=x, axis=axis),
-            mb.reverse(x=x, axes=(flipped,)), mb.shape(x=x), mb.identity(x=x), mb.reshape(x=x, shape=(0,) * (len(shape) + 1)),
+            mb.transpose(x=x, perm=(0, *(at + 1 for at in order))),
+            mb.reshape(x=x, shape=(1, -1)),
+            wide,
+            mb.squeeze(x=wide, axes=(-1,)),
+            mb.reshape(x=x, shape=(shape[0], -1)),
+            mb.flatten2d(x=x, axis=axis),
+            mb.reverse(x=x, axes=(flipped,)),
+            mb.shape(x=x),
+            mb.identity(x=x),
+            mb.reshape(x=x, shape=(0,) * (len(shape) + 1)),
             mb.squeeze(x=mb.expand_dims(x=x, axes=(0,)), axes=(0,)),
-        ]  # fmt: skip
+        ]
 
     x = torch.from_numpy(values)
     wide = np.expand_dims(values, (axis, values.ndim + 1))
     rows = int(np.prod(values.shape[:axis]))
-    close(run({"x": values}, build), [
-        x.permute(0, *(at + 1 for at in order)), x.reshape(1, -1), wide, wide[..., 0], x.reshape(shape[0], -1),
-        x.reshape(rows, -1), x.flip(flipped), np.array(values.shape), x, x, x,
-    ])  # fmt: skip
+    close(
+        run({"x": values}, build),
+        [
+            x.permute(0, *(at + 1 for at in order)),
+            x.reshape(1, -1),
+            wide,
+            wide[..., 0],
+            x.reshape(shape[0], -1),
+            x.reshape(rows, -1),
+            x.flip(flipped),
+            np.array(values.shape),
+            x,
+            x,
+            x,
+        ],
+    )
 
 
 @few
@@ -77,10 +116,18 @@ def test_shapes(shape: tuple[int, ...], data: st.DataObject) -> None:
 def test_blocks_of_places(block: int, channels: int, height: int, width: int) -> None:
     small = numbers((1, channels * block**2, height, width), 1)
     large = numbers((1, channels, height * block, width * block), 2)
-    made = run({"x": small, "y": large}, lambda x, y: [
-        mb.pixel_shuffle(x=x, upscale_factor=block), mb.pixel_unshuffle(x=y, downscale_factor=np.uint32(block)),
-        *((mb.depth_to_space(x=x, block_size=block), mb.space_to_depth(x=y, block_size=block)) if block > 1 else ()),
-    ])  # fmt: skip
+    made = run(
+        {"x": small, "y": large},
+        lambda x, y: [
+            mb.pixel_shuffle(x=x, upscale_factor=block),
+            mb.pixel_unshuffle(x=y, downscale_factor=np.uint32(block)),
+            *(
+                (mb.depth_to_space(x=x, block_size=block), mb.space_to_depth(x=y, block_size=block))
+                if block > 1
+                else ()
+            ),
+        ],
+    )
     x, y = torch.from_numpy(small), torch.from_numpy(large)
     # The place before the channel, as TensorFlow and ONNX (DCR) have it.
     spread = small.reshape(1, block, block, channels, height, width).transpose(0, 3, 4, 1, 5, 2).reshape(large.shape)
@@ -100,32 +147,53 @@ def test_joining(shape: tuple[int, ...], data: st.DataObject) -> None:
     def build(x: Any, y: Any) -> list[Any]:
         joined = mb.concat(values=(x, y), axis=axis)
         return [
-            joined, mb.stack(values=(x, y), axis=axis), *mb.split(x=joined, num_splits=2, axis=axis),
-            *mb.split(x=joined, split_sizes=[cut, 2 * shape[axis] - cut], axis=axis), mb.tile(x=x, reps=reps),
+            joined,
+            mb.stack(values=(x, y), axis=axis),
+            *mb.split(x=joined, num_splits=2, axis=axis),
+            *mb.split(x=joined, split_sizes=[cut, 2 * shape[axis] - cut], axis=axis),
+            mb.tile(x=x, reps=reps),
             mb.concat(values=(x, np.zeros(shape, np.float32)), axis=axis),
-        ]  # fmt: skip
+        ]
 
     x, y = torch.from_numpy(left), torch.from_numpy(right)
     joined = torch.cat([x, y], axis)
-    close(run({"x": left, "y": right}, build), [
-        joined, torch.stack([x, y], axis), x, y, *joined.split([cut, 2 * shape[axis] - cut], axis), x.tile(reps),
-        torch.cat([x, torch.zeros_like(x)], axis),
-    ])  # fmt: skip
+    close(
+        run({"x": left, "y": right}, build),
+        [
+            joined,
+            torch.stack([x, y], axis),
+            x,
+            y,
+            *joined.split([cut, 2 * shape[axis] - cut], axis),
+            x.tile(reps),
+            torch.cat([x, torch.zeros_like(x)], axis),
+        ],
+    )
 
 
 @few
 @given(st.integers(3, 6), st.integers(3, 6), st.tuples(*[st.integers(0, 2)] * 4), st.floats(-2, 2))
 def test_padding(height: int, width: int, pad: tuple[int, ...], value: float) -> None:
     values, filler = numbers((1, 2, height, width), 1), float(np.float32(value))
-    made = run({"x": values}, lambda x: [
-        mb.pad(x=x, pad=pad, mode="constant", constant_val=filler), mb.pad(x=x, pad=pad, mode="reflect"),
-        mb.pad(x=x, pad=pad, mode="replicate"), mb.pad(x=x, pad=(1, 0, *[0] * 6)),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.pad(x=x, pad=pad, mode="constant", constant_val=filler),
+            mb.pad(x=x, pad=pad, mode="reflect"),
+            mb.pad(x=x, pad=pad, mode="replicate"),
+            mb.pad(x=x, pad=(1, 0, *[0] * 6)),
+        ],
+    )
     x, sides = torch.from_numpy(values), (*pad[2:], *pad[:2])
-    close(made, [
-        F.pad(x, sides, value=filler), F.pad(x, sides, mode="reflect"), F.pad(x, sides, mode="replicate"),
-        F.pad(x, (0, 0, 0, 0, 0, 0, 1, 0)),
-    ])  # fmt: skip
+    close(
+        made,
+        [
+            F.pad(x, sides, value=filler),
+            F.pad(x, sides, mode="reflect"),
+            F.pad(x, sides, mode="replicate"),
+            F.pad(x, (0, 0, 0, 0, 0, 0, 1, 0)),
+        ],
+    )
 
 
 @few
@@ -138,12 +206,23 @@ def test_slices(shape: tuple[int, ...], data: st.DataObject) -> None:
     squeezed = [data.draw(st.booleans()) for _ in shape]
     squeezed[-1] = False
     values = numbers((1, *shape), 1)
-    made = run({"x": values}, lambda x: [
-        mb.slice_by_index(x=x, begin=[0, *begin], end=[1, *end], stride=[1, *stride], begin_mask=[False, *flags[0]],
-                          end_mask=[True, *flags[1]]),
-        mb.slice_by_index(x=x, begin=[0, *begin], end=[1, *end], squeeze_mask=[False, *squeezed], end_mask=[True, *flags[1]]),
-        mb.slice_by_size(x=x, begin=[0, *begin], size=[1, *(b - a for a, b in zip(begin, end, strict=True))]),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.slice_by_index(
+                x=x,
+                begin=[0, *begin],
+                end=[1, *end],
+                stride=[1, *stride],
+                begin_mask=[False, *flags[0]],
+                end_mask=[True, *flags[1]],
+            ),
+            mb.slice_by_index(
+                x=x, begin=[0, *begin], end=[1, *end], squeeze_mask=[False, *squeezed], end_mask=[True, *flags[1]]
+            ),
+            mb.slice_by_size(x=x, begin=[0, *begin], size=[1, *(b - a for a, b in zip(begin, end, strict=True))]),
+        ],
+    )
     first, second, third = [slice(None)], [slice(None)], [slice(None)]
     for axis in range(len(shape)):
         start, stop = None if flags[0][axis] else begin[axis], None if flags[1][axis] else end[axis]
@@ -161,31 +240,63 @@ def test_gathering(shape: tuple[int, ...], data: st.DataObject) -> None:
     values, rng = numbers(shape, 1), np.random.default_rng(0)
     beside = rng.integers(0, shape[axis], shape).astype(np.int32)
     deep = np.stack([rng.integers(0, size, 3) for size in shape[:2]], axis=-1).astype(np.int32)
-    made = run({"x": values}, lambda x: [
-        mb.gather(x=x, indices=np.int32(places), axis=axis), mb.gather_along_axis(x=x, indices=beside, axis=axis),
-        mb.gather_nd(x=x, indices=deep), mb.band_part(x=x, lower=1, upper=0), mb.cumsum(x=x, axis=axis, exclusive=True),
-        mb.cumsum(x=x, axis=axis, reverse=True), mb.argsort(x=x, axis=axis), mb.argsort(x=x, axis=axis, ascending=True),
-        *mb.topk(x=x, k=1, axis=axis, ascending=True), *mb.topk(x=x, k=shape[axis], axis=axis),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.gather(x=x, indices=np.int32(places), axis=axis),
+            mb.gather_along_axis(x=x, indices=beside, axis=axis),
+            mb.gather_nd(x=x, indices=deep),
+            mb.band_part(x=x, lower=1, upper=0),
+            mb.cumsum(x=x, axis=axis, exclusive=True),
+            mb.cumsum(x=x, axis=axis, reverse=True),
+            mb.argsort(x=x, axis=axis),
+            mb.argsort(x=x, axis=axis, ascending=True),
+            *mb.topk(x=x, k=1, axis=axis, ascending=True),
+            *mb.topk(x=x, k=shape[axis], axis=axis),
+        ],
+    )
     x = torch.from_numpy(values)
     least, most = x.topk(1, axis, largest=False), x.topk(shape[axis], axis)
-    close(made, [
-        np.take(values, places, axis), np.take_along_axis(values, beside, axis), values[deep[:, 0], deep[:, 1]],
-        torch.tril(torch.triu(x, -1)), x.cumsum(axis) - x, x.flip(axis).cumsum(axis).flip(axis),
-        x.argsort(axis, descending=True), x.argsort(axis), least.values, least.indices, most.values, most.indices,
-    ], atol=1e-5)  # fmt: skip
+    close(
+        made,
+        [
+            np.take(values, places, axis),
+            np.take_along_axis(values, beside, axis),
+            values[deep[:, 0], deep[:, 1]],
+            torch.tril(torch.triu(x, -1)),
+            x.cumsum(axis) - x,
+            x.flip(axis).cumsum(axis).flip(axis),
+            x.argsort(axis, descending=True),
+            x.argsort(axis),
+            least.values,
+            least.indices,
+            most.values,
+            most.indices,
+        ],
+        atol=1e-5,
+    )
 
 
 def test_making() -> None:
     values, index = numbers((2, 3), 1), np.array([0, 2], np.int32)
-    made = run({"x": values, "i": index}, lambda x, i: [
-        mb.fill(shape=mb.shape(x=x), value=2.5), mb.range_1d(start=1.0, end=mb.reduce_max(x=x, axes=[0, 1]), step=0.25),
-        mb.one_hot(indices=i, one_hot_vector_size=4, axis=0, on_value=3, off_value=1), mb.fill_like(ref_tensor=x, value=7),
-    ])  # fmt: skip
-    close(made, [
-        np.full((2, 3), 2.5), np.arange(1, values.max(), 0.25), np.where(np.arange(4)[:, None] == index, 3, 1),
-        np.full((2, 3), 7),
-    ])  # fmt: skip
+    made = run(
+        {"x": values, "i": index},
+        lambda x, i: [
+            mb.fill(shape=mb.shape(x=x), value=2.5),
+            mb.range_1d(start=1.0, end=mb.reduce_max(x=x, axes=[0, 1]), step=0.25),
+            mb.one_hot(indices=i, one_hot_vector_size=4, axis=0, on_value=3, off_value=1),
+            mb.fill_like(ref_tensor=x, value=7),
+        ],
+    )
+    close(
+        made,
+        [
+            np.full((2, 3), 2.5),
+            np.arange(1, values.max(), 0.25),
+            np.where(np.arange(4)[:, None] == index, 3, 1),
+            np.full((2, 3), 7),
+        ],
+    )
 
 
 @few
@@ -197,10 +308,14 @@ def test_products(leading: tuple[int, ...], inner: int, columns: int, over: bool
     )
     given_left, given_right = left.swapaxes(-1, -2) if over else left, right.swapaxes(-1, -2) if across else right
     weight, bias = numbers((columns, inner), 3), numbers((columns,), 4)
-    made = run({"x": np.ascontiguousarray(given_left), "y": np.ascontiguousarray(given_right), "z": left}, lambda x, y, z: [
-        mb.matmul(x=x, y=y, transpose_x=over, transpose_y=across), mb.linear(x=z, weight=weight, bias=bias),
-        mb.matmul(x=z, y=weight.T.copy()),
-    ])  # fmt: skip
+    made = run(
+        {"x": np.ascontiguousarray(given_left), "y": np.ascontiguousarray(given_right), "z": left},
+        lambda x, y, z: [
+            mb.matmul(x=x, y=y, transpose_x=over, transpose_y=across),
+            mb.linear(x=z, weight=weight, bias=bias),
+            mb.matmul(x=z, y=weight.T.copy()),
+        ],
+    )
     x, y = torch.from_numpy(left), torch.from_numpy(right)
     straight = F.linear(x, torch.from_numpy(weight))
     close(made, [x @ y, straight + torch.from_numpy(bias), straight], rtol=1e-5, atol=1e-5)
@@ -215,11 +330,15 @@ def test_a_sum_by_equation_and_attention() -> None:
     )
     query, key, value = numbers((1, 2, 4, 3), 1), numbers((1, 2, 5, 3), 2), numbers((1, 2, 5, 6), 3)
     added = numbers((4, 5), 4)
-    made = run({"q": query, "k": key, "v": value}, lambda q, k, v: [
-        mb.scaled_dot_product_attention(query=q, key=k, value=v),
-        mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=added),
-        mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=added > 0),
-    ], ios=18)  # fmt: skip
+    made = run(
+        {"q": query, "k": key, "v": value},
+        lambda q, k, v: [
+            mb.scaled_dot_product_attention(query=q, key=k, value=v),
+            mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=added),
+            mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=added > 0),
+        ],
+        ios=18,
+    )
     tensors = [torch.from_numpy(each) for each in (query, key, value)]
     mask = torch.from_numpy(added)
     close(
@@ -232,15 +351,19 @@ def test_a_sum_by_equation_and_attention() -> None:
 def test_bilinear_resizing(height: int, width: int, rows: int, columns: int) -> None:
     values = numbers((1, 2, height, width), 1)
     size = {"target_size_height": rows, "target_size_width": columns}
-    made = run({"x": values}, lambda x: [
-        mb.resize_bilinear(x=x, sampling_mode="UNALIGN_CORNERS", **size),
-        mb.resize_bilinear(x=x, sampling_mode="STRICT_ALIGN_CORNERS", **size),
-        mb.resize_bilinear(x=x, sampling_mode="DEFAULT", **size), mb.resize_bilinear(x=x, sampling_mode="OFFSET_CORNERS", **size),
-        mb.resize_bilinear(x=x, sampling_mode="ALIGN_CORNERS", **size),
-        mb.resize(x=x, shape=(rows, columns), resized_dims=np.uint32(2), sampling_mode="UNALIGN_CORNERS"),
-        mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=False),
-        mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=True),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.resize_bilinear(x=x, sampling_mode="UNALIGN_CORNERS", **size),
+            mb.resize_bilinear(x=x, sampling_mode="STRICT_ALIGN_CORNERS", **size),
+            mb.resize_bilinear(x=x, sampling_mode="DEFAULT", **size),
+            mb.resize_bilinear(x=x, sampling_mode="OFFSET_CORNERS", **size),
+            mb.resize_bilinear(x=x, sampling_mode="ALIGN_CORNERS", **size),
+            mb.resize(x=x, shape=(rows, columns), resized_dims=np.uint32(2), sampling_mode="UNALIGN_CORNERS"),
+            mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=False),
+            mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=True),
+        ],
+    )
     x = torch.from_numpy(values)
 
     def interpolated(corners: bool, target: tuple[int, int] = (rows, columns)) -> torch.Tensor:
@@ -262,18 +385,33 @@ def test_bilinear_resizing(height: int, width: int, rows: int, columns: int) -> 
     default = sampled(lambda i, n, m: 0 if m == 1 else i * (n - n / m) / (m - 1))
     offset = sampled(lambda i, n, m: max(1, n - 1) / m * (0.5 + i))
     large = (2 * height, 3 * width)
-    close(made, [
-        unaligned, aligned, default, offset, middle, unaligned, interpolated(False, large), interpolated(True, large),
-    ], rtol=1e-5, atol=1e-5)  # fmt: skip
+    close(
+        made,
+        [
+            unaligned,
+            aligned,
+            default,
+            offset,
+            middle,
+            unaligned,
+            interpolated(False, large),
+            interpolated(True, large),
+        ],
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def test_the_nearest_number() -> None:
     values = numbers((1, 2, 3, 2), 1)
-    made = run({"x": values}, lambda x: [
-        mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3),
-        mb.resize_nearest_neighbor(x=x, target_size_height=6, target_size_width=6),
-        mb.resize(x=x, shape=(6, 6), resized_dims=np.uint32(2), interpolation_mode="NEAREST_NEIGHBOR"),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3),
+            mb.resize_nearest_neighbor(x=x, target_size_height=6, target_size_width=6),
+            mb.resize(x=x, shape=(6, 6), resized_dims=np.uint32(2), interpolation_mode="NEAREST_NEIGHBOR"),
+        ],
+    )
     close(made, [F.interpolate(torch.from_numpy(values), (6, 6), mode="nearest")] * 3)
     with pytest.raises(NotVerifiedError, match="no whole factor"):
         opened({"x": values}, lambda x: mb.resize_nearest_neighbor(x=x, target_size_height=4, target_size_width=4))

@@ -1,4 +1,4 @@
-"""Compressed weights: every operator of iOS 16 and 18 against its formula, and against coremltools' own decompression."""
+"""Compressed weights: every operator of iOS 16 and 18 by its formula, and as coremltools itself decompresses them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def test_affine(rows: int, columns: int, dtype: Any, axis: int, seed: int) -> No
     zero, scale = rng.integers(0, 20, count).astype(dtype), rng.random(count).astype(np.float32)
     made = held(
         lambda: mb.constexpr_affine_dequantize(quantized_data=data, zero_point=zero, scale=scale, axis=np.int32(axis)),
-        16, (rows, columns),
-    )  # fmt: skip
+        16,
+        (rows, columns),
+    )
     turned = (slice(None), None) if axis == 0 else (None, slice(None))
     close([made], [(data.astype(np.float64) - zero[turned]) * scale[turned]], atol=1e-4)
 
@@ -121,10 +122,20 @@ def test_compressed_numbers_between_zeros() -> None:
     data = np.arange(1, 10)
 
     def scaled() -> Any:
-        return mb.constexpr_sparse_to_dense(**dict(zip(("mask", "nonzero_data"), mb.constexpr_sparse_blockwise_shift_scale(
-            data_mask=flags, nonzero_data=data.astype(np.int8), scale=np.float32([[0.1, 0.2, 0.3, 0.4]]),
-            offset=np.int8([[1, 2, 3, 4]]),
-        ), strict=True)))  # fmt: skip
+        return mb.constexpr_sparse_to_dense(
+            **dict(
+                zip(
+                    ("mask", "nonzero_data"),
+                    mb.constexpr_sparse_blockwise_shift_scale(
+                        data_mask=flags,
+                        nonzero_data=data.astype(np.int8),
+                        scale=np.float32([[0.1, 0.2, 0.3, 0.4]]),
+                        offset=np.int8([[1, 2, 3, 4]]),
+                    ),
+                    strict=True,
+                )
+            )
+        )
 
     dense = np.zeros((4, 4))
     dense[mask == 1] = data
@@ -135,9 +146,19 @@ def test_compressed_numbers_between_zeros() -> None:
     indices = np.array([0, 1, 1, 0, 1, 1, 0, 0, 1])
 
     def looked_up() -> Any:
-        return mb.constexpr_sparse_to_dense(**dict(zip(("mask", "nonzero_data"), mb.constexpr_lut_to_sparse(
-            indices_mask=flags, indices_nonzero_data=indices.astype(types.nptype_from_builtin(types.uint1)), lut=table,
-        ), strict=True)))  # fmt: skip
+        return mb.constexpr_sparse_to_dense(
+            **dict(
+                zip(
+                    ("mask", "nonzero_data"),
+                    mb.constexpr_lut_to_sparse(
+                        indices_mask=flags,
+                        indices_nonzero_data=indices.astype(types.nptype_from_builtin(types.uint1)),
+                        lut=table,
+                    ),
+                    strict=True,
+                )
+            )
+        )
 
     dense[mask == 1] = np.float32([2, 3])[indices]
     close([held(looked_up, 18, (4, 4))], [dense])
@@ -146,9 +167,15 @@ def test_compressed_numbers_between_zeros() -> None:
 def test_quantised_activations() -> None:
     values, scale = numbers((1, 3, 4), 1, 4), np.float32([0.1, 0.2, 0.3])
     zero = np.int8([1, -2, 3])
-    (made,) = run({"x": values}, lambda x: mb.dequantize(
-        input=mb.quantize(input=x, scale=scale, zero_point=zero, output_dtype="int8", axis=1), scale=scale, zero_point=zero, axis=1
-    ))  # fmt: skip
+    (made,) = run(
+        {"x": values},
+        lambda x: mb.dequantize(
+            input=mb.quantize(input=x, scale=scale, zero_point=zero, output_dtype="int8", axis=1),
+            scale=scale,
+            zero_point=zero,
+            axis=1,
+        ),
+    )
     expected = torch.fake_quantize_per_channel_affine(
         torch.from_numpy(values), torch.from_numpy(scale), torch.from_numpy(zero).int(), 1, -128, 127
     )
@@ -191,21 +218,35 @@ def _compressions() -> dict[str, Any]:
         **{f"uniform palette {bits}": (16, palette(mode="uniform", nbits=bits)) for bits in (1, 2, 4, 6, 8)},
         "palette 3": (18, palette(mode="uniform", nbits=3)),
         "palette by groups": (
-            18, palette(mode="uniform", nbits=4, granularity="per_grouped_channel", group_size=8),
+            18,
+            palette(mode="uniform", nbits=4, granularity="per_grouped_channel", group_size=8),
         ),
         "palette with scales": (
             18,
-            palette(mode="uniform", nbits=4, granularity="per_grouped_channel", group_size=8, enable_per_channel_scale=True),
+            palette(
+                mode="uniform", nbits=4, granularity="per_grouped_channel", group_size=8, enable_per_channel_scale=True
+            ),
         ),
-        "threshold": (16, pruned(cto.OpThresholdPrunerConfig(threshold=0.02, minimum_sparsity_percentile=0.1,
-                                                            weight_threshold=256))),
+        "threshold": (
+            16,
+            pruned(cto.OpThresholdPrunerConfig(threshold=0.02, minimum_sparsity_percentile=0.1, weight_threshold=256)),
+        ),
         "magnitude": (16, sparse),
         "magnitude on iOS 18": (18, sparse),
-        "sparse palette": (18, together(sparse, joint("palette", cto.OpPalettizerConfig(
-            mode="uniform", nbits=4, weight_threshold=256)))),
-        "sparse linear": (18, together(sparse, joint("linear", cto.OpLinearQuantizerConfig(
-            mode="linear_symmetric", dtype="int8", weight_threshold=256)))),
-    }  # fmt: skip
+        "sparse palette": (
+            18,
+            together(sparse, joint("palette", cto.OpPalettizerConfig(mode="uniform", nbits=4, weight_threshold=256))),
+        ),
+        "sparse linear": (
+            18,
+            together(
+                sparse,
+                joint(
+                    "linear", cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=256)
+                ),
+            ),
+        ),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -213,18 +254,27 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     """One small network for each system version."""
     torch.manual_seed(0)
     network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(16, 32, 3, 2, 1, groups=2), torch.nn.Hardswish(),
-        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(32, 24),
-    ).eval()  # fmt: skip
+        torch.nn.Conv2d(3, 16, 3, 2, 1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(16, 32, 3, 2, 1, groups=2),
+        torch.nn.Hardswish(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(32, 24),
+    ).eval()
     traced = torch.jit.trace(network, torch.zeros(1, 3, 16, 16))
     return {
         ios: ct.convert(
-            traced, inputs=[ct.TensorType(name="x", shape=(1, 3, 16, 16))], outputs=[ct.TensorType(name="y")],
-            convert_to="mlprogram", compute_precision=ct.precision.FLOAT32, minimum_deployment_target=target,
+            traced,
+            inputs=[ct.TensorType(name="x", shape=(1, 3, 16, 16))],
+            outputs=[ct.TensorType(name="y")],
+            convert_to="mlprogram",
+            compute_precision=ct.precision.FLOAT32,
+            minimum_deployment_target=target,
             skip_model_load=True,
         )
         for ios, target in ((16, ct.target.iOS16), (18, ct.target.iOS18))
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.slow

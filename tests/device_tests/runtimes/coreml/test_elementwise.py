@@ -31,12 +31,33 @@ def close(made: list[np.ndarray], expected: list[Any], *, rtol: float = 2e-6, at
 
 
 UNARY = {
-    "abs": torch.abs, "acos": torch.acos, "asin": torch.asin, "atan": torch.atan, "atanh": torch.atanh,
-    "ceil": torch.ceil, "cos": torch.cos, "cosh": torch.cosh, "erf": torch.erf, "exp": torch.exp, "exp2": torch.exp2,
-    "floor": torch.floor, "identity": lambda x: x, "round": torch.round, "sign": torch.sign, "sin": torch.sin,
-    "sinh": torch.sinh, "square": torch.square, "tan": torch.tan, "tanh": torch.tanh, "relu": F.relu,
-    "relu6": F.relu6, "sigmoid": torch.sigmoid, "silu": F.silu, "softplus": F.softplus, "softsign": F.softsign,
-}  # fmt: skip
+    "abs": torch.abs,
+    "acos": torch.acos,
+    "asin": torch.asin,
+    "atan": torch.atan,
+    "atanh": torch.atanh,
+    "ceil": torch.ceil,
+    "cos": torch.cos,
+    "cosh": torch.cosh,
+    "erf": torch.erf,
+    "exp": torch.exp,
+    "exp2": torch.exp2,
+    "floor": torch.floor,
+    "identity": lambda x: x,
+    "round": torch.round,
+    "sign": torch.sign,
+    "sin": torch.sin,
+    "sinh": torch.sinh,
+    "square": torch.square,
+    "tan": torch.tan,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+}
 POSITIVE = {"sqrt": torch.sqrt}
 
 
@@ -58,20 +79,51 @@ def test_of_one_number(shape: tuple[int, ...], seed: int) -> None:
 def test_of_one_number_with_options(shape: tuple[int, ...], seed: int, low: float, high: float) -> None:
     wide = numbers(shape, seed, 4)
     x, a, b = torch.from_numpy(wide), float(np.float32(low)), float(np.float32(high))
-    made = run({"x": wide}, lambda x: [
-        mb.leaky_relu(x=x, alpha=a), mb.elu(x=x, alpha=b), mb.clip(x=x, alpha=-a, beta=b), mb.clamped_relu(x=x, alpha=a, beta=b),
-        mb.thresholded_relu(x=x, alpha=a), mb.linear_activation(x=x, alpha=a, beta=b), mb.scaled_tanh(x=x, alpha=a, beta=b),
-        mb.sigmoid_hard(x=x, alpha=a, beta=b), mb.threshold(x=x, alpha=a), mb.gelu(x=x, mode="EXACT"),
-        mb.gelu(x=x, mode="TANH_APPROXIMATION"), mb.gelu(x=x, mode="SIGMOID_APPROXIMATION"),
-        mb.inverse(x=mb.square(x=x), epsilon=b), mb.log(x=mb.abs(x=x), epsilon=a), mb.rsqrt(x=mb.abs(x=x), epsilon=a),
-        mb.sqrt(x=mb.abs(x=x)), mb.leaky_relu(x=x, alpha=b + 1),
-    ])  # fmt: skip
-    close(made, [
-        F.leaky_relu(x, a), F.elu(x, b), x.clamp(-a, b), F.leaky_relu(x, a).clamp(max=b), torch.where(x >= a, x, 0.0),
-        a * x + b, a * torch.tanh(b * x), (a * x + b).clamp(0, 1), x.clamp(min=a), F.gelu(x), F.gelu(x, approximate="tanh"),
-        x * torch.sigmoid(1.702 * x), 1 / (x**2 + b), torch.log(x.abs() + a), torch.rsqrt(x.abs() + a),
-        torch.sqrt(x.abs()), F.leaky_relu(x, b + 1),
-    ], rtol=5e-6)  # fmt: skip
+    made = run(
+        {"x": wide},
+        lambda x: [
+            mb.leaky_relu(x=x, alpha=a),
+            mb.elu(x=x, alpha=b),
+            mb.clip(x=x, alpha=-a, beta=b),
+            mb.clamped_relu(x=x, alpha=a, beta=b),
+            mb.thresholded_relu(x=x, alpha=a),
+            mb.linear_activation(x=x, alpha=a, beta=b),
+            mb.scaled_tanh(x=x, alpha=a, beta=b),
+            mb.sigmoid_hard(x=x, alpha=a, beta=b),
+            mb.threshold(x=x, alpha=a),
+            mb.gelu(x=x, mode="EXACT"),
+            mb.gelu(x=x, mode="TANH_APPROXIMATION"),
+            mb.gelu(x=x, mode="SIGMOID_APPROXIMATION"),
+            mb.inverse(x=mb.square(x=x), epsilon=b),
+            mb.log(x=mb.abs(x=x), epsilon=a),
+            mb.rsqrt(x=mb.abs(x=x), epsilon=a),
+            mb.sqrt(x=mb.abs(x=x)),
+            mb.leaky_relu(x=x, alpha=b + 1),
+        ],
+    )
+    close(
+        made,
+        [
+            F.leaky_relu(x, a),
+            F.elu(x, b),
+            x.clamp(-a, b),
+            F.leaky_relu(x, a).clamp(max=b),
+            torch.where(x >= a, x, 0.0),
+            a * x + b,
+            a * torch.tanh(b * x),
+            (a * x + b).clamp(0, 1),
+            x.clamp(min=a),
+            F.gelu(x),
+            F.gelu(x, approximate="tanh"),
+            x * torch.sigmoid(1.702 * x),
+            1 / (x**2 + b),
+            torch.log(x.abs() + a),
+            torch.rsqrt(x.abs() + a),
+            torch.sqrt(x.abs()),
+            F.leaky_relu(x, b + 1),
+        ],
+        rtol=5e-6,
+    )
 
 
 @few
@@ -95,13 +147,23 @@ def test_softmax(shape: tuple[int, ...], data: st.DataObject) -> None:
 
 
 BINARY = {
-    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "real_div": torch.div, "floor_div": torch.floor_divide,
-    "mod": torch.remainder, "maximum": torch.maximum, "minimum": torch.minimum,
-}  # fmt: skip
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "real_div": torch.div,
+    "floor_div": torch.floor_divide,
+    "mod": torch.remainder,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}
 COMPARED = {
-    "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt, "greater_equal": torch.ge, "less": torch.lt,
+    "equal": torch.eq,
+    "not_equal": torch.ne,
+    "greater": torch.gt,
+    "greater_equal": torch.ge,
+    "less": torch.lt,
     "less_equal": torch.le,
-}  # fmt: skip
+}
 LOGICAL = {"logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_xor": torch.logical_xor}
 
 
@@ -112,10 +174,14 @@ def test_of_two_numbers(shape: tuple[int, ...], data: st.DataObject) -> None:
     # A few values only, so that some are equal; no quotient near a whole number, where rounding decides.
     left, right = (np.round(numbers(sides, seed, 3)) + np.float32(0.5) for sides, seed in ((shape, 1), (other, 2)))
     x, y = torch.from_numpy(left), torch.from_numpy(right)
-    made = run({"x": left, "y": right}, lambda x, y: [
-        *(getattr(mb, name)(x=x, y=y) for name in BINARY), mb.pow(x=mb.abs(x=x), y=y),
-        *(mb.cast(x=getattr(mb, name)(x=x, y=y), dtype="fp32") for name in COMPARED),
-    ])  # fmt: skip
+    made = run(
+        {"x": left, "y": right},
+        lambda x, y: [
+            *(getattr(mb, name)(x=x, y=y) for name in BINARY),
+            mb.pow(x=mb.abs(x=x), y=y),
+            *(mb.cast(x=getattr(mb, name)(x=x, y=y), dtype="fp32") for name in COMPARED),
+        ],
+    )
     expected = [function(x, y) for function in BINARY.values()]
     close(made, [*expected, x.abs() ** y, *(function(x, y).float() for function in COMPARED.values())])
 
@@ -152,9 +218,14 @@ def test_whole_numbers() -> None:
 
 def test_casts() -> None:
     values = np.float32([-2.7, -0.2, 0.0, 0.9, 3.5])
-    made = run({"x": values}, lambda x: [
-        mb.cast(x=x, dtype="int32"), mb.cast(x=mb.cast(x=x, dtype="bool"), dtype="int32"), mb.cast(x=x, dtype="fp16"),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.cast(x=x, dtype="int32"),
+            mb.cast(x=mb.cast(x=x, dtype="bool"), dtype="int32"),
+            mb.cast(x=x, dtype="fp16"),
+        ],
+    )
     close(made, [[-2, 0, 0, 0, 3], [1, 1, 0, 1, 1], values], atol=1e-3)
     with pytest.raises(Exception, match="cannot"):
         opened({"x": values}, lambda x: mb.cast(x=x, dtype="int32")).predict({"x": values * np.float32(1e12)})

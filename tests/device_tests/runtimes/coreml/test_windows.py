@@ -42,9 +42,19 @@ def test_convolution(data: st.DataObject) -> None:
     assume(all(size + sum(pad[2 * at : 2 * at + 2]) >= extents[at] for at, size in enumerate(sizes)))
     values = numbers((data.draw(st.integers(1, 2)), inner * groups, *sizes), 1)
     weight, bias = numbers((outer * groups, inner, *kernel), 2), numbers((outer * groups,), 3)
-    made = run({"x": values}, lambda x: mb.conv(
-        x=x, weight=weight, bias=bias, strides=strides, pad_type="custom", pad=pad, dilations=dilations, groups=groups
-    ))  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: mb.conv(
+            x=x,
+            weight=weight,
+            bias=bias,
+            strides=strides,
+            pad_type="custom",
+            pad=pad,
+            dilations=dilations,
+            groups=groups,
+        ),
+    )
     expected = CONVOLVE[rank](
         padded(torch.from_numpy(values), pad),
         torch.from_numpy(weight),
@@ -65,9 +75,10 @@ def test_depthwise_convolution_by_rows_and_by_planes(data: st.DataObject) -> Non
     sizes, pad = data.draw(each(4, 20, 2)), data.draw(each(0, 3, 4))
     assume(all(size + sum(pad[2 * at : 2 * at + 2]) >= kernel[at] for at, size in enumerate(sizes)))
     values, weight = numbers((images, channels, *sizes), 1), numbers((channels, 1, *kernel), 2)
-    made = run({"x": values}, lambda x: mb.conv(
-        x=x, weight=weight, strides=strides, pad_type="custom", pad=pad, groups=channels
-    ))  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: mb.conv(x=x, weight=weight, strides=strides, pad_type="custom", pad=pad, groups=channels),
+    )
     expected = F.conv2d(padded(torch.from_numpy(values), pad), torch.from_numpy(weight), None, strides, groups=channels)
     close(made, [expected], rtol=1e-5, atol=1e-5)
 
@@ -84,10 +95,13 @@ def test_infinity_stays_where_the_kernel_reaches() -> None:
 @given(st.sampled_from(["valid", "same", "same_lower"]), each(1, 5, 2), each(1, 3, 2), each(5, 9, 2))
 def test_padding_by_name(kind: str, kernel: Any, strides: Any, sizes: Any) -> None:
     values, weight = numbers((1, 2, *sizes), 1), numbers((3, 2, *kernel), 2)
-    made = run({"x": values}, lambda x: [
-        mb.conv(x=x, weight=weight, strides=strides, pad_type=kind),
-        mb.max_pool(x=x, kernel_sizes=kernel, strides=strides, pad_type=kind),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.conv(x=x, weight=weight, strides=strides, pad_type=kind),
+            mb.max_pool(x=x, kernel_sizes=kernel, strides=strides, pad_type=kind),
+        ],
+    )
     x = torch.from_numpy(values)
     if kind == "valid":
         pad = (0, 0, 0, 0)
@@ -121,10 +135,20 @@ def test_transposed_convolution(data: st.DataObject) -> None:
     bias = numbers((outer * groups,), 3)
     pad = tuple(size for size in pads for _ in range(2))
     given_shape = {"output_shape": (1, outer * groups, *shape)} if any(more) else {}
-    made = run({"x": values}, lambda x: mb.conv_transpose(
-        x=x, weight=weight, bias=bias, strides=strides, pad_type="custom", pad=pad, dilations=dilations, groups=groups,
-        **given_shape,
-    ))  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: mb.conv_transpose(
+            x=x,
+            weight=weight,
+            bias=bias,
+            strides=strides,
+            pad_type="custom",
+            pad=pad,
+            dilations=dilations,
+            groups=groups,
+            **given_shape,
+        ),
+    )
     expected = TRANSPOSED[rank](
         torch.from_numpy(values),
         torch.from_numpy(weight),
@@ -147,13 +171,20 @@ def test_pools(data: st.DataObject) -> None:
     sizes, ceil = data.draw(each(4, 9, rank)), data.draw(st.booleans())
     values = numbers((1, 3, *sizes), 1)
     options: dict[str, Any] = {
-        "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "ceil_mode": ceil,
+        "kernel_sizes": kernel,
+        "strides": strides,
+        "pad_type": "custom",
+        "ceil_mode": ceil,
         "pad": tuple(size for size in pads for _ in range(2)),
-    }  # fmt: skip
-    made = run({"x": values}, lambda x: [
-        mb.max_pool(x=x, **options), mb.avg_pool(x=x, exclude_padding_from_average=True, **options),
-        mb.avg_pool(x=x, exclude_padding_from_average=False, **options),
-    ])  # fmt: skip
+    }
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.max_pool(x=x, **options),
+            mb.avg_pool(x=x, exclude_padding_from_average=True, **options),
+            mb.avg_pool(x=x, exclude_padding_from_average=False, **options),
+        ],
+    )
     x, average, largest = (
         torch.from_numpy(values),
         *((F.avg_pool1d, F.max_pool1d), (F.avg_pool2d, F.max_pool2d))[rank - 1],
@@ -182,20 +213,31 @@ def test_normalisations(channels: int, sides: tuple[int, ...], epsilon: float) -
     values, mean, gamma, beta = (numbers(shape, 1) for shape in ((2, channels, *sides), *[(channels,)] * 3))
     variance = np.abs(numbers((channels,), 4)) + np.float32(0.1)
     last = numbers(sides, 5)
-    made = run({"x": values}, lambda x: [
-        mb.batch_norm(x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=eps),
-        mb.instance_norm(x=x, gamma=gamma, beta=beta, epsilon=eps),
-        mb.layer_norm(x=x, axes=(2, 3), gamma=last, beta=last, epsilon=eps),
-        mb.layer_norm(x=x, axes=(-3,), epsilon=eps),
-        mb.l2_norm(x=x, epsilon=eps),
-        mb.local_response_norm(x=x, size=3, alpha=0.5, beta=0.75, k=2.0),
-    ])  # fmt: skip
+    made = run(
+        {"x": values},
+        lambda x: [
+            mb.batch_norm(x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=eps),
+            mb.instance_norm(x=x, gamma=gamma, beta=beta, epsilon=eps),
+            mb.layer_norm(x=x, axes=(2, 3), gamma=last, beta=last, epsilon=eps),
+            mb.layer_norm(x=x, axes=(-3,), epsilon=eps),
+            mb.l2_norm(x=x, epsilon=eps),
+            mb.local_response_norm(x=x, size=3, alpha=0.5, beta=0.75, k=2.0),
+        ],
+    )
     x, m, v, g, b, w = map(torch.from_numpy, (values, mean, variance, gamma, beta, last))
-    close(made, [
-        F.batch_norm(x, m, v, g, b, eps=eps), F.instance_norm(x, weight=g, bias=b, eps=eps), F.layer_norm(x, sides, w, w, eps),
-        F.layer_norm(x.movedim(1, -1), (channels,), eps=eps).movedim(-1, 1),
-        x / ((x**2).sum((1, 2, 3), keepdim=True) + eps).sqrt(), F.local_response_norm(x, 3, 0.5, 0.75, 2.0),
-    ], rtol=2e-5, atol=2e-5)  # fmt: skip
+    close(
+        made,
+        [
+            F.batch_norm(x, m, v, g, b, eps=eps),
+            F.instance_norm(x, weight=g, bias=b, eps=eps),
+            F.layer_norm(x, sides, w, w, eps),
+            F.layer_norm(x.movedim(1, -1), (channels,), eps=eps).movedim(-1, 1),
+            x / ((x**2).sum((1, 2, 3), keepdim=True) + eps).sqrt(),
+            F.local_response_norm(x, 3, 0.5, 0.75, 2.0),
+        ],
+        rtol=2e-5,
+        atol=2e-5,
+    )
 
 
 def test_what_nobody_defined_is_not_verified() -> None:

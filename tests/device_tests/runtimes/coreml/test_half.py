@@ -1,0 +1,97 @@
+"""Half precision: rounding bit by bit, and what is lost, by operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from device_tests.runtimes.coreml.rounding import to_half
+from tests.device_tests.runtimes.coreml.mil import mb, opened, result
+from tests.device_tests.runtimes.coreml.test_elementwise import numbers
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.uint32, st.integers(0, 300)))
+def test_rounding_is_that_of_a_cast(bits: np.ndarray) -> None:
+    values = bits.view(np.float32)
+    with np.errstate(all="ignore"):
+        expected, came = values.astype(np.float16).astype(np.float32), to_half(values)
+    np.testing.assert_array_equal(came, expected)
+
+
+def test_rounding_of_every_half_and_of_what_lies_between() -> None:
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
+    between = (halves[1:] + halves[:-1]) / 2
+    near = np.concatenate([np.nextafter(between, np.float32(side)) for side in (0, np.inf)])
+    for values in (halves, between, near, -between, np.float32([65519.996, 65520, 1e30, -np.inf, np.nan])):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(to_half(values), values.astype(np.float16).astype(np.float32))
+
+
+def as_halves(build: Any) -> Any:
+    return lambda x: mb.cast(x=build(mb.cast(x=x, dtype="fp16")), dtype="fp32")
+
+
+def normalised(x: Any) -> Any:
+    length = mb.reduce_l2_norm(x=x, axes=[-1], keep_dims=True, name="length")
+    return mb.real_div(x=x, y=length, name="embedding")
+
+
+def test_a_large_embedding_overflows_in_its_norm_and_the_report_says_where() -> None:
+    embedding = np.float32(30) * np.sign(numbers((1, 128), 1))
+    made = result({"x": embedding}, as_halves(normalised))
+    (found,) = made.incidents
+    # 128 * 30 ** 2 = 115,200: the length, 339, would fit into float16, the sum of squares does not.
+    assert (found.operator, found.name, found.kind, found.place) == (
+        "reduce_l2_norm",
+        "length",
+        "overflow",
+        "intermediate",
+    )
+    assert (found.count, found.total, found.worst) == (1, 1, pytest.approx(115200))
+    assert str(found) == "reduce_l2_norm at length: 1 of 1 intermediates overflow, up to 1.15e+05"
+    np.testing.assert_array_equal(*made.outputs.values(), np.zeros((1, 128)))
+
+
+def test_scaling_before_the_norm_mends_it() -> None:
+    embedding = np.float32(30) * np.sign(numbers((1, 128), 1))
+    made = result({"x": embedding}, as_halves(lambda x: normalised(mb.mul(x=x, y=np.float16(1 / 64)))))
+    assert made.incidents == ()
+    np.testing.assert_allclose(*made.outputs.values(), embedding / np.linalg.norm(embedding), atol=1e-3)
+
+
+def test_in_float32_nothing_is_rounded() -> None:
+    embedding = np.float32(30) * np.sign(numbers((1, 128), 1))
+    made = opened({"x": embedding}, as_halves(normalised), arithmetic="float32").run({"x": embedding})
+    assert made.incidents == ()
+    np.testing.assert_allclose(*made.outputs.values(), embedding / np.linalg.norm(embedding), atol=1e-6)
+
+
+def test_only_what_is_declared_as_float16_is_rounded() -> None:
+    value = np.float32([[1.0001]])
+    made = result({"x": value}, lambda x: mb.add(x=x, y=np.float32(0)))
+    np.testing.assert_array_equal(*made.outputs.values(), value)
+    made = result({"x": value}, as_halves(lambda x: mb.add(x=x, y=np.float16(0))))
+    np.testing.assert_array_equal(*made.outputs.values(), np.float32([[1.0]]))
+
+
+def test_results_that_vanish_overflow_or_are_no_numbers() -> None:
+    values = np.float32([[1e-4, 300, 0, -2]])
+    made = result({"x": values}, as_halves(lambda x: mb.square(x=x, name="squares")))
+    kinds = {item.kind: item for item in made.incidents}
+    assert (kinds["overflow"].count, kinds["overflow"].name) == (1, "squares")
+    assert kinds["flushed to zero"].worst == pytest.approx(1e-8, rel=1e-3)
+    made = result({"x": values}, as_halves(lambda x: mb.sqrt(x=x, name="root")))
+    assert [(item.kind, item.count, item.name) for item in made.incidents] == [("not a number", 1, "root")]
+
+
+def test_batches_are_counted_together() -> None:
+    values = np.float32([[300, 1], [400, 500], [1, 1]])
+    loaded = opened({"x": values[:1]}, as_halves(lambda x: mb.square(x=x, name="squares")), arithmetic="float16")
+    (found,) = loaded.run({"x": values}).incidents
+    assert (found.count, found.total, found.worst) == (3, 6, 250000)
