@@ -3,8 +3,9 @@
     python benchmarks/upgrade.py --seeds 0 1 2 --out runs/upgrade
 
 For each seed: v1, a small net on half of the training classes; v2, a larger net on all of them, compatible with v1;
-a control like v2 without the constraint; v3, larger again, compatible with v2 (and never shown v1). Figures are of the
-415 test emoji; weights are chosen on 60 validation emoji. Models that are there already are not trained again.
+a control like v2 without the constraint; for the seeds of ``--chain``, v3, larger again, compatible with v2 (and never
+shown v1). Figures are of the 415 test emoji; weights are chosen on 60 validation emoji. Forward transforms are networks
+fitted on the training emoji's vectors. Models that are there already are not trained again.
 """
 
 from __future__ import annotations
@@ -21,17 +22,15 @@ from records import signed, spread
 
 import hetero
 from hetero.data.subset import with_classes
-from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.evaluation.upgrade import average_compatibility
 from hetero.files import read_json, write_json
 from hetero.models.config import Stage
 from hetero.upgrade.measure import Upgrade
 
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)
-COMPATIBLE = (
-    hetero.ObjectiveConfig("cloud_head"),
-    hetero.ObjectiveConfig("cloud_contrastive"),
-)
+COMPATIBLE = (hetero.ObjectiveConfig("cloud_head"), hetero.ObjectiveConfig("cloud_regression", 10.0))
+COPIES = 4
+UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
 
 
 def net(name: str, version: str, channels: tuple[int, ...], steps: int, depth: int = 1) -> hetero.CloudConfig:
@@ -46,38 +45,61 @@ def net(name: str, version: str, channels: tuple[int, ...], steps: int, depth: i
 
 
 def configs(scale: float) -> dict[str, hetero.CloudConfig]:
-    """The three generations; ``scale`` multiplies the steps."""
-    return {
-        "v1": net("cloud", "1", (16, 32, 64), round(200 * scale)),
+    """The three generations; ``scale`` multiplies the steps. The later ones learn from fixed changed copies."""
+    nets = {
+        "v1": net("cloud", "1", (16, 32, 64), round(300 * scale)),
         "v2": net("cloud", "2", (24, 48, 96), round(300 * scale), depth=2),
-        "v3": net("cloud", "3", (32, 64, 128), round(350 * scale), depth=2),
+        "v3": net("cloud", "3", (32, 64, 128), round(300 * scale), depth=2),
     }
+    for name in ("v2", "v3"):
+        training = dataclasses.replace(nets[name].training, augment=UNCHANGED)
+        nets[name] = dataclasses.replace(nets[name], copies=COPIES, training=training)
+    return nets
 
 
-def run(root: Path, seed: int, scale: float) -> dict[str, Any]:
+def run(root: Path, seed: int, scale: float, *, chain: bool) -> dict[str, Any]:
     """Train one seed's models and measure them."""
     images = hetero.prepare(hetero.DataConfig(kind="emoji", validation_classes=60), PREPROCESSING)
     nets = configs(scale)
     half = with_classes(images, images.train.classes[::2])
     if not (root / "v1" / "config.json").is_file():
         hetero.train_cloud(half, nets["v1"], PREPROCESSING, root / "v1", seed=seed)
-    upgrades = {
-        new: _upgraded(images, root / old, nets[new], root / new, seed, control=new == "v2")
-        for old, new in (("v1", "v2"), ("v2", "v3"))
-    }
-    labels = np.asarray(images.test.labels)
-    vectors = {name: hetero.embed_images(hetero.load_model(root / name), images.test.images) for name in nets}
-    chain = [
-        [evaluate_tasks(vectors[q], vectors[g], labels, images.test_tasks).mean("cmc@1") for g in nets] for q in nets
-    ]
-    macs = {name: read_json(root / name / "metrics.json")["macs"] for name in nets}
-    return {
+    upgrade = _upgraded(images, root / "v1", nets["v2"], root / "v2", seed, control=True)
+    result = {
         "seed": seed,
-        "macs": macs,
-        "upgrades": {name: dataclasses.asdict(one) | {"status": one.status} for name, one in upgrades.items()},
-        "chain": chain,
-        "ac": average_compatibility(np.array(chain)),
+        "upgrade": dataclasses.asdict(upgrade) | {"status": upgrade.status},
+        "forward": forward(images, root),
+        "macs": {name: read_json(root / name / "metrics.json")["macs"] for name in ("v1", "v2")},
     }
+    if chain:
+        _upgraded(images, root / "v2", nets["v3"], root / "v3", seed, control=False)
+        result |= generations(images, root, tuple(nets))
+    return result
+
+
+def generations(images: hetero.Dataset, root: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """M over all pairs of generations, and AC."""
+    labels, tasks = np.asarray(images.test.labels), images.test_tasks
+    vectors = {name: hetero.embed_images(hetero.load_model(root / name), images.test.images) for name in names}
+    figures = [
+        [hetero.evaluate_tasks(vectors[q], vectors[g], labels, tasks).mean("cmc@1") for g in names] for q in names
+    ]
+    return {"chain": figures, "ac": average_compatibility(np.array(figures))}
+
+
+def forward(images: hetero.Dataset, root: Path) -> dict[str, float]:
+    """M(new, h(old)): new queries against the old gallery after a forward transform, for v2 and for the control."""
+    labels, figures = np.asarray(images.test.labels), {}
+    old = hetero.load_model(root / "v1")
+    before = [hetero.embed_images(old, one.images) for one in (images.train, images.test)]
+    for name in ("v2", "v2/control"):
+        new = hetero.load_model(root / name)
+        after = [hetero.embed_images(new, one.images) for one in (images.train, images.test)]
+        assert old.space is not None and new.space is not None
+        transform = hetero.ForwardTransform.fit((old.space, before[0]), (new.space, after[0]))
+        moved = transform(before[1], old.space)
+        figures[name] = hetero.evaluate_tasks(after[1], moved, labels, images.test_tasks).mean("cmc@1")
+    return figures
 
 
 def _upgraded(
@@ -95,31 +117,36 @@ def table(runs: list[dict[str, Any]]) -> str:
         "| seed | M(o,o) | M(n,o) | M(n,o) - M(o,o), 95 % | M(n,n) | M(n\\*,n\\*) | M(n\\*,o) | gain | tax, 95 % |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    rows = [one["upgrades"]["v2"]["figures"][0] for one in runs]
+    rows = [one["upgrade"]["figures"][0] for one in runs]
     for one, row in zip(runs, rows, strict=True):
         gain = "" if row["gain"] is None else f"{row['gain']['value']:.2f}"
         lines.append(
             f"| {one['seed']} | {row['old']:.3f} | {row['cross']:.3f} | {signed(row['criterion'])} "
-            f"{one['upgrades']['v2']['status']} | {row['own']:.3f} | {row['alone']:.3f} | {row['alone_cross']:.4f} "
+            f"{one['upgrade']['status']} | {row['own']:.3f} | {row['alone']:.3f} | {row['alone_cross']:.4f} "
             f"| {gain} | {signed(row['tax'])} |"
         )
     means = [spread([row[key] for row in rows]) for key in ("old", "cross", "own", "alone", "alone_cross")]
     lines.append(f"| all | {means[0]} | {means[1]} | | {means[2]} | {means[3]} | {means[4]} | | |")
-    lines += ["", "| seed | query | v1 gallery | v2 gallery | v3 gallery | AC |", "|---|---|---|---|---|---|"]
+    lines += ["", "| seed | M(n,h(o)) | M(n\\*,h(o)) |", "|---|---|---|"]
     for one in runs:
+        lines.append(f"| {one['seed']} | {one['forward']['v2']:.3f} | {one['forward']['v2/control']:.3f} |")
+    lines += ["", "| seed | query | v1 gallery | v2 gallery | v3 gallery | AC |", "|---|---|---|---|---|---|"]
+    for one in (each for each in runs if "chain" in each):
         for index, row in enumerate(one["chain"]):
             shown = " | ".join(f"{value:.3f}" for value in row)
-            lines.append(f"| {one['seed']} | v{index + 1} | {shown} | {one['ac'] if index == 2 else ''} |")
+            last = f"{one['ac']:.2f}" if index == len(one["chain"]) - 1 else ""
+            lines.append(f"| {one['seed']} | v{index + 1} | {shown} | {last} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--chain", type=int, nargs="*", default=[0], help="seeds that get a third generation")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the training steps")
     parser.add_argument("--out", type=Path, default=Path("runs/upgrade"))
     options = parser.parse_args()
-    runs = [run(options.out / str(seed), seed, options.scale) for seed in options.seeds]
+    runs = [run(options.out / str(seed), seed, options.scale, chain=seed in options.chain) for seed in options.seeds]
     here = where_and_when()
     write_json(options.out / "upgrade.json", {"runs": runs, "options": {"scale": options.scale}, **here})
     print(json.dumps(here), table(runs), sep="\n\n")

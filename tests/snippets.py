@@ -15,8 +15,9 @@ from PIL import Image
 import hetero
 
 ROOT = Path(__file__).parents[1]
-# What the targets of make and installation do is checked by running them; comparisons have tests of their own.
-ELSEWHERE = ("make ", "pip install ", "hetero compare ")
+# What the targets of make and installation do is checked by running them; comparisons have tests of their own, and so
+# have backfill plans, which refuse a toy upgrade whose criterion fails.
+ELSEWHERE = ("make ", "pip install ", "hetero compare ", "hetero backfill plan ")
 
 
 def lay_out(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import hetero
 from tests.snippets import ROOT, lay_out, run_page
 
 
@@ -15,3 +16,23 @@ def test_train_a_student(tmp_path, monkeypatch):
     assert (place / "models" / "edge" / "space.json").is_file()
     assert names["student"].space == names["cloud_model"].space
     assert 0 <= names["asymmetric"].mean("map@r") <= 1
+
+
+@pytest.mark.slow
+def test_upgrade(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    shape = hetero.Preprocessing(height=64, width=64)
+    photos = hetero.prepare(hetero.DataConfig(kind="folder", path="photos"), shape)
+    small = hetero.CloudConfig(
+        model=hetero.ModelConfig(family="residual", stem_channels=8),
+        training=hetero.TrainingConfig(steps=3),
+    )
+    hetero.train_cloud(photos, small, shape, place / "models" / "v1")
+    names = run_page(ROOT / "docs" / "upgrade.md", place)
+    assert (place / "models" / "v2" / "upgrade.json").is_file()
+    assert names["moved"].space.mapped_from == names["v1"].space.space_id
+    assert names["after"].space == names["v2"].space
+    assert (place / "fleet" / "fleet.json").is_file()
+    assert len(names["answers"]) == len(photos.test)
