@@ -27,6 +27,7 @@ class Evidence:
         summary: As in ``summary.json``; empty when there is none.
         bundles: By name.
         embeddings: What the targets computed, of the lines that gave something.
+        resizers: What other resizers would cost, as in ``resizers.json``.
     """
 
     rows: Sequence[RowDict]
@@ -34,6 +35,7 @@ class Evidence:
     summary: Mapping[str, Any]
     bundles: Mapping[str, Bundle]
     embeddings: Mapping[Line, DeviceEmbeddings]
+    resizers: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def gather(cls, rows: Sequence[RowDict], bundles: Sequence[Path], embeddings: Path) -> Evidence:
@@ -57,7 +59,15 @@ class Evidence:
             if found is not None:
                 held[line] = found
         opened = {bundle.manifest.name: bundle for bundle in map(read_bundle, bundles)}
-        return cls(rows, table, read_json(summary) if summary.is_file() else {}, opened, held)
+        prices = embeddings.parent / "resizers.json"
+        return cls(
+            rows,
+            table,
+            read_json(summary) if summary.is_file() else {},
+            opened,
+            held,
+            read_json(prices) if prices.is_file() else [],
+        )
 
     def shown(self) -> list[Line]:
         """For each bundle the line nearest to an application: a phone's rather than a desktop's."""

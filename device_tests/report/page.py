@@ -17,15 +17,19 @@ from device_tests.checks.finding import RUNGS
 from device_tests.checks.parity import cosine_distance
 from device_tests.gates import Gates
 from device_tests.report import matrix as matrices
+from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
 from device_tests.report.hits import Hits, examples
 from device_tests.report.pictures import data_uri
 from device_tests.report.plots import accuracy_against_macs, parity_strips
 from device_tests.report.table import Line, RowDict, counts, reasons
+from device_tests.report.waterfall import ways
+from device_tests.report.worst import worst_images
 from hetero.files import write_text
 
 _NOTHING = "\N{EN DASH}"
-_EXAMPLES = {"flipped": 2, "right": 4, "wrong": 2}
+_WORST = 6
+_EXAMPLES = {"flipped": 4, "right": 4, "wrong": 2}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,11 @@ def write_report(
         plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if points else None,
         parity=_parity_plot(seen),
         cards=[card for line in seen.shown() for card in _cards(seen, line)],
-        emulated=[name for name in seen.summary.get("targets", {}) if name.startswith("phone-arm64")],
+        ways=ways(seen.embeddings, seen.bundles),
+        resizers=seen.resizers,
+        agreements=agreements(seen.embeddings),
+        moves=seen.summary.get("moves", []),
+        worst=worst_images(seen, _WORST),
         certified=sorted({text for line in seen.lines if (text := line.figure("loads", "certifies"))}),
         summary=seen.summary,
         spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in seen.bundles.values()}),

@@ -33,7 +33,7 @@ class Line:
     @property
     def label(self) -> str:
         """Short name for plots."""
-        return f"{self.bundle} · {self.target} · {self.format}"
+        return f"{self.bundle} · {self.target} · {self.format} {self.precision}"
 
     @property
     def verified(self) -> bool:

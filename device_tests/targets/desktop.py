@@ -51,6 +51,8 @@ class Desktop:
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             **installed_versions(RUNTIME_PACKAGES),
+            "certifies": "what these runtimes compute on this processor; int8 in ONNX Runtime as ARM does it",
+            "leaves open": "phones: their kernels, accelerators, speed and memory",
         }
 
     def run(self, request: Request, progress: Progress) -> Returned:

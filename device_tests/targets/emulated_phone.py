@@ -53,7 +53,13 @@ class EmulatedPhone:
         phone = self._ready()
         versions = dict(phone.versions)
         system = f"Linux {versions.pop('machine')}, {versions.pop('libc')}"
-        return {"processor": f"{phone.guest.core} (emulated)", "system": system, **versions}
+        about = {"processor": f"{phone.guest.core} (emulated)", "system": system, **versions}
+        runtimes = " and ".join(f"{name} {versions[name]}" for name in self._system.engines)
+        return {
+            **about,
+            "certifies": f"the {phone.guest.core} kernels of {runtimes}, and image decoding by their ARM libraries",
+            "leaves open": "Android (this is Linux with glibc), NNAPI, GPU and NPU, speed and memory",
+        }
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images under the emulator."""

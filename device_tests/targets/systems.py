@@ -52,6 +52,11 @@ class System:
     runtimes: tuple[tuple[str, str], ...]
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """The runtimes among its distributions."""
+        return tuple(name for name in self.distributions if name not in ("numpy", "pillow"))
+
+    @property
     def versions(self) -> dict[str, str]:
         """The wheels' versions, by package.
 

@@ -1,0 +1,74 @@
+"""Do targets compute the same? And where they do not: which is right?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from device_tests.checks.margins import cosine_distance
+from device_tests.embeddings import DeviceEmbeddings
+from device_tests.report.table import Line
+
+_SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One exported model on all targets that ran it.
+
+    Attributes:
+        bundle: The bundle's name.
+        format: For instance ``onnx``.
+        precision: For instance ``int8``.
+        targets: Those that ran it.
+        largest: Largest ``1 - cosine`` between two targets' embeddings of a golden image.
+        apart: The two targets.
+        told: What follows from it, for people.
+    """
+
+    bundle: str
+    format: str
+    precision: str
+    targets: tuple[str, ...]
+    largest: float
+    apart: tuple[str, str]
+    told: str
+
+
+def agreements(embeddings: Mapping[Line, DeviceEmbeddings]) -> list[Agreement]:
+    """Every model that at least two targets ran."""
+    groups: dict[tuple[str, str, str], dict[str, tuple[Line, DeviceEmbeddings]]] = {}
+    for line, held in embeddings.items():
+        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
+            groups.setdefault((line.bundle, line.format, line.precision), {})[line.target] = line, held
+    return [_agreement(*key, group) for key, group in groups.items() if len(group) > 1]
+
+
+def _agreement(
+    bundle: str, format: str, precision: str, group: Mapping[str, tuple[Line, DeviceEmbeddings]]
+) -> Agreement:
+    distances = {
+        (one, other): float(cosine_distance(group[one][1].golden, group[other][1].golden).max())
+        for one, other in combinations(group, 2)
+    }
+    apart = max(distances, key=lambda pair: distances[pair])
+    told = "the same to rounding" if distances[apart] <= _SAME else f"{apart[0]} and {apart[1]} differ"
+    return Agreement(bundle, format, precision, tuple(group), distances[apart], apart, told + _int8(group))
+
+
+def _int8(group: Mapping[str, tuple[Line, DeviceEmbeddings]]) -> str:
+    """What the x86 processor's own way with int8 would have given."""
+    for line, _ in group.values():
+        differs = line.figure("parity", "x86_default_differs_by")
+        if differs is None:
+            continue
+        if differs <= _SAME:
+            return "; this x86 processor computes int8 exactly by default, too"
+        return (
+            f"; by default this x86 processor would be off by {differs:.1e}, because it adds int8 products in 16 bits, "
+            "which saturate: ARM processors do not, so the exact way is right, and it is what was judged"
+        )
+    return ""

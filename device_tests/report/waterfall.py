@@ -1,0 +1,96 @@
+"""Where an embedding turns on its way: decode and resize, export, precision, target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from device_tests.checks.margins import angle, cosine_distance
+from device_tests.embeddings import DeviceEmbeddings
+from device_tests.report.table import Line
+from export.bundle import Bundle
+
+_DESKTOP = "desktop"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the way.
+
+    Attributes:
+        name: For people.
+        degrees: Median angle that it turns a golden image's embedding by; None when it was not measured apart.
+        share: Of the longest bar, 0 to 1, on a logarithmic scale.
+    """
+
+    name: str
+    degrees: float | None
+    share: float
+
+
+@dataclass(frozen=True)
+class Way:
+    """The whole way of one model on one target.
+
+    Attributes:
+        line: Which.
+        steps: In order.
+        margin: Median angle by which the nearest gallery vector is nearer than the next.
+    """
+
+    line: Line
+    steps: Sequence[Step]
+    margin: float
+
+
+def ways(embeddings: Mapping[Line, DeviceEmbeddings], bundles: Mapping[str, Bundle]) -> list[Way]:
+    """One for each line with sound embeddings."""
+    sound = {
+        (line.bundle, line.target, line.format, line.precision): held
+        for line, held in embeddings.items()
+        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all()
+    }
+    return [
+        _way(line, sound, bundles[line.bundle].goldens.golden_embeddings)
+        for line in embeddings
+        if (line.bundle, line.target, line.format, line.precision) in sound
+    ]
+
+
+def _way(
+    line: Line, sound: Mapping[tuple[str, str, str, str], DeviceEmbeddings], in_torch: Float32[np.ndarray, "n d"]
+) -> Way:
+    def golden(target: str, precision: str) -> Float32[np.ndarray, "n d"] | None:
+        held = sound.get((line.bundle, target, line.format, precision))
+        return None if held is None else held.golden
+
+    own, full, same = golden(line.target, line.precision), golden(_DESKTOP, "fp32"), golden(_DESKTOP, line.precision)
+    assert own is not None
+    margin = float(line.figure("parity", "median_margin_degrees") or 0)
+    turned: list[tuple[str, float | None]] = [
+        ("decode and resize", line.figure("preprocessing", "median_angle_degrees")),
+        ("export", _degrees(in_torch, full)),
+    ]
+    if line.precision != "fp32":
+        turned.append((f"to {line.precision}", _degrees(full, same)))
+    if line.target != _DESKTOP:
+        turned.append(("target", _degrees(same, own)))
+    turned.append(("all, from torch", _degrees(in_torch, own)))
+    return Way(line, [Step(name, value, _share(value, margin)) for name, value in turned], margin)
+
+
+def _degrees(one: Float32[np.ndarray, "n d"] | None, other: Float32[np.ndarray, "n d"] | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return float(np.degrees(np.median(angle(cosine_distance(one, other)))))
+
+
+def _share(degrees: float | None, margin: float) -> float:
+    """On a logarithmic scale from a millionth of a degree to the margin."""
+    if not degrees or not margin:
+        return 0.0
+    low, high = -6.0, float(np.log10(max(margin, 1e-5)))
+    return float(np.clip((np.log10(degrees) - low) / (high - low), 0, 1))
