@@ -40,6 +40,11 @@ class Line:
         """Whether anything was measured."""
         return any(row["figures"] for row in self.rungs.values())
 
+    @property
+    def untried(self) -> bool:
+        """Whether no rung could be tried at all."""
+        return all(row["status"] == "not verified" and not row.get("excused") for row in self.rungs.values())
+
     def figure(self, rung: str, name: str) -> Any:
         """A figure, or None."""
         return self.rungs.get(rung, {}).get("figures", {}).get(name)
