@@ -1,0 +1,111 @@
+"""Time of the Core ML reference executor as a multiple of eager torch's: same networks, images and one thread.
+
+The two take turns within each round, so that a drifting machine slows both; medians over the rounds are compared.
+
+    python benchmarks/coreml_executor.py --rounds 15 --images 32
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from device_tests.runtimes.coreml import load
+from hetero.models.config import ModelConfig, Stage
+from hetero.models.model import EmbeddingModel
+from hetero.preprocessing import Preprocessing
+
+LITE = 127 / 255, 128 / 255
+FAMILIES = {
+    "edge": (ModelConfig(family="edge"), 64),
+    "edge, large kernels": (
+        ModelConfig(
+            family="edge",
+            stages=(Stage(16, 1, 2, kernel=5, expansion=2.0), Stage(32, 2, 2, kernel=7, expansion=4.0)),
+        ),
+        64,
+    ),
+    "residual": (ModelConfig(family="residual"), 64),
+    "efficientnet_lite0": (ModelConfig(family="efficientnet_lite0"), 96),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--images", type=int, default=32)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with threadpool_limits(limits=1), tempfile.TemporaryDirectory() as folder:
+        for name, (config, side) in FAMILIES.items():
+            figures = measure(name, config, side, given.rounds, given.images, Path(folder))
+            print(json.dumps({"network": name, **figures}), flush=True)
+
+
+def measure(name: str, config: ModelConfig, side: int, rounds: int, images: int, folder: Path) -> dict[str, float]:
+    colours = {} if config.family != "efficientnet_lite0" else {"mean": (LITE[0],) * 3, "std": (LITE[1],) * 3}
+    model = EmbeddingModel(name, config, Preprocessing(height=side, width=side, **colours)).eval()
+    many = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), dtype=np.uint8)
+    figures: dict[str, float] = {}
+    for precision in ("fp32", "fp16"):
+        path = folder / f"{name}.{precision}.mlpackage"
+        convert(model, side, precision, path)
+        ours = load(path, "float16")
+        for count in (images, 1):
+            ratio, theirs = compare(model, ours, many[:count], rounds)
+            figures[f"{precision}, {count} images: times torch"] = round(ratio, 2)
+            figures[f"torch, {count} images: ms"] = round(1000 * theirs, 2)
+    return figures
+
+
+def compare(model: EmbeddingModel, ours: Any, images: np.ndarray, rounds: int) -> tuple[float, float]:
+    """The median ratio of the two times, and torch's median in seconds."""
+    tensor = torch.from_numpy(images)
+
+    def theirs() -> None:
+        with torch.no_grad():
+            model(tensor)
+
+    pairs = [(seconds(lambda: ours.predict({"image": images})), seconds(theirs)) for _ in range(rounds + 3)][3:]
+    return median(own for own, _ in pairs) / median(other for _, other in pairs), median(other for _, other in pairs)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def convert(model: EmbeddingModel, side: int, precision: str, path: Path) -> None:
+    import coremltools as ct
+
+    class Planes(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return model.embed(image / 255)
+
+    with torch.no_grad():
+        traced = torch.jit.trace(Planes(), torch.zeros(1, 3, side, side))
+    converted: Any = ct.convert(
+        traced,
+        inputs=[ct.ImageType(name="image", shape=(1, 3, side, side), color_layout=ct.colorlayout.RGB)],
+        outputs=[ct.TensorType(name="embedding", dtype=np.float32)],
+        convert_to="mlprogram",
+        compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
+        minimum_deployment_target=ct.target.iOS16,
+        skip_model_load=True,
+    )
+    converted.save(str(path))
+
+
+if __name__ == "__main__":
+    main()
