@@ -107,7 +107,7 @@ def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
 
 def _with_copies(images: hetero.Dataset, train: ImageSet) -> hetero.Dataset:
     copies = hetero.with_copies(train, COPIES, hetero.AugmentConfig(), seed=0)
-    return dataclasses.replace(images, train=copies, fingerprint=copies.fingerprint)
+    return images.training_on(copies)
 
 
 def net(task: Task, name: str, channels: tuple[int, ...], steps: int) -> hetero.CloudConfig:

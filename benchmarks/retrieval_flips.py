@@ -71,7 +71,7 @@ def student(name: str, scale: float, *extra: hetero.ObjectiveConfig) -> hetero.S
 def with_copies(images: hetero.Dataset) -> hetero.Dataset:
     """Fixed changed copies of the training images, which the clouds embed once."""
     copies = hetero.with_copies(images.train, COPIES, hetero.AugmentConfig(), seed=0)
-    return dataclasses.replace(images, train=copies, fingerprint=copies.fingerprint)
+    return images.training_on(copies)
 
 
 def train(clouds: Path, root: Path, seed: int, scale: float, weights: list[float]) -> dict[str, Path]:

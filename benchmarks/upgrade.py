@@ -22,6 +22,7 @@ from records import signed, spread
 
 import hetero
 from hetero.data.subset import with_classes
+from hetero.evaluation.backfill import Backfill, backfill_curves
 from hetero.evaluation.upgrade import average_compatibility
 from hetero.files import read_json, write_json
 from hetero.models.config import Stage
@@ -30,6 +31,7 @@ from hetero.upgrade.measure import Upgrade
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)
 COMPATIBLE = (hetero.ObjectiveConfig("cloud_head"), hetero.ObjectiveConfig("cloud_regression", 10.0))
 COPIES = 4
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
 
 
@@ -69,6 +71,7 @@ def run(root: Path, seed: int, scale: float, *, chain: bool) -> dict[str, Any]:
         "seed": seed,
         "upgrade": dataclasses.asdict(upgrade) | {"status": upgrade.status},
         "forward": forward(images, root),
+        "mixed": mixed(images, root, seed),
         "macs": {name: read_json(root / name / "metrics.json")["macs"] for name in ("v1", "v2")},
     }
     if chain:
@@ -85,6 +88,25 @@ def generations(images: hetero.Dataset, root: Path, names: tuple[str, ...]) -> d
         [hetero.evaluate_tasks(vectors[q], vectors[g], labels, tasks).mean("cmc@1") for g in names] for q in names
     ]
     return {"chain": figures, "ac": average_compatibility(np.array(figures))}
+
+
+def mixed(images: hetero.Dataset, root: Path, seed: int) -> dict[str, float]:
+    """cmc@1 of v2's queries while v1's gallery is being re-embedded in random order, by share."""
+    vectors = [hetero.embed_images(hetero.load_model(root / name), images.test.images) for name in ("v1", "v2")]
+    labels, curves = np.asarray(images.test.labels), []
+    for task in images.test_tasks:
+        old, new = (one[task.gallery] for one in vectors)
+        backfill = Backfill(
+            query=vectors[1][task.query],
+            new=new,
+            old=old,
+            query_labels=labels[task.query],
+            gallery_labels=labels[task.gallery],
+            exclude=np.full(len(task.query), -1, np.int64),
+        )
+        order = np.random.default_rng(seed).permutation(len(old))
+        curves.append(backfill_curves(backfill, {"random": order}, SHARES)["random"].means("cmc@1"))
+    return {str(share): float(value) for share, value in zip(SHARES, np.mean(curves, axis=0), strict=True)}
 
 
 def forward(images: hetero.Dataset, root: Path) -> dict[str, float]:
@@ -127,6 +149,9 @@ def table(runs: list[dict[str, Any]]) -> str:
         )
     means = [spread([row[key] for row in rows]) for key in ("old", "cross", "own", "alone", "alone_cross")]
     lines.append(f"| all | {means[0]} | {means[1]} | | {means[2]} | {means[3]} | {means[4]} | | |")
+    lines += ["", "| seed | " + " | ".join(f"{share:.0%} new" for share in SHARES) + " |", "|---" * 6 + "|"]
+    for one in runs:
+        lines.append(f"| {one['seed']} | " + " | ".join(f"{value:.3f}" for value in one["mixed"].values()) + " |")
     lines += ["", "| seed | M(n,h(o)) | M(n\\*,h(o)) |", "|---|---|---|"]
     for one in runs:
         lines.append(f"| {one['seed']} | {one['forward']['v2']:.3f} | {one['forward']['v2/control']:.3f} |")

@@ -25,7 +25,7 @@ def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
     if unknown := sorted(set(names) - set(dataset.train.classes)) or (not names and ["(no class given)"]):
         raise InputError(f"{dataset.name} has no training classes of these names:", list(unknown)[:10])
     train = _limited(dataset.train, set(names))
-    return dataclasses.replace(dataset, train=train, fingerprint=digest([dataset.fingerprint, train.fingerprint]))
+    return dataset.training_on(train)
 
 
 def _limited(images: ImageSet, names: set[str]) -> ImageSet:

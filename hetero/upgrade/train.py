@@ -70,9 +70,7 @@ def train_upgrade(
         raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")
     old_test = earlier.embed(dataset.test)  # before training: a file that lacks test images could not be measured
     copies = with_copies(dataset.train, config.copies, config.copies_augment, seed=seed)
-    trained_on = (
-        dataclasses.replace(dataset, train=copies, fingerprint=copies.fingerprint) if config.copies else dataset
-    )
+    trained_on = dataset.training_on(copies) if config.copies else dataset
     reference = earlier.reference(trained_on, upgrade.missing_classes)
     beside = Beside(reference, upgrade.objectives, upgrade.live, compatible_cmc(dataset, reference))
     model = train_cloud(trained_on, config, preprocessing, directory, beside=beside, seed=seed, resume=resume)
