@@ -140,7 +140,36 @@ class CoreMlReference:
         return self._model.predict({given: images})[made]
 
 
+class CoreMl:
+    """Apple's Core ML, through coremltools, which has it on macOS only."""
+
+    def __init__(self, model: str, settings: dict[str, str]) -> None:
+        self._path = model
+        self._units = settings.get("compute_units", "ALL")
+        self.version = ""
+
+    def __enter__(self) -> CoreMl:
+        import coremltools
+
+        self.version = f"{platform.mac_ver()[0]}, coremltools {coremltools.__version__}, {self._units}"
+        units = coremltools.ComputeUnit[self._units]
+        self._model: Any = coremltools.models.MLModel(self._path, compute_units=units)
+        described = self._model.get_spec().description
+        self._input, self._output = described.input[0].name, described.output[0].name
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._model = None
+
+    def run(self, images: Any) -> Any:
+        """See :class:`Runtime`; Core ML takes the image itself."""
+        from PIL import Image
+
+        return self._model.predict({self._input: Image.fromarray(images[0])})[self._output]
+
+
 RUNTIMES: dict[str, Any] = {
+    "coreml": CoreMl,
     "onnxruntime": OnnxRuntime,
     "litert": LiteRt,
     "tflite-runtime": TfLiteRuntime,

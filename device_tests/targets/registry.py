@@ -5,6 +5,8 @@ from __future__ import annotations
 from device_tests.targets.browser import Browser
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.targets.macos import NAME as MACOS
+from device_tests.targets.macos import MacOs
 from device_tests.targets.systems import SYSTEMS
 from device_tests.targets.target import Target
 from hetero.errors import InputError
@@ -14,6 +16,7 @@ DESCRIPTIONS = {
     "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
     "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
     "browser": "ONNX Runtime Web and LiteRT for Web in a headless Chromium with a phone's viewport",
+    "macos": "Apple's Core ML on a Mac; macos:cpu, macos:gpu or macos:ane for some compute units only",
 }
 
 
@@ -26,6 +29,8 @@ def target(name: str) -> Target:
     if name == Browser.name:
         return Browser()
     kind, _, rest = name.partition(":")
+    if kind == MACOS and (rest or name == kind):
+        return MacOs(rest or "all")
     if name == "desktop":
         return Desktop()
     if kind in SYSTEMS and (rest or name == kind):

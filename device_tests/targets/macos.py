@@ -1,0 +1,79 @@
+"""A Mac: Apple's own Core ML, by compute unit.
+
+Written against the documented interface of coremltools (``models.MLModel(path, compute_units=ComputeUnit.X)`` and its
+``predict``), and never run by its authors, who have no Mac: elsewhere than on macOS it says so and is not verified.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from device_tests.targets.process import clean_environment, run_process
+from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.versions import installed_versions
+from hetero.errors import InputError
+
+NAME = "macos"
+UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "ane": "CPU_AND_NE"}
+"""Names of coremltools' compute units, by what follows ``macos:``."""
+
+_PACKAGES = ("coremltools", "numpy", "pillow")
+
+
+class MacOs:
+    """The target ``macos``, or ``macos:cpu``, ``macos:gpu``, ``macos:ane`` for some compute units only.
+
+    Args:
+        unit: A key of :data:`UNITS`.
+
+    Raises:
+        InputError: For another unit.
+    """
+
+    alone = True
+    runtimes: Mapping[str, str] = MappingProxyType({"coreml": "coreml"})
+
+    def __init__(self, unit: str = "all") -> None:
+        if unit not in UNITS:
+            raise InputError(f"no compute unit {unit!r}; expected one of {', '.join(UNITS)}")
+        self.name = NAME if unit == "all" else f"{NAME}:{unit}"
+        self._unit = unit
+
+    def set_up(self) -> None:
+        """Check that this is a Mac with coremltools.
+
+        Raises:
+            InputError: When it is not.
+        """
+        if sys.platform != "darwin":
+            raise InputError(
+                f"Core ML runs on macOS only; this is {platform.system()}. Verify on a Mac with `{self.name}`"
+            )
+        installed_versions(_PACKAGES)
+
+    def state(self) -> str:
+        """Ready on a Mac with coremltools."""
+        self.set_up()
+        return "ready"
+
+    def describe(self) -> Mapping[str, str]:
+        """System, compute units and versions."""
+        return {
+            "system": f"macOS {platform.mac_ver()[0]}, {platform.machine()}",
+            "compute units": UNITS[self._unit],
+            **installed_versions(_PACKAGES),
+            "certifies": "what this Mac's Core ML computes; it may use fewer units than it is allowed",
+            "leaves open": "iPhones: their chips, systems, speed and memory",
+        }
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Embed the request's images."""
+        chosen = dataclasses.replace(request, settings={"compute_units": UNITS[self._unit]})
+        return run_process([sys.executable, "-s"], clean_environment(), chosen, progress, emulated=False)
+
+    def close(self) -> None:
+        """Nothing goes on running."""
