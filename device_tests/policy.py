@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from device_tests.checks.finding import RUNGS
 from device_tests.gates import Gates
 from hetero.errors import InputError
-from hetero.schema import parse, record
+from hetero.schema import parse, read_toml, record
 
 ANY = "*"
 
@@ -104,12 +103,7 @@ class Policy:
         Raises:
             InputError: When there is none, or with everything that is wrong with it.
         """
-        if not path.is_file():
-            raise InputError(f"expected a policy, a TOML file, at {path}, found none")
-        try:
-            value = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not TOML: {error}") from None
+        value = read_toml(path, "a policy")
         told = parse(_File, value, what=str(path))
         problems = [
             f"exceptions: unknown rung {one.rung!r}; expected {', '.join(RUNGS)}"

@@ -16,7 +16,7 @@ from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
-from hetero.schema import parse, record
+from hetero.schema import parse, read_toml, record
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
 Precision = Literal[
@@ -95,12 +95,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         InputError: With every mistake found, at once.
     """
-    if not path.is_file():
-        raise InputError(f"expected a recipe (a TOML file) at {path}, found no file")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from None
+    value = read_toml(path, "a recipe")
     return anchored(parse_recipe(value, what=str(path)), path.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
@@ -53,6 +54,24 @@ def parse_file(kind: type[T], path: Path) -> T:
     except ValueError as error:
         raise IntegrityError(f"{path} is not JSON: {error}") from None
     return parse(kind, value, what=str(path), error=IntegrityError)
+
+
+def read_toml(path: Path, expected: str) -> dict[str, Any]:
+    """The content of a TOML file that a person wrote.
+
+    Args:
+        path: The file.
+        expected: What it should be, for instance ``a recipe``.
+
+    Raises:
+        InputError: When there is no file, or it is not TOML.
+    """
+    if not path.is_file():
+        raise InputError(f"expected {expected} (a TOML file) at {path}, found no file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from None
 
 
 def _describe(item: Any) -> str:

@@ -16,7 +16,7 @@ from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import Recipe, anchored, recipe_problems
-from hetero.schema import parse, record
+from hetero.schema import parse, read_toml, record
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
 CLOUD = "cloud"
@@ -114,12 +114,7 @@ def load_comparison(path: Path) -> Comparison:
     Raises:
         InputError: With every mistake found, at once.
     """
-    if not path.is_file():
-        raise InputError(f"expected a comparison (a TOML file) at {path}, found no file")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from None
+    value = read_toml(path, "a comparison")
     comparison = parse_comparison(value, what=str(path))
     recipe = anchored(comparison.recipe(0), path.parent)
     return dataclasses.replace(comparison, data=recipe.data, cloud=recipe.cloud)

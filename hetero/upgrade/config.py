@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import cloud_problems
-from hetero.schema import parse, record
+from hetero.schema import parse, read_toml, record
 from hetero.training.config import CloudConfig
 
 
@@ -72,12 +71,7 @@ def load_upgrade_recipe(path: Path, *, data: Path | None = None, old: Path | Non
     Raises:
         InputError: With every mistake found, at once.
     """
-    if not path.is_file():
-        raise InputError(f"expected an upgrade recipe (a TOML file) at {path}, found no file")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from None
+    value = read_toml(path, "an upgrade recipe")
     recipe = _with_paths(parse(UpgradeRecipe, value, what=str(path)), path.parent, data, old)
     if problems := _problems(recipe):
         raise InputError(f"{path} is not valid:", problems)

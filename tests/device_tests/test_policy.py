@@ -62,7 +62,7 @@ def test_an_exception_counts_until_its_last_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[gates", "is not TOML"),
+        ("[gates", "is not a TOML file"),
         ("[gates]\nflour = 1", "unknown key 'flour'"),
         ("[gates]\nfloor = 'x'", "floor"),
         ("[gates]\nfloor = 2.0", "expected 0 to 1"),
