@@ -113,8 +113,8 @@ def _files(path: Path) -> list[dict[str, Any]]:
 
 
 def _file(bundle: Any, model: Any) -> dict[str, Any]:
-    from device_tests.runtimes.coreml import NotVerifiedError
     from export.convert import cosines
+    from hetero.errors import InputError
     from hetero.evaluation.retrieval import evaluate_tasks
 
     goldens = bundle.goldens
@@ -128,7 +128,7 @@ def _file(bundle: Any, model: Any) -> dict[str, Any]:
     }
     try:
         vectors, milliseconds = _run(bundle, model, goldens.retrieval_images[rows])
-    except NotVerifiedError as error:
+    except InputError as error:
         return figures | {"not verified": str(error)}
     found = cosines(vectors, goldens.retrieval_student[rows])
     whole = goldens.retrieval_student.copy()

@@ -43,12 +43,21 @@ from export.originals import write_originals
 from export.precisions import offer, offered
 from export.processes import Outcomes, run_all
 from export.program import capture, save
-from export.source import Source, from_directory, from_module
+from export.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
 from hetero.files import digest, replaced_directory, sha256_bytes, sha256_file, write_json, write_text
 from hetero.models.cost import module_cost
 
-__all__ = ["RetrievalSet", "Source", "calibration_set", "export_model", "from_directory", "from_module", "misses_goal"]
+__all__ = [
+    "RetrievalSet",
+    "Source",
+    "calibration_set",
+    "export_model",
+    "from_directory",
+    "from_module",
+    "misses_goal",
+    "resizing",
+]
 
 _WORK = ".work"
 # The slowest first, so that two at a time end together.
@@ -205,19 +214,30 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
 
 def _capture(order: _Order, golden: Goldens, work: Path) -> list[Hazard]:
     """Write the graphs for the converters; returns what float16 cannot hold even after the norm was made safe."""
-    source, hazards = order.source, list[Hazard]()
-    program = capture(source.module, source.example)
-    if any(offer(*file).half for file in order.files):
-        program, found, hazards = make_safe(program, golden.golden_images, source.example)
-        for one in found:
-            state = "remains" if one in hazards else "rewritten: rows are scaled before the norm"
-            print(f"float16: {one} ({state})", file=sys.stderr)
-    graphs = {"": program} | ({} if order.tuned is None else {"int8.": capture(order.tuned.module, source.example)})
-    for name, graph in graphs.items():
-        save(graph, work / f"program.{name}pt2")
+    source = order.source
+    found, left = _write_graph(order, source, golden, work, "program.pt2", any_batch=False)
+    for one in found:
+        state = "remains" if one in left else "rewritten: rows are scaled before the norm"
+        print(f"float16: {one} ({state})", file=sys.stderr)
+    if order.any_batch:
+        _write_graph(order, source, golden, work, "program.batch.pt2", any_batch=True)
+    if order.tuned is not None:
+        save(capture(order.tuned.module, source.example), work / "program.int8.pt2")
         if order.any_batch:
-            save(capture(graph.module(), source.example, any_batch=True), work / f"program.{name}batch.pt2")
-    return hazards
+            save(capture(order.tuned.module, source.example, any_batch=True), work / "program.int8.batch.pt2")
+    return left
+
+
+def _write_graph(
+    order: _Order, source: Source, golden: Goldens, work: Path, name: str, *, any_batch: bool
+) -> tuple[list[Hazard], list[Hazard]]:
+    """Returns the hazards for float16 that the model has, and those that the written graph still has."""
+    program = capture(source.module, source.example, any_batch=any_batch)
+    found, left = list[Hazard](), list[Hazard]()
+    if any(offer(*file).half for file in order.files):
+        program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
+    save(program, work / name)
+    return found, left
 
 
 def _requests(order: _Order, fresh: Path, work: Path) -> list[Request]:

@@ -179,6 +179,10 @@ def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
     problems: list[str] = []
     if not (1 <= preprocessing.height <= _LARGEST_SIDE and 1 <= preprocessing.width <= _LARGEST_SIDE):
         problems.append(f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}")
+    if preprocessing.shrink < 1 or any(
+        side % preprocessing.shrink for side in (preprocessing.height, preprocessing.width)
+    ):
+        problems.append(f"{PREPROCESS}: shrink must divide height and width")
     if not 0 <= preprocessing.pad_value <= 255:
         problems.append(f"{PREPROCESS}: pad_value must lie between 0 and 255")
     if min(preprocessing.std) <= 0:

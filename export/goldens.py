@@ -119,7 +119,7 @@ class Goldens:
 
     Attributes:
         golden_images: uint8 [n, h, w, 3], real images for the comparison with torch.
-        golden_tensors: float32 [n, 3, h, w], the same images as the network proper sees them.
+        golden_tensors: float32 [n, 3, h / shrink, w / shrink], the same images as the network proper sees them.
         golden_embeddings: float32 [n, d], torch's unit vectors of them.
         retrieval_images: uint8 [m, h, w, 3].
         retrieval_labels: int64 [m].
@@ -129,7 +129,7 @@ class Goldens:
     """
 
     golden_images: UInt8[np.ndarray, "n h w 3"]
-    golden_tensors: Float32[np.ndarray, "n 3 h w"]
+    golden_tensors: Float32[np.ndarray, "n 3 h2 w2"]
     golden_embeddings: Float32[np.ndarray, "n d"]
     retrieval_images: UInt8[np.ndarray, "m h w 3"]
     retrieval_labels: Int64[np.ndarray, " m"]
@@ -235,7 +235,7 @@ def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) ->
     height, width = preprocessing.height, preprocessing.width
     return {
         "golden_images": ("U8", ("n", height, width, 3)),
-        "golden_tensors": ("F32", ("n", 3, height, width)),
+        "golden_tensors": ("F32", ("n", 3, height // preprocessing.shrink, width // preprocessing.shrink)),
         "golden_embeddings": ("F32", ("n", dimension)),
         "retrieval_images": ("U8", ("m", height, width, 3)),
         "retrieval_labels": ("I64", ("m",)),

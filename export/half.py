@@ -78,7 +78,7 @@ def find_hazards(program: ExportedProgram, images: UInt8[np.ndarray, "n h w 3"])
 
 
 def make_safe(
-    program: ExportedProgram, images: UInt8[np.ndarray, "n h w 3"], example: Tensor
+    program: ExportedProgram, images: UInt8[np.ndarray, "n h w 3"], example: Tensor, *, any_batch: bool = False
 ) -> tuple[ExportedProgram, list[Hazard], list[Hazard]]:
     """Rewrite norms when they leave float16's range: rows are divided by their largest magnitude first.
 
@@ -95,7 +95,7 @@ def make_safe(
     if not rewritten:
         return program, hazards, hazards
     module.recompile()
-    safe = capture(module, example)
+    safe = capture(module, example, any_batch=any_batch)
     return safe, hazards, find_hazards(safe, images)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
+from torch.nn import functional
 
 import hetero
 from export.manifest import Provenance
@@ -90,6 +92,26 @@ def from_directory(directory: Path) -> Source:
     )
 
 
+def resizing(source: Source, factor: int) -> Source:
+    """A model that takes an image ``factor`` times larger and averages it down itself: applications drift less.
+
+    Its images have to be prepared at the larger size; everything else stays.
+
+    Raises:
+        InputError: When the factor is below 2, or the model shrinks its image already.
+    """
+    before = source.preprocessing
+    if factor < 2 or before.shrink != 1:
+        raise InputError(
+            f"expected a factor of 2 or more and a model that shrinks nothing yet, got {factor} and {before}"
+        )
+    preprocessing = replace(before, height=before.height * factor, width=before.width * factor, shrink=factor)
+    # Both our own models and wrapped modules ask their preprocessing how far to shrink.
+    twin: Any = copy.deepcopy(source.module)
+    twin.preprocessing = preprocessing
+    return replace(source, module=twin, preprocessing=preprocessing, pixels=twin.pixels)
+
+
 def from_module(
     module: nn.Module,
     preprocessing: Preprocessing,
@@ -112,6 +134,9 @@ def from_module(
     Raises:
         InputError: When the module gives something other than vectors of the space's dimension.
     """
+    if takes != "normalised":
+        # The contract must not name a mean and deviation that nothing applies.
+        preprocessing = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     whole = _Whole(module.eval().cpu(), preprocessing, takes).eval()
     source = Source(name, whole, preprocessing, space, weights_digest(module), whole.pixels, provenance or Provenance())
     try:
@@ -133,11 +158,14 @@ class _Whole(nn.Module):
         super().__init__()
         self.module = module
         self.takes = takes
+        self.preprocessing = preprocessing
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
-    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
-        scaled = images.permute(0, 3, 1, 2).float() / 255.0
+    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h2 w2"]:
+        planes = images.permute(0, 3, 1, 2).float()
+        factor = self.preprocessing.shrink
+        scaled = (planes if factor == 1 else functional.avg_pool2d(planes, factor)) / 255.0
         return (scaled - self.mean) / self.std if self.takes == "normalised" else scaled
 
     def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:

@@ -1,7 +1,8 @@
-"""Preprocessing as data: what happens between a decoded photo and the network.
+"""Preprocessing as data: what happens between an image file and the network.
 
-The application resizes a decoded RGB image to ``height x width``; everything after that (scaling, mean and
-standard deviation, channel order) lives inside the model's graph.
+An application decodes the file, turns it upright, and resizes it to ``height x width`` in RGB; everything after that
+lives inside the model's graph: averaging blocks of pixels where ``shrink`` asks for it, scaling, mean and standard
+deviation, channel order.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ class Preprocessing:
         pad_value: Grey level of the ground, 0 to 255.
         mean: Per-channel mean (RGB) of pixel values scaled to 0..1.
         std: Per-channel standard deviation (RGB) of pixel values scaled to 0..1.
+        orientation: EXIF orientation is applied before anything else.
+        colour: RGB as stored; colour profiles are not applied, since phones hand their decoded pixels over without.
+        antialias: Always: when shrinking, every source pixel counts.
+        shrink: The graph averages blocks of so many pixels a side first, an operation that ONNX, LiteRT and Core ML all
+            have exactly: the network proper sees ``height / shrink`` by ``width / shrink``. The larger the image that
+            the graph takes, the less an application's own resizing can change.
     """
 
     height: int
@@ -37,6 +44,10 @@ class Preprocessing:
     pad_value: int = 255
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    orientation: Literal["exif"] = "exif"
+    colour: Literal["rgb"] = "rgb"
+    antialias: Literal[True] = True
+    shrink: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serialisable description; tuples become lists."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hetero.errors import InputError
 from hetero.models.blocks import AveragePool, GeneralisedMean, unit
@@ -43,13 +44,13 @@ class EmbeddingModel(nn.Module):
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
 
-    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+    def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h2 w2"]:
         """The normalised tensor that the network proper sees."""
-        return (images.permute(0, 3, 1, 2).float() / 255.0 - self.mean) / self.std
+        return (self._shrunk(images.permute(0, 3, 1, 2).float()) / 255.0 - self.mean) / self.std
 
     def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit vectors of (augmented) images whose values are scaled to 0..1."""
-        return self.embed_normalised((scaled_pixels - self.mean) / self.std)
+        return self.embed_normalised((self._shrunk(scaled_pixels) - self.mean) / self.std)
 
     def embed_normalised(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit vectors of images as :meth:`pixels` gives them."""
@@ -58,6 +59,11 @@ class EmbeddingModel(nn.Module):
     def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
         """Unit vectors of ``uint8`` RGB images that were resized as ``preprocessing`` says."""
         return self.embed_normalised(self.pixels(images))
+
+    def _shrunk(self, planes: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
+        """Averages of blocks of pixels, where the preprocessing asks for it."""
+        factor = self.preprocessing.shrink
+        return planes if factor == 1 else F.avg_pool2d(planes, factor)
 
     def train(self, mode: bool = True) -> EmbeddingModel:
         """Like ``nn.Module.train``, but a frozen backbone keeps its batch statistics."""

@@ -109,3 +109,14 @@ def test_a_module_that_gives_no_vectors() -> None:
 
     with pytest.raises(InputError, match=r"one vector an image"):
         source(nn.Conv2d(3, 6, 3))
+
+
+def test_a_graph_for_any_batch_is_made_safe_too() -> None:
+    net = source(Net(3e3))
+    program = capture(net.module, net.example, any_batch=True)
+    safe, before, after = make_safe(program, pictures(), net.example, any_batch=True)
+    assert before
+    assert after == []
+    with torch.no_grad():
+        same = safe.module()(torch.from_numpy(pictures())).numpy()
+    assert np.abs(same - net.embed(pictures())).max() < 1e-6
