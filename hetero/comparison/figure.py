@@ -10,7 +10,7 @@ INK, FAINT, SEED, CLOUD = "#1f2933", "#9aa5b1", "#2f6fb3", "#c2571a"
 
 
 def figure(result: Outcome) -> bytes:
-    """Draw a row a method: a dot a seed, the mean, and its 95 % interval over classes; the cloud's mean as a line.
+    """Draw a row a method: a dot a seed, the mean, and its 95 % interval; the cloud's mean as a line.
 
     Returns:
         An SVG file; equal outcomes give equal bytes.

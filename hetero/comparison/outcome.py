@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hetero.comparison.config import Comparison, MethodConfig
 from hetero.comparison.measure import Measured, over_seeds
 from hetero.evaluation.bootstrap import Interval, difference_interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.schema import record
+
+FEWEST_CLASSES = 30
 
 
 @record
@@ -40,8 +45,8 @@ class MethodOutcome:
         asymmetric: Metric -> test figure against the cloud's gallery.
         symmetric: Metric -> test figure against its own gallery.
         share: The comparison's metric against the cloud's gallery, as a share of the cloud's symmetric figure.
-        interval: Of the asymmetric figure, 95 %, over classes.
-        behind: The chosen method minus this one, 95 %, paired over classes; None for the chosen one itself.
+        interval: Of the asymmetric figure, 95 %.
+        behind: The chosen method minus this one, 95 %, paired; None for the chosen one itself.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Outcome:
         chosen: The best on validation.
         best: The chosen one, when its interval against every other lies above zero on the test classes; else empty.
         costs: ``cloud`` and ``student``: multiply-accumulates and parameters of one image.
+        resampled: What the intervals resample: test classes, or queries when there are too few classes.
     """
 
     name: str
@@ -77,6 +83,7 @@ class Outcome:
     chosen: str
     best: str
     costs: dict[str, dict[str, int]]
+    resampled: Literal["classes", "queries"]
 
 
 def outcome(
@@ -89,7 +96,8 @@ def outcome(
     """Put a comparison together.
 
     The chosen method is the one with the best mean on validation. Each query's value is averaged over the seeds, and
-    classes are resampled: the intervals say what other classes would have done to these models.
+    classes are resampled: the intervals say what other classes would have done to these models. With fewer than 30
+    test classes, queries are resampled instead: what other photos of these classes would have done.
 
     Args:
         comparison: What was compared.
@@ -103,8 +111,12 @@ def outcome(
     methods = {method.name: method for method in comparison.methods}
     chosen = next(name for name in order if not methods[name].independent)
     averaged = {name: over_seeds([one.asymmetric for one in measured[name]], metric) for name in order}
+    labels = averaged[chosen].labels
+    clusters = labels if len(np.unique(np.concatenate(labels))) >= FEWEST_CLASSES else None
     rows = tuple(
-        _row(methods[name], trained_as[name], measured[name], clouds, metric, averaged[name], averaged[chosen])
+        _row(
+            methods[name], trained_as[name], measured[name], clouds, metric, averaged[name], averaged[chosen], clusters
+        )
         for name in order
     )
     alone = all(row.behind.low > 0 for row in rows if row.behind)
@@ -117,6 +129,7 @@ def outcome(
         chosen=chosen,
         best=chosen if alone else "",
         costs=costs,
+        resampled="queries" if clusters is None else "classes",
     )
 
 
@@ -128,10 +141,11 @@ def _row(
     metric: str,
     averaged: TaskResult,
     chosen: TaskResult,
+    clusters: Sequence[NDArray[np.int64]] | None,
 ) -> MethodOutcome:
     asymmetric = [one.asymmetric for one in measured]
     symmetric = [one.symmetric for one in measured]
-    values, clusters = averaged.per_query(metric), averaged.labels
+    values = averaged.per_query(metric)
     return MethodOutcome(
         name=method.name,
         trained_as=trained_as,
@@ -154,7 +168,7 @@ def as_table(result: Outcome) -> str:
     lines = [
         f"The cloud's own {metric} is {_with_spread(result.cloud[metric])}; the student costs 1/"
         f"{result.costs['cloud']['macs'] / result.costs['student']['macs']:.1f} of its multiply-accumulates. "
-        f"{len(result.seeds)} seeds, mean ± standard deviation.",
+        f"{_seeds(result)} Intervals resample {result.resampled}.",
         "",
         f"| method | validation | {metric}, cloud gallery | of the cloud's | cmc@1, cloud gallery "
         f"| {metric}, own gallery | {result.chosen} minus it, 95 % |",
@@ -169,7 +183,11 @@ def as_table(result: Outcome) -> str:
 
 
 def _with_spread(figure: Figure) -> str:
-    return f"{figure.mean:.3f} ± {figure.spread:.3f}"
+    return f"{figure.mean:.3f} ± {figure.spread:.3f}" if len(figure.seeds) > 1 else f"{figure.mean:.3f}"
+
+
+def _seeds(result: Outcome) -> str:
+    return "One seed." if len(result.seeds) == 1 else f"{len(result.seeds)} seeds, mean ± standard deviation."
 
 
 def as_json(result: Outcome) -> dict[str, Any]:

@@ -68,11 +68,17 @@ def test_means_spreads_and_shares_are_over_seeds(finished):
 def test_best_needs_an_interval_above_zero_against_every_other(finished):
     fair = finished.methods[2]
     assert fair.behind.value == pytest.approx(0.5) and fair.behind.low > 0
-    assert finished.best == "good"
+    assert finished.best == "good" and finished.resampled == "classes"
     same = {name: measured(0.5, [1.0, 0.0] * 20, [1.0, 0.0] * 20) for name in ("a", "b", "c")}
     clouds = [result([1.0] * 40)] * 2
     level = outcome(comparison(["a", "b", "c"]), same, {name: name for name in same}, clouds, COSTS)
     assert level.best == "" and level.chosen == "a"
+
+
+def test_with_few_classes_queries_are_resampled():
+    few = {name: measured(0.5, [1.0, 0.0] * 10, [1.0, 0.0] * 10) for name in ("a", "b", "c")}
+    clouds = [result([1.0] * 20)] * 2
+    assert outcome(comparison(["a", "b", "c"]), few, {name: name for name in few}, clouds, COSTS).resampled == "queries"
 
 
 def test_table_and_picture_say_the_same(finished):
