@@ -107,9 +107,8 @@ class Executor:
     ) -> Array:
         if want.element is not FLOAT16:
             return value
-        rounded = losses.to_half(value, step.operation, "result")
-        losses.note_nan(rounded, step.operation, (item for item in arguments.values() if isinstance(item, np.ndarray)))
-        return rounded
+        given = (item for item in arguments.values() if isinstance(item, np.ndarray))
+        return losses.to_half(value, step.operation, "result", given)
 
 
 def _unchanged(values: Array) -> Array:

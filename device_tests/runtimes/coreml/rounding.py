@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Kind = Literal["overflow", "flushed to zero", "not a number"]
 
 LARGEST_HALF = 65504.0
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Incident:
         return f"{self.operator} at {self.name}: {self.count} of {self.total} {self.place}s {self.kind}{most}"
 
 
-def to_half(values: Array) -> Array:
+def to_half(values: Array) -> tuple[Array, bool]:
     """Values rounded to the nearest float16, ties to even, held as float32.
 
     Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth
@@ -53,15 +54,35 @@ def to_half(values: Array) -> Array:
 
     Args:
         values: float32.
+
+    Returns:
+        The rounded values, and whether some of them are not finite, or became zero.
     """
-    power = (values.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
-    # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
-    anchor = np.maximum(power * np.float32(1.5 * 2**13), np.float32(0.75))
-    rounded = values + anchor
-    rounded -= anchor
-    if rounded.size and not (rounded.max() <= LARGEST_HALF and rounded.min() >= -LARGEST_HALF):
+    rounded = np.empty_like(values)
+    if rounded.strides != values.strides:
+        values = values.copy("K")
+        rounded = np.empty_like(values)
+    # In the order of memory, and in blocks that stay in the cache.
+    given, made = values.ravel("K"), rounded.ravel("K")
+    lossy = False
+    for first in range(0, given.size, _BLOCK):
+        part, halves = given[first : first + _BLOCK], made[first : first + _BLOCK]
+        anchor = (part.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
+        # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
+        anchor *= np.float32(1.5 * 2**13)
+        np.maximum(anchor, np.float32(0.75), out=anchor)
+        with np.errstate(all="ignore"):
+            np.add(part, anchor, out=halves)
+            halves -= anchor
+        if not (halves.max() <= LARGEST_HALF and halves.min() >= -LARGEST_HALF):
+            halves[:], lossy = _cast(part), True
+        lossy = lossy or bool(((halves == 0) != (part == 0)).any())
+    return rounded, lossy
+
+
+def _cast(values: Array) -> Array:
+    with np.errstate(all="ignore"):
         return values.astype(np.float16).astype(np.float32)
-    return rounded
 
 
 class Losses:
@@ -74,27 +95,29 @@ class Losses:
         """In the order in which they happened first."""
         return tuple(self._found.values())
 
-    def to_half(self, values: Array, operation: Operation, place: Literal["result", "intermediate"]) -> Array:
+    def to_half(
+        self,
+        values: Array,
+        operation: Operation,
+        place: Literal["result", "intermediate"],
+        arguments: Iterable[Array] = (),
+    ) -> Array:
         """Round to float16, held as float32, and note what was lost.
 
         Args:
             values: float32.
             operation: Whose they are.
             place: See :class:`Incident`.
+            arguments: What they were computed from: what is no number there is not lost here.
         """
-        rounded = to_half(values)
-        if not np.isfinite(rounded.max(initial=0)) or not np.isfinite(rounded.min(initial=0)):
-            self._note(operation, "overflow", place, values, np.isinf(rounded) & np.isfinite(values))
-        flushed = (rounded == 0) != (values == 0)
-        if flushed.any():
-            self._note(operation, "flushed to zero", place, values, flushed)
+        rounded, lossy = to_half(values)
+        if not lossy:
+            return rounded
+        self._note(operation, "overflow", place, values, np.isinf(rounded) & np.isfinite(values))
+        self._note(operation, "flushed to zero", place, values, (rounded == 0) & (values != 0))
+        if place == "result" and not any(item.dtype.kind == "f" and np.isnan(item).any() for item in arguments):
+            self._note(operation, "not a number", place, values, np.isnan(values))
         return rounded
-
-    def note_nan(self, values: Array, operation: Operation, arguments: Iterable[Array]) -> None:
-        """Note values that are not numbers, when the arguments are numbers."""
-        if not np.isnan(values).any() or any(item.dtype.kind == "f" and np.isnan(item).any() for item in arguments):
-            return
-        self._note(operation, "not a number", "result", values, np.isnan(values))
 
     def _note(
         self, operation: Operation, kind: Kind, place: Literal["result", "intermediate"], values: Array, lost: Array

@@ -20,7 +20,7 @@ from tests.device_tests.runtimes.coreml.test_elementwise import numbers
 def test_rounding_is_that_of_a_cast(bits: np.ndarray) -> None:
     values = bits.view(np.float32)
     with np.errstate(all="ignore"):
-        expected, came = values.astype(np.float16).astype(np.float32), to_half(values)
+        expected, (came, _) = values.astype(np.float16).astype(np.float32), to_half(values)
     np.testing.assert_array_equal(came, expected)
 
 
@@ -30,7 +30,17 @@ def test_rounding_of_every_half_and_of_what_lies_between() -> None:
     near = np.concatenate([np.nextafter(between, np.float32(side)) for side in (0, np.inf)])
     for values in (halves, between, near, -between, np.float32([65519.996, 65520, 1e30, -np.inf, np.nan])):
         with np.errstate(all="ignore"):
-            np.testing.assert_array_equal(to_half(values), values.astype(np.float16).astype(np.float32))
+            np.testing.assert_array_equal(to_half(values)[0], values.astype(np.float16).astype(np.float32))
+
+
+def test_rounding_keeps_the_order_in_memory_and_tells_of_losses() -> None:
+    values = numbers((3, 4, 5), 1).transpose(1, 0, 2)
+    came, lossy = to_half(values)
+    assert (came.strides, lossy) == (values.strides, False)
+    for slanted in (values[:, ::2], np.broadcast_to(values[:1], (4, 3, 5))):
+        np.testing.assert_array_equal(to_half(slanted)[0], slanted.astype(np.float16).astype(np.float32))
+    assert all(to_half(np.float32([1, value]))[1] for value in (1e-9, 1e9, np.inf, np.nan))
+    assert not to_half(np.float32([0, -0.0, 1e-7]))[1]
 
 
 def as_halves(build: Any) -> Any:
