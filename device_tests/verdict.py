@@ -113,7 +113,7 @@ class Verdict:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         ]
         reasons = Counter(
-            f"{row.status}: {row.bundle} {row.format} on {row.target}, {row.rung}: {row.reason}"
+            f"{row.status}: {row.bundle} {row.format} {row.precision} on {row.target}, {row.rung}: {row.reason}"
             if row.status == "fail"
             else f"{row.status}: {row.format} on {row.target}: {row.reason}"
             for row in self.rows

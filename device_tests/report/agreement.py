@@ -51,12 +51,17 @@ def _agreement(
     bundle: str, format: str, precision: str, group: Mapping[str, tuple[Line, DeviceEmbeddings]]
 ) -> Agreement:
     distances = {
-        (one, other): float(cosine_distance(group[one][1].golden, group[other][1].golden).max())
+        (one, other): cosine_distance(group[one][1].golden, group[other][1].golden)
         for one, other in combinations(group, 2)
     }
-    apart = max(distances, key=lambda pair: distances[pair])
-    told = "the same to rounding" if distances[apart] <= _SAME else f"{apart[0]} and {apart[1]} differ"
-    return Agreement(bundle, format, precision, tuple(group), distances[apart], apart, told + _int8(group))
+    apart = max(distances, key=lambda pair: float(distances[pair].max()))
+    largest = float(distances[apart].max())
+    told = "the same to rounding"
+    if largest > _SAME:
+        told = f"{apart[0]} and {apart[1]} differ"
+        if float(np.median(distances[apart])) <= _SAME:
+            told += " on fewer than half of the images; the others agree"
+    return Agreement(bundle, format, precision, tuple(group), largest, apart, told + _int8(group))
 
 
 def _int8(group: Mapping[str, tuple[Line, DeviceEmbeddings]]) -> str:

@@ -22,7 +22,7 @@ from device_tests.report.evidence import Evidence, label
 from device_tests.report.hits import Hits, examples
 from device_tests.report.pictures import data_uri
 from device_tests.report.plots import accuracy_against_macs, parity_strips
-from device_tests.report.table import Line, RowDict, counts, reasons
+from device_tests.report.table import Line, RowDict, counts, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from hetero.files import write_text
@@ -84,12 +84,13 @@ def write_report(
         counts=counts(rows),
         rungs=RUNGS,
         lines=seen.lines,
+        glances=glances(seen.lines),
         reasons=reasons(rows),
         tiles=_tiles(matrix, seen.lines),
         heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
         rules=matrices.rules(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
-        plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if points else None,
+        plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if len(points) > 1 else None,
         parity=_parity_plot(seen),
         cards=[card for line in seen.shown() for card in _cards(seen, line)],
         ways=ways(seen.embeddings, seen.bundles),
@@ -138,7 +139,7 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
             continue
         line = min(own, key=lambda candidate: candidate.figure("retrieval", "cmc@1"))
         accuracy, macs = line.figure("retrieval", "cmc@1"), line.figure("cost", "macs")
-        note = f"cmc@1 in the cloud gallery, worst target ({line.target}, {line.format})"
+        note = f"cmc@1 in the cloud gallery, worst target ({line.target}, {line.format} {line.precision})"
         if cloud and cloud_macs and macs:
             note = f"{accuracy / cloud:.0%} of the cloud at 1/{cloud_macs / macs:.0f} of its MACs; worst of all targets"
         tiles.append((bundle, f"{accuracy:.3f}", note))
@@ -146,13 +147,16 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
 
 
 def _parity_plot(seen: Evidence) -> Markup | None:
-    strips: list[tuple[str, Float64[np.ndarray, " n"]]] = []
+    strips: list[tuple[str, Float64[np.ndarray, " n"], float]] = []
+    everywhere = seen.summary.get("gates", {})
     for line, held in seen.embeddings.items():
         if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
             torch_embeddings = seen.bundles[line.bundle].goldens.golden_embeddings
-            strips.append((line.label, cosine_distance(held.golden, torch_embeddings)))
-    gate = float(seen.summary.get("gates", {}).get("parity", Gates.parity))
-    return parity_strips(strips, gate) if strips else None
+            gates = seen.summary.get("gates_of_targets", {}).get(line.target, everywhere)
+            name = "parity" if line.precision == "fp32" else "parity_reduced"
+            gate = float(gates.get(name, getattr(Gates, name)))
+            strips.append((line.label, cosine_distance(held.golden, torch_embeddings), gate))
+    return parity_strips(strips) if strips else None
 
 
 def _cards(seen: Evidence, line: Line) -> list[_Card]:

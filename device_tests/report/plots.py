@@ -67,17 +67,16 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
     return _svg(_HEIGHT, f"{metric} against multiply-accumulates per image", parts)
 
 
-def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: float) -> Markup:
+def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float]]) -> Markup:
     """One dot for each golden image: how far its embedding is from torch's, on a logarithmic axis.
 
     Args:
-        rows: A label and ``1 - cosine`` of each golden image.
-        gate: The largest allowed.
+        rows: A label, ``1 - cosine`` of each golden image, and the largest allowed.
     """
-    smallest = min((float(values[values > 0].min()) for _, values in rows if (values > 0).any()), default=1e-16)
+    smallest = min((float(values[values > 0].min()) for _, values, _ in rows if (values > 0).any()), default=1e-16)
     low = math.floor(math.log10(max(smallest, 1e-17)))
-    high = math.ceil(math.log10(max(gate, *(float(values.max()) for _, values in rows)))) + 0.2
-    left, step = 250.0, 30.0
+    high = math.ceil(math.log10(max(max(gate, float(values.max())) for _, values, gate in rows))) + 0.2
+    left, step = 300.0, 30.0
     height = _TOP + step * len(rows) + _BOTTOM
 
     def x(value: float) -> float:
@@ -89,10 +88,9 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: f
     parts = [_line(x(tick), _TOP, x(tick), bottom, "grid") for tick in ticks]
     labelled = ticks[:: max(1, len(ticks) // 7)]
     parts += [_text(x(tick), bottom + 18, f"1e{round(math.log10(tick))}", "tick middle") for tick in labelled]
-    parts.append(_line(x(gate), _TOP - 6, x(gate), bottom, "limit"))
-    parts.append(_text(x(gate) - 6, _TOP - 6, f"gate {gate:g}", "note end"))
-    for index, (label, values) in enumerate(rows):
+    for index, (label, values, gate) in enumerate(rows):
         middle = _TOP + step * (index + 0.5)
+        parts.append(_line(x(gate), middle - step / 2, x(gate), middle + step / 2, "limit"))
         parts.append(_text(left - 12, middle + 4, label, "tick end"))
         for place, value in enumerate(values):
             # A fixed scatter across the strip, so that equal values stay visible.
@@ -107,7 +105,7 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"]]], gate: f
         _text(
             (left + _WIDTH - _RIGHT) / 2,
             height - 10,
-            "1 - cosine to torch, each golden image (log scale)",
+            "1 - cosine to torch, each golden image (log scale); dashed: the gate",
             "axis middle",
         )
     )

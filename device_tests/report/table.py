@@ -50,6 +50,46 @@ class Line:
         return self.rungs.get(rung, {}).get("figures", {}).get(name)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """One bundle at a glance: a row for each file, a column for each target.
+
+    Attributes:
+        bundle: The bundle's name.
+        targets: The columns.
+        rows: Format, precision, and for each target the status of the whole line and the rungs that are not a pass.
+    """
+
+    bundle: str
+    targets: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
+
+
+def glances(table: Sequence[Line]) -> list[Glance]:
+    """One for each bundle."""
+    found: list[Glance] = []
+    for bundle in dict.fromkeys(line.bundle for line in table):
+        held = {(line.format, line.precision, line.target): line for line in table if line.bundle == bundle}
+        targets = list(dict.fromkeys(target for _, _, target in held))
+        files = dict.fromkeys((format, precision) for format, precision, _ in held)
+        rows = [(*file, [_summed(held.get((*file, target))) for target in targets]) for file in files]
+        found.append(Glance(bundle, targets, rows))
+    return found
+
+
+def _summed(line: Line | None) -> tuple[str, str]:
+    """The worst status of a line, and which rungs have it when not all have."""
+    if line is None:
+        return "", ""
+    for status in ("fail", "not verified"):
+        rungs = [rung for rung, row in line.rungs.items() if row["status"] == status]
+        if rungs:
+            excused = all(line.rungs[rung].get("excused") for rung in rungs)
+            told = "" if len(rungs) == len(line.rungs) else ", ".join(rungs)
+            return status, f"{told} (excused)" if excused else told
+    return "pass", ""
+
+
 def lines(rows: Sequence[RowDict]) -> list[Line]:
     """Group rows by model and target, in their order."""
     found: dict[tuple[str, str, str, str], dict[str, RowDict]] = {}
@@ -59,12 +99,13 @@ def lines(rows: Sequence[RowDict]) -> list[Line]:
 
 
 def reasons(rows: Sequence[RowDict]) -> list[tuple[str, str, str]]:
-    """Status, what it concerns, and why: rungs of one model that share a reason are told once."""
+    """Status, what it concerns, and why, failures first: rungs of one model that share a reason are told once."""
     grouped: dict[tuple[str, str], list[RowDict]] = {}
     for row in rows:
         if row["reason"]:
             grouped.setdefault((row["status"], row["reason"]), []).append(row)
-    return [(status, _concerned(held), reason) for (status, reason), held in grouped.items()]
+    told = [(status, _concerned(held), reason) for (status, reason), held in grouped.items()]
+    return sorted(told, key=lambda one: one[0] != "fail")
 
 
 def counts(rows: Sequence[RowDict]) -> dict[str, int]:
@@ -79,4 +120,9 @@ def _concerned(rows: Sequence[RowDict]) -> str:
 
     rungs = [rung for rung in RUNGS if any(row["rung"] == rung for row in rows)]
     which = "all rungs" if len(rungs) == len(RUNGS) else ", ".join(rungs)
-    return f"{names('bundle')} · {names('format')} · {names('target')} · {which}"
+    files: dict[str, list[str]] = {}
+    for row in rows:
+        precisions = files.setdefault(row["format"], [])
+        precisions += [row["precision"]] if row["precision"] not in precisions else []
+    told = "; ".join(f"{format} {', '.join(precisions)}".strip() for format, precisions in files.items())
+    return f"{names('bundle')} · {told} · {names('target')} · {which}"

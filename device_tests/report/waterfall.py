@@ -47,17 +47,18 @@ class Way:
 
 
 def ways(embeddings: Mapping[Line, DeviceEmbeddings], bundles: Mapping[str, Bundle]) -> list[Way]:
-    """One for each line with sound embeddings."""
+    """One for each line with sound embeddings, the longest way first."""
     sound = {
         (line.bundle, line.target, line.format, line.precision): held
         for line, held in embeddings.items()
         if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all()
     }
-    return [
+    found = [
         _way(line, sound, bundles[line.bundle].goldens.golden_embeddings)
         for line in embeddings
         if (line.bundle, line.target, line.format, line.precision) in sound
     ]
+    return sorted(found, key=lambda way: -(way.steps[-1].degrees or 0))
 
 
 def _way(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device_tests.checks.finding import RUNGS
 from device_tests.faults import FAULTS, Outcome, try_faults
 from device_tests.faults.trial import exit_code, healthy, table
+from device_tests.faults.variants import copy_changed
 from device_tests.targets.desktop import Desktop
 from export.bundle import Bundle, read_bundle
+from hetero.files import read_json, write_json
 from tests.device_tests.tiny_bundle import write_bundle
 
 
@@ -37,6 +41,46 @@ def test_the_right_rung_fails_for_each(bundle: Bundle) -> None:
     assert outcomes["swapped goldens"].failed == ("parity",)
     assert outcomes["file too large"].failed == ("cost",)
     assert "Unheard" in outcomes["unknown operator"].reason
+
+
+def with_int8(bundle: Bundle, path: Path) -> Bundle:
+    """The same bundle with its ONNX model in int8, calibrated on its own images, as its only model."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    class Images(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._left = iter([{"image": image[None]} for image in bundle.goldens.retrieval_images])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
+            return next(self._left, None)
+
+    entry = bundle.model("onnx")
+    assert entry is not None
+    whole = path / "whole"
+    copy_changed(bundle, entry, whole, lambda _copy: None)
+    quantize_static(
+        str(whole / entry.file),
+        str(whole / "model.int8.onnx"),
+        Images(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+    )
+    (whole / entry.file).unlink()
+    listed = read_json(whole / "manifest.json")
+    content = (whole / "model.int8.onnx").read_bytes()
+    changed = {"path": "model.int8.onnx", "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    listed["files"] = [changed if file["path"] == entry.file else file for file in listed["files"]]
+    told = {"file": changed["path"], "sha256": changed["sha256"], "size": changed["size"], "precision": "int8"}
+    listed["models"] = [listed["models"][0] | told]
+    write_json(whole / "manifest.json", listed)
+    return read_bundle(whole)
+
+
+def test_saturated_int8_fails_where_sound_int8_passes(bundle: Bundle, tmp_path: Path) -> None:
+    quantised = with_int8(bundle, tmp_path)
+    assert healthy(quantised, Desktop()) == ""
+    outcome = next(found for found in try_faults(quantised, Desktop()) if found.fault == "int8 saturated")
+    assert outcome.answer == "caught", outcome
 
 
 @pytest.mark.slow
