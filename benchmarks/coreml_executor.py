@@ -40,6 +40,18 @@ FAMILIES = {
 }
 
 
+class Planes(torch.nn.Module):
+    """Takes what Core ML makes of an image: planes of values from 0 to 255."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Unit vectors of float32 [n, 3, h, w]."""
+        return self.model.embed(image / 255)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
@@ -89,12 +101,8 @@ def seconds(run: Callable[[], object]) -> float:
 def convert(model: EmbeddingModel, side: int, precision: str, path: Path) -> None:
     import coremltools as ct
 
-    class Planes(torch.nn.Module):
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return model.embed(image / 255)
-
     with torch.no_grad():
-        traced = torch.jit.trace(Planes(), torch.zeros(1, 3, side, side))
+        traced = torch.jit.trace(Planes(model).eval(), torch.zeros(1, 3, side, side))
     converted: Any = ct.convert(
         traced,
         inputs=[ct.ImageType(name="image", shape=(1, 3, side, side), color_layout=ct.colorlayout.RGB)],

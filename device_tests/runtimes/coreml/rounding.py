@@ -46,7 +46,7 @@ class Incident:
         return f"{self.operator} at {self.name}: {self.count} of {self.total} {self.place}s {self.kind}{most}"
 
 
-def to_half(values: Array) -> tuple[Array, bool]:
+def to_half(values: Array) -> tuple[Array, list[tuple[Array, Array]]]:
     """Values rounded to the nearest float16, ties to even, held as float32.
 
     Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth
@@ -56,7 +56,7 @@ def to_half(values: Array) -> tuple[Array, bool]:
         values: float32.
 
     Returns:
-        The rounded values, and whether some of them are not finite, or became zero.
+        The rounded values; and of the blocks where some are not finite or became zero, the values and what they became.
     """
     rounded = np.empty_like(values)
     if rounded.strides != values.strides:
@@ -64,7 +64,7 @@ def to_half(values: Array) -> tuple[Array, bool]:
         rounded = np.empty_like(values)
     # In the order of memory, and in blocks that stay in the cache.
     given, made = values.ravel("K"), rounded.ravel("K")
-    lossy = False
+    lossy: list[tuple[Array, Array]] = []
     for first in range(0, given.size, _BLOCK):
         part, halves = given[first : first + _BLOCK], made[first : first + _BLOCK]
         anchor = (part.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
@@ -75,8 +75,10 @@ def to_half(values: Array) -> tuple[Array, bool]:
             np.add(part, anchor, out=halves)
             halves -= anchor
         if not (halves.max() <= LARGEST_HALF and halves.min() >= -LARGEST_HALF):
-            halves[:], lossy = _cast(part), True
-        lossy = lossy or bool(((halves == 0) != (part == 0)).any())
+            halves[:] = _cast(part)
+            lossy.append((part, halves))
+        elif ((halves == 0) != (part == 0)).any():
+            lossy.append((part, halves))
     return rounded, lossy
 
 
@@ -113,26 +115,27 @@ class Losses:
         rounded, lossy = to_half(values)
         if not lossy:
             return rounded
-        self._note(operation, "overflow", place, values, np.isinf(rounded) & np.isfinite(values))
-        self._note(operation, "flushed to zero", place, values, (rounded == 0) & (values != 0))
+        before, after = (np.concatenate(parts) for parts in zip(*lossy, strict=True))
+        self._note(operation, "overflow", place, before[np.isinf(after) & np.isfinite(before)], values.size)
+        self._note(operation, "flushed to zero", place, before[(after == 0) & (before != 0)], values.size)
+        lost = before[np.isnan(before)]
         if place == "result" and not any(item.dtype.kind == "f" and np.isnan(item).any() for item in arguments):
-            self._note(operation, "not a number", place, values, np.isnan(values))
+            self._note(operation, "not a number", place, lost, values.size)
         return rounded
 
     def _note(
-        self, operation: Operation, kind: Kind, place: Literal["result", "intermediate"], values: Array, lost: Array
+        self, operation: Operation, kind: Kind, place: Literal["result", "intermediate"], lost: Array, total: int
     ) -> None:
-        count = int(np.count_nonzero(lost))
-        if not count:
+        if not lost.size:
             return
-        worst = float(np.abs(values[lost]).max())
-        found = Incident(operation.type, operation.name, kind, place, count, int(values.size), worst)
+        worst = float(np.abs(lost).max())
+        found = Incident(operation.type, operation.name, kind, place, int(lost.size), total, worst)
         key = (operation.name, kind, place)
         if before := self._found.get(key):
             found = replace(
                 found,
-                count=before.count + count,
-                total=before.total + found.total,
+                count=before.count + found.count,
+                total=before.total + total,
                 worst=max(before.worst, worst),
             )
         self._found[key] = found
