@@ -41,7 +41,7 @@ class Browser:
     runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime-web", "litert": "litert-web"})
 
     def set_up(self) -> None:
-        """Find a browser, and install the runtimes in the cache on first use (about half a minute, 300 MB).
+        """Find a browser, and install the runtimes in the cache on first use (about half a minute, 190 MB).
 
         Raises:
             InputError: When something is missing.
