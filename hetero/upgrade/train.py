@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from hetero.data.copies import with_copies
 from hetero.data.images import Dataset
@@ -15,6 +16,7 @@ from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
 from hetero.training.cloud import Beside, train_cloud
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import CloudConfig
@@ -77,21 +79,32 @@ def train_upgrade(
     control = (
         _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None
     )
+    measured = _measured(dataset, (earlier.space, old_test), model, control, seed)
+    assert model.space is not None
+    model.space = dataclasses.replace(model.space, compatible_with=measured.contract())
+    model.space.save(directory / "space.json")
+    measured.save(directory / RECORD)
+    return measured
+
+
+def _measured(
+    dataset: Dataset,
+    old: tuple[EmbeddingSpace, Float32[np.ndarray, "n c"]],
+    model: EmbeddingModel,
+    control: EmbeddingModel | None,
+    seed: int,
+) -> Upgrade:
     assert model.space is not None
     test = dataset.test
-    measured = measure_upgrade(
+    return measure_upgrade(
         (model.space, embed_images(model, test.images, progress="embedding with the new model")),
-        (earlier.space, old_test),
+        old,
         np.asarray(test.labels),
         dataset.test_tasks,
         control=None if control is None else embed_images(control, test.images, progress="embedding with the control"),
         data=test.fingerprint,
         seed=seed,
     )
-    model.space = dataclasses.replace(model.space, compatible_with=measured.contract())
-    model.space.save(directory / "space.json")
-    measured.save(directory / RECORD)
-    return measured
 
 
 def compatible_cmc(dataset: Dataset, old: CloudReference) -> Callable[[EmbeddingModel], float]:
