@@ -29,7 +29,11 @@ from hetero.models.config import Stage
 from hetero.upgrade.measure import Upgrade
 
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)
-COMPATIBLE = (hetero.ObjectiveConfig("cloud_head"), hetero.ObjectiveConfig("cloud_regression", 10.0))
+COMPATIBLE = (
+    hetero.ObjectiveConfig("cloud_head"),
+    hetero.ObjectiveConfig("cloud_contrastive", 0.5),
+    hetero.ObjectiveConfig("cloud_regression", 15.0),
+)
 COPIES = 4
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
@@ -50,8 +54,8 @@ def configs(scale: float) -> dict[str, hetero.CloudConfig]:
     """The three generations; ``scale`` multiplies the steps. The later ones learn from fixed changed copies."""
     nets = {
         "v1": net("cloud", "1", (16, 32, 64), round(300 * scale)),
-        "v2": net("cloud", "2", (24, 48, 96), round(300 * scale), depth=2),
-        "v3": net("cloud", "3", (32, 64, 128), round(300 * scale), depth=2),
+        "v2": net("cloud", "2", (24, 48, 96), round(900 * scale), depth=2),
+        "v3": net("cloud", "3", (32, 64, 128), round(1200 * scale), depth=2),
     }
     for name in ("v2", "v3"):
         training = dataclasses.replace(nets[name].training, augment=UNCHANGED)
@@ -59,14 +63,14 @@ def configs(scale: float) -> dict[str, hetero.CloudConfig]:
     return nets
 
 
-def run(root: Path, seed: int, scale: float, *, chain: bool) -> dict[str, Any]:
+def run(root: Path, seed: int, scale: float, *, chain: bool, control: bool) -> dict[str, Any]:
     """Train one seed's models and measure them."""
     images = hetero.prepare(hetero.DataConfig(kind="emoji", validation_classes=60), PREPROCESSING)
     nets = configs(scale)
     half = with_classes(images, images.train.classes[::2])
     if not (root / "v1" / "config.json").is_file():
         hetero.train_cloud(half, nets["v1"], PREPROCESSING, root / "v1", seed=seed)
-    upgrade = _upgraded(images, root / "v1", nets["v2"], root / "v2", seed, control=True)
+    upgrade = _upgraded(images, root / "v1", nets["v2"], root / "v2", seed, control=control)
     result = {
         "seed": seed,
         "upgrade": dataclasses.asdict(upgrade) | {"status": upgrade.status},
@@ -115,6 +119,8 @@ def forward(images: hetero.Dataset, root: Path) -> dict[str, float]:
     old = hetero.load_model(root / "v1")
     before = [hetero.embed_images(old, one.images) for one in (images.train, images.test)]
     for name in ("v2", "v2/control"):
+        if not (root / name / "config.json").is_file():
+            continue
         new = hetero.load_model(root / name)
         after = [hetero.embed_images(new, one.images) for one in (images.train, images.test)]
         assert old.space is not None and new.space is not None
@@ -128,7 +134,9 @@ def _upgraded(
     images: hetero.Dataset, old: Path, config: hetero.CloudConfig, directory: Path, seed: int, *, control: bool
 ) -> Upgrade:
     if (directory / "upgrade.json").is_file():
-        return Upgrade.load(directory / "upgrade.json")
+        found = Upgrade.load(directory / "upgrade.json")
+        if found.figures[0].alone is not None or not control:
+            return found
     upgrade = hetero.UpgradeConfig(objectives=COMPATIBLE, control=control)
     return hetero.train_upgrade(images, old, config, upgrade, PREPROCESSING, directory, seed=seed)
 
@@ -141,20 +149,21 @@ def table(runs: list[dict[str, Any]]) -> str:
     ]
     rows = [one["upgrade"]["figures"][0] for one in runs]
     for one, row in zip(runs, rows, strict=True):
-        gain = "" if row["gain"] is None else f"{row['gain']['value']:.2f}"
+        alone, reach = ("" if row[key] is None else f"{row[key]:.4f}" for key in ("alone", "alone_cross"))
+        gain, tax = ("" if row[key] is None else signed(row[key]) for key in ("gain", "tax"))
         lines.append(
             f"| {one['seed']} | {row['old']:.3f} | {row['cross']:.3f} | {signed(row['criterion'])} "
-            f"{one['upgrade']['status']} | {row['own']:.3f} | {row['alone']:.3f} | {row['alone_cross']:.4f} "
-            f"| {gain} | {signed(row['tax'])} |"
+            f"{one['upgrade']['status']} | {row['own']:.3f} | {alone} | {reach} | {gain} | {tax} |"
         )
-    means = [spread([row[key] for row in rows]) for key in ("old", "cross", "own", "alone", "alone_cross")]
-    lines.append(f"| all | {means[0]} | {means[1]} | | {means[2]} | {means[3]} | {means[4]} | | |")
+    means = [spread([row[key] for row in rows]) for key in ("old", "cross", "own")]
+    lines.append(f"| all | {means[0]} | {means[1]} | | {means[2]} | | | | |")
     lines += ["", "| seed | " + " | ".join(f"{share:.0%} new" for share in SHARES) + " |", "|---" * 6 + "|"]
     for one in runs:
         lines.append(f"| {one['seed']} | " + " | ".join(f"{value:.3f}" for value in one["mixed"].values()) + " |")
     lines += ["", "| seed | M(n,h(o)) | M(n\\*,h(o)) |", "|---|---|---|"]
     for one in runs:
-        lines.append(f"| {one['seed']} | {one['forward']['v2']:.3f} | {one['forward']['v2/control']:.3f} |")
+        moved = [f"{one['forward'][name]:.3f}" if name in one["forward"] else "" for name in ("v2", "v2/control")]
+        lines.append(f"| {one['seed']} | {moved[0]} | {moved[1]} |")
     lines += ["", "| seed | query | v1 gallery | v2 gallery | v3 gallery | AC |", "|---|---|---|---|---|---|"]
     for one in (each for each in runs if "chain" in each):
         for index, row in enumerate(one["chain"]):
@@ -168,10 +177,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--chain", type=int, nargs="*", default=[0], help="seeds that get a third generation")
+    parser.add_argument("--control", type=int, nargs="*", default=[0, 1, 2], help="seeds that get a control")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the training steps")
     parser.add_argument("--out", type=Path, default=Path("runs/upgrade"))
     options = parser.parse_args()
-    runs = [run(options.out / str(seed), seed, options.scale, chain=seed in options.chain) for seed in options.seeds]
+    runs = [
+        run(options.out / str(seed), seed, options.scale, chain=seed in options.chain, control=seed in options.control)
+        for seed in options.seeds
+    ]
     here = where_and_when()
     write_json(options.out / "upgrade.json", {"runs": runs, "options": {"scale": options.scale}, **here})
     print(json.dumps(here), table(runs), sep="\n\n")
