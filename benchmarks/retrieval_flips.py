@@ -3,10 +3,10 @@
     python benchmarks/upgrade.py --seeds 0 1 2 --out runs/upgrade
     python benchmarks/retrieval_flips.py --upgrades runs/upgrade --seeds 0 1 2 --out runs/flips
 
-Before: student s1 of cloud v1. After: s2 of the compatible cloud v2, trained plainly, or with ``focal_update``. Both
-times queries are of the student; the gallery is v1's (nothing is re-embedded) or v2's (everything is). All students of
-a seed have one architecture and budget; s1's initial weights and batches are others. Weights are chosen on validation
-emoji, figures are of the test emoji.
+Before: student s1 of cloud v1. After: s2 of the compatible cloud v2, trained plainly, with ``focal_update``, from s1's
+weights (warm), or both. Queries are of the student; the gallery is v1's (nothing is re-embedded) or v2's (everything
+is). All students of a seed have one architecture and budget; s1's initial weights and batches are others. Figures are
+of the test emoji.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,19 @@ def with_copies(images: hetero.Dataset) -> hetero.Dataset:
     return images.training_on(copies)
 
 
+@dataclass(frozen=True)
+class Update:
+    """One way to train the student after: the weight of ``focal_update``, and whether it starts from s1's weights."""
+
+    weight: float = 0.0
+    warm: bool = False
+
+    @property
+    def directory(self) -> str:
+        """Below the seed's."""
+        return ("warm-" if self.warm else "") + (f"focal-{self.weight:g}" if self.weight else "plain")
+
+
 def train(clouds: Path, root: Path, seed: int, scale: float, weights: list[float]) -> dict[str, Path]:
     """One seed's students: before, after, and after with each weight of ``focal_update``."""
     whole = hetero.prepare(hetero.DataConfig(kind="emoji", validation_classes=60), PREPROCESSING)
@@ -83,18 +97,29 @@ def train(clouds: Path, root: Path, seed: int, scale: float, weights: list[float
     if not (before / "config.json").is_file():
         cloud = hetero.CloudReference.from_model(clouds / "v1", half)
         hetero.train_student(half, cloud, student("before", scale), PREPROCESSING, before, seed=1000 + seed)
-    paths = {"before": before, "plain": root / "plain"}
-    paths |= {f"focal_update {weight:g}": root / f"focal-{weight:g}" for weight in weights}
-    if all((path / "config.json").is_file() for path in paths.values()):
-        return paths
+    updates = {"plain": Update(), "warm": Update(warm=True)}
+    updates |= {f"focal_update {weight:g}": Update(weight) for weight in weights}
+    updates |= {f"warm, focal_update {weight:g}": Update(weight, warm=True) for weight in weights}
+    paths = {name: root / update.directory for name, update in updates.items()}
+    missing = [name for name, path in paths.items() if not (path / "config.json").is_file()]
+    if not missing:
+        return {"before": before, **paths}
     cloud = hetero.CloudReference.from_model(clouds / "v2", images)
     previous = _previous(before, clouds / "v1", images.train)
-    for name, weight in [("plain", 0.0), *((f"focal_update {weight:g}", weight) for weight in weights)]:
-        if not (paths[name] / "config.json").is_file():
-            extra = (hetero.ObjectiveConfig("focal_update", weight),) if weight else ()
-            config = student("after", scale, *extra)
-            hetero.train_student(images, cloud, config, PREPROCESSING, paths[name], previous=previous, seed=seed)
-    return paths
+    for name in missing:
+        update = updates[name]
+        start = hetero.load_model(before) if update.warm else None
+        extra = (hetero.ObjectiveConfig("focal_update", update.weight),) if update.weight else ()
+        hetero.train_student(
+            images,
+            cloud,
+            student("after", scale, *extra),
+            PREPROCESSING,
+            paths[name],
+            previous=dataclasses.replace(previous, start=start),
+            seed=seed,
+        )
+    return {"before": before, **paths}
 
 
 def _previous(before: Path, cloud: Path, images: ImageSet) -> hetero.PreviousStudent:

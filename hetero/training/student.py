@@ -22,7 +22,7 @@ from hetero.training.config import StudentConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
-from hetero.training.previous import PreviousStudent
+from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.seeds import seed_of
 
 
@@ -67,6 +67,7 @@ def train_student(
     dimension = cloud.space.dimension if cloud else config.model.dimension
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
     model = EmbeddingModel(config.name, architecture, preprocessing)
+    start_from(model, previous)
     head = Head(
         classes=len(dataset.train.classes),
         dimension=dimension,

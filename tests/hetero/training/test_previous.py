@@ -4,13 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from hetero.errors import InputError
+from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.space import EmbeddingSpace
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.previous import PreviousStudent
+from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.student import train_student
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset, image_set
 
@@ -64,3 +66,19 @@ def test_a_new_student_is_another_run_when_it_replaces_one(tmp_path):
         train_student(data, reference, config, SHAPE, tmp_path / "without")
     with pytest.raises(InputError, match="give the cloud model, too"):
         train_student(data, None, config, SHAPE, tmp_path / "free", previous=previous)
+
+
+def test_a_new_student_can_start_from_the_old_ones_weights(tmp_path):
+    torch.manual_seed(1)
+    old = EmbeddingModel("old", cloud().model, SHAPE)
+    nothing = PreviousStudent(np.zeros((1, 8), np.float32), np.zeros(1, bool))
+    start_from(old, None)
+    start_from(old, nothing)
+    torch.manual_seed(2)
+    new = EmbeddingModel("new", cloud().model, SHAPE)
+    warm = dataclasses.replace(nothing, start=old)
+    start_from(new, warm)
+    assert all(torch.equal(one, old.state_dict()[name]) for name, one in new.state_dict().items())
+    assert warm.identity != nothing.identity
+    with pytest.raises(InputError, match="student other cannot start from the weights of old"):
+        start_from(EmbeddingModel("other", cloud(12).model, SHAPE), warm)
