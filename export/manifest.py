@@ -132,7 +132,6 @@ class ModelEntry:
             none, or no runtime. Negative when it gained.
         quantisation: Of int8 files: the choice behind them.
         warnings: What the exporter could not rule out, for instance values outside of float16's range.
-        reproducible: Empty when exporting again gives the same bytes; otherwise why it does not.
     """
 
     file: str
@@ -149,7 +148,6 @@ class ModelEntry:
     calibration_loss: float | None = None
     quantisation: Quantisation | None = None
     warnings: tuple[str, ...] = ()
-    reproducible: str = ""
 
 
 @record
