@@ -7,46 +7,27 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-import hetero
+from export.assemble import listed, manifest_of, missing_entries
 from export.bundle import read_bundle
 from export.calibration import calibration_set, make_calibration
 from export.card import model_card
-from export.convert import Request, Result
 from export.converter import ExportError, file_name, require_available
 from export.goldens import Goldens, RetrievalSet, spread_rows
-from export.half import Hazard, make_safe
-from export.manifest import (
-    FORMATS,
-    GOLDENS,
-    MANIFEST,
-    PREPROCESS,
-    README,
-    SPACE,
-    FileEntry,
-    Format,
-    Manifest,
-    MissingEntry,
-    ModelEntry,
-    Precision,
-    TaskEntry,
-    combined_digest,
-    require_name,
-)
+from export.graphs import requests, write_graphs
+from export.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
+from export.order import Order, require_fit
 from export.originals import write_originals
-from export.precisions import offer, offered
-from export.processes import Outcomes, run_all
-from export.program import capture, save
+from export.precisions import offered
+from export.processes import run_all
 from export.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
-from hetero.files import digest, replaced_directory, sha256_bytes, sha256_file, write_json, write_text
-from hetero.models.cost import module_cost
+from hetero.files import replaced_directory, write_json, write_text
 
 __all__ = [
     "RetrievalSet",
@@ -60,26 +41,6 @@ __all__ = [
 ]
 
 _WORK = ".work"
-# The slowest first, so that two at a time end together.
-_ORDER: tuple[Format, ...] = ("litert", "onnx", "coreml")
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What an export was asked for."""
-
-    source: Source
-    retrieval: RetrievalSet
-    calibration: RetrievalSet | None
-    files: list[tuple[Format, Precision]]
-    goldens: int
-    any_batch: bool
-    licence: str
-    tuned: Source | None = None
-    goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
-
-    def goal(self, format: Format, precision: Precision) -> float:
-        return self.goals.get(precision, offer(format, precision).goal)
 
 
 def export_model(
@@ -129,7 +90,7 @@ def export_model(
         ExportError: When the model cannot be captured, or no file could be made.
     """
     require_available(formats, precisions)
-    order = _Order(
+    order = Order(
         source=model if isinstance(model, Source) else from_directory(model),
         retrieval=retrieval,
         calibration=calibration,
@@ -140,7 +101,7 @@ def export_model(
         tuned=from_directory(tuned) if isinstance(tuned, Path) else tuned,
         goals=goals or {},
     )
-    _require_fit(order)
+    require_fit(order)
     _require_replaceable(out)
     _remove_leftovers(out)
     with replaced_directory(out) as fresh:
@@ -159,7 +120,7 @@ def misses_goal(bundle: Path) -> bool:
     return any(model.quantisation is not None and not model.quantisation.met for model in models)
 
 
-def _fill(fresh: Path, order: _Order) -> None:
+def _fill(fresh: Path, order: Order) -> None:
     source = order.source
     with (
         tqdm(None, total=len(order.files) + 1, desc=f"exporting {source.name}", unit="file") as bar,
@@ -171,7 +132,7 @@ def _fill(fresh: Path, order: _Order) -> None:
         source.space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
         write_originals(fresh, order.retrieval.originals)
-        hazards = _capture(order, golden, work)
+        hazards = write_graphs(order, golden, work)
         if order.calibration is not None:
             make_calibration(order.calibration, order.retrieval, source.space, source.embed).save(work)
         bar.update()
@@ -180,17 +141,17 @@ def _fill(fresh: Path, order: _Order) -> None:
             bar.set_postfix_str(f"{name} {precision}")
             bar.update()
 
-        outcomes = run_all(_requests(order, fresh, work), finished=advance)
-    missing = _missing(outcomes)
+        outcomes = run_all(requests(order, fresh, work), finished=advance)
+    missing = missing_entries(outcomes)
     if len(missing) == len(outcomes):
         reasons = [f"{one.format} {one.precision}: {one.reason}" for one in missing]
         raise ExportError("the export failed and wrote nothing:", reasons)
     for one in missing:
         _remove(fresh / file_name(one.format, one.precision))
         print(f"not exported: {one.format} {one.precision}: {one.reason}", file=sys.stderr)
-    manifest = _manifest(order, outcomes, missing, hazards, _listed(fresh))
+    manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh))
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
-    write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in _listed(fresh)]})
+    write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
 
 
 def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens:
@@ -212,88 +173,6 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
     )
 
 
-def _capture(order: _Order, golden: Goldens, work: Path) -> list[Hazard]:
-    """Write the graphs for the converters; returns what float16 cannot hold even after the norm was made safe."""
-    source = order.source
-    found, left = _write_graph(order, source, golden, work, "program.pt2", any_batch=False)
-    for one in found:
-        state = "remains" if one in left else "rewritten: rows are scaled before the norm"
-        print(f"float16: {one} ({state})", file=sys.stderr)
-    if order.any_batch:
-        _write_graph(order, source, golden, work, "program.batch.pt2", any_batch=True)
-    if order.tuned is not None:
-        save(capture(order.tuned.module, source.example), work / "program.int8.pt2")
-        if order.any_batch:
-            save(capture(order.tuned.module, source.example, any_batch=True), work / "program.int8.batch.pt2")
-    return left
-
-
-def _write_graph(
-    order: _Order, source: Source, golden: Goldens, work: Path, name: str, *, any_batch: bool
-) -> tuple[list[Hazard], list[Hazard]]:
-    """Returns the hazards for float16 that the model has, and those that the written graph still has."""
-    program = capture(source.module, source.example, any_batch=any_batch)
-    found, left = list[Hazard](), list[Hazard]()
-    if any(offer(*file).half for file in order.files):
-        program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
-    save(program, work / name)
-    return found, left
-
-
-def _requests(order: _Order, fresh: Path, work: Path) -> list[Request]:
-    source = order.source
-    by_format: dict[Format, dict[Precision, str]] = {}
-    for name, precision in order.files:
-        by_format.setdefault(name, {})[precision] = str(fresh.resolve() / file_name(name, precision))
-    ending = {name: "batch.pt2" if _takes_any(order, name) else "pt2" for name in by_format}
-    return [
-        Request(
-            program=str(work.resolve() / f"program.{ending[name]}"),
-            int8_program="" if order.tuned is None else str(work.resolve() / f"program.int8.{ending[name]}"),
-            format=name,
-            files=by_format[name],
-            goldens=str(fresh.resolve() / GOLDENS),
-            work=str(work.resolve()),
-            metadata=source.describe(),
-            height=source.preprocessing.height,
-            width=source.preprocessing.width,
-            any_batch=_takes_any(order, name),
-            goals={precision: order.goal(name, precision) for precision in by_format[name]},
-        )
-        for name in _ORDER
-        if name in by_format
-    ]
-
-
-def _takes_any(order: _Order, name: Format) -> bool:
-    return order.any_batch and name == "onnx"
-
-
-def _require_fit(order: _Order) -> None:
-    source, retrieval = order.source, order.retrieval
-    require_name(source.name)
-    retrieval.space.require_same(source.space, this="the retrieval set", that=f"the model {source.name}")
-    problems: list[str] = []
-    expected = (source.preprocessing.height, source.preprocessing.width, 3)
-    if retrieval.images.shape[1:] != expected or retrieval.images.dtype != np.uint8:
-        came = f"{retrieval.images.dtype} {list(retrieval.images.shape[1:])}"
-        problems.append(f"images: expected uint8 {list(expected)} as the model's preprocessing says, got {came}")
-    if order.goldens < 1:
-        problems.append(f"goldens: expected at least 1, got {order.goldens}")
-    if order.calibration is None:
-        problems += [
-            f"{name} {precision}: needs calibration images with cloud embeddings (training or validation images)"
-            for name, precision in order.files
-            if offer(name, precision).calibrated
-        ]
-    if order.tuned is not None:
-        source.space.require_same(order.tuned.space, this=f"the model {source.name}", that="its version tuned for int8")
-        if order.tuned.preprocessing != source.preprocessing:
-            problems.append("tuned: prepares images in another way than the model")
-    if problems:
-        raise InputError(f"cannot export the model {source.name}:", problems)
-
-
 def _require_replaceable(out: Path) -> None:
     if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
         raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
@@ -312,76 +191,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _missing(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
-    return tuple(
-        MissingEntry(name, precision, outcome)
-        for (name, precision), outcome in sorted(outcomes.items())
-        if isinstance(outcome, str)
-    )
-
-
-def _manifest(
-    order: _Order,
-    outcomes: Outcomes,
-    missing: tuple[MissingEntry, ...],
-    hazards: Sequence[Hazard],
-    files: tuple[FileEntry, ...],
-) -> Manifest:
-    source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
-    models = [
-        _entry(*file, outcome, files, hazards) for file in order.files if isinstance(outcome := outcomes[file], Result)
-    ]
-    return Manifest(
-        name=source.name,
-        hetero=hetero.__version__,
-        space_id=source.space.space_id,
-        source=source.digest,
-        macs=measured.macs,
-        parameters=measured.parameters,
-        models=tuple(models),
-        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in order.retrieval.tasks),
-        files=(),
-        missing=missing,
-        licence=order.licence,
-        provenance=source.provenance,
-        calibration=_calibration_digest(order.calibration),
-    )
-
-
-def _calibration_digest(calibration: RetrievalSet | None) -> str:
-    if calibration is None:
-        return ""
-    return digest([sha256_bytes(array.tobytes()) for array in (calibration.images, calibration.cloud_embeddings)])
-
-
-def _entry(
-    name: Format, precision: Precision, result: Result, files: tuple[FileEntry, ...], hazards: Sequence[Hazard]
-) -> ModelEntry:
-    file = file_name(name, precision)
-    own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
-    sha256, size = combined_digest(own, file)
-    return ModelEntry(
-        file=file,
-        format=name,
-        precision=precision,
-        sha256=sha256,
-        size=size,
-        input=result.input,
-        output=result.output,
-        versions=result.versions,
-        checked="not verified" if result.min_cosine is None else "pass",
-        min_cosine=result.min_cosine,
-        mean_cosine=result.mean_cosine,
-        calibration_loss=result.calibration_loss,
-        quantisation=result.quantisation,
-        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
-    )
-
-
-def _listed(directory: Path) -> tuple[FileEntry, ...]:
-    files = sorted(file for file in directory.rglob("*") if file.is_file() and file != directory / MANIFEST)
-    return tuple(
-        FileEntry(file.relative_to(directory).as_posix(), sha256_file(file), file.stat().st_size) for file in files
-    )

@@ -1,0 +1,112 @@
+"""The manifest of a bundle, from what the converters returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import hetero
+from export.convert import Result
+from export.converter import file_name
+from export.goldens import RetrievalSet
+from export.half import Hazard
+from export.manifest import (
+    MANIFEST,
+    FileEntry,
+    Format,
+    Manifest,
+    MissingEntry,
+    ModelEntry,
+    Precision,
+    TaskEntry,
+    combined_digest,
+)
+from export.order import Order
+from export.precisions import offer
+from export.processes import Outcomes
+from hetero.files import digest, sha256_bytes, sha256_file
+from hetero.models.cost import module_cost
+
+
+def missing_entries(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
+    """The files that could not be made, with the reason."""
+    return tuple(
+        MissingEntry(name, precision, outcome)
+        for (name, precision), outcome in sorted(outcomes.items())
+        if isinstance(outcome, str)
+    )
+
+
+def manifest_of(
+    order: Order,
+    outcomes: Outcomes,
+    missing: tuple[MissingEntry, ...],
+    hazards: Sequence[Hazard],
+    files: tuple[FileEntry, ...],
+) -> Manifest:
+    """A manifest without its list of files, which the model card still joins.
+
+    Args:
+        order: What was asked for.
+        outcomes: What the converters returned.
+        missing: Those of them that are failures.
+        hazards: What float16 cannot hold.
+        files: The files so far.
+    """
+    source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
+    models = [
+        _entry(*file, outcome, files, hazards) for file in order.files if isinstance(outcome := outcomes[file], Result)
+    ]
+    return Manifest(
+        name=source.name,
+        hetero=hetero.__version__,
+        space_id=source.space.space_id,
+        source=source.digest,
+        macs=measured.macs,
+        parameters=measured.parameters,
+        models=tuple(models),
+        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in order.retrieval.tasks),
+        files=(),
+        missing=missing,
+        licence=order.licence,
+        provenance=source.provenance,
+        calibration=_calibration_digest(order.calibration),
+    )
+
+
+def _calibration_digest(calibration: RetrievalSet | None) -> str:
+    if calibration is None:
+        return ""
+    return digest([sha256_bytes(array.tobytes()) for array in (calibration.images, calibration.cloud_embeddings)])
+
+
+def _entry(
+    name: Format, precision: Precision, result: Result, files: tuple[FileEntry, ...], hazards: Sequence[Hazard]
+) -> ModelEntry:
+    file = file_name(name, precision)
+    own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
+    sha256, size = combined_digest(own, file)
+    return ModelEntry(
+        file=file,
+        format=name,
+        precision=precision,
+        sha256=sha256,
+        size=size,
+        input=result.input,
+        output=result.output,
+        versions=result.versions,
+        checked="not verified" if result.min_cosine is None else "pass",
+        min_cosine=result.min_cosine,
+        mean_cosine=result.mean_cosine,
+        calibration_loss=result.calibration_loss,
+        quantisation=result.quantisation,
+        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
+    )
+
+
+def listed(directory: Path) -> tuple[FileEntry, ...]:
+    """Every file of a bundle but its manifest, by path."""
+    files = sorted(file for file in directory.rglob("*") if file.is_file() and file != directory / MANIFEST)
+    return tuple(
+        FileEntry(file.relative_to(directory).as_posix(), sha256_file(file), file.stat().st_size) for file in files
+    )

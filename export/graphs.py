@@ -1,0 +1,77 @@
+"""The captured graphs of a model, and who converts them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from export.convert import Request
+from export.converter import file_name
+from export.goldens import Goldens
+from export.half import Hazard, make_safe
+from export.manifest import GOLDENS, Format, Precision
+from export.order import Order
+from export.program import capture, save
+
+# The slowest first, so that two at a time end together.
+_SLOWEST_FIRST: tuple[Format, ...] = ("litert", "onnx", "coreml")
+
+
+def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
+    """Write the graphs for the converters; returns what float16 cannot hold even after the norm was made safe."""
+    source = order.source
+    found, left = _write_graph(order, golden, work / "program.pt2", any_batch=False)
+    for one in found:
+        state = "remains" if one in left else "rewritten: rows are scaled before the norm"
+        print(f"float16: {one} ({state})", file=sys.stderr)
+    if order.any_batch:
+        _write_graph(order, golden, work / "program.batch.pt2", any_batch=True)
+    if order.tuned is not None:
+        save(capture(order.tuned.module, source.example), work / "program.int8.pt2")
+        if order.any_batch:
+            save(capture(order.tuned.module, source.example, any_batch=True), work / "program.int8.batch.pt2")
+    return left
+
+
+def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
+    """One request for each format, the slowest first."""
+    source = order.source
+    by_format: dict[Format, dict[Precision, str]] = {}
+    for name, precision in order.files:
+        by_format.setdefault(name, {})[precision] = str(bundle.resolve() / file_name(name, precision))
+    return [
+        Request(
+            program=str(work.resolve() / f"program.{_ending(order, name)}"),
+            int8_program="" if order.tuned is None else str(work.resolve() / f"program.int8.{_ending(order, name)}"),
+            format=name,
+            files=by_format[name],
+            goldens=str(bundle.resolve() / GOLDENS),
+            work=str(work.resolve()),
+            metadata=source.describe(),
+            height=source.preprocessing.height,
+            width=source.preprocessing.width,
+            any_batch=_takes_any(order, name),
+            goals={precision: order.goal(name, precision) for precision in by_format[name]},
+        )
+        for name in _SLOWEST_FIRST
+        if name in by_format
+    ]
+
+
+def _write_graph(order: Order, golden: Goldens, path: Path, *, any_batch: bool) -> tuple[list[Hazard], list[Hazard]]:
+    """Returns the hazards for float16 that the model has, and those that the written graph still has."""
+    source = order.source
+    program = capture(source.module, source.example, any_batch=any_batch)
+    found, left = list[Hazard](), list[Hazard]()
+    if order.half:
+        program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
+    save(program, path)
+    return found, left
+
+
+def _ending(order: Order, name: Format) -> str:
+    return "batch.pt2" if _takes_any(order, name) else "pt2"
+
+
+def _takes_any(order: Order, name: Format) -> bool:
+    return order.any_batch and name == "onnx"
