@@ -16,10 +16,22 @@ _ALIGNMENT = 16
 
 
 def parse(content: bytes) -> Any:
-    """The file as an object tree (``schema.ModelT``)."""
+    """The file as an object tree (``schema.ModelT``), with every weight inside it.
+
+    Raises:
+        ValueError: When the file names weights that it does not hold.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    for buffer in model.buffers:
+        if buffer.offset > 1 or buffer.size > 1:
+            # The quantiser puts some weights behind the flatbuffer, at an offset from the beginning of the file.
+            if buffer.offset + buffer.size > len(content):
+                raise ValueError("the converter's file names weights beyond its own end")
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def pack(model: Any) -> bytes:
@@ -37,9 +49,6 @@ def pack(model: Any) -> bytes:
 def with_plain_names(content: bytes) -> bytes:
     """Number the computed tensors and name them after their operator: unique, and without long paths."""
     model = parse(content)
-    if any(buffer.offset or buffer.size for buffer in model.buffers):
-        # Only models beyond 2 GB keep their weights outside the flatbuffer.
-        raise ValueError("the converter wrote a model with weights outside the flatbuffer; it is too large to export")
     (graph,) = model.subgraphs
     for place, operator in enumerate(graph.operators):
         for tensor in operator.outputs:
