@@ -79,6 +79,19 @@ def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPat
         Browser().set_up()
 
 
+def test_what_npm_says_is_told_and_nothing_half_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\necho 'npm error network request failed' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="network request failed"):
+        device_tests.targets.web.setup.set_up()
+    assert not device_tests.targets.web.setup.is_set_up()
+    assert [path.name for path in (tmp_path / "cache" / "browser").iterdir()] == ["lock"]
+
+
 @pytest.mark.slow
 @pytest.mark.emulator
 def test_the_ladder_in_a_browser(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def _stage(lock: int) -> Stage:
         wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
         # No package's own scripts: what they would fetch, a browser has no use for.
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel", "error"]
+        # By default npm waits for minutes before it admits that there is no network.
+        options += ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         done = subprocess.run(
             ["npm", "install", "--prefix", str(folder), *options, *wanted],
             env={**os.environ, "NO_COLOR": "1"},
@@ -88,6 +90,9 @@ def _stage(lock: int) -> Stage:
         )
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if "error" in line]
-            raise InputError("npm install failed:", said[:8] or done.stderr.splitlines()[-5:])
+            raise InputError(
+                "npm could not install the web runtimes; without network, try again later:",
+                said[:8] or done.stderr.splitlines()[-5:],
+            )
 
     return Stage("packages", "downloading the web runtimes", [1, PACKAGES], install)
