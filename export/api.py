@@ -17,6 +17,7 @@ from export.assemble import listed, manifest_of, missing_entries
 from export.bundle import read_bundle
 from export.calibration import calibration_set, make_calibration
 from export.card import model_card
+from export.convert import Result
 from export.converter import ExportError, file_name, require_available
 from export.goldens import Goldens, RetrievalSet, spread_rows
 from export.graphs import requests, write_graphs
@@ -24,7 +25,7 @@ from export.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPAC
 from export.order import Order, require_fit
 from export.originals import write_originals
 from export.precisions import offered
-from export.processes import run_all
+from export.processes import Outcomes, run_all
 from export.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
 from hetero.files import replaced_directory, write_json, write_text
@@ -142,6 +143,7 @@ def _fill(fresh: Path, order: Order) -> None:
             bar.update()
 
         outcomes = run_all(requests(order, fresh, work), finished=advance)
+    _say_cost(outcomes)
     missing = missing_entries(outcomes)
     if len(missing) == len(outcomes):
         reasons = [f"{one.format} {one.precision}: {one.reason}" for one in missing]
@@ -152,6 +154,14 @@ def _fill(fresh: Path, order: Order) -> None:
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh))
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
+
+
+def _say_cost(outcomes: Outcomes) -> None:
+    """Tell what each file took; not in the manifest, which is the same each time."""
+    made = {file: outcome for file, outcome in outcomes.items() if isinstance(outcome, Result)}
+    times = ", ".join(f"{name} {precision} {one.seconds:.1f} s" for (name, precision), one in made.items())
+    largest = max((one.peak_memory_bytes for one in made.values()), default=0)
+    print(f"converted: {times}; the largest converter held {largest / 2**30:.2f} GB", file=sys.stderr)
 
 
 def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens:
