@@ -17,7 +17,7 @@ demo: $(VENV_DEMO)/.installed
 	$(VENV_DEMO)/bin/hetero demo --out runs/demo
 
 test: $(VENV_TEST)/.installed
-	$(VENV_TEST)/bin/python -m pytest
+	$(VENV_TEST)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 # Formatting, lint, types and import contracts.
 check: $(VENV_TEST)/.installed
