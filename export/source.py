@@ -51,7 +51,8 @@ class Source:
 
     def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
         """Unit vectors of images, by torch."""
-        parts = [torch.from_numpy(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        # Copied: torch warns of arrays that it could write to and must not, such as memory maps.
+        parts = [torch.from_numpy(images[start : start + _BATCH].copy()) for start in range(0, len(images), _BATCH)]
         with torch.inference_mode():
             return np.concatenate([self.module(part).numpy() for part in parts])
 
