@@ -41,7 +41,7 @@ class TrainingConfig:
     clip: float = 5.0
     validate_every: int = 100
     candidates_from: float = 0.8
-    checkpoint_every: int = 50
+    checkpoint_every: int = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
