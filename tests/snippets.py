@@ -45,15 +45,20 @@ def shortened(text: str) -> str:
     return re.sub(r"steps ?= ?\d+", "steps=6", text)
 
 
-def run_shell(line: str, place: Path) -> None:
+def answer_of(line: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """What a line of a page's shell snippet answers, run from ``place`` with a cache of its own."""
     words = shlex.split(line, comments=True)
     command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
     arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
     environment = {**os.environ, "HETERO_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(
+    return subprocess.run(
         [sys.executable, *command, *arguments],
         cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
+
+
+def run_shell(line: str, place: Path) -> None:
+    answer = answer_of(line, place)
     # An untrained toy retrieves by chance, so a gate may fail; usage errors and crashes may not happen.
     assert answer.returncode in (0, 1), f"{line}\n{answer.stdout}\n{answer.stderr}"
     assert "Traceback" not in answer.stderr, answer.stderr

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.device_tests.tiny_bundle import write_bundle
+from tests.snippets import ROOT, answer_of
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
 WORKFLOW = (ROOT / "docs" / "verify.yml").read_text(encoding="utf-8")
 # A bundle without int8 files leaves their faults untried, which has an exit code of its own.
@@ -22,14 +19,7 @@ CODES = {"hetero device faults": 3}
 
 
 def run(line: str, place: Path) -> None:
-    words = shlex.split(line, comments=True)
-    command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
-    arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
-    environment = {**os.environ, "HETERO_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    done = answer_of(line, place)
     expected = next((code for start, code in CODES.items() if line.startswith(start)), 0)
     assert done.returncode == expected, f"{line}\n{done.stdout}\n{done.stderr}"
 
