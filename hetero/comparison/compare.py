@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from hetero.comparison.config import CLOUD, Comparison
 from hetero.comparison.figure import figure
 from hetero.comparison.measure import Seed
-from hetero.comparison.outcome import Outcome, as_json, as_table, outcome
+from hetero.comparison.outcome import Outcome, as_table, outcome
 from hetero.comparison.work import Job, run_jobs
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.pipeline.stage import locked
@@ -37,7 +38,7 @@ def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcom
         jobs = [Job(seed.seed, name) for seed in rest for name in sorted(set(trained_as.values()))]
         run_jobs(comparison, root, jobs, processes=processes)
         result = _measure(comparison, seeds, trained_as)
-        write_json(root / "compare.json", as_json(result))
+        write_json(root / "compare.json", dataclasses.asdict(result))
         write_text(root / "compare.md", as_table(result))
         write_bytes(root / "compare.svg", figure(result))
     return result

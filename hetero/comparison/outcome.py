@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,8 +187,3 @@ def _with_spread(figure: Figure) -> str:
 
 def _seeds(result: Outcome) -> str:
     return "One seed." if len(result.seeds) == 1 else f"{len(result.seeds)} seeds, mean ± standard deviation."
-
-
-def as_json(result: Outcome) -> dict[str, Any]:
-    """The outcome as plain values."""
-    return dataclasses.asdict(result)
