@@ -20,6 +20,8 @@ def compare_command(
     seeds: Annotated[
         list[int] | None, Parameter(help="Override the comparison's seeds.", consume_multiple=True)
     ] = None,
+    methods: Annotated[list[str] | None, Parameter(help="Compare these only.", consume_multiple=True)] = None,
+    steps: Annotated[int | None, Parameter(help="Overrides the students' optimiser steps.")] = None,
     jobs: Annotated[int, Parameter(help="Models trained at once.")] = 1,
 ) -> int:
     """Train methods under one budget, with several seeds; choose on validation classes, report on test classes.
@@ -34,19 +36,26 @@ def compare_command(
         data: Overrides the path of the comparison's data.
         out: Directory of the result.
         seeds: Override the comparison's seeds.
+        methods: Compare these only.
+        steps: Overrides the students' optimiser steps.
         jobs: Models trained at once.
     """
     from hetero.comparison.compare import compare
     from hetero.comparison.config import built_in_comparison, is_built_in, load_comparison
     from hetero.comparison.outcome import as_table
 
-    if jobs < 1:
-        raise InputError(f"--jobs: expected 1 or more, got {jobs}")
+    for name, number in (("jobs", jobs), ("steps", steps)):
+        if number is not None and number < 1:
+            raise InputError(f"--{name}: expected 1 or more, got {number}")
     asked = built_in_comparison(str(comparison)) if is_built_in(str(comparison)) else load_comparison(comparison)
     if data is not None:
         asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, path=str(data.resolve())))
     if seeds:
         asked = dataclasses.replace(asked, seeds=tuple(seeds))
+    if methods:
+        asked = asked.only(methods)
+    if steps is not None:
+        asked = asked.with_steps(steps)
     root = out or Path("runs") / f"compare-{asked.name}"
     result = compare(asked, root, processes=jobs)
     print(as_table(result))

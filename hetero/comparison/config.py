@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import field
 from importlib import resources
 from pathlib import Path
@@ -102,6 +103,32 @@ class Comparison:
             for choice, objectives in enumerate(method.choices)
         )
         return Recipe(self.name, self.preprocessing, self.data, students, self.cloud, seed=seed)
+
+    def only(self, names: Sequence[str]) -> Comparison:
+        """The same comparison of some of its methods, with the baselines among them.
+
+        Raises:
+            InputError: When a name is no method's, or an adapter comes without the method that it maps.
+        """
+        methods = tuple(method for method in self.methods if method.name in names)
+        known = [method.name for method in self.methods]
+        unknown = [name for name in names if name not in known]
+        problems = [f"{name!r} is not a method; expected some of {', '.join(known)}" for name in unknown]
+        problems += [
+            f"{method.name!r} maps the vectors of {method.of!r}: name that method, too"
+            for method in methods
+            if method.adapter and method.of not in names
+        ]
+        if problems:
+            raise InputError("these methods cannot be compared:", problems)
+        return dataclasses.replace(
+            self, methods=methods, baselines=tuple(name for name in self.baselines if name in names)
+        )
+
+    def with_steps(self, steps: int) -> Comparison:
+        """The same comparison with another budget of optimiser steps for each student."""
+        training = dataclasses.replace(self.student.training, steps=steps)
+        return dataclasses.replace(self, student=dataclasses.replace(self.student, training=training))
 
     def _training(self, method: MethodConfig) -> TrainingConfig:
         training = self.student.training

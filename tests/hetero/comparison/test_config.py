@@ -67,3 +67,18 @@ def test_the_built_in_comparisons_are_valid_and_name_what_they_compare():
         assert {"combination", "procrustes", "adapter"} <= methods
         assert set(comparison.baselines) == {"regression", "bct"} and len(comparison.seeds) == 3
     assert not is_built_in("nothing-of-the-kind")
+
+
+def test_some_methods_with_another_budget():
+    whole = parse_comparison(VALID | {"baselines": ["plain", "contrast"]}, what="x")
+    some = whole.only(["plain", "turned"]).with_steps(9)
+    assert [method.name for method in some.methods] == ["plain", "turned"]
+    assert some.baselines == ("plain",)
+    assert [student.training.steps for student in some.recipe(3).students] == [9]
+
+
+def test_an_adapter_needs_the_method_that_it_maps():
+    with pytest.raises(InputError) as raised:
+        parse_comparison(VALID, what="x").only(["turned", "contrasts"])
+    assert "'contrasts' is not a method" in str(raised.value)
+    assert "maps the vectors of 'plain'" in str(raised.value)
