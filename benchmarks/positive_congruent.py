@@ -6,8 +6,8 @@
 ``emoji``: 300 classes, trained on two designs, classified in the third; one third of the classes' held-out drawings is
 for tuning (``--tune``), the others for figures. Photos: folders train, validation and test. The old net is smaller
 than the new one; all updates of a seed start from the same weights and see the same batches of the same fixed changed
-copies of the training images, which the old model has embedded once. Models that are there already are not trained
-again.
+copies of the training images, which the old model has embedded once. ELODI never looks at the old model: there the old
+model, too, follows teachers of its own architecture. Models that are there already are not trained again.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ import hetero
 from hetero.data.images import ImageSet
 from hetero.data.subset import with_classes
 from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.flip_intervals import nfr_difference_interval
 from hetero.evaluation.flips import count_flips
 from hetero.files import digest, write_json
 from hetero.models.config import Stage
 
 TEACHERS = (100, 101, 102, 103)
+COMPARED = ("nfr - none", "error - none", "nfr - FD-LM (1,5)", "nfr - one teacher")
 COPIES = 6
 UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
 
 
 @dataclass(frozen=True)
 class Update:
-    """One way to train the new model: the objective, and who the "old" model of that objective is."""
+    """One way to update: the objective, and who it looks at: the old model, or ``teachers`` of a model's own kind."""
 
     objective: hetero.ObjectiveConfig | None = None
-    teacher: str = "old"
+    teachers: tuple[int, ...] = ()
 
 
 def updates(weight: dict[str, float]) -> dict[str, Update]:
@@ -57,8 +57,8 @@ def updates(weight: dict[str, float]) -> dict[str, Update]:
         "FD-LM (1,0)": Update(matching(1.0, 0.0)),
         "FD-LM (0,1)": Update(matching(0.0, 1.0)),
         "FD-KL (1,5)": Update(hetero.ObjectiveConfig("focal_kl", weight["kl"], alpha=1.0, beta=5.0)),
-        "ELODI, 4 teachers": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), teacher="ensemble"),
-        "one teacher": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), teacher="single"),
+        "ELODI, 4 teachers": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), TEACHERS),
+        "one teacher": Update(hetero.ObjectiveConfig("elodi", weight["elodi"]), TEACHERS[:1]),
     }
 
 
@@ -144,18 +144,25 @@ class Trainer:
     weight: dict[str, float]
     references: dict[tuple[Path, ...], hetero.CloudReference] = field(default_factory=dict)
 
-    def old(self, seed: int) -> Path:
-        """The old model of this seed."""
-        return self._train("old", seed, net(self.task, "old", (8, 16, 32), round(200 * self.scale)), None)
+    def old(self, seed: int, update: Update = Update()) -> Path:
+        """The old model of this seed, trained alone or after teachers."""
+        return self._model("old", seed, net(self.task, "old", (8, 16, 32), round(200 * self.scale)), update)
 
     def updated(self, name: str, seed: int) -> Path:
-        """The new model of this seed; teachers are new models of other seeds."""
+        """The new model of this seed."""
         update = updates(self.weight)[name]
         config = net(self.task, "new", (16, 32, 64), round(200 * self.scale))
-        teachers = {"old": (), "single": TEACHERS[:1], "ensemble": TEACHERS}[update.teacher]
-        old = tuple(self._train("teacher", one, config, None) for one in teachers) or (self.old(seed),)
+        if update.teachers:
+            return self._model("new", seed, config, update)
         weight = "" if update.objective is None else f" {update.objective.weight:g}"
-        return self._train(f"{name}{weight}", seed, config, (old, update.objective))
+        return self._train(f"{name}{weight}", seed, config, ((self.old(seed),), update.objective))
+
+    def _model(self, name: str, seed: int, config: hetero.CloudConfig, update: Update) -> Path:
+        if not update.teachers or update.objective is None:
+            return self._train(name, seed, config, None)
+        teachers = tuple(self._train(f"{name} teacher", one, config, None) for one in update.teachers)
+        called = f"{name} after {len(teachers)} {update.objective.weight:g}"
+        return self._train(called, seed, config, (teachers, update.objective))
 
     def _train(
         self,
@@ -185,39 +192,44 @@ def right(directory: Path, images: ImageSet) -> np.ndarray:
 
 def measure(trainer: Trainer, images: ImageSet, names: list[str], seeds: list[int]) -> dict[str, Any]:
     """Figures of each update, pooled over seeds; intervals resample images with their answers of all seeds."""
-    old = np.concatenate([right(trainer.old(seed), images) for seed in seeds])
+    ways = updates(trainer.weight)
+    after = {way.teachers: way for way in ways.values() if way.teachers}
+    olds = {
+        teachers: np.concatenate([right(trainer.old(seed, after.get(teachers, Update())), images) for seed in seeds])
+        for teachers in {ways[name].teachers for name in names}
+    }
     answers = {name: np.concatenate([right(trainer.updated(name, seed), images) for seed in seeds]) for name in names}
+    lost = {name: (olds[ways[name].teachers] & ~new).astype(np.float64) for name, new in answers.items()}
     clusters = np.tile(np.arange(len(images)), len(seeds))
     rows: dict[str, Any] = {}
     for name, new in answers.items():
+        old = olds[ways[name].teachers]
         flips = count_flips(old, new)
         assert flips.negative - flips.positive == flips.new_wrong - flips.old_wrong
         rows[name] = {**dataclasses.asdict(flips), "nfr": flips.nfr, "pfr": flips.pfr, "error": flips.error_new}
-        rows[name]["rel_nfr"] = flips.rel_nfr
-        rows[name]["per_seed_nfr"] = [
-            count_flips(a, b).nfr for a, b in zip(np.split(old, len(seeds)), np.split(new, len(seeds)), strict=True)
-        ]
+        rows[name] |= {"rel_nfr": flips.rel_nfr, "error_old": float((~old).mean())}
+        rows[name]["per_seed_nfr"] = [float(one.mean()) for one in np.split(lost[name], len(seeds))]
         for base in ("none", "FD-LM (1,5)", "one teacher"):
             if base in answers and base != name:
-                change = nfr_difference_interval(old, new, answers[base], clusters=clusters)
+                change = difference_interval(lost[name], lost[base], clusters=clusters)
                 rows[name][f"nfr - {base}"] = dataclasses.asdict(change)
         wrong = [(~one).astype(np.float64) for one in (new, answers["none"])]
         rows[name]["error - none"] = dataclasses.asdict(difference_interval(*wrong, clusters=clusters))
-    return {"images": len(images), "seeds": seeds, "error_old": float((~old).mean()), "updates": rows}
+    return {"images": len(images), "seeds": seeds, "updates": rows}
 
 
 def table(result: dict[str, Any]) -> str:
     lines = [
-        f"{result['images']} images, seeds {result['seeds']}, error of the old model {result['error_old']:.3f}",
+        f"{result['images']} images, seeds {result['seeds']}",
         "",
-        "| update | error | NFR | PFR | Rel.NFR | NFR - none, 95 % | error - none, 95 % | NFR - FD-LM (1,5), 95 % |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| update | error, old | error | NFR | PFR | Rel.NFR | {' | '.join(f'{key}, 95 %' for key in COMPARED)} |",
+        "|---" * (6 + len(COMPARED)) + "|",
     ]
     for name, row in result["updates"].items():
-        shown = [signed(row[key]) if key in row else "" for key in ("nfr - none", "error - none", "nfr - FD-LM (1,5)")]
+        shown = [signed(row[key]) if key in row else "" for key in COMPARED]
         lines.append(
-            f"| {name} | {row['error']:.3f} | {row['nfr']:.4f} | {row['pfr']:.4f} | {row['rel_nfr']:.3f} "
-            f"| {' | '.join(shown)} |"
+            f"| {name} | {row['error_old']:.3f} | {row['error']:.3f} | {row['nfr']:.4f} | {row['pfr']:.4f} "
+            f"| {row['rel_nfr']:.3f} | {' | '.join(shown)} |"
         )
     return "\n".join(lines)
 
