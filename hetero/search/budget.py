@@ -1,0 +1,169 @@
+"""What a device can afford, as one line: ``macs <= 20M and size_mb <= 1 and latency_ms.litert <= 2``.
+
+Limits are joined by ``and``. Each names a quantity, ``<=`` and a number, which may end in ``k``, ``M`` or ``G``; a share
+of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or ``0.05*cloud``.
+
+========================  ==============================================================================
+``macs``                  multiply-accumulates of one image
+``parameters``            weights
+``size_mb``               float32 weights as they are stored, in 10^6 bytes; the graph adds some kilobytes
+``latency_ms.RUNTIME``    one image on the target that the latency table was measured on
+========================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hetero.errors import InputError
+
+COUNTED = ("macs", "parameters", "size_mb")
+OF_CLOUD = ("macs", "parameters")
+LATENCY = "latency_ms."
+
+_SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_LIMIT = re.compile(r"(?P<quantity>[A-Za-z_][\w.-]*)\s*(?P<sign><=|>=|<|>|==|=)?\s*(?P<value>.*)", re.DOTALL)
+_VALUE = re.compile(
+    rf"(?P<number>{_NUMBER})(?P<suffix>[kMG]?)"
+    rf"|cloud\s*/\s*(?P<divisor>{_NUMBER})"
+    rf"|(?P<share>{_NUMBER})\s*\*\s*cloud"
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit.
+
+    Attributes:
+        quantity: What is limited.
+        most: The largest value allowed; a multiple of the cloud's when ``of_cloud``.
+        of_cloud: Whether it counts from the cloud model.
+    """
+
+    quantity: str
+    most: float
+    of_cloud: bool = False
+
+    def __str__(self) -> str:
+        """As :meth:`Budget.parse` reads it."""
+        return f"{self.quantity} <= {f'{self.most!r}*cloud' if self.of_cloud else _short(self.most)}"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits that all must hold; without any, everything is allowed.
+
+    Attributes:
+        limits: In the order given.
+    """
+
+    limits: tuple[Limit, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read a budget.
+
+        Raises:
+            InputError: With everything that is wrong.
+        """
+        if not text.strip():
+            return cls()
+        limits = [_limit(part.strip()) for part in re.split(r"\band\b", text)]
+        problems = [one for one in limits if isinstance(one, str)]
+        good = [one for one in limits if isinstance(one, Limit)]
+        names = [one.quantity for one in good]
+        problems += [
+            f"{name}: limited {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1
+        ]
+        if problems:
+            raise InputError(f"the budget {text!r} cannot be read:", problems)
+        return cls(tuple(good))
+
+    def __str__(self) -> str:
+        """As :meth:`parse` reads it."""
+        return " and ".join(map(str, self.limits))
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of what is limited."""
+        return tuple(limit.quantity for limit in self.limits)
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Runtimes whose latency is limited."""
+        return tuple(name.removeprefix(LATENCY) for name in self.quantities if name.startswith(LATENCY))
+
+    def resolved(self, cloud: Mapping[str, float]) -> Budget:
+        """The same budget with shares of the cloud model as numbers.
+
+        Args:
+            cloud: The cloud model's ``macs`` and ``parameters``, as far as they are known.
+
+        Raises:
+            InputError: When one is needed and not known.
+        """
+        unknown = [f"{one}: the cloud's {one.quantity} is not known" for one in self.limits if _lacks(one, cloud)]
+        if unknown:
+            raise InputError("cannot take shares of a cloud model that did not run here; give numbers:", unknown)
+        return Budget(
+            tuple(Limit(one.quantity, one.most * cloud[one.quantity]) if one.of_cloud else one for one in self.limits)
+        )
+
+    def allows(self, costs: Mapping[str, float]) -> bool:
+        """Whether costs lie within every limit.
+
+        Raises:
+            InputError: When a limited quantity is not among the costs, or a share of the cloud was not resolved.
+        """
+        return not self.exceeded(costs)
+
+    def exceeded(self, costs: Mapping[str, float]) -> list[str]:
+        """One line for each limit that costs go beyond; see :meth:`allows`."""
+        if missing := [name for name in self.quantities if name not in costs]:
+            raise InputError(f"the budget limits {', '.join(missing)}, known are {', '.join(costs) or 'no costs'}")
+        if shares := [str(one) for one in self.limits if one.of_cloud]:
+            raise InputError(f"the budget counts from the cloud model: resolve {', '.join(shares)} first")
+        return [f"{one}: takes {costs[one.quantity]:,.6g}" for one in self.limits if costs[one.quantity] > one.most]
+
+
+def _limit(text: str) -> Limit | str:
+    """A limit, or what is wrong with it."""
+    if not (whole := _LIMIT.fullmatch(text)):
+        return f"{text!r}: expected a limit such as macs <= 20M"
+    quantity, sign, value = whole["quantity"], whole["sign"], whole["value"]
+    if quantity not in COUNTED and not (quantity.startswith(LATENCY) and len(quantity) > len(LATENCY)):
+        return f"{quantity!r}: expected one of {', '.join(COUNTED)} and {LATENCY}RUNTIME"
+    if sign != "<=":
+        return f"{text!r}: expected {quantity} <= NUMBER; budgets are upper limits"
+    if not (number := _VALUE.fullmatch(value)):
+        return f"{text!r}: expected a number (20M, 1.5, cloud/40) after <=, got {value!r}"
+    of_cloud = number["number"] is None
+    if of_cloud and quantity not in OF_CLOUD:
+        return f"{text!r}: only {' and '.join(OF_CLOUD)} can be a share of the cloud's"
+    most = _value(number)
+    return Limit(quantity, most, of_cloud) if 0 < most < math.inf else f"{text!r}: expected a number above 0"
+
+
+def _value(number: re.Match[str]) -> float:
+    if number["number"] is not None:
+        return float(number["number"]) * _SUFFIXES[number["suffix"]]
+    if number["share"] is not None:
+        return float(number["share"])
+    divisor = float(number["divisor"])
+    return 1.0 / divisor if divisor else math.inf
+
+
+def _short(value: float) -> str:
+    """The number with a suffix, where that is exact."""
+    for suffix, factor in reversed(_SUFFIXES.items()):
+        if value >= factor and float(shown := f"{value / factor:.12g}") * factor == value and "e" not in shown:
+            return f"{shown}{suffix}"
+    return repr(value)
+
+
+def _lacks(limit: Limit, cloud: Mapping[str, float]) -> bool:
+    return limit.of_cloud and not cloud.get(limit.quantity)
