@@ -1,7 +1,7 @@
 """What a device can afford, as one line: ``macs <= 20M and size_mb <= 1 and latency_ms.litert <= 2``.
 
-Limits are joined by ``and``. Each names a quantity, ``<=`` and a number, which may end in ``k``, ``M`` or ``G``; a share
-of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or ``0.05*cloud``.
+Limits are joined by ``and``. Each names a quantity, ``<=`` and a number, which may end in ``k``, ``M`` or ``G``; a
+share of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or ``0.05*cloud``.
 
 ========================  ==============================================================================
 ``macs``                  multiply-accumulates of one image
