@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +36,10 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
     Raises:
         InputError: With one line for every wrong, missing or unknown key.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return _checker(kind).validate_python(value)
     except ValidationError as caught:
         raise error(f"{what} is not valid:", [_describe(item) for item in caught.errors()]) from None
 
@@ -72,6 +73,14 @@ def read_toml(path: Path, expected: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from None
+
+
+@functools.cache
+def _checker(kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter
+
+    # Building it takes longer than most checks.
+    return TypeAdapter(kind)
 
 
 def _describe(item: Any) -> str:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from hetero.models.config import Activation
+
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hardswish": nn.Hardswish,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
+
+
+def activation_layer(name: Activation) -> nn.Module:
+    """A new layer of this activation."""
+    return _ACTIVATIONS[name]()
 
 
 class ConvNorm(nn.Sequential):

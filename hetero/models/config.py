@@ -7,6 +7,8 @@ from typing import Literal
 
 from hetero.schema import record
 
+Activation = Literal["relu", "relu6", "hardswish", "silu", "gelu"]
+
 
 @record
 class Stage:
@@ -19,6 +21,8 @@ class Stage:
         kernel: Kernel size of the spatial convolution.
         expansion: Inner channels as a multiple of the input channels (edge blocks only).
         squeeze_excite: Whether blocks re-weight their channels (edge blocks only).
+        block: Its kind (edge family only), see :data:`hetero.models.block_catalog.BLOCKS`.
+        activation: Of its blocks (edge family only); the stem takes the first stage's, the last convolution the last's.
     """
 
     channels: int
@@ -27,6 +31,8 @@ class Stage:
     kernel: int = 3
     expansion: float = 3.0
     squeeze_excite: bool = False
+    block: str = "inverted_residual"
+    activation: Activation = "hardswish"
 
 
 RESIDUAL_STAGES = (

@@ -1,0 +1,22 @@
+"""The seam between a search and what it asks of a candidate."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hetero.search.architecture import Architecture
+
+
+class Evaluate(Protocol):
+    """Figures of one candidate. It is pickled to worker processes: it holds paths and numbers, and opens files late.
+
+    The one that the package has is :class:`hetero.search.reward.SupernetReward`.
+    """
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """Measure a candidate; the same candidate gives the same figures in any process.
+
+        Returns:
+            At least ``r1``, ``r2`` and ``r3``: M(a, a), M(a, g) and their product, larger is better.
+        """
+        ...
