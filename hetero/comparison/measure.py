@@ -14,8 +14,9 @@ from jaxtyping import Float32
 from hetero.adapters.registry import ADAPTERS, fit_adapter
 from hetero.comparison.config import Comparison, MethodConfig
 from hetero.comparison.work import EMBEDDINGS
+from hetero.data.distractors import with_distractors
 from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
-from hetero.data.images import Dataset, ImageSet
+from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.pipeline.context import Context
@@ -29,7 +30,8 @@ class Measured:
     """One student, one seed.
 
     Attributes:
-        validation: Mean of the comparison's metric on the validation tasks, against the cloud's gallery.
+        validation: Mean of the comparison's metric on the validation tasks, against the cloud's gallery of validation
+            images and of the training images of other classes.
         asymmetric: On the test tasks, against the cloud's gallery.
         symmetric: On the test tasks, against its own.
     """
@@ -71,7 +73,7 @@ class Seed:
     def cloud_symmetric(self) -> TaskResult:
         """The cloud against its own gallery, on the test tasks."""
         vectors = aligned(self.cloud, self.dataset.test)
-        return self._evaluate(vectors, vectors, self.dataset.test)
+        return self._evaluate(vectors, vectors)
 
     def measure(self, method: MethodConfig, trained_as: str) -> Measured:
         """Measure a method's student, or another's seen through an adapter.
@@ -83,19 +85,25 @@ class Seed:
         Raises:
             InputError: When its vectors are of another length than the cloud's.
         """
-        validation, test = self.dataset.validation, self.dataset.test
+        test = self.dataset.test
         stored = load_embeddings(self.directory / "embeddings" / trained_as / EMBEDDINGS)
         if not method.adapter:
             _require_same_length(stored, self.cloud, method.name)
         mapped = self._adapter(method, stored)
-        on_validation, on_test = mapped(aligned(stored, validation)), mapped(aligned(stored, test))
+        on_test = mapped(aligned(stored, test))
         return Measured(
-            validation=self._evaluate(on_validation, aligned(self.cloud, validation), validation).mean(
-                self.comparison.metric
-            ),
-            asymmetric=self._evaluate(on_test, aligned(self.cloud, test), test),
-            symmetric=self._evaluate(on_test, on_test, test),
+            validation=self._validation(mapped(aligned(stored, self.dataset.validation))),
+            asymmetric=self._evaluate(on_test, aligned(self.cloud, test)),
+            symmetric=self._evaluate(on_test, on_test),
         )
+
+    def _validation(self, query: Vectors) -> float:
+        validation, train = self.dataset.validation, self.dataset.train
+        tasks, labels = with_distractors(self.dataset.validation_tasks, validation, train)
+        gallery = [aligned(self.cloud, images) for images in (validation, train)]
+        # Training images are never asked for; the cloud's vectors only fill their rows.
+        queries = np.concatenate([query, gallery[1]])
+        return evaluate_tasks(queries, np.concatenate(gallery), labels, tasks).mean(self.comparison.metric)
 
     def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:
         if not method.adapter:
@@ -104,9 +112,8 @@ class Seed:
         seeded = {"seed": self.seed} if "seed" in ADAPTERS[method.adapter].options else {}
         return fit_adapter(method.adapter, aligned(stored, train), aligned(self.cloud, train), **seeded)
 
-    def _evaluate(self, query: Vectors, gallery: Vectors, images: ImageSet) -> TaskResult:
-        tasks = self.dataset.test_tasks if images is self.dataset.test else self.dataset.validation_tasks
-        return evaluate_tasks(query, gallery, np.asarray(images.labels), tasks)
+    def _evaluate(self, query: Vectors, gallery: Vectors) -> TaskResult:
+        return evaluate_tasks(query, gallery, np.asarray(self.dataset.test.labels), self.dataset.test_tasks)
 
 
 def _require_same_length(student: EmbeddingFile, cloud: EmbeddingFile, method: str) -> None:
