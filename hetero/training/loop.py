@@ -21,7 +21,6 @@ from hetero.data.augment import augment
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
-from hetero.models.model import EmbeddingModel
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
 from hetero.training.log import TrainingLog
@@ -77,7 +76,7 @@ def fit(
     config: TrainingConfig,
     run: Run,
     *,
-    validate: Callable[[EmbeddingModel], float],
+    validate: Callable[[Any], float],
     cloud: CloudTensors | None = None,
 ) -> Fitted:
     """Train, keeping the weights that did best on the validation classes.
@@ -87,7 +86,7 @@ def fit(
         images: Training images.
         config: How to train.
         run: Where, from which seed, whether to resume.
-        validate: Figure of the model in evaluation mode; larger is better.
+        validate: Figure of ``module.model`` in evaluation mode; larger is better.
         cloud: Cached cloud embeddings in the order of ``images``.
 
     Raises:
@@ -116,7 +115,7 @@ class _Loop:
         images: ImageSet,
         config: TrainingConfig,
         run: Run,
-        validate: Callable[[EmbeddingModel], float],
+        validate: Callable[[Any], float],
         cloud: CloudTensors | None,
     ) -> None:
         self.fabric, self.module, self.images, self.config = fabric, module, images, config

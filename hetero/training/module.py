@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,15 @@ class CloudTensors:
     previous_right: Bool[Tensor, " n"] | None = None
 
 
+@runtime_checkable
+class Trainable(Protocol):
+    """What can be trained: an :class:`EmbeddingModel`, or another ``nn.Module`` that embeds."""
+
+    def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit vectors of (augmented) images whose values are scaled to 0..1."""
+        ...
+
+
 class TrainingModule(nn.Module):
     """A model with the objectives that it is trained by.
 
@@ -51,16 +61,14 @@ class TrainingModule(nn.Module):
         weights: Of each objective in the sum.
     """
 
-    def __init__(
-        self, model: EmbeddingModel, objectives: Mapping[str, nn.Module], weights: Mapping[str, float]
-    ) -> None:
+    def __init__(self, model: Trainable, objectives: Mapping[str, nn.Module], weights: Mapping[str, float]) -> None:
         super().__init__()
         self.model = model
         self.objectives = nn.ModuleDict(dict(objectives))
         self.weights = dict(weights)
 
     @classmethod
-    def of(cls, model: EmbeddingModel, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
+    def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
         """Build the objectives that a recipe names."""
         built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
         return cls(model, {key: objective for key, _, objective in built}, {key: weight for key, weight, _ in built})

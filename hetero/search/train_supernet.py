@@ -1,0 +1,157 @@
+"""Train a supernet against the cloud's cached embeddings, by the loop that trains everything."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hetero.data.images import Dataset
+from hetero.errors import InputError
+from hetero.files import digest
+from hetero.models.batch_norm import estimate_statistics
+from hetero.objectives.registry import Head
+from hetero.preprocessing import Preprocessing
+from hetero.search.paths import Paths
+from hetero.search.reward import rewards
+from hetero.search.reward_set import RewardSet
+from hetero.search.shared_weights import Frame
+from hetero.search.space import SearchSpace
+from hetero.search.supernet import Supernet
+from hetero.search.supernet_config import SupernetConfig
+from hetero.search.supernet_directory import save_supernet
+from hetero.training.cloud_reference import CloudReference
+from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.loop import Run, fit
+from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.seeds import seed_of
+
+WATCHED = 4
+"""Random points whose mean M(a, g) the log shows as the supernet's validation figure."""
+
+
+class SupernetModule(TrainingModule):
+    """A supernet with its objectives, which all points share; a step's loss is the mean over the step's paths.
+
+    Args:
+        supernet: In training.
+        module: What was built for it: its objectives and their weights are taken over.
+        paths: Which points each step trains. Steps are counted in a buffer, so that a checkpoint holds the count.
+    """
+
+    steps: Tensor
+
+    def __init__(self, supernet: Supernet, module: TrainingModule, paths: Paths) -> None:
+        super().__init__(supernet, dict(module.objectives.items()), module.weights)
+        self.paths = paths
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(
+        self,
+        pixels: Float[Tensor, "b 3 h w"],
+        labels: Int[Tensor, " b"],
+        rows: Int[Tensor, " b"],
+        cloud: CloudTensors | None,
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Mean over the step's paths of what :meth:`TrainingModule.forward` gives."""
+        supernet = self.model
+        assert isinstance(supernet, Supernet)
+        outcomes: list[tuple[Tensor, dict[str, Tensor]]] = []
+        for path in self.paths.of(int(self.steps)):
+            supernet.path = path
+            outcomes.append(super().forward(pixels, labels, rows, cloud))
+        self.steps += 1
+        total = torch.stack([loss for loss, _ in outcomes]).mean()
+        return total, {name: torch.stack([terms[name] for _, terms in outcomes]).mean() for name in outcomes[0][1]}
+
+
+def train_supernet(
+    dataset: Dataset,
+    cloud: CloudReference,
+    space: SearchSpace,
+    config: SupernetConfig,
+    preprocessing: Preprocessing,
+    directory: Path,
+    *,
+    seed: int = 0,
+    resume: bool = True,
+) -> Supernet:
+    """Train a supernet and write its directory, from which :class:`hetero.search.reward.SupernetReward` judges points.
+
+    Args:
+        dataset: Images; points are judged on its validation tasks.
+        cloud: The cached embeddings that students are trained against, with those of the validation images.
+        space: The points.
+        config: Sampling, objectives and training.
+        preprocessing: Part of every point's model.
+        directory: Where weights, checkpoint and log go.
+        seed: Fixes initial weights, paths, batches and augmentation.
+        resume: Whether to continue from a checkpoint of the same run.
+
+    Raises:
+        InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
+            vectors of the validation images are not known.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "a supernet is trained in one process: each step trains other weights; run it without torchrun"
+        )
+    data = RewardSet.of(dataset, cloud, calibration=config.calibration, validation=config.validation, seed=seed)
+    torch.manual_seed(seed)
+    supernet = Supernet(Frame(space, cloud.space.dimension, preprocessing))
+    head = Head(
+        classes=len(dataset.train.classes),
+        dimension=cloud.space.dimension,
+        kind=config.head.kind,
+        margin=config.head.margin,
+        scale=config.head.scale,
+        cloud_prototypes=torch.from_numpy(cloud.prototypes),
+        seed=seed_of("supernet", seed),
+    )
+    paths = Paths(space, config.sampling, config.random_paths, seed)
+    module = SupernetModule(supernet, TrainingModule.of(supernet, config.objectives, head), paths)
+    described = [dataclasses.asdict(config), dataclasses.asdict(space), preprocessing.to_dict()]
+    run = Run(
+        directory,
+        digest(["supernet", described, dataset.fingerprint, cloud.identity, seed]),
+        seed,
+        "training the supernet",
+        resume,
+    )
+    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet")
+    watch = _watching(space, data, seed)
+    fitted = fit(module, dataset.train, config.training, run, validate=watch, cloud=cached)
+    metrics = {
+        "steps": fitted.steps,
+        "best_step": fitted.best_step,
+        "validation_map@r": fitted.best,
+        "watched": WATCHED,
+        "parameters": sum(parameter.numel() for parameter in supernet.parameters()),
+        "points": space.size,
+        "seed": seed,
+    }
+    save_supernet(directory, supernet.frame, supernet.shared, data, cloud.space, metrics)
+    return supernet
+
+
+def _watching(space: SearchSpace, data: RewardSet, seed: int) -> Callable[[Supernet], float]:
+    """Validation figure of a supernet: mean M(a, g), map@r, of some fixed random points."""
+    rng = np.random.default_rng(seed_of("watched points", seed))
+    points = [space.sample(rng) for _ in range(WATCHED)]
+    calibration = torch.from_numpy(data.calibration)
+
+    def validate(supernet: Supernet) -> float:
+        figures: list[float] = []
+        for point in points:
+            model = supernet.candidate(point)
+            estimate_statistics(model, calibration)
+            figures.append(rewards(model, data)["r2"])
+        return float(np.mean(figures))
+
+    return validate
