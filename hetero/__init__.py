@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hetero.errors import InputError, IntegrityError, SpaceMismatchError
     from hetero.evaluation.matrix import CompatibilityMatrix, compatibility_matrix
     from hetero.evaluation.retrieval import evaluate_tasks
-    from hetero.evaluation.search import search
     from hetero.evaluation.task import RetrievalTask
     from hetero.gallery.exact import Gallery
     from hetero.models.classifier import Classifier
@@ -34,6 +33,14 @@ if TYPE_CHECKING:
     from hetero.objectives.batch import Batch
     from hetero.objectives.config import ObjectiveConfig
     from hetero.preprocessing import Preprocessing
+    from hetero.search.architecture import Architecture
+    from hetero.search.reward import SupernetReward
+    from hetero.search.space import SearchSpace
+    from hetero.search.space_file import built_in_space, load_space
+    from hetero.search.stage_space import StageSpace
+    from hetero.search.supernet_config import SupernetConfig
+    from hetero.search.train_supernet import train_supernet
+    from hetero.search.winner import as_student
     from hetero.space import EmbeddingSpace
     from hetero.training.cloud import Beside, train_cloud
     from hetero.training.cloud_reference import CloudReference
@@ -59,7 +66,6 @@ _HOMES = {
     "errors": ("InputError", "IntegrityError", "SpaceMismatchError"),
     "evaluation.matrix": ("CompatibilityMatrix", "compatibility_matrix"),
     "evaluation.retrieval": ("evaluate_tasks",),
-    "evaluation.search": ("search",),
     "evaluation.task": ("RetrievalTask",),
     "gallery.exact": ("Gallery",),
     "models.classifier": ("Classifier",),
@@ -71,6 +77,14 @@ _HOMES = {
     "objectives.batch": ("Batch",),
     "objectives.config": ("ObjectiveConfig",),
     "preprocessing": ("Preprocessing",),
+    "search.architecture": ("Architecture",),
+    "search.reward": ("SupernetReward",),
+    "search.space": ("SearchSpace",),
+    "search.space_file": ("built_in_space", "load_space"),
+    "search.stage_space": ("StageSpace",),
+    "search.supernet_config": ("SupernetConfig",),
+    "search.train_supernet": ("train_supernet",),
+    "search.winner": ("as_student",),
     "space": ("EmbeddingSpace",),
     "training.cloud": ("Beside", "train_cloud"),
     "training.cloud_reference": ("CloudReference",),
@@ -87,6 +101,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Architecture",
     "AugmentConfig",
     "Batch",
     "Beside",
@@ -111,13 +126,19 @@ __all__ = [
     "Preprocessing",
     "PreviousStudent",
     "RetrievalTask",
+    "SearchSpace",
     "SpaceAdapter",
     "SpaceMismatchError",
     "Stage",
+    "StageSpace",
     "StudentConfig",
+    "SupernetConfig",
+    "SupernetReward",
     "TrainingConfig",
     "UpgradeConfig",
     "as_earlier",
+    "as_student",
+    "built_in_space",
     "compatibility_matrix",
     "embed_all",
     "embed_images",
@@ -126,13 +147,14 @@ __all__ = [
     "fit_adapter",
     "load_embeddings",
     "load_model",
+    "load_space",
     "measure_fleet",
     "prepare",
     "save_embeddings",
     "save_model",
-    "search",
     "train_cloud",
     "train_student",
+    "train_supernet",
     "train_upgrade",
     "with_copies",
 ]

@@ -36,3 +36,14 @@ def test_upgrade(tmp_path, monkeypatch):
     assert names["after"].space == names["v2"].space
     assert (place / "fleet" / "fleet.json").is_file()
     assert len(names["answers"]) == len(photos.test)
+
+
+@pytest.mark.slow
+def test_search_space(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    names = run_page(ROOT / "docs" / "search-space.md", place)
+    space, point = names["space"], names["point"]
+    assert point in space and names["child"] in space
+    assert names["student"].model == space.config(point)
+    assert names["figures"]["r3"] == pytest.approx(names["figures"]["r1"] * names["figures"]["r2"])
