@@ -93,6 +93,12 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"temperature": _TEMPERATURE},
         needs_cloud=True,
     ),
+    "instance_contrastive": Entry(
+        "hetero.objectives.instance_contrastive:InstanceContrastive",
+        "an image's own cloud vector among the cloud's other classes (as in CRD, arXiv 1910.10699)",
+        {"temperature": positive(0.05, "divides the cosines")},
+        needs_cloud=True,
+    ),
     "cloud_regression": Entry(
         "hetero.objectives.regression:CloudRegression",
         "the vector equals the cloud's (AML, arXiv 2006.16331)",

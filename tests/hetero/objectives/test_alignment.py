@@ -51,6 +51,7 @@ def asymmetric_hits(*terms: ObjectiveConfig) -> float:
         "backward_compatible",
         "hvs_composite",
         "cloud_contrastive",
+        "instance_contrastive",
         "cloud_regression",
         "asymmetric_triplet",
         "csd",

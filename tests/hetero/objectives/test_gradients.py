@@ -13,6 +13,7 @@ from hetero.objectives.d3still import D3still
 from hetero.objectives.elodi import Elodi
 from hetero.objectives.focal_distillation import FocalDivergence, FocalLogitMatching
 from hetero.objectives.focal_retrieval import FocalRetrieval
+from hetero.objectives.instance_contrastive import InstanceContrastive
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.raml import Raml
 from hetero.objectives.rank_preserving import RankPreserving
@@ -36,6 +37,7 @@ TERMS = {
     "regression": CloudRegression(),
     "triplet": AsymmetricTriplet(margin=1.0),
     "hard triplet": AsymmetricTriplet(margin=1.0, mining="hard"),
+    "instance_contrastive": InstanceContrastive(temperature=0.2),
     "csd": ContextualSimilarity(neighbours=4),
     "raml": Raml(),
     "rank preserving": RankPreserving(neighbours=4),

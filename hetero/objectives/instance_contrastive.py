@@ -1,0 +1,60 @@
+"""Instance contrast across models: among the cloud's vectors, an image's own is the nearest to the student's."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetero.objectives.batch import Batch
+from hetero.objectives.cloud_side import CloudSide
+
+
+def instance_contrastive(
+    embeddings: Float[Tensor, "b d"],
+    cloud: Float[Tensor, "b d"],
+    labels: Int[Tensor, " b"],
+    keys: Float[Tensor, "n d"],
+    key_labels: Int[Tensor, " n"],
+    *,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Mean of ``-log softmax`` of an image's own cloud vector among it and the cloud's vectors of other classes.
+
+    InfoNCE (arXiv 1807.03748) from one model to another, as in contrastive representation distillation (arXiv
+    1910.10699). Two choices are made here: the student is compared with the cloud's vectors themselves, since it lives
+    in their space, without the paper's projections; and images of the same class are no negatives, since the cloud
+    rightly puts them close by.
+
+    Args:
+        embeddings: Unit vectors of the student.
+        cloud: Unit vectors of the same images by the cloud model.
+        labels: Their classes.
+        keys: Unit vectors of other images by the cloud model.
+        key_labels: Their classes; those of the image's own class are left out.
+        temperature: Divides the cosines.
+    """
+    own = (embeddings * cloud).sum(dim=1, keepdim=True)
+    others = (embeddings @ keys.T).masked_fill(labels[:, None] == key_labels[None, :], -torch.inf)
+    logits = torch.cat([own, others], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros_like(labels))
+
+
+class InstanceContrastive(nn.Module):
+    """:func:`instance_contrastive` against all cached cloud embeddings, or the batch's when there is no bank."""
+
+    def __init__(self, temperature: float = 0.05) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Contrast with the cloud's embeddings.
+
+        Raises:
+            InputError: When the batch carries no cloud embeddings of the model's dimension.
+        """
+        side = CloudSide.of(batch, "instance_contrastive")
+        return instance_contrastive(
+            batch.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=self.temperature
+        )
