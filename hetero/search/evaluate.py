@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hetero.search.architecture import Architecture
 
 
+@runtime_checkable
 class Evaluate(Protocol):
     """Figures of one candidate. It is pickled to worker processes: it holds paths and numbers, and opens files late.
 

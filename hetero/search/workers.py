@@ -1,0 +1,102 @@
+"""Who evaluates candidates: this process, several, or a cluster. The figures are the same, whoever does."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from typing import Protocol, runtime_checkable
+
+from hetero.errors import InputError
+from hetero.search.architecture import Architecture
+from hetero.search.evaluate import Evaluate
+from hetero.search.workers_config import WorkersConfig
+
+Evaluated = Iterator[tuple[Architecture, dict[str, float]]]
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Evaluates candidates inside a ``with`` block."""
+
+    def __enter__(self) -> Workers:
+        """Start."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        ...
+
+    def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
+        """Yield each point with its figures, in the order in which they are done."""
+        ...
+
+
+def workers(evaluate: Evaluate, config: WorkersConfig) -> Workers:
+    """The workers that a config asks for.
+
+    Raises:
+        InputError: For fewer than one process, or without Ray where a cluster is asked for.
+    """
+    if config.processes < 1:
+        raise InputError(f"expected 1 process or more, got {config.processes}")
+    if config.ray:
+        from hetero.search.ray_workers import RayWorkers
+
+        return RayWorkers(evaluate, config.ray)
+    return Here(evaluate) if config.processes == 1 else Processes(evaluate, config.processes)
+
+
+class Here:
+    """This process."""
+
+    def __init__(self, evaluate: Evaluate) -> None:
+        self._evaluate = evaluate
+
+    def __enter__(self) -> Workers:
+        """Nothing to start."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to stop."""
+
+    def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
+        """See :class:`Workers`."""
+        for point in points:
+            yield point, self._evaluate(point)
+
+
+class Processes:
+    """Processes of this machine, started afresh so that no thread's state is copied."""
+
+    def __init__(self, evaluate: Evaluate, count: int) -> None:
+        self._evaluate, self._count = evaluate, count
+        self._open = ExitStack()
+
+    def __enter__(self) -> Workers:
+        """Start them."""
+        context = multiprocessing.get_context("spawn")
+        self._pool = self._open.enter_context(ProcessPoolExecutor(self._count, mp_context=context))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop them; what waits is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._open.close()
+
+    def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
+        """See :class:`Workers`.
+
+        Raises:
+            InputError: When a process died.
+        """
+        waiting = {self._pool.submit(self._evaluate, point): point for point in points}
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process died, most likely for lack of memory; the same command with fewer --jobs continues"
+            ) from None

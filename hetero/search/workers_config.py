@@ -1,0 +1,18 @@
+"""Where candidates are evaluated."""
+
+from __future__ import annotations
+
+from hetero.schema import record
+
+
+@record
+class WorkersConfig:
+    """Who evaluates candidates; their figures do not depend on it.
+
+    Attributes:
+        processes: At once on this machine; 1 is this process.
+        ray: Address of a Ray cluster, for instance ``auto`` or ``10.0.0.1:6379``; empty for this machine.
+    """
+
+    processes: int = 1
+    ray: str = ""
