@@ -34,6 +34,13 @@ def cost(model: EmbeddingModel) -> Cost:
 
 def module_cost(module: nn.Module, preprocessing: Preprocessing) -> Cost:
     """Count by running one image through any module that takes uint8 [1, h, w, 3]."""
+    shape = (1, preprocessing.height, preprocessing.width, 3)
+    device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    return counted(module, torch.zeros(shape, dtype=torch.uint8, device=device))
+
+
+def counted(module: nn.Module, example: Tensor) -> Cost:
+    """Count by running an example through any module, a batch of one."""
     macs = 0
 
     def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
@@ -45,11 +52,9 @@ def module_cost(module: nn.Module, preprocessing: Preprocessing) -> Cost:
 
     handles = [layer.register_forward_hook(count) for layer in module.modules()]
     was_training = module.training
-    shape = (1, preprocessing.height, preprocessing.width, 3)
-    device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     try:
         with torch.no_grad():
-            module.eval()(torch.zeros(shape, dtype=torch.uint8, device=device))
+            module.eval()(example)
     finally:
         module.train(was_training)
         for handle in handles:

@@ -1,0 +1,97 @@
+"""Latency looked up: a table of operators, each measured once on a named runtime and target.
+
+``hetero device latency`` writes one. A network is predicted to take what calling the runtime takes, plus the sum of its
+operators; docs/results.md says how well that ranks whole networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hetero.errors import InputError
+from hetero.files import write_json
+from hetero.schema import parse_file, record
+from hetero.search.layers import Layer
+
+_SHOWN = 3
+
+
+@record
+class RuntimeTable:
+    """What one runtime takes.
+
+    Attributes:
+        version: Of the runtime.
+        call_ms: Running a network that does nothing; part of each network's time once.
+        operators: Name -> milliseconds beyond that.
+    """
+
+    version: str
+    call_ms: float
+    operators: dict[str, float]
+
+
+@record
+class LatencyTable:
+    """Latencies measured on one target.
+
+    Attributes:
+        target: Its name and description: processor, system.
+        measured: Runtime -> its table.
+    """
+
+    target: dict[str, str]
+    measured: dict[str, RuntimeTable]
+    schema: Literal["hetero/latency-table/1"] = "hetero/latency-table/1"
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Names of the runtimes."""
+        return tuple(self.measured)
+
+    def predict(self, layers: Iterable[Layer], runtime: str) -> float:
+        """Milliseconds of one image through a network.
+
+        Args:
+            layers: Of the network.
+            runtime: For instance ``litert``.
+
+        Raises:
+            InputError: When the runtime, or an operator of the network, was not measured.
+        """
+        from hetero.search.operators import operator_names
+
+        return self.sum(runtime, [name for layer in layers for name in operator_names(layer)])
+
+    def sum(self, runtime: str, operators: Sequence[str]) -> float:
+        """Milliseconds of one image through these operators; see :meth:`predict`."""
+        if runtime not in self.measured:
+            raise InputError(f"the latency table has {', '.join(self.measured) or 'no runtime'}, not {runtime!r}")
+        known = self.measured[runtime].operators
+        if missing := sorted({name for name in operators if name not in known}):
+            shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
+            raise InputError(
+                f"the latency table was not measured for {runtime} on this space and image size; measure it again with "
+                "`hetero device latency`. It lacks:",
+                shown,
+            )
+        return self.measured[runtime].call_ms + sum(known[name] for name in operators)
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON."""
+        write_json(path, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> LatencyTable:
+        """Read a table.
+
+        Raises:
+            InputError: When there is none.
+            IntegrityError: When the file is damaged.
+        """
+        if not path.is_file():
+            raise InputError(f"expected a latency table at {path}, found no file; `hetero device latency` writes one")
+        return parse_file(cls, path)
