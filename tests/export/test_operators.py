@@ -1,0 +1,108 @@
+"""Operators as files compute what torch computes, and are nothing but themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from device_tests.latency import measure_latency, nothing
+from device_tests.stopwatch import least_milliseconds
+from export.operators import converted, operator_files
+from hetero.models.config import Stage
+from hetero.search.layers import HEAD, PIXELS, Layer
+from hetero.search.operators import distinct_operators
+
+EDGE = Stage(channels=16, expansion=2.0, squeeze_excite=True)
+LAYERS = [
+    Layer(PIXELS, 3, 3, 8, 8),
+    Layer("inverted_residual", 16, 16, 8, 8, 1, EDGE),
+    Layer("shuffle", 16, 16, 8, 8, 1, Stage(channels=16, expansion=1.0, block="shuffle", activation="relu")),
+    Layer(HEAD, 16, 8, 4, 4, pool="gem"),
+]
+
+
+def inputs(operator) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [
+        torch.randint(0, 256, one.shape, dtype=torch.uint8) if one.dtype == torch.uint8 else torch.randn_like(one)
+        for one in operator.examples
+    ]
+
+
+def expected(operator) -> list[np.ndarray]:
+    with torch.no_grad():
+        given = operator.module(*inputs(operator))
+    return [one.numpy() for one in (given if isinstance(given, tuple) else (given,))]
+
+
+def test_onnx_files_compute_what_torch_computes():
+    import onnxruntime
+
+    operators = list(distinct_operators(LAYERS).values())
+    for operator, content in zip(operators, converted(operators, "onnx"), strict=True):
+        session: Any = onnxruntime.InferenceSession(content)
+        names = [one.name for one in session.get_inputs()]
+        came = session.run(None, dict(zip(names, [one.numpy() for one in inputs(operator)], strict=True)))
+        for one, other in zip(came, expected(operator), strict=True):
+            assert np.abs(one - other).max() < 1e-5, operator.name
+
+
+@pytest.mark.slow
+def test_litert_files_compute_what_torch_computes_without_their_guards():
+    from ai_edge_litert.interpreter import Interpreter
+
+    operators = list(distinct_operators(LAYERS).values())
+    for operator, content in zip(operators, converted(operators, "litert"), strict=True):
+        interpreter: Any = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+        for taken, value in zip(interpreter.get_input_details(), inputs(operator), strict=True):
+            interpreter.set_tensor(taken["index"], laid_out(value.numpy(), taken["shape"]))
+        interpreter.invoke()
+        for given, value in zip(interpreter.get_output_details(), expected(operator), strict=True):
+            came = interpreter.get_tensor(given["index"])
+            assert np.abs(came - laid_out(value, came.shape)).max() < 1e-5, operator.name
+        kinds = [one["op_name"] for one in interpreter._get_ops_details()]
+        assert kinds.count("CONV_2D") + kinds.count("DEPTHWISE_CONV_2D") == convolutions(operator), operator.name
+
+
+def laid_out(value: np.ndarray, shape: Any) -> np.ndarray:
+    return value if value.shape == tuple(shape) else value.transpose(0, 2, 3, 1)
+
+
+def convolutions(operator) -> int:
+    return sum(isinstance(one, torch.nn.Conv2d) for one in operator.module.modules())
+
+
+def test_an_operator_is_converted_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path))
+    done: list[int] = []
+    first = operator_files(LAYERS[:2], "onnx", done.append)
+    times = {name: file.stat().st_mtime_ns for name, file in first.items()}
+    again = operator_files(LAYERS, "onnx", done.append)
+    assert {name: again[name].stat().st_mtime_ns for name in first} == times
+    assert sum(done) == len(first) + len(again)
+
+
+def test_the_least_of_several_sweeps_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr("device_tests.stopwatch._least_seconds", scripted([3e-3, 1e-3, 2e-3, 5e-3]))
+    file = tmp_path / "nothing.onnx"
+    file.write_bytes(converted([nothing()], "onnx")[0])
+    assert least_milliseconds({"a": file, "b": file}, "onnxruntime", sweeps=2) == {"a": 2.0, "b": 1.0}
+
+
+def scripted(seconds: list[float]):
+    left = iter(seconds)
+    return lambda _: next(left)
+
+
+def test_a_table_is_measured_for_every_operator(tmp_path, monkeypatch):
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path))
+    table = measure_latency(LAYERS, ("onnx",), sweeps=1)
+    assert table.target["name"] == "desktop" and table.runtimes == ("onnxruntime",)
+    assert 0 < table.predict(LAYERS, "onnxruntime") < 100
+    assert set(table.measured["onnxruntime"].operators) == set(distinct_operators(LAYERS))
+    assert Path(tmp_path / "operators" / "onnx").is_dir()
