@@ -1,0 +1,150 @@
+"""What a search ends with: ``search.json`` for programs, ``search.md`` for people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hetero.schema import record
+from hetero.search.architecture import Architecture
+
+FILE = "search.json"
+
+
+@record
+class Judged:
+    """A candidate in the record of a search.
+
+    Attributes:
+        name: The first letters of its digest.
+        tier: Whose search proposed it.
+        generation: When; 0 is the random one.
+        figures: ``r1``, ``r2``, ``r3`` and what they are made of, on validation images, with the supernet's weights.
+        costs: By the names of :mod:`hetero.search.budget`.
+    """
+
+    name: str
+    tier: str
+    generation: int
+    figures: dict[str, float]
+    costs: dict[str, float]
+
+
+@record
+class Winner:
+    """One tier's student-to-be.
+
+    Attributes:
+        tier: Its name, and the student's.
+        budget: As numbers.
+        architecture: What won.
+        figures: As of :class:`Judged`.
+        costs: As of :class:`Judged`.
+    """
+
+    tier: str
+    budget: str
+    architecture: Architecture
+    figures: dict[str, float]
+    costs: dict[str, float]
+
+
+@record
+class SearchOutcome:
+    """A finished search.
+
+    Attributes:
+        name: The recipe's.
+        reward: What won was best by.
+        metric: The M of the rewards.
+        algorithm: Who proposed.
+        seed: Of the search.
+        points: Size of the search space.
+        evaluations: Digest of what the figures depend on; names the file of evaluations.
+        cloud: ``figure``, M(g, g) on the same images, and the cloud's ``macs`` and ``parameters`` where known.
+        latency: What latencies were measured on; empty without a table.
+        winners: One a tier.
+        candidates: All that was evaluated for this search, in order.
+        schema: Version of this record.
+    """
+
+    name: str
+    reward: str
+    metric: str
+    algorithm: str
+    seed: int
+    points: int
+    evaluations: str
+    cloud: dict[str, float]
+    latency: dict[str, str]
+    winners: tuple[Winner, ...]
+    candidates: tuple[Judged, ...]
+    schema: Literal["hetero/search/1"] = "hetero/search/1"
+
+    def winner(self, tier: str) -> Winner:
+        """A tier's student-to-be."""
+        return next(one for one in self.winners if one.tier == tier)
+
+
+def as_page(result: SearchOutcome) -> str:
+    """The outcome as a page of Markdown."""
+    cloud = result.cloud
+    lines = [
+        f"# Search: {result.name}",
+        "",
+        f"{len(result.candidates):,} of {result.points:,} networks were judged with the weights of one supernet, "
+        f"proposed by {result.algorithm}; the best by {result.reward} won. Figures are {result.metric} on validation "
+        "images *before* a winner is trained by itself; they rank candidates and promise nothing. "
+        f"The cloud's own is {cloud['figure']:.3f}.",
+        "",
+        "| tier | budget | M(a, g) | M(a, a) | MACs | of the cloud's | parameters | MB | "
+        + " | ".join(f"ms, {name}" for name in _runtimes(result))
+        + (" |" if _runtimes(result) else ""),
+        "|---|---|---|---|---|---|---|---|" + "---|" * len(_runtimes(result)),
+    ]
+    for one in result.winners:
+        share = f"1/{cloud['macs'] / one.costs['macs']:.0f}" if cloud.get("macs") else "unknown"
+        cells = [
+            one.tier, one.budget, f"{one.figures['r2']:.3f}", f"{one.figures['r1']:.3f}",
+            f"{one.costs['macs'] / 1e6:.2f}M", share, f"{one.costs['parameters'] / 1e3:.0f}k",
+            f"{one.costs['size_mb']:.2f}",
+            *(f"{one.costs[f'latency_ms.{name}']:.3f}" for name in _runtimes(result)),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    if result.latency:
+        lines += ["", f"Latency: predicted from operators measured on {_target(result.latency)}, one thread, float32."]
+    lines += ["", *(line for one in result.winners for line in _described(one))]
+    return "\n".join(lines) + "\n"
+
+
+def as_recipe(result: SearchOutcome, tables: dict[str, str]) -> str:
+    """The winners as students of a recipe: paste it in place of the tiers, and nothing is searched any more.
+
+    Args:
+        result: The search.
+        tables: For each tier, its model as TOML.
+    """
+    parts = [f"# Found by hetero search {result.name}: best {result.reward} within each budget."]
+    for one in result.winners:
+        parts += [f'\n# {one.budget}\n[[students]]\nname = "{one.tier}"\n{tables[one.tier]}']
+    return "\n".join(parts)
+
+
+def _runtimes(result: SearchOutcome) -> list[str]:
+    prefix = "latency_ms."
+    return [name.removeprefix(prefix) for name in result.winners[0].costs if name.startswith(prefix)]
+
+
+def _target(described: dict[str, str]) -> str:
+    return ", ".join(described[name] for name in ("name", "processor", "system") if name in described)
+
+
+def _described(one: Winner) -> list[str]:
+    """The winner's stages, a line each."""
+    lines = [f"**{one.tier}**", ""]
+    for number, stage in enumerate(one.architecture.stages, start=1):
+        blocks = ", ".join(
+            f"{block.kind} {block.kernel}x{block.kernel} x{block.expansion:g}" + (" SE" if block.squeeze_excite else "")
+            for block in stage.blocks
+        )
+        lines.append(f"{number}. {stage.channels} channels, {stage.activation}: {blocks}")
+    return [*lines, ""]
