@@ -19,6 +19,7 @@ from hetero.errors import InputError
 BRIEF = {
     "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
     "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),
+    "search": ("hetero.search.commands:search_command", "Search for each device tier's best student, in a budget."),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
     "compare": ("hetero.comparison.commands:compare_command", "Train several methods side by side, over seeds."),
     "fleet": ("hetero.upgrade.fleet_command:fleet_command", "Measure query models against galleries of all versions."),
@@ -52,6 +53,7 @@ GROUPS = {
             "setup": "device_tests.commands:device_setup_command",
             "list": "device_tests.commands:device_list_command",
             "faults": "device_tests.commands:device_faults_command",
+            "latency": "device_tests.latency_command:latency_command",
         },
     ),
 }

@@ -15,13 +15,14 @@ from hetero.files import read_json
 from hetero.pipeline.context import Context
 from hetero.pipeline.stage import RECORD, locked, run_stages
 from hetero.pipeline.stages import NAMES, stages_of
-from hetero.recipe import Recipe, built_in, load_recipe
+from hetero.recipe import Recipe, built_in, recipe_called
+from hetero.search.workers_config import WorkersConfig
 
 Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
 Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
 Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
 Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
-RecipeFile = Annotated[Path, Parameter(help="A TOML file.")]
+RecipeFile = Annotated[Path, Parameter(help="A TOML file, or a built-in recipe: demo, demo-search.")]
 
 
 def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True) -> int:
@@ -37,7 +38,7 @@ def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: R
         until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
         resume: Continue interrupted training from its checkpoint.
     """
-    return _run(built_in("demo"), out, seed, until, resume)
+    return run_until(built_in("demo"), out, seed, until, resume)
 
 
 def run(
@@ -49,9 +50,10 @@ def run(
     until: str = "report",
     resume: Resume = True,
 ) -> int:
-    """Run a recipe: data, cloud, students, evaluate, export, verify, report.
+    """Run a recipe: data, cloud, search, students, evaluate, export, verify, report.
 
-    Finished stages are skipped while their part of the recipe and their inputs are unchanged.
+    Only a recipe with tiers is searched for; `hetero search` does it with several processes. Finished stages are
+    skipped while their part of the recipe and their inputs are unchanged.
 
     Example: hetero run recipe.toml --out runs/mine --until evaluate
 
@@ -63,7 +65,7 @@ def run(
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
     """
-    return _run(_with_data(load_recipe(recipe), data), out, seed, until, resume)
+    return run_until(with_data(recipe_called(recipe), data), out, seed, until, resume)
 
 
 def train_cloud(
@@ -73,7 +75,7 @@ def train_cloud(
 
     Example: hetero train cloud recipe.toml --out runs/mine
     """
-    return _run(_with_data(load_recipe(recipe), data), out, seed, "cloud", resume)
+    return run_until(with_data(recipe_called(recipe), data), out, seed, "cloud", resume)
 
 
 def train_students(
@@ -83,7 +85,7 @@ def train_students(
 
     Example: hetero train students recipe.toml --out runs/mine
     """
-    return _run(_with_data(load_recipe(recipe), data), out, seed, "students", resume)
+    return run_until(with_data(recipe_called(recipe), data), out, seed, "students", resume)
 
 
 def evaluate(
@@ -93,7 +95,7 @@ def evaluate(
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
-    return _run(_with_data(load_recipe(recipe), data), out, seed, "evaluate", resume)
+    return run_until(with_data(recipe_called(recipe), data), out, seed, "evaluate", resume)
 
 
 def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int:
@@ -122,13 +124,22 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
     return 0
 
 
-def _with_data(recipe: Recipe, data: Path | None) -> Recipe:
+def with_data(recipe: Recipe, data: Path | None) -> Recipe:
+    """The recipe with another path of its data."""
     if data is None:
         return recipe
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(data.resolve())))
 
 
-def _run(recipe: Recipe, out: Path | None, seed: int | None, until: str, resume: bool) -> int:
+def run_until(
+    recipe: Recipe,
+    out: Path | None,
+    seed: int | None,
+    until: str,
+    resume: bool,
+    workers: WorkersConfig = WorkersConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Run a recipe's stages up to one; returns the exit status."""
     if until not in NAMES:
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
     recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
@@ -138,7 +149,7 @@ def _run(recipe: Recipe, out: Path | None, seed: int | None, until: str, resume:
     wanted = NAMES[: NAMES.index(until) + 1]
     with locked(root):
         _retry_unverified(root)
-        stages = [stage for group, stage in stages_of(Context(recipe, root, resume)) if group in wanted]
+        stages = [stage for group, stage in stages_of(Context(recipe, root, resume, workers)) if group in wanted]
         run_stages(root, stages)
     if until in ("verify", "report"):
         return _verdict(root)

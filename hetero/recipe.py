@@ -17,6 +17,7 @@ from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, read_toml, record
+from hetero.search.config import SearchConfig, Tier, search_problems
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
 Precision = Literal[
@@ -76,17 +77,27 @@ class Recipe:
         students: The models that live in it.
         export: What is exported.
         verify: Where it is verified.
+        tiers: Kinds of device, for each of which a student is searched.
+        search: How these are searched and trained.
         seed: Fixes initial weights, batches and augmentation.
     """
 
     name: str
     preprocessing: Preprocessing
     data: DataConfig
-    students: tuple[StudentConfig, ...]
+    students: tuple[StudentConfig, ...] = ()
     cloud: CloudConfig = field(default_factory=CloudConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    tiers: tuple[Tier, ...] = ()
+    search: SearchConfig = field(default_factory=SearchConfig)
     seed: int = 0
+
+    @property
+    def all_students(self) -> tuple[StudentConfig, ...]:
+        """The students and the tiers', whose architecture only a finished search knows."""
+        searched = (dataclasses.replace(self.search.student, name=tier.name) for tier in self.tiers)
+        return (*self.students, *searched)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -97,6 +108,12 @@ def load_recipe(path: Path) -> Recipe:
     """
     value = read_toml(path, "a recipe")
     return anchored(parse_recipe(value, what=str(path)), path.parent)
+
+
+def recipe_called(name: Path) -> Recipe:
+    """A recipe that comes with the package by its name, or a file."""
+    known = resources.files("hetero.recipes").joinpath(f"{name}.toml").is_file()
+    return built_in(str(name)) if known and not name.suffix else load_recipe(name)
 
 
 def built_in(name: str) -> Recipe:
@@ -111,6 +128,7 @@ def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
     Raises:
         InputError: With every mistake found, at once.
     """
+    value = _with_student_named(value)
     try:
         recipe = parse(Recipe, value, what=what)
     except InputError as error:
@@ -120,12 +138,20 @@ def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
     return recipe
 
 
+def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:
+    """The students that tiers are given are named after them: a recipe says no other name."""
+    search = value.get("search")
+    if not (isinstance(search, dict) and isinstance(search.get("student"), dict)):
+        return value
+    return {**value, "search": {**search, "student": {"name": "student", **search["student"]}}}
+
+
 def recipe_problems(recipe: Recipe) -> list[str]:
     """What is wrong with a recipe beyond its types: every mistake."""
     problems = cloud_problems(recipe.cloud)
-    names = [recipe.cloud.name, *(student.name for student in recipe.students)]
-    if not recipe.students:
-        problems.append("students: expected at least one [[students]] table")
+    names = [recipe.cloud.name, *(student.name for student in recipe.all_students)]
+    if not recipe.all_students:
+        problems.append("students: expected at least one [[students]] or [[tiers]] table")
     problems += [
         f"name {name!r} is used by {names.count(name)} models" for name in sorted(set(names)) if names.count(name) > 1
     ]
@@ -137,8 +163,20 @@ def recipe_problems(recipe: Recipe) -> list[str]:
         problems += _training_problems(f"{place}.training", student.training)
         problems += _objective_problems(place, student.objectives, has_cloud=not student.independent)
     problems += _objective_problems("cloud", recipe.cloud.objectives, has_cloud=False)
+    problems += _search_problems(recipe)
     if recipe.data.kind != "emoji" and not recipe.data.path:
         problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
+    return problems
+
+
+def _search_problems(recipe: Recipe) -> list[str]:
+    config = recipe.search
+    problems = search_problems(config, recipe.tiers)
+    for place, model in (("search.supernet", config.supernet), ("search.student", config.student)):
+        problems += _training_problems(f"{place}.training", model.training)
+        problems += _objective_problems(place, model.objectives, has_cloud=True)
+    if config.student.independent:
+        problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     return problems
 
 
@@ -217,4 +255,10 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     cloud = dataclasses.replace(
         recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
     )
-    return dataclasses.replace(recipe, data=data, cloud=cloud)
+    space = recipe.search.space
+    search = dataclasses.replace(
+        recipe.search,
+        space=anchor(space) if space.endswith(".toml") else space,
+        latency=anchor(recipe.search.latency),
+    )
+    return dataclasses.replace(recipe, data=data, cloud=cloud, search=search)

@@ -16,8 +16,8 @@ import hetero
 
 ROOT = Path(__file__).parents[1]
 # What the targets of make and installation do is checked by running them; comparisons have tests of their own, and so
-# have backfill plans, which refuse a toy upgrade whose criterion fails.
-ELSEWHERE = ("make ", "pip install ", "hetero compare ", "hetero backfill plan ")
+# have backfill plans, which refuse a toy upgrade whose criterion fails, latency tables and clusters.
+ELSEWHERE = ("make ", "pip install ", "hetero compare ", "hetero backfill plan ", "hetero device latency ", "ray ")
 
 
 def lay_out(folder: Path) -> Path:
@@ -42,6 +42,7 @@ def lay_out(folder: Path) -> Path:
 
 
 def shortened(text: str) -> str:
+    text = re.sub(r"(population|generations) = \d+", r"\1 = 2", text)
     return re.sub(r"steps ?= ?\d+", "steps=6", text)
 
 

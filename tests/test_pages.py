@@ -47,3 +47,12 @@ def test_search_space(tmp_path, monkeypatch):
     assert point in space and names["child"] in space
     assert names["student"].model == space.config(point)
     assert names["figures"]["r3"] == pytest.approx(names["figures"]["r1"] * names["figures"]["r2"])
+
+
+@pytest.mark.slow
+def test_search(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    run_page(ROOT / "docs" / "search.md", place)
+    for name in ("search/search.json", "search/front.svg", "students/watch/model.safetensors", "evaluation/front.svg"):
+        assert (place / "runs" / "phones" / name).is_file()

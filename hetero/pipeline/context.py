@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from hetero.data.images import Dataset
 from hetero.recipe import Recipe
+from hetero.search.workers_config import WorkersConfig
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Context:
         recipe: What is asked for.
         root: The run's directory.
         resume: Whether interrupted training continues.
+        workers: Where a search evaluates its candidates.
     """
 
     recipe: Recipe
     root: Path
     resume: bool = True
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -44,6 +47,16 @@ class Context:
     def cloud(self) -> Path:
         """The cloud's directory."""
         return self.root / "cloud"
+
+    @property
+    def supernet(self) -> Path:
+        """The supernet's directory."""
+        return self.root / "supernet"
+
+    @property
+    def search(self) -> Path:
+        """What the search found."""
+        return self.root / "search"
 
     def student(self, name: str) -> Path:
         """A student's model directory."""

@@ -70,13 +70,20 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
     )
 
 
+def searched_student(context: Context, work: Path, tier: str) -> None:
+    """Train a tier's student from scratch, as any other."""
+    from hetero.search.stage import student_of
+
+    student(context, work, student_of(context, tier))
+
+
 def evaluate(context: Context, work: Path) -> None:
     """The compatibility matrix over all models, on the test images."""
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
     costs = {recipe.cloud.name: context.cloud}
-    for config in recipe.students:
+    for config in recipe.all_students:
         directory = context.student(config.name)
         embeddings[config.name] = embed_images(
             load_model(directory), test.images, progress=f"embedding with {config.name}"
@@ -93,6 +100,10 @@ def evaluate(context: Context, work: Path) -> None:
     )
     matrix.save(work / "matrix.json")
     write_bytes(work / "matrix.svg", heatmap(matrix))
+    if recipe.tiers:
+        from hetero.search.evaluated import evaluated_figure
+
+        write_bytes(work / "front.svg", evaluated_figure(recipe, matrix))
 
 
 def export(context: Context, work: Path, config: StudentConfig) -> None:
@@ -138,14 +149,14 @@ def verify(context: Context, work: Path) -> None:
     device: Any = importlib.import_module("device_tests.verify")
     recipe = context.recipe
     gates = device.Gates(largest_loss=recipe.verify.largest_loss, floor=recipe.verify.floor)
-    bundles = [context.bundle(config.name) for config in recipe.students if not config.independent]
+    bundles = [context.bundle(config.name) for config in recipe.all_students if not config.independent]
     device.verify(bundles, recipe.verify.targets, work, gates=gates)
 
 
 def report(context: Context, work: Path) -> None:
     """One page with the verdict and pictures."""
     page: Any = importlib.import_module("device_tests.report")
-    bundles = [context.bundle(config.name) for config in context.recipe.students if not config.independent]
+    bundles = [context.bundle(config.name) for config in context.recipe.all_students if not config.independent]
     page.write_report(
         work / "report.html",
         rows=read_json(context.root / "verification" / "verdict.json"),

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import hetero
-from hetero.files import digest
+from hetero.files import digest, sha256_file
 from hetero.pipeline.context import Context
 from hetero.pipeline.stage import Stage
 from hetero.recipe import Recipe
 from hetero.training.config import StudentConfig
 
 CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors")
-NAMES = ("data", "cloud", "students", "evaluate", "export", "verify", "report")
+NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", "report")
 
 
 def stages_of(context: Context) -> list[tuple[str, Stage]]:
@@ -32,7 +32,12 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         lambda work: _call("cloud", context, work),
         scratch=CHECKPOINTS,
     )
+    searching = _search_stages(context, cloud, images) if recipe.tiers else []
     students = [(student, _student_stage(context, student, cloud, images)) for student in recipe.students]
+    students += [
+        (student, _searched_stage(context, student, cloud, searching[-1], images))
+        for student in recipe.all_students[len(recipe.students) :]
+    ]
     evaluate = _stage(
         "evaluate",
         "evaluation",
@@ -58,6 +63,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
     return [
         ("data", data),
         ("cloud", cloud),
+        *(("search", stage) for stage in searching),
         *(("students", stage) for _, stage in students),
         ("evaluate", evaluate),
         *(("export", stage) for stage in exports),
@@ -73,6 +79,31 @@ def _student_stage(context: Context, student: StudentConfig, cloud: Stage, image
         f"students/{student.name}",
         depends,
         lambda work: _call("student", context, work, student),
+        scratch=CHECKPOINTS,
+    )
+
+
+def _search_stages(context: Context, cloud: Stage, images: str) -> list[Stage]:
+    """Train a supernet, and search: two stages, so that another budget does not train it again."""
+    recipe, config = context.recipe, context.recipe.search
+    trained_from = [images, _plain(config.supernet), _plain(config.search_space), recipe.seed, cloud.identity]
+    supernet = _stage(
+        "supernet", "supernet", trained_from, lambda work: _call_search("supernet", context, work), scratch=CHECKPOINTS
+    )
+    table = sha256_file(Path(config.latency)) if Path(config.latency).is_file() else "missing"
+    asked = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
+    search = _stage("search", "search", [supernet.identity, *asked], lambda work: _call_search("search", context, work))
+    return [supernet, search]
+
+
+def _searched_stage(context: Context, student: StudentConfig, cloud: Stage, search: Stage, images: str) -> Stage:
+    """A tier's student; its architecture is read when the search is done."""
+    depends = [images, _plain(student), context.recipe.seed, cloud.identity, search.identity]
+    return _stage(
+        f"student {student.name}",
+        f"students/{student.name}",
+        depends,
+        lambda work: _call("searched_student", context, work, student.name),
         scratch=CHECKPOINTS,
     )
 
@@ -105,6 +136,12 @@ def _call(function: str, context: Context, work: Path, *rest: Any) -> None:
     getattr(produce, function)(context, work, *rest)
 
 
+def _call_search(function: str, context: Context, work: Path) -> None:
+    from hetero.search import stage
+
+    getattr(stage, function)(context, work)
+
+
 def _images_identity(recipe: Recipe) -> str:
     from hetero.data.prepare import fingerprint
 
@@ -112,8 +149,6 @@ def _images_identity(recipe: Recipe) -> str:
 
 
 def _cloud_files(recipe: Recipe) -> list[str]:
-    from hetero.files import sha256_file
-
     given = [Path(path) for path in (recipe.cloud.embeddings, recipe.cloud.onnx) if path]
     return [sha256_file(path) if path.is_file() else "missing" for path in given]
 

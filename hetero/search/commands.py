@@ -1,0 +1,58 @@
+"""The command ``hetero search``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hetero.commands import run_until, with_data
+from hetero.errors import InputError
+from hetero.recipe import recipe_called
+from hetero.search.workers_config import WorkersConfig
+
+
+def search_command(
+    recipe: Annotated[Path, Parameter(help="A TOML file with [[tiers]], or the built-in demo-search.")],
+    *,
+    data: Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")] = None,
+    out: Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")] = None,
+    seed: Annotated[int | None, Parameter(help="Overrides the recipe's seed.")] = None,
+    jobs: Annotated[int, Parameter(help="Candidates judged at once.")] = 1,
+    ray: Annotated[str, Parameter(help="Judge on a Ray cluster at this address, for instance auto.")] = "",
+    resume: Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")] = True,
+) -> int:
+    """Find one student for each of a recipe's device tiers: the best within its budget, all from one supernet.
+
+    Trains the cloud model and the supernet unless they are there, then searches. Writes search.json, search.md,
+    front.svg, architectures.svg and students.toml to the run's folder search; `hetero run` with the same --out goes on
+    from there. A killed search continues with nothing lost. What is found does not depend on --jobs or --ray.
+
+    Example: hetero search demo-search --jobs 2 --out runs/search
+
+    Args:
+        recipe: What to search.
+        data: Overrides the path of the recipe's data.
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        jobs: Candidates judged at once on this machine.
+        ray: Address of a Ray cluster whose nodes see the run's directory at the same path.
+        resume: Continue interrupted training from its checkpoint.
+    """
+    asked = recipe_called(recipe)
+    if not asked.tiers:
+        raise InputError(
+            f"{recipe} names no [[tiers]] to search for; give at least one, for instance\n"
+            '[[tiers]]\nname = "watch"\nbudget = "macs <= cloud/80"'
+        )
+    asked = with_data(asked, data)
+    asked = asked if seed is None else dataclasses.replace(asked, seed=seed)
+    root = out or Path("runs") / asked.name
+    workers = WorkersConfig(processes=jobs, ray=ray)
+    status = run_until(asked, root, None, "search", resume, workers)
+    print((root / "search" / "search.md").read_text(encoding="utf-8"))
+    print(f"see {root / 'search'}; go on with: hetero run {recipe} --out {root}", file=sys.stderr)
+    return status

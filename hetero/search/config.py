@@ -1,0 +1,88 @@
+"""What a recipe says about architecture search."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+from hetero.errors import InputError
+from hetero.schema import record
+from hetero.search.algorithm import AlgorithmConfig, algorithm_problems
+from hetero.search.budget import Budget
+from hetero.search.space import SearchSpace
+from hetero.search.space_file import built_in_space, load_space
+from hetero.search.supernet_config import SupernetConfig
+from hetero.training.config import StudentConfig
+
+
+@record
+class Tier:
+    """A kind of device, for which one student is searched.
+
+    Attributes:
+        name: Of the tier and of its student.
+        budget: What the device can afford, for instance ``macs <= cloud/40 and size_mb <= 1``; see
+            :mod:`hetero.search.budget`.
+    """
+
+    name: str
+    budget: str
+
+
+@record
+class SearchConfig:
+    """How architectures are searched. Nothing is searched unless the recipe names tiers.
+
+    Attributes:
+        space: A built-in search space's name, or the path of a TOML file.
+        reward: What makes a candidate a good one (CMP-NAS, arXiv 2105.06047): ``r1`` = M(a, a), ``r2`` = M(a, g) and
+            ``r3`` = r1 * r2, of a candidate ``a`` and the cloud ``g``.
+        metric: The M.
+        algorithm: Who proposes candidates.
+        supernet: How the shared weights are trained that candidates are judged by.
+        student: How each tier's winner is trained from scratch; its name and architecture are the tier's.
+        latency: A latency table (``hetero device latency``), for budgets that limit ``latency_ms``.
+    """
+
+    space: str = "demo"
+    reward: Literal["r1", "r2", "r3"] = "r2"
+    metric: Literal["map@r", "cmc@1"] = "map@r"
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    supernet: SupernetConfig = field(default_factory=SupernetConfig)
+    student: StudentConfig = field(default_factory=lambda: StudentConfig("student"))
+    latency: str = ""
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The search space.
+
+        Raises:
+            InputError: With every mistake in it.
+        """
+        return load_space(Path(self.space)) if self.space.endswith(".toml") else built_in_space(self.space)
+
+
+def search_problems(config: SearchConfig, tiers: tuple[Tier, ...]) -> list[str]:
+    """What is wrong with a search beyond its types: every mistake."""
+    if not tiers:
+        return []
+    problems = [f"search.algorithm.{problem}" for problem in algorithm_problems(config.algorithm)]
+    if not config.space.endswith(".toml"):
+        problems += _problems_of("search.space: ", lambda: config.search_space)
+    for index, tier in enumerate(tiers):
+        place = f"tiers.{index} ({tier.name})"
+        problems += _problems_of(f"{place}: ", lambda tier=tier: Budget.parse(tier.budget))
+        if not tier.budget.strip():
+            problems.append(f"{place}: expected a budget, for instance macs <= cloud/40")
+        elif not config.latency and "latency_ms" in tier.budget:
+            problems.append(f"{place}: limits latency, and search.latency names no table; see `hetero device latency`")
+    return problems
+
+
+def _problems_of(place: str, call: Any) -> list[str]:
+    try:
+        call()
+    except InputError as error:
+        return [f"{place}{problem}" for problem in error.problems or (str(error),)]
+    return []
