@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from device_tests.runtimes.coreml.operators.batching import Call, along_first, not_over
-from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, operator
+from device_tests.runtimes.coreml.operators.registry import Array, operator
 from device_tests.runtimes.coreml.operators.shapes import padded, require_shape
 from device_tests.runtimes.coreml.types import TensorType
 
@@ -21,10 +21,14 @@ def _all_batched(call: Call) -> bool:
 
 @operator(batch=lambda call: _all_batched(call) and not_over("axis", default=0)(call))
 def concat(values: tuple[Array, ...], axis: int, interleave: bool = False) -> Array:
-    """One after the other along an axis."""
-    if interleave:
-        raise Unsupported("interleaved")
-    return np.concatenate(values, axis)
+    """One after the other along an axis, or entry by entry in turn."""
+    if not interleave:
+        return np.concatenate(values, axis)
+    if len({value.shape for value in values}) > 1:
+        raise ValueError(f"arrays of {[list(value.shape) for value in values]} cannot take turns")
+    shape = list(values[0].shape)
+    shape[axis] *= len(values)
+    return np.stack(values, axis % len(shape) + 1).reshape(shape)
 
 
 @operator(batch=lambda call: _all_batched(call) and call.constants["axis"] % len(call.outputs[0]) != 0)

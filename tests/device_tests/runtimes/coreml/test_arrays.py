@@ -153,6 +153,7 @@ def test_joining(shape: tuple[int, ...], data: st.DataObject) -> None:
             *mb.split(x=joined, split_sizes=[cut, 2 * shape[axis] - cut], axis=axis),
             mb.tile(x=x, reps=reps),
             mb.concat(values=(x, np.zeros(shape, np.float32)), axis=axis),
+            mb.concat(values=(x, y, x), axis=axis, interleave=True),
         ]
 
     x, y = torch.from_numpy(left), torch.from_numpy(right)
@@ -167,6 +168,7 @@ def test_joining(shape: tuple[int, ...], data: st.DataObject) -> None:
             *joined.split([cut, 2 * shape[axis] - cut], axis),
             x.tile(reps),
             torch.cat([x, torch.zeros_like(x)], axis),
+            torch.stack([x, y, x], axis % len(shape) + 1).flatten(axis % len(shape), axis % len(shape) + 1),
         ],
     )
 
