@@ -1,6 +1,8 @@
 """Time of the Core ML reference executor as a multiple of eager torch's: same networks, images and one thread.
 
-The two take turns within each round, so that a drifting machine slows both; medians over the rounds are compared.
+The two take turns within each round, so that a drifting machine slows both; medians over the rounds are compared. It is
+processor time unless ``--wall`` is given: with one thread the same on an idle machine, and on a shared one what others
+do does not count.
 
     python benchmarks/coreml_executor.py --rounds 15 --images 32
 """
@@ -25,6 +27,7 @@ from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 
+Clock = Callable[[], float]
 LITE = 127 / 255, 128 / 255
 FAMILIES = {
     "edge": (ModelConfig(family="edge"), 64),
@@ -56,16 +59,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--networks", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("--wall", action="store_true", help="measure wall instead of processor time")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    clock = time.perf_counter if given.wall else time.process_time
     with threadpool_limits(limits=1), tempfile.TemporaryDirectory() as folder:
-        for name, (config, side) in FAMILIES.items():
-            figures = measure(name, config, side, given.rounds, given.images, Path(folder))
+        for name in given.networks:
+            figures = measure(name, *FAMILIES[name], given.rounds, given.images, Path(folder), clock)
             print(json.dumps({"network": name, **figures}), flush=True)
 
 
-def measure(name: str, config: ModelConfig, side: int, rounds: int, images: int, folder: Path) -> dict[str, float]:
-    colours = {} if config.family != "efficientnet_lite0" else {"mean": (LITE[0],) * 3, "std": (LITE[1],) * 3}
+def measure(
+    name: str, config: ModelConfig, side: int, rounds: int, images: int, folder: Path, clock: Clock
+) -> dict[str, float]:
+    colours: Any = {} if config.family != "efficientnet_lite0" else {"mean": (LITE[0],) * 3, "std": (LITE[1],) * 3}
     model = EmbeddingModel(name, config, Preprocessing(height=side, width=side, **colours)).eval()
     many = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), dtype=np.uint8)
     figures: dict[str, float] = {}
@@ -74,13 +82,13 @@ def measure(name: str, config: ModelConfig, side: int, rounds: int, images: int,
         convert(model, side, precision, path)
         ours = load(path, "float16")
         for count in (images, 1):
-            ratio, theirs = compare(model, ours, many[:count], rounds)
+            ratio, theirs = compare(model, ours, many[:count], rounds, clock)
             figures[f"{precision}, {count} images: times torch"] = round(ratio, 2)
             figures[f"torch, {count} images: ms"] = round(1000 * theirs, 2)
     return figures
 
 
-def compare(model: EmbeddingModel, ours: Any, images: np.ndarray, rounds: int) -> tuple[float, float]:
+def compare(model: EmbeddingModel, ours: Any, images: np.ndarray, rounds: int, clock: Clock) -> tuple[float, float]:
     """The median ratio of the two times, and torch's median in seconds."""
     tensor = torch.from_numpy(images)
 
@@ -88,14 +96,17 @@ def compare(model: EmbeddingModel, ours: Any, images: np.ndarray, rounds: int) -
         with torch.no_grad():
             model(tensor)
 
-    pairs = [(seconds(lambda: ours.predict({"image": images})), seconds(theirs)) for _ in range(rounds + 3)][3:]
+    turns = [
+        (seconds(lambda: ours.predict({"image": images}), clock), seconds(theirs, clock)) for _ in range(rounds + 3)
+    ]
+    pairs = turns[3:]
     return median(own for own, _ in pairs) / median(other for _, other in pairs), median(other for _, other in pairs)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(run: Callable[[], object], clock: Clock) -> float:
+    start = clock()
     run()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def convert(model: EmbeddingModel, side: int, precision: str, path: Path) -> None:

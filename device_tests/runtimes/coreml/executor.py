@@ -37,6 +37,7 @@ class Executor:
 
     def __init__(self, program: Program, arithmetic: Arithmetic, *, memory_limit: int) -> None:
         self._halves = arithmetic == "float16"
+        self._types: dict[tuple[str, int], tuple[TensorType, ...]] = {}
         losses = Losses()
         self.plan: Plan = make_plan(
             program, lambda step, values: self._compute(step, values, 1, losses), memory_limit=memory_limit
@@ -67,7 +68,7 @@ class Executor:
 
     def _compute(self, step: Step, values: Mapping[str, Array], batch: int, losses: Losses) -> tuple[Array, ...]:
         operation, images = step.operation, batch if step.stacked else 1
-        expected = tuple(_stacked(output.type, images) for output in operation.outputs)
+        expected = self._expected(operation, images)
         half = self._halves and expected[0].element is FLOAT16
         try:
             arguments = _arguments(step, values)
@@ -102,13 +103,25 @@ class Executor:
             ) from None
         return settled
 
+    def _expected(self, operation: Operation, images: int) -> tuple[TensorType, ...]:
+        key = (operation.name, images)
+        if key not in self._types:
+            self._types[key] = tuple(_stacked(output.type, images) for output in operation.outputs)
+        return self._types[key]
+
     def _rounded(
         self, value: Array, want: TensorType, step: Step, arguments: Mapping[str, Any], losses: Losses
     ) -> Array:
-        if want.element is not FLOAT16:
+        if want.element is not FLOAT16 or (step.operator.exact and step.given_halves):
             return value
-        given = (item for item in arguments.values() if isinstance(item, np.ndarray))
-        return losses.to_half(value, step.operation, "result", given)
+        given = [item for each in arguments.values() for item in _arrays(each)]
+        fresh = value.flags.writeable and not any(np.may_share_memory(value, item) for item in given)
+        return losses.to_half(value, step.operation, "result", given, fresh=fresh)
+
+
+def _arrays(argument: Any) -> tuple[Array, ...]:
+    items = argument if isinstance(argument, tuple) else (argument,)
+    return tuple(item for item in items if isinstance(item, np.ndarray))
 
 
 def _unchanged(values: Array) -> Array:

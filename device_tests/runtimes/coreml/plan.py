@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from device_tests.runtimes.coreml.operators import OPERATORS, Operator
 from device_tests.runtimes.coreml.operators.batching import Call
 from device_tests.runtimes.coreml.operators.registry import Kind, Parameter
 from device_tests.runtimes.coreml.program import Argument, Operation, Program, Reference
-from device_tests.runtimes.coreml.types import TensorType
+from device_tests.runtimes.coreml.types import FLOAT16, TensorType
 from hetero.errors import IntegrityError
 
 Array = NDArray[Any]
@@ -33,6 +33,7 @@ class Step:
         last_used: Values that nobody needs afterwards.
         stacked: Whether its results depend on the image, one along the first axis for each image.
         memo: What the operator keeps between calls; None when more than ``x`` is computed.
+        given_halves: Whether all it is given is float16 already: results that were rounded, and such constants.
     """
 
     operation: Operation
@@ -42,6 +43,7 @@ class Step:
     last_used: tuple[str, ...] = ()
     stacked: bool = True
     memo: dict[Any, Any] | None = None
+    given_halves: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,20 +93,32 @@ def make_plan(program: Program, compute: Compute, *, memory_limit: int) -> Plan:
     freed, peak = _lifetimes(program, steps)
     if peak > memory_limit:
         raise IntegrityError(f"the program needs {peak} bytes for one image; the limit is {memory_limit}")
+    rounded = {item.name for step in steps for item in step.operation.outputs if item.type.element is FLOAT16}
     ready = tuple(
-        Step(
-            step.operation,
-            step.operator,
-            step.constants,
-            step.variables,
-            last_used,
-            stacked is None or step.operation.name in stacked,
-            {} if {*step.variables} == {"x"} else None,
+        replace(
+            step,
+            last_used=last_used,
+            stacked=stacked is None or step.operation.name in stacked,
+            memo={} if {*step.variables} == {"x"} else None,
+            given_halves=_given_halves(step, rounded),
         )
         for step, last_used in zip(steps, freed, strict=True)
     )
     held = {name: as_computed(constants[name]) for name in program.outputs if name in constants}
     return Plan(program, ready, held, stacks, peak)
+
+
+def _given_halves(step: Step, rounded: set[str]) -> bool:
+    given = {name for names in step.variables.values() for name in names}
+    constants = [
+        np.asarray(item) for one in step.constants.values() for item in (one if isinstance(one, tuple) else (one,))
+    ]
+    return given <= rounded and all(_are_halves(constant) for constant in constants if constant.dtype.kind == "f")
+
+
+def _are_halves(values: Array) -> bool:
+    with np.errstate(all="ignore"):
+        return bool((values.astype(np.float16) == values).all())
 
 
 def as_computed(value: Array) -> Array:

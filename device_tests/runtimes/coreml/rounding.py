@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,6 +16,11 @@ Kind = Literal["overflow", "flushed to zero", "not a number"]
 
 LARGEST_HALF = 65504.0
 _BLOCK = 1 << 15
+_EXPONENT = np.uint32(0x7F800000)
+_SHIFT = np.float32(1.5 * 2**13)
+_LARGE_ANCHOR = np.float32(1.5 * 2**13 * 2**15)
+# An array, since numpy compares with a single number six times as slowly.
+_SMALLEST_ANCHOR = np.full(_BLOCK, 0.75, np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ class Incident:
         return f"{self.operator} at {self.name}: {self.count} of {self.total} {self.place}s {self.kind}{most}"
 
 
-def to_half(values: Array) -> tuple[Array, list[tuple[Array, Array]]]:
+def to_half(
+    values: Array, *, fresh: bool = False, room: Array | None = None
+) -> tuple[Array, list[tuple[Array, Array]]]:
     """Values rounded to the nearest float16, ties to even, held as float32.
 
     Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth
@@ -54,37 +61,48 @@ def to_half(values: Array) -> tuple[Array, list[tuple[Array, Array]]]:
 
     Args:
         values: float32.
+        fresh: Whether nobody else needs the values, so that they may be rounded where they are.
+        room: What :func:`working_room` made; the same for one call after another.
 
     Returns:
         The rounded values; and of the blocks where some are not finite or became zero, the values and what they became.
     """
-    rounded = np.empty_like(values)
-    if rounded.strides != values.strides:
+    if not fresh or np.empty_like(values).strides != values.strides:
         values = values.copy("K")
-        rounded = np.empty_like(values)
     # In the order of memory, and in blocks that stay in the cache.
-    given, made = values.ravel("K"), rounded.ravel("K")
+    flat = values.ravel("K")
+    anchors, halves = working_room() if room is None else room
     lossy: list[tuple[Array, Array]] = []
-    for first in range(0, given.size, _BLOCK):
-        part, halves = given[first : first + _BLOCK], made[first : first + _BLOCK]
-        anchor = (part.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
-        # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
-        anchor *= np.float32(1.5 * 2**13)
-        np.maximum(anchor, np.float32(0.75), out=anchor)
-        with np.errstate(all="ignore"):
-            np.add(part, anchor, out=halves)
-            halves -= anchor
-        if not (halves.max() <= LARGEST_HALF and halves.min() >= -LARGEST_HALF):
-            halves[:] = _cast(part)
-            lossy.append((part, halves))
-        elif ((halves == 0) != (part == 0)).any():
-            lossy.append((part, halves))
-    return rounded, lossy
-
-
-def _cast(values: Array) -> Array:
     with np.errstate(all="ignore"):
-        return values.astype(np.float16).astype(np.float32)
+        for first in range(0, flat.size, _BLOCK):
+            part = flat[first : first + _BLOCK]
+            before = _round(part, anchors[: part.size], halves[: part.size])
+            if before is not None:
+                lossy.append((before, part))
+    return values, lossy
+
+
+def working_room() -> Array:
+    """Where :func:`to_half` keeps what it computes on the way."""
+    return np.empty((2, _BLOCK), np.float32)
+
+
+def _round(part: Array, anchor: Array, halves: Array) -> Array | None:
+    """Round a block where it is; gives what stood there when something is not finite or became zero."""
+    np.bitwise_and(part.view(np.uint32), _EXPONENT, out=anchor.view(np.uint32))
+    # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
+    anchor *= _SHIFT
+    np.maximum(anchor, _SMALLEST_ANCHOR[: part.size], out=anchor)
+    np.add(part, anchor, out=halves)
+    halves -= anchor
+    overflows = anchor.max() >= _LARGE_ANCHOR and not (halves.max() <= LARGEST_HALF and halves.min() >= -LARGEST_HALF)
+    if overflows:
+        halves[:] = part.astype(np.float16)
+    zeros = part.size - np.count_nonzero(halves != 0)
+    flushes = zeros > 0 and zeros > part.size - np.count_nonzero(part != 0)
+    before = part.copy() if overflows or flushes else None
+    part[:] = halves
+    return before
 
 
 class Losses:
@@ -92,6 +110,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Incident] = {}
+        self._room = working_room()
 
     def incidents(self) -> tuple[Incident, ...]:
         """In the order in which they happened first."""
@@ -102,7 +121,9 @@ class Losses:
         values: Array,
         operation: Operation,
         place: Literal["result", "intermediate"],
-        arguments: Iterable[Array] = (),
+        arguments: Sequence[Array] = (),
+        *,
+        fresh: bool = False,
     ) -> Array:
         """Round to float16, held as float32, and note what was lost.
 
@@ -111,8 +132,9 @@ class Losses:
             operation: Whose they are.
             place: See :class:`Incident`.
             arguments: What they were computed from: what is no number there is not lost here.
+            fresh: Whether nobody else needs the values.
         """
-        rounded, lossy = to_half(values)
+        rounded, lossy = to_half(values, fresh=fresh, room=self._room)
         if not lossy:
             return rounded
         before, after = (np.concatenate(parts) for parts in zip(*lossy, strict=True))

@@ -90,6 +90,8 @@ class TensorType:
             shape: Of the array.
             batch: How many images are stacked along the first axis.
         """
+        if batch == 1 and shape == self.shape:
+            return True
         if len(shape) != len(self.shape):
             return False
         expected = (

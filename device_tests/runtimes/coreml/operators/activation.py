@@ -11,13 +11,14 @@ from device_tests.runtimes.coreml.operators.registry import Array, Rounded, oper
 from device_tests.runtimes.coreml.operators.special import erf as erf_of
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def relu(x: Array) -> Array:
     """``max(x, 0)``."""
-    return np.maximum(x, np.float32(0))
+    # Several times as quick as numpy's maximum of an array and a number.
+    return np.clip(x, np.float32(0), None)
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def relu6(x: Array) -> Array:
     """``min(max(x, 0), 6)``."""
     return np.clip(x, np.float32(0), np.float32(6))
@@ -45,7 +46,7 @@ def prelu(x: Array, alpha: Array) -> Array:
     return np.where(x >= 0, x, x * alpha.reshape(-1, *(1,) * (x.ndim - 2)))
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def thresholded_relu(x: Array, alpha: float) -> Array:
     """``x`` where it is at least ``alpha``, else 0."""
     kept = x >= np.float32(alpha)

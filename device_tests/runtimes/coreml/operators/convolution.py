@@ -59,7 +59,7 @@ def conv(
         columns = _columns(x, kernel, strides, dilations, padding, sizes)
         made = _grouped_product(weight.reshape(weight.shape[0], -1), columns, groups)
         made = made.reshape(weight.shape[0], x.shape[0], *sizes)
-    return np.moveaxis(_add_bias(made, bias), 0, 1)
+    return _add_bias(made, bias).swapaxes(0, 1)
 
 
 @operator("conv_transpose", batch=along_first)
@@ -90,7 +90,7 @@ def conv_transpose(
     require_shape((x.shape[0], channels, *sizes), expected)
     if math.prod(full) > 4 * math.prod(sizes) + (1 << 20):
         raise ValueError(f"it computes {list(full)} to keep {list(sizes)}")
-    planes = np.moveaxis(x, 1, 0).reshape(groups, x.shape[1] // groups, -1)
+    planes = x.swapaxes(0, 1).reshape(groups, x.shape[1] // groups, -1)
     matrix = weight.reshape(groups, x.shape[1] // groups, -1).transpose(0, 2, 1)
     taps = np.matmul(matrix, planes).reshape(channels, *kernel, x.shape[0], *x.shape[2:])
     # Room for a crop that reaches beyond what the kernel writes.
@@ -103,7 +103,7 @@ def conv_transpose(
         )
         made[(slice(None), slice(None), *places)] += taps[(slice(None), *tap)]
     kept = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
-    return np.moveaxis(_add_bias(made[(slice(None), slice(None), *kept)], bias), 0, 1)
+    return _add_bias(made[(slice(None), slice(None), *kept)], bias).swapaxes(0, 1)
 
 
 def _cropping(
@@ -145,7 +145,7 @@ def _columns(
     x: Array, kernel: Ints, strides: Ints, dilations: Ints, padding: list[tuple[int, int]], sizes: Ints
 ) -> Array:
     """[c, taps, n * places]: what each tap of the kernel sees at each place."""
-    channels = np.moveaxis(x, 1, 0)
+    channels = x.swapaxes(0, 1)
     if math.prod(kernel) == 1 and not any(map(any, padding)):
         steps = tuple(slice(None, None, stride) for stride in strides)
         return channels[(slice(None), slice(None), *steps)].reshape(x.shape[1], 1, -1)

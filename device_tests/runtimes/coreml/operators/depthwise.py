@@ -40,7 +40,7 @@ def depthwise(x: Array, weight: Array, strides: Ints, padding: Pairs, sizes: Int
         sizes: Of the result.
         memo: Keeps the matrices from one call to the next.
     """
-    channels, plane = np.moveaxis(x, 1, 0), x.shape[2:]
+    channels, plane = x.swapaxes(0, 1), x.shape[2:]
     # Zeros in a matrix would turn what is not finite into numbers that are none, where the kernel does not even reach.
     finite = bool(np.isfinite(x.max(initial=0)) and np.isfinite(x.min(initial=0)))
     if not finite or plane[1] > _WIDEST_ROW:

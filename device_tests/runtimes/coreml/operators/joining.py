@@ -67,7 +67,7 @@ def _pads_inside(call: Call) -> bool:
     return along_first(call) and inside
 
 
-@operator(batch=_pads_inside)
+@operator(batch=_pads_inside, exact=True)
 def pad(
     x: Array,
     pad: Ints,

@@ -15,7 +15,7 @@ from device_tests.runtimes.coreml.types import TensorType
 Ints = tuple[int, ...]
 
 
-@operator("max_pool", batch=along_first)
+@operator("max_pool", batch=along_first, exact=True)
 def max_pool(
     x: Array,
     kernel_sizes: Ints,

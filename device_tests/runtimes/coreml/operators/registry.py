@@ -67,35 +67,40 @@ class Operator:
         parameters: MIL's, by name.
         injected: The executor's.
         batch: Whether a call may see many images at once; None when it must see one.
+        exact: Whether it gives nothing but numbers that it was given, and zeros or sixes: all float16 where those are.
     """
 
     run: Callable[..., Any]
     parameters: Mapping[str, Parameter]
     injected: frozenset[str]
     batch: BatchRule | None
+    exact: bool = False
 
 
 OPERATORS: dict[str, Operator] = {}
 """By MIL's name."""
 
 
-def operator(*names: str, batch: BatchRule | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def operator(
+    *names: str, batch: BatchRule | None = None, exact: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function.
 
     Args:
         names: MIL's; the function's own when none is given.
         batch: See :class:`Operator`.
+        exact: See :class:`Operator`.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in names or (function.__name__,):
-            OPERATORS[name] = _operator(function, batch)
+            OPERATORS[name] = _operator(function, batch, exact=exact)
         return function
 
     return register
 
 
-def _operator(function: Callable[..., Any], batch: BatchRule | None) -> Operator:
+def _operator(function: Callable[..., Any], batch: BatchRule | None, *, exact: bool) -> Operator:
     hints = typing.get_type_hints(function)
     parameters: dict[str, Parameter] = {}
     injected: set[str] = set()
@@ -104,7 +109,7 @@ def _operator(function: Callable[..., Any], batch: BatchRule | None) -> Operator
             injected.add(name)
         else:
             parameters[name] = _parameter(hints[name], required=declared.default is inspect.Parameter.empty)
-    return Operator(function, parameters, frozenset(injected), batch)
+    return Operator(function, parameters, frozenset(injected), batch, exact)
 
 
 def _parameter(hint: Any, *, required: bool) -> Parameter:

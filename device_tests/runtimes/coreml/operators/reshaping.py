@@ -19,7 +19,7 @@ def _keeps_images_apart(call: Call) -> bool:
     return along_first(call) and "x" in call.batched and bool(call.constants.get("shape", (1,))[0] in (0, 1, -1))
 
 
-@operator(batch=_keeps_images_apart)
+@operator(batch=_keeps_images_apart, exact=True)
 def reshape(x: Array, shape: Ints, *, expected: TensorType, batch: int) -> Array:
     """Another shape; 0 keeps a size, -1 is what is left."""
     if any(size < -1 for size in shape) or shape.count(-1) > 1 or (0 in shape and len(shape) != x.ndim):
@@ -39,7 +39,7 @@ def _first_stays(call: Call) -> bool:
     return along_first(call) and bool(perm) and perm[0] % len(perm) == 0
 
 
-@operator(batch=_first_stays)
+@operator(batch=_first_stays, exact=True)
 def transpose(x: Array, perm: Ints) -> Array:
     """Axes in another order."""
     return x.transpose(require_axes(perm, x.ndim))
@@ -50,13 +50,13 @@ def _not_before_the_first(call: Call) -> bool:
     return along_first(call) and all(axis % rank != 0 for axis in axes)
 
 
-@operator(batch=_not_before_the_first)
+@operator(batch=_not_before_the_first, exact=True)
 def expand_dims(x: Array, axes: Ints) -> Array:
     """Axes of length one, counted in the result."""
     return np.expand_dims(x, require_axes(axes, x.ndim + len(axes)))
 
 
-@operator(batch=not_over("axes", default=None))
+@operator(batch=not_over("axes", default=None), exact=True)
 def squeeze(x: Array, axes: Ints | None = None) -> Array:
     """Without some axes of length one, or any."""
     return np.squeeze(x, None if axes is None else require_axes(axes, x.ndim))
@@ -66,7 +66,7 @@ def _flattens_after_the_first(call: Call) -> bool:
     return along_first(call) and call.constants.get("axis", 1) == 1
 
 
-@operator(batch=_flattens_after_the_first)
+@operator(batch=_flattens_after_the_first, exact=True)
 def flatten2d(x: Array, axis: int = 1) -> Array:
     """Two axes: those before ``axis``, and the rest."""
     if not -x.ndim <= axis <= x.ndim:
@@ -75,13 +75,13 @@ def flatten2d(x: Array, axis: int = 1) -> Array:
     return x.reshape(rows, -1)
 
 
-@operator(batch=not_over("axes", default=None))
+@operator(batch=not_over("axes", default=None), exact=True)
 def reverse(x: Array, axes: Ints | None = None) -> Array:
     """From the end to the start along some axes, or all."""
     return np.flip(x, None if axes is None else require_axes(axes, x.ndim))
 
 
-@operator("space_to_depth", batch=along_first)
+@operator("space_to_depth", batch=along_first, exact=True)
 def space_to_depth(x: Array, block_size: int) -> Array:
     """Blocks of places to channels, the place before the channel: [n, c, h, w] to [n, b * b * c, h / b, w / b]."""
     n, c, h, w = _blocks(x, block_size)
@@ -89,7 +89,7 @@ def space_to_depth(x: Array, block_size: int) -> Array:
     return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block_size, w // block_size)
 
 
-@operator("depth_to_space", batch=along_first)
+@operator("depth_to_space", batch=along_first, exact=True)
 def depth_to_space(x: Array, block_size: int) -> Array:
     """The inverse of :func:`space_to_depth`."""
     n, c, h, w = _channels(x, block_size)
@@ -97,7 +97,7 @@ def depth_to_space(x: Array, block_size: int) -> Array:
     return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
 
 
-@operator("pixel_shuffle", batch=along_first)
+@operator("pixel_shuffle", batch=along_first, exact=True)
 def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
     """Channels to blocks of places, the channel before the place: [n, c * f * f, h, w] to [n, c, h * f, w * f]."""
     n, c, h, w = _channels(x, upscale_factor)
@@ -105,7 +105,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
     return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, -1, h * upscale_factor, w * upscale_factor)
 
 
-@operator("pixel_unshuffle", batch=along_first)
+@operator("pixel_unshuffle", batch=along_first, exact=True)
 def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
     """The inverse of :func:`pixel_shuffle`."""
     n, c, h, w = _blocks(x, downscale_factor)

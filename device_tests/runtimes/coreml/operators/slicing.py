@@ -24,7 +24,7 @@ def _takes_the_image_whole(call: Call) -> bool:
     )
 
 
-@operator(batch=_takes_the_image_whole)
+@operator(batch=_takes_the_image_whole, exact=True)
 def slice_by_index(
     x: Array,
     begin: Ints,

@@ -30,19 +30,19 @@ for _name, _function in _PLAIN.items():
     _register(_name, _function)
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def identity(x: Array) -> Array:
     """``x``."""
     return x
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def clip(x: Array, alpha: float, beta: float) -> Array:
     """``min(max(x, alpha), beta)``."""
     return np.clip(x, x.dtype.type(alpha), x.dtype.type(beta))
 
 
-@operator(batch=elementwise)
+@operator(batch=elementwise, exact=True)
 def threshold(x: Array, alpha: float) -> Array:
     """``max(x, alpha)``."""
     return np.maximum(x, x.dtype.type(alpha))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,42 @@ def test_results_that_vanish_overflow_or_are_no_numbers() -> None:
     assert kinds["flushed to zero"].worst == pytest.approx(1e-8, rel=1e-3)
     made = result({"x": values}, as_halves(lambda x: mb.sqrt(x=x, name="root")))
     assert [(item.kind, item.count, item.name) for item in made.incidents] == [("not a number", 1, "root")]
+
+
+EXACT = {
+    "relu": lambda x: mb.relu(x=x),
+    "relu6": lambda x: mb.relu6(x=x),
+    "thresholded_relu": lambda x: mb.thresholded_relu(x=x, alpha=np.float16(-0.7)),
+    "clip": lambda x: mb.clip(x=x, alpha=np.float16(-0.3), beta=np.float16(0.9)),
+    "pad": lambda x: mb.pad(x=x, pad=[1, 2], mode="constant", constant_val=np.float16(0.1)),
+    "max_pool": lambda x: mb.max_pool(x=x, kernel_sizes=[2, 2], strides=[1, 1], pad_type="valid"),
+    "transpose": lambda x: mb.transpose(x=x, perm=[0, 2, 3, 1]),
+    "reshape": lambda x: mb.reshape(x=x, shape=[1, 6, 8]),
+    "slice_by_index": lambda x: mb.slice_by_index(x=x, begin=[0, 0, 1, 0], end=[1, 3, 3, 4]),
+}
+
+
+@pytest.mark.parametrize("name", list(EXACT))
+def test_what_is_not_rounded_because_it_is_exact_needs_no_rounding(name: str) -> None:
+    values = 9 * numbers((1, 3, 4, 4), 1)
+    made = result({"x": values}, as_halves(EXACT[name]))
+    (came,) = made.outputs.values()
+    np.testing.assert_array_equal(came, came.astype(np.float16))
+    model = opened({"x": values}, as_halves(EXACT[name]), arithmetic="float16")
+    steps = {step.operation.type: step for step in model._executor.plan.steps}
+    assert steps[name].operator.exact
+    assert steps[name].given_halves
+
+
+def test_limits_that_float16_does_not_hold_are_rounded_with_the_result() -> None:
+    from device_tests.runtimes.coreml.plan import _given_halves
+
+    model = opened({"x": np.float32([[2]])}, as_halves(EXACT["clip"]), arithmetic="float16")
+    (step,) = (step for step in model._executor.plan.steps if step.operation.type == "clip")
+    (given,) = step.variables["x"]
+    for beta, exact in ((0.5, True), (1 / 3, False)):
+        assert _given_halves(replace(step, constants={"alpha": 0.0, "beta": beta}), {given}) is exact
+    assert not _given_halves(step, set())
 
 
 def test_batches_are_counted_together() -> None:
