@@ -117,8 +117,8 @@ def export_model(
 
 def misses_goal(bundle: Path) -> bool:
     """Whether a full int8 file of a bundle loses more retrieval on the calibration queries than it was to."""
-    models = read_bundle(bundle).manifest.models
-    return any(model.quantisation is not None and not model.quantisation.met for model in models)
+    made = [model.quantisation for model in read_bundle(bundle).manifest.models]
+    return any(one is not None and one.calibrator is not None and not one.met for one in made)
 
 
 def _fill(fresh: Path, order: Order) -> None:

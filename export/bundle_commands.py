@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.manifest import ModelEntry
+from export.manifest import ModelEntry, Scales
+
+_SCALES: dict[Scales, str] = {"channel": "a channel", "depthwise": "a channel where depthwise", "tensor": "a tensor"}
 
 
 def check_command(path: Path) -> int:
@@ -98,8 +100,8 @@ def inspect_command(path: Path) -> None:
         if quantised := model.quantisation:
             kept = ", ".join(quantised.float_layers) or "none"
             print(
-                f"  ranges     {quantised.calibrator}, {'per channel' if quantised.per_channel else 'per tensor'}"
-                f"{', reduced range' if quantised.reduce_range else ''}; best of {quantised.tried}; "
+                f"  ranges     {quantised.calibrator or 'of weights only'}, a scale {_SCALES[quantised.scales]}"
+                f"{', reduced range' if quantised.reduce_range else ''}; chosen of {quantised.tried}; "
                 f"goal {quantised.goal:.2%} {'met' if quantised.met else 'MISSED'}; float layers: {kept}"
             )
         print("".join(f"  warning    {text}\n" for text in model.warnings), end="")

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from export.converter import INPUT, OUTPUT, Job
+from export.coreml_compact import compact
 from export.manifest import Precision, TensorEntry
 from hetero.files import read_json, write_bytes, write_json
 
@@ -112,7 +113,7 @@ def _compressed(model: Any, precision: Precision) -> Any:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The user-defined metadata that start with ``hetero.``."""
-    entries = _specification(path).description.metadata.userDefined
+    entries = read_specification(path).description.metadata.userDefined
     return {key: value for key, value in entries.items() if key.startswith("hetero.")}
 
 
@@ -121,7 +122,7 @@ def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
     from coremltools.proto import FeatureTypes_pb2
 
     features: Any = FeatureTypes_pb2
-    specification = _specification(path)
+    specification = read_specification(path)
     (taken,), (given,) = specification.description.input, specification.description.output
     image, array = taken.type.imageType, given.type.multiArrayType
     if taken.type.WhichOneof("Type") != "imageType" or image.colorSpace != features.ImageFeatureType.RGB:
@@ -134,7 +135,8 @@ def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
     )
 
 
-def _specification(path: Path) -> Any:
+def read_specification(path: Path) -> Any:
+    """A package's ``Model`` message."""
     from coremltools.proto import Model_pb2
 
     model: Any = Model_pb2
@@ -144,13 +146,14 @@ def _specification(path: Path) -> Any:
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:
-    """Add the metadata, and take out what differs between two exports of one model: the date and random identifiers."""
-    specification = _specification(path)
+    """Add the metadata, make the program small, and take out what differs between two exports: date and identifiers."""
+    specification = read_specification(path)
     description = specification.description.metadata
     description.shortDescription = f"{metadata['hetero.model']}: embeds an image as a unit vector"
     description.versionString = metadata["hetero.version"]
     description.userDefined.pop(_DATE, None)
     description.userDefined.update(metadata)
+    compact(specification)
     write_bytes(path / _SPECIFICATION, specification.SerializeToString(deterministic=True))
     manifest = read_json(path / "Manifest.json")
     entries = manifest["itemInfoEntries"]

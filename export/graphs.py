@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from export.convert import Request
 from export.converter import file_name
@@ -12,6 +16,7 @@ from export.half import Hazard, make_safe
 from export.manifest import GOLDENS, Format, Precision
 from export.order import Order
 from export.program import capture, save
+from hetero.models.model import EmbeddingModel
 
 # The slowest first, so that two at a time end together.
 _SLOWEST_FIRST: tuple[Format, ...] = ("litert", "onnx", "coreml")
@@ -27,9 +32,10 @@ def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
     if order.any_batch:
         _write_graph(order, golden, work / "program.batch.pt2", any_batch=True)
     if order.tuned is not None:
-        save(capture(order.tuned.module, source.example), work / "program.int8.pt2")
+        tuned = _with_neck_folded(order.tuned.module)
+        save(capture(tuned, source.example), work / "program.int8.pt2")
         if order.any_batch:
-            save(capture(order.tuned.module, source.example, any_batch=True), work / "program.int8.batch.pt2")
+            save(capture(tuned, source.example, any_batch=True), work / "program.int8.batch.pt2")
     return left
 
 
@@ -61,12 +67,25 @@ def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
 def _write_graph(order: Order, golden: Goldens, path: Path, *, any_batch: bool) -> tuple[list[Hazard], list[Hazard]]:
     """Returns the hazards for float16 that the model has, and those that the written graph still has."""
     source = order.source
-    program = capture(source.module, source.example, any_batch=any_batch)
+    program = capture(_with_neck_folded(source.module), source.example, any_batch=any_batch)
     found, left = list[Hazard](), list[Hazard]()
     if order.half:
         program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
     save(program, path)
     return found, left
+
+
+def _with_neck_folded(module: nn.Module) -> nn.Module:
+    """One of our models with its last batch norm as part of the embedding layer, as a copy; any other as it is.
+
+    Converters to ONNX and LiteRT do so anyway. Core ML's does not, and float16 then rounds the statistics as well.
+    """
+    if not isinstance(module, EmbeddingModel):
+        return module
+    folded = copy.deepcopy(module)
+    folded.embedding = fuse_linear_bn_eval(folded.embedding, folded.neck)
+    folded.neck = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+    return folded
 
 
 def _ending(order: Order, name: Format) -> str:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from export.manifest import Format
 
-_ROUNDED = "_DequantizeLinear_Output"
-
 Values = dict[str, NDArray[np.float32]]
 
 
@@ -70,13 +68,15 @@ def onnx_graph(path: Path) -> Graph:
     session: Any = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     (taken,) = [one.name for one in session.get_inputs()]
+    rounded = _rounded(proto.graph.node)
 
     def run(images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Values]:
         for image in images:
             values = dict(zip(names, session.run(names, {taken: image[None]}), strict=True))
             # What the next operators read is the value after its rounding, which also stands for a ReLU left out.
             yield {
-                name: np.asarray(values.get(f"{name}{_ROUNDED}", value), np.float32) for name, value in values.items()
+                name: np.asarray(values.get(rounded.get(name, name), value), np.float32)
+                for name, value in values.items()
             }
 
     return Graph(operators, run)
@@ -112,6 +112,13 @@ def litert_graph(path: Path) -> Graph:
 
 GRAPHS: Mapping[Format, Callable[[Path], Graph]] = {"onnx": onnx_graph, "litert": litert_graph}
 """Formats whose runtime on this machine gives intermediate values; Core ML's does not exist here."""
+
+
+def _rounded(nodes: Iterable[Any]) -> dict[str, str]:
+    """What a value is called after it was quantised and back, by the name of the value."""
+    quantised = {node.output[0]: node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
+    back = [node for node in nodes if node.op_type == "DequantizeLinear" and node.input[0] in quantised]
+    return {quantised[node.input[0]]: node.output[0] for node in back}
 
 
 def _names(indices: Iterable[int], tensors: Mapping[int, Any]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 
 from export import litert_file
 from export.converter import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, Job
-from export.manifest import Precision, Quantisation, TensorEntry
+from export.manifest import Precision, Quantisation, Scales, TensorEntry
 from hetero.files import write_bytes
 
 suffix = ".tflite"
@@ -100,14 +100,43 @@ def _half(prepared: Prepared) -> tuple[bytes, None]:
     return bytes(made.quantize().quantized_model), None
 
 
-def _by_recipe(name: str) -> Callable[[Prepared], tuple[bytes, None]]:
-    def make(prepared: Prepared) -> tuple[bytes, None]:
-        from ai_edge_quantizer import quantizer, recipe
+def _weights(precision: Precision) -> Callable[[Prepared], tuple[bytes, Quantisation | None]]:
+    """Weights in int8, with as few scales as the goal allows, or one a channel where no calibration image can tell."""
 
-        made: Any = quantizer.Quantizer(bytearray(prepared.content), getattr(recipe, name)())
-        return bytes(made.quantize().quantized_model), None
+    def make(prepared: Prepared) -> tuple[bytes, Quantisation | None]:
+        from export.search import search_weights
+
+        calibration = prepared.job.calibration
+        if calibration is None:
+            return _int8_weights(prepared.content, precision, "channel"), None
+        return search_weights(
+            lambda scales: _int8_weights(prepared.content, precision, scales),
+            lambda content: embed(content, calibration.queries),
+            calibration,
+            prepared.job.goals[precision],
+        )
 
     return make
+
+
+def _int8_weights(content: bytes, precision: Precision, scales: Scales) -> bytes:
+    from ai_edge_quantizer import quantizer
+
+    made: Any = quantizer.Quantizer(bytearray(content))
+    add = made.add_dynamic_config if precision == "int8-dynamic" else made.add_weight_only_config
+    for kind, granularity in granularities(scales):
+        add(regex=".*", operation_name=kind, num_bits=8, granularity=granularity)
+    return litert_file.compacted(bytes(made.quantize().quantized_model))
+
+
+def granularities(scales: Scales) -> list[tuple[Any, Any]]:
+    """Kinds of operators, as the quantiser names them, with the granularity of their scales; later ones count."""
+    from ai_edge_quantizer import qtyping
+
+    kind, granularity = qtyping.TFLOperationName, qtyping.QuantGranularity
+    fewest = granularity.CHANNELWISE if scales == "channel" else granularity.TENSORWISE
+    made = [(kind.ALL_SUPPORTED, fewest)]
+    return [*made, (kind.DEPTHWISE_CONV_2D, granularity.CHANNELWISE)] if scales == "depthwise" else made
 
 
 def _goal(job: Job) -> float:
@@ -127,8 +156,8 @@ def _bytes_out(prepared: Prepared) -> tuple[bytes, Quantisation]:
 _PRECISIONS: dict[Precision, Callable[[Prepared], tuple[bytes, Quantisation | None]]] = {
     "fp32": lambda prepared: (prepared.content, None),
     "fp16": _half,
-    "int8-dynamic": _by_recipe("dynamic_wi8_afp32"),
-    "int8-weights": _by_recipe("weight_only_wi8_afp32"),
+    "int8-dynamic": _weights("int8-dynamic"),
+    "int8-weights": _weights("int8-weights"),
     "int8": _int8,
     "int8-uint8io": _bytes_out,
 }

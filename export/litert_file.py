@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from export.litert_compact import compact, sharing_builder
 from hetero.files import canonical_json
 
 _ENTRY = "hetero"
@@ -36,20 +37,20 @@ def parse(content: bytes) -> Any:
 
 def pack(model: Any) -> bytes:
     """The bytes of an object tree."""
-    import flatbuffers
-
     buffers = model.buffers
     model.buffers = [_Aligned(buffer.data) for buffer in buffers]
-    builder: Any = flatbuffers.Builder(1 << 16)
+    builder: Any = sharing_builder()(1 << 16)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     model.buffers = buffers
     return bytes(builder.Output())
 
 
 def with_plain_names(content: bytes) -> bytes:
-    """Number the computed tensors and name them after their operator: unique, and without long paths."""
+    """Number the tensors, and name computed ones after their operator: unique, and without long paths."""
     model = parse(content)
     (graph,) = model.subgraphs
+    for place, tensor in enumerate(graph.tensors):
+        tensor.name = f"t{place}"
     for place, operator in enumerate(graph.operators):
         for tensor in operator.outputs:
             graph.tensors[tensor].name = f"{place:03d} {operator_name(model, operator)}"
@@ -64,6 +65,13 @@ def operator_name(model: Any, operator: Any) -> str:
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     return names[number]
+
+
+def compacted(content: bytes) -> bytes:
+    """The same file without what is there twice or says nothing."""
+    model = parse(content)
+    compact(model)
+    return pack(model)
 
 
 def with_byte_output(content: bytes, scale: float, zero_point: int) -> bytes:
@@ -115,6 +123,7 @@ def described(content: bytes, metadata: Mapping[str, str], taken: str, given: st
     model.description = f"hetero {metadata['hetero.version']} {metadata['hetero.model']}"
     model.buffers.append(schema.BufferT(data=np.frombuffer(canonical_json(dict(metadata)).encode(), np.uint8)))
     model.metadata = [*(model.metadata or []), schema.MetadataT(name=_ENTRY, buffer=len(model.buffers) - 1)]
+    compact(model)
     return pack(model)
 
 

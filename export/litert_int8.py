@@ -57,14 +57,14 @@ class _LiteRtQuantiser:
         from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
         made: Any = quantizer.Quantizer(bytearray(self.content))
-        granularity = qtyping.QuantGranularity
-        made.add_static_config(
-            regex=".*",
-            operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-            activation_num_bits=8,
-            weight_num_bits=8,
-            weight_granularity=granularity.CHANNELWISE if choice.per_channel else granularity.TENSORWISE,
-        )
+        for kind, granularity in litert.granularities(choice.scales):
+            made.add_static_config(
+                regex=".*",
+                operation_name=kind,
+                activation_num_bits=8,
+                weight_num_bits=8,
+                weight_granularity=granularity,
+            )
         # Plain names begin with the operator's number, so that a prefix means one operator.
         for name in (*self.outside, *choice.float_layers):
             made.update_quantization_recipe(
@@ -78,7 +78,7 @@ class _LiteRtQuantiser:
             name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
             for name, (low, high) in ranges(self._histograms, choice.calibrator).items()
         }
-        return bytes(made.quantize(limits).quantized_model)
+        return litert_file.compacted(bytes(made.quantize(limits).quantized_model))
 
     def embed(self, content: bytes) -> Float32[np.ndarray, "q d"]:
         """By LiteRT on this machine."""

@@ -25,6 +25,7 @@ Precision = Literal[
     "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
 ]
 Calibrator = Literal["minmax", "percentile", "entropy", "mse"]
+Scales = Literal["channel", "depthwise", "tensor"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -68,11 +69,12 @@ class TensorEntry:
 
 @record
 class Quantisation:
-    """How an int8 file was made: the choice that lost least asymmetric map@r on the calibration queries.
+    """How an int8 file was made: the smallest of those that lose least asymmetric map@r on the calibration queries.
 
     Attributes:
-        calibrator: How activation ranges follow from the values seen.
-        per_channel: Whether each output channel's weights have a scale of their own.
+        calibrator: How activation ranges follow from the values seen; None where weights alone are int8.
+        scales: Whose weights have a scale of their own: each output channel's, those of depthwise convolutions only (a
+            channel there has few weights, and shares no input with another), or only each layer's.
         reduce_range: Whether weights use 7 of 8 bits, which x86 processors without VNNI need.
         float_layers: Layers that stay in float32.
         tried: How many choices were measured.
@@ -80,8 +82,8 @@ class Quantisation:
         met: Whether it lost no more on the calibration queries.
     """
 
-    calibrator: Calibrator
-    per_channel: bool
+    calibrator: Calibrator | None
+    scales: Scales
     reduce_range: bool
     float_layers: tuple[str, ...]
     tried: int

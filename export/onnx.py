@@ -12,6 +12,7 @@ from jaxtyping import Float32, UInt8
 
 from export.converter import INPUT, OUTPUT, Job
 from export.manifest import Precision, Quantisation, TensorEntry
+from export.onnx_compact import compact, name_plainly
 from hetero.files import write_bytes
 
 suffix = ".onnx"
@@ -48,6 +49,7 @@ def prepare(program: Any, job: Job) -> Prepared:
     )
     proto: Any = exported.model_proto
     _forget_origin(proto)
+    name_plainly(proto)
     return Prepared(proto, job)
 
 
@@ -55,7 +57,7 @@ def write(prepared: Prepared, precision: Precision, out: Path) -> Quantisation |
     """Write one self-contained file."""
     quantisation = None
     if precision == "fp32":
-        proto = prepared.proto
+        proto = parse(prepared.proto.SerializeToString())
     elif precision == "fp16":
         proto = _half(prepared.proto)
     else:
@@ -128,6 +130,7 @@ def _finished(proto: Any, job: Job) -> bytes:
 
     proto.producer_name, proto.producer_version = "hetero", job.metadata["hetero.version"]
     onnx.helper.set_model_props(proto, dict(job.metadata))
+    compact(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
 

@@ -1,21 +1,24 @@
 """Choose how to quantise by what retrieval loses: asymmetric map@r of calibration queries in the cloud's gallery.
 
-Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them.
+Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them. Of the
+files that meet the goal the smallest is taken: in a small network, scales for every channel are a tenth of the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from export.calibration import Calibration
-from export.manifest import Calibrator, Quantisation
+from export.manifest import Calibrator, Quantisation, Scales
 
 CALIBRATORS: tuple[Calibrator, ...] = ("minmax", "percentile", "entropy", "mse")
+SAME_SIZE = 1.05
+"""Files whose sizes differ by no more than this factor count as equally large."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Choice:
     """One way to quantise; see :class:`export.manifest.Quantisation`."""
 
     calibrator: Calibrator = "minmax"
-    per_channel: bool = True
+    scales: Scales = "channel"
     reduce_range: bool = False
     float_layers: tuple[str, ...] = ()
 
@@ -49,6 +52,10 @@ class Quantiser(Protocol):
         ...
 
 
+Embed = Callable[[bytes], Float32[np.ndarray, "q d"]]
+"""A file's vectors of the calibration queries."""
+
+
 @dataclass(frozen=True)
 class _Tried:
     choice: Choice
@@ -63,10 +70,10 @@ class _Tried:
 
 
 def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
-    """The int8 file that loses least, and how it was made.
+    """The smallest int8 file that meets the goal, and how it was made; of equally large ones, the one that loses least.
 
-    First the calibrators, then per-channel weights and the reduced range for the best of them. When that misses the
-    goal, layers go back to float: the fewest that meet it, the most sensitive first.
+    First the calibrators, then fewer scales and the reduced range for the best of them. When all miss the goal, layers
+    go back to float: the fewest that meet it, the most sensitive first.
 
     Args:
         quantiser: The format's.
@@ -79,32 +86,54 @@ def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple
     tried: list[_Tried] = []
 
     def measure(choice: Choice) -> _Tried:
-        content = quantiser.quantise(choice)
-        vectors = quantiser.embed(content)
-        finite = bool(np.isfinite(vectors).all())
-        one = _Tried(
-            choice,
-            content,
-            calibration.loss(vectors) if finite else np.inf,
-            calibration.cosine(vectors) if finite else -1.0,
-        )
-        tried.append(one)
-        return one
+        tried.append(_measured(choice, quantiser.quantise(choice), quantiser.embed, calibration))
+        return tried[-1]
 
     for calibrator in CALIBRATORS:
         measure(Choice(calibrator))
     for choice in _variants(_best(tried).choice, reduces_range=quantiser.reduces_range):
         measure(choice)
-    best = _best(tried)
+    best = _smallest(tried, goal)
     if best.loss > goal and quantiser.layers:
         order = _by_sensitivity([measure(replace(best.choice, float_layers=(name,))) for name in quantiser.layers])
         best = _fewest(order, best.choice, measure, goal) or _best(tried)
-    chosen = best.choice
-    return best.content, Quantisation(
-        calibrator=chosen.calibrator,
-        per_channel=chosen.per_channel,
-        reduce_range=chosen.reduce_range,
-        float_layers=chosen.float_layers,
+    return best.content, _as_entry(best, best.choice.calibrator, tried, goal)
+
+
+def search_weights(
+    quantise: Callable[[Scales], bytes], embed: Embed, calibration: Calibration, goal: float
+) -> tuple[bytes, Quantisation]:
+    """The smallest file that meets the goal where weights alone are int8: only the number of scales is open.
+
+    Args:
+        quantise: Makes the file.
+        embed: Runs it.
+        calibration: Images and the cloud's gallery.
+        goal: Largest share of map@r to lose.
+    """
+    choices = [Choice(scales=each) for each in get_args(Scales)]
+    tried = [_measured(one, quantise(one.scales), embed, calibration) for one in choices]
+    best = _smallest(tried, goal)
+    return best.content, _as_entry(best, None, tried, goal)
+
+
+def _measured(choice: Choice, content: bytes, embed: Embed, calibration: Calibration) -> _Tried:
+    vectors = embed(content)
+    finite = bool(np.isfinite(vectors).all())
+    return _Tried(
+        choice,
+        content,
+        calibration.loss(vectors) if finite else np.inf,
+        calibration.cosine(vectors) if finite else -1.0,
+    )
+
+
+def _as_entry(best: _Tried, calibrator: Calibrator | None, tried: list[_Tried], goal: float) -> Quantisation:
+    return Quantisation(
+        calibrator=calibrator,
+        scales=best.choice.scales,
+        reduce_range=best.choice.reduce_range,
+        float_layers=best.choice.float_layers,
         tried=len(tried),
         goal=goal,
         met=best.loss <= goal,
@@ -115,8 +144,16 @@ def _best(tried: list[_Tried]) -> _Tried:
     return min(tried, key=lambda one: one.rank)
 
 
+def _smallest(tried: list[_Tried], goal: float) -> _Tried:
+    """The best of the smallest files that meet the goal; when none does, the best."""
+    meeting = [one for one in tried if one.loss <= goal] or [_best(tried)]
+    size = SAME_SIZE * min(len(one.content) for one in meeting)
+    return _best([one for one in meeting if len(one.content) <= size])
+
+
 def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
-    yield replace(choice, per_channel=False)
+    yield replace(choice, scales="depthwise")
+    yield replace(choice, scales="tensor")
     if reduces_range:
         yield replace(choice, reduce_range=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from export.api import calibration_set
 from export.calibration import Calibration, joined, make_calibration
-from export.search import Choice, search
+from export.search import Choice, search, search_weights
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.space import EmbeddingSpace
 from tests.export.bundles import SPACE, images, units
@@ -33,7 +33,7 @@ class ByHand:
         self.layers = tuple(layers)
 
     def quantise(self, choice: Choice) -> bytes:
-        wrong = self.weakness.get(Choice(choice.calibrator, choice.per_channel, choice.reduce_range), 30)
+        wrong = self.weakness.get(Choice(choice.calibrator, choice.scales, choice.reduce_range), 30)
         return bytes([max(0, wrong - sum(self.costs[name] for name in choice.float_layers))])
 
     def embed(self, content: bytes) -> np.ndarray:
@@ -47,9 +47,37 @@ def test_takes_what_loses_least() -> None:
     weakness = {Choice("mse"): 3, Choice("entropy"): 2, Choice("entropy", reduce_range=True): 0}
     content, made = search(ByHand(known, {"a": 1}, weakness), known, 0.01)
     assert content == bytes([0])
-    assert (made.calibrator, made.per_channel, made.reduce_range, made.float_layers) == ("entropy", True, True, ())
-    # Four calibrators, per tensor, reduced range; the goal is met, so that no layer is tried.
-    assert (made.tried, made.met) == (6, True)
+    assert (made.calibrator, made.scales, made.reduce_range, made.float_layers) == ("entropy", "channel", True, ())
+    # Four calibrators, two with fewer scales, reduced range; the goal is met, so that no layer is tried.
+    assert (made.tried, made.met) == (7, True)
+
+
+def test_takes_the_smallest_that_meets_the_goal() -> None:
+    known = calibration()
+    weakness = {Choice("mse"): 0, Choice("mse", "depthwise"): 1, Choice("mse", "tensor"): 2}
+
+    class Sized(ByHand):
+        """Files of a size that goes with the number of their scales."""
+
+        def quantise(self, choice: Choice) -> bytes:
+            return super().quantise(choice) + b" " * {"channel": 200, "depthwise": 150, "tensor": 100}[choice.scales]
+
+    # One wrong of 80 loses 1.25 %.
+    for goal, scales in ((0.001, "channel"), (0.02, "depthwise"), (0.03, "tensor")):
+        content, made = search(Sized(known, {}, weakness), known, goal)
+        assert (made.calibrator, made.scales, made.met) == ("mse", scales, True)
+        assert len(content) == {"channel": 201, "depthwise": 151, "tensor": 101}[scales]
+
+
+def test_weights_alone_have_as_few_scales_as_the_goal_allows() -> None:
+    known = calibration()
+    wrong = {"channel": 0, "depthwise": 2, "tensor": 40}
+    sizes = {"channel": 200, "depthwise": 150, "tensor": 100}
+    hand = ByHand(known, {}, {})
+    for goal, scales in ((0.03, "depthwise"), (0.01, "channel"), (0.6, "tensor")):
+        content, made = search_weights(lambda each: bytes([wrong[each]]) + b" " * sizes[each], hand.embed, known, goal)
+        assert (made.calibrator, made.scales, made.tried, made.met) == (None, scales, 3, True)
+        assert len(content) == 1 + sizes[scales]
 
 
 def test_keeps_the_fewest_layers_in_float() -> None:
