@@ -30,11 +30,11 @@ def quantised(content: bytes, calibration: Calibration, goal: float) -> tuple[by
         calibration: Images and the cloud's gallery.
         goal: Largest share of map@r to lose.
     """
-    return search(_LiteRtQuantiser(content, calibration), calibration, goal)
+    return search(LiteRtQuantiser(content, calibration), calibration, goal)
 
 
-class _LiteRtQuantiser:
-    """See :class:`export.search.Quantiser`."""
+class LiteRtQuantiser:
+    """One format's :class:`export.search.Quantiser`."""
 
     reduces_range = False
 

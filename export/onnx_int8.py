@@ -32,11 +32,11 @@ def quantised(proto: Any, calibration: Calibration, goal: float) -> tuple[bytes,
         calibration: Images and the cloud's gallery.
         goal: Largest share of map@r to lose.
     """
-    return search(_OnnxQuantiser(proto, calibration), calibration, goal)
+    return search(OnnxQuantiser(proto, calibration), calibration, goal)
 
 
-class _OnnxQuantiser:
-    """See :class:`export.search.Quantiser`."""
+class OnnxQuantiser:
+    """One format's :class:`export.search.Quantiser`."""
 
     reduces_range = True
 
