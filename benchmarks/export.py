@@ -4,8 +4,8 @@
 
 Per file: size, cosine with torch on the test queries, asymmetric cmc@1 and map@r against the cloud's gallery, latency
 of one image with one thread on this machine. Core ML files run in the reference executor; what it cannot run is
-``not verified``. Also the wall and processor time and peak memory of the export, and of bare converters called by hand in one script
-(``export_bare.py``) for the same files without any check or search.
+``not verified``. Also the wall and processor time and the peak memory of the export, and of bare converters called by
+hand in one script (``export_bare.py``) for the same files without any check or search.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def _share_constants(graph: Any) -> None:
     """Keep one of each group of equal constants, as raw bytes."""
     import onnx
 
+    own = _zero_points_of_weights(graph)
     kept: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     names: dict[str, str] = {}
     constants: list[Any] = []
@@ -97,12 +98,26 @@ def _share_constants(graph: Any) -> None:
         is_text = given.data_type == onnx.TensorProto.STRING
         constant = given if is_text else onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(given), given.name)
         key = (constant.data_type, tuple(constant.dims), constant.raw_data or constant.SerializeToString())
-        if key not in kept:
+        if constant.name in own or key not in kept:
             constants.append(constant)
-        names[constant.name] = kept.setdefault(key, constant.name)
+        if constant.name not in own:
+            names[constant.name] = kept.setdefault(key, constant.name)
     del graph.initializer[:]
     graph.initializer.extend(constants)
     _rename(graph, names)
+
+
+def _zero_points_of_weights(graph: Any) -> set[str]:
+    """Constants that have to stay one for each layer.
+
+    On x86 without VNNI, or when asked for exact sums, ONNX Runtime turns weights and their zero points into uint8 and
+    names the new ones after the old: it refuses to do so twice to one of them.
+    """
+    import onnx
+
+    weights = {constant.name for constant in graph.initializer if constant.data_type == onnx.TensorProto.INT8}
+    back = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in weights]
+    return {node.input[2] for node in back if len(node.input) > 2}
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
