@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-import device_tests.runner
+import device_tests
 from device_tests.ladder import original_rows
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
@@ -40,6 +40,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             entry.precision,
             entry.sha256,
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
+            bundle.goldens.query_rows.tolist(),
         ]
     )
 
@@ -80,10 +81,9 @@ def load(name: str) -> Returned | None:
 @cache
 def _code() -> list[str]:
     """Digests of everything of ours that runs on a target, or asks one."""
-    runner = Path(device_tests.runner.__file__)
-    inside = [path for folder in ("targets", "runtimes") for path in (runner.parent / folder).rglob("*")]
-    files = [path for path in inside if path.suffix in (".py", ".mjs", ".html")]
-    return [sha256_file(path) for path in sorted([runner, *files])]
+    package = Path(device_tests.__file__).parent
+    inside = [path for folder in ("runner", "targets", "runtimes") for path in (package / folder).rglob("*")]
+    return [sha256_file(path) for path in sorted(inside) if path.suffix in (".py", ".mjs", ".html")]
 
 
 def _folder() -> Path:

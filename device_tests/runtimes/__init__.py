@@ -1,1 +1,1 @@
-"""Engines of our own, beside those that :mod:`device_tests.runner` calls."""
+"""Engines of our own, beside those that :mod:`device_tests.runner.engines` calls."""

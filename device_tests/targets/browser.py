@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from device_tests.targets.process import SILENCE_LIMIT, job_settings
+from device_tests.targets.job import job_settings
+from device_tests.targets.session import SILENCE_LIMIT
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.web import setup
 from device_tests.targets.web.server import JobServer
@@ -37,7 +38,7 @@ class Browser:
     """The target ``browser``."""
 
     name = "browser"
-    alone = True
+    emulated = False
     runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime-web", "litert": "litert-web"})
 
     def set_up(self) -> None:

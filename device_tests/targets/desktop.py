@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import device_tests
-from device_tests.targets.process import clean_environment, run_process
+from device_tests.targets.job import clean_environment
+from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
 
@@ -19,17 +20,24 @@ EXACT_INT8 = {"session.x64quantprecision": "1"}
 that does not. See its documentation of ``kOrtSessionOptionsAvx2PrecisionMode``."""
 
 
-_PACKAGES = Path(device_tests.__file__).resolve().parents[1]
+PACKAGES = Path(device_tests.__file__).resolve().parents[1]
+"""Where this package lies."""
 
 
 class Desktop:
     """Runs models in a process beside this one."""
 
     name = "desktop"
-    alone = True
+    emulated = False
     runtimes: Mapping[str, str] = MappingProxyType(
         {"onnx": "onnxruntime", "litert": "litert", "coreml": "coreml-reference"}
     )
+
+    def __init__(self) -> None:
+        python = [sys.executable, "-s"]
+        self._runner = LocalRunner(python, clean_environment(), emulated=False)
+        # The one runtime that is part of this package, wherever that lies.
+        self._own = LocalRunner(python, clean_environment(PYTHONPATH=str(PACKAGES)), emulated=False)
 
     def set_up(self) -> None:
         """Check that the runtimes are installed.
@@ -69,12 +77,13 @@ class Desktop:
         return dataclasses.replace(exact, also={"x86_default": default.embeddings})
 
     def _run(self, request: Request, progress: Progress) -> Returned:
-        # The one runtime that is part of this package, wherever that lies.
-        own = {"PYTHONPATH": str(_PACKAGES)} if request.runtime == "coreml-reference" else {}
-        return run_process([sys.executable, "-s"], clean_environment(**own), request, progress, emulated=False)
+        runner = self._own if request.runtime == "coreml-reference" else self._runner
+        return runner.run(request, progress)
 
     def close(self) -> None:
-        """Nothing goes on running."""
+        """End the processes."""
+        self._runner.close()
+        self._own.close()
 
 
 def _is_x86() -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from device_tests.targets import phone_setup, qemu
-from device_tests.targets.process import run_process
+from device_tests.targets.process import LocalRunner
 from device_tests.targets.systems import System
 from device_tests.targets.target import Progress, Request, Returned
 from hetero.errors import InputError
@@ -23,7 +23,7 @@ class EmulatedPhone:
         core: A processor model of the emulator, for instance ``max``; empty for an ordinary phone's.
     """
 
-    alone = False
+    emulated = True
 
     def __init__(self, system: System, core: str = "") -> None:
         self.name = f"{system.name}:{core}" if core else system.name
@@ -31,6 +31,7 @@ class EmulatedPhone:
         self._system = system
         self._wanted = core or system.core
         self._phone: phone_setup.Phone | None = None
+        self._runner: LocalRunner | None = None
 
     def set_up(self) -> None:
         """Set the phone up on first use: about a minute, then kept in the cache.
@@ -41,6 +42,8 @@ class EmulatedPhone:
         phone = phone_setup.set_up(self._system)
         core = qemu.core(self._system, phone.guest.emulator, self._wanted)
         self._phone = dataclasses.replace(phone, guest=dataclasses.replace(phone.guest, core=core))
+        guest = self._phone.guest
+        self._runner = LocalRunner(guest.command, guest.environment, emulated=True)
 
     def state(self) -> str:
         """Whether it is set up in the cache."""
@@ -63,11 +66,14 @@ class EmulatedPhone:
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images under the emulator."""
-        guest = self._ready().guest
-        return run_process(guest.command, guest.environment, request, progress, emulated=True)
+        if self._runner is None:
+            raise InputError(f"{self.name} is not set up")
+        return self._runner.run(request, progress)
 
     def close(self) -> None:
-        """Nothing goes on running."""
+        """End the emulated processes."""
+        if self._runner is not None:
+            self._runner.close()
 
     def _ready(self) -> phone_setup.Phone:
         if self._phone is None:

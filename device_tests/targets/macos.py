@@ -12,7 +12,9 @@ import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from device_tests.targets.process import clean_environment, run_process
+from device_tests.targets.desktop import PACKAGES
+from device_tests.targets.job import clean_environment
+from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import installed_versions
 from hetero.errors import InputError
@@ -34,7 +36,7 @@ class MacOs:
         InputError: For another unit.
     """
 
-    alone = True
+    emulated = False
     runtimes: Mapping[str, str] = MappingProxyType({"coreml": "coreml"})
 
     def __init__(self, unit: str = "all") -> None:
@@ -42,6 +44,8 @@ class MacOs:
             raise InputError(f"no compute unit {unit!r}; expected one of {', '.join(UNITS)}")
         self.name = NAME if unit == "all" else f"{NAME}:{unit}"
         self._unit = unit
+        environment = clean_environment(PYTHONPATH=str(PACKAGES))
+        self._runner = LocalRunner([sys.executable, "-s"], environment, emulated=False)
 
     def set_up(self) -> None:
         """Check that this is a Mac with coremltools.
@@ -73,7 +77,8 @@ class MacOs:
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images."""
         chosen = dataclasses.replace(request, settings={"compute_units": UNITS[self._unit]})
-        return run_process([sys.executable, "-s"], clean_environment(), chosen, progress, emulated=False)
+        return self._runner.run(chosen, progress)
 
     def close(self) -> None:
-        """Nothing goes on running."""
+        """End the processes."""
+        self._runner.close()

@@ -1,160 +1,83 @@
-"""Run the runner in a process of its own: a runtime that crashes is a finding, not the end of the verification."""
+"""Run models in processes beside this one: a runtime that crashes is a finding, not the end of the verification."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import signal
-import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import device_tests.runner
+from device_tests.runner import NOT_VERIFIED
+from device_tests.targets.job import ERRORS, REPORT, job_text, returned_in, runner_files
+from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions, failure, last_line
 from device_tests.targets.target import Progress, Request, Returned
 
-SILENCE_LIMIT = 600.0
-"""Seconds without any progress after which a run counts as hung."""
-OUTPUT, REPORT = "output.npz", "report.json"
-"""What the runner leaves."""
-_WARM_UP = 3
 
-
-def run_process(
-    command: Sequence[str | Path],
-    environment: Mapping[str, str],
-    request: Request,
-    progress: Progress,
-    *,
-    emulated: bool,
-    silence_limit: float = SILENCE_LIMIT,
-) -> Returned:
-    """Run one request.
+class LocalRunner:
+    """Sessions of a Python of this machine, which may be an emulated one.
 
     Args:
-        command: A Python interpreter with its options; the runner and its job are appended.
-        environment: The whole environment of the process.
-        request: What to run.
-        progress: Told about images done.
-        emulated: Passed on to the result.
-        silence_limit: Seconds without progress after which the process is killed.
+        command: The interpreter with its options.
+        environment: The whole environment of its processes; the runner is added to PYTHONPATH.
+        emulated: Passed on to what is returned.
+        silence_limit: Seconds without progress after which a model is given up.
     """
-    with tempfile.TemporaryDirectory(prefix="hetero-") as name:
-        folder = Path(name)
-        job = _send(request, folder)
-        errors = folder / "errors.txt"
-        with errors.open("wb") as stream:
-            status, hung = _watch(
-                [*command, folder / "runner.py", job], environment, stream.fileno(), progress, silence_limit
-            )
-        if status or not (folder / REPORT).is_file():
-            unknown = status == device_tests.runner.NOT_VERIFIED and not hung
-            failure = _last_line(errors) if unknown else _failure(status, hung, silence_limit, errors)
-            return Returned(error=failure, not_verified=unknown, emulated=emulated)
-        return fetch(folder, emulated=emulated)
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        *,
+        emulated: bool,
+        silence_limit: float = SILENCE_LIMIT,
+    ) -> None:
+        self._command, self._environment = command, environment
+        self._emulated, self._limit = emulated, silence_limit
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._sessions = Sessions(self._start)
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Run one request."""
+        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+            folder = Path(name)
+            job = _written(request, folder)
+            with self._sessions.lend(request.runtime) as session:
+                ending = session.run(str(job), progress)
+            errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
+            if ending.status or ending.session_said is not None or not (folder / REPORT).is_file():
+                unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
+                told = last_line(errors) if unknown else failure(ending, errors, self._limit)
+                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
+            return returned_in(folder, emulated=self._emulated)
+
+    def close(self) -> None:
+        """End the processes; it may be run again afterwards."""
+        self._sessions.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _start(self, runtime: str) -> Session:
+        # A copy apart from the package, whose other modules would be seen beside it.
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hetero-runner-", ignore_cleanup_errors=True)
+            place = Path(self._folder.name) / "runner"
+            place.mkdir()
+            for name, content in runner_files().items():
+                (place / name).write_bytes(content)
+        path = os.pathsep.join([self._folder.name, *filter(None, [self._environment.get("PYTHONPATH")])])
+        environment = {**self._environment, "PYTHONPATH": path}
+        return Session([*self._command, "-m", "runner", runtime], environment, self._limit)
 
 
-def clean_environment(**added: str) -> dict[str, str]:
-    """An environment without settings that reach into a runtime: libraries, Python and BLAS options of this shell."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}
-
-
-def _send(request: Request, folder: Path) -> Path:
-    shutil.copy(Path(device_tests.runner.__file__), folder / "runner.py")
-    np.save(folder / "images.npy", request.images)
-    job = {
-        "runtime": request.runtime,
-        "model": str(request.model.resolve()),
-        "images": str(folder / "images.npy"),
-        "output": str(folder / OUTPUT),
-        "report": str(folder / REPORT),
-        **job_settings(request),
-        "originals": [{"file": str(one.file.resolve()), "image": one.image} for one in request.originals],
-    }
+def _written(request: Request, folder: Path) -> Path:
+    images = folder / "images.npy"
+    np.save(images, request.images)
+    originals = [str(one.file.resolve()) for one in request.originals]
     path = folder / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
-    return path
-
-
-def job_settings(request: Request) -> dict[str, Any]:
-    """The part of a job that is the same wherever its files lie."""
-    contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
-    return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
-
-
-def _watch(
-    command: Sequence[str | Path], environment: Mapping[str, str], errors: int, progress: Progress, limit: float
-) -> tuple[int, bool]:
-    """Pass progress on and kill a silent process; returns its exit status and whether it was killed."""
-    hung = threading.Event()
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
-    ) as process:
-
-        def give_up() -> None:
-            hung.set()
-            process.kill()
-
-        assert process.stdout is not None
-        timer = _started(limit, give_up)
-        try:
-            for line in process.stdout:
-                timer.cancel()
-                timer = _started(limit, give_up)
-                done, _, total = line.strip().partition(" ")
-                if done.isdigit() and total.isdigit():
-                    progress(int(done), int(total))
-            process.wait()
-        finally:
-            timer.cancel()
-            process.kill()
-    return process.returncode, hung.is_set()
-
-
-def _started(seconds: float, action: Callable[[], None]) -> threading.Timer:
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _failure(status: int, hung: bool, limit: float, errors: Path) -> str:
-    last = _last_line(errors)
-    if hung:
-        return f"no progress for {limit:.0f} s; killed"
-    if status < 0:
-        return f"the runtime crashed with {signal.Signals(-status).name}: {last}"
-    # QEMU reports a guest's fatal signal as the shell does.
-    if status > 128 and status - 128 in {int(value) for value in signal.Signals}:
-        return f"the runtime crashed with {signal.Signals(status - 128).name}: {last}"
-    return f"{last} (exit status {status})"
-
-
-def _last_line(errors: Path) -> str:
-    said = [line for line in errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return said[-1].strip()[:500] if said else "it said nothing"
-
-
-def fetch(folder: Path, *, emulated: bool) -> Returned:
-    """Read what the runner left in a folder."""
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    with np.load(folder / OUTPUT, allow_pickle=False) as arrays:
-        held = {name: arrays[name] for name in arrays.files}
-    return Returned(
-        embeddings=held["embeddings"],
-        runtime=f"{report['runtime']} {report['runtime_version']}",
-        load_seconds=float(report["load_seconds"]),
-        latency_seconds=np.asarray(report["latency_seconds"], np.float64),
-        peak_memory_bytes=int(report["peak_memory_bytes"]),
-        emulated=emulated,
-        certifies=report["certifies"],
-        decoder=report["decoder"],
-        pixels=held.get("pixels"),
-        pixel_embeddings=held.get("pixel_embeddings"),
+    path.write_text(
+        job_text(request, str(folder), str(request.model.resolve()), str(images), originals), encoding="utf-8"
     )
+    return path

@@ -1,59 +1,116 @@
-"""What happens when a runtime does not behave: the runner is replaced by a script."""
+"""What happens when a runtime does not behave: the engine is replaced by a script."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import device_tests.runner
-from device_tests.targets.process import clean_environment, run_process
+from device_tests.targets import process
+from device_tests.targets.job import clean_environment, runner_files
+from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Request, Returned
 
+ENGINES = """
+import sys, os, time
+import numpy as np
+class Engine:
+    modules, version = ("json",), "1"
+    def __init__(self, model, settings): self.model = model
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def run(self, images):
+        print("1 2", flush=True)
+        {script}
+        return np.full((1, 2), images.mean(), np.float32)
+Runtime = Engine
+def engine(name): return Engine
+{early}
+"""
 
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, limit: float = 60.0) -> Returned:
-    path = tmp_path / "runner.py"
-    path.write_text(script)
-    monkeypatch.setattr(device_tests.runner, "__file__", str(path))
-    request = Request("x", "onnxruntime", tmp_path / "model", np.zeros((2, 1, 1, 3), np.uint8))
+
+def runner_with(monkeypatch: pytest.MonkeyPatch, script: str, limit: float = 60.0, early: str = "") -> LocalRunner:
+    files = runner_files() | {"engines.py": ENGINES.format(script=script, early=early).encode()}
+    monkeypatch.setattr(process, "runner_files", lambda: files)
+    return LocalRunner([sys.executable], clean_environment(), emulated=False, silence_limit=limit)
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, limit: float = 60.0, early: str = ""
+) -> tuple[Returned, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
-    returned = run_process(
-        [sys.executable],
-        clean_environment(),
-        request,
-        lambda *now: told.append(now),
-        emulated=False,
-        silence_limit=limit,
-    )
-    assert told == ([(1, 2)] if "1 2" in script else [])
-    return returned
+    runner = runner_with(monkeypatch, script, limit, early)
+    returned = runner.run(request(tmp_path), lambda *now: told.append(now))
+    runner.close()
+    return returned, told
+
+
+def request(tmp_path: Path, grey: int = 0) -> Request:
+    return Request("x", "onnxruntime", tmp_path / "model", np.full((2, 1, 1, 3), grey, np.uint8))
+
+
+def test_one_process_imports_and_each_model_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A crash ends one model's process; those after it are served by the same session."""
+    imports = tmp_path / "imports"
+    early = f"open({str(imports)!r}, 'a').write('x')"
+    runner = runner_with(monkeypatch, "images.mean() == 7 and os.kill(os.getpid(), 11)", early=early)
+    answers = [runner.run(request(tmp_path, grey), lambda _done, _total: None) for grey in (3, 7, 5)]
+    runner.close()
+    assert "SIGSEGV" in answers[1].error
+    for answer, grey in ((answers[0], 3), (answers[2], 5)):
+        assert answer.embeddings is not None
+        assert answer.embeddings.tolist() == [[grey, grey]] * 2
+    assert imports.read_text() == "x"
 
 
 def test_a_crash_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    returned = run(monkeypatch, tmp_path, "import os; print('1 2', flush=True); os.kill(os.getpid(), 11)")
+    returned, told = run(monkeypatch, tmp_path, "os.kill(os.getpid(), 11)")
     assert returned.embeddings is None
     assert "crashed with SIGSEGV" in returned.error
+    assert told == [(1, 2)]
 
 
 def test_an_emulated_crash_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "crashed with SIGILL" in run(monkeypatch, tmp_path, "import sys; sys.exit(128 + 4)").error
+    assert "crashed with SIGILL" in run(monkeypatch, tmp_path, "os._exit(128 + 4)")[0].error
 
 
 def test_an_exceptions_last_line_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert run(monkeypatch, tmp_path, "raise ValueError('no kernel for Foo')").error == (
+    assert run(monkeypatch, tmp_path, "raise ValueError('no kernel for Foo')")[0].error == (
         "ValueError: no kernel for Foo (exit status 1)"
     )
 
 
 def test_leaving_without_a_report_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert run(monkeypatch, tmp_path, "pass").error == "it said nothing (exit status 0)"
+    assert run(monkeypatch, tmp_path, "os._exit(0)")[0].error == "it said nothing (exit status 0)"
 
 
-def test_a_silent_process_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    returned = run(monkeypatch, tmp_path, "import time; print('1 2', flush=True); time.sleep(60)", limit=0.5)
-    assert returned.error == "no progress for 0 s; killed"
+def test_a_runtime_that_cannot_be_imported_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    returned, _ = run(monkeypatch, tmp_path, "pass", early="raise ImportError('no such library')")
+    assert returned.error == "ImportError: no such library (exit status 1)"
+    assert not returned.not_verified
+
+
+def test_a_runtime_that_crashes_on_import_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    returned, _ = run(monkeypatch, tmp_path, "pass", early="os.kill(os.getpid(), 4)")
+    assert "crashed with SIGILL" in returned.error
+
+
+def test_a_runtime_that_cannot_tell_is_not_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = "e = ValueError('cannot tell'); e.exit_code = 3; raise e"
+    returned, _ = run(monkeypatch, tmp_path, script)
+    assert (returned.error, returned.not_verified) == ("cannot tell", True)
+
+
+def test_a_silent_process_is_killed_with_its_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    script = f"time.sleep(3); open({str(note)!r}, 'w').write('still here')"
+    returned, _ = run(monkeypatch, tmp_path, script, limit=1.0)
+    assert returned.error == "no progress for 1 s; killed"
+    time.sleep(3)
+    assert not note.exists()
 
 
 def test_settings_of_this_shell_do_not_reach_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,23 @@
+"""The only folder that travels to a device: embeds images with one runtime.
+
+Needs Python 3.9, numpy and the runtime; Pillow, where the device's own decoding is to be proven. Started as
+``python -m runner RUNTIME``, it imports the runtime once, and then reads the path of a job from each line of its
+standard input::
+
+    {"model": FILE, "images": FILE.npy, "output": FILE.npz, "report": FILE.json, "errors": FILE, "warm_up": 3,
+     "settings": {runtime option: value}, "contract": preprocess.json's content,
+     "originals": [{"file": FILE, "image": row of the image that the contract makes of it}]}
+
+Images are uint8 [n, h, w, 3]; each is embedded on its own, as an application does it, with one thread. The output holds
+``embeddings``, float32 [n, d]; with originals also ``pixels``, uint8 [o, h, w, 3], which this device made of them, and
+their ``pixel_embeddings``, float32 [o, d].
+
+Each job has a process of its own: a model that crashes its runtime ends that job and no other, and memory is counted
+for each. Standard output carries lines ``done total`` now and then, for a progress bar, and ``exit STATUS`` when a job
+has ended; a negative status is that of a signal.
+"""
+
+from __future__ import annotations
+
+NOT_VERIFIED = 3
+"""Exit status when the runtime says that it cannot tell: neither the model's fault nor a pass."""

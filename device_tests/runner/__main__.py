@@ -1,0 +1,49 @@
+"""Serve jobs; see the package's own words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+from .embedding import run_job
+from .engines import engine
+
+# Elsewhere than on Linux, a copy of a process that has loaded system libraries may not run on.
+COPIES = sys.platform == "linux"
+
+
+def main(runtime: str, job: str = "") -> None:
+    """Serve the jobs that standard input names; with ``job``, run that one alone."""
+    start = time.perf_counter()
+    if job or COPIES:
+        for module in engine(runtime).modules:
+            import_module(module)
+    import_seconds = time.perf_counter() - start
+    if job:
+        sys.exit(run_job(runtime, job, import_seconds))
+    for line in sys.stdin:
+        status = _in_a_copy(runtime, line.strip(), import_seconds)
+        sys.stdout.write(f"exit {status}\n")
+        sys.stdout.flush()
+
+
+def _in_a_copy(runtime: str, job: str, import_seconds: float) -> int:
+    """Run a job in a process of its own; returns its exit status, negative for a signal."""
+    if not COPIES:
+        return subprocess.call([sys.executable, "-s", "-m", __package__ or "runner", runtime, job])
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = run_job(runtime, job, import_seconds)
+        finally:
+            os._exit(status)  # What is to be done at the end is the parent's.
+    _, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,51 @@
+"""This device's own way from a JPEG or PNG file to the pixels that the contract asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def pixels_of(file: str, contract: dict[str, Any]) -> Any:
+    """Decode and resize a file as a bundle's ``preprocess.json`` asks; returns uint8 [h, w, 3].
+
+    Written from the contract's words alone, as an application would: it shares no code with the training side.
+    """
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as opened:
+        image = ImageOps.exif_transpose(opened)
+        grey = contract["pad_value"]
+        if image.mode.startswith("I"):  # 16-bit grey: the high byte is the picture
+            image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+        # Pillow 10.1 has a property for it; devices have older ones.
+        if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+            ground = Image.new("RGBA", image.size, (grey, grey, grey, 255))
+            image = Image.alpha_composite(ground, image.convert("RGBA"))
+        image = image.convert("RGB")
+    width, height = contract["width"], contract["height"]
+    method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[contract["filter"]]
+    if contract["resize"] == "squash" or image.width * height == image.height * width:
+        return np.asarray(image.resize((width, height), method))
+    if contract["resize"] == "crop":
+        scale = min(image.width / width, image.height / height)
+        inner = min(width * scale, image.width), min(height * scale, image.height)
+        left, top = (image.width - inner[0]) / 2, (image.height - inner[1]) / 2
+        box = (left, top, left + inner[0], top + inner[1])
+        return np.asarray(image.resize((width, height), method, box=box))
+    scale = min(width / image.width, height / image.height)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    padded = Image.new("RGB", (width, height), (grey, grey, grey))
+    padded.paste(image.resize(inner, method), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return np.asarray(padded)
+
+
+def decoder() -> str:
+    """What decodes files here; empty where nothing does."""
+    try:
+        from PIL import Image, __version__, features
+    except ImportError:
+        return ""
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+    return f"Pillow {__version__} (libjpeg {jpeg})" if Image else ""

@@ -1,0 +1,117 @@
+"""The engines that run a model file, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """An engine that runs one model file inside a ``with`` block.
+
+    Attributes:
+        modules: What it imports, for importing it early.
+        version: The engine's, once it is loaded.
+    """
+
+    modules: tuple[str, ...]
+    version: str
+
+    def __enter__(self) -> Runtime:
+        """Load the model."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Free it."""
+        ...
+
+    def run(self, images: Any) -> Any:
+        """uint8 [1, h, w, 3] to float32 [1, d]."""
+        ...
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU."""
+
+    modules = ("onnxruntime",)
+
+    def __init__(self, model: str, settings: dict[str, str]) -> None:
+        self._model, self._settings = model, settings
+        self.version = ""
+
+    def __enter__(self) -> OnnxRuntime:
+        import onnxruntime
+
+        self.version = str(onnxruntime.__version__)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        for name, value in self._settings.items():
+            options.add_session_config_entry(name, value)
+        self._session: Any = onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session = None
+
+    def run(self, images: Any) -> Any:
+        """See :class:`Runtime`."""
+        return self._session.run(None, {self._input: images})[0]
+
+
+class LiteRt:
+    """LiteRT (formerly TensorFlow Lite) on the CPU, with its default kernels (XNNPACK)."""
+
+    package, modules = "ai-edge-litert", ("ai_edge_litert.interpreter",)
+
+    def __init__(self, model: str, _settings: dict[str, str]) -> None:
+        self._model = model
+        self.version = ""
+
+    def __enter__(self) -> LiteRt:
+        from importlib.metadata import version
+
+        interpreter: Any = import_module(self.modules[0])
+        self.version = version(self.package)
+        self._interpreter: Any = interpreter.Interpreter(model_path=self._model, num_threads=1)
+        self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._interpreter = None
+
+    def run(self, images: Any) -> Any:
+        """See :class:`Runtime`; a quantised output is scaled back as its file says."""
+        self._interpreter.set_tensor(self._input["index"], images)
+        self._interpreter.invoke()
+        given = self._interpreter.get_tensor(self._output["index"])
+        scale, zero = self._output["quantization"]
+        return (given.astype(np.float32) - zero) * np.float32(scale) if scale else given
+
+
+class TfLiteRuntime(LiteRt):
+    """The older ``tflite-runtime``, which many devices in the field still have."""
+
+    package, modules = "tflite-runtime", ("tflite_runtime.interpreter",)
+
+
+_HERE = {"onnxruntime": OnnxRuntime, "litert": LiteRt, "tflite-runtime": TfLiteRuntime}
+# These need packages of ours, which do not travel.
+_ELSEWHERE = {"coreml": "CoreMl", "coreml-reference": "CoreMlReference"}
+
+
+def engine(name: str) -> Any:
+    """The class of an engine: called with the path of a model and the engine's own settings, it is a :class:`Runtime`.
+
+    Raises:
+        KeyError: When there is none of this name.
+    """
+    if name in _ELSEWHERE:
+        return getattr(import_module("device_tests.runtimes.coreml.engines"), _ELSEWHERE[name])
+    return _HERE[name]

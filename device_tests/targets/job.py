@@ -1,0 +1,80 @@
+"""What a runner is given, and what it leaves: the same on this machine, on a phone and in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import device_tests.runner
+from device_tests.targets.target import Request, Returned
+
+OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
+"""What the runner leaves in a job's folder."""
+RUNNER = Path(device_tests.runner.__file__).parent
+"""The folder that travels."""
+_WARM_UP = 3
+
+
+def runner_files() -> dict[str, bytes]:
+    """The runner's files by name."""
+    return {path.name: path.read_bytes() for path in sorted(RUNNER.glob("*.py"))}
+
+
+def job_text(request: Request, folder: str, model: str, images: str, originals: Sequence[str]) -> str:
+    """The job file's content.
+
+    Args:
+        request: What to run.
+        folder: Receives what the runner leaves; this and the following paths as the runner sees them.
+        model: The model's file.
+        images: The images as ``.npy``.
+        originals: Files of the request's originals, in order.
+    """
+    job = {
+        "model": model,
+        "images": images,
+        "output": f"{folder}/{OUTPUT}",
+        "report": f"{folder}/{REPORT}",
+        "errors": f"{folder}/{ERRORS}",
+        **job_settings(request),
+        "originals": [
+            {"file": file, "image": one.image} for file, one in zip(originals, request.originals, strict=True)
+        ],
+    }
+    return json.dumps(job)
+
+
+def job_settings(request: Request) -> dict[str, Any]:
+    """The part of a job that is the same wherever its files lie."""
+    contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
+    return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
+
+
+def returned_in(folder: Path, *, emulated: bool) -> Returned:
+    """Read what the runner left in a folder of this machine."""
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    with np.load(folder / OUTPUT, allow_pickle=False) as arrays:
+        held = {name: arrays[name] for name in arrays.files}
+    return Returned(
+        embeddings=held["embeddings"],
+        runtime=f"{report['runtime']} {report['runtime_version']}",
+        load_seconds=float(report["load_seconds"]),
+        latency_seconds=np.asarray(report["latency_seconds"], np.float64),
+        peak_memory_bytes=int(report["peak_memory_bytes"]),
+        emulated=emulated,
+        certifies=report["certifies"],
+        decoder=report["decoder"],
+        pixels=held.get("pixels"),
+        pixel_embeddings=held.get("pixel_embeddings"),
+    )
+
+
+def clean_environment(**added: str) -> Mapping[str, str]:
+    """An environment without settings that reach into a runtime: libraries, Python and BLAS options of this shell."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}

@@ -1,0 +1,178 @@
+"""Runners that have imported their runtime and wait for jobs, on this machine or behind ``adb shell``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_tests.targets.target import Progress
+
+SILENCE_LIMIT = 600.0
+"""Seconds without any progress after which a run counts as hung."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended.
+
+    Attributes:
+        status: Its exit status, negative for a signal; the session's own when that ended before the job did.
+        hung: Whether it was killed for its silence.
+        session_said: The last line of the session's own errors, where the session itself ended; else None.
+    """
+
+    status: int
+    hung: bool = False
+    session_said: str | None = None
+
+
+class Session:
+    """One runner process.
+
+    Args:
+        command: Starts it.
+        environment: Its whole environment.
+        silence_limit: Seconds without a line after which it is killed.
+    """
+
+    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], silence_limit: float) -> None:
+        self._limit = silence_limit
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes another job."""
+        return self._process.poll() is None
+
+    def run(self, job: str, progress: Progress) -> Ending:
+        """Run the job of a file, named as the runner sees it."""
+        hung = threading.Event()
+
+        def give_up() -> None:
+            hung.set()
+            self._kill()
+
+        assert self._process.stdin is not None and self._process.stdout is not None
+        timer = _started(self._limit, give_up)
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(f"{job}\n")
+                self._process.stdin.flush()
+            for line in self._process.stdout:
+                timer.cancel()
+                timer = _started(self._limit, give_up)
+                first, _, second = line.strip().partition(" ")
+                if first == "exit":
+                    return Ending(int(second))
+                if first.isdigit() and second.isdigit():
+                    progress(int(first), int(second))
+        finally:
+            timer.cancel()
+        self._process.wait()
+        self._errors.seek(0)
+        return Ending(self._process.returncode, hung.is_set(), last_line(self._errors.read()))
+
+    def close(self) -> None:
+        """End it, and whatever it started."""
+        self._kill()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process.wait()
+
+    def _kill(self) -> None:
+        if not hasattr(os, "killpg"):
+            self._process.kill()
+            return
+        # Jobs are children of the runner, in the same group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Sessions:
+    """Sessions by runtime, each lent to one thread at a time; one that ended is not lent again.
+
+    Args:
+        start: Starts a session with a runtime.
+    """
+
+    def __init__(self, start: Callable[[str], Session]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Session]] = {}
+
+    @contextlib.contextmanager
+    def lend(self, runtime: str) -> Generator[Session]:
+        """An idle session, or a new one."""
+        with self._lock:
+            idle = self._idle.setdefault(runtime, [])
+            session = idle.pop() if idle else None
+        session = session or self._start(runtime)
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        if not session.alive:
+            session.close()
+            return
+        with self._lock:
+            idle.append(session)
+
+    def close(self) -> None:
+        """End those that are idle."""
+        with self._lock:
+            idle = [session for sessions in self._idle.values() for session in sessions]
+            self._idle = {}
+        for session in idle:
+            session.close()
+
+
+def failure(ending: Ending, errors: bytes, silence_limit: float) -> str:
+    """Why a job failed, for people.
+
+    Args:
+        ending: How it ended.
+        errors: What it wrote to its errors' file.
+        silence_limit: The session's.
+    """
+    if ending.hung:
+        return f"no progress for {silence_limit:.0f} s; killed"
+    said = last_line(errors) or ending.session_said or "it said nothing"
+    status = ending.status
+    # QEMU reports a guest's fatal signal as the shell does.
+    number = -status if status < 0 else status - 128
+    if number > 0 and number in {int(value) for value in signal.Signals}:
+        return f"the runtime crashed with {signal.Signals(number).name}: {said}"
+    return f"{said} (exit status {status})"
+
+
+def last_line(said: bytes) -> str:
+    """The last line that is not empty; empty without one."""
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:500] if lines else ""
+
+
+def _started(seconds: float, action: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+    return timer
