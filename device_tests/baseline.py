@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from device_tests.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
+from device_tests.sample import with_queries
 from device_tests.verdict import Row
 from export.bundle import Bundle
 from hetero.errors import InputError
@@ -128,7 +129,7 @@ def _retrieval(
 
 
 def _paired(bundle: Bundle, old: DeviceEmbeddings, new: DeviceEmbeddings) -> tuple[float, float, str]:
-    goldens = bundle.goldens
+    goldens = with_queries(bundle.goldens, new.query_rows)
 
     def measured(held: DeviceEmbeddings) -> TaskResult:
         placed = np.zeros_like(goldens.retrieval_student)

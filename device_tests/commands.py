@@ -22,6 +22,7 @@ def verify_command(
     policy: Path | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
+    queries: int | None = None,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
     floor: float | None = None,
     largest_loss: float | None = None,
@@ -45,6 +46,7 @@ def verify_command(
         policy: TOML file with the gates, and exceptions with their reason and last day. Options below override it.
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
+        queries: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
         require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
         floor: Least cmc@1 against the cloud gallery; default 0.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
@@ -68,7 +70,9 @@ def verify_command(
     limits = Policy.load(policy) if policy is not None else Policy()
     limits = limits.overridden(**{name: value for name, value in options.items() if value is not None})
     space = load_gallery_space(gallery) if gallery is not None else None
-    verdict = verify(bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again)
+    verdict = verify(
+        bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
+    )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
     print(f"{verdict.table()}\n\n{verdict.headline}; see {out / 'report.html'}")
@@ -107,7 +111,7 @@ def report_command(run: Path, *, out: Path | None = None, picture: Path | None =
 
 
 def device_setup_command(target: str = "phone-arm64") -> int:
-    """Set up a target: the emulated phone takes about a minute and 350 MB in the cache, without root.
+    """Set up a target: an emulated one takes a minute or two and some hundred MB in the cache, without root.
 
     Example: hetero device setup phone-arm64
 

@@ -14,6 +14,7 @@ from device_tests.gates import Gates
 from device_tests.ladder import check_model
 from device_tests.policy import Policy
 from device_tests.running import Job
+from device_tests.sample import asked_of
 from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--require", action="append", default=[], metavar="FORMAT", help="format that must be verified")
     group.addoption("--policy", default=None, metavar="PATH", help="TOML file with gates and exceptions")
     group.addoption("--floor", type=float, default=None, help="least cmc@1 against the cloud gallery")
+    group.addoption("--queries", type=int, default=None, help="most query images that emulated phones embed")
     group.addoption("--largest-loss", type=float, default=None, help="most cmc@1 lost against torch")
 
 
@@ -66,7 +68,10 @@ def finding(request: pytest.FixtureRequest) -> Finding:
 class _Session:
     """Bundles, targets and what came back so far."""
 
-    def __init__(self, bundles: list[Bundle], targets: list[Target], policy: Policy) -> None:
+    def __init__(
+        self, bundles: list[Bundle], targets: list[Target], policy: Policy, queries: int | None = None
+    ) -> None:
+        self._queries = queries
         self._bundles = {bundle.manifest.name: bundle for bundle in bundles}
         self._targets = {target.name: target for target in targets}
         self._policy = policy
@@ -116,7 +121,7 @@ class _Session:
         return ""
 
     def _run(self, bundle: str, target: str, format: str, precision: str) -> list[Finding]:
-        opened = self._bundles[bundle]
+        opened = asked_of(self._bundles[bundle], self._targets[target], self._queries)
         entry = next(e for e in opened.manifest.models if (e.format, e.precision) == (format, precision))
         return check_model(
             opened, entry, Job(opened, entry, self._targets[target]).run(), self._policy.gates_of(target)
@@ -135,7 +140,7 @@ def _session(config: pytest.Config) -> _Session:
         gallery = load_gallery_space(Path(given.gallery)) if given.gallery else None
         bundles = open_bundles([Path(path) for path in given.bundle], gallery)
         names = dict.fromkeys(given.target or ["desktop"])
-        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy)
+        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy, given.queries)
     return config.stash[_SESSION]
 
 

@@ -68,10 +68,10 @@ def run_jobs(jobs: Sequence[Job], *, again: bool = False) -> list[Returned]:
             bar.set_postfix_str(jobs[index].target.name)
             answers[index] = jobs[index].run(bar.update, again=again)
 
-        for index in (index for index, job in enumerate(jobs) if job.target.alone):
+        for index in (index for index, job in enumerate(jobs) if not job.target.emulated):
             run(index)
         with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(run, [index for index, job in enumerate(jobs) if not job.target.alone]))
+            list(pool.map(run, [index for index, job in enumerate(jobs) if job.target.emulated]))
     return [answers[index] for index in range(len(jobs))]
 
 

@@ -16,6 +16,7 @@ from device_tests.ladder import check_model
 from device_tests.policy import Policy
 from device_tests.resizer_cost import ResizerCost, resizer_costs
 from device_tests.running import Job, run_jobs
+from device_tests.sample import asked_of, told
 from device_tests.scope import asked, can_be_asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
@@ -37,6 +38,7 @@ def verify(
     *,
     baseline: Path | None = None,
     again: bool = False,
+    queries: int | None = None,
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
@@ -51,6 +53,7 @@ def verify(
         gallery: The space of the gallery that the queries will meet; checked against each bundle's.
         baseline: An earlier ``verdict.json``: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
+        queries: Most query images that emulated targets embed, evenly spread; None for all.
 
     Raises:
         InputError: For wrong arguments, before anything runs.
@@ -62,9 +65,14 @@ def verify(
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
+    asked_about = {
+        (bundle.manifest.name, machine.name): asked_of(bundle, machine, queries)
+        for bundle in bundles
+        for machine in machines
+    }
     reasons, described = _set_up(machines)
     jobs = [
-        Job(bundle, entry, machine)
+        Job(asked_about[bundle.manifest.name, machine.name], entry, machine)
         for bundle in bundles
         for machine in machines
         if not reasons.get(machine.name)
@@ -82,7 +90,10 @@ def verify(
     rows: list[Row] = []
     for bundle in bundles:
         for machine in machines:
-            rows += _rows(bundle, machine, machines, answered, reasons.get(machine.name, ""), policy)
+            asked_bundle = asked_about[bundle.manifest.name, machine.name]
+            rows += _rows(asked_bundle, machine, machines, answered, reasons.get(machine.name, ""), policy)
+            if sample := told(bundle, asked_bundle):
+                described[machine.name] = {**described[machine.name], f"queries of {bundle.manifest.name}": sample}
     write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
     moves = compare(rows, baseline, out, {one.manifest.name: one for one in bundles}) if baseline is not None else []
     about = _about(bundles, described, policy) | {"moves": [vars(move) for move in moves]}
@@ -172,7 +183,10 @@ def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
         desktop.set_up()
     except InputError:
         return []
-    return resizer_costs(bundle, desktop, again=again)
+    try:
+        return resizer_costs(bundle, desktop, again=again)
+    finally:
+        desktop.close()
 
 
 def excused(row: Row, policy: Policy) -> Row:

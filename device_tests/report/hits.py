@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from device_tests.embeddings import DeviceEmbeddings
+from device_tests.sample import with_queries
 from export.goldens import Goldens
 from hetero.evaluation.retrieval import rows_of_self
 from hetero.evaluation.search import search
@@ -60,7 +61,7 @@ def examples(goldens: Goldens, device: DeviceEmbeddings, label: str, counts: Map
             or the other way round), ``right`` and ``wrong`` (the device's first hit).
     """
     found: dict[str, list[Example]] = {kind: [] for kind in counts}
-    for task in goldens.tasks:
+    for task in with_queries(goldens, device.query_rows).tasks:
         for example in _of_task(goldens, task, device, label):
             found[example.kind].append(example)
     return [example for kind, count in counts.items() for example in _spread(found[kind], count)]

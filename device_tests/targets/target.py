@@ -105,8 +105,8 @@ class Target(Protocol):
         ...
 
     @property
-    def alone(self) -> bool:
-        """Whether nothing may run beside it, because its times are measured."""
+    def emulated(self) -> bool:
+        """Whether its processor is: its times say nothing then, and others may run beside it."""
         ...
 
     def set_up(self) -> None:
