@@ -75,7 +75,19 @@ class AptRoot:
         after = [path for path in archives.glob(f"{package}_*.deb") if path.name not in before]
         return (after or sorted(archives.glob(f"{package}_*.deb")))[-1]
 
-    def _run(self, command: Sequence[str], cwd: Path | None = None) -> None:
+    def dependency(self, package: str) -> str:
+        """The first package that ``package`` depends on.
+
+        Raises:
+            InputError: When there is no such package, or it depends on nothing.
+        """
+        said = self._run(["apt-cache", "show", "--no-all-versions", package])
+        depends = [line.removeprefix("Depends:").split() for line in said.splitlines() if line.startswith("Depends:")]
+        if not depends or not depends[0]:
+            raise InputError(f"the package {package} depends on nothing")
+        return depends[0][0]
+
+    def _run(self, command: Sequence[str], cwd: Path | None = None) -> str:
         environment = {
             **os.environ,
             "APT_CONFIG": str(self.root / "apt.conf"),
@@ -90,6 +102,7 @@ class AptRoot:
             raise InputError(
                 f"{' '.join(command)} failed with status {done.returncode}:", said or done.stderr.splitlines()[-5:]
             )
+        return done.stdout
 
 
 def _acquire_settings() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_tests.targets.process import clean_environment
+from device_tests.targets.job import clean_environment
 from device_tests.targets.systems import System
 from hetero.errors import InputError
 
@@ -28,12 +28,12 @@ CPU revision\t: 1
 
 @dataclass(frozen=True)
 class Guest:
-    """A system that runs under the emulator.
+    """A system that runs under the emulator, or natively where this machine has its processor.
 
     Attributes:
         system: What it is.
-        emulator: The program that runs it.
-        core: The processor model.
+        emulator: The program that runs it; not looked at where there is none.
+        core: The processor model, likewise.
         sysroot: The unpacked system.
         site: Its Python packages.
     """
@@ -49,6 +49,8 @@ class Guest:
         """Runs the guest's Python; append its arguments. No byte code is written, so the folders stay as set up."""
         major, minor = python_version(self.sysroot)
         python = self.sysroot / "usr" / "bin" / f"python{major}.{minor}"
+        if not self.system.emulator:
+            return [*_loader(self.sysroot), python, "-B", "-s"]
         folders = ":".join(str(self.sysroot / folder) for folder in self.system.libraries)
         # Given to the guest alone: in the environment it would reach into the emulator.
         libraries = ["-E", f"LD_LIBRARY_PATH={folders}"] if folders else []
@@ -79,21 +81,19 @@ class Guest:
         return done.stdout
 
 
-def unpack(packages: Path, sysroot: Path, *, own_cpuinfo: bool) -> None:
-    """Unpack debs.
+def _loader(sysroot: Path) -> list[str | Path]:
+    """Start a program with the C library of its own system instead of this machine's."""
+    folders = [folder for place in ("lib", "usr/lib") for folder in sorted((sysroot / place).glob("*-linux-gnu"))]
+    loaders = [path for folder in folders for path in folder.glob("ld-linux*") if not path.is_symlink()]
+    if not loaders:
+        raise InputError(f"no dynamic loader was unpacked below {sysroot}; delete the folder and set up again")
+    return [loaders[0], "--library-path", ":".join(map(str, folders))]
 
-    Args:
-        packages: Folder of the debs.
-        sysroot: Receives the files.
-        own_cpuinfo: Whether the emulator needs a text of its own as ``/proc/cpuinfo``.
-    """
-    for path in sorted(packages.glob("*.deb")):
-        done = subprocess.run(["dpkg", "-x", path, sysroot], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError(f"dpkg -x {path.name} failed: {done.stderr.strip()}")
-    if own_cpuinfo:
-        (sysroot / "proc").mkdir(exist_ok=True)
-        (sysroot / "proc" / "cpuinfo").write_text(_CPUINFO, encoding="ascii")
+
+def add_cpuinfo(sysroot: Path) -> None:
+    """Give the guest a ``/proc/cpuinfo`` of an ARM processor, for an emulator that has none of its own."""
+    (sysroot / "proc").mkdir(exist_ok=True)
+    (sysroot / "proc" / "cpuinfo").write_text(_CPUINFO, encoding="ascii")
 
 
 def byte_compile(folder: Path, python: tuple[int, int], emulated: Sequence[str | Path]) -> None:

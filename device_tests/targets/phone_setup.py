@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from device_tests.targets import guest, qemu, wheels
-from device_tests.targets.apt_root import AptRoot
+from device_tests.targets import debs, guest, qemu, wheels
 from device_tests.targets.apt_sources import archive_sources, read_sources
+from device_tests.targets.debs import Archives
 from device_tests.targets.host import Host, detect
 from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished, stage_record
 from device_tests.targets.systems import System
@@ -103,7 +102,8 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
         return stage_record(root, name).get("tree")
 
     def packages(folder: Path) -> None:
-        for path in _download_packages(system, work / "guest", _stanzas(system, machine), lock):
+        archives = Archives(machine, system.architecture, system.release, work / "guest", lock)
+        for path in archives.download(system.packages):
             shutil.copy(path, folder / path.name)
 
     def emulator(folder: Path) -> None:
@@ -111,7 +111,9 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
         qemu.fetch(system, folder, work, machine, sources, lock)
 
     def sysroot(folder: Path) -> None:
-        guest.unpack(root / "packages", folder, own_cpuinfo=own_cpuinfo)
+        debs.unpack(root / "packages", folder)
+        if own_cpuinfo:
+            guest.add_cpuinfo(folder)
         emulated = guest.Guest(system, _emulator(system, root), _core(system, root), folder, folder).command
         guest.byte_compile(folder / "usr" / "lib", guest.python_version(folder), emulated)
 
@@ -125,11 +127,11 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
     def trial(folder: Path) -> None:
         write_text(folder / "versions.json", _guest(system, root).trial())
 
-    found = qemu.on_path(system)
-    if found is None:
+    found = qemu.on_path(system) if system.emulator else None
+    if system.emulator and found is None:
         yield Stage("emulator", "downloading the emulator", [_RECIPE, machine.codename], emulator)
     yield Stage("packages", "downloading packages", [_RECIPE, machine.codename, system.packages], packages)
-    own_cpuinfo = system.core not in qemu.processors(_emulator(system, root))
+    own_cpuinfo = bool(system.emulator) and system.core not in qemu.processors(_emulator(system, root))
     yield Stage("sysroot", "unpacking the system", [_RECIPE, tree("packages"), own_cpuinfo], sysroot)
     yield Stage("wheels", "downloading the runtimes", [_RECIPE, system.versions, tree("sysroot")], download_wheels)
     yield Stage("site", "unpacking the runtimes", [_RECIPE, tree("wheels"), tree("sysroot")], site)
@@ -137,50 +139,14 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
     yield Stage("trial", "starting it", [_RECIPE, tree("site"), tree("sysroot"), emulator_is], trial)
 
 
-def _stanzas(system: System, machine: Host) -> list[str]:
-    """This machine's archives for the system's architecture, and its release where that is another one."""
-    sources = archive_sources(read_sources(), machine.codename, system.architecture)
-    if system.release in ("", machine.codename):
-        return [source.stanza(system.architecture, source.suites) for source in sources]
-    # Updates and security may live elsewhere for another release; its main archive is complete by itself.
-    return [source.stanza(system.architecture, [system.release]) for source in sources[:1]]
-
-
-def _download_packages(system: System, work: Path, stanzas: Sequence[str], lock: int) -> list[Path]:
-    architecture = system.architecture
-    if not stanzas:
-        raise InputError(
-            "this machine's apt sources name no archive of its release with component main that may serve "
-            f"{architecture}; add one (on Ubuntu the archive for arm64 is the one of its 'ports'), then try again"
-        )
-    try:
-        return _fetched(system, work, stanzas, lock)
-    except InputError as error:
-        refused = error
-    if len(stanzas) > 1:
-        # Mirrors of updates are out of step for minutes at a time; the main archive is complete by itself.
-        tqdm.write(f"{system.name}: without updates, since an archive of updates does not answer. {refused}")
-        with contextlib.suppress(InputError):
-            return _fetched(system, work, stanzas[:1], lock)
-    raise InputError(
-        f"the archives that this machine's apt uses did not give {architecture} packages. Without network, try again "
-        f"later; on Ubuntu, whose ARM packages are on a 'ports' archive, add that one with `Architectures: "
-        f"{architecture}` to this machine's apt sources. {refused}"
-    )
-
-
-def _fetched(system: System, work: Path, stanzas: Sequence[str], lock: int) -> list[Path]:
-    apt = AptRoot(work, system.architecture, stanzas, lock)
-    apt.update()
-    return apt.install_download(system.packages)
-
-
 def _emulator(system: System, root: Path) -> Path:
+    if not system.emulator:
+        return Path()
     return qemu.on_path(system) or root / "emulator" / system.emulator
 
 
 def _core(system: System, root: Path) -> str:
-    return qemu.core(system, _emulator(system, root), system.core)
+    return qemu.core(system, _emulator(system, root), system.core) if system.emulator else ""
 
 
 def _guest(system: System, root: Path) -> guest.Guest:
@@ -190,12 +156,14 @@ def _guest(system: System, root: Path) -> guest.Guest:
 def _record(system: System, root: Path) -> dict[str, object]:
     """Everything that was downloaded, by digest, and what it is."""
     emulator = _emulator(system, root)
+    by = {"emulator": f"QEMU {qemu.version(emulator)} (user mode)"} if system.emulator else {}
+    programs = {system.emulator: sha256_file(emulator)} if system.emulator else {}
     downloads = [*sorted((root / "packages").glob("*.deb")), *sorted((root / "wheels").glob("*.whl"))]
     return {
         "versions": {
             **json.loads((root / "trial" / "versions.json").read_text(encoding="utf-8")),
-            "emulator": f"QEMU {qemu.version(emulator)} (user mode)",
+            **by,
         },
-        "sha256": {system.emulator: sha256_file(emulator), **{path.name: sha256_file(path) for path in downloads}},
+        "sha256": {**programs, **{path.name: sha256_file(path) for path in downloads}},
         "trees": {name: stage_record(root, name)["tree"] for name in ("packages", "sysroot", "wheels", "site")},
     }

@@ -1,7 +1,8 @@
-"""The systems that can be emulated: what each is made of."""
+"""Systems that models run in: what each is made of."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
@@ -17,12 +18,12 @@ print(json.dumps({{**about, **{{name: version(name) for name in {packages}}}}}))
 
 @dataclass(frozen=True)
 class System:
-    """An ARM Linux system with runtimes.
+    """A Linux system with runtimes.
 
     Attributes:
         name: The target's.
         architecture: Debian's name of it.
-        emulator: The program that runs it.
+        emulator: The program that runs it; empty where this machine's processor does.
         core: An ordinary phone's processor model.
         older_cores: Others to take where an emulator lacks it.
         release: Debian's release to unpack; empty for this machine's own.
@@ -111,5 +112,16 @@ ARMV7 = System(
     runtimes=(("litert", "tflite-runtime"),),
 )
 """An old 32-bit phone, with the TensorFlow Lite that such phones still carry."""
+
+AMD64 = dataclasses.replace(
+    ARM64,
+    name="runtime-amd64",
+    architecture="amd64",
+    emulator="",
+    core="",
+    older_cores=(),
+    platforms=("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))),
+)
+"""The same for devices with an x86-64 processor, which most Android emulators are."""
 
 SYSTEMS = {system.name: system for system in (ARM64, ARMV7)}
