@@ -1,0 +1,1 @@
+"""Android phones, and whatever else answers to the Android Debug Bridge."""

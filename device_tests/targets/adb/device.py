@@ -1,0 +1,125 @@
+"""Runs models on a device over ADB: nothing is installed on it, and everything is removed at the end."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from tqdm import tqdm
+
+from device_tests.runner import NOT_VERIFIED
+from device_tests.targets.adb.client import Adb, DeviceError
+from device_tests.targets.adb.storage import PLACE, Storage
+from device_tests.targets.job import ERRORS, REPORT, RUNNER, job_text, returned_in
+from device_tests.targets.runtime_folder import RuntimeFolder
+from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions, failure, last_line
+from device_tests.targets.target import Progress, Request, Returned
+from hetero.errors import InputError
+
+
+class Device:
+    """A device that is there, for as long as it is.
+
+    Args:
+        adb: The device.
+        runtime: What is pushed to it, for its processor.
+        emulated: Passed on to what is returned.
+        place: Its folder for all this.
+    """
+
+    def __init__(self, adb: Adb, runtime: RuntimeFolder, *, emulated: bool, place: str = PLACE) -> None:
+        self._adb, self._runtime, self._emulated, self._place = adb, runtime, emulated, place
+        self._lock = threading.Lock()
+        # Opened may be one whose device was lost or full before it was ready: it is removed, but not used.
+        self._opened: Storage | None = None
+        self._storage: Storage | None = None
+        self._command = ""
+        self._numbers = itertools.count()
+        self._sessions = Sessions(self._start)
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Run one request; a device that is gone or full leaves it not verified, with the reason."""
+        try:
+            return self._run(request, progress)
+        except DeviceError as error:
+            return Returned(error=str(error), not_verified=True, emulated=self._emulated)
+
+    def close(self) -> None:
+        """End the processes and remove everything from the device; it may be run again afterwards."""
+        self._sessions.close()
+        storage, self._opened, self._storage = self._opened, None, None
+        if storage is None:
+            return
+        try:
+            storage.remove()
+        except InputError as error:
+            tqdm.write(f"{self._place} stays on the device until a verification of it ends: {error}")
+
+    def _run(self, request: Request, progress: Progress) -> Returned:
+        storage = self._ready()
+        folder = f"{self._place}/job-{next(self._numbers)}"
+        job = self._sent(storage, request, folder)
+        with self._sessions.lend(request.runtime) as session:
+            ending = session.run(job, progress)
+        if ending.session_said is not None:
+            self._require_still_there(ending)
+        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+            self._adb.pull(folder, Path(name))
+            here = Path(name) / PurePosixPath(folder).name
+            errors = (here / ERRORS).read_bytes() if (here / ERRORS).is_file() else b""
+            if ending.status or ending.session_said is not None or not (here / REPORT).is_file():
+                unknown = ending.status == NOT_VERIFIED and ending.session_said is None
+                told = last_line(errors) if unknown else failure(ending, errors, SILENCE_LIMIT)
+                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
+            return returned_in(here, emulated=self._emulated)
+
+    def _ready(self) -> Storage:
+        with self._lock:
+            if self._storage is None:
+                self._adb.require()
+                storage = Storage(self._adb, self._place)
+                self._opened = storage
+                folder = storage.unpack(self._runtime)
+                given = [f"{name}={value}" for name, value in self._runtime.variables(folder).items()]
+                self._command = " ".join([*given, *self._runtime.program(folder)])
+                self._send_runner(storage)
+                self._storage = storage
+            return self._storage
+
+    def _send_runner(self, storage: Storage) -> None:
+        files = sorted(RUNNER.glob("*.py"))
+        storage.put(files)
+        folder = f"{self._place}/runner"
+        copies = [f"cp {storage.address(file)} {folder}/{file.name}" for file in files]
+        self._adb.shell(" && ".join([f"mkdir -p {folder}", *copies]))
+
+    def _sent(self, storage: Storage, request: Request, folder: str) -> str:
+        """Have everything on the device that the job needs; returns the path of its description there."""
+        originals = [one.file for one in request.originals]
+        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+            images, job = Path(name) / "images.npy", Path(name) / "job.json"
+            np.save(images, request.images)
+            model, pixels = storage.address(request.model), storage.address(images)
+            text = job_text(request, folder, model, pixels, [storage.address(file) for file in originals])
+            job.write_text(text, encoding="utf-8")
+            storage.put([request.model, images, job, *originals])
+            self._adb.shell(f"mkdir {folder}")
+            return storage.address(job)
+
+    def _start(self, runtime: str) -> Session:
+        # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
+        scratch = f"{self._place}/scratch"
+        start = f"TMPDIR={scratch} HOME={scratch} {self._command} -m runner {runtime}"
+        # Python finds the runner's folder, as it looks where it is started.
+        script = f"mkdir -p {scratch} && cd {self._place} && {start}"
+        return Session(self._adb.command("shell", "-T", script), self._adb.variables, SILENCE_LIMIT)
+
+    def _require_still_there(self, ending: Ending) -> None:
+        """A runner that ended by itself is the model's or the runtime's fault only if the device is still there."""
+        try:
+            self._adb.shell("true")
+        except DeviceError as error:
+            raise self._adb.failed(f"device not found while a model ran; {ending.session_said or error}") from None

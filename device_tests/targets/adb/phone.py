@@ -1,0 +1,97 @@
+"""An attached Android phone or emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from device_tests.targets.adb import client
+from device_tests.targets.adb.client import Adb, DeviceError
+from device_tests.targets.adb.device import Device
+from device_tests.targets.runtime_folder import runtime_folder
+from device_tests.targets.systems import AMD64, ARM64, System
+from device_tests.targets.target import Progress, Request, Returned
+from hetero.errors import InputError
+
+PREFIX = "adb"
+_MACHINES = {"aarch64": ARM64, "x86_64": AMD64}
+_PROPERTIES = {
+    "phone": "ro.product.manufacturer ro.product.model",
+    "processor": "ro.soc.manufacturer ro.soc.model",
+    "android": "ro.build.version.release",
+    "build": "ro.build.fingerprint",
+}
+
+
+class AndroidPhone:
+    """The target ``adb:SERIAL``.
+
+    Args:
+        serial: As ``adb devices`` lists it.
+    """
+
+    emulated = False
+    runtimes: Mapping[str, str] = MappingProxyType(dict(ARM64.runtimes))
+
+    def __init__(self, serial: str) -> None:
+        self.name = f"{PREFIX}:{serial}"
+        self._serial = serial
+        self._device: Device | None = None
+        self._about: Mapping[str, str] = {}
+
+    def set_up(self) -> None:
+        """Find the device, and have on this machine what its processor needs.
+
+        Raises:
+            InputError: When there is no device to use, with what to do.
+        """
+        adb = self._adb()
+        adb.require()
+        machine = adb.shell("uname -m").strip()
+        system = _MACHINES.get(machine)
+        if system is None:
+            raise DeviceError(f"the device {self._serial} has a processor {machine}; expected {' or '.join(_MACHINES)}")
+        folder = runtime_folder(system)
+        self._about = _about(adb, system, folder.versions)
+        self._device = Device(adb, folder, emulated=False)
+
+    def state(self) -> str:
+        """Whether it is attached and lets itself be used."""
+        self._adb().require()
+        return "ready"
+
+    def describe(self) -> Mapping[str, str]:
+        """Model, system and versions."""
+        self._ready()
+        return self._about
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Embed the request's images on the device."""
+        return self._ready().run(request, progress)
+
+    def close(self) -> None:
+        """Remove everything from the device."""
+        if self._device is not None:
+            self._device.close()
+
+    def _adb(self) -> Adb:
+        return Adb([client.find()], self._serial)
+
+    def _ready(self) -> Device:
+        if self._device is None:
+            raise InputError(f"{self.name} is not set up")
+        return self._device
+
+
+def _about(adb: Adb, system: System, versions: Mapping[str, str]) -> dict[str, str]:
+    asked = {name: " ".join(f"$(getprop {key})" for key in keys.split()) for name, keys in _PROPERTIES.items()}
+    told = adb.shell("; ".join(f'echo "{value}"' for value in asked.values()) + "; uname -srm").splitlines()
+    told += [""] * (len(asked) + 1 - len(told))
+    about = {name: value.strip() for name, value in zip([*asked, "kernel"], told, strict=False) if value.strip()}
+    runtimes = " and ".join(f"{name} {versions[name]}" for name in system.engines)
+    return {
+        **about,
+        **{name: versions[name] for name in ("python", "libc", *system.distributions)},
+        "certifies": f"what the CPU kernels of {runtimes}, built for Linux, compute on this device's own processor",
+        "leaves open": "these runtimes' Android builds, NNAPI, GPU and NPU delegates, and an app's limits of memory",
+    }

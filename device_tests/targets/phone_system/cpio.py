@@ -1,0 +1,73 @@
+"""Writes cpio archives of the kind ``newc``, which Linux unpacks as its first file system.
+
+Format: Documentation/driver-api/early-userspace/buffer-format.rst of Linux. Written here since device nodes and owners
+of files cannot be made on disk without root.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TRAILER = "TRAILER!!!"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, owned by root.
+
+    Attributes:
+        mode: Kind and permissions, as of ``stat``.
+        content: Of a file, or where a link points; empty for others.
+        device: Major and minor number of a device node.
+    """
+
+    mode: int
+    content: bytes = b""
+    device: tuple[int, int] = (0, 0)
+
+
+def directory() -> Entry:
+    """A directory that everybody may read."""
+    return Entry(stat.S_IFDIR | 0o755)
+
+
+def file(content: bytes, *, program: bool = False) -> Entry:
+    """A file that everybody may read, and start if it is a program."""
+    return Entry(stat.S_IFREG | (0o755 if program else 0o644), content)
+
+
+def link(to: str) -> Entry:
+    """A symbolic link."""
+    return Entry(stat.S_IFLNK | 0o777, to.encode())
+
+
+def console() -> Entry:
+    """``/dev/console``: without it, the first program has no output."""
+    return Entry(stat.S_IFCHR | 0o600, device=(5, 1))
+
+
+def archive(entries: Mapping[str, Entry]) -> bytes:
+    """The archive of entries by path, without a leading slash; directories that are not named are added."""
+    folders = {parent for path in entries for parent in _parents(path)} - set(entries)
+    every = {**{path: directory() for path in folders}, **entries}
+    packed = [_member(number, path, every[path]) for number, path in enumerate(sorted(every), start=1)]
+    return b"".join([*packed, _member(0, _TRAILER, Entry(0))])
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _member(number: int, path: str, entry: Entry) -> bytes:
+    name = path.encode() + b"\0"
+    links = 2 if stat.S_ISDIR(entry.mode) else 1
+    fields = (number, entry.mode, 0, 0, links, 0, len(entry.content), 0, 0, *entry.device, len(name), 0)
+    head = b"070701" + b"".join(b"%08x" % value for value in fields) + name
+    return _padded(head) + _padded(entry.content)
+
+
+def _padded(content: bytes) -> bytes:
+    return content + bytes(-len(content) % 4)

@@ -1,0 +1,149 @@
+"""A whole emulated device over ADB: push, run, pull, clean up; and what happens when it goes away in the middle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device_tests.embeddings import embeddings_file, load_embeddings
+from device_tests.targets.adb.client import Adb
+from device_tests.targets.adb.device import Device
+from device_tests.targets.adb.storage import PLACE, Storage
+from device_tests.targets.host import detect
+from device_tests.targets.phone_system import setup
+from device_tests.targets.phone_system.machine import Machine, running
+from device_tests.targets.phone_system.target import PhoneSystem
+from device_tests.targets.runtime_folder import runtime_folder
+from device_tests.targets.systems import ARM64
+from device_tests.targets.target import Request
+from device_tests.verify import verify
+from hetero.errors import InputError
+from tests.device_tests.tiny_bundle import write_bundle
+
+pytestmark = [pytest.mark.slow, pytest.mark.emulator]
+
+
+@pytest.fixture(scope="module")
+def made() -> setup.SetUp:
+    try:
+        detect()
+        return setup.set_up()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+def test_the_ladder_and_then_a_device_that_dies(
+    tmp_path: Path, made: setup.SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
+    left: list[str] = []
+    end = Device.close
+
+    def close(self: Device) -> None:
+        end(self)
+        left.append(self._adb.shell(f"ls -A {Path(PLACE).parent}"))
+
+    monkeypatch.setattr(Device, "close", close)
+    verdict = verify([bundle], ["desktop", "phone-system"], tmp_path / "out")
+    assert verdict.exit_code == 0
+    assert {row.status for row in verdict.rows} == {"pass"}
+    assert left == [""]
+    about = verdict.about["targets"]["phone-system"]
+    assert about["processor"] == "cortex-a55 (emulated)"
+    cost = next(row for row in verdict.rows if (row.target, row.rung) == ("phone-system", "cost"))
+    assert cost.figures["latency_is"] == "emulated"
+    for format in ("onnx", "litert"):
+        here, there = (
+            load_embeddings(embeddings_file(tmp_path / "out", "tiny", target, format, "fp32"))
+            for target in ("desktop", "phone-system")
+        )
+        assert here is not None and there is not None
+        np.testing.assert_allclose(here.query, there.query, atol=2e-6)
+
+    monkeypatch.undo()
+    started: list[Machine] = []
+    begin = Machine.__init__
+
+    def start(self: Machine, *arguments: object) -> None:
+        begin(self, *arguments)  # type: ignore[arg-type]
+        started.append(self)
+
+    def switch_off() -> None:
+        while not started:
+            time.sleep(0.1)
+        time.sleep(3)
+        started[0]._tethered[0].kill()
+
+    monkeypatch.setattr(Machine, "__init__", start)
+    killer = threading.Thread(target=switch_off)
+    killer.start()
+    died = verify([bundle], ["phone-system"], tmp_path / "out", again=True)
+    killer.join()
+    assert died.exit_code == 3
+    assert {row.status for row in died.rows} == {"not verified"}
+    assert "phone-system" not in [path.name.split(".")[1] for path in (tmp_path / "out" / "embeddings").iterdir()]
+
+
+@pytest.fixture(scope="module")
+def adb(made: setup.SetUp) -> Generator[Adb]:
+    with running(made.image, made.tools) as device:
+        yield device
+
+
+def test_what_an_interrupted_run_pushed_whole_is_not_pushed_again(tmp_path: Path, adb: Adb) -> None:
+    whole, half = tmp_path / "whole.bin", tmp_path / "half.bin"
+    whole.write_bytes(b"a" * 100_000)
+    half.write_bytes(b"b" * 100_000)
+    first = Storage(adb)
+    first.put([whole, half])
+    there, broken = first.address(whole), first.address(half)
+    adb.shell(f"head -c 50000 {broken} > {broken}.cut; mv {broken}.cut {broken}")
+    number = adb.shell(f"ls -i {there}")
+    again = Storage(adb)
+    again.put([whole, half])
+    assert adb.shell(f"wc -c < {broken}").strip() == "100000"
+    assert adb.shell(f"ls -i {there}") == number, "it was pushed again"
+    again.remove()
+    assert adb.shell(f"ls -A {Path(PLACE).parent}") == ""
+
+
+def test_a_full_device_says_so_and_a_later_run_succeeds(tmp_path: Path, adb: Adb) -> None:
+    adb.shell("dd if=/dev/zero of=/data/ballast bs=1048576 count=500")
+    device = Device(adb, runtime_folder(ARM64), emulated=True)
+    request = Request("x", "onnxruntime", write_bundle(tmp_path / "b", formats=("onnx",)) / "model.fp32.onnx",
+                      np.zeros((2, 6, 5, 3), np.uint8))  # fmt: skip
+    full = device.run(request, lambda _done, _total: None)
+    assert full.not_verified
+    assert "no space left" in full.error
+    adb.shell("rm /data/ballast")
+    assert device.run(request, lambda _done, _total: None).embeddings is not None
+    device.close()
+
+
+def test_it_listens_on_loopback_alone(made: setup.SetUp) -> None:
+    """As the kernel lists who listens: addresses and ports in hexadecimal."""
+    with running(made.image, made.tools) as adb:
+        port = f"{int(adb.serial.rpartition(':')[2]):04X}"
+        assert {address for address, number in _listening() if number == port} == {"0100007F"}
+
+
+def test_a_device_that_cannot_start_says_why(made: setup.SetUp, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    target = PhoneSystem()
+    broken = replace(made, image=replace(made.image, kernel=tmp_path / "none"))
+    target._made = broken, runtime_folder(ARM64)
+    request = Request("x", "onnxruntime", tmp_path / "m", np.zeros((1, 1, 1, 3), np.uint8))
+    answer = target.run(request, lambda _done, _total: None)
+    assert answer.not_verified
+    assert "did not start" in answer.error
+
+
+def _listening() -> set[tuple[str, str]]:
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {(row[1].split(":")[0], row[1].split(":")[1]) for row in rows if row[3] == "0A"}
