@@ -46,12 +46,12 @@ def shortened(text: str) -> str:
     return re.sub(r"steps ?= ?\d+", "steps=6", text)
 
 
-def answer_of(line: str, place: Path) -> subprocess.CompletedProcess[str]:
-    """What a line of a page's shell snippet answers, run from ``place`` with a cache of its own."""
+def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What a line of a page's shell snippet answers, run from ``place``; with a cache of its own unless given."""
     words = shlex.split(line, comments=True)
     command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
     arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
-    environment = {**os.environ, "HETERO_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "HETERO_CACHE": str(cache or place / "cache"), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *command, *arguments],
         cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False,

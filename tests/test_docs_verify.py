@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from device_tests.targets.host import detect
+from hetero.errors import InputError
+from hetero.files import cache_directory
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.snippets import ROOT, answer_of
 
@@ -34,7 +37,8 @@ def test_every_snippet_runs_and_so_does_the_workflow(tmp_path: Path) -> None:
             (tmp_path / "policy.toml").write_text(text, encoding="utf-8")
             continue
         for line in text.splitlines():
-            run(line, tmp_path)
+            if "phone-system" not in line:  # Set up anew it takes minutes; see the test below.
+                run(line, tmp_path)
     assert languages == {"sh", "toml"}
     shutil.copytree(tmp_path / "runs" / "mine" / "bundles" / "edge" / "bundle", tmp_path / "bundle")
     (tmp_path / "verification").rename(tmp_path / "released")
@@ -42,6 +46,22 @@ def test_every_snippet_runs_and_so_does_the_workflow(tmp_path: Path) -> None:
     run(verify, tmp_path)
     subprocess.run(["bash", "-ec", summary], cwd=tmp_path, env={"GITHUB_STEP_SUMMARY": "summary.md"}, check=True)
     assert (tmp_path / "summary.md").read_text().startswith("## PASS")
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+def test_the_lines_on_the_whole_device(tmp_path: Path) -> None:
+    """In the user's own cache, where it is set up once."""
+    try:
+        detect()
+    except InputError as error:
+        pytest.skip(str(error))
+    write_bundle(tmp_path / "runs" / "mine" / "bundles" / "edge" / "bundle", formats=("onnx",))
+    lines = [line for line in PAGE.splitlines() if line.startswith("hetero") and "phone-system" in line]
+    assert [line.split()[1] for line in lines] == ["device", "verify"]
+    for line in lines:
+        done = answer_of(line, tmp_path, cache=cache_directory())
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
 def test_every_file_that_the_page_names_exists() -> None:
