@@ -12,7 +12,7 @@ from hetero.search.algorithm import AlgorithmConfig, algorithm_problems
 from hetero.search.budget import Budget
 from hetero.search.space import SearchSpace
 from hetero.search.space_file import built_in_space, load_space
-from hetero.search.supernet_config import SupernetConfig
+from hetero.search.supernet_config import SupernetConfig, supernet_problems
 from hetero.training.config import StudentConfig
 
 
@@ -68,6 +68,7 @@ def search_problems(config: SearchConfig, tiers: tuple[Tier, ...]) -> list[str]:
     if not tiers:
         return []
     problems = [f"search.algorithm.{problem}" for problem in algorithm_problems(config.algorithm)]
+    problems += [f"search.supernet.{problem}" for problem in supernet_problems(config.supernet)]
     if not config.space.endswith(".toml"):
         problems += _problems_of("search.space: ", lambda: config.search_space)
     for index, tier in enumerate(tiers):

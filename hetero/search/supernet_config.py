@@ -25,7 +25,7 @@ class SupernetConfig:
         validation: Most validation images that a candidate is judged on; whole classes, drawn at random.
         head: As a student's.
         objectives: As a student's.
-        training: As a student's, but by default the weights of the last step are kept: a supernet has no best one.
+        training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept.
     """
 
     sampling: Literal["uniform", "sandwich"] = "uniform"
@@ -34,4 +34,15 @@ class SupernetConfig:
     validation: int = 1500
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = _STUDENT.objectives
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000, candidates_from=1.0))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000))
+
+
+def supernet_problems(config: SupernetConfig) -> list[str]:
+    """What makes no sense in a supernet's numbers, apart from its training's and objectives'."""
+    # Statistics of one image and one position have no variance.
+    least = {"random_paths": 0, "calibration": 2, "validation": 1}
+    return [
+        f"{name}: expected {low} or more, got {getattr(config, name)}"
+        for name, low in least.items()
+        if getattr(config, name) < low
+    ]

@@ -24,7 +24,7 @@ from hetero.search.reward_set import RewardSet
 from hetero.search.shared_weights import Frame
 from hetero.search.space import SearchSpace
 from hetero.search.supernet import Supernet
-from hetero.search.supernet_config import SupernetConfig
+from hetero.search.supernet_config import SupernetConfig, supernet_problems
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
@@ -96,8 +96,10 @@ def train_supernet(
 
     Raises:
         InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
-            vectors of the validation images are not known.
+            vectors of the validation images are not known; when the configuration makes no sense.
     """
+    if problems := supernet_problems(config):
+        raise InputError("the supernet's configuration is not valid:", problems)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             "a supernet is trained in one process: each step trains other weights; run it without torchrun"
@@ -126,7 +128,9 @@ def train_supernet(
     )
     cached = cloud_tensors(cloud, dataset, live=False, who="the supernet")
     watch = _watching(space, data, seed)
-    fitted = fit(module, dataset.train, config.training, run, validate=watch, cloud=cached)
+    # On few points' figures no step is better than the last, whose learning rate is lowest.
+    training = dataclasses.replace(config.training, candidates_from=1.0)
+    fitted = fit(module, dataset.train, training, run, validate=watch, cloud=cached)
     metrics = {
         "steps": fitted.steps,
         "best_step": fitted.best_step,

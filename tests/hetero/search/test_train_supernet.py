@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hetero.errors import InputError, IntegrityError
+from hetero.files import read_json
 from hetero.objectives.config import ObjectiveConfig
 from hetero.search import train_supernet as module
 from hetero.search.paths import Paths
@@ -62,6 +63,7 @@ def test_a_killed_run_ends_in_the_bits_of_an_uninterrupted_one(directory, tmp_pa
     assert (tmp_path / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
     steps = [line for line in (tmp_path / "log.jsonl").read_text().splitlines() if "validation" in line]
     assert len(steps) == 2
+    assert read_json(tmp_path / "metrics.json")["best_step"] == CONFIG.training.steps
 
 
 def _often(training):
@@ -112,6 +114,8 @@ def test_a_damaged_or_missing_supernet_is_refused(directory, tmp_path):
 def test_what_cannot_be_trained_is_said_before_it_starts(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="vectors of the validation images are missing"):
         train_supernet(DATA, dataclasses.replace(CLOUD, validation=None), SPACE, CONFIG, SHAPE, tmp_path)
+    with pytest.raises(InputError, match=r"random_paths: .* got -1\n.*calibration: expected 2 or more, got 1"):
+        train(tmp_path, dataclasses.replace(CONFIG, calibration=1, random_paths=-1))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="in one process"):
         train(tmp_path)

@@ -43,7 +43,6 @@ CONFIG = SupernetConfig(
         images_per_class=2,
         validate_every=2,
         checkpoint_every=2,
-        candidates_from=1.0,
         threads=1,
     ),
 )
