@@ -12,7 +12,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -60,7 +60,7 @@ def main() -> None:
     print("| format | scales | fine-tuning | cosine with torch, min / mean | map@r | lost |\n|---|---|---|---|---|---|")
     for when, source in sources.items():
         calibration = make_calibration(chosen, retrieval, source.space, source.embed)
-        for format, scales, vectors in _int8(source, calibration, retrieval, options.calibrator):
+        for format, scales, vectors in _int8(source, calibration, retrieval, options.calibrator, options.formats):
             found = cosines(vectors, source.embed(retrieval.images))
             figure = _figure(retrieval, vectors)
             print(
@@ -78,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the data, where the recipe does not say")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--calibrator", default="percentile", choices=get_args(Calibrator))
+    parser.add_argument("--formats", nargs="+", default=["onnx", "litert"], choices=["onnx", "litert"])
     parser.add_argument("--work", type=Path, required=True, help="the tuned model's directory")
     return parser.parse_args()
 
@@ -92,16 +93,20 @@ def _tune(context: Context, options: argparse.Namespace) -> None:
 
 
 def _int8(
-    source: Source, calibration: Calibration, retrieval: RetrievalSet, calibrator: Calibrator
+    source: Source,
+    calibration: Calibration,
+    retrieval: RetrievalSet,
+    calibrator: Calibrator,
+    formats: Sequence[str],
 ) -> Iterator[tuple[str, Scales, Float32[np.ndarray, "n d"]]]:
     """Vectors of all retrieval images by every int8 file."""
     program = capture(source.module, source.example)
     job = Job(source.describe(), source.preprocessing.height, source.preprocessing.width, {}, calibration)
-    quantisers: dict[str, Any] = {
-        "onnx": OnnxQuantiser(onnx.prepare(program, job).proto, calibration),
-        "litert": LiteRtQuantiser(litert.prepare(program, job).content, calibration),
-    }
-    for format, quantiser in quantisers.items():
+    for format in formats:
+        if format == "onnx":
+            quantiser: Any = OnnxQuantiser(onnx.prepare(program, job).proto, calibration)
+        else:
+            quantiser = LiteRtQuantiser(litert.prepare(program, job).content, calibration)
         for scales in get_args(Scales):
             content = quantiser.quantise(Choice(calibrator, scales))
             if format == "onnx":
