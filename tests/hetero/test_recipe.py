@@ -67,7 +67,7 @@ objectives = [{ name = "cloud_head" }, { name = "magic" }]
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("name = ", "not a TOML file"), ("", "students: missing")])
+@pytest.mark.parametrize(("text", "message"), [("name = ", "not a TOML file"), ("", "name: missing")])
 def test_a_broken_file_is_one_clear_error(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         load_recipe(write(tmp_path, text))
