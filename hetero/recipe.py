@@ -224,6 +224,8 @@ def _value_problems_of(value: dict[str, Any]) -> list[str]:
     """What can be said about meaning although the types are wrong somewhere: the objectives."""
     problems = _raw_objective_problems("cloud", value.get("cloud"))
     students = value.get("students")
+    if not students and not value.get("tiers"):
+        problems.append("students: missing; expected at least one [[students]] or [[tiers]] table")
     for index, student in enumerate(students if isinstance(students, list) else []):
         problems += _raw_objective_problems(f"students.{index}", student)
     return problems
