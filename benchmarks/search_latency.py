@@ -116,9 +116,9 @@ def main() -> None:
                 "milliseconds": [round(min(measured), 4), round(max(measured), 4)],
                 "points": [[round(p, 5), round(m, 5)] for p, m in zip(predicted, measured, strict=True)],
             }
-    print(
-        json.dumps({k: v if not isinstance(v, dict) else {**v, "points": "..."} for k, v in result.items()}, indent=2)
-    )
+    measured = [RUNTIMES[format] for format in options.formats]
+    shown = {runtime: {k: v for k, v in result[runtime].items() if k != "points"} for runtime in measured}
+    print(json.dumps({**result, **shown}, indent=2))
     if options.out:
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
