@@ -24,6 +24,7 @@ from device_tests.targets.target import Request
 from device_tests.verify import verify
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import write_bundle
+from tests.device_tests.tiny_models import HEIGHT, WIDTH
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulator]
 
@@ -115,8 +116,8 @@ def test_what_an_interrupted_run_pushed_whole_is_not_pushed_again(tmp_path: Path
 def test_a_full_device_says_so_and_a_later_run_succeeds(tmp_path: Path, adb: Adb) -> None:
     adb.shell("dd if=/dev/zero of=/data/ballast bs=1048576 count=500")
     device = Device(adb, runtime_folder(ARM64), emulated=True)
-    request = Request("x", "onnxruntime", write_bundle(tmp_path / "b", formats=("onnx",)) / "model.fp32.onnx",
-                      np.zeros((2, 6, 5, 3), np.uint8))  # fmt: skip
+    model = write_bundle(tmp_path / "b", formats=("onnx",)) / "model.fp32.onnx"
+    request = Request("x", "onnxruntime", model, np.zeros((2, HEIGHT, WIDTH, 3), np.uint8))
     full = device.run(request, lambda _done, _total: None)
     assert full.not_verified
     assert "no space left" in full.error
