@@ -43,14 +43,14 @@ def main() -> None:
     options = _options()
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
-    from hetero.recipe import built_in, load_recipe
+    from hetero.recipe import recipe_called
 
     if options.bundle:
         figures = {"files": _files(options.bundle)}
         print(_table(figures["files"]))
         _write(options, figures)
         return
-    recipe = load_recipe(Path(options.recipe)) if options.recipe.endswith(".toml") else built_in(options.recipe)
+    recipe = recipe_called(Path(options.recipe))
     if options.data:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
     context = Context(recipe, options.run)

@@ -38,14 +38,14 @@ from export.source import Source, from_directory  # noqa: E402
 from hetero.evaluation.retrieval import evaluate_tasks  # noqa: E402
 from hetero.pipeline.context import Context  # noqa: E402
 from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: E402
-from hetero.recipe import built_in, load_recipe  # noqa: E402
+from hetero.recipe import recipe_called  # noqa: E402
 from hetero.training.cloud_reference import CloudReference  # noqa: E402
 from hetero.training.quantization_aware import tune_for_int8  # noqa: E402
 
 
 def main() -> None:
     options = _options()
-    recipe = load_recipe(Path(options.recipe)) if options.recipe.endswith(".toml") else built_in(options.recipe)
+    recipe = recipe_called(Path(options.recipe))
     if options.data:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
     context = Context(recipe, options.run)

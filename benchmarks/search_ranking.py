@@ -26,7 +26,7 @@ from hetero.models.cost import cost
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.recipe import Recipe, built_in, load_recipe
+from hetero.recipe import recipe_called
 from hetero.search.architecture import Architecture
 from hetero.search.correlation_figure import correlation_figure, kendall
 from hetero.search.reward import SupernetReward
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/search-ranking"))
     options = parser.parse_args()
-    recipe: Recipe = load_recipe(Path(options.recipe)) if options.recipe.endswith(".toml") else built_in(options.recipe)
+    recipe = recipe_called(Path(options.recipe))
     if options.data:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=options.data))
     context = Context(recipe, options.run)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from hetero.adapters.registry import ADAPTERS, fit_adapter
 from hetero.comparison.config import Comparison, MethodConfig
@@ -19,6 +19,7 @@ from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.evaluation.task import RetrievalTask
 from hetero.pipeline.context import Context
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
 
@@ -98,12 +99,17 @@ class Seed:
         )
 
     def _validation(self, query: Vectors) -> float:
+        tasks, labels, gallery = self._judged_on
+        # Training images are never asked for; the cloud's vectors only fill their rows.
+        queries = np.concatenate([query, gallery[len(query) :]])
+        return evaluate_tasks(queries, gallery, labels, tasks).mean(self.comparison.metric)
+
+    @cached_property
+    def _judged_on(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
+        """Tasks, labels and the cloud's vectors of the validation images followed by the training images."""
         validation, train = self.dataset.validation, self.dataset.train
         tasks, labels = with_distractors(self.dataset.validation_tasks, validation, train)
-        gallery = [aligned(self.cloud, images) for images in (validation, train)]
-        # Training images are never asked for; the cloud's vectors only fill their rows.
-        queries = np.concatenate([query, gallery[1]])
-        return evaluate_tasks(queries, np.concatenate(gallery), labels, tasks).mean(self.comparison.metric)
+        return tasks, labels, np.concatenate([aligned(self.cloud, images) for images in (validation, train)])
 
     def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:
         if not method.adapter:

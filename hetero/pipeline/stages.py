@@ -90,7 +90,7 @@ def _search_stages(context: Context, cloud: Stage, images: str) -> list[Stage]:
     supernet = _stage(
         "supernet", "supernet", trained_from, lambda work: _call_search("supernet", context, work), scratch=CHECKPOINTS
     )
-    table = sha256_file(Path(config.latency)) if Path(config.latency).is_file() else "missing"
+    table = _content_of(config.latency)
     asked = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
     search = _stage("search", "search", [supernet.identity, *asked], lambda work: _call_search("search", context, work))
     return [supernet, search]
@@ -149,8 +149,11 @@ def _images_identity(recipe: Recipe) -> str:
 
 
 def _cloud_files(recipe: Recipe) -> list[str]:
-    given = [Path(path) for path in (recipe.cloud.embeddings, recipe.cloud.onnx) if path]
-    return [sha256_file(path) if path.is_file() else "missing" for path in given]
+    return [_content_of(path) for path in (recipe.cloud.embeddings, recipe.cloud.onnx) if path]
+
+
+def _content_of(path: str) -> str:
+    return sha256_file(Path(path)) if Path(path).is_file() else "missing"
 
 
 def _plain(config: Any) -> dict[str, Any]:
