@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class LocalRunner:
         self._command, self._environment = command, environment
         self._emulated, self._limit = emulated, silence_limit
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._preparing = threading.Lock()
         self._sessions = Sessions(self._start)
 
     def run(self, request: Request, progress: Progress) -> Returned:
@@ -60,16 +62,22 @@ class LocalRunner:
             self._folder = None
 
     def _start(self, runtime: str) -> Session:
-        # A copy apart from the package, whose other modules would be seen beside it.
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="hetero-runner-", ignore_cleanup_errors=True)
-            place = Path(self._folder.name) / "runner"
-            place.mkdir()
-            for name, content in runner_files().items():
-                (place / name).write_bytes(content)
-        path = os.pathsep.join([self._folder.name, *filter(None, [self._environment.get("PYTHONPATH")])])
+        path = os.pathsep.join([self._prepared(), *filter(None, [self._environment.get("PYTHONPATH")])])
         environment = {**self._environment, "PYTHONPATH": path}
         return Session([*self._command, "-m", "runner", runtime], environment, self._limit)
+
+    def _prepared(self) -> str:
+        """The folder with a copy of the runner: apart from the package, whose other modules would be seen beside it."""
+        # Sessions of several runtimes start at once: none may see the folder before the runner is whole.
+        with self._preparing:
+            if self._folder is None:
+                folder = tempfile.TemporaryDirectory(prefix="hetero-runner-", ignore_cleanup_errors=True)
+                place = Path(folder.name) / "runner"
+                place.mkdir()
+                for name, content in runner_files().items():
+                    (place / name).write_bytes(content)
+                self._folder = folder
+            return self._folder.name
 
 
 def _written(request: Request, folder: Path) -> Path:

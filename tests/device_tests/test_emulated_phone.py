@@ -37,8 +37,8 @@ def a_machine_that_can() -> None:
 def test_the_ladder_on_two_processors(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
     verdict = verify([bundle], ["desktop", "phone-arm64", "phone-arm64:max"], tmp_path / "out")
+    assert [(row.target, row.format, row.rung, row.reason) for row in verdict.rows if row.status != "pass"] == []
     assert verdict.exit_code == 0
-    assert {row.status for row in verdict.rows} == {"pass"}
     about = verdict.about["targets"]["phone-arm64"]
     assert about["processor"] == "cortex-a55 (emulated)"
     assert about["system"].startswith("Linux aarch64")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,21 @@ def test_one_process_imports_and_each_model_has_one_of_its_own(monkeypatch: pyte
         assert answer.embeddings is not None
         assert answer.embeddings.tolist() == [[grey, grey]] * 2
     assert imports.read_text() == "x"
+
+
+def test_runtimes_that_start_at_once_find_the_runner_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner = runner_with(monkeypatch, "pass")
+    files = process.runner_files()
+
+    def slow_to_copy() -> dict[str, bytes]:
+        time.sleep(0.3)
+        return files
+
+    monkeypatch.setattr(process, "runner_files", slow_to_copy)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: runner.run(request(tmp_path), lambda _done, _total: None), range(2)))
+    runner.close()
+    assert [answer.error for answer in answers] == ["", ""]
 
 
 def test_a_crash_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
