@@ -19,7 +19,7 @@ from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
-from hetero.evaluation.task import RetrievalTask
+from hetero.evaluation.task import RetrievalTask, both_ways
 from hetero.pipeline.context import Context
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
 
@@ -31,8 +31,8 @@ class Measured:
     """One student, one seed.
 
     Attributes:
-        validation: Mean of the comparison's metric on the validation tasks, against the cloud's gallery of validation
-            images and of the training images of other classes.
+        validation: Mean of the comparison's metric on the validation tasks, each asked both ways, against the cloud's
+            gallery of validation images and of the training images of other classes.
         asymmetric: On the test tasks, against the cloud's gallery.
         symmetric: On the test tasks, against its own.
     """
@@ -108,7 +108,7 @@ class Seed:
     def _judged_on(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
         """Tasks, labels and the cloud's vectors of the validation images followed by the training images."""
         validation, train = self.dataset.validation, self.dataset.train
-        tasks, labels = with_distractors(self.dataset.validation_tasks, validation, train)
+        tasks, labels = with_distractors(both_ways(self.dataset.validation_tasks), validation, train)
         return tasks, labels, np.concatenate([aligned(self.cloud, images) for images in (validation, train)])
 
     def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:
