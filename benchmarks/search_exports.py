@@ -35,7 +35,7 @@ from hetero.models.model import EmbeddingModel  # noqa: E402
 from hetero.preprocessing import Preprocessing  # noqa: E402
 from hetero.search.architecture import Architecture  # noqa: E402
 from hetero.search.space import SearchSpace  # noqa: E402
-from hetero.search.space_file import built_in_space, load_space  # noqa: E402
+from hetero.search.space_file import space_called  # noqa: E402
 
 LARGEST_DIFFERENCE = 1e-4
 METADATA = {"hetero.model": "point", "hetero.version": "1"}
@@ -105,8 +105,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/search-exports"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    is_file = options.space.endswith(".toml")
-    space = load_space(Path(options.space)) if is_file else built_in_space(options.space)
+    space = space_called(options.space)
     rng, path = np.random.default_rng(options.seed), options.out / "points.json"
     points = [space.sample(rng) for _ in range(options.points)]
     done: dict[str, Any] = read_json(path)["points"] if path.is_file() else {}

@@ -1,10 +1,11 @@
 """Does the latency table rank whole networks as a stopwatch does?
 
 Draws networks from a search space, converts each as a whole, times them and predicts them from the table of operators.
-Operators and networks are timed in turns, sweep after sweep, each by the least of many runs, one thread; so a machine
-that does other things slows both.
+Operators and networks are timed in turns, sweep after sweep, one thread; a machine that does other things slows both.
+Of each, the least over sweeps counts, as in a latency table; the result has the medians over sweeps, too. Beside the
+table's correlation stands the stopwatch's with itself: whole networks in every other sweep against the sweeps between.
 
-    python benchmarks/search_latency.py --networks 50 --out latency.json
+    python benchmarks/search_latency.py --networks 50 --sweeps 5 --out latency.json
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
-from device_tests.latency import measure_latency  # noqa: E402
-from device_tests.stopwatch import RUNTIMES, least_milliseconds  # noqa: E402
+from device_tests.latency import nothing, runtime_table  # noqa: E402
+from device_tests.stopwatch import RUNTIMES, swept_milliseconds  # noqa: E402
 from export.converter import Job, load_converter  # noqa: E402
+from export.operators import OperatorFormat, operator_files  # noqa: E402
 from export.program import capture  # noqa: E402
+from hetero.files import write_json  # noqa: E402
 from hetero.models.config import ModelConfig  # noqa: E402
 from hetero.models.model import EmbeddingModel  # noqa: E402
 from hetero.preprocessing import Preprocessing  # noqa: E402
 from hetero.search.cost import network_costs  # noqa: E402
-from hetero.search.latency_table import LatencyTable, RuntimeTable  # noqa: E402
-from hetero.search.layers import layers_of  # noqa: E402
-from hetero.search.space_file import built_in_space, load_space  # noqa: E402
+from hetero.search.latency_table import LatencyTable  # noqa: E402
+from hetero.search.layers import Layer, layers_of  # noqa: E402
+from hetero.search.space_file import space_called  # noqa: E402
 
 
 def ranks(values: list[float]) -> np.ndarray:
@@ -61,20 +64,35 @@ def converted(configs: list[ModelConfig], preprocessing: Preprocessing, format: 
     return files
 
 
-def least(tables: list[LatencyTable]) -> LatencyTable:
-    """The least of several measurements of the same operators."""
-    measured = {
-        runtime: RuntimeTable(
-            tables[0].measured[runtime].version,
-            min(table.measured[runtime].call_ms for table in tables),
-            {
-                name: min(table.measured[runtime].operators[name] for table in tables)
-                for name in tables[0].measured[runtime].operators
-            },
-        )
-        for runtime in tables[0].runtimes
-    }
-    return LatencyTable(tables[0].target, measured)
+def compared(
+    format: OperatorFormat, networks: list[list[Layer]], swept: dict[str, list[float]], names: list[str]
+) -> dict[str, Any]:
+    """Predictions against measurements, by the least and by the median over sweeps."""
+    found: dict[str, Any] = {}
+    operators = swept.keys() - set(names)
+    for how, over in (("least", np.min), ("median", np.median)):
+        table = runtime_table(format, {name: float(over(swept[name])) for name in operators})
+        runtime = RUNTIMES[format]
+        predicted = [LatencyTable({}, {runtime: table}).predict(network, runtime) for network in networks]
+        measured = [float(over(swept[name])) for name in names]
+        found[how] = {
+            "spearman": round(spearman(predicted, measured), 4),
+            "median_ratio": round(float(np.median(np.divide(predicted, measured))), 3),
+            "milliseconds": [round(min(measured), 4), round(max(measured), 4)],
+            "call_ms": table.call_ms,
+            "points": [[round(p, 5), round(m, 5)] for p, m in zip(predicted, measured, strict=True)],
+        }
+    return {"version": table.version, "operators": len(table.operators), **found}
+
+
+def repeatability(swept: dict[str, list[float]], names: list[str]) -> float | None:
+    """Spearman's correlation of the networks' least times in every other sweep with those in the sweeps between."""
+    even, odd = ([min(swept[name][start::2], default=0.0) for name in names] for start in (0, 1))
+    return round(spearman(even, odd), 4) if len(swept[names[0]]) > 1 else None
+
+
+def _advance(bar: tqdm[Any]) -> None:
+    bar.update()
 
 
 def main() -> None:
@@ -87,40 +105,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="also write the result here")
     options = parser.parse_args()
-    space = load_space(Path(options.space)) if options.space.endswith(".toml") else built_in_space(options.space)
+    space = space_called(options.space)
     preprocessing = Preprocessing(height=options.side, width=options.side)
     rng = np.random.default_rng(options.seed)
     configs = [space.config(space.sample(rng)) for _ in range(options.networks)]
-    layers = [list(layers_of(config, preprocessing)) for config in configs]
-    everything = [layer for network in layers for layer in network]
+    networks = [list(layers_of(config, preprocessing)) for config in configs]
     macs = [network_costs(config, preprocessing, None)["macs"] for config in configs]
     result: dict[str, Any] = {**where_and_when(), **{k: v for k, v in vars(options).items() if k != "out"}}
     with tempfile.TemporaryDirectory() as folder:
         for format in options.formats:
-            runtime = RUNTIMES[format]
             files = converted(configs, preprocessing, format, Path(folder))
-            tables: list[LatencyTable] = []
-            whole: list[dict[str, float]] = []
-            for _ in range(options.sweeps):
-                tables.append(measure_latency(everything, [format], sweeps=1))
-                whole.append(least_milliseconds(files, runtime, sweeps=1))
-            table = least(tables)
-            measured = [min(sweep[name] for sweep in whole) for name in files]
-            predicted = [table.predict(network, runtime) for network in layers]
-            result[runtime] = {
-                "version": table.measured[runtime].version,
-                "operators": len(table.measured[runtime].operators),
-                "spearman": round(spearman(predicted, measured), 4),
-                "spearman_macs": round(spearman(macs, measured), 4),
-                "median_ratio": round(float(np.median(np.divide(predicted, measured))), 3),
-                "milliseconds": [round(min(measured), 4), round(max(measured), 4)],
-                "points": [[round(p, 5), round(m, 5)] for p, m in zip(predicted, measured, strict=True)],
+            everything = [layer for network in networks for layer in network]
+            files |= operator_files(everything, format, lambda _: None, extra=[nothing()])
+            with tqdm(total=options.sweeps * len(files), desc=f"timing on {RUNTIMES[format]}", unit="run") as bar:
+                swept = swept_milliseconds(
+                    files, RUNTIMES[format], sweeps=options.sweeps, advance=lambda: _advance(bar)
+                )
+            names = list(files)[: len(configs)]
+            result[RUNTIMES[format]] = {
+                **compared(format, networks, swept, names),
+                "stopwatch_with_itself": repeatability(swept, names),
+                "macs_spearman": round(spearman(macs, [min(swept[name]) for name in names]), 4),
             }
-    measured = [RUNTIMES[format] for format in options.formats]
-    shown = {runtime: {k: v for k, v in result[runtime].items() if k != "points"} for runtime in measured}
-    print(json.dumps({**result, **shown}, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            if options.out:
+                write_json(options.out, result)
+    for runtime in (RUNTIMES[format] for format in options.formats):
+        for how in ("least", "median"):
+            del result[runtime][how]["points"]
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

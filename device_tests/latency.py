@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -47,15 +47,27 @@ def measure_latency(
     return LatencyTable({"name": desktop.name, **desktop.describe()}, measured)
 
 
+def runtime_table(format: OperatorFormat, milliseconds: Mapping[str, float]) -> RuntimeTable:
+    """What was measured as a table.
+
+    Args:
+        format: Whose runtime.
+        milliseconds: Of each operator, and of :func:`nothing`.
+    """
+    call = milliseconds[nothing().name]
+    operators = {name: round(max(0.0, taken - call), 6) for name, taken in milliseconds.items()}
+    del operators[nothing().name]
+    return RuntimeTable(version(_PACKAGES[RUNTIMES[format]]), round(call, 6), operators)
+
+
 def _measure(layers: Sequence[Layer], format: OperatorFormat, sweeps: int) -> RuntimeTable:
-    runtime, empty = RUNTIMES[format], nothing()
+    runtime = RUNTIMES[format]
     with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
-        files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[empty])
+        files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
     with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
-        least = least_milliseconds(files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
-    call = least.pop(empty.name)
-    operators = {name: round(max(0.0, milliseconds - call), 6) for name, milliseconds in least.items()}
-    return RuntimeTable(version(_PACKAGES[runtime]), round(call, 6), operators)
+        return runtime_table(
+            format, least_milliseconds(files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
+        )
 
 
 def _advance(bar: tqdm[Any], more: int) -> None:

@@ -22,6 +22,14 @@ _WARM_UP, _RUNS, _AT_LEAST_SECONDS = 3, 20, 2e-3
 def least_milliseconds(
     files: Mapping[str, Path], runtime: str, *, sweeps: int, advance: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
+    """Name -> least milliseconds of one run over all sweeps; see :func:`swept_milliseconds`."""
+    swept = swept_milliseconds(files, runtime, sweeps=sweeps, advance=advance)
+    return {name: min(values) for name, values in swept.items()}
+
+
+def swept_milliseconds(
+    files: Mapping[str, Path], runtime: str, *, sweeps: int, advance: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
     """Time models, one thread, batch of one.
 
     Args:
@@ -31,14 +39,14 @@ def least_milliseconds(
         advance: Called after each model in each sweep.
 
     Returns:
-        Name -> least milliseconds of one run.
+        Name -> a value for each sweep: the least milliseconds of its runs.
     """
-    least = dict.fromkeys(files, float("inf"))
+    swept: dict[str, list[float]] = {name: [] for name in files}
     for _ in range(sweeps):
         for name, file in files.items():
-            least[name] = min(least[name], 1e3 * _least_seconds(_LOADERS[runtime](file.read_bytes())))
+            swept[name].append(1e3 * _least_seconds(_LOADERS[runtime](file.read_bytes())))
             advance()
-    return least
+    return swept
 
 
 def _least_seconds(run: Callable[[], object]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import field
-from pathlib import Path
 from typing import Any, Literal
 
 from hetero.errors import InputError
@@ -11,7 +10,7 @@ from hetero.schema import record
 from hetero.search.algorithm import AlgorithmConfig, algorithm_problems
 from hetero.search.budget import Budget
 from hetero.search.space import SearchSpace
-from hetero.search.space_file import built_in_space, load_space
+from hetero.search.space_file import space_called
 from hetero.search.supernet_config import SupernetConfig, supernet_problems
 from hetero.training.config import StudentConfig
 
@@ -60,7 +59,7 @@ class SearchConfig:
         Raises:
             InputError: With every mistake in it.
         """
-        return load_space(Path(self.space)) if self.space.endswith(".toml") else built_in_space(self.space)
+        return space_called(self.space)
 
 
 def search_problems(config: SearchConfig, tiers: tuple[Tier, ...]) -> list[str]:

@@ -14,6 +14,15 @@ from hetero.search.space import SearchSpace, StageSpace
 _CHOICES = ("channels", "depth", "kind", "kernel", "expansion", "squeeze_excite", "activation")
 
 
+def space_called(name: str) -> SearchSpace:
+    """A search space by what a user calls it: a TOML file's path, or a built-in space's name.
+
+    Raises:
+        InputError: When there is none, or with every mistake in it.
+    """
+    return load_space(Path(name)) if name.endswith(".toml") else built_in_space(name)
+
+
 def load_space(path: Path) -> SearchSpace:
     """Read a search space from a TOML file.
 
