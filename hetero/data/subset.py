@@ -1,4 +1,4 @@
-"""A data set with some of its training classes only: what an earlier model had."""
+"""Parts of data: a set with some of its training classes only, as an earlier model had; some of a set's images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection
 
 import numpy as np
+from jaxtyping import Int64
 
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
@@ -28,17 +29,28 @@ def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
     return dataset.training_on(train)
 
 
+def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
+    """Some of the images, in the order of ``rows``; the classes stay, even those of which none is left."""
+    return dataclasses.replace(
+        images,
+        images=images.images[rows],
+        labels=np.asarray(images.labels)[rows],
+        views=np.asarray(images.views)[rows],
+        names=tuple(images.names[row] for row in rows),
+        fingerprint=digest([images.fingerprint, rows.tolist()]),
+        original=lambda row: images.original(int(rows[row])),
+    )
+
+
 def _limited(images: ImageSet, names: set[str]) -> ImageSet:
     kept = [name in names for name in images.classes]
     rows = np.flatnonzero(np.asarray(kept)[np.asarray(images.labels)])
     number = np.cumsum(kept) - 1
+    some = with_rows(images, rows)
     classes = tuple(name for name in images.classes if name in names)
     return dataclasses.replace(
-        images,
-        images=images.images[rows],
-        labels=number[np.asarray(images.labels)[rows]].astype(np.int64),
+        some,
+        labels=number[np.asarray(some.labels)].astype(np.int64),
         classes=classes,
-        views=np.asarray(images.views)[rows],
-        names=tuple(images.names[row] for row in rows),
         fingerprint=digest([images.fingerprint, classes]),
     )

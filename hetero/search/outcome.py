@@ -92,8 +92,8 @@ def as_page(result: SearchOutcome) -> str:
         f"# Search: {result.name}",
         "",
         f"{len(result.candidates):,} of {result.points:,} networks were judged with the weights of one supernet, "
-        f"proposed by {result.algorithm}; the best by {result.reward} won. Figures are {result.metric} on validation "
-        "images *before* a winner is trained by itself; they rank candidates and promise nothing. "
+        f"proposed by {result.algorithm}; the best by {result.reward} won. Figures are {result.metric} of validation "
+        "images among distractors *before* a winner is trained by itself; they rank candidates and promise nothing. "
         f"The cloud's own is {cloud['figure']:.3f}.",
         "",
         "| tier | budget | M(a, g) | M(a, a) | MACs | of the cloud's | parameters | MB | "

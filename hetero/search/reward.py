@@ -27,6 +27,8 @@ Metric = Literal["map@r", "cmc@1"]
 def rewards(model: EmbeddingModel, data: RewardSet, metric: Metric = "map@r") -> dict[str, float]:
     """Judge a model ``a`` on validation images, as a query model with itself and with the cloud ``g`` as gallery.
 
+    Both galleries hold the same images, distractors among them: see :mod:`hetero.search.reward_set`.
+
     ``r1 = M(a, a)``, ``r2 = M(a, g)``, ``r3 = r1 * r2``: the paper's rewards, the first of which knows nothing of the
     cloud. Means over tasks.
 

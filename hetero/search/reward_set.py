@@ -1,8 +1,14 @@
-"""What candidates are judged on: validation images with the cloud's vectors, and images for batch norm."""
+"""What candidates are judged on: validation images among distractors, the cloud's vectors, images for batch norm.
+
+A few held-out classes alone are too easy: on 60 of them good candidates tie. Training images of others hence join the
+galleries (:mod:`hetero.data.distractors`), some and not all: for M(a, a) the candidate itself must embed them. The
+cloud's gallery holds the same ones, so that M(a, a) and M(a, g) differ in nothing but who embedded it.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +17,10 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from hetero.data.images import Dataset
+from hetero.data.copies import sources_of
+from hetero.data.distractors import with_distractors
+from hetero.data.images import Dataset, ImageSet
+from hetero.data.subset import with_rows
 from hetero.errors import InputError, IntegrityError
 from hetero.evaluation.task import RetrievalTask
 from hetero.files import canonical_json, write_bytes
@@ -25,10 +34,10 @@ class RewardSet:
 
     Attributes:
         calibration: uint8 [c, h, w, 3], training images for batch-norm statistics.
-        images: uint8 [m, h, w, 3], validation images.
-        labels: int64 [m].
-        gallery: float32 [m, d], the cloud's unit vectors of the validation images.
-        tasks: Rows of the validation images.
+        images: uint8 [m, h, w, 3], validation images followed by distractors.
+        labels: int64 [m]; no distractor has a validation class.
+        gallery: float32 [m, d], the cloud's unit vectors of the images.
+        tasks: Rows of the images; the queries are validation images.
     """
 
     calibration: UInt8[np.ndarray, "c h w 3"]
@@ -39,7 +48,14 @@ class RewardSet:
 
     @classmethod
     def of(
-        cls, dataset: Dataset, cloud: CloudReference, *, calibration: int, validation: int, seed: int = 0
+        cls,
+        dataset: Dataset,
+        cloud: CloudReference,
+        *,
+        calibration: int,
+        validation: int,
+        distractors: int,
+        seed: int = 0,
     ) -> RewardSet:
         """Draw images from a data set.
 
@@ -48,6 +64,8 @@ class RewardSet:
             cloud: Must know the cloud's vectors of the validation images.
             calibration: Training images, at most; drawn alike from all.
             validation: Validation images, at most; whole classes in random order as long as they fit, at least one.
+            distractors: Training images that join the galleries, at most; drawn alike from those of other classes than
+                validation's and of the galleries' views, unchanged copies only.
             seed: Decides which.
 
         Raises:
@@ -60,15 +78,19 @@ class RewardSet:
             )
         rng = np.random.default_rng(seed_of("reward set", seed))
         drawn = np.sort(rng.permutation(len(dataset.train))[:calibration])
-        labels = np.asarray(dataset.validation.labels)
-        kept = _whole_classes(labels, validation, rng)
+        kept = _whole_classes(np.asarray(dataset.validation.labels), validation, rng)
         rows = np.flatnonzero(kept)
+        tasks = [limited for task in dataset.validation_tasks if len((limited := _limited(task, kept)).query)]
+        asked = with_rows(dataset.validation, rows)
+        free = _may_distract(tasks, asked, dataset.train)
+        others = np.sort(rng.permutation(free)[:distractors])
+        joined, labels = with_distractors(tasks, asked, with_rows(dataset.train, others))
         return cls(
             np.asarray(dataset.train.images[drawn]),
-            np.asarray(dataset.validation.images[rows]),
-            labels[rows],
-            cloud.validation[rows],
-            tuple(limited for task in dataset.validation_tasks if len((limited := _limited(task, kept)).query)),
+            np.concatenate([dataset.validation.images[rows], dataset.train.images[others]]),
+            labels,
+            np.concatenate([cloud.validation[rows], cloud.train[others]]),
+            joined,
         )
 
     def save(self, path: Path) -> None:
@@ -118,3 +140,10 @@ def _limited(task: RetrievalTask, kept: Bool[np.ndarray, " n"]) -> RetrievalTask
     number = np.cumsum(kept) - 1
     query, gallery = (number[rows[kept[rows]]] for rows in (task.query, task.gallery))
     return RetrievalTask(task.name, query, gallery, task.exclude_self)
+
+
+def _may_distract(tasks: Sequence[RetrievalTask], asked: ImageSet, train: ImageSet) -> Int64[np.ndarray, " n"]:
+    """Rows of the training images that would join some task's gallery, without changed copies."""
+    joined, _ = with_distractors(tasks, asked, train)
+    rows = np.unique(np.concatenate([task.gallery[task.gallery >= len(asked)] for task in joined])) - len(asked)
+    return rows[sources_of(train.names)[rows] == rows]

@@ -23,6 +23,8 @@ class SupernetConfig:
         random_paths: Of each step of the sandwich rule.
         calibration: Training images that a candidate's batch-norm statistics are estimated from.
         validation: Most validation images that a candidate is judged on; whole classes, drawn at random.
+        distractors: Most training images of other classes among which the validation images are searched; each costs a
+            candidate the time of one image.
         head: As a student's.
         objectives: As a student's.
         training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept.
@@ -32,6 +34,7 @@ class SupernetConfig:
     random_paths: int = 2
     calibration: int = 512
     validation: int = 1500
+    distractors: int = 1000
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = _STUDENT.objectives
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000))
@@ -40,7 +43,7 @@ class SupernetConfig:
 def supernet_problems(config: SupernetConfig) -> list[str]:
     """What makes no sense in a supernet's numbers, apart from its training's and objectives'."""
     # Statistics of one image and one position have no variance.
-    least = {"random_paths": 0, "calibration": 2, "validation": 1}
+    least = {"random_paths": 0, "calibration": 2, "validation": 1, "distractors": 0}
     return [
         f"{name}: expected {low} or more, got {getattr(config, name)}"
         for name, low in least.items()

@@ -104,7 +104,14 @@ def train_supernet(
         raise InputError(
             "a supernet is trained in one process: each step trains other weights; run it without torchrun"
         )
-    data = RewardSet.of(dataset, cloud, calibration=config.calibration, validation=config.validation, seed=seed)
+    data = RewardSet.of(
+        dataset,
+        cloud,
+        calibration=config.calibration,
+        validation=config.validation,
+        distractors=config.distractors,
+        seed=seed,
+    )
     torch.manual_seed(seed)
     supernet = Supernet(Frame(space, cloud.space.dimension, preprocessing))
     head = Head(

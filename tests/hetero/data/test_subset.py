@@ -1,9 +1,11 @@
 """Fewer training classes: labels are renumbered, the other sets stay."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from hetero.data.subset import with_classes
+from hetero.data.subset import with_classes, with_rows
 from hetero.errors import InputError
 from tests.hetero.upgrade.tiny import dataset
 
@@ -18,6 +20,15 @@ def test_only_the_images_of_the_classes_named_are_left():
     assert some.train.names == tuple(np.array(whole.train.names)[kept])
     assert some.test is whole.test
     assert len({whole.fingerprint, some.fingerprint, with_classes(whole, ["b"]).fingerprint}) == 3
+
+
+def test_some_rows_keep_their_originals_and_the_classes():
+    train = dataclasses.replace(dataset().train, original=lambda row: bytes([row]))
+    some = with_rows(train, np.array([5, 2]))
+    assert (some.names, some.classes) == ((train.names[5], train.names[2]), train.classes)
+    np.testing.assert_array_equal(some.images, train.images[np.array([5, 2])])
+    assert [some.original(row) for row in (0, 1)] == [bytes([5]), bytes([2])]
+    assert some.fingerprint != with_rows(train, np.array([2, 5])).fingerprint
 
 
 def test_unknown_classes_are_named():

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from hetero.data.augment_config import AugmentConfig
+from hetero.data.copies import with_copies
 from hetero.errors import IntegrityError
 from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.evaluation.task import RetrievalTask
@@ -29,8 +31,8 @@ DATA = tiny.dataset()
 CLOUD = tiny.cloud(DATA)
 
 
-def judged_on(calibration: int = 8, validation: int = 100, seed: int = 0) -> RewardSet:
-    return RewardSet.of(DATA, CLOUD, calibration=calibration, validation=validation, seed=seed)
+def judged_on(calibration: int = 8, validation: int = 100, distractors: int = 0, seed: int = 0) -> RewardSet:
+    return RewardSet.of(DATA, CLOUD, calibration=calibration, validation=validation, distractors=distractors, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,39 @@ def test_candidates_are_judged_on_whole_validation_classes():
     np.testing.assert_array_equal(data.gallery, CLOUD.validation[rows])
     assert len(judged_on(validation=1).images) == 3  # one class at least
     assert not np.array_equal(judged_on(calibration=4, seed=1).calibration, judged_on(calibration=4).calibration)
+
+
+def test_training_images_of_other_classes_distract():
+    alone, data = judged_on(validation=7), judged_on(validation=7, distractors=5)
+    assert len(data.images) == 6 + 5
+    np.testing.assert_array_equal(data.images[:6], alone.images)
+    train = np.asarray(DATA.train.images).tolist()
+    rows = [train.index(image.tolist()) for image in data.images[6:]]
+    np.testing.assert_array_equal(data.gallery, np.concatenate([alone.gallery, CLOUD.train[rows]]))
+    assert len(set(rows)) == 5 and not np.isin(data.labels[6:], data.labels[:6]).any()
+    for task, before in zip(data.tasks, alone.tasks, strict=True):
+        assert task.query.tolist() == before.query.tolist()
+        assert task.gallery.tolist() == [*before.gallery.tolist(), *range(6, 11)]
+    assert len(judged_on(distractors=100).images) == len(DATA.validation) + len(DATA.train)
+    assert not np.array_equal(data.images[6:], judged_on(validation=7, distractors=5, seed=1).images[6:])
+
+
+def test_distractors_are_originals_of_other_classes_and_the_galleries_views():
+    both = dataclasses.replace(DATA.train, views=np.arange(12) % 2, view_names=("all", "back"))
+    copied = with_copies(both, 2, AugmentConfig())
+    known = dataclasses.replace(DATA.validation, classes=("t0", *DATA.validation.classes[1:]))
+    data = dataclasses.replace(DATA.training_on(copied), validation=known)
+    cloud = dataclasses.replace(CLOUD, train=np.tile(CLOUD.train, (3, 1)))
+    judged = RewardSet.of(data, cloud, calibration=8, validation=100, distractors=100)
+    # Of the 12 originals, t0's are of a validation class, and every other one shows the back.
+    np.testing.assert_array_equal(judged.images[12:], both.images[np.array([4, 6, 8, 10])])
+    np.testing.assert_array_equal(judged.gallery[12:], CLOUD.train[[4, 6, 8, 10]])
+
+
+def test_distractors_make_both_rewards_harder(supernet):
+    model = supernet.candidate(SPACE.largest)
+    alone, among = rewards(model, judged_on()), rewards(model, judged_on(distractors=12))
+    assert among["r1"] < alone["r1"] and among["r2"] < alone["r2"]
 
 
 def test_the_set_survives_a_file(tmp_path):
