@@ -15,7 +15,7 @@ from device_tests.ladder import check_model
 from device_tests.policy import Policy
 from device_tests.running import Job
 from device_tests.sample import asked_of
-from device_tests.scope import asked, can_be_asked, missing, no_runtime
+from device_tests.scope import asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
 from device_tests.verify import load_gallery_space, open_bundles
@@ -97,7 +97,7 @@ class _Session:
         if found.status != "pass" and (why := self._policy.excuse((bundle, target, format, precision, rung), today)):
             return Finding(rung, "not verified", f"excused: {why}; {found.reason}", found.figures)
         wanted = asked(format, machine, list(self._targets.values()), self._policy.gates_of(target))
-        if found.status == "not verified" and wanted and can_be_asked(rung, self._bundles[bundle]):
+        if found.status == "not verified" and wanted:
             return Finding(rung, "fail", f"asked for, but not verified: {found.reason}")
         return found
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import device_tests
+from device_tests.golden_files import golden_files
 from device_tests.ladder import original_rows
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
@@ -20,7 +21,7 @@ from export.manifest import GOLDENS, PREPROCESS, ModelEntry
 from hetero.errors import InputError
 from hetero.files import cache_directory, canonical_json, digest, sha256_file, write_bytes
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST = 2000
 _ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings")
 _ALSO = "also."
@@ -40,6 +41,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             entry.precision,
             entry.sha256,
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
+            [file.path.name for file in golden_files(bundle)],
             bundle.goldens.query_rows.tolist(),
         ]
     )
@@ -73,6 +75,7 @@ def load(name: str) -> Returned | None:
             held = {field: stream.get_tensor(field) for field in stream.keys()}  # noqa: SIM118
             words = strict_json(stream.metadata()["returned"].encode(), what=path.name)
         also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
+        words["decode_errors"] = tuple(words["decode_errors"])
         return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
     except (InputError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and try again") from None

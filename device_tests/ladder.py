@@ -10,6 +10,7 @@ from device_tests.checks import cost, loads, parity, preprocessing, retrieval
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
+from device_tests.golden_files import golden_files
 from device_tests.identity import space_in_file
 from device_tests.targets.target import Original, Request, Returned, Target
 from export.bundle import Bundle
@@ -34,6 +35,7 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         space_id=bundle.space.space_id,
         space_in_file=space_in_file(entry.format, bundle.file(entry)),
         originals=tuple(original_rows(bundle)),
+        golden_files=golden_files(bundle),
     )
     loaded = loads.check(subject)
     if loaded.status != "pass":
@@ -44,7 +46,7 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
 
 
 def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callable[[int], object] = int) -> Returned:
-    """Embed a bundle's golden and query images, and its original files, with one of its models.
+    """Embed a bundle's golden and query images with one of its models, and decode its original and golden files.
 
     Args:
         bundle: The bundle.
@@ -76,7 +78,7 @@ def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:
         model=bundle.file(entry),
         images=np.concatenate([goldens.golden_images, goldens.retrieval_images[goldens.query_rows]]),
         precision=entry.precision,
-        originals=tuple(originals),
+        originals=(*originals, *(Original(file.path) for file in golden_files(bundle))),
         preprocessing=bundle.preprocessing,
     )
 

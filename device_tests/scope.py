@@ -32,8 +32,3 @@ def asked(format: str, target: Target, targets: Sequence[Target], gates: Gates) 
 def missing(bundle: Bundle, gates: Gates) -> list[str]:
     """Required formats that a bundle does not hold."""
     return [name for name in gates.require if name not in {entry.format for entry in bundle.manifest.models}]
-
-
-def can_be_asked(rung: str, bundle: Bundle) -> bool:
-    """Whether a bundle carries what a rung needs: without original files nobody can ask for their preprocessing."""
-    return rung != "preprocessing" or bool(bundle.originals)

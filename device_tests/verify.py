@@ -17,7 +17,7 @@ from device_tests.policy import Policy
 from device_tests.resizer_cost import ResizerCost, resizer_costs
 from device_tests.running import Job, run_jobs
 from device_tests.sample import asked_of, told
-from device_tests.scope import asked, can_be_asked, missing, no_runtime
+from device_tests.scope import asked, missing, no_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
@@ -167,8 +167,7 @@ def _rows(
             findings = check_model(bundle, entry, answered[id(entry), machine.name], gates)
         wanted = asked(entry.format, machine, machines, gates)
         for finding in findings:
-            is_asked = wanted and can_be_asked(finding.rung, bundle)
-            row = Row.of(name, machine.name, entry.format, entry.precision, finding, asked=is_asked)
+            row = Row.of(name, machine.name, entry.format, entry.precision, finding, asked=wanted)
             found.append(excused(row, policy))
     for format in missing(bundle, gates):
         told = f"the bundle holds no {format} file"

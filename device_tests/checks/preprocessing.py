@@ -1,13 +1,13 @@
 """Rung 2: does the target make of an image file the pixels that the model was trained on?
 
-The bundle's original files are decoded and resized on the target. Their pixels are held against the contract's, and
-what is left of a difference is told as the angle between the embeddings of both.
+The bundle's original files, and golden files of every kind, are decoded and resized on the target. Their pixels are
+held against the contract's, and what is left of a difference is told as the angle between the embeddings of both.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, UInt8
 
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.margins import angle, cosine_distance, gallery_vectors, margins
@@ -19,39 +19,38 @@ from hetero.preprocessing import Preprocessing
 RUNG = "preprocessing"
 # Of float32 arithmetic on values around one.
 _TENSOR_TOLERANCE = 1e-5
+_NAMED = 4
 
 
 def check(subject: Subject, gates: Gates) -> Finding:
     """Fails when the contract does not give the golden tensors, or the target does not give the contract's pixels.
 
-    Not verified when the bundle ships no original files, or the target has nothing that decodes them.
+    Not verified when the target was given no files, or has nothing that decodes them.
     """
     problems = tensor_problems(subject.goldens, subject.preprocessing)
     if problems:
         return judged(RUNG, problems, {})
     returned = subject.returned
-    if not subject.originals:
-        return Finding(RUNG, "not verified", "the bundle holds no original image files")
+    if not (subject.originals or subject.golden_files):
+        return Finding(RUNG, "not verified", "no image files were given to the target")
     if returned.pixels is None or returned.pixel_embeddings is None:
         return Finding(RUNG, "not verified", f"{returned.runtime}: nothing on the target decodes image files")
-    rows = np.array(subject.originals)
-    expected = subject.goldens.retrieval_images[rows]
+    rows = np.array(subject.originals, np.int64)
+    expected = _expected(subject)
     if returned.pixels.shape != expected.shape:
         came, wanted = list(returned.pixels.shape), list(expected.shape)
         return judged(RUNG, [f"expected pixels of shape {wanted}, got {came}"], {"decoder": returned.decoder})
     difference = np.abs(returned.pixels.astype(np.int16) - expected.astype(np.int16))
     mean = difference.mean(axis=(1, 2, 3))
-    if over := int((mean > gates.pixels).sum()):
-        problems.append(
-            f"{over} of {len(mean)} files give other pixels than the contract: up to {mean.max():.3g} grey levels on "
-            f"average over an image; allowed is {gates.pixels:g}"
-        )
+    problems = [*_unread(subject), *_off(subject, mean, gates)]
     figures: dict[str, Figure] = {
         "decoder": returned.decoder,
-        "files": len(rows),
-        "identical_files": int((difference.reshape(len(rows), -1).max(axis=1) == 0).sum()),
+        "files": len(mean),
+        "golden_files": len(subject.golden_files),
+        "identical_files": int((difference.reshape(len(mean), -1).max(axis=1) == 0).sum()),
         "largest_mean_difference": float(mean.max()),
         "largest_difference": int(difference.max()),
+        "largest_difference_in": _name(subject, int(mean.argmax())) if mean.any() else None,
         **_drift(subject, rows, returned.pixel_embeddings),
     }
     return judged(RUNG, problems, figures)
@@ -73,12 +72,43 @@ def tensor_problems(goldens: Goldens, preprocessing: Preprocessing) -> list[str]
     ]
 
 
+def _expected(subject: Subject) -> UInt8[np.ndarray, "o h w 3"]:
+    images = subject.goldens.retrieval_images
+    of_originals = images[np.array(subject.originals, np.int64)]
+    of_golden_files = [file.pixels[None] for file in subject.golden_files]
+    return np.concatenate([of_originals, *of_golden_files])
+
+
+def _name(subject: Subject, place: int) -> str:
+    """Which file it is, for people."""
+    own = len(subject.originals)
+    if place >= own:
+        return subject.golden_files[place - own].kind
+    return f"the original of row {subject.originals[place]}"
+
+
+def _unread(subject: Subject) -> list[str]:
+    errors = {place: error for place, error in enumerate(subject.returned.decode_errors) if error}
+    return [f"{_name(subject, place)}: cannot be decoded: {error}" for place, error in errors.items()]
+
+
+def _off(subject: Subject, mean: Float64[np.ndarray, " o"], gates: Gates) -> list[str]:
+    over = np.flatnonzero(mean > gates.pixels).tolist()
+    if not over:
+        return []
+    names = ", ".join(_name(subject, place) for place in over[:_NAMED]) + (", ..." if len(over) > _NAMED else "")
+    return [
+        f"{len(over)} of {len(mean)} files give other pixels than the contract ({names}): up to {mean.max():.3g} grey "
+        f"levels on average over an image; allowed is {gates.pixels:g}"
+    ]
+
+
 def _drift(subject: Subject, rows: np.ndarray, own: Float32[np.ndarray, "o d"]) -> dict[str, Figure]:
     """How far the target's own pixels turn an embedding, beside the contract's pixels on the same target."""
     goldens = subject.goldens
     same = subject.queries[np.searchsorted(goldens.query_rows, rows)]
     sound = [np.isfinite(vectors).all() and np.linalg.norm(vectors, axis=1).all() for vectors in (own, same)]
-    if not all(sound):
+    if not len(rows) or not all(sound):
         return {}
     turned: Float64[np.ndarray, " o"] = angle(cosine_distance(own, same))
     margin = margins(goldens.retrieval_student[rows], gallery_vectors(goldens))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from device_tests.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
 from hetero.preprocessing import Preprocessing
@@ -28,6 +29,7 @@ class Subject:
         space_id: The bundle's embedding space.
         space_in_file: The space that the model's file names; empty when it names none.
         originals: Rows of the retrieval images whose files the target decoded itself.
+        golden_files: Files of every kind, which it decoded after these.
     """
 
     precision: str
@@ -41,6 +43,7 @@ class Subject:
     space_id: str = ""
     space_in_file: str = ""
     originals: tuple[int, ...] = ()
+    golden_files: tuple[GoldenFile, ...] = ()
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:

@@ -6,11 +6,11 @@ standard input::
 
     {"model": FILE, "images": FILE.npy, "output": FILE.npz, "report": FILE.json, "errors": FILE, "warm_up": 3,
      "settings": {runtime option: value}, "contract": preprocess.json's content,
-     "originals": [{"file": FILE, "image": row of the image that the contract makes of it}]}
+     "originals": [{"file": FILE, "image": row of the image that the contract makes of it, or null}]}
 
 Images are uint8 [n, h, w, 3]; each is embedded on its own, as an application does it, with one thread. The output holds
 ``embeddings``, float32 [n, d]; with originals also ``pixels``, uint8 [o, h, w, 3], which this device made of them, and
-their ``pixel_embeddings``, float32 [o, d].
+the ``pixel_embeddings``, float32 [e, d], of those that name an image.
 
 Each job has a process of its own: a model that crashes its runtime ends that job and no other, and memory is counted
 for each. Standard output carries lines ``done total`` now and then, for a progress bar, and ``exit STATUS`` when a job

@@ -43,7 +43,7 @@ def _answer(name: str, job: dict[str, Any], import_seconds: float) -> None:
     with engine(name)(job["model"], job["settings"]) as runtime:
         load_seconds = time.perf_counter() - start
         embeddings, seconds = embed(runtime, images, job["warm_up"])
-        own = own_pixels(runtime, job, images, embeddings) if decodes_with else {}
+        own, undecoded = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [])
         version = runtime.version
     np.savez(job["output"], embeddings=embeddings, **own)
     report = {
@@ -51,6 +51,7 @@ def _answer(name: str, job: dict[str, Any], import_seconds: float) -> None:
         "runtime_version": version,
         "certifies": getattr(engine(name), "certifies", ""),
         "decoder": decodes_with,
+        "decode_errors": undecoded,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -92,17 +93,29 @@ def embed(runtime: Runtime, images: Any, warm_up: int) -> tuple[Any, list[float]
     return np.stack(rows), seconds
 
 
-def own_pixels(runtime: Runtime, job: dict[str, Any], images: Any, embeddings: Any) -> dict[str, Any]:
-    """This device's pixels of the originals, and their embeddings; equal pixels are not embedded again."""
+def own_pixels(runtime: Runtime, job: dict[str, Any], images: Any, embeddings: Any) -> tuple[dict[str, Any], list[str]]:
+    """This device's pixels of the originals and their embeddings, and why files could not be decoded.
+
+    Equal pixels are not embedded again. A file that cannot be decoded is black, and its reason not empty.
+    """
     pixels: list[Any] = []
     vectors: list[Any] = []
+    errors: list[str] = []
     for original in job["originals"]:
-        made = pixels_of(original["file"], job["contract"])
-        same = np.array_equal(made, images[original["image"]])
-        vector = embeddings[original["image"]] if same else runtime.run(np.ascontiguousarray(made[None]))
+        made, error = np.zeros(images.shape[1:], np.uint8), ""
+        try:
+            made = pixels_of(original["file"], job["contract"])
+        except Exception as caught:  # Decoders raise all kinds.
+            error = f"{type(caught).__name__}: {caught}"
         pixels.append(made)
-        vectors.append(np.array(vector, np.float32).reshape(-1))
-    return {"pixels": np.stack(pixels), "pixel_embeddings": np.stack(vectors)}
+        errors.append(error)
+        row = original["image"]
+        if row is not None:
+            same = np.array_equal(made, images[row])
+            vector = embeddings[row] if same else runtime.run(np.ascontiguousarray(made[None]))
+            vectors.append(np.array(vector, np.float32).reshape(-1))
+    own = np.array(vectors, np.float32).reshape(len(vectors), embeddings.shape[1])
+    return {"pixels": np.stack(pixels), "pixel_embeddings": own}, errors
 
 
 def peak_memory() -> int:

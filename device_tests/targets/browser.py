@@ -126,7 +126,7 @@ def _served(request: Request) -> dict[str, bytes | Path]:
         "output_scale": scale,
         "output_zero": zero,
         "originals": [
-            {"file": f"originals/{index}", "type": kinds[one.file.suffix]}
+            {"file": f"originals/{index}", "type": kinds[one.file.suffix], "embed": one.image is not None}
             for index, one in enumerate(request.originals)
         ],
     }
@@ -181,17 +181,19 @@ def _listen(
 
 def _returned(request: Request, found: Mapping[str, bytes]) -> Returned:
     report = json.loads(found["report"])
-    count = len(request.images)
+    embeddings = np.frombuffer(found["embeddings"], np.float32).reshape(len(request.images), -1)
     shape = (len(request.originals), *request.images.shape[1:])
     pixels = np.frombuffer(found["pixels"], np.uint8).reshape(shape) if request.originals else None
     turned = np.frombuffer(found["pixel_embeddings"], np.float32) if request.originals else None
+    embedded = sum(one.image is not None for one in request.originals)
     package = {"onnxruntime-web": "onnxruntime-web", "litert-web": "@litertjs/core"}[request.runtime]
     return Returned(
-        embeddings=np.frombuffer(found["embeddings"], np.float32).reshape(count, -1),
+        embeddings=embeddings,
         runtime=f"{request.runtime} {setup.PACKAGES[package]}",
         load_seconds=float(report["load_seconds"]),
         latency_seconds=np.asarray(report["latency_seconds"], np.float64),
         decoder=f"{setup.browser_version(setup.browser())} (resized as the contract says)",
         pixels=pixels,
-        pixel_embeddings=turned.reshape(len(request.originals), -1) if turned is not None else None,
+        decode_errors=tuple(report["decode_errors"]),
+        pixel_embeddings=turned.reshape(embedded, embeddings.shape[1]) if turned is not None else None,
     )

@@ -70,6 +70,7 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         certifies=report["certifies"],
         decoder=report["decoder"],
         pixels=held.get("pixels"),
+        decode_errors=tuple(report["decode_errors"]),
         pixel_embeddings=held.get("pixel_embeddings"),
     )
 

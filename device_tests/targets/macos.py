@@ -71,7 +71,7 @@ class MacOs:
             "compute units": UNITS[self._unit],
             **installed_versions(_PACKAGES),
             "certifies": "what this Mac's Core ML computes; it may use fewer units than it is allowed",
-            "leaves open": "iPhones: their chips, systems, speed and memory",
+            "leaves open": "iPhones: their chips, systems, speed and memory; Image I/O, as Pillow decodes image files",
         }
 
     def run(self, request: Request, progress: Progress) -> Returned:

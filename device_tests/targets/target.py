@@ -23,11 +23,12 @@ class Original:
 
     Attributes:
         file: A JPEG or PNG file.
-        image: Row of :attr:`Request.images` with the pixels that the contract makes of it.
+        image: Row of :attr:`Request.images` with the pixels that the contract makes of it; None where its own pixels
+            are asked for, and not their embedding.
     """
 
     file: Path
-    image: int
+    image: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Returned:
         certifies: What a pass says, where the runtime is not the engine that applications use; times are its own then.
         decoder: What decoded the originals; empty when nothing on the target can.
         pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
-        pixel_embeddings: float32 [o, d] of these pixels.
+        decode_errors: For each original why it could not be decoded; empty where it could.
+        pixel_embeddings: float32 [e, d] of these pixels, for the originals with an :attr:`Original.image`.
         also: Embeddings [n, d] of the same model and images under other settings of the runtime, for comparison only.
     """
 
@@ -86,6 +88,7 @@ class Returned:
     certifies: str = ""
     decoder: str = ""
     pixels: NDArray[np.uint8] | None = None
+    decode_errors: tuple[str, ...] = ()
     pixel_embeddings: NDArray[np.float32] | None = None
     also: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from device_tests.checks import cost, loads, parity, preprocessing, retrieval
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
+from device_tests.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
 from hetero.errors import InputError
@@ -239,6 +241,36 @@ def test_preprocessing_tells_the_drift_of_own_pixels() -> None:
     assert near["largest_angle_degrees"] == pytest.approx(39, rel=1e-4)
     assert near["neighbours_at_risk"] == 0
     assert preprocessing.check(decoded(drift=41), GATES).figures["neighbours_at_risk"] == 1
+
+
+def with_golden_file(returned: int, *errors: str) -> Subject:
+    """One golden file after the two originals, of 7 grey levels by the contract."""
+    base = decoded()
+    assert base.returned.pixels is not None
+    pixels = np.concatenate([base.returned.pixels, np.full((1, 1, 1, 3), returned, np.uint8)])
+    file = GoldenFile("JPEG, turned", Path("a.jpg"), np.full((1, 1, 3), 7, np.uint8))
+    answer = dataclasses.replace(base.returned, pixels=pixels, decode_errors=("", "", *errors))
+    return dataclasses.replace(base, returned=answer, golden_files=(file,))
+
+
+def test_preprocessing_names_the_kind_of_file_that_a_target_decodes_otherwise() -> None:
+    same = preprocessing.check(with_golden_file(7), GATES)
+    assert (same.status, same.figures["files"], same.figures["golden_files"]) == ("pass", 3, 1)
+    off = preprocessing.check(with_golden_file(9), GATES)
+    assert off.status == "fail"
+    assert "1 of 3 files give other pixels than the contract (JPEG, turned): up to 2 grey" in off.reason
+    unread = preprocessing.check(with_golden_file(7, "OSError: no JPEG here"), GATES)
+    assert (unread.status, unread.reason) == ("fail", "JPEG, turned: cannot be decoded: OSError: no JPEG here")
+
+
+def test_golden_files_are_enough_without_originals() -> None:
+    whole = with_golden_file(7)
+    assert whole.returned.pixels is not None
+    answer = dataclasses.replace(
+        whole.returned, pixels=whole.returned.pixels[2:], pixel_embeddings=np.zeros((0, 2), np.float32)
+    )
+    finding = preprocessing.check(dataclasses.replace(whole, originals=(), returned=answer), GATES)
+    assert (finding.status, finding.figures["files"]) == ("pass", 1)
 
 
 def test_preprocessing_without_files_or_decoder_is_not_verified() -> None:

@@ -93,5 +93,6 @@ def _about(adb: Adb, system: System, versions: Mapping[str, str]) -> dict[str, s
         **about,
         **{name: versions[name] for name in ("python", "libc", *system.distributions)},
         "certifies": f"what the CPU kernels of {runtimes}, built for Linux, compute on this device's own processor",
-        "leaves open": "these runtimes' Android builds, NNAPI, GPU and NPU delegates, and an app's limits of memory",
+        "leaves open": "these runtimes' Android builds, Android's own image decoders, NNAPI, GPU and NPU delegates, "
+        "and an app's limits of memory",
     }

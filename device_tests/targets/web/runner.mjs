@@ -67,16 +67,21 @@ async function run() {
     times.push((performance.now() - before) / 1000);
     if (row % 16 === 15 || row + 1 === count) await post('progress', JSON.stringify([row + 1, count]));
   }
-  const own = [];
-  for (const original of job.originals) own.push(await pixels(original, job.contract));
-  const turned = [];
-  for (const one of own) turned.push(await embed(one));
+  const own = [], turned = [], errors = [];
+  for (const original of job.originals) {
+    const black = new Uint8Array(size);
+    const made = await pixels(original, job.contract).then((found) => [found, ''], (error) => [black, String(error)]);
+    own.push(made[0]);
+    errors.push(made[1]);
+    if (original.embed) turned.push(await embed(made[0]));
+  }
   await post('embeddings', joined(vectors, Float32Array));
   await post('pixels', joined(own, Uint8Array));
   await post('pixel_embeddings', joined(turned, Float32Array));
   await post('report', JSON.stringify({
     load_seconds: load / 1000,
     latency_seconds: times,
+    decode_errors: errors,
     agent: navigator.userAgent,
     viewport: [innerWidth, innerHeight, devicePixelRatio],
   }));
