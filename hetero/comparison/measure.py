@@ -108,7 +108,8 @@ class Seed:
     def _judged_on(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
         """Tasks, labels and the cloud's vectors of the validation images followed by the training images."""
         validation, train = self.dataset.validation, self.dataset.train
-        tasks, labels = with_distractors(both_ways(self.dataset.validation_tasks), validation, train)
+        asked = both_ways(self.dataset.validation_tasks, np.asarray(validation.labels))
+        tasks, labels = with_distractors(asked, validation, train)
         return tasks, labels, np.concatenate([aligned(self.cloud, images) for images in (validation, train)])
 
     def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:

@@ -27,14 +27,21 @@ class RetrievalTask:
     exclude_self: bool = False
 
 
-def both_ways(tasks: Sequence[RetrievalTask]) -> tuple[RetrievalTask, ...]:
-    """The tasks, and after them each whose gallery is not its queries, with the two exchanged.
+def both_ways(tasks: Sequence[RetrievalTask], labels: NDArray[np.int64]) -> tuple[RetrievalTask, ...]:
+    """The tasks, and after them each that asks one set of images in another, with the two exchanged.
 
     For a small validation set: twice the queries, so half the variance of what models are ranked by.
+
+    Args:
+        tasks: Those that leave a query's own row out stay as they are.
+        labels: int64 [n], of all rows. What has no counterpart among a task's queries is not asked for.
     """
-    turned = [
-        dataclasses.replace(task, name=f"{task.name}, turned", query=task.gallery, gallery=task.query)
-        for task in tasks
-        if not np.array_equal(task.query, task.gallery)
-    ]
-    return (*tasks, *turned)
+    turned = [(task, task.gallery[np.isin(labels[task.gallery], labels[task.query])]) for task in tasks]
+    return (
+        *tasks,
+        *(
+            dataclasses.replace(task, name=f"{task.name}, turned", query=query, gallery=task.query)
+            for task, query in turned
+            if len(query) and not task.exclude_self
+        ),
+    )

@@ -2,7 +2,8 @@
 
 A few held-out classes alone are too easy: on 60 of them good candidates tie. Training images of others hence join the
 galleries (:mod:`hetero.data.distractors`), some and not all: for M(a, a) the candidate itself must embed them. The
-cloud's gallery holds the same ones, so that M(a, a) and M(a, g) differ in nothing but who embedded it.
+cloud's gallery holds the same ones, so that M(a, a) and M(a, g) differ in nothing but who embedded it. Tasks between
+two views are asked both ways, which costs no further image.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hetero.data.distractors import with_distractors
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.subset import with_rows
 from hetero.errors import InputError, IntegrityError
-from hetero.evaluation.task import RetrievalTask
+from hetero.evaluation.task import RetrievalTask, both_ways
 from hetero.files import canonical_json, write_bytes
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.seeds import seed_of
@@ -80,7 +81,8 @@ class RewardSet:
         drawn = np.sort(rng.permutation(len(dataset.train))[:calibration])
         kept = _whole_classes(np.asarray(dataset.validation.labels), validation, rng)
         rows = np.flatnonzero(kept)
-        tasks = [limited for task in dataset.validation_tasks if len((limited := _limited(task, kept)).query)]
+        both = both_ways(dataset.validation_tasks, np.asarray(dataset.validation.labels))
+        tasks = [limited for task in both if len((limited := _limited(task, kept)).query)]
         asked = with_rows(dataset.validation, rows)
         free = _may_distract(tasks, asked, dataset.train)
         others = np.sort(rng.permutation(free)[:distractors])

@@ -1,4 +1,4 @@
-"""Tasks asked both ways."""
+"""Tasks and what is made of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import numpy as np
 
 from hetero.evaluation.task import RetrievalTask, both_ways
 
+LABELS = np.array([0, 1, 0, 1, 2])
+
 
 def test_each_task_is_asked_the_other_way_round_too():
-    task = RetrievalTask("colour>line", np.array([0, 1]), np.array([2, 3, 4]))
-    there, back = both_ways([task])
-    assert there is task
-    assert (back.name, back.query.tolist(), back.gallery.tolist()) == ("colour>line, turned", [2, 3, 4], [0, 1])
+    across = RetrievalTask("a>b", np.array([0, 1]), np.array([2, 3, 4]))
+    first, turned = both_ways([across], LABELS)
+    assert first == across
+    # Class 2 is in the gallery only: nothing could be found for it.
+    assert (turned.name, turned.query.tolist(), turned.gallery.tolist()) == ("a>b, turned", [2, 3], [0, 1])
 
 
-def test_leave_one_out_has_one_way():
-    task = RetrievalTask("all", np.arange(3), np.arange(3), exclude_self=True)
-    assert both_ways([task]) == (task,)
+def test_what_leaves_one_out_or_has_no_counterparts_is_not_turned():
+    own = RetrievalTask("all", np.arange(4), np.arange(4), exclude_self=True)
+    assert both_ways([own, RetrievalTask("a>b", np.array([0]), np.array([1]))], LABELS)[2:] == ()

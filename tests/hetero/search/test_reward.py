@@ -98,9 +98,11 @@ def test_candidates_are_judged_on_whole_validation_classes():
     assert len(classes) == 2 and set(sizes) == {3}
     for task in data.tasks:
         assert len(task.query) and task.query.max() < 6 and task.gallery.max() < 6
-    everything = judged_on()
-    assert [(task.name, task.query.tolist(), task.gallery.tolist()) for task in everything.tasks] == [
-        (task.name, task.query.tolist(), task.gallery.tolist()) for task in DATA.validation_tasks
+    leave_one_out, halves = DATA.validation_tasks
+    assert [(task.name, task.query.tolist(), task.gallery.tolist()) for task in judged_on().tasks] == [
+        ("all", leave_one_out.query.tolist(), leave_one_out.gallery.tolist()),
+        ("halves", halves.query.tolist(), halves.gallery.tolist()),
+        ("halves, turned", halves.gallery.tolist(), halves.query.tolist()),
     ]
     rows = [DATA.validation.images[:].tolist().index(image.tolist()) for image in data.images]
     np.testing.assert_array_equal(data.gallery, CLOUD.validation[rows])
