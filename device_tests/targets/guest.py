@@ -67,18 +67,28 @@ class Guest:
         Raises:
             InputError: When that fails.
         """
-        done = subprocess.run(
-            [*self.command, "-c", self.system.trial],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        if done.returncode:
-            said = done.stderr.splitlines()[-5:]
-            raise InputError(f"{self.system.name} cannot import its runtimes (status {done.returncode}):", said)
-        return done.stdout
+        return tried(self.system, self.command, self.environment, failing="cannot import its runtimes")
+
+
+def tried(system: System, command: Sequence[str | Path], environment: Mapping[str, str], *, failing: str) -> str:
+    """Import a system's runtimes; returns their versions as JSON.
+
+    Args:
+        system: Whose.
+        command: Starts its Python.
+        environment: The whole environment.
+        failing: What it means when that fails.
+
+    Raises:
+        InputError: When it does.
+    """
+    done = subprocess.run(
+        [*command, "-c", system.trial], env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode:
+        said = done.stderr.splitlines()[-5:]
+        raise InputError(f"{system.name} {failing} (status {done.returncode}):", said)
+    return done.stdout
 
 
 def _loader(sysroot: Path) -> list[str | Path]:

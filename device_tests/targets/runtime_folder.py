@@ -6,7 +6,6 @@ Taken from an emulated phone's set-up, less what running a model never needs, wi
 from __future__ import annotations
 
 import json
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from device_tests.targets import phone_setup
-from device_tests.targets.guest import Guest, python_version
+from device_tests.targets.guest import Guest, python_version, tried
 from device_tests.targets.job import clean_environment
 from device_tests.targets.stages import Stage, ensure, locked, stage_record
 from device_tests.targets.systems import System
@@ -143,14 +142,6 @@ def _try(guest: Guest, folder: RuntimeFolder) -> None:
         with tarfile.open(folder.archive) as archive:
             archive.extractall(name, filter="tar")
         emulator = [guest.emulator, "-cpu", guest.core, "-L", guest.sysroot] if guest.system.emulator else []
-        done = subprocess.run(
-            [*emulator, *folder.program(name), "-c", guest.system.trial],
-            env={**clean_environment(), **folder.variables(name)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-    if done.returncode:
-        said = done.stderr.splitlines()[-5:]
-        raise InputError(f"the runtimes of {guest.system.name} do not start from a folder of their own:", said)
+        environment = {**clean_environment(), **folder.variables(name)}
+        failing = "cannot import its runtimes from a folder of their own"
+        tried(guest.system, [*emulator, *folder.program(name)], environment, failing=failing)
