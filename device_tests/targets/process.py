@@ -15,6 +15,8 @@ from device_tests.targets.job import ERRORS, REPORT, job_text, returned_in, runn
 from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions, failure, last_line
 from device_tests.targets.target import Progress, Request, Returned
 
+_SCRATCH = "scratch"
+
 
 class LocalRunner:
     """Sessions of a Python of this machine, which may be an emulated one.
@@ -62,8 +64,10 @@ class LocalRunner:
             self._folder = None
 
     def _start(self, runtime: str) -> Session:
-        path = os.pathsep.join([self._prepared(), *filter(None, [self._environment.get("PYTHONPATH")])])
-        environment = {**self._environment, "PYTHONPATH": path}
+        folder = self._prepared()
+        path = os.pathsep.join([folder, *filter(None, [self._environment.get("PYTHONPATH")])])
+        # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
+        environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(Path(folder) / _SCRATCH)}
         return Session([*self._command, "-m", "runner", runtime], environment, self._limit)
 
     def _prepared(self) -> str:
@@ -74,6 +78,7 @@ class LocalRunner:
                 folder = tempfile.TemporaryDirectory(prefix="hetero-runner-", ignore_cleanup_errors=True)
                 place = Path(folder.name) / "runner"
                 place.mkdir()
+                (Path(folder.name) / _SCRATCH).mkdir()
                 for name, content in runner_files().items():
                     (place / name).write_bytes(content)
                 self._folder = folder

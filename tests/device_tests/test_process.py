@@ -67,6 +67,17 @@ def test_one_process_imports_and_each_model_has_one_of_its_own(monkeypatch: pyte
     assert imports.read_text() == "x"
 
 
+def test_what_a_runtime_leaves_in_its_temporary_folder_is_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    left = f"import tempfile; name = tempfile.mkstemp()[1]; open({str(told)!r}, 'w').write(name)"
+    returned, _ = run(monkeypatch, tmp_path, left)
+    assert returned.error == ""
+    assert Path(told.read_text()).parent.name == "scratch"
+    assert not Path(told.read_text()).exists()
+
+
 def test_runtimes_that_start_at_once_find_the_runner_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runner = runner_with(monkeypatch, "pass")
     files = process.runner_files()
