@@ -140,7 +140,9 @@ def _try(guest: Guest, folder: RuntimeFolder) -> None:
     """Import everything from the unpacked folder, as on a device."""
     with tempfile.TemporaryDirectory(prefix="hetero-runtime-") as name:
         with tarfile.open(folder.archive) as archive:
-            archive.extractall(name, filter="tar")
+            # Python 3.11 as Debian has it knows no filters; the archive is our own.
+            archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+            archive.extractall(name)
         emulator = [guest.emulator, "-cpu", guest.core, "-L", guest.sysroot] if guest.system.emulator else []
         environment = {**clean_environment(), **folder.variables(name)}
         failing = "cannot import its runtimes from a folder of their own"
