@@ -1,161 +1,101 @@
-"""Does a supernet rank architectures as training each of them does? Kendall's tau, by reward and batch-norm estimation.
+"""Does a supernet rank architectures as training each of them does? Kendall's tau of each reward with trained figures.
 
-    python benchmarks/search_ranking.py RUN --recipe demo --architectures 20 --out runs/search-ranking
+    python benchmarks/search_ranking.py demo-search --seeds 0 1 2 --architectures 20 --jobs 2 --out runs/nas
 
-``RUN`` is a run of the recipe whose cloud is trained. One supernet is trained; random points of the search space are
-judged by its weights, then each is trained from scratch as the recipe's first student is, and measured on the test
-classes: M(q, g) and M(q, q), map@r. What was trained before is not trained again. Intervals are over architectures
-(1,000 bootstrap samples); ``macs`` shows what ranking by cost alone gives.
+For each seed random points of the search space, within a share of the cloud's multiply-accumulates, are judged by the
+supernet's weights, with batch-norm statistics estimated for each and with the moving averages. Then each is trained
+from scratch as the recipe's `[search.student]` and measured on the test classes: M(q, g) and M(q, q), map@r. Intervals
+are over architectures (1,000 bootstrap samples); `macs` shows what ranking by cost alone gives. Finished parts are
+kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from machine import where_and_when
+# The repository instead of this folder: a module here is called export, too.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from hetero.data.images import Dataset
-from hetero.evaluation.retrieval import evaluate_tasks
-from hetero.files import read_json, write_bytes, write_json
-from hetero.models.cost import cost
-from hetero.models.directory import load_model
-from hetero.models.embed import embed_images
-from hetero.pipeline.context import Context
-from hetero.recipe import recipe_called
-from hetero.search.architecture import Architecture
-from hetero.search.correlation_figure import correlation_figure, kendall
-from hetero.search.reward import SupernetReward
-from hetero.search.space import SearchSpace
-from hetero.search.space_file import built_in_space, load_space
-from hetero.search.supernet_config import SupernetConfig
-from hetero.search.train_supernet import train_supernet
-from hetero.search.winner import as_student
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.config import StudentConfig
-from hetero.training.student import train_student
+import numpy as np  # noqa: E402
+
+from benchmarks.machine import where_and_when  # noqa: E402
+from benchmarks.search_trial import METRIC, REWARDS, Trial, described, trials_of, with_options  # noqa: E402
+from hetero.files import write_bytes, write_json, write_text  # noqa: E402
+from hetero.search.correlation_figure import correlation_figure, kendall  # noqa: E402
 
 SAMPLES = 1000
-REWARDS = ("r1", "r2", "r3")
+ESTIMATES = {"estimated": True, "moving averages": False}
 
 
-def judged(supernet: Path, points: list[Architecture]) -> dict[str, list[float]]:
-    """Each reward of each point, with and without estimated batch-norm statistics."""
+def ranked(trial: Trial, count: int, share: int) -> dict[str, Any]:
+    """Random points of one seed: what each reward promised, what training gave, and how they correlate."""
+    points = trial.random_points(count, share)
     columns: dict[str, list[float]] = {}
-    for name, estimates in (("estimated", True), ("moving averages", False)):
-        reward = SupernetReward.of(supernet, batch_norm=estimates)
-        figures = [reward(point) for point in points]
-        columns |= {f"{key}, {name}": [one[key] for one in figures] for key in REWARDS}
-    return columns
-
-
-def trained(
-    context: Context, cloud: CloudReference, gallery: np.ndarray, student: StudentConfig, out: Path, seed: int
-) -> dict[str, float]:
-    """Test figures of one architecture, trained from scratch."""
-    path = out / "figures.json"
-    if path.is_file():
-        return read_json(path)
-    data: Dataset = context.with_copies
-    train_student(data, cloud, student, context.recipe.preprocessing, out, seed=seed)
-    model = load_model(out)
-    queries, labels = embed_images(model, data.test.images), np.asarray(data.test.labels)
-    figures: dict[str, float] = {"macs": float(cost(model).macs)}
-    for name, side in (("symmetric", queries), ("asymmetric", gallery)):
-        result = evaluate_tasks(queries, side, labels, data.test_tasks, ks=(1,))
-        figures |= {f"{name}.{metric}": result.mean(metric) for metric in ("map@r", "cmc@1")}
-    write_json(path, figures)
-    return figures
+    for name, batch_norm in ESTIMATES.items():
+        figures = trial.rewards(points, batch_norm=batch_norm)
+        columns |= {f"{reward}, {name}": [one[reward] for one in figures] for reward in REWARDS}
+    columns["macs"] = [trial.costs(point)["macs"] for point in points]
+    trained = trial.trained([trial.config(point) for point in points])
+    truths = {
+        "asymmetric": [one.asymmetric.mean(METRIC) for one in trained],
+        "symmetric": [one.symmetric.mean(METRIC) for one in trained],
+    }
+    taus = {
+        name: {side: with_interval(values, truth) for side, truth in truths.items()}
+        for name, values in columns.items()
+    }  # fmt: skip
+    return {
+        "seed": trial.seed,
+        "taus": taus,
+        "promised": columns,
+        "trained": truths,
+        "architectures": [point.to_dict() for point in points],
+    }
 
 
 def with_interval(values: list[float], truth: list[float]) -> dict[str, float]:
     """Kendall's tau and the middle 95 % of its values over bootstrap samples of the architectures."""
     rng, one, other = np.random.default_rng(0), np.asarray(values), np.asarray(truth)
-    taus = [kendall(one[rows], other[rows]) for rows in rng.integers(len(one), size=(SAMPLES, len(one)))]
-    low, high = np.nanquantile(taus, [0.025, 0.975])
+    taus = [
+        kendall(one[rows].tolist(), other[rows].tolist()) for rows in rng.integers(len(one), size=(SAMPLES, len(one)))
+    ]
+    # A sample of architectures that tie has no correlation.
+    low, high = np.quantile([tau for tau in taus if not np.isnan(tau)] or [np.nan], [0.025, 0.975])
     return {"tau": kendall(values, truth), "low": float(low), "high": float(high)}
 
 
-def table(result: dict[str, Any]) -> str:
-    lines = ["| ranked by | tau with M(q, g) | 95 % | tau with M(q, q) |", "|---|---|---|---|"]
-    for name, row in result["taus"].items():
-        beside, own = row["asymmetric"], row["symmetric"]
-        lines.append(f"| {name} | {beside['tau']:+.3f} | {beside['low']:+.3f} to {beside['high']:+.3f} "
-                     f"| {own['tau']:+.3f} |")  # fmt: skip
-    return "\n".join(lines)
-
-
-def the_space(name: str) -> SearchSpace:
-    return load_space(Path(name)) if name.endswith(".toml") else built_in_space(name)
+def page(trials: list[dict[str, Any]]) -> str:
+    """The result as Markdown."""
+    head = ["ranked by", *(f"seed {one['seed']}: tau with M(q, g), 95 %" for one in trials)]
+    rows = [[*head, "mean", "mean tau with M(q, q)"], ["---"] * (len(head) + 2)]
+    for name in trials[0]["taus"]:
+        beside, own = ([one["taus"][name][side] for one in trials] for side in ("asymmetric", "symmetric"))
+        cells = [f"{one['tau']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]" for one in beside]
+        rows.append([name, *cells, *(f"{np.mean([one['tau'] for one in some]):+.2f}" for some in (beside, own))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--recipe", default="demo", help="built-in recipe, or a TOML file")
-    parser.add_argument("--data", default="", help="the images, where the recipe names none")
-    parser.add_argument("--space", default="demo", help="built-in space, or a TOML file")
+    parser = with_options(argparse.ArgumentParser(description=str(__doc__).splitlines()[0]))
     parser.add_argument("--architectures", type=int, default=20)
-    parser.add_argument("--sampling", choices=("uniform", "sandwich"), default="uniform")
-    parser.add_argument("--supernet-steps", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=0, help="of each architecture; 0 for the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/search-ranking"))
+    parser.add_argument("--share", type=int, default=20, help="of the cloud's cost, at most 1/20, ...")
     options = parser.parse_args()
-    recipe = recipe_called(Path(options.recipe))
-    if options.data:
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=options.data))
-    context = Context(recipe, options.run)
-    data, space, student = context.with_copies, the_space(options.space), recipe.students[0]
-    cloud = CloudReference.from_directory(context.cloud, data)
-    training = dataclasses.replace(student.training, steps=options.steps or student.training.steps)
-    shared = dataclasses.replace(
-        training,
-        steps=options.supernet_steps,
-        validate_every=max(1, options.supernet_steps // 10),
-    )
-    config = SupernetConfig(
-        sampling=options.sampling, training=shared, objectives=student.objectives, head=student.head
-    )
-    supernet = options.out / "supernet"
-    train_supernet(data, cloud, space, config, recipe.preprocessing, supernet, seed=options.seed)
-    rng = np.random.default_rng(options.seed)
-    points = [space.sample(rng) for _ in range(options.architectures)]
-    columns = judged(supernet, points)
-    gallery = embed_images(load_model(context.cloud), data.test.images)
-    figures: list[dict[str, float]] = []
-    for point in points:
-        one = as_student(space, point, dataclasses.replace(student, name=point.digest[:12], training=training))
-        out = options.out / "trained" / f"{point.digest[:12]}-{training.steps}-{options.seed}"
-        figures.append(trained(context, cloud, gallery, one, out, options.seed))
-    columns["macs"] = [one["macs"] for one in figures]
-    truths = {side: [one[f"{side}.map@r"] for one in figures] for side in ("asymmetric", "symmetric")}
-    taus = {
-        name: {side: with_interval(values, truth) for side, truth in truths.items()}
-        for name, values in columns.items()
-    }  # fmt: skip
-    here = where_and_when()
-    result = {
-        "taus": taus,
-        "points": [
-            {
-                "architecture": point.to_dict(),
-                "rewards": {key: value[i] for key, value in columns.items()},
-                **figures[i],
-            }
-            for i, point in enumerate(points)
-        ],
-        "options": {key: str(value) for key, value in vars(options).items()},
-        **here,
-    }
-    write_json(options.out / "ranking.json", result)
-    shown = {key: columns[f"{key}, estimated"] for key in REWARDS}
-    write_bytes(options.out / "ranking.svg", correlation_figure(shown, truths["asymmetric"]))
-    print(json.dumps(here), table(result), sep="\n\n")
+    here: dict[str, Any] = where_and_when()
+    trials: list[dict[str, Any]] = []
+    for trial in trials_of(options):
+        found = ranked(trial, options.architectures, options.share)
+        trials.append(found)
+        here |= described(trial)
+        shown = {reward: found["promised"][f"{reward}, estimated"] for reward in REWARDS}
+        picture = correlation_figure(shown, found["trained"]["asymmetric"])
+        write_bytes(options.out / f"ranking-seed-{trial.seed}.svg", picture)
+        write_json(options.out / "ranking.json", {**here, "share": options.share, "trials": trials})
+    write_text(options.out / "ranking.md", page(trials) + "\n")
+    print(json.dumps(here), page(trials), sep="\n\n")
 
 
 if __name__ == "__main__":
