@@ -1,4 +1,4 @@
-"""A verdict as Markdown, for a pull request."""
+"""Verdicts and tables as Markdown, for a pull request."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def markdown(headline: str, rows: Sequence[Mapping[str, Any]], regressions: Sequ
     for row in rows:
         mark = _MARKS[row["status"]] + (" (excused)" if row.get("excused") else "")
         states.setdefault(tuple(str(row[name]) for name in _KEY), {})[row["rung"]] = mark
-    lines = [f"## {headline}", "", _line([*_KEY, *RUNGS]), "|" + "---|" * (len(_KEY) + len(RUNGS))]
-    lines += [_line([*key, *(found.get(rung, "") for rung in RUNGS)]) for key, found in states.items()]
+    rungs = [(*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states.items()]
+    lines = [f"## {headline}", "", table((*_KEY, *RUNGS), rungs)]
     failed = [row for row in rows if row["status"] == "fail" and not row.get("excused")]
     sections = {
         "Failed": [f"{_place(row)}: {row['reason']}" for row in failed],
@@ -38,6 +38,11 @@ def markdown(headline: str, rows: Sequence[Mapping[str, Any]], regressions: Sequ
         if items:
             lines += ["", f"**{title}**", "", *dict.fromkeys(f"- {' '.join(item.split())}" for item in items)]
     return "\n".join(lines) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join([_line(header), "|" + "---|" * len(header), *map(_line, rows)])
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -53,6 +53,7 @@ GROUPS = {
             "setup": "device_tests.commands:device_setup_command",
             "list": "device_tests.commands:device_list_command",
             "faults": "device_tests.commands:device_faults_command",
+            "fleet": "device_tests.fleet_command:device_fleet_command",
             "latency": "device_tests.latency_command:latency_command",
         },
     ),

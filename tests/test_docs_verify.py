@@ -30,6 +30,8 @@ def run(line: str, place: Path) -> None:
 @pytest.mark.slow
 def test_every_snippet_runs_and_so_does_the_workflow(tmp_path: Path) -> None:
     write_bundle(tmp_path / "runs" / "mine" / "bundles" / "edge" / "bundle")
+    for version in ("1.0", "1.1"):
+        write_bundle(tmp_path / "releases" / version)
     languages = set[str]()
     for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL):
         languages.add(language)
