@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +11,13 @@ from device_tests.embeddings import embeddings_file, load_embeddings
 from device_tests.targets import phone_setup
 from device_tests.targets.emulated_phone import EmulatedPhone
 from device_tests.targets.host import detect
-from device_tests.targets.systems import ARM64
+from device_tests.targets.systems import ARM64, ARMV7, System
 from device_tests.verify import verify
 from hetero.errors import InputError
 from hetero.files import read_json
+from tests.device_tests.killed_setup import finished, kill_while_making
 from tests.device_tests.tiny_bundle import write_bundle
 
-ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.emulator]
 
 
@@ -77,27 +72,23 @@ def test_an_unknown_processor_is_told() -> None:
         EmulatedPhone(ARM64, "z80").set_up()
 
 
-@pytest.mark.parametrize("stage", ["emulator", "packages", "wheels", "site"])
-def test_a_killed_set_up_continues_to_the_same_result(tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("system", "stage"),
+    [(ARM64, "emulator"), (ARM64, "packages"), (ARM64, "wheels"), (ARM64, "site"), (ARMV7, "packages")],
+)
+def test_a_killed_set_up_continues_to_the_same_result(tmp_path: Path, system: System, stage: str) -> None:
     """Killed while ``stage`` is being made; what was finished before is not made again."""
-    whole = phone_setup.set_up(ARM64)
-    expected = read_json(phone_setup.phone_directory(ARM64) / "phone.json")
+    whole = phone_setup.set_up(system)
+    expected = read_json(phone_setup.phone_directory(system) / "phone.json")
     if stage == "emulator" and whole.guest.emulator.parent.name != "emulator":
         pytest.skip("the emulator of this machine's PATH is used")
     root = tmp_path / "phone"
     code = "from pathlib import Path; from device_tests.targets.phone_setup import set_up; "
-    code += f"from device_tests.targets.systems import ARM64; set_up(ARM64, Path({str(root)!r}))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 300
-        while not list(root.glob(f".{stage}.*")) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.3)
-        assert process.poll() is None
-        os.kill(process.pid, signal.SIGKILL)
+    code += "from device_tests.targets.systems import SYSTEMS; "
+    code += f"set_up(SYSTEMS[{system.name!r}], Path({str(root)!r}))"
+    before = kill_while_making(stage, root, code)
     assert not (root / "phone.json").exists()
-    finished = {path.parent.name: path.stat().st_mtime_ns for path in root.glob("*/.stage.json")}
-    assert stage not in finished
-    phone_setup.set_up(ARM64, root)
+    phone_setup.set_up(system, root)
     assert read_json(root / "phone.json") == expected
-    assert {name: (root / name / ".stage.json").stat().st_mtime_ns for name in finished} == finished
+    assert finished(root).items() >= before.items()
     assert [path.name for path in root.glob(".*")] == []

@@ -23,6 +23,7 @@ from device_tests.targets.systems import ARM64
 from device_tests.targets.target import Request
 from device_tests.verify import verify
 from hetero.errors import InputError
+from tests.device_tests.killed_setup import finished, kill_while_making
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.device_tests.tiny_models import HEIGHT, WIDTH
 
@@ -148,3 +149,16 @@ def test_a_device_that_cannot_start_says_why(made: setup.SetUp, tmp_path: Path) 
 def _listening() -> set[tuple[str, str]]:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {(row[1].split(":")[0], row[1].split(":")[1]) for row in rows if row[3] == "0A"}
+
+
+@pytest.mark.parametrize("stage", ["kernel", "trial"])
+def test_a_killed_set_up_continues_to_the_same_device(tmp_path: Path, made: setup.SetUp, stage: str) -> None:
+    """What was finished before is not made again; with ``trial``, the device is starting while its set-up is killed."""
+    root = tmp_path / "device"
+    code = "from pathlib import Path; from device_tests.targets.phone_system.setup import set_up; "
+    code += f"set_up(Path({str(root)!r}))"
+    before = kill_while_making(stage, root, code)
+    again = setup.set_up(root)
+    assert again.versions == made.versions
+    assert finished(root).items() >= before.items()
+    assert [path.name for path in root.glob(".*")] == []
