@@ -3,7 +3,7 @@
     python benchmarks/file_sizes.py --widths 1 2 3
 
 Untrained networks of the default edge family: a file's size does not depend on what its weights are. Metadata (about
-400 bytes) are left out. Core ML packages have a scale a channel, and count with everything.
+400 bytes) are left out. Core ML packages count with everything, and have a scale a layer or a channel by their weights.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np  # noqa: E402
 from export import coreml, litert, litert_file, onnx  # noqa: E402
 from export.calibration import Calibration, calibration_set  # noqa: E402
 from export.converter import Job  # noqa: E402
+from export.graphs import with_neck_folded  # noqa: E402
 from export.litert_int8 import LiteRtQuantiser  # noqa: E402
 from export.manifest import Scales  # noqa: E402
 from export.onnx_compact import compact  # noqa: E402
@@ -60,7 +61,8 @@ def _sizes(model: EmbeddingModel) -> list[tuple[str, int, list[int]]]:
     images = np.random.default_rng(0).integers(0, 256, (16, _SIDE, _SIDE, 3), dtype=np.uint8)
     vectors = source.embed(images)
     calibration = Calibration(calibration_set(images, np.arange(16) // 2, vectors, space), vectors)
-    program, job = capture(model, source.example), Job(source.describe(), _SIDE, _SIDE, {}, calibration)
+    program = capture(with_neck_folded(model), source.example)
+    job = Job(source.describe(), _SIDE, _SIDE, {}, calibration)
     choices = [Choice(scales=one) for one in get_args(Scales)]
 
     proto = onnx.prepare(program, job).proto

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.converter import INPUT, OUTPUT, Job
 from export.coreml_compact import compact
+from export.coreml_weights import FILE
 from export.manifest import Precision, TensorEntry
 from hetero.files import read_json, write_bytes, write_json
 
@@ -27,8 +30,10 @@ _DATE = "com.github.apple.coremltools.conversion_date"
 _SOURCE = uuid.uuid5(uuid.NAMESPACE_OID, "hetero.export.coreml")
 
 
-_SMALL = 512
-"""Weights of fewer values are not worth compressing."""
+_SMALL = {"int8-weights": 256, "palette8": 512, "palette6": 512, "palette4": 512}
+"""Weights of no more values are not compressed: the description of how they were is larger than what it saves."""
+_LOST = 0.05
+"""Share of its length that int8 may take from a channel's weights with one scale for the layer."""
 
 
 class _TakesPlanes(nn.Module):
@@ -56,7 +61,6 @@ class Prepared:
     def converted(self, *, half: bool) -> Any:
         """An ML program that takes an RGB image, for iOS 16 and later, in memory."""
         import coremltools as ct
-        import numpy as np
 
         return ct.convert(
             self._traced,
@@ -79,8 +83,20 @@ def _without_type_checks(program: Any) -> nn.Module:
     module = program.module(check_guards=False)
     for node in [node for node in module.graph.nodes if node.target is torch.ops.aten._assert_tensor_metadata.default]:
         module.graph.erase_node(node)
+    _write_out_hard_swish(module.graph)
     module.recompile()
     return module
+
+
+def _write_out_hard_swish(graph: Any) -> None:
+    """``x * hard_sigmoid(x)``: the converter puts a threshold in front that changes no finite number."""
+    aten = torch.ops.aten
+    for node in [node for node in graph.nodes if node.target in (aten.hardswish.default, aten.hardswish_.default)]:
+        (given,) = node.args
+        with graph.inserting_before(node):
+            gate = graph.call_function(aten.hardsigmoid.default, (given,))
+            node.replace_all_uses_with(graph.call_function(aten.mul.Tensor, (given, gate)))
+        graph.erase_node(node)
 
 
 def prepare(program: Any, job: Job) -> Prepared:
@@ -103,12 +119,42 @@ def write(prepared: Prepared, precision: Precision, out: Path) -> None:
 def _compressed(model: Any, precision: Precision) -> Any:
     import coremltools.optimize.coreml as cto
 
+    small = _SMALL[precision]
     if precision == "int8-weights":
-        config: Any = cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=_SMALL)
-        return cto.linear_quantize_weights(model, cto.OptimizationConfig(global_config=config))
+        weights: Any = cto.get_weights_metadata(model, weight_threshold=small)
+        even = [name for name, one in weights.items() if lost_to_one_scale(one.val) <= _LOST]
+        config = cto.OptimizationConfig(global_config=_linear("per_channel", small))
+        for name in even:
+            config.set_op_name(name, _linear("per_tensor", small))
+        return cto.linear_quantize_weights(model, config)
     bits = int(precision.removeprefix("palette"))
-    config = cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=_SMALL)
-    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
+    palette = cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=small)
+    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=palette))
+
+
+def _linear(granularity: str, small: int) -> Any:
+    import coremltools.optimize.coreml as cto
+
+    return cto.OpLinearQuantizerConfig(
+        mode="linear_symmetric", dtype="int8", granularity=granularity, weight_threshold=small
+    )
+
+
+def lost_to_one_scale(weights: NDArray[np.floating[Any]]) -> float:
+    """What rounding to int8 with one scale takes from the channel that it costs most, as a share of its length.
+
+    Nothing that runs Core ML is at hand at export, so that retrieval cannot choose the scales as it does elsewhere.
+
+    Args:
+        weights: [channels, ...].
+    """
+    channels = weights.reshape(len(weights), -1).astype(np.float64)
+    scale = np.abs(channels).max() / 127
+    lengths = np.linalg.norm(channels, axis=1)
+    if not scale:
+        return 0.0
+    lost = np.linalg.norm(channels - np.round(channels / scale) * scale, axis=1)
+    return float(np.max(np.divide(lost, lengths, out=np.zeros_like(lost), where=lengths > 0)))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -153,7 +199,8 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     description.versionString = metadata["hetero.version"]
     description.userDefined.pop(_DATE, None)
     description.userDefined.update(metadata)
-    compact(specification)
+    weights = path / FILE
+    write_bytes(weights, compact(specification, weights.read_bytes()))
     write_bytes(path / _SPECIFICATION, specification.SerializeToString(deterministic=True))
     manifest = read_json(path / "Manifest.json")
     entries = manifest["itemInfoEntries"]

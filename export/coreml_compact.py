@@ -1,4 +1,4 @@
-"""A small Core ML program: equal constants once, and short names.
+"""A small Core ML program: equal constants once, short names, and one zero point where all are the same.
 
 The converter writes a constant for every option of every operator, named after the operator: half of the description
 of a small network.
@@ -6,21 +6,47 @@ of a small network.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from export.coreml_weights import move_small_within
 
-def compact(specification: Any) -> None:
-    """Rewrite the main function of a ``Model`` message; weights, inputs and outputs stay as they are.
 
-    What operators give is named after their kind and place, ``conv_12``, constants ``c12``.
+def compact(specification: Any, weights: bytes) -> bytes:
+    """Rewrite the main function of a ``Model`` message; what it computes, inputs and outputs stay as they are.
+
+    What operators give is named after their place, ``v12``, constants ``c12``.
+
+    Args:
+        specification: Changed in place.
+        weights: What its file of weights holds.
+
+    Returns:
+        What the file is to hold now.
     """
     program = specification.mlProgram
-    for function in program.functions.values():
-        for block in function.block_specializations.values():
-            # Names that other blocks or functions see would have to change there, too.
-            if len(program.functions) == 1 and not any(operation.blocks for operation in block.operations):
-                _share_constants(block)
-                _shorten_names(block)
+    blocks = [block for function in program.functions.values() for block in function.block_specializations.values()]
+    # Names and weights that other blocks see would have to change there, too.
+    if len(blocks) != 1 or any(operation.blocks for operation in blocks[0].operations):
+        return weights
+    (block,) = blocks
+    left = move_small_within(block.operations, weights)
+    _share_zero_points(block.operations)
+    _share_constants(block)
+    _shorten_names(block)
+    return left
+
+
+def _share_zero_points(operations: Iterable[Any]) -> None:
+    """One zero point instead of one for each channel, where they are equal: symmetric weights all have zero."""
+    for operation in operations:
+        if operation.type == "constexpr_affine_dequantize":
+            point = operation.attributes["zero_point"]
+            held = point.immediateValue.tensor.bytes.values
+            if len({*held}) == 1:
+                point.immediateValue.tensor.bytes.values = held[:1]
+                point.type.tensorType.rank = 0
+                del point.type.tensorType.dimensions[:]
 
 
 def _share_constants(block: Any) -> None:
@@ -47,7 +73,7 @@ def _shorten_names(block: Any) -> None:
     for place, operation in enumerate(block.operations):
         _rename_inputs(operation, names)
         constant = operation.type == "const" or operation.type.startswith("constexpr_")
-        stem = f"c{place}" if constant else f"{operation.type}_{place}"
+        stem = f"c{place}" if constant else f"v{place}"
         for index, output in enumerate(operation.outputs):
             if output.name not in block.outputs:
                 names[output.name] = f"{stem}_{index}" if index else stem

@@ -32,7 +32,7 @@ def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
     if order.any_batch:
         _write_graph(order, golden, work / "program.batch.pt2", any_batch=True)
     if order.tuned is not None:
-        tuned = _with_neck_folded(order.tuned.module)
+        tuned = with_neck_folded(order.tuned.module)
         save(capture(tuned, source.example), work / "program.int8.pt2")
         if order.any_batch:
             save(capture(tuned, source.example, any_batch=True), work / "program.int8.batch.pt2")
@@ -67,7 +67,7 @@ def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
 def _write_graph(order: Order, golden: Goldens, path: Path, *, any_batch: bool) -> tuple[list[Hazard], list[Hazard]]:
     """Returns the hazards for float16 that the model has, and those that the written graph still has."""
     source = order.source
-    program = capture(_with_neck_folded(source.module), source.example, any_batch=any_batch)
+    program = capture(with_neck_folded(source.module), source.example, any_batch=any_batch)
     found, left = list[Hazard](), list[Hazard]()
     if order.half:
         program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
@@ -75,7 +75,7 @@ def _write_graph(order: Order, golden: Goldens, path: Path, *, any_batch: bool) 
     return found, left
 
 
-def _with_neck_folded(module: nn.Module) -> nn.Module:
+def with_neck_folded(module: nn.Module) -> nn.Module:
     """One of our models with its last batch norm as part of the embedding layer, as a copy; any other as it is.
 
     Converters to ONNX and LiteRT do so anyway. Core ML's does not, and float16 then rounds the statistics as well.
