@@ -35,6 +35,7 @@ from jaxtyping import Float32, UInt8  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
+from export.manifest import FORMATS, PRECISIONS  # noqa: E402
 
 _LATENCIES = 100
 
@@ -75,17 +76,24 @@ def _options() -> argparse.Namespace:
     parser.add_argument("student")
     parser.add_argument("--recipe", default="demo", help="a built-in recipe's name, or a TOML file")
     parser.add_argument("--data", type=Path, help="the data, where the recipe does not say")
+    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--tuned", type=Path, help="make full int8 from this model, fine-tuned for it")
     parser.add_argument("--bundle", type=Path, help="measure this bundle instead of exporting one")
     parser.add_argument("--out", type=Path, help="keep the bundle here")
     parser.add_argument("--bare", action="store_true", help="time the bare converters, too")
     parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.bare and (len(options.formats), len(options.precisions)) != (len(FORMATS), len(PRECISIONS)):
+        parser.error("the bare converters make every file; leave --formats and --precisions out")
+    if "fp32" not in options.precisions:
+        parser.error("sizes are shares of fp32's: name it among the precisions")
+    return options
 
 
 def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made: Path) -> dict[str, Any]:
     from export.api import export_model
     from export.bundle import read_bundle
-    from export.manifest import PRECISIONS
 
     directory = options.run / "students" / options.student
     figures: dict[str, Any] = {}
@@ -95,8 +103,11 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
         figures["bare"] = _timed(lambda: subprocess.run(script, check=True, stdout=sys.stderr, cwd=ROOT))
     out = options.out or made / "bundle"
     figures["export"] = _timed(
-        lambda: export_model(directory, retrieval, out, precisions=PRECISIONS, calibration=calibration)
-    )
+        lambda: export_model(
+            directory, retrieval, out,
+            formats=options.formats, precisions=options.precisions, calibration=calibration, tuned=options.tuned,
+        )
+    )  # fmt: skip
     if options.bare:
         for clock in ("seconds", "processor_seconds"):
             figures[f"export over bare, {clock}"] = round(figures["export"][clock] / figures["bare"][clock], 2)
