@@ -29,17 +29,20 @@ def draw_architectures(rows: list[tuple[str, Architecture]], *, format: PICTURE 
     kinds = sorted({block.kind for _, one in rows for stage in one.stages for block in stage.blocks})
     colours = {kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(kinds)}
 
+    bottom = -1.35 * (len(rows) - 1) - 1.0
+
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
         for row, (name, architecture) in enumerate(rows):
             _row(axes, -1.35 * row, name, architecture, most, colours)
         for index, kind in enumerate(kinds):
             axes.text(index * 3.2, 0.78, f"■ {kind}", color=colours[kind], fontsize=9, weight="bold")
+        axes.text(-2.1, bottom, _caption(rows), va="bottom", color=FAINT, fontsize=7)
         axes.set_xlim(-2.2, widest)
-        axes.set_ylim(-1.35 * (len(rows) - 1) - 0.75, 1.0)
+        axes.set_ylim(bottom, 1.0)
         axes.axis("off")
 
-    return drawn(draw, (1.0 + 0.72 * (widest + 2.2), 0.7 + 1.25 * len(rows)), format)
+    return drawn(draw, (1.0 + 0.72 * (widest + 2.2), 0.9 + 1.25 * len(rows)), format)
 
 
 def _row(axes: Any, middle: float, name: str, architecture: Architecture, most: int, colours: dict[str, str]) -> None:
@@ -58,6 +61,15 @@ def _row(axes: Any, middle: float, name: str, architecture: Architecture, most: 
         text = f"{stage.channels} {_MARKS[stage.activation]}"
         axes.text(centre, middle - 0.62, text, ha="center", va="center", fontsize=7, color=FAINT)
         left += 0.5
+
+
+def _caption(rows: list[tuple[str, Architecture]]) -> str:
+    """What the words in and below the boxes mean."""
+    used = {stage.activation for _, one in rows for stage in one.stages}
+    activations = ", ".join(f"{mark} {name}" for name, mark in _MARKS.items() if name in used)
+    return (
+        f"In a box: kernel, expansion, SE for squeeze-excite. Below a stage: channels and activation ({activations})."
+    )
 
 
 def _words(block: Block) -> str:

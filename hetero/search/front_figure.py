@@ -15,6 +15,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     "hand-made": {"color": HANDMADE, "marker": "s", "s": 36},
     "random": {"color": FAINT, "marker": "^", "s": 36},
 }
+_UNITS = {"macs": (1e6, "M"), "parameters": (1e3, "k")}
+_BESIDE = 7
 _NAMES = {"macs": "multiply-accumulates per image", "parameters": "parameters", "size_mb": "megabytes"}
 
 
@@ -67,10 +69,12 @@ def front_figure(result: SearchOutcome, *, cost: str = "macs", format: PICTURE =
                 axes.scatter(*places, s=9, color=colour, label=label)
         front = pareto_front([(one.costs[cost], one.figures["r2"]) for one in result.candidates])
         axes.step(*zip(*front, strict=True), where="post", color=SEARCHED, linewidth=1.2, label="front")
-        for one in result.winners:
-            _point(axes, Trained(one.tier, "searched", one.costs[cost], one.figures["r2"]))
+        winners = [Trained(one.tier, "searched", one.costs[cost], one.figures["r2"]) for one in result.winners]
+        for index, one in enumerate(winners):
+            _point(axes, one, label=None if index else "winner")
         _line(axes, result.cloud["figure"], f"the cloud itself {result.cloud['figure']:.3f}")
         _label(axes, cost, f"{result.metric}, candidate's queries in the cloud's gallery")
+        _name(axes, winners)
         axes.set_title("Candidates with the supernet's weights, validation images", color=INK, fontsize=10, loc="left")
 
     return drawn(draw, (6.8, 4.4), format)
@@ -88,14 +92,15 @@ def trained_figure(points: Sequence[Trained], metric: str, *, cost: str = "macs"
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
-        named: set[str] = set()
+        students = [point for point in points if point.kind != "cloud"]
+        for index, point in enumerate(students):
+            known = point.kind in {one.kind for one in students[:index]}
+            _point(axes, point, label=None if known else point.kind)
         for point in points:
             if point.kind == "cloud":
                 _line(axes, point.value, f"{point.name} {point.value:.3f}")
-            else:
-                _point(axes, point, label=None if point.kind in named else point.kind)
-                named.add(point.kind)
         _label(axes, cost, f"{metric}, student's queries in the cloud's gallery")
+        _name(axes, students)
 
     return drawn(draw, (6.8, 4.4), format)
 
@@ -105,8 +110,26 @@ def _point(axes: Any, point: Trained, label: str | None = None) -> None:
     if point.low is not None and point.high is not None:
         axes.plot([point.cost] * 2, [point.low, point.high], color=style["color"], linewidth=1.4, alpha=0.5)
     axes.scatter([point.cost], [point.value], zorder=3, label=label, **style)
-    text = f"{point.name} {point.value:.3f}"
-    axes.annotate(text, (point.cost, point.value), (6, -10), textcoords="offset points", fontsize=8, color=INK)
+
+
+def _name(axes: Any, points: Sequence[Trained]) -> None:
+    """Write each point's name and value beside it, or as far below as no other name stands."""
+    axes.figure.draw_without_rendering()
+    taken: list[Any] = []
+    for point in sorted(points, key=lambda one: -one.value):
+        text = axes.annotate(
+            f"{point.name} {point.value:.3f}",
+            (point.cost, point.value),
+            (_BESIDE, -3),
+            textcoords="offset points",
+            fontsize=8,
+            color=INK,
+        )
+        below = -3
+        while any(text.get_window_extent().overlaps(box) for box in taken):
+            below -= 2
+            text.set_position((_BESIDE, below))
+        taken.append(text.get_window_extent())
 
 
 def _line(axes: Any, value: float, text: str) -> None:
@@ -117,7 +140,13 @@ def _line(axes: Any, value: float, text: str) -> None:
 
 
 def _label(axes: Any, cost: str, vertical: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.set_xscale("log")
+    unit, suffix = _UNITS.get(cost, (1.0, ""))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}{suffix}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.12)
     axes.set_xlabel(_NAMES.get(cost, cost), color=FAINT)
     axes.set_ylabel(vertical, color=FAINT)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
-from benchmarks import architecture_search, search_ranking
+from benchmarks import architecture_search, search_ranking, search_speed
 from hetero.files import read_json
 from tests.hetero.search.test_stage import SPACE
 from tests.snippets import lay_out
@@ -91,3 +92,14 @@ def test_rewards_beside_trained_figures_in_two_processes_and_only_once(place, mo
     run(search_ranking, "--architectures", "4", "--share", "1", "--seeds", "0", patched=monkeypatch)
     assert made == {path: path.stat().st_mtime_ns for path in place.glob("out/seed-*/trained/*/model.safetensors")}
     assert read_json(place / "out" / "ranking.json")["trials"] == result["trials"]
+
+
+def test_candidates_are_timed(place, monkeypatch, capsys):
+    run(architecture_search, "--shares", "1", "--seeds", "0", "--arms", "random draw", patched=monkeypatch)
+    capsys.readouterr()
+    options = [str(place / "out" / "seed-0"), "--candidates", "20", "--share", "1", "--jobs", "1"]
+    monkeypatch.setattr(sys, "argv", ["search_speed", *options])
+    search_speed.main()
+    searches = json.loads(capsys.readouterr().out)["searches"]
+    assert [one["candidates"] for one in searches] == [2, 20]
+    assert all(one["processor_seconds"] > 0 and one["megabytes"] > 50 for one in searches)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -48,3 +50,16 @@ def test_an_architecture_is_drawn_block_by_block():
 def test_a_panel_a_reward_with_its_correlation():
     drawing = correlation_figure({"r1": [1.0, 2.0, 3.0], "r2": [3.0, 2.0, 1.0]}, [0.1, 0.2, 0.3]).decode()
     assert "r1: Kendall's tau 1.00" in drawing and "r2: Kendall's tau -1.00" in drawing
+
+
+def test_names_of_points_in_one_place_do_not_cover_each_other():
+    points = [Trained(name, "searched", 1e6, 0.7) for name in ("watch", "phone")]
+    drawing = trained_figure([*points, Trained("cloud", "cloud", 0.0, 0.9)], "map@r").decode()
+    heights = [_height_of(f"{name} 0.700", drawing) for name in ("watch", "phone")]
+    assert abs(heights[0] - heights[1]) >= 8
+
+
+def _height_of(text: str, drawing: str) -> float:
+    """Where a text stands in an SVG, in points from the top."""
+    before = drawing[: drawing.index(text)]
+    return float(re.findall(r"translate\([\d.]+ ([\d.]+)\)|y=\"([\d.]+)\"", before)[-1][0] or 0)
