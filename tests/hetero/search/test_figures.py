@@ -61,5 +61,5 @@ def test_names_of_points_in_one_place_do_not_cover_each_other():
 
 def _height_of(text: str, drawing: str) -> float:
     """Where a text stands in an SVG, in points from the top."""
-    before = drawing[: drawing.index(text)]
-    return float(re.findall(r"translate\([\d.]+ ([\d.]+)\)|y=\"([\d.]+)\"", before)[-1][0] or 0)
+    before = drawing[: drawing.index(f">{text}<")]
+    return float(re.findall(r' y="([\d.]+)"', before)[-1])

@@ -11,6 +11,7 @@ from hetero.commands import run_until
 from hetero.errors import InputError
 from hetero.models.cost import cost
 from hetero.models.directory import load_model
+from hetero.models.handmade import handmade
 from hetero.recipe import built_in, load_recipe, parse_recipe
 from hetero.search.budget import Budget
 from hetero.search.commands import search_command
@@ -151,3 +152,6 @@ def test_the_demo_searches_for_three_tiers():
     recipe = built_in("demo-search")
     assert [tier.name for tier in recipe.tiers] == ["watch", "low-end-phone", "flagship"]
     assert recipe.search.search_space.size > 10**6
+    (by_hand,) = recipe.students
+    assert by_hand.model == handmade("mobilenetv3-like")
+    assert by_hand.training == recipe.search.student.training
