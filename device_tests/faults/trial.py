@@ -103,13 +103,15 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
         return Outcome(fault.name, fault.rung, "not tried", reason="the bundle holds no original image files")
     try:
         machine = _machine(fault, target)
+        change = fault.make(bundle, entry, machine)
     except InputError as error:
         return Outcome(fault.name, fault.rung, "not tried", reason=str(error))
     with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
-        change = fault.make(bundle, entry, machine)
         broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
         (model,) = broken.manifest.models
         findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
+    if machine is not target:
+        machine.close()
     failed = tuple(finding.rung for finding in findings if finding.status == "fail")
     reason = next((finding.reason for finding in findings if finding.rung == fault.rung), "")
     return Outcome(fault.name, fault.rung, "caught" if fault.rung in failed else "missed", failed, reason)

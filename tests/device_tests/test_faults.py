@@ -10,10 +10,15 @@ import pytest
 
 from device_tests.checks.finding import RUNGS
 from device_tests.faults import FAULTS, Outcome, try_faults
+from device_tests.faults.litert import with_scales_a_channel
 from device_tests.faults.trial import exit_code, healthy, table
 from device_tests.faults.variants import copy_changed
+from device_tests.running import Job
 from device_tests.targets.desktop import Desktop
+from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.targets.systems import ARMV7
 from export.bundle import Bundle, read_bundle
+from hetero.errors import InputError
 from hetero.files import read_json, write_json
 from tests.device_tests.tiny_bundle import write_bundle
 
@@ -99,3 +104,33 @@ def test_a_sick_bundle_and_a_missed_fault_are_told(tmp_path: Path) -> None:
     assert exit_code([caught, untried], "") == 3
     text = table([caught, missed, untried])
     assert "not tried: no file" in text and "missed" in text
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+def test_the_old_runtime_misreads_what_todays_reads(bundle: Bundle, tmp_path: Path) -> None:
+    """The same file: each image has an embedding of its own on the desktop, and one for all on the 32-bit phone."""
+    entry = bundle.model("litert")
+    assert entry is not None
+    broken = read_bundle(copy_changed(bundle, entry, tmp_path / "broken", with_scales_a_channel(bundle, entry)))
+    (model,) = broken.manifest.models
+    different: list[int] = []
+    for machine in (Desktop(), EmulatedPhone(ARMV7)):
+        try:
+            machine.set_up()
+        except InputError as error:
+            pytest.skip(str(error))
+        returned = Job(broken, model, machine).run()
+        machine.close()
+        assert returned.embeddings is not None, returned.error
+        different.append(len(np.unique(returned.embeddings.round(4), axis=0)))
+    assert different[0] > 1
+    assert different[1] == 1
+
+
+def test_without_an_fp32_file_the_fault_is_not_tried(tmp_path: Path) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx",)))
+    entry = bundle.model("onnx")
+    assert entry is not None
+    with pytest.raises(InputError, match="no litert fp32 file"):
+        with_scales_a_channel(bundle, entry)

@@ -1,0 +1,46 @@
+"""A mistake made in a LiteRT file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+from device_tests.faults.variants import Change
+from export.bundle import Bundle
+from export.manifest import ModelEntry
+from hetero.errors import InputError
+
+
+def with_scales_a_channel(bundle: Bundle, entry: ModelEntry) -> Change:
+    """The dynamic-range file as today's quantiser makes it by default, with a scale for every channel of every layer.
+
+    Today's runtimes read it; tflite-runtime 2.14 misreads it without an error.
+
+    Args:
+        bundle: Holds the fp32 file that it is made from.
+        entry: The model that is replaced.
+
+    Raises:
+        InputError: When there is no fp32 file, or the quantiser is not installed.
+    """
+    whole = bundle.model("litert")
+    if whole is None:
+        raise InputError("the bundle holds no litert fp32 file to quantise")
+    try:
+        from ai_edge_quantizer import qtyping, quantizer
+    except ImportError:
+        raise InputError("breaking a LiteRT file on purpose needs ai-edge-quantizer: hetero[export]") from None
+    content = bundle.file(whole).read_bytes()
+
+    def change(copy: Path) -> None:
+        made: Any = quantizer.Quantizer(bytearray(content))
+        kinds, granularity = qtyping.TFLOperationName, qtyping.QuantGranularity
+        made.add_dynamic_config(
+            regex=".*", operation_name=kinds.ALL_SUPPORTED, num_bits=8, granularity=granularity.CHANNELWISE
+        )
+        with contextlib.redirect_stdout(io.StringIO()):  # It tells sizes and times there.
+            (copy / entry.file).write_bytes(bytes(made.quantize().quantized_model))
+
+    return change
