@@ -1,5 +1,7 @@
 """Time of the Core ML reference executor as a multiple of eager torch's: same networks, images and one thread.
 
+The packages are those that ``hetero export`` writes.
+
 The two take turns within each round, so that a drifting machine slows both; medians over the rounds are compared. It is
 processor time unless ``--wall`` is given: with one thread the same on an idle machine, and on a shared one what others
 do does not count.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,14 +21,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
+# The repository instead of this folder: a module here is called export, too.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from device_tests.runtimes.coreml import load
-from hetero.models.config import ModelConfig, Stage
-from hetero.models.model import EmbeddingModel
-from hetero.preprocessing import Preprocessing
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
+
+from device_tests.runtimes.coreml import load  # noqa: E402
+from export import coreml  # noqa: E402
+from export.converter import Job  # noqa: E402
+from export.graphs import with_neck_folded  # noqa: E402
+from export.manifest import Precision  # noqa: E402
+from export.program import capture  # noqa: E402
+from hetero.models.config import ModelConfig, Stage  # noqa: E402
+from hetero.models.model import EmbeddingModel  # noqa: E402
+from hetero.preprocessing import Preprocessing  # noqa: E402
 
 Clock = Callable[[], float]
 LITE = 127 / 255, 128 / 255
@@ -41,18 +52,6 @@ FAMILIES = {
     "residual": (ModelConfig(family="residual"), 64),
     "efficientnet_lite0": (ModelConfig(family="efficientnet_lite0"), 96),
 }
-
-
-class Planes(torch.nn.Module):
-    """Takes what Core ML makes of an image: planes of values from 0 to 255."""
-
-    def __init__(self, model: EmbeddingModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Unit vectors of float32 [n, 3, h, w]."""
-        return self.model.embed(image / 255)
 
 
 def main() -> None:
@@ -77,7 +76,8 @@ def measure(
     model = EmbeddingModel(name, config, Preprocessing(height=side, width=side, **colours)).eval()
     many = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), dtype=np.uint8)
     figures: dict[str, float] = {}
-    for precision in ("fp32", "fp16"):
+    precisions: tuple[Precision, ...] = ("fp32", "fp16")
+    for precision in precisions:
         path = folder / f"{name}.{precision}.mlpackage"
         convert(model, side, precision, path)
         ours = load(path, "float16")
@@ -109,21 +109,10 @@ def seconds(run: Callable[[], object], clock: Clock) -> float:
     return clock() - start
 
 
-def convert(model: EmbeddingModel, side: int, precision: str, path: Path) -> None:
-    import coremltools as ct
-
-    with torch.no_grad():
-        traced = torch.jit.trace(Planes(model).eval(), torch.zeros(1, 3, side, side))
-    converted: Any = ct.convert(
-        traced,
-        inputs=[ct.ImageType(name="image", shape=(1, 3, side, side), color_layout=ct.colorlayout.RGB)],
-        outputs=[ct.TensorType(name="embedding", dtype=np.float32)],
-        convert_to="mlprogram",
-        compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
-        minimum_deployment_target=ct.target.iOS16,
-        skip_model_load=True,
-    )
-    converted.save(str(path))
+def convert(model: EmbeddingModel, side: int, precision: Precision, path: Path) -> None:
+    example = torch.zeros((1, side, side, 3), dtype=torch.uint8)
+    job = Job({"hetero.model": "benchmark", "hetero.version": "0"}, side, side, {}, None)
+    coreml.write(coreml.prepare(capture(with_neck_folded(model), example), job), precision, path)
 
 
 if __name__ == "__main__":
