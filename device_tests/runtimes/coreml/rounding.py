@@ -15,10 +15,11 @@ Array = NDArray[Any]
 Kind = Literal["overflow", "flushed to zero", "not a number"]
 
 LARGEST_HALF = 65504.0
-_BLOCK = 1 << 15
+_BLOCK = 1 << 16
 _EXPONENT = np.uint32(0x7F800000)
 _SHIFT = np.float32(1.5 * 2**13)
 _LARGE_ANCHOR = np.float32(1.5 * 2**13 * 2**15)
+_TINY_ANCHOR = np.float32(1.5 * 2**13 * 2**-24)
 # An array, since numpy compares with a single number six times as slowly.
 _SMALLEST_ANCHOR = np.full(_BLOCK, 0.75, np.float32)
 
@@ -92,7 +93,12 @@ def _round(part: Array, anchor: Array, halves: Array) -> Array | None:
     np.bitwise_and(part.view(np.uint32), _EXPONENT, out=anchor.view(np.uint32))
     # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
     anchor *= _SHIFT
+    tame = anchor.min() >= _TINY_ANCHOR and anchor.max() < _LARGE_ANCHOR
     np.maximum(anchor, _SMALLEST_ANCHOR[: part.size], out=anchor)
+    if tame:
+        part += anchor
+        part -= anchor
+        return None
     np.add(part, anchor, out=halves)
     halves -= anchor
     overflows = anchor.max() >= _LARGE_ANCHOR and not (halves.max() <= LARGEST_HALF and halves.min() >= -LARGEST_HALF)
