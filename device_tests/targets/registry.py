@@ -9,7 +9,8 @@ from device_tests.targets.desktop import Desktop
 from device_tests.targets.emulated_phone import EmulatedPhone
 from device_tests.targets.macos import NAME as MACOS
 from device_tests.targets.macos import MacOs
-from device_tests.targets.phone_system.target import PhoneSystem
+from device_tests.targets.phone_system.setup import NAME as PHONE_SYSTEM
+from device_tests.targets.phone_system.target import COUNTING, PhoneSystem
 from device_tests.targets.systems import SYSTEMS
 from device_tests.targets.target import Target
 from hetero.errors import InputError
@@ -18,7 +19,8 @@ DESCRIPTIONS = {
     "desktop": "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
     "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
     "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
-    "phone-system": "a whole emulated ARM64 device with a kernel of its own, reached over ADB as a phone is",
+    "phone-system": "a whole emulated ARM64 device with a kernel of its own, reached over ADB as a phone is; "
+    "phone-system:count counts instructions",
     "adb:SERIAL": "an attached Android phone or emulator; `adb devices` lists the serial numbers",
     "browser": "ONNX Runtime Web and LiteRT for Web in a headless Chromium with a phone's viewport",
     "macos": "Apple's Core ML on a Mac; macos:cpu, macos:gpu or macos:ane for some compute units only",
@@ -33,8 +35,8 @@ def target(name: str) -> Target:
     """
     if name == Browser.name:
         return Browser()
-    if name == PhoneSystem.name:
-        return PhoneSystem()
+    if name in (PHONE_SYSTEM, COUNTING):
+        return PhoneSystem(counting=name == COUNTING)
     kind, _, rest = name.partition(":")
     if kind == ADB and rest:
         return AndroidPhone(rest)

@@ -69,6 +69,7 @@ class Returned:
         peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 when unknown.
         emulated: Whether the processor was emulated, so that times are not those of a real one.
         not_verified: Whether the error only says that this runtime cannot tell.
+        counts_instructions: Whether the clock advanced by a nanosecond an instruction, so that times count them.
         certifies: What a pass says, where the runtime is not the engine that applications use; times are its own then.
         decoder: What decoded the originals; empty when nothing on the target can.
         pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
@@ -85,6 +86,7 @@ class Returned:
     peak_memory_bytes: int = 0
     emulated: bool = False
     not_verified: bool = False
+    counts_instructions: bool = False
     certifies: str = ""
     decoder: str = ""
     pixels: NDArray[np.uint8] | None = None

@@ -203,6 +203,16 @@ def test_cost_gates() -> None:
     assert cost.check(subject(), Gates(file_bytes=3999)).status == "fail"
 
 
+def test_instructions_are_counted_where_the_clock_counts_them() -> None:
+    base = subject(emulated=True)
+    assert cost.check(base, GATES).figures["instructions_median"] is None
+    assert "not counted" in str(cost.check(base, GATES).figures["instructions_are"])
+    counted = dataclasses.replace(base, returned=dataclasses.replace(base.returned, counts_instructions=True))
+    figures = cost.check(counted, Gates(latency_ms=0.001)).figures
+    assert figures["instructions_median"] == 2_000_000
+    assert figures["latency_is"] == "a nanosecond an instruction"
+
+
 def test_emulated_latency_is_never_judged() -> None:
     finding = cost.check(subject(emulated=True), Gates(latency_ms=0.001))
     assert finding.status == "not verified"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from device_tests.embeddings import embeddings_file, load_embeddings
+from device_tests.running import Job
 from device_tests.targets.adb.client import Adb
 from device_tests.targets.adb.device import Device
 from device_tests.targets.adb.storage import PLACE, Storage
@@ -22,6 +23,7 @@ from device_tests.targets.runtime_folder import runtime_folder
 from device_tests.targets.systems import ARM64
 from device_tests.targets.target import Request
 from device_tests.verify import verify
+from export.bundle import read_bundle
 from hetero.errors import InputError
 from tests.device_tests.killed_setup import finished, kill_while_making
 from tests.device_tests.tiny_bundle import write_bundle
@@ -71,8 +73,8 @@ def test_the_ladder_and_then_a_device_that_dies(
     started: list[Machine] = []
     begin = Machine.__init__
 
-    def start(self: Machine, *arguments: object) -> None:
-        begin(self, *arguments)  # type: ignore[arg-type]
+    def start(self: Machine, *arguments: object, **options: object) -> None:
+        begin(self, *arguments, **options)  # type: ignore[arg-type]
         started.append(self)
 
     def switch_off() -> None:
@@ -89,6 +91,20 @@ def test_the_ladder_and_then_a_device_that_dies(
     assert died.exit_code == 3
     assert {row.status for row in died.rows} == {"not verified"}
     assert "phone-system" not in [path.name.split(".")[1] for path in (tmp_path / "out" / "embeddings").iterdir()]
+
+
+def test_instructions_are_nearly_the_same_every_time(tmp_path: Path, made: setup.SetUp) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx",)))
+    (entry,) = bundle.manifest.models
+    target = PhoneSystem(counting=True)
+    target.set_up()
+    answers = [Job(bundle, entry, target).run(again=True) for _ in range(2)]
+    target.close()
+    assert all(answer.counts_instructions for answer in answers)
+    first, second = (1e9 * float(np.median(answer.latency_seconds)) for answer in answers)
+    assert first == pytest.approx(second, rel=0.05)
+    # At four multiply-accumulates an instruction, without a word of the interpreter's.
+    assert bundle.manifest.macs / 4 < first < 1e9
 
 
 @pytest.fixture(scope="module")

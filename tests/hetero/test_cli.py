@@ -47,7 +47,7 @@ def test_help_names_every_command_and_loads_none():
     "command",
     [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["fleet"], ["evaluate"], ["embed"],
      ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
-     ["device", "setup"], ["device", "list"]],
+     ["device", "setup"], ["device", "list"], ["device", "faults"], ["device", "fleet"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command):

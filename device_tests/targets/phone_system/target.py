@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,15 +17,25 @@ from device_tests.targets.systems import ARM64
 from device_tests.targets.target import Progress, Request, Returned
 from hetero.errors import InputError
 
+COUNTING = f"{setup.NAME}:count"
+"""The name of the one that counts instructions."""
+
 
 class PhoneSystem:
-    """An ARM64 system on two emulated cores, with a kernel and a real ``adbd``; started when it is first needed."""
+    """An ARM64 system on two emulated cores, with a kernel and a real ``adbd``; started when it is first needed.
 
-    name = setup.NAME
+    Args:
+        counting: Whether it counts instructions instead of time, on one core: slower, and nearly the same every time.
+    """
+
     emulated = True
     runtimes: Mapping[str, str] = MappingProxyType(dict(ARM64.runtimes))
 
-    def __init__(self) -> None:
+    def __init__(self, *, counting: bool = False) -> None:
+        self.name = COUNTING if counting else setup.NAME
+        self._counting = counting
+        # Beside another model a clock that all share would count that one's instructions, too.
+        self._turn = threading.Lock() if counting else contextlib.nullcontext()
         self._lock = threading.Lock()
         self._made: tuple[setup.SetUp, RuntimeFolder] | None = None
         self._machine: Machine | None = None
@@ -40,7 +52,7 @@ class PhoneSystem:
     def state(self) -> str:
         """Whether it is set up in the cache."""
         if setup.existing() is None:
-            return f"not set up yet: happens on first use, or by `hetero device setup {self.name}`"
+            return f"not set up yet: happens on first use, or by `hetero device setup {setup.NAME}`"
         return f"ready, in {setup.directory()}"
 
     def describe(self) -> Mapping[str, str]:
@@ -49,6 +61,7 @@ class PhoneSystem:
         versions = {name: folder.versions[name] for name in ("python", "libc", *ARM64.distributions)}
         return {
             **made.versions,
+            **({"clock": "a nanosecond an instruction"} if self._counting else {}),
             **versions,
             "certifies": "that the bundle runs over ADB on a device with an ARM64 kernel of its own, and what "
             + " and ".join(f"{name} {versions[name]}" for name in ARM64.engines)
@@ -62,7 +75,9 @@ class PhoneSystem:
             device = self._started()
         except DeviceError as error:
             return Returned(error=str(error), not_verified=True, emulated=True)
-        return device.run(request, progress)
+        with self._turn:
+            returned = device.run(request, progress)
+        return dataclasses.replace(returned, counts_instructions=self._counting)
 
     def close(self) -> None:
         """Remove everything from the device and switch it off."""
@@ -76,7 +91,7 @@ class PhoneSystem:
         made, folder = self._ready()
         with self._lock:
             if self._device is None:
-                self._machine = Machine(made.image, made.tools)
+                self._machine = Machine(made.image, made.tools, counting=self._counting)
                 self._device = Device(self._machine.adb, folder, emulated=True)
             return self._device
 
