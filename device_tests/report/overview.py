@@ -12,7 +12,7 @@ import numpy as np
 from device_tests.report.evidence import Evidence
 from device_tests.report.hits import Example, examples
 from device_tests.report.matrix import HEADLINE_METRIC, heatmaps, points
-from device_tests.report.plots import Point, spread_labels
+from device_tests.report.plots import Point, crowded, spread_labels
 from device_tests.report.table import Line, RowDict
 from export.goldens import Goldens
 from hetero.errors import InputError
@@ -86,7 +86,7 @@ def _draw_points(figure: Any, found: Sequence[Point]) -> None:
         style = {"marker": "s", "facecolor": "none", "s": 110} if point.kind == "device" else {"marker": "o", "s": 50}
         axes.scatter([point.macs], [point.value], edgecolor=colour, zorder=3, **({"facecolor": colour} | style))
     axes.set_xscale("log")
-    axes.margins(x=0.3)
+    axes.margins(x=0.4)
     top = min(1.08, 1.25 * max(point.value for point in found))
     axes.set_ylim(-0.04 * top, top)
     _label_points(axes, [point for point in found if point.label], gap=0.085 * top)
@@ -103,7 +103,8 @@ def _label_points(axes: Any, found: Sequence[Point], gap: float) -> None:
         text = f"{point.name}  {point.value:.3f}"
         cloud = point.kind == "cloud"
         place = (point.macs, point.value if cloud else -height)
-        offset, align = ((0, 9), "center") if cloud else ((10, -3), "left")
+        side = ((-10, -3), "right") if crowded(point, found) else ((10, -3), "left")
+        offset, align = ((0, 9), "center") if cloud else side
         axes.annotate(text, place, offset, textcoords="offset points", ha=align, color=_INK, annotation_clip=False)
 
 

@@ -13,6 +13,8 @@ from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 1080.0, 420.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 20.0, 52.0
+# What a label covers: up to so many times its point's cost, and so much of the metric above and below.
+_LABEL_FACTOR, _LABEL_HEIGHT = 2.0, 0.04
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
         parts += _mark(point, x(point.macs), y)
     labelled = [point for point in points if point.label]
     for point, height in zip(labelled, spread_labels([y(point.value) for point in labelled]), strict=True):
-        parts.append(_label(point, x(point.macs), height))
+        left = crowded(point, labelled) or x(point.macs) >= _WIDTH - 190
+        parts.append(_label(point, x(point.macs), height, left=left))
     parts.append(
         _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10, "multiply-accumulates per image (log scale)", "axis middle")
     )
@@ -125,13 +128,19 @@ def _mark(point: Point, x: float, scale: Callable[[float], float]) -> list[Marku
     return parts
 
 
-def _label(point: Point, x: float, y: float) -> Markup:
+def _label(point: Point, x: float, y: float, *, left: bool) -> Markup:
     text = f"{point.name}  {point.value:.3f}"
     if point.kind == "cloud":
         return _text(x, y - 14, text, "label middle")
-    if x < _WIDTH - 190:
-        return _text(x + 15, y + 4, text, "label")
-    return _text(x - 15, y + 4, text, "label end")
+    return _text(x - 15, y + 4, text, "label end") if left else _text(x + 15, y + 4, text, "label")
+
+
+def crowded(point: Point, points: Sequence[Point]) -> bool:
+    """Whether a label to the right of a point would cover another point, which costs a little more and does as well."""
+    return any(
+        1.0 < other.macs / point.macs < _LABEL_FACTOR and abs(other.value - point.value) < _LABEL_HEIGHT
+        for other in points
+    )
 
 
 def spread_labels(wanted: Sequence[float], gap: float = 17.0) -> list[float]:

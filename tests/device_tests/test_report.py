@@ -14,6 +14,7 @@ from device_tests.report.agreement import agreements
 from device_tests.report.hits import examples
 from device_tests.report.matrix import points
 from device_tests.report.overview import write_overview
+from device_tests.report.plots import Point, crowded
 from device_tests.report.table import Line, lines
 from device_tests.verify import verify
 from hetero.errors import InputError
@@ -172,6 +173,17 @@ def test_points_show_the_worst_target(run: tuple[Path, Path]) -> None:
     assert set(found) == {("cloud", "cloud"), ("tiny", "student"), ("tiny on desktop", "device")}
     assert found["tiny", "student"].value == 0.55
     assert found["tiny on desktop", "device"].macs == 864
+
+
+def test_a_label_does_not_cover_the_next_point() -> None:
+    small, large, far = (
+        Point(name, macs, value, "student")
+        for name, macs, value in (("s", 25, 0.56), ("m", 29, 0.55), ("far", 500, 0.56))
+    )
+    below = Point("below", 29, 0.01, "student")
+    assert crowded(small, [small, large, far, below])
+    assert not crowded(large, [small, large, far, below])
+    assert not crowded(small, [small, far, below])
 
 
 def test_examples_are_right_wrong_and_flipped() -> None:
