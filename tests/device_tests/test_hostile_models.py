@@ -5,6 +5,7 @@ A runtime may crash, but only in the process that it has to itself; and nothing 
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.device_tests.tiny_bundle import list_files, write_bundle
 from tests.export.test_hostile import MUTATIONS
 
 HARMLESS = 1 - 1e-4
+MANY = int(os.environ.get("HETERO_MUTATED_MODELS", "100"))
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +74,5 @@ def test_mutated_models_never_pass_wrongly(bundle: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_hundred_mutated_models_never_pass_wrongly(bundle: Path, tmp_path: Path) -> None:
-    assert require_no_wrong_pass(bundle, tmp_path, range(100, 200)) > 30
+def test_many_mutated_models_never_pass_wrongly(bundle: Path, tmp_path: Path) -> None:
+    assert require_no_wrong_pass(bundle, tmp_path, range(5000, 5000 + MANY)) > 0.3 * MANY
