@@ -76,7 +76,7 @@ class Browser:
             with errors.open("wb") as stream:
                 process = subprocess.Popen(
                     [setup.browser(), *_options(profile), server.address],
-                    env={**os.environ, "TMPDIR": profile},
+                    env={**os.environ, "TMPDIR": profile, "XDG_CONFIG_HOME": profile},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stream,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,10 @@ def tried(system: System, command: Sequence[str | Path], environment: Mapping[st
     Raises:
         InputError: When it does.
     """
-    done = subprocess.run(
-        [*command, "-c", system.trial], env=environment, capture_output=True, text=True, check=False, timeout=600
-    )
+    with tempfile.TemporaryDirectory(prefix="hetero-trial-") as scratch:  # Runtimes leave files there.
+        own = {**environment, "TMPDIR": scratch}
+        trial = [*command, "-c", system.trial]
+        done = subprocess.run(trial, env=own, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         said = done.stderr.splitlines()[-5:]
         raise InputError(f"{system.name} {failing} (status {done.returncode}):", said)
