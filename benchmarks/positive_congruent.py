@@ -26,10 +26,10 @@ from records import signed
 
 import hetero
 from hetero.data.images import ImageSet
-from hetero.data.subset import with_classes
+from hetero.data.subset import with_classes, with_rows
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.flips import count_flips
-from hetero.files import digest, write_json
+from hetero.files import write_json
 from hetero.models.config import Stage
 
 TEACHERS = (100, 101, 102, 103)
@@ -83,9 +83,9 @@ def emoji() -> Task:
     views, labels = np.asarray(some.train.views), np.asarray(some.train.labels)
     held_out = views == labels % 3
     tuned_on = labels // 3 % 3 == 0
-    train = _rows(some.train, np.flatnonzero(~held_out))
-    tuning = _rows(some.train, np.flatnonzero(held_out & tuned_on))
-    report = _rows(some.train, np.flatnonzero(held_out & ~tuned_on))
+    train = with_rows(some.train, np.flatnonzero(~held_out))
+    tuning = with_rows(some.train, np.flatnonzero(held_out & tuned_on))
+    report = with_rows(some.train, np.flatnonzero(held_out & ~tuned_on))
     return Task(_with_copies(some, train), tuning, report, shape, (36, 2), 1)
 
 
@@ -94,17 +94,6 @@ def photos(path: Path) -> Task:
     shape = hetero.Preprocessing(height=48, width=48)
     images = hetero.prepare(hetero.DataConfig(kind="folder", path=str(path.resolve())), shape)
     return Task(_with_copies(images, images.train), images.validation, images.test, shape, (10, 6), 2)
-
-
-def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
-    return dataclasses.replace(
-        images,
-        images=images.images[rows],
-        labels=np.asarray(images.labels)[rows],
-        views=np.asarray(images.views)[rows],
-        names=tuple(images.names[row] for row in rows),
-        fingerprint=digest([images.fingerprint, rows.tolist()]),
-    )
 
 
 def _with_copies(images: hetero.Dataset, train: ImageSet) -> hetero.Dataset:
