@@ -11,7 +11,6 @@ hand in one script (``export_bare.py``) for the same files without any check or 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import resource
@@ -42,6 +41,7 @@ _LATENCIES = 100
 
 def main() -> None:
     options = _options()
+    from hetero.commands import with_data
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
     from hetero.recipe import recipe_called
@@ -51,9 +51,7 @@ def main() -> None:
         print(_table(figures["files"]))
         _write(options, figures)
         return
-    recipe = recipe_called(Path(options.recipe))
-    if options.data:
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
+    recipe = with_data(recipe_called(Path(options.recipe)), options.data)
     context = Context(recipe, options.run)
     retrieval = retrieval_set(context)
     calibration = calibration_set(context, retrieval.images)

@@ -9,7 +9,6 @@ gallery with the test queries. Losses are against the float32 student before fin
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,6 +34,7 @@ from export.onnx_int8 import OnnxQuantiser  # noqa: E402
 from export.program import capture  # noqa: E402
 from export.search import Choice  # noqa: E402
 from export.source import Source, from_directory  # noqa: E402
+from hetero.commands import with_data  # noqa: E402
 from hetero.evaluation.retrieval import evaluate_tasks  # noqa: E402
 from hetero.pipeline.context import Context  # noqa: E402
 from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: E402
@@ -45,9 +45,7 @@ from hetero.training.quantization_aware import tune_for_int8  # noqa: E402
 
 def main() -> None:
     options = _options()
-    recipe = recipe_called(Path(options.recipe))
-    if options.data:
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(options.data)))
+    recipe = with_data(recipe_called(Path(options.recipe)), options.data)
     context = Context(recipe, options.run)
     retrieval = retrieval_set(context)
     chosen = calibration_set(context, retrieval.images)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,11 @@ class GalleryVersion:
             return cls(bundle.goldens.retrieval_images, bundle.goldens.retrieval_cloud, bundle.space)
         held = RetrievalSet.load(path)
         return cls(held.images, held.cloud_embeddings, held.space)
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Where each image is, by the digest of its pixels."""
+        return {sha256_bytes(image.tobytes()): row for row, image in enumerate(self.images)}
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def upgrades(pairs: list[Pair]) -> list[Upgrade]:
 def _queries(bundle: Bundle, target: Target, format: str, precision: str) -> Float32[np.ndarray, "m d"] | str:
     """The queries' vectors by retrieval row, as the target computed them; or why there are none."""
     kinds = {(entry.format, entry.precision): entry for entry in bundle.manifest.models}
-    entry = next((entry for kind, entry in kinds.items() if kind == (format, precision)), None)
+    entry = kinds.get((format, precision))
     if entry is None:
         return f"the bundle holds no {format} {precision} file"
     if format not in target.runtimes:
@@ -226,6 +232,5 @@ def _pair(
 
 def _aligned(bundle: Bundle, gallery: GalleryVersion) -> tuple[Float32[np.ndarray, "m d"], int]:
     """The gallery's vectors of the bundle's retrieval images, and how many it lacks."""
-    rows = {sha256_bytes(image.tobytes()): row for row, image in enumerate(gallery.images)}
-    wanted = [rows.get(sha256_bytes(image.tobytes()), -1) for image in bundle.goldens.retrieval_images]
+    wanted = [gallery.rows.get(sha256_bytes(image.tobytes()), -1) for image in bundle.goldens.retrieval_images]
     return gallery.vectors[np.array(wanted, np.int64)], wanted.count(-1)
