@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,15 +21,15 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, stage: Stage) -> None:
         super().__init__()
         inner = scaled(int(inputs * stage.expansion), 1.0)
-        layers: list[nn.Module] = []
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         if inner != inputs:
-            layers.append(ConvNorm(inputs, inner, 1, activation=activation_layer(stage.activation)))
+            layers["expand"] = ConvNorm(inputs, inner, 1, activation=activation_layer(stage.activation))
         filtering = activation_layer(stage.activation)
-        layers.append(ConvNorm(inner, inner, stage.kernel, stride, groups=inner, activation=filtering))
+        layers["filter"] = ConvNorm(inner, inner, stage.kernel, stride, groups=inner, activation=filtering)
         if stage.squeeze_excite:
-            layers.append(SqueezeExcite(inner))
-        layers.append(ConvNorm(inner, outputs, 1))
-        self.transform = nn.Sequential(*layers)
+            layers["squeeze_excite"] = SqueezeExcite(inner)
+        layers["project"] = ConvNorm(inner, outputs, 1)
+        self.transform = nn.Sequential(layers)
         self.shortcut = stride == 1 and inputs == outputs
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
@@ -49,14 +51,14 @@ class ShuffleUnit(nn.Module):
         self.splits = stride == 1 and inputs == outputs
         taken = half if self.splits else inputs
         inner = scaled(int(half * stage.expansion), 1.0)
-        layers: list[nn.Module] = [
-            ConvNorm(taken, inner, 1, activation=activation_layer(stage.activation)),
-            ConvNorm(inner, inner, stage.kernel, stride, groups=inner),
-        ]
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            expand=ConvNorm(taken, inner, 1, activation=activation_layer(stage.activation)),
+            filter=ConvNorm(inner, inner, stage.kernel, stride, groups=inner),
+        )
         if stage.squeeze_excite:
-            layers.append(SqueezeExcite(inner))
-        layers.append(ConvNorm(inner, half, 1, activation=activation_layer(stage.activation)))
-        self.transform = nn.Sequential(*layers)
+            layers["squeeze_excite"] = SqueezeExcite(inner)
+        layers["project"] = ConvNorm(inner, half, 1, activation=activation_layer(stage.activation))
+        self.transform = nn.Sequential(layers)
         self.beside = (
             nn.Identity()
             if self.splits
