@@ -16,13 +16,11 @@ class Block:
     """What one block is.
 
     Attributes:
-        kind: A name of :data:`hetero.models.block_catalog.BLOCKS`, or ``module:class``.
         kernel: Of its spatial convolution.
         expansion: Inner channels as a multiple; of what, the block says.
         squeeze_excite: Whether it re-weights its channels.
     """
 
-    kind: str
     kernel: int
     expansion: float
     squeeze_excite: bool
@@ -48,9 +46,11 @@ class Architecture:
     """One point of a search space: hashable, and equal exactly when the networks are.
 
     Attributes:
+        kind: Of all blocks: a name of :data:`hetero.models.block_catalog.BLOCKS`, or ``module:class``.
         stages: In order.
     """
 
+    kind: str
     stages: tuple[ChosenStage, ...]
 
     @property

@@ -26,7 +26,7 @@ def draw_architectures(rows: list[tuple[str, Architecture]], *, format: PICTURE 
     """
     widest = max(sum(len(stage.blocks) for stage in one.stages) + 0.5 * len(one.stages) for _, one in rows)
     most = max(stage.channels for _, one in rows for stage in one.stages)
-    kinds = sorted({block.kind for _, one in rows for stage in one.stages for block in stage.blocks})
+    kinds = sorted({one.kind for _, one in rows})
     colours = {kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(kinds)}
 
     bottom = -1.35 * (len(rows) - 1) - 1.0
@@ -54,7 +54,7 @@ def _row(axes: Any, middle: float, name: str, architecture: Architecture, most: 
         height = 0.25 + 0.75 * stage.channels / most
         for block in stage.blocks:
             corner = (left, middle - height / 2)
-            axes.add_patch(Rectangle(corner, 0.9, height, facecolor=colours[block.kind], edgecolor="white"))
+            axes.add_patch(Rectangle(corner, 0.9, height, facecolor=colours[architecture.kind], edgecolor="white"))
             axes.text(left + 0.45, middle, _words(block), ha="center", va="center", fontsize=6.5, color=INK)
             left += 1.0
         centre = left - len(stage.blocks) / 2

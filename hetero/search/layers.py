@@ -102,7 +102,7 @@ def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension:
     before: tuple[int, ...] = (space.stem_channels,)
     for stage in space.stages:
         after = _strided(height, stage.stride), _strided(width, stage.stride)
-        for block in _blocks(stage):
+        for block in _blocks(stage, space.kind):
             found += [Layer(block.block, taken, block.channels, height, width, stage.stride, block) for taken in before]
             if max(stage.depth) > 1:
                 found.append(Layer(block.block, block.channels, block.channels, *after, 1, block))
@@ -113,9 +113,9 @@ def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension:
     return list(dict.fromkeys(found))
 
 
-def _blocks(stage: StageSpace) -> Iterator[Stage]:
+def _blocks(stage: StageSpace, kinds: tuple[str, ...]) -> Iterator[Stage]:
     """Every block of a stage, alone."""
-    of_block = itertools.product(stage.kind, stage.kernel, stage.expansion, stage.squeeze_excite)
+    of_block = itertools.product(kinds, stage.kernel, stage.expansion, stage.squeeze_excite)
     for (kind, kernel, expansion, squeeze_excite), channels, activation in itertools.product(
         list(of_block), stage.channels, stage.activation
     ):

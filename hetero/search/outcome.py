@@ -140,10 +140,10 @@ def _target(described: dict[str, str]) -> str:
 
 def _described(one: Winner) -> list[str]:
     """The winner's stages, a line each."""
-    lines = [f"**{one.tier}**", ""]
+    lines = [f"**{one.tier}**, {one.architecture.kind}", ""]
     for number, stage in enumerate(one.architecture.stages, start=1):
         blocks = ", ".join(
-            f"{block.kind} {block.kernel}x{block.kernel} x{block.expansion:g}" + (" SE" if block.squeeze_excite else "")
+            f"{block.kernel}x{block.kernel} x{block.expansion:g}" + (" SE" if block.squeeze_excite else "")
             for block in stage.blocks
         )
         lines.append(f"{number}. {stage.channels} channels, {stage.activation}: {blocks}")

@@ -3,31 +3,35 @@
 A point's network is a plain student, and each of its tensors is a part of a shared one: the leading channels, and of a
 larger kernel the centre. No block knows about it, so any block can be searched, also a user's own.
 
-Which points share: blocks at the same place, of the same kind and with the same tensors by name. Thus widths,
-expansions, kernels and activations share; kinds of block, and blocks with and without squeeze-excite or expansion,
-have weights of their own. The paper (CMP-NAS, arXiv 2105.06047) trains a single path one-shot supernet and leaves open
-how its weights are shared. In that method (arXiv 1904.00420) every kind of block has weights of its own, also for each
-kernel size, and channels are sliced; kernels are cut from the largest here (as in arXiv 1908.09791, without its learnt
-transformation), so that every weight is trained in more of the steps.
+Which points share: those of one kind of block, tensors of equal names at the same place. Thus widths, depths,
+expansions, kernels and activations share, also with and without squeeze-excite; each kind has a set of its own, since
+kinds leave their features in different channels. The paper (CMP-NAS, arXiv 2105.06047) trains a single path one-shot
+supernet and leaves open how its weights are shared. In that method (arXiv 1904.00420) every choice of a block has
+weights of its own, also each kernel size, and channels are sliced; kernels are cut from the largest here (as in arXiv
+1908.09791, without its learnt transformation), so that every weight is trained in more of the steps.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from hetero.errors import InputError
-from hetero.files import digest
 from hetero.models.block_catalog import block_class
 from hetero.models.config import Stage
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.search.architecture import Architecture
 from hetero.search.space import SearchSpace
+
+_State: TypeAlias = dict[str, nn.Parameter | Tensor]
+_Block: TypeAlias = tuple[int, int, int, Stage]
+"""What a block is made with."""
 
 
 @dataclass(frozen=True)
@@ -82,71 +86,61 @@ def shared_tensors(frame: Frame) -> dict[str, nn.Parameter | Tensor]:
     """New tensors, large enough for every point; parameters are ``nn.Parameter``, statistics plain tensors.
 
     Raises:
-        InputError: When a block of a user's own has no choice in which all of its tensors are largest.
+        InputError: When a block of a user's own has a tensor that no choice makes largest on all of its axes.
     """
     shared: dict[str, nn.Parameter | Tensor] = {}
-    for group, module in itertools.chain(_outside_blocks(frame), _largest_blocks(frame.space)):
-        state = module.state_dict(keep_vars=True)
-        shared |= {_key(group, name): tensor for name, tensor in state.items()}
+    for kind in frame.space.kind:
+        alone = replace(frame, space=replace(frame.space, kind=(kind,)))
+        for group, state in itertools.chain(_outside_blocks(alone), _largest_blocks(alone.space)):
+            shared |= {_key(kind, group, name): tensor for name, tensor in state.items()}
     return shared
 
 
-def _outside_blocks(frame: Frame) -> Iterator[tuple[str, nn.Module]]:
+def _outside_blocks(frame: Frame) -> Iterator[tuple[str, _State]]:
     """Everything but blocks, of a point whose last stage is widest: nothing else of it depends on the choices."""
     space, last = frame.space, len(frame.space.stages) - 1
     widest = max(space.stages[last].channels)
     architecture = space.build(space.values(space.smallest) | {f"{last}.channels": widest})
     network = frame.network(architecture)
-    yield from ((name, child) for name, child in network.named_children() if name != "backbone")
     backbone = list(network.backbone.children())
-    yield from (("stem", backbone[0]), ("last", backbone[-1]))
+    around = [(name, child) for name, child in network.named_children() if name != "backbone"]
+    for name, module in [*around, ("stem", backbone[0]), ("last", backbone[-1])]:
+        yield name, module.state_dict(keep_vars=True)
 
 
-def _largest_blocks(space: SearchSpace) -> Iterator[tuple[str, nn.Module]]:
-    """For each place and each set of blocks that share there, the largest block."""
+def _largest_blocks(space: SearchSpace) -> Iterator[tuple[str, _State]]:
+    """For each place: every tensor that a block may have there, as large as any needs it."""
     for index, stage in enumerate(space.stages):
         for place in range(max(stage.depth)):
-            yield from _largest_at(space, index, place)
+            yield f"{index}.{place}", _largest(space.kind[0], index, _blocks_at(space, index, place))
 
 
-@dataclass
-class _Group:
-    """Blocks that share."""
-
-    kind: str
-    arguments: tuple[int, int, int, Stage]
-    sizes: dict[str, tuple[int, ...]]
-    most: dict[str, tuple[int, ...]]
-
-
-def _largest_at(space: SearchSpace, index: int, place: int) -> Iterator[tuple[str, nn.Module]]:
-    groups: dict[str, _Group] = {}
-    for arguments in _blocks_at(space, index, place):
-        kind = arguments[3].block
+def _largest(kind: str, index: int, blocks: Iterable[_Block]) -> _State:
+    sizes: dict[str, dict[tuple[int, ...], _Block]] = {}
+    for block in blocks:
         with torch.device("meta"):
-            state = block_class(kind)(*arguments).state_dict()
-        sizes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        name = _group(index, place, kind, state)
-        known = groups.setdefault(name, _Group(kind, arguments, sizes, sizes))
-        known.most = {key: tuple(map(max, known.most[key], size)) for key, size in sizes.items()}
-        if sizes == known.most:
-            known.arguments, known.sizes = arguments, sizes
-    for name, group in groups.items():
-        if group.sizes != group.most:
+            state = block_class(kind)(*block).state_dict()
+        for name, tensor in state.items():
+            sizes.setdefault(name, {}).setdefault(tuple(tensor.shape), block)
+    largest: _State = {}
+    for name, known in sizes.items():
+        most = tuple(map(max, zip(*known, strict=False)))
+        if most not in known or len({len(size) for size in known}) > 1:
             raise InputError(
-                f"blocks {group.kind!r} of stage {index} cannot share weights: no choice of channels, kernel and "
-                "expansion has all of its tensors at their largest; offer fewer options, or name the tensors apart"
+                f"blocks {kind!r} of stage {index} cannot share weights: no choice has {name} at its largest, sizes "
+                f"are {sorted(known)}; offer fewer options, or name the tensors apart"
             )
-        yield name, block_class(group.kind)(*group.arguments)
+        largest[name] = block_class(kind)(*known[most]).state_dict(keep_vars=True)[name]
+    return largest
 
 
-def _blocks_at(space: SearchSpace, index: int, place: int) -> Iterator[tuple[int, int, int, Stage]]:
+def _blocks_at(space: SearchSpace, index: int, place: int) -> Iterator[_Block]:
     """What every block that may stand at a place is made with."""
     # Activations have no tensors, and points() need not list a block once for each.
     stage = replace(space.stages[index], depth=(1,), activation=space.stages[index].activation[:1])
     before = space.stages[index - 1].channels if index else (space.stem_channels,)
     for chosen in stage.points():
-        (made,) = stage.runs(chosen)
+        (made,) = stage.runs(chosen, space.kind[0])
         for inputs in (chosen.channels,) if place else before:
             yield inputs, chosen.channels, 1 if place else stage.stride, made
 
@@ -156,27 +150,19 @@ def _keys(network: EmbeddingModel, architecture: Architecture) -> dict[str, str]
     modules = list(network.backbone.children())
     groups = {0: "stem", len(modules) - 1: "last"}
     places = [
-        (index, place, block.kind)
-        for index, stage in enumerate(architecture.stages)
-        for place, block in enumerate(stage.blocks)
+        f"{index}.{place}" for index, stage in enumerate(architecture.stages) for place in range(len(stage.blocks))
     ]
-    for position, (index, place, kind) in enumerate(places, start=1):
-        groups[position] = _group(index, place, kind, modules[position].state_dict())
+    groups |= dict(enumerate(places, start=1))
     keys: dict[str, str] = {}
     for name in network.state_dict():
         child, _, local = name.partition(".")
         if child == "backbone":
             position, _, local = local.partition(".")
             child = groups[int(position)]
-        keys[name] = _key(child, local)
+        keys[name] = _key(architecture.kind, child, local)
     return keys
 
 
-def _group(index: int, place: int, kind: str, state: Mapping[str, Tensor]) -> str:
-    names = digest([[name, tensor.dim()] for name, tensor in sorted(state.items())])
-    return f"{index}.{place}.{kind}.{names[:8]}"
-
-
-def _key(group: str, name: str) -> str:
+def _key(kind: str, group: str, name: str) -> str:
     # Torch separates the names of nested modules by points.
-    return f"{group}.{name}".replace(".", "/")
+    return f"{kind}.{group}.{name}".replace(".", "/")

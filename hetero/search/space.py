@@ -42,12 +42,15 @@ class SearchSpace:
 
     Attributes:
         stages: In order.
+        kind: Kinds of block, of which one is chosen for the whole network: see
+            :data:`hetero.models.block_catalog.BLOCKS`.
         stem_channels: Of the first convolution; a multiple of 8. It takes the first stage's activation.
         stem_stride: Its stride; 1 keeps detail in small images.
         pool: As :class:`hetero.models.config.ModelConfig` has it.
     """
 
     stages: tuple[StageSpace, ...]
+    kind: tuple[str, ...] = ("inverted_residual",)
     stem_channels: int = 16
     stem_stride: int = 2
     pool: Literal["gem", "avg"] = "avg"
@@ -56,14 +59,14 @@ class SearchSpace:
     def genes(self) -> dict[str, tuple[Value, ...]]:
         """Every choice with its options, also those of blocks that only the deeper points have.
 
-        ``"0.channels"`` is the first stage's, ``"0.1.kernel"`` that of its second block.
+        ``"kind"`` is the network's, ``"0.channels"`` the first stage's, ``"0.1.kernel"`` that of its second block.
         """
         return self._genes([max(stage.depth) for stage in self.stages])
 
     @property
     def size(self) -> int:
         """Number of points."""
-        return math.prod(stage.size for stage in self.stages)
+        return len(self.kind) * math.prod(stage.size for stage in self.stages)
 
     @property
     def smallest(self) -> Architecture:
@@ -82,11 +85,11 @@ class SearchSpace:
             InputError: With every choice that is missing or not among its options.
         """
         self._require(values)
-        return Architecture(tuple(_chosen(index, values) for index in range(len(self.stages))))
+        return Architecture(str(values["kind"]), tuple(_chosen(index, values) for index in range(len(self.stages))))
 
     def values(self, architecture: Architecture) -> dict[str, Value]:
         """The choices of a point by the names of :attr:`genes`, without those of blocks that it does not have."""
-        values: dict[str, Value] = {}
+        values: dict[str, Value] = {"kind": architecture.kind}
         for index, stage in enumerate(architecture.stages):
             chosen = {"channels": stage.channels, "activation": stage.activation, "depth": len(stage.blocks)}
             values |= {f"{index}.{name}": value for name, value in chosen.items()}
@@ -101,7 +104,7 @@ class SearchSpace:
     def __iter__(self) -> Iterator[Architecture]:
         """Every point; for spaces that are small enough to list."""
         for stages in itertools.product(*(tuple(stage.points()) for stage in self.stages)):
-            yield Architecture(stages)
+            yield from (Architecture(kind, stages) for kind in self.kind)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random point: every choice uniform over its options, hence every depth equally likely."""
@@ -160,11 +163,11 @@ class SearchSpace:
             pool=self.pool,
             stem_channels=self.stem_channels,
             stem_stride=self.stem_stride,
-            stages=tuple(run for stage, chosen in both for run in stage.runs(chosen)),
+            stages=tuple(run for stage, chosen in both for run in stage.runs(chosen, architecture.kind)),
         )
 
     def _genes(self, depths: Sequence[int]) -> dict[str, tuple[Value, ...]]:
-        genes: dict[str, tuple[Value, ...]] = {}
+        genes: dict[str, tuple[Value, ...]] = {"kind": self.kind}
         for index, (stage, depth) in enumerate(zip(self.stages, depths, strict=True)):
             genes |= {f"{index}.{name}": getattr(stage, name) for name in OF_STAGE}
             for place in range(depth):
@@ -200,9 +203,6 @@ def _chosen(index: int, values: Mapping[str, Value]) -> ChosenStage:
     chosen = [
         {name: values[f"{index}.{place}.{name}"] for name in OF_BLOCK} for place in range(int(values[f"{index}.depth"]))
     ]
-    blocks = tuple(
-        Block(str(one["kind"]), int(one["kernel"]), float(one["expansion"]), bool(one["squeeze_excite"]))
-        for one in chosen
-    )
+    blocks = tuple(Block(int(one["kernel"]), float(one["expansion"]), bool(one["squeeze_excite"])) for one in chosen)
     channels, activation = values[f"{index}.channels"], values[f"{index}.activation"]
     return ChosenStage(int(channels), cast("Activation", activation), blocks)

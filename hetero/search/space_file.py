@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hetero.models.block_catalog import block_problem
 from hetero.schema import parse, read_toml
 from hetero.search.space import SearchSpace, StageSpace
 
-_CHOICES = ("channels", "depth", "kind", "kernel", "expansion", "squeeze_excite", "activation")
+_CHOICES = ("channels", "depth", "kernel", "expansion", "squeeze_excite", "activation")
 
 
 def space_called(name: str) -> SearchSpace:
@@ -60,6 +61,8 @@ def parse_space(value: object, *, what: str) -> SearchSpace:
 def space_problems(space: SearchSpace) -> list[str]:
     """What is wrong with a search space beyond its types: every mistake."""
     problems = [] if space.stages else ["stages: expected at least one [[stages]] table"]
+    problems += _option_problems("kind", space.kind)
+    problems += [f"kind: {problem}" for kind in space.kind if (problem := block_problem(kind))]
     if not _is_width(space.stem_channels):
         problems.append(f"stem_channels: expected a multiple of 8, got {space.stem_channels}")
     if space.stem_stride < 1:
@@ -72,17 +75,19 @@ def space_problems(space: SearchSpace) -> list[str]:
 def _stage_problems(stage: StageSpace) -> list[str]:
     problems = [f"stride: expected 1 or more, got {stage.stride}"] if stage.stride < 1 else []
     for name in _CHOICES:
-        options = getattr(stage, name)
-        if not options:
-            problems.append(f"{name}: expected at least one option")
-        if len(set(options)) < len(options):
-            problems.append(f"{name}: an option comes twice in {list(options)}")
+        problems += _option_problems(name, getattr(stage, name))
     # The edge family rounds widths to multiples of 8: other options would be one and the same network.
     problems += [f"channels: expected multiples of 8, got {each}" for each in stage.channels if not _is_width(each)]
     problems += [f"depth: expected 1 or more, got {each}" for each in stage.depth if each < 1]
     problems += [f"kernel: expected odd numbers, got {each}" for each in stage.kernel if each < 1 or each % 2 == 0]
-    problems += [f"expansion: expected numbers above 0, got {each}" for each in stage.expansion if each <= 0]
-    return problems + [f"kind: {problem}" for kind in stage.kind if (problem := block_problem(kind))]
+    return problems + [f"expansion: expected numbers above 0, got {each}" for each in stage.expansion if each <= 0]
+
+
+def _option_problems(name: str, options: Sequence[object]) -> list[str]:
+    problems = [] if options else [f"{name}: expected at least one option"]
+    return problems + (
+        [f"{name}: an option comes twice in {list(options)}"] if len(set(options)) < len(options) else []
+    )
 
 
 def _is_width(channels: int) -> bool:

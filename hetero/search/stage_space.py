@@ -11,7 +11,7 @@ from hetero.schema import record
 from hetero.search.architecture import Block, ChosenStage
 
 OF_STAGE = ("channels", "activation", "depth")
-OF_BLOCK = ("kind", "kernel", "expansion", "squeeze_excite")
+OF_BLOCK = ("kernel", "expansion", "squeeze_excite")
 
 
 @record
@@ -22,7 +22,6 @@ class StageSpace:
         channels: Output channels; multiples of 8.
         depth: Numbers of blocks.
         stride: Of the first block; no choice, so that every point has the same resolutions.
-        kind: Kinds of block, chosen for each block on its own: see :data:`hetero.models.block_catalog.BLOCKS`.
         kernel: Kernel sizes, chosen for each block.
         expansion: Inner channels as a multiple, chosen for each block.
         squeeze_excite: Whether blocks re-weight their channels, chosen for each block.
@@ -32,7 +31,6 @@ class StageSpace:
     channels: tuple[int, ...]
     depth: tuple[int, ...] = (1,)
     stride: int = 1
-    kind: tuple[str, ...] = ("inverted_residual",)
     kernel: tuple[int, ...] = (3,)
     expansion: tuple[float, ...] = (3.0,)
     squeeze_excite: tuple[bool, ...] = (False,)
@@ -46,13 +44,13 @@ class StageSpace:
 
     def points(self) -> Iterator[ChosenStage]:
         """Every way to choose."""
-        blocks = [Block(*one) for one in itertools.product(self.kind, self.kernel, self.expansion, self.squeeze_excite)]
+        blocks = [Block(*one) for one in itertools.product(self.kernel, self.expansion, self.squeeze_excite)]
         for channels, activation, depth in itertools.product(self.channels, self.activation, self.depth):
             for chosen in itertools.product(blocks, repeat=depth):
                 yield ChosenStage(channels, activation, chosen)
 
-    def runs(self, chosen: ChosenStage) -> Iterator[Stage]:
-        """The edge family's stages that make this choice: equal blocks that follow each other are one run."""
+    def runs(self, chosen: ChosenStage, kind: str) -> Iterator[Stage]:
+        """The edge family's stages that make this choice of this kind: equal blocks in a row are one run."""
         stride = self.stride
         for block, run in itertools.groupby(chosen.blocks):
             yield Stage(
@@ -62,7 +60,7 @@ class StageSpace:
                 kernel=block.kernel,
                 expansion=block.expansion,
                 squeeze_excite=block.squeeze_excite,
-                block=block.kind,
+                block=kind,
                 activation=chosen.activation,
             )
             stride = 1

@@ -91,7 +91,7 @@ def test_breeding_finds_better_points_than_it_started_from(name):
 def test_the_pareto_mode_keeps_cheap_points_as_well_as_good_ones():
     last = proposed("pareto")[-10:]
     macs = [costs(one)["macs"] for one in last]
-    assert min(macs) < 0.5 * max(macs)
+    assert min(macs) < 0.6 * max(macs)
 
 
 def test_a_tight_budget_is_met_although_hardly_any_random_point_meets_it(tmp_path):

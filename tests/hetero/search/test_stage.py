@@ -22,9 +22,10 @@ from tests.snippets import lay_out
 SPACE = """
 stem_channels = 8
 stem_stride = 2
+kind = ["inverted_residual", "shuffle"]
 stages = [
     { channels = [8, 16], stride = 2, kernel = [3, 5], expansion = [1.0, 2.0] },
-    { channels = [16, 24], depth = [1, 2], stride = 2, kind = ["inverted_residual", "shuffle"] },
+    { channels = [16, 24], depth = [1, 2], stride = 2 },
 ]
 """
 RECIPE = """

@@ -26,12 +26,12 @@ SPACE = SearchSpace(
             channels=(16, 24),
             depth=(1, 2),
             stride=2,
-            kind=("inverted_residual", "shuffle"),
             kernel=(3, 5, 7),
             expansion=(1.0, 2.0),
             squeeze_excite=(False, True),
         ),
     ),
+    kind=("inverted_residual", "shuffle"),
     stem_channels=8,
 )
 FRAME = Frame(SPACE, 8, SHAPE)
@@ -61,12 +61,12 @@ class OwnBlock(nn.Module):
 
 
 class CrossedBlock(nn.Module):
-    """One of its tensors shrinks where the other grows, so that two such blocks cannot share."""
+    """A tensor of it shrinks on one axis where it grows on the other, so that two such blocks cannot share."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, stage: Stage) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inputs, outputs, stage.kernel, stride, stage.kernel // 2)
-        self.odd = nn.Parameter(torch.ones(16 - stage.kernel))
+        self.odd = nn.Parameter(torch.ones(16 - stage.kernel, stage.kernel))
 
 
 def images(prefix: str, classes: int, per_class: int, seed: int) -> ImageSet:
