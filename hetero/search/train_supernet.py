@@ -123,7 +123,8 @@ def train_supernet(
         cloud_prototypes=torch.from_numpy(cloud.prototypes),
         seed=seed_of("supernet", seed),
     )
-    paths = Paths(space, config.sampling, config.random_paths, seed)
+    opening = round(config.opening * config.training.steps)
+    paths = Paths(space, config.sampling, config.random_paths, seed, opening)
     module = SupernetModule(supernet, TrainingModule.of(supernet, config.objectives, head), paths)
     described = [dataclasses.asdict(config), dataclasses.asdict(space), preprocessing.to_dict()]
     run = Run(
