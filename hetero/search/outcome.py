@@ -9,6 +9,9 @@ from hetero.search.architecture import Architecture
 
 FILE = "search.json"
 
+LITTLE = 0.25
+"""Share of the cloud's figure below which rewards are taken for chance."""
+
 
 @record
 class Judged:
@@ -95,6 +98,7 @@ def as_page(result: SearchOutcome) -> str:
         f"proposed by {result.algorithm}; the best by {result.reward} won. Figures are {result.metric} of validation "
         "images among distractors *before* a winner is trained by itself; they rank candidates and promise nothing. "
         f"The cloud's own is {cloud['figure']:.3f}.",
+        *_doubt(result),
         "",
         "| tier | budget | M(a, g) | M(a, a) | MACs | of the cloud's | parameters | MB | "
         + " | ".join(f"ms, {name}" for name in _runtimes(result))
@@ -127,6 +131,18 @@ def as_recipe(result: SearchOutcome, tables: dict[str, str]) -> str:
     for one in result.winners:
         parts += [f'\n# {one.budget}\n[[students]]\nname = "{one.tier}"\n{tables[one.tier]}']
     return "\n".join(parts)
+
+
+def _doubt(result: SearchOutcome) -> list[str]:
+    """A word of warning when no winner stands out from chance."""
+    best, cloud = max(one.figures["r2"] for one in result.winners), result.cloud["figure"]
+    if best >= LITTLE * cloud:
+        return []
+    return [
+        "",
+        f"**The supernet has learnt too little to choose by**: its best M(a, g) is {best:.3f}. Train it for longer or at "
+        "another learning rate, or offer fewer choices, and search again.",
+    ]
 
 
 def _runtimes(result: SearchOutcome) -> list[str]:

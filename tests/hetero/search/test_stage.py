@@ -16,6 +16,7 @@ from hetero.recipe import built_in, load_recipe, parse_recipe
 from hetero.search.budget import Budget
 from hetero.search.commands import search_command
 from hetero.search.evaluations import Evaluations
+from hetero.search.outcome import as_page
 from hetero.search.stage import EVALUATIONS, load_outcome
 from tests.snippets import lay_out
 
@@ -76,7 +77,7 @@ def test_one_run_finds_a_student_for_each_tier_within_its_budget(place):
         assert Budget.parse(one.budget).allows(one.costs)
         rivals = [each for each in found.candidates if Budget.parse(one.budget).allows(each.costs)]
         assert one.figures["r2"] == max(each.figures["r2"] for each in rivals)
-    assert found.points == (2 * 2 * 2) * (2 * (2 + 2 * 2))
+    assert found.points == 2 * (2 * 2 * 2) * (2 * 2)
     assert 0 < found.cloud["figure"] <= 1
 
 
@@ -87,6 +88,14 @@ def test_the_pages_and_pictures_say_what_was_found(place):
     for name in ("front.svg", "architectures.svg"):
         drawing = (folder / name).read_text(encoding="utf-8")
         assert "watch" in drawing and "phone" in drawing
+
+
+def test_a_supernet_that_has_learnt_nothing_is_told(place):
+    found = load_outcome(place / "run" / "search")
+    best = max(one.figures["r2"] for one in found.winners)
+    for cloud, told in ((best * 3.9, False), (best * 4.1, True)):
+        page = as_page(dataclasses.replace(found, cloud=found.cloud | {"figure": cloud}))
+        assert ("learnt too little" in page) == told
 
 
 def test_the_snippet_makes_students_of_the_winners_in_any_recipe(place):
