@@ -140,8 +140,8 @@ def _doubt(result: SearchOutcome) -> list[str]:
         return []
     return [
         "",
-        f"**The supernet has learnt too little to choose by**: its best M(a, g) is {best:.3f}. Train it for longer or at "
-        "another learning rate, or offer fewer choices, and search again.",
+        f"**The supernet has learnt too little to choose by**: its best M(a, g) is {best:.3f}. Train it for longer or "
+        "at another learning rate, or offer fewer choices, and search again.",
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from hetero.search.space_file import built_in_space
 from tests.hetero.search.tiny import SHAPE
 from tests.hetero.search.tiny import SPACE as TINY
 
-DEMO = built_in_space("demo")
+DEMO = replace(built_in_space("demo"), kind=("inverted_residual", "shuffle"))
 SMALL = Preprocessing(height=32, width=32)
 OWN = Stage(channels=8, stride=1, block="tests.hetero.search.tiny:OwnBlock")
 

@@ -132,8 +132,8 @@ def test_pooling_with_weights_of_its_own_is_shared_too():
 
 
 @pytest.mark.slow
-def test_every_point_of_the_demo_space_finds_its_weights():
-    space = built_in_space("demo")
+def test_every_point_of_the_demo_space_finds_its_weights_whatever_its_kind():
+    space = dataclasses.replace(built_in_space("demo"), kind=("inverted_residual", "shuffle"))
     frame = Frame(space, 16, Preprocessing(height=32, width=32))
     shared = {key: tensor.detach() for key, tensor in shared_tensors(frame).items()}
     rng = np.random.default_rng(0)
