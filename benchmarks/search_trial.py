@@ -45,7 +45,7 @@ from hetero.training.config import TrainingConfig
 from hetero.training.student import train_student
 
 METRIC = "map@r"
-REWARDS = ("r1", "r2", "r3")
+REWARDS = ("r1", "r2", "r3", "cosine")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class Trial:
         reward = self._reward(batch_norm)
         known = Evaluations(self.context.root / EVALUATIONS, reward.digest)
         with workers(reward, WorkersConfig(processes=self.jobs)) as some:
-            for point, figures in some.evaluate([one for one in points if one not in known]):
+            unknown = [point for point in points if not all(known.has(point, name) for name in REWARDS)]
+            for point, figures in some.evaluate(unknown):
                 known.add(point, figures)
         return [known[point] for point in points]
 

@@ -35,8 +35,8 @@ class SearchConfig:
 
     Attributes:
         space: A built-in search space's name, or the path of a TOML file.
-        reward: What makes a candidate a good one (CMP-NAS, arXiv 2105.06047): ``r1`` = M(a, a), ``r2`` = M(a, g) and
-            ``r3`` = r1 * r2, of a candidate ``a`` and the cloud ``g``.
+        reward: What makes a candidate ``a`` good beside the cloud ``g``: ``r1`` = M(a, a), ``r2`` = M(a, g) and
+            ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or ``cosine``, of their vectors of the same images.
         metric: The M.
         algorithm: Who proposes candidates.
         supernet: How the shared weights are trained that candidates are judged by.
@@ -45,7 +45,7 @@ class SearchConfig:
     """
 
     space: str = "demo"
-    reward: Literal["r1", "r2", "r3"] = "r2"
+    reward: Literal["r1", "r2", "r3", "cosine"] = "r2"
     metric: Literal["map@r", "cmc@1"] = "map@r"
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)

@@ -18,6 +18,6 @@ class Evaluate(Protocol):
         """Measure a candidate; the same candidate gives the same figures in any process.
 
         Returns:
-            At least ``r1``, ``r2`` and ``r3``: M(a, a), M(a, g) and their product, larger is better.
+            At least the reward that is searched by: ``r1``, ``r2``, ``r3`` or ``cosine``; larger is better.
         """
         ...

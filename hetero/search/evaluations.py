@@ -48,6 +48,10 @@ class Evaluations:
         """Whether a point's figures are known."""
         return architecture in self._known
 
+    def has(self, architecture: Architecture, figure: str) -> bool:
+        """Whether this figure of a point is known; one that was judged by an earlier version may lack some."""
+        return figure in self._known.get(architecture, {})
+
     def __iter__(self) -> Iterator[Architecture]:
         """The points, in the order in which they were evaluated."""
         return iter(self._known)

@@ -21,7 +21,7 @@ class Judged:
         name: The first letters of its digest.
         tier: Whose search proposed it.
         generation: When; 0 is the random one.
-        figures: ``r1``, ``r2``, ``r3`` and what they are made of, on validation images, with the supernet's weights.
+        figures: Rewards and what they are made of, on validation images, with the supernet's weights.
         costs: By the names of :mod:`hetero.search.budget`.
     """
 

@@ -27,7 +27,7 @@ class Candidate:
         architecture: The point.
         tier: Whose search proposed it first.
         generation: In which batch, from 0: the random ones.
-        figures: As the evaluator gives them, ``r1``, ``r2`` and ``r3`` among them.
+        figures: As the evaluator gives them.
         costs: By the names of :mod:`hetero.search.budget`.
     """
 
@@ -60,7 +60,7 @@ class Search:
         budgets: Tier -> its budget, with numbers.
         costs: Of a point.
         algorithm: Started once for each tier.
-        reward: ``r1``, ``r2`` or ``r3``.
+        reward: The figure that a winner has the most of.
         seed: Decides what is proposed.
     """
 
@@ -105,7 +105,7 @@ class Search:
 
             def measure(batch: list[Architecture]) -> list[float]:
                 nonlocal generation
-                _evaluate(batch, evaluations, workers)
+                _evaluate(batch, self.reward, evaluations, workers)
                 bar.update(len(batch))
                 for point in batch:
                     made = Candidate(point, tier, generation, evaluations[point], dict(self.costs(point)))
@@ -126,7 +126,7 @@ def _problems(allowed: Allowed) -> list[str]:
     return allowed.budget.exceeded(allowed.costs(allowed.space.smallest))
 
 
-def _evaluate(batch: Sequence[Architecture], evaluations: Evaluations, workers: Workers) -> None:
-    unknown = [point for point in dict.fromkeys(batch) if point not in evaluations]
+def _evaluate(batch: Sequence[Architecture], reward: str, evaluations: Evaluations, workers: Workers) -> None:
+    unknown = [point for point in dict.fromkeys(batch) if not evaluations.has(point, reward)]
     for point, figures in workers.evaluate(unknown):
         evaluations.add(point, figures)

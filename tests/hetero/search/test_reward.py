@@ -59,6 +59,7 @@ def test_the_three_rewards(supernet):
     assert figures["r1"] == evaluate_tasks(vectors, vectors, labels, data.tasks).mean("cmc@1")
     assert figures["r2"] == evaluate_tasks(vectors, data.gallery, labels, data.tasks).mean("cmc@1") > 0
     assert figures["r3"] == figures["r1"] * figures["r2"]
+    assert figures["cosine"] == pytest.approx(np.mean([vectors[i] @ data.gallery[i] for i in range(len(vectors))]))
     assert figures["asymmetric.map@r"] == rewards(model, data)["r2"] != figures["asymmetric.cmc@1"]
 
 
