@@ -51,7 +51,7 @@ def _row(axes: Any, middle: float, name: str, architecture: Architecture, most: 
     axes.text(-2.1, middle, name, va="center", color=INK, fontsize=9, weight="bold")
     left = 0.0
     for stage in architecture.stages:
-        height = 0.25 + 0.75 * stage.channels / most
+        height = 0.4 + 0.6 * stage.channels / most
         for block in stage.blocks:
             corner = (left, middle - height / 2)
             axes.add_patch(Rectangle(corner, 0.9, height, facecolor=colours[architecture.kind], edgecolor="white"))
