@@ -1,11 +1,10 @@
 """Random points of a search space, exported to ONNX, LiteRT and Core ML in float32: does each file agree with torch?
 
-    python benchmarks/search_exports.py --points 200 --out runs/search-exports
+    python benchmarks/search_exports.py --points 200 --kinds inverted_residual shuffle --out runs/search-exports
 
-Points are of every built-in kind of block. Each is a model of its own with new weights and estimated batch-norm
-statistics; a file agrees when no coordinate of the unit vectors of 8 images is off by more than 1e-4. ONNX and LiteRT
-files run on their own runtimes, Core ML packages on the reference executor. Points that were done before are not done
-again. Exits with 1 when a point fails.
+Each point is a model of its own with new weights and estimated batch-norm statistics; a file agrees when no coordinate
+of the unit vectors of 8 images is off by more than 1e-4. ONNX and LiteRT files run on their own runtimes, Core ML
+packages on the reference executor. Points that were done before are not done again. Exits with 1 when a point fails.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from export.converter import INPUT, OUTPUT, Job, load_converter  # noqa: E402
 from export.program import capture  # noqa: E402
 from hetero.files import read_json, write_json  # noqa: E402
 from hetero.models.batch_norm import estimate_statistics  # noqa: E402
-from hetero.models.block_catalog import BLOCKS  # noqa: E402
 from hetero.models.model import EmbeddingModel  # noqa: E402
 from hetero.preprocessing import Preprocessing  # noqa: E402
 from hetero.search.architecture import Architecture  # noqa: E402
@@ -102,13 +100,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--space", default="demo", help="built-in space, or a TOML file")
+    parser.add_argument("--kinds", nargs="+", default=[], help="of blocks, instead of the space's")
     parser.add_argument("--formats", nargs="+", default=["onnx", "litert", "coreml"])
     parser.add_argument("--side", type=int, default=32, help="of the images, in pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/search-exports"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    space = dataclasses.replace(space_called(options.space), kind=tuple(BLOCKS))
+    space = space_called(options.space)
+    space = dataclasses.replace(space, kind=tuple(options.kinds or space.kind))
     rng, path = np.random.default_rng(options.seed), options.out / "points.json"
     points = [space.sample(rng) for _ in range(options.points)]
     done: dict[str, Any] = read_json(path)["points"] if path.is_file() else {}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import architecture_search, search_ranking, search_speed
+from benchmarks import architecture_search, search_ranking, search_speed, search_trial
 from hetero.files import read_json
 from tests.hetero.search.test_stage import SPACE
 from tests.snippets import lay_out
@@ -83,9 +83,8 @@ def test_rewards_beside_trained_figures_in_two_processes_and_only_once(place, mo
     result = read_json(place / "out" / "ranking.json")
     (one,) = result["trials"]
     assert one["seed"] == 0
-    assert set(one["taus"]) == {f"r{i}, {how}" for i in (1, 2, 3) for how in ("estimated", "moving averages")} | {
-        "macs"
-    }
+    rewards = {f"{name}, {how}" for name in search_trial.REWARDS for how in ("estimated", "moving averages")}
+    assert set(one["taus"]) == rewards | {"macs"}
     assert all(len(values) == 4 for values in (*one["promised"].values(), *one["trained"].values()))
     assert "| macs |" in capsys.readouterr().out
     made = {path: path.stat().st_mtime_ns for path in place.glob("out/seed-*/trained/*/model.safetensors")}

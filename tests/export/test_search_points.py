@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def test_points_agree_with_torch_in_every_format_and_are_not_exported_twice(tmp_path):
     space = tmp_path / "space.toml"
     space.write_text(
-        'stem_channels = 8\n[[stages]]\nchannels = [16]\nstride = 2\ndepth = [2]\nkind = ["shuffle"]\nkernel = [5]\n'
+        'kind = ["shuffle"]\nstem_channels = 8\n[[stages]]\nchannels = [16]\nstride = 2\ndepth = [2]\nkernel = [5]\n'
         'expansion = [2.0]\nsqueeze_excite = [true]\nactivation = ["gelu"]\n'
         '[[stages]]\nchannels = [24]\nstride = 2\ndepth = [2]\nactivation = ["relu6"]\nkernel = [7]\n'
         '[[stages]]\nchannels = [24]\nactivation = ["silu"]\n'

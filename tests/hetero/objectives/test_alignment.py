@@ -31,6 +31,7 @@ def asymmetric_hits(*terms: ObjectiveConfig) -> float:
     objectives = torch.nn.ModuleList([objective for _, objective in build_objectives(terms, head)])
     student = torch.nn.Linear(DIMENSION, DIMENSION)
     torch.nn.init.eye_(student.weight)
+    torch.nn.init.zeros_(student.bias)
     optimizer = torch.optim.Adam([*student.parameters(), *objectives.parameters()], lr=0.03)
     rows = torch.arange(len(labels))
     for _ in range(100):
