@@ -1,4 +1,4 @@
-"""The only folder that travels to a device: embeds images with one runtime.
+"""The only folder that travels to a device: embeds images with one runtime, or times models on it.
 
 Needs Python 3.9, numpy and the runtime; Pillow, where the device's own decoding is to be proven. Started as
 ``python -m runner RUNTIME``, it imports the runtime once, and then reads the path of a job from each line of its
@@ -11,6 +11,10 @@ standard input::
 Images are uint8 [n, h, w, 3]; each is embedded on its own, as an application does it, with one thread. The output holds
 ``embeddings``, float32 [n, d]; with originals also ``pixels``, uint8 [o, h, w, 3], which this device made of them, and
 the ``pixel_embeddings``, float32 [e, d], of those that name an image.
+
+A job that times models names several, which may take anything; its report holds the ``seconds`` of each::
+
+    {"models": [FILE, ...], "report": FILE.json, "errors": FILE, "runs": 20, "at_least_seconds": 0.002}
 
 Each job has a process of its own: a model that crashes its runtime ends that job and no other, and memory is counted
 for each. Standard output carries lines ``done total`` now and then, for a progress bar, and ``exit STATUS`` when a job

@@ -8,8 +8,8 @@ import sys
 import time
 from importlib import import_module
 
-from .embedding import run_job
 from .engines import engine
+from .job import run_job
 
 # Elsewhere than on Linux, a copy of a process that has loaded system libraries may not run on.
 COPIES = sys.platform == "linux"

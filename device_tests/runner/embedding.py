@@ -1,42 +1,20 @@
-"""One job: embed images with one model, and say how long it took."""
+"""Embed images with one model, and say how long it took."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import sys
 import time
-import traceback
 from typing import Any
 
 import numpy as np
 
-from . import NOT_VERIFIED
 from .decoding import decoder, pixels_of
 from .engines import Runtime, engine
 
 
-def run_job(name: str, path: str, import_seconds: float) -> int:
-    """Run the job of a file with the engine called ``name``; returns the exit status."""
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123 - fewer imports start faster on a device
-        job = json.load(stream)
-    errors = os.open(job["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(errors, 2)  # Runtimes write there by themselves, too.
-    try:
-        _answer(name, job, import_seconds)
-    except Exception as error:
-        if getattr(error, "exit_code", 1) == NOT_VERIFIED:
-            sys.stderr.write(f"{error}\n")
-            return NOT_VERIFIED
-        traceback.print_exc()
-        return 1
-    finally:
-        sys.stderr.flush()
-    return 0
-
-
-def _answer(name: str, job: dict[str, Any], import_seconds: float) -> None:
+def embed_job(name: str, job: dict[str, Any], import_seconds: float) -> dict[str, Any]:
+    """Embed the job's images with the engine called ``name``, and write the embeddings; returns the report."""
     images = np.load(job["images"], allow_pickle=False)
     decodes_with = decoder() if job["originals"] else ""
     start = time.perf_counter()
@@ -46,7 +24,7 @@ def _answer(name: str, job: dict[str, Any], import_seconds: float) -> None:
         own, undecoded = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [])
         version = runtime.version
     np.savez(job["output"], embeddings=embeddings, **own)
-    report = {
+    return {
         "runtime": name,
         "runtime_version": version,
         "certifies": getattr(engine(name), "certifies", ""),
@@ -60,10 +38,6 @@ def _answer(name: str, job: dict[str, Any], import_seconds: float) -> None:
         "latency_seconds": seconds,
         "peak_memory_bytes": peak_memory(),
     }
-    unfinished = f"{job['report']}.part"
-    with open(unfinished, "w", encoding="utf-8") as stream:  # noqa: PTH123
-        json.dump(report, stream)
-    os.replace(unfinished, job["report"])  # noqa: PTH105
 
 
 def embed(runtime: Runtime, images: Any, warm_up: int) -> tuple[Any, list[float]]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import device_tests
 from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
 
 EXACT_INT8 = {"session.x64quantprecision": "1"}
@@ -29,6 +29,7 @@ class Desktop:
 
     name = "desktop"
     emulated = False
+    counting = False
     runtimes: Mapping[str, str] = MappingProxyType(
         {"onnx": "onnxruntime", "litert": "litert", "coreml": "coreml-reference"}
     )
@@ -79,6 +80,10 @@ class Desktop:
     def _run(self, request: Request, progress: Progress) -> Returned:
         runner = self._own if request.runtime == "coreml-reference" else self._runner
         return runner.run(request, progress)
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models in a process beside this one."""
+        return self._runner.time(timing, progress)
 
     def close(self) -> None:
         """End the processes."""

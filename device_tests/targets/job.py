@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import device_tests.runner
-from device_tests.targets.target import Request, Returned
+from device_tests.targets.target import Request, Returned, Timed, Timing
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
 """What the runner leaves in a job's folder."""
@@ -49,6 +49,24 @@ def job_text(request: Request, folder: str, model: str, images: str, originals: 
     return json.dumps(job)
 
 
+def timing_text(timing: Timing, folder: str, models: Sequence[str]) -> str:
+    """The job file's content for timing models.
+
+    Args:
+        timing: What to time.
+        folder: Receives what the runner leaves; this and the following paths as the runner sees them.
+        models: The models' files.
+    """
+    job = {
+        "models": list(models),
+        "report": f"{folder}/{REPORT}",
+        "errors": f"{folder}/{ERRORS}",
+        "runs": timing.runs,
+        "at_least_seconds": timing.at_least_seconds,
+    }
+    return json.dumps(job)
+
+
 def job_settings(request: Request) -> dict[str, Any]:
     """The part of a job that is the same wherever its files lie."""
     contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
@@ -73,6 +91,12 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         decode_errors=tuple(report["decode_errors"]),
         pixel_embeddings=held.get("pixel_embeddings"),
     )
+
+
+def timed_in(folder: Path) -> Timed:
+    """Read what the runner left in a folder of this machine when it timed models."""
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return Timed(tuple(map(float, report["seconds"])), str(report["runtime_version"]))
 
 
 def clean_environment(**added: str) -> Mapping[str, str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from device_tests.runner import NOT_VERIFIED
-from device_tests.targets.job import ERRORS, REPORT, job_text, returned_in, runner_files
+from device_tests.targets.job import ERRORS, REPORT, job_text, returned_in, runner_files, timed_in, timing_text
 from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions, failure, last_line
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
+from hetero.errors import InputError
 
 _SCRATCH = "scratch"
 
@@ -46,15 +47,37 @@ class LocalRunner:
         """Run one request."""
         with tempfile.TemporaryDirectory(prefix="hetero-") as name:
             folder = Path(name)
-            job = _written(request, folder)
-            with self._sessions.lend(request.runtime) as session:
-                ending = session.run(str(job), progress)
-            errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
-            if ending.status or ending.session_said is not None or not (folder / REPORT).is_file():
-                unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
-                told = last_line(errors) if unknown else failure(ending, errors, self._limit)
+            told, unknown = self._failed(request.runtime, _written(request, folder), progress)
+            if told:
                 return Returned(error=told, not_verified=unknown, emulated=self._emulated)
             return returned_in(folder, emulated=self._emulated)
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models.
+
+        Raises:
+            InputError: When one cannot be timed.
+        """
+        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+            folder = Path(name)
+            job = folder / "job.json"
+            models = [str(model.resolve()) for model in timing.models]
+            job.write_text(timing_text(timing, str(folder), models), encoding="utf-8")
+            told, _ = self._failed(timing.runtime, job, progress)
+            if told:
+                raise InputError(f"{timing.runtime} cannot time a model: {told}")
+            return timed_in(folder)
+
+    def _failed(self, runtime: str, job: Path, progress: Progress) -> tuple[str, bool]:
+        """Run a job's file: why it failed, or nothing, and whether that only says that this runtime cannot tell."""
+        with self._sessions.lend(runtime) as session:
+            ending = session.run(str(job), progress)
+        folder = job.parent
+        errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
+        if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
+            return "", False
+        unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
+        return last_line(errors) if unknown else failure(ending, errors, self._limit), unknown
 
     def close(self) -> None:
         """End the processes; it may be run again afterwards."""

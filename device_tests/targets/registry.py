@@ -12,7 +12,7 @@ from device_tests.targets.macos import MacOs
 from device_tests.targets.phone_system.setup import NAME as PHONE_SYSTEM
 from device_tests.targets.phone_system.target import COUNTING, PhoneSystem
 from device_tests.targets.systems import SYSTEMS
-from device_tests.targets.target import Target
+from device_tests.targets.target import Stopwatch, Target
 from hetero.errors import InputError
 
 DESCRIPTIONS = {
@@ -47,3 +47,15 @@ def target(name: str) -> Target:
     if kind in SYSTEMS and (rest or name == kind):
         return EmulatedPhone(SYSTEMS[kind], rest)
     raise InputError(f"no target {name!r}; the targets are:", [f"{key}: {text}" for key, text in DESCRIPTIONS.items()])
+
+
+def stopwatch(name: str) -> Stopwatch:
+    """The target called ``name``, whose clock says something.
+
+    Raises:
+        InputError: When there is none, or its times would say nothing.
+    """
+    found = target(name)
+    if not isinstance(found, Stopwatch) or (found.emulated and not found.counting):
+        raise InputError(f"{name} cannot time models; desktop, adb:SERIAL and {COUNTING} can")
+    return found

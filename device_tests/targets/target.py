@@ -57,6 +57,36 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Time models by themselves, on noise, one thread, batch of one.
+
+    Attributes:
+        runtime: The engine, ``onnxruntime`` or ``litert``.
+        models: Files, which may take anything.
+        runs: Of each at least; the least counts.
+        at_least_seconds: That these runs take together.
+    """
+
+    runtime: str
+    models: tuple[Path, ...]
+    runs: int = 20
+    at_least_seconds: float = 2e-3
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How long models took.
+
+    Attributes:
+        seconds: In the order of :attr:`Timing.models`.
+        version: The runtime's.
+    """
+
+    seconds: tuple[float, ...]
+    version: str
+
+
+@dataclass(frozen=True)
 class Returned:
     """What came back from a target.
 
@@ -140,4 +170,39 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Stop what :meth:`run` started; it may be run again afterwards."""
+        ...
+
+
+@runtime_checkable
+class Stopwatch(Protocol):
+    """A target whose clock says something: it times models by themselves."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def counting(self) -> bool:
+        """Whether its clock counts instructions, a nanosecond each."""
+        ...
+
+    def set_up(self) -> None:
+        """See :meth:`Target.set_up`."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """See :meth:`Target.describe`."""
+        ...
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models; ``progress`` is called with the models done and their total.
+
+        Raises:
+            InputError: When one cannot be timed, or the target is lost.
+        """
+        ...
+
+    def close(self) -> None:
+        """See :meth:`Target.close`."""
         ...

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 import threading
+from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,10 +15,10 @@ from tqdm import tqdm
 from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.storage import PLACE, Storage
-from device_tests.targets.job import ERRORS, REPORT, RUNNER, job_text, returned_in
+from device_tests.targets.job import ERRORS, REPORT, RUNNER, job_text, returned_in, timed_in, timing_text
 from device_tests.targets.runtime_folder import RuntimeFolder
 from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions, failure, last_line
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 
 
@@ -47,6 +49,22 @@ class Device:
         except DeviceError as error:
             return Returned(error=str(error), not_verified=True, emulated=self._emulated)
 
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models.
+
+        Raises:
+            InputError: When one cannot be timed, or the device is gone or full.
+        """
+        storage = self._ready()
+        folder = self._new_folder()
+        storage.put(timing.models)
+        models = [storage.address(model) for model in timing.models]
+        job = self._described(storage, timing_text(timing, folder, models), folder)
+        with self._done(timing.runtime, job, folder, progress) as (here, told, _):
+            if told:
+                raise InputError(f"{timing.runtime} cannot time a model on the device: {told}")
+            return timed_in(here)
+
     def close(self) -> None:
         """End the processes and remove everything from the device; it may be run again afterwards."""
         self._sessions.close()
@@ -60,9 +78,17 @@ class Device:
 
     def _run(self, request: Request, progress: Progress) -> Returned:
         storage = self._ready()
-        folder = f"{self._place}/job-{next(self._numbers)}"
+        folder = self._new_folder()
         job = self._sent(storage, request, folder)
-        with self._sessions.lend(request.runtime) as session:
+        with self._done(request.runtime, job, folder, progress) as (here, told, unknown):
+            if told:
+                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
+            return returned_in(here, emulated=self._emulated)
+
+    @contextlib.contextmanager
+    def _done(self, runtime: str, job: str, folder: str, progress: Progress) -> Generator[tuple[Path, str, bool]]:
+        """Run a job: what it left; why it failed, or nothing; whether that only says that its runtime cannot tell."""
+        with self._sessions.lend(runtime) as session:
             ending = session.run(job, progress)
         if ending.session_said is not None:
             self._require_still_there(ending)
@@ -70,11 +96,14 @@ class Device:
             self._adb.pull(folder, Path(name))
             here = Path(name) / PurePosixPath(folder).name
             errors = (here / ERRORS).read_bytes() if (here / ERRORS).is_file() else b""
-            if ending.status or ending.session_said is not None or not (here / REPORT).is_file():
-                unknown = ending.status == NOT_VERIFIED and ending.session_said is None
-                told = last_line(errors) if unknown else failure(ending, errors, SILENCE_LIMIT)
-                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
-            return returned_in(here, emulated=self._emulated)
+            if not ending.status and ending.session_said is None and (here / REPORT).is_file():
+                yield here, "", False
+                return
+            unknown = ending.status == NOT_VERIFIED and ending.session_said is None
+            yield here, last_line(errors) if unknown else failure(ending, errors, SILENCE_LIMIT), unknown
+
+    def _new_folder(self) -> str:
+        return f"{self._place}/job-{next(self._numbers)}"
 
     def _ready(self) -> Storage:
         with self._lock:
@@ -100,12 +129,19 @@ class Device:
         """Have everything on the device that the job needs; returns the path of its description there."""
         originals = [one.file for one in request.originals]
         with tempfile.TemporaryDirectory(prefix="hetero-") as name:
-            images, job = Path(name) / "images.npy", Path(name) / "job.json"
+            images = Path(name) / "images.npy"
             np.save(images, request.images)
+            storage.put([request.model, images, *originals])
             model, pixels = storage.address(request.model), storage.address(images)
             text = job_text(request, folder, model, pixels, [storage.address(file) for file in originals])
+        return self._described(storage, text, folder)
+
+    def _described(self, storage: Storage, text: str, folder: str) -> str:
+        """Have a job's description on the device, and its folder; returns the path of the description."""
+        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+            job = Path(name) / "job.json"
             job.write_text(text, encoding="utf-8")
-            storage.put([request.model, images, job, *originals])
+            storage.put([job])
             self._adb.shell(f"mkdir {folder}")
             return storage.address(job)
 

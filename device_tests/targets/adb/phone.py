@@ -10,7 +10,7 @@ from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device
 from device_tests.targets.runtime_folder import runtime_folder
 from device_tests.targets.systems import AMD64, ARM64, System
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 
 PREFIX = "adb"
@@ -31,6 +31,7 @@ class AndroidPhone:
     """
 
     emulated = False
+    counting = False
     runtimes: Mapping[str, str] = MappingProxyType(dict(ARM64.runtimes))
 
     def __init__(self, serial: str) -> None:
@@ -68,6 +69,10 @@ class AndroidPhone:
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images on the device."""
         return self._ready().run(request, progress)
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models on the device."""
+        return self._ready().time(timing, progress)
 
     def close(self) -> None:
         """Remove everything from the device."""

@@ -13,6 +13,8 @@ from hetero.files import sha256_file
 
 PLACE = "/data/local/tmp/hetero"
 """Where a shell may write and start programs on every Android."""
+_AT_ONCE = 200
+"""Names in one command, whose length is limited."""
 
 
 class Storage:
@@ -82,11 +84,12 @@ class Storage:
 
     def _whole(self, names: Sequence[str]) -> set[str]:
         """Those of the files on the device whose content is what their name says."""
-        if not names:
-            return set()
-        listed = self._adb.shell(f"cd {self._files} && sha256sum {' '.join(names)}")
-        pairs = [line.split() for line in listed.splitlines()]
-        return {name for digest, name in pairs if name.startswith(digest)}
+        whole: set[str] = set()
+        for start in range(0, len(names), _AT_ONCE):
+            listed = self._adb.shell(f"cd {self._files} && sha256sum {' '.join(names[start : start + _AT_ONCE])}")
+            pairs = [line.split() for line in listed.splitlines()]
+            whole |= {name for digest, name in pairs if name.startswith(digest)}
+        return whole
 
 
 def _name(file: Path) -> str:

@@ -14,7 +14,7 @@ from device_tests.targets.phone_system import setup
 from device_tests.targets.phone_system.machine import Machine
 from device_tests.targets.runtime_folder import RuntimeFolder, runtime_folder
 from device_tests.targets.systems import ARM64
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 
 COUNTING = f"{setup.NAME}:count"
@@ -33,7 +33,7 @@ class PhoneSystem:
 
     def __init__(self, *, counting: bool = False) -> None:
         self.name = COUNTING if counting else setup.NAME
-        self._counting = counting
+        self.counting = counting
         # Beside another model a clock that all share would count that one's instructions, too.
         self._turn = threading.Lock() if counting else contextlib.nullcontext()
         self._lock = threading.Lock()
@@ -61,7 +61,7 @@ class PhoneSystem:
         versions = {name: folder.versions[name] for name in ("python", "libc", *ARM64.distributions)}
         return {
             **made.versions,
-            **({"clock": "a nanosecond an instruction"} if self._counting else {}),
+            **({"clock": "a nanosecond an instruction"} if self.counting else {}),
             **versions,
             "certifies": "that the bundle runs over ADB on a device with an ARM64 kernel of its own, and what "
             + " and ".join(f"{name} {versions[name]}" for name in ARM64.engines)
@@ -77,7 +77,12 @@ class PhoneSystem:
             return Returned(error=str(error), not_verified=True, emulated=True)
         with self._turn:
             returned = device.run(request, progress)
-        return dataclasses.replace(returned, counts_instructions=self._counting)
+        return dataclasses.replace(returned, counts_instructions=self.counting)
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models: a nanosecond an instruction where these are counted, and else nothing that says anything."""
+        with self._turn:
+            return self._started().time(timing, progress)
 
     def close(self) -> None:
         """Remove everything from the device and switch it off."""
@@ -91,7 +96,7 @@ class PhoneSystem:
         made, folder = self._ready()
         with self._lock:
             if self._device is None:
-                self._machine = Machine(made.image, made.tools, counting=self._counting)
+                self._machine = Machine(made.image, made.tools, counting=self.counting)
                 self._device = Device(self._machine.adb, folder, emulated=True)
             return self._device
 
