@@ -6,11 +6,13 @@ Of each, the least over sweeps counts, as in a latency table; the result has the
 table's correlation stands the stopwatch's with itself: whole networks in every other sweep against the sweeps between.
 
     python benchmarks/search_latency.py --networks 50 --sweeps 5 --out latency.json
+    python benchmarks/search_latency.py --networks 50 --sweeps 1 --target phone-system:count
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -26,7 +28,8 @@ from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
 from device_tests.latency import nothing, runtime_table  # noqa: E402
-from device_tests.stopwatch import RUNTIMES, swept_milliseconds  # noqa: E402
+from device_tests.stopwatch import RUNTIMES, swept  # noqa: E402
+from device_tests.targets.registry import stopwatch  # noqa: E402
 from export.converter import Job, load_converter  # noqa: E402
 from export.operators import OperatorFormat, operator_files  # noqa: E402
 from export.program import capture  # noqa: E402
@@ -35,7 +38,7 @@ from hetero.models.config import ModelConfig  # noqa: E402
 from hetero.models.model import EmbeddingModel  # noqa: E402
 from hetero.preprocessing import Preprocessing  # noqa: E402
 from hetero.search.cost import network_costs  # noqa: E402
-from hetero.search.latency_table import LatencyTable  # noqa: E402
+from hetero.search.latency_table import LatencyTable, Unit  # noqa: E402
 from hetero.search.layers import Layer, layers_of  # noqa: E402
 from hetero.search.space_file import space_called  # noqa: E402
 
@@ -65,30 +68,37 @@ def converted(configs: list[ModelConfig], preprocessing: Preprocessing, format: 
 
 
 def compared(
-    format: OperatorFormat, networks: list[list[Layer]], swept: dict[str, list[float]], names: list[str]
+    format: OperatorFormat,
+    networks: list[list[Layer]],
+    times: dict[str, list[float]],
+    names: list[str],
+    version: str,
+    unit: Unit,
 ) -> dict[str, Any]:
     """Predictions against measurements, by the least and by the median over sweeps."""
     found: dict[str, Any] = {}
-    operators = swept.keys() - set(names)
+    operators = times.keys() - set(names)
     for how, over in (("least", np.min), ("median", np.median)):
-        table = runtime_table(format, {name: float(over(swept[name])) for name in operators})
+        table = runtime_table(version, unit, {name: float(over(times[name])) for name in operators})
         runtime = RUNTIMES[format]
-        predicted = [LatencyTable({}, {runtime: table}).predict(network, runtime) for network in networks]
-        measured = [float(over(swept[name])) for name in names]
+        predicted = [LatencyTable({}, {runtime: table}, unit).predict(network, runtime) for network in networks]
+        # A millisecond is a million instructions where these are counted.
+        scale = 1e6 if unit == "instructions" else 1.0
+        measured = [scale * float(over(times[name])) for name in names]
         found[how] = {
             "spearman": round(spearman(predicted, measured), 4),
             "median_ratio": round(float(np.median(np.divide(predicted, measured))), 3),
-            "milliseconds": [round(min(measured), 4), round(max(measured), 4)],
-            "call_ms": table.call_ms,
+            unit: [round(min(measured), 4), round(max(measured), 4)],
+            "call": table.call,
             "points": [[round(p, 5), round(m, 5)] for p, m in zip(predicted, measured, strict=True)],
         }
     return {"version": table.version, "operators": len(table.operators), **found}
 
 
-def repeatability(swept: dict[str, list[float]], names: list[str]) -> float | None:
+def repeatability(times: dict[str, list[float]], names: list[str]) -> float | None:
     """Spearman's correlation of the networks' least times in every other sweep with those in the sweeps between."""
-    even, odd = ([min(swept[name][start::2], default=0.0) for name in names] for start in (0, 1))
-    return round(spearman(even, odd), 4) if len(swept[names[0]]) > 1 else None
+    even, odd = ([min(times[name][start::2], default=0.0) for name in names] for start in (0, 1))
+    return round(spearman(even, odd), 4) if len(times[names[0]]) > 1 else None
 
 
 def _advance(bar: tqdm[Any]) -> None:
@@ -100,6 +110,7 @@ def main() -> None:
     parser.add_argument("--space", default="demo", help="a built-in search space, or a TOML file")
     parser.add_argument("--side", type=int, default=32, help="of the images, in pixels")
     parser.add_argument("--networks", type=int, default=50)
+    parser.add_argument("--target", default="desktop", help="desktop, adb:SERIAL or phone-system:count")
     parser.add_argument("--sweeps", type=int, default=5)
     parser.add_argument("--formats", nargs="+", default=["onnx", "litert"], choices=list(RUNTIMES))
     parser.add_argument("--seed", type=int, default=0)
@@ -112,20 +123,23 @@ def main() -> None:
     networks = [list(layers_of(config, preprocessing)) for config in configs]
     macs = [network_costs(config, preprocessing, None)["macs"] for config in configs]
     result: dict[str, Any] = {**where_and_when(), **{k: v for k, v in vars(options).items() if k != "out"}}
-    with tempfile.TemporaryDirectory() as folder:
+    target = stopwatch(options.target)
+    target.set_up()
+    unit: Unit = "instructions" if target.counting else "latency_ms"
+    with contextlib.closing(target), tempfile.TemporaryDirectory() as folder:
         for format in options.formats:
             files = converted(configs, preprocessing, format, Path(folder))
             everything = [layer for network in networks for layer in network]
             files |= operator_files(everything, format, lambda _: None, extra=[nothing()])
             with tqdm(total=options.sweeps * len(files), desc=f"timing on {RUNTIMES[format]}", unit="run") as bar:
-                swept = swept_milliseconds(
-                    files, RUNTIMES[format], sweeps=options.sweeps, advance=lambda: _advance(bar)
+                times, version = swept(
+                    target, files, RUNTIMES[format], sweeps=options.sweeps, advance=lambda: _advance(bar)
                 )
             names = list(files)[: len(configs)]
             result[RUNTIMES[format]] = {
-                **compared(format, networks, swept, names),
-                "stopwatch_with_itself": repeatability(swept, names),
-                "macs_spearman": round(spearman(macs, [min(swept[name]) for name in names]), 4),
+                **compared(format, networks, times, names, version, unit),
+                "stopwatch_with_itself": repeatability(times, names),
+                "macs_spearman": round(spearman(macs, [min(times[name]) for name in names]), 4),
             }
             if options.out:
                 write_json(options.out, result)

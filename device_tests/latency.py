@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from device_tests.stopwatch import RUNTIMES, least_milliseconds
-from device_tests.targets.desktop import Desktop
+from device_tests.targets.target import Stopwatch
 from export.operators import OperatorFormat, operator_files
-from hetero.search.latency_table import LatencyTable, RuntimeTable
+from hetero.search.latency_table import LatencyTable, RuntimeTable, Unit
 from hetero.search.layers import Layer
 from hetero.search.operators import Operator
 
-SWEEPS = 5
-_PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert"}
+SWEEPS, COUNTED_SWEEPS = 5, 1
 
 
 class _Sum(torch.nn.Module):
@@ -32,42 +30,54 @@ def nothing() -> Operator:
 
 
 def measure_latency(
-    layers: Sequence[Layer], formats: Sequence[OperatorFormat] = ("onnx", "litert"), *, sweeps: int = SWEEPS
+    target: Stopwatch,
+    layers: Sequence[Layer],
+    formats: Sequence[OperatorFormat] = ("onnx", "litert"),
+    *,
+    sweeps: int = SWEEPS,
 ) -> LatencyTable:
-    """Measure this machine.
+    """Measure every operator once on a target.
 
     Args:
+        target: Where; it is set up, and not closed.
         layers: Every layer that networks may have, see :func:`hetero.search.layers.layers_of_space`.
         formats: Whose runtimes.
         sweeps: How often each operator is timed, spread over the measurement; the least counts.
+
+    Raises:
+        InputError: When an operator cannot be timed there.
     """
-    desktop = Desktop()
-    desktop.set_up()
-    measured = {RUNTIMES[format]: _measure(layers, format, sweeps) for format in formats}
-    return LatencyTable({"name": desktop.name, **desktop.describe()}, measured)
+    unit: Unit = "instructions" if target.counting else "latency_ms"
+    measured = {RUNTIMES[format]: _measure(target, layers, format, unit, sweeps) for format in formats}
+    return LatencyTable({"name": target.name, **target.describe()}, measured, unit)
 
 
-def runtime_table(format: OperatorFormat, milliseconds: Mapping[str, float]) -> RuntimeTable:
+def runtime_table(version: str, unit: Unit, milliseconds: Mapping[str, float]) -> RuntimeTable:
     """What was measured as a table.
 
     Args:
-        format: Whose runtime.
-        milliseconds: Of each operator, and of :func:`nothing`.
+        version: The runtime's.
+        unit: Of the table.
+        milliseconds: Of each operator, and of :func:`nothing`; a nanosecond an instruction where these are counted.
     """
     call = milliseconds[nothing().name]
-    operators = {name: round(max(0.0, taken - call), 6) for name, taken in milliseconds.items()}
-    del operators[nothing().name]
-    return RuntimeTable(version(_PACKAGES[RUNTIMES[format]]), round(call, 6), operators)
+    beyond = {name: max(0.0, taken - call) for name, taken in milliseconds.items() if name != nothing().name}
+    return RuntimeTable(version, _in(unit, call), {name: _in(unit, taken) for name, taken in beyond.items()})
 
 
-def _measure(layers: Sequence[Layer], format: OperatorFormat, sweeps: int) -> RuntimeTable:
+def _in(unit: Unit, milliseconds: float) -> float:
+    return float(round(1e6 * milliseconds)) if unit == "instructions" else round(milliseconds, 6)
+
+
+def _measure(
+    target: Stopwatch, layers: Sequence[Layer], format: OperatorFormat, unit: Unit, sweeps: int
+) -> RuntimeTable:
     runtime = RUNTIMES[format]
     with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
         files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
     with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
-        return runtime_table(
-            format, least_milliseconds(files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
-        )
+        taken, version = least_milliseconds(target, files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
+    return runtime_table(version, unit, taken)
 
 
 def _advance(bar: tqdm[Any], more: int) -> None:

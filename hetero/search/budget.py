@@ -8,6 +8,7 @@ share of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or
 ``parameters``            weights
 ``size_mb``               float32 weights as they are stored, in 10^6 bytes; the graph adds some kilobytes
 ``latency_ms.RUNTIME``    one image on the target that the latency table was measured on
+``instructions.RUNTIME``  of one image, where the table was counted on an emulated target
 ========================  ==============================================================================
 """
 
@@ -22,7 +23,8 @@ from hetero.errors import InputError
 
 COUNTED = ("macs", "parameters", "size_mb")
 OF_CLOUD = ("macs", "parameters")
-LATENCY = "latency_ms."
+MEASURED = ("latency_ms", "instructions")
+"""Looked up in a latency table, for the runtime that follows after a dot."""
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -92,11 +94,6 @@ class Budget:
         """Names of what is limited."""
         return tuple(limit.quantity for limit in self.limits)
 
-    @property
-    def runtimes(self) -> tuple[str, ...]:
-        """Runtimes whose latency is limited."""
-        return tuple(name.removeprefix(LATENCY) for name in self.quantities if name.startswith(LATENCY))
-
     def resolved(self, cloud: Mapping[str, float]) -> Budget:
         """The same budget with shares of the cloud model as numbers.
 
@@ -130,13 +127,20 @@ class Budget:
         return [f"{one}: takes {costs[one.quantity]:,.6g}" for one in self.limits if costs[one.quantity] > one.most]
 
 
+def is_measured(quantity: str) -> bool:
+    """Whether a latency table tells a quantity, not a count."""
+    name, _, runtime = quantity.partition(".")
+    return name in MEASURED and bool(runtime)
+
+
 def _limit(text: str) -> Limit | str:
     """A limit, or what is wrong with it."""
     if not (whole := _LIMIT.fullmatch(text)):
         return f"{text!r}: expected a limit such as macs <= 20M"
     quantity, sign, value = whole["quantity"], whole["sign"], whole["value"]
-    if quantity not in COUNTED and not (quantity.startswith(LATENCY) and len(quantity) > len(LATENCY)):
-        return f"{quantity!r}: expected one of {', '.join(COUNTED)} and {LATENCY}RUNTIME"
+    if quantity not in COUNTED and not is_measured(quantity):
+        measured = " and ".join(f"{name}.RUNTIME" for name in MEASURED)
+        return f"{quantity!r}: expected one of {', '.join(COUNTED)}, {measured}"
     if sign != "<=":
         return f"{text!r}: expected {quantity} <= NUMBER; budgets are upper limits"
     if not (number := _VALUE.fullmatch(value)):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from hetero.errors import InputError
 from hetero.schema import record
 from hetero.search.algorithm import AlgorithmConfig, algorithm_problems
-from hetero.search.budget import Budget
+from hetero.search.budget import MEASURED, Budget
 from hetero.search.space import SearchSpace
 from hetero.search.space_file import space_called
 from hetero.search.supernet_config import SupernetConfig, supernet_problems
@@ -41,7 +41,7 @@ class SearchConfig:
         algorithm: Who proposes candidates.
         supernet: How the shared weights are trained that candidates are judged by.
         student: How each tier's winner is trained from scratch; its name and architecture are the tier's.
-        latency: A latency table (``hetero device latency``), for budgets that limit ``latency_ms``.
+        latency: A latency table (``hetero device latency``), for budgets that limit what it holds.
     """
 
     space: str = "demo"
@@ -75,7 +75,7 @@ def search_problems(config: SearchConfig, tiers: tuple[Tier, ...]) -> list[str]:
         problems += _problems_of(f"{place}: ", lambda tier=tier: Budget.parse(tier.budget))
         if not tier.budget.strip():
             problems.append(f"{place}: expected a budget, for instance macs <= cloud/40")
-        elif not config.latency and "latency_ms" in tier.budget:
+        elif not config.latency and any(f"{name}." in tier.budget for name in MEASURED):
             problems.append(f"{place}: limits latency, and search.latency names no table; see `hetero device latency`")
     return problems
 

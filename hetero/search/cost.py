@@ -12,7 +12,6 @@ from hetero.models.config import ModelConfig
 from hetero.models.cost import counted
 from hetero.preprocessing import Preprocessing
 from hetero.search.architecture import Architecture
-from hetero.search.budget import LATENCY
 from hetero.search.latency_table import LatencyTable
 from hetero.search.layers import Layer, layers_of
 from hetero.search.space import SearchSpace
@@ -60,7 +59,7 @@ def network_costs(config: ModelConfig, preprocessing: Preprocessing, table: Late
         "size_mb": BYTES * sum(one.stored for one in counts) / 1e6,
     }
     if table is not None:
-        costs |= {f"{LATENCY}{runtime}": table.predict(layers, runtime) for runtime in table.runtimes}
+        costs |= table.costs(layers)
     return costs
 
 
@@ -81,6 +80,6 @@ class CostModel:
     table: LatencyTable | None = None
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
-        """``macs``, ``parameters``, ``size_mb`` and a ``latency_ms.RUNTIME`` for each runtime of the table."""
+        """``macs``, ``parameters``, ``size_mb`` and each runtime's ``latency_ms`` or ``instructions``."""
         config = self.space.config(architecture, dimension=self.dimension)
         return network_costs(config, self.preprocessing, self.table)

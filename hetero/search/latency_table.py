@@ -1,7 +1,8 @@
 """Latency looked up: a table of operators, each measured once on a named runtime and target.
 
-``hetero device latency`` writes one. A network is predicted to take what calling the runtime takes, plus the sum of its
-operators; docs/results.md says how well that ranks whole networks.
+``hetero device latency`` writes one, in milliseconds, or in instructions where an emulator counts these. A network is
+predicted to take what calling the runtime takes, plus the sum of its operators; docs/results.md says how well that
+ranks whole networks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from hetero.files import write_json
 from hetero.schema import parse_file, record
 from hetero.search.layers import Layer
 
+Unit = Literal["latency_ms", "instructions"]
+"""What a table holds, by the name that budgets limit it by."""
+
 _SHOWN = 3
 
 
@@ -25,12 +29,12 @@ class RuntimeTable:
 
     Attributes:
         version: Of the runtime.
-        call_ms: Running a network that does nothing; part of each network's time once.
-        operators: Name -> milliseconds beyond that.
+        call: Running a network that does nothing, in the table's unit; part of each network once.
+        operators: Name -> what it takes beyond that.
     """
 
     version: str
-    call_ms: float
+    call: float
     operators: dict[str, float]
 
 
@@ -41,19 +45,25 @@ class LatencyTable:
     Attributes:
         target: Its name and description: processor, system.
         measured: Runtime -> its table.
+        unit: Milliseconds, or instructions that an emulator counted.
     """
 
     target: dict[str, str]
     measured: dict[str, RuntimeTable]
-    schema: Literal["hetero/latency-table/1"] = "hetero/latency-table/1"
+    unit: Unit = "latency_ms"
+    schema: Literal["hetero/latency-table/2"] = "hetero/latency-table/2"
 
     @property
     def runtimes(self) -> tuple[str, ...]:
         """Names of the runtimes."""
         return tuple(self.measured)
 
+    def costs(self, layers: Sequence[Layer]) -> dict[str, float]:
+        """What one image through a network takes on every runtime, by the names that budgets limit."""
+        return {f"{self.unit}.{runtime}": self.predict(layers, runtime) for runtime in self.runtimes}
+
     def predict(self, layers: Iterable[Layer], runtime: str) -> float:
-        """Milliseconds of one image through a network.
+        """What one image through a network takes, in the table's unit.
 
         Args:
             layers: Of the network.
@@ -67,7 +77,7 @@ class LatencyTable:
         return self.sum(runtime, [name for layer in layers for name in operator_names(layer)])
 
     def sum(self, runtime: str, operators: Sequence[str]) -> float:
-        """Milliseconds of one image through these operators; see :meth:`predict`."""
+        """What one image through these operators takes; see :meth:`predict`."""
         if runtime not in self.measured:
             raise InputError(f"the latency table has {', '.join(self.measured) or 'no runtime'}, not {runtime!r}")
         known = self.measured[runtime].operators
@@ -78,7 +88,7 @@ class LatencyTable:
                 "`hetero device latency`. It lacks:",
                 shown,
             )
-        return self.measured[runtime].call_ms + sum(known[name] for name in operators)
+        return self.measured[runtime].call + sum(known[name] for name in operators)
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from hetero.schema import record
 from hetero.search.architecture import Architecture
+from hetero.search.budget import is_measured
 
 FILE = "search.json"
 
@@ -64,7 +65,7 @@ class SearchOutcome:
         points: Size of the search space.
         evaluations: Digest of what the figures depend on; names the file of evaluations.
         cloud: ``figure``, M(g, g) on the same images, and the cloud's ``macs`` and ``parameters`` where known.
-        latency: What latencies were measured on; empty without a table.
+        latency: What the latency table was measured on; empty without one.
         winners: One a tier.
         candidates: All that was evaluated for this search, in order.
         schema: Version of this record.
@@ -90,7 +91,7 @@ class SearchOutcome:
 
 def as_page(result: SearchOutcome) -> str:
     """The outcome as a page of Markdown."""
-    cloud = result.cloud
+    cloud, measured = result.cloud, [name for name in result.winners[0].costs if is_measured(name)]
     lines = [
         f"# Search: {result.name}",
         "",
@@ -101,9 +102,9 @@ def as_page(result: SearchOutcome) -> str:
         *_doubt(result),
         "",
         "| tier | budget | M(a, g) | M(a, a) | MACs | of the cloud's | parameters | MB | "
-        + " | ".join(f"ms, {name}" for name in _runtimes(result))
-        + (" |" if _runtimes(result) else ""),
-        "|---|---|---|---|---|---|---|---|" + "---|" * len(_runtimes(result)),
+        + " | ".join(_title(name) for name in measured)
+        + (" |" if measured else ""),
+        "|---|---|---|---|---|---|---|---|" + "---|" * len(measured),
     ]
     for one in result.winners:
         share = f"1/{cloud['macs'] / one.costs['macs']:.0f}" if cloud.get("macs") else "unknown"
@@ -111,11 +112,12 @@ def as_page(result: SearchOutcome) -> str:
             one.tier, one.budget, f"{one.figures['r2']:.3f}", f"{one.figures['r1']:.3f}",
             f"{one.costs['macs'] / 1e6:.2f}M", share, f"{one.costs['parameters'] / 1e3:.0f}k",
             f"{one.costs['size_mb']:.2f}",
-            *(f"{one.costs[f'latency_ms.{name}']:.3f}" for name in _runtimes(result)),
+            *(_shown(name, one.costs[name]) for name in measured),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     if result.latency:
-        lines += ["", f"Latency: predicted from operators measured on {_target(result.latency)}, one thread, float32."]
+        what = f"predicted from operators measured on {_target(result.latency)}, one thread, float32"
+        lines += ["", f"{' and '.join(map(_title, measured))}: {what}."]
     lines += ["", *(line for one in result.winners for line in _described(one))]
     return "\n".join(lines) + "\n"
 
@@ -145,9 +147,13 @@ def _doubt(result: SearchOutcome) -> list[str]:
     ]
 
 
-def _runtimes(result: SearchOutcome) -> list[str]:
-    prefix = "latency_ms."
-    return [name.removeprefix(prefix) for name in result.winners[0].costs if name.startswith(prefix)]
+def _title(quantity: str) -> str:
+    unit, _, runtime = quantity.partition(".")
+    return f"{'ms' if unit == 'latency_ms' else unit}, {runtime}"
+
+
+def _shown(quantity: str, value: float) -> str:
+    return f"{value:.3f}" if quantity.startswith("latency_ms") else f"{value / 1e6:.2f}M"
 
 
 def _target(described: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hetero.errors import InputError
 from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.pipeline.context import Context
@@ -37,9 +38,11 @@ EVALUATIONS = "evaluations"
 def supernet(context: Context, work: Path) -> None:
     """Train the shared weights against the cloud's cached embeddings."""
     recipe, dataset = context.recipe, context.with_copies
+    cloud = CloudReference.from_directory(context.cloud, dataset, live=False)
+    _require_costs(context, cloud.space.dimension)
     train_supernet(
         dataset,
-        CloudReference.from_directory(context.cloud, dataset, live=False),
+        cloud,
         recipe.search.search_space,
         recipe.search.supernet,
         recipe.preprocessing,
@@ -54,7 +57,7 @@ def search(context: Context, work: Path) -> None:
     recipe, config = context.recipe, context.recipe.search
     stored = load_supernet(context.supernet)
     space, dimension = stored.frame.space, stored.frame.dimension
-    table = LatencyTable.load(Path(config.latency)) if config.latency else None
+    table = _table(context)
     cloud = _cloud(context)
     budgets = {tier.name: Budget.parse(tier.budget).resolved(cloud) for tier in recipe.tiers}
     costs = CostModel(space, recipe.preprocessing, dimension, table)
@@ -97,6 +100,23 @@ def student_of(context: Context, tier: str) -> StudentConfig:
     config = context.recipe.search
     architecture = load_outcome(context.search).winner(tier).architecture
     return as_student(config.search_space, architecture, dataclasses.replace(config.student, name=tier))
+
+
+def _table(context: Context) -> LatencyTable | None:
+    path = context.recipe.search.latency
+    return LatencyTable.load(Path(path)) if path else None
+
+
+def _require_costs(context: Context, dimension: int) -> None:
+    """Find out before a supernet is trained that the latency table does not tell what budgets limit."""
+    recipe, table = context.recipe, _table(context)
+    if table is None:
+        return
+    space = recipe.search.search_space
+    known = CostModel(space, recipe.preprocessing, dimension, table)(space.largest)
+    limited = {name for tier in recipe.tiers for name in Budget.parse(tier.budget).quantities}
+    if missing := sorted(limited - known.keys()):
+        raise InputError(f"the budgets limit {', '.join(missing)}; {recipe.search.latency} tells {', '.join(known)}")
 
 
 def _cloud(context: Context) -> dict[str, float]:

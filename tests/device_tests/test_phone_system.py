@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from device_tests.embeddings import embeddings_file, load_embeddings
+from device_tests.latency import measure_latency
 from device_tests.running import Job
 from device_tests.targets.adb.client import Adb
 from device_tests.targets.adb.device import Device
@@ -25,6 +26,10 @@ from device_tests.targets.target import Request
 from device_tests.verify import verify
 from export.bundle import read_bundle
 from hetero.errors import InputError
+from hetero.models.config import Stage
+from hetero.search.cost import layer_cost
+from hetero.search.latency_table import LatencyTable
+from hetero.search.layers import Layer
 from tests.device_tests.killed_setup import finished, kill_while_making
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.device_tests.tiny_models import HEIGHT, WIDTH
@@ -99,12 +104,22 @@ def test_instructions_are_nearly_the_same_every_time(tmp_path: Path, made: setup
     target = PhoneSystem(counting=True)
     target.set_up()
     answers = [Job(bundle, entry, target).run(again=True) for _ in range(2)]
+    wide, narrow = (Layer("inverted_residual", 16, 16, side, side, 1, Stage(channels=16)) for side in (16, 8))
+    table = measure_latency(target, [wide, narrow], sweeps=1)
     target.close()
     assert all(answer.counts_instructions for answer in answers)
     first, second = (1e9 * float(np.median(answer.latency_seconds)) for answer in answers)
     assert first == pytest.approx(second, rel=0.05)
     # At four multiply-accumulates an instruction, without a word of the interpreter's.
     assert bundle.manifest.macs / 4 < first < 1e9
+    assert (table.target["name"], table.unit) == ("phone-system:count", "instructions")
+    for runtime in ("onnxruntime", "litert"):
+        assert layer_cost(wide).macs / 4 < table.predict([wide], runtime) < 20 * layer_cost(wide).macs
+        assert 1.5 < _beyond_the_call(table, wide, runtime) / _beyond_the_call(table, narrow, runtime) < 5
+
+
+def _beyond_the_call(table: LatencyTable, layer: Layer, runtime: str) -> float:
+    return table.predict([layer], runtime) - table.measured[runtime].call
 
 
 @pytest.fixture(scope="module")

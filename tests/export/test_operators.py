@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from device_tests.latency import measure_latency, nothing
+from device_tests.latency import measure_latency
+from device_tests.runner.stopwatch import least_seconds
 from device_tests.stopwatch import least_milliseconds
+from device_tests.targets.desktop import Desktop
+from device_tests.targets.registry import stopwatch
+from device_tests.targets.target import Progress, Timed, Timing
 from export.operators import converted, operator_files
+from hetero.errors import InputError
 from hetero.models.config import Stage
 from hetero.search.layers import HEAD, PIXELS, Layer
 from hetero.search.operators import distinct_operators
@@ -89,21 +95,46 @@ def test_an_operator_is_converted_once(tmp_path, monkeypatch):
 
 
 def test_the_least_of_several_sweeps_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr("device_tests.stopwatch._least_seconds", scripted([3e-3, 1e-3, 2e-3, 5e-3]))
-    file = tmp_path / "nothing.onnx"
-    file.write_bytes(converted([nothing()], "onnx")[0])
-    assert least_milliseconds({"a": file, "b": file}, "onnxruntime", sweeps=2) == {"a": 2.0, "b": 1.0}
+    class Scripted(Desktop):
+        sweeps = iter([(3e-3, 1e-3), (2e-3, 5e-3)])
+
+        def time(self, timing: Timing, progress: Progress) -> Timed:
+            assert timing.models == (tmp_path / "a", tmp_path / "b")
+            return Timed(next(self.sweeps), "1.2")
+
+    files = {"a": tmp_path / "a", "b": tmp_path / "b"}
+    assert least_milliseconds(Scripted(), files, "onnxruntime", sweeps=2) == ({"a": 2.0, "b": 1.0}, "1.2")
 
 
-def scripted(seconds: list[float]):
-    left = iter(seconds)
-    return lambda _: next(left)
+def test_the_least_of_a_models_runs_counts(monkeypatch):
+    clock = iter([0.0, *(0.0, 3.0), *(0.0, 1.0), *(0.0, 2.0), 0.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    ran: list[int] = []
+    assert least_seconds(lambda: ran.append(1), runs=3, at_least=0.0) == 1.0
+    assert len(ran) == 6, "three to warm up, three that count"
+
+
+def test_a_model_that_cannot_be_timed_says_why(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with (
+        contextlib.closing(Desktop()) as desktop,
+        pytest.raises(InputError, match="onnxruntime cannot time a model: .*[Pp]rotobuf"),
+    ):
+        desktop.time(Timing("onnxruntime", (broken,)), lambda _done, _total: None)
 
 
 def test_a_table_is_measured_for_every_operator(tmp_path, monkeypatch):
     monkeypatch.setenv("HETERO_CACHE", str(tmp_path))
-    table = measure_latency(LAYERS, ("onnx",), sweeps=1)
+    with contextlib.closing(Desktop()) as desktop:
+        table = measure_latency(desktop, LAYERS, ("onnx",), sweeps=1)
     assert table.target["name"] == "desktop" and table.runtimes == ("onnxruntime",)
     assert 0 < table.predict(LAYERS, "onnxruntime") < 100
     assert set(table.measured["onnxruntime"].operators) == set(distinct_operators(LAYERS))
     assert Path(tmp_path / "operators" / "onnx").is_dir()
+
+
+@pytest.mark.parametrize("name", ["phone-arm64", "phone-system", "browser"])
+def test_a_target_whose_clock_says_nothing_measures_no_table(name):
+    with pytest.raises(InputError, match=f"{name} cannot time models; desktop, adb:SERIAL and phone-system:count can"):
+        stopwatch(name)

@@ -16,6 +16,7 @@ from hetero.models.cost import cost
 from hetero.models.handmade import HANDMADE, handmade
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.search.budget import Budget
 from hetero.search.cost import CostModel, network_costs
 from hetero.search.latency_table import LatencyTable, RuntimeTable
 from hetero.search.layers import Layer, layers_of, layers_of_space
@@ -129,6 +130,16 @@ def test_costs_hold_the_predicted_latency_of_every_runtime():
     names = [name for layer in layers_of(TINY.config(point, dimension=8), SHAPE) for name in operator_names(layer)]
     table = LatencyTable({}, {"litert": RuntimeTable("1", 0.25, dict.fromkeys(names, 0.5))})
     assert CostModel(TINY, SHAPE, 8, table)(point)["latency_ms.litert"] == 0.25 + 0.5 * len(names)
+
+
+def test_costs_hold_instructions_where_these_were_counted():
+    layers = list(layers_of(TINY.config(TINY.smallest, dimension=8), SHAPE))
+    names = [name for layer in layers for name in operator_names(layer)]
+    table = LatencyTable({}, {"litert": RuntimeTable("1", 1e4, dict.fromkeys(names, 1e3))}, "instructions")
+    costs = CostModel(TINY, SHAPE, 8, table)(TINY.smallest)
+    assert costs["instructions.litert"] == 1e4 + 1e3 * len(names)
+    with pytest.raises(InputError, match=r"limits latency_ms\.litert, known are .*instructions\.litert"):
+        Budget.parse("latency_ms.litert <= 1").allows(costs)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):

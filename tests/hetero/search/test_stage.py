@@ -16,6 +16,9 @@ from hetero.recipe import built_in, load_recipe, parse_recipe
 from hetero.search.budget import Budget
 from hetero.search.commands import search_command
 from hetero.search.evaluations import Evaluations
+from hetero.search.latency_table import LatencyTable, RuntimeTable
+from hetero.search.layers import layers_of_space
+from hetero.search.operators import operator_names
 from hetero.search.outcome import as_page
 from hetero.search.stage import EVALUATIONS, load_outcome
 from tests.snippets import lay_out
@@ -131,6 +134,36 @@ def test_the_winners_are_trained_and_compared_as_any_student(place):
         assert cost(model).macs == winner.costs["macs"]
         assert model.space is not None and model.space.name == "cloud"
     assert "watch" in (place / "run" / "evaluation" / "front.svg").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def counted(place, tmp_path):
+    """The recipe with a latency table of instructions, as if all operators took 1,000."""
+    recipe = load_recipe(place / "recipe.toml")
+    layers = layers_of_space(recipe.search.search_space, recipe.preprocessing, 16)
+    names = {name for layer in layers for name in operator_names(layer)}
+    table = {"litert": RuntimeTable("1", 5e4, dict.fromkeys(names, 1e3))}
+    LatencyTable({"name": "phone-system:count"}, table, "instructions").save(tmp_path / "table.json")
+    return dataclasses.replace(recipe, search=dataclasses.replace(recipe.search, latency=str(tmp_path / "table.json")))
+
+
+def with_budget(recipe, budget):
+    return dataclasses.replace(recipe, tiers=(dataclasses.replace(recipe.tiers[0], budget=budget),))
+
+
+def test_counted_instructions_are_a_budget(place, counted):
+    found = with_budget(counted, "macs <= 500k and instructions.litert <= 70k")
+    assert run_until(found, place / "run", None, "search", True) == 0
+    (winner,) = load_outcome(place / "run" / "search").winners
+    assert 5e4 < winner.costs["instructions.litert"] <= 7e4
+    page = (place / "run" / "search" / "search.md").read_text(encoding="utf-8")
+    assert "instructions, litert" in page and "measured on phone-system:count" in page
+
+
+def test_a_table_that_lacks_what_is_limited_is_refused_before_a_supernet_is_trained(tmp_path, place, counted):
+    with pytest.raises(InputError, match=r"limit latency_ms\.litert; .*table\.json tells .*instructions\.litert"):
+        run_until(with_budget(counted, "latency_ms.litert <= 1"), tmp_path / "run", None, "search", True)
+    assert not (tmp_path / "run" / "supernet").exists()
 
 
 def test_shares_of_an_unknown_cloud_are_refused(place):
