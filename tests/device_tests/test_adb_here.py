@@ -22,7 +22,7 @@ from device_tests.targets.phone_system import setup
 from device_tests.targets.runtime_folder import RuntimeFolder, runtime_folder
 from device_tests.targets.stages import Stage, ensure, locked
 from device_tests.targets.systems import AMD64
-from device_tests.targets.target import Progress, Request, Returned
+from device_tests.targets.target import Progress, Request, Returned, Timing
 from hetero.errors import InputError
 from hetero.files import cache_directory
 from tests.device_tests.tiny_bundle import write_bundle
@@ -144,6 +144,25 @@ def test_push_run_pull_and_clean_up(
     verdict = verification.verify([bundle], ["here"], tmp_path / "out")
     assert verdict.exit_code == 0
     assert {row.status for row in verdict.rows} == {"pass"}
+    assert list(place.parent.iterdir()) == []
+
+
+def test_models_are_timed_over_adb(tmp_path: Path, daemon: Daemon, runtime: RuntimeFolder) -> None:
+    place = tmp_path / "phone" / "hetero"
+    device = Device(daemon.adb, runtime, emulated=False, place=str(place))
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx", "litert"))
+    for engine, suffix in (("onnxruntime", "onnx"), ("litert", "tflite")):
+        told: list[tuple[int, int]] = []
+        model = bundle / f"model.fp32.{suffix}"
+        timed = device.time(Timing(engine, (model, model)), lambda *now, told=told: told.append(now))
+        assert len(timed.seconds) == 2 and min(timed.seconds) > 0
+        assert timed.version
+        assert told == [(1, 2), (2, 2)]
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(InputError, match="onnxruntime cannot time a model on the device"):
+        device.time(Timing("onnxruntime", (broken,)), lambda _done, _total: None)
+    device.close()
     assert list(place.parent.iterdir()) == []
 
 
