@@ -36,7 +36,8 @@ class SearchConfig:
     Attributes:
         space: A built-in search space's name, or the path of a TOML file.
         reward: What makes a candidate ``a`` good beside the cloud ``g``: ``r1`` = M(a, a), ``r2`` = M(a, g) and
-            ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or ``cosine``, of their vectors of the same images.
+            ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or ``cosine``, of their vectors of the same images, whose
+            winners were ahead of theirs (docs/results.md).
         metric: The M.
         algorithm: Who proposes candidates.
         supernet: How the shared weights are trained that candidates are judged by.
@@ -45,7 +46,7 @@ class SearchConfig:
     """
 
     space: str = "demo"
-    reward: Literal["r1", "r2", "r3", "cosine"] = "r2"
+    reward: Literal["r1", "r2", "r3", "cosine"] = "cosine"
     metric: Literal["map@r", "cmc@1"] = "map@r"
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)

@@ -92,6 +92,7 @@ class SearchOutcome:
 def as_page(result: SearchOutcome) -> str:
     """The outcome as a page of Markdown."""
     cloud, measured = result.cloud, [name for name in result.winners[0].costs if is_measured(name)]
+    figures = {result.reward: result.reward} | {"r2": "M(a, g)", "r1": "M(a, a)"}
     lines = [
         f"# Search: {result.name}",
         "",
@@ -101,20 +102,18 @@ def as_page(result: SearchOutcome) -> str:
         f"The cloud's own is {cloud['figure']:.3f}.",
         *_doubt(result),
         "",
-        "| tier | budget | M(a, g) | M(a, a) | MACs | of the cloud's | parameters | MB | "
-        + " | ".join(_title(name) for name in measured)
-        + (" |" if measured else ""),
-        "|---|---|---|---|---|---|---|---|" + "---|" * len(measured),
+        _row("tier", "budget", *figures.values(), "MACs", "of the cloud's", "parameters", "MB", *map(_title, measured)),
+        "|" + "---|" * (6 + len(figures) + len(measured)),
     ]
     for one in result.winners:
         share = f"1/{cloud['macs'] / one.costs['macs']:.0f}" if cloud.get("macs") else "unknown"
         cells = [
-            one.tier, one.budget, f"{one.figures['r2']:.3f}", f"{one.figures['r1']:.3f}",
+            one.tier, one.budget, *(f"{one.figures[name]:.3f}" for name in figures),
             f"{one.costs['macs'] / 1e6:.2f}M", share, f"{one.costs['parameters'] / 1e3:.0f}k",
             f"{one.costs['size_mb']:.2f}",
             *(_shown(name, one.costs[name]) for name in measured),
         ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(_row(*cells))
     if result.latency:
         what = f"predicted from operators measured on {_target(result.latency)}, one thread, float32"
         lines += ["", f"{' and '.join(map(_title, measured))}: {what}."]
@@ -145,6 +144,10 @@ def _doubt(result: SearchOutcome) -> list[str]:
         f"**The supernet has learnt too little to choose by**: its best M(a, g) is {best:.3f}. Train it for longer or "
         "at another learning rate, or offer fewer choices, and search again.",
     ]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _title(quantity: str) -> str:

@@ -79,7 +79,7 @@ def test_one_run_finds_a_student_for_each_tier_within_its_budget(place):
     for one in found.winners:
         assert Budget.parse(one.budget).allows(one.costs)
         rivals = [each for each in found.candidates if Budget.parse(one.budget).allows(each.costs)]
-        assert one.figures["r2"] == max(each.figures["r2"] for each in rivals)
+        assert one.figures["cosine"] == max(each.figures["cosine"] for each in rivals)
     assert found.points == 2 * (2 * 2 * 2) * (2 * 2)
     assert 0 < found.cloud["figure"] <= 1
 
@@ -88,6 +88,9 @@ def test_the_pages_and_pictures_say_what_was_found(place):
     folder = place / "run" / "search"
     page = (folder / "search.md").read_text(encoding="utf-8")
     assert "| watch | macs <= 500k |" in page and "**phone**" in page
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert rows[0].startswith("| tier | budget | cosine | M(a, g) | M(a, a) | MACs |")
+    assert len(rows) == 4 and len({row.count("|") for row in rows}) == 1
     for name in ("front.svg", "architectures.svg"):
         drawing = (folder / name).read_text(encoding="utf-8")
         assert "watch" in drawing and "phone" in drawing
