@@ -55,7 +55,7 @@ def swept(
         InputError: When a model cannot be timed there.
     """
     models = tuple(files.values())
-    timing = Timing(runtime, models, runs=_COUNTED_RUNS, at_least_seconds=0.0) if target.counting else None
-    timed = [target.time(timing or Timing(runtime, models), lambda _done, _total: advance()) for _ in range(sweeps)]
+    timing = Timing(runtime, models, _COUNTED_RUNS, 0.0) if target.counting else Timing(runtime, models)
+    timed = [target.time(timing, lambda _done, _total: advance()) for _ in range(sweeps)]
     times = {name: [1e3 * one.seconds[row] for one in timed] for row, name in enumerate(files)}
     return times, timed[0].version

@@ -37,7 +37,7 @@ class SearchConfig:
         space: A built-in search space's name, or the path of a TOML file.
         reward: What makes a candidate ``a`` good beside the cloud ``g``: ``r1`` = M(a, a), ``r2`` = M(a, g) and
             ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or ``cosine``, of their vectors of the same images, whose
-            winners were ahead of theirs (docs/results.md).
+            winners were ahead of those by r2 and r3 (docs/results.md).
         metric: The M.
         algorithm: Who proposes candidates.
         supernet: How the shared weights are trained that candidates are judged by.
