@@ -54,8 +54,8 @@ def timed(run: Path, candidates: int, share: int, jobs: int) -> dict[str, Any]:
         search.run(evaluations, some)
     return {
         "candidates": len(evaluations),
-        "seconds": round(time.perf_counter() - started, 1),
-        "processor_seconds": round(processor_seconds() - before, 1),
+        "seconds": round(time.perf_counter() - started, 3),
+        "processor_seconds": round(processor_seconds() - before, 3),
         "megabytes": round(peak_resident_bytes() / 1e6),
         "megabytes_of_a_worker": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6),
     }
