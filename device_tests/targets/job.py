@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 import device_tests.runner
+from device_tests.runner import NOT_VERIFIED
+from device_tests.targets.session import Ending, failure, last_line
 from device_tests.targets.target import Request, Returned, Timed, Timing
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
@@ -71,6 +73,19 @@ def job_settings(request: Request) -> dict[str, Any]:
     """The part of a job that is the same wherever its files lie."""
     contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
     return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
+
+
+def failed_in(folder: Path, ending: Ending, silence_limit: float) -> tuple[str, bool]:
+    """Judge how a job ended by what the runner left in a folder of this machine.
+
+    Returns:
+        Why it failed, or nothing; and whether that only says that its runtime cannot tell.
+    """
+    if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
+        return "", False
+    errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
+    unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
+    return last_line(errors) if unknown else failure(ending, errors, silence_limit), unknown
 
 
 def returned_in(folder: Path, *, emulated: bool) -> Returned:

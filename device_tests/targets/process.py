@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from device_tests.runner import NOT_VERIFIED
-from device_tests.targets.job import ERRORS, REPORT, job_text, returned_in, runner_files, timed_in, timing_text
-from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions, failure, last_line
+from device_tests.targets.job import failed_in, job_text, returned_in, runner_files, timed_in, timing_text
+from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 
@@ -72,12 +71,7 @@ class LocalRunner:
         """Run a job's file: why it failed, or nothing, and whether that only says that this runtime cannot tell."""
         with self._sessions.lend(runtime) as session:
             ending = session.run(str(job), progress)
-        folder = job.parent
-        errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
-        if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
-            return "", False
-        unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
-        return last_line(errors) if unknown else failure(ending, errors, self._limit), unknown
+        return failed_in(job.parent, ending, self._limit)
 
     def close(self) -> None:
         """End the processes; it may be run again afterwards."""

@@ -12,12 +12,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
-from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.storage import PLACE, Storage
-from device_tests.targets.job import ERRORS, REPORT, RUNNER, job_text, returned_in, timed_in, timing_text
+from device_tests.targets.job import RUNNER, failed_in, job_text, returned_in, timed_in, timing_text
 from device_tests.targets.runtime_folder import RuntimeFolder
-from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions, failure, last_line
+from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 
@@ -95,12 +94,7 @@ class Device:
         with tempfile.TemporaryDirectory(prefix="hetero-") as name:
             self._adb.pull(folder, Path(name))
             here = Path(name) / PurePosixPath(folder).name
-            errors = (here / ERRORS).read_bytes() if (here / ERRORS).is_file() else b""
-            if not ending.status and ending.session_said is None and (here / REPORT).is_file():
-                yield here, "", False
-                return
-            unknown = ending.status == NOT_VERIFIED and ending.session_said is None
-            yield here, last_line(errors) if unknown else failure(ending, errors, SILENCE_LIMIT), unknown
+            yield here, *failed_in(here, ending, SILENCE_LIMIT)
 
     def _new_folder(self) -> str:
         return f"{self._place}/job-{next(self._numbers)}"
