@@ -36,7 +36,7 @@ class Runtime(Protocol):
 class OnnxRuntime:
     """ONNX Runtime on the CPU."""
 
-    modules = ("onnxruntime",)
+    package, modules = "onnxruntime", ("onnxruntime",)
 
     def __init__(self, model: str, settings: dict[str, str]) -> None:
         self._model, self._settings = model, settings
@@ -46,17 +46,24 @@ class OnnxRuntime:
         import onnxruntime
 
         self.version = str(onnxruntime.__version__)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        for name, value in self._settings.items():
-            options.add_session_config_entry(name, value)
-        self._session: Any = onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+        self._session: Any = self.session(self._model, self._settings)
         self._input = self._session.get_inputs()[0].name
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session = None
+
+    @staticmethod
+    def session(model: str, settings: dict[str, str]) -> Any:
+        """A model's file loaded for one thread."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        for name, value in settings.items():
+            options.add_session_config_entry(name, value)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, images: Any) -> Any:
         """See :class:`Runtime`."""
@@ -75,16 +82,21 @@ class LiteRt:
     def __enter__(self) -> LiteRt:
         from importlib.metadata import version
 
-        interpreter: Any = import_module(self.modules[0])
         self.version = version(self.package)
-        self._interpreter: Any = interpreter.Interpreter(model_path=self._model, num_threads=1)
-        self._interpreter.allocate_tensors()
+        self._interpreter: Any = self.interpreter(self._model)
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._interpreter = None
+
+    @classmethod
+    def interpreter(cls, model: str) -> Any:
+        """A model's file loaded for one thread."""
+        interpreter: Any = import_module(cls.modules[0]).Interpreter(model_path=model, num_threads=1)
+        interpreter.allocate_tensors()
+        return interpreter
 
     def run(self, images: Any) -> Any:
         """See :class:`Runtime`; a quantised output is scaled back as its file says."""

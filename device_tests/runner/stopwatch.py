@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+
+from .engines import engine
 
 _WARM_UP = 3
 
@@ -24,15 +25,13 @@ def time_models(runtime: str, job: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The runtime's ``runtime_version``, and ``seconds``: for each model the least of its runs.
     """
-    load, package = _LOADERS[runtime]
+    load = _LOADERS[runtime]
     seconds: list[float] = []
     for number, model in enumerate(job["models"], start=1):
-        with open(model, "rb") as stream:  # noqa: PTH123 - fewer imports start faster on a device
-            run = load(stream.read())
-        seconds.append(least_seconds(run, job["runs"], job["at_least_seconds"]))
+        seconds.append(least_seconds(load(model), job["runs"], job["at_least_seconds"]))
         sys.stdout.write(f"{number} {len(job['models'])}\n")
         sys.stdout.flush()
-    return {"runtime_version": version(package), "seconds": seconds}
+    return {"runtime_version": version(engine(runtime).package), "seconds": seconds}
 
 
 def least_seconds(run: Callable[[], object], runs: int, at_least: float) -> float:
@@ -48,12 +47,8 @@ def least_seconds(run: Callable[[], object], runs: int, at_least: float) -> floa
     return least
 
 
-def _onnxruntime(content: bytes) -> Callable[[], object]:
-    onnxruntime = import_module("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+def _onnxruntime(model: str) -> Callable[[], object]:
+    session = engine("onnxruntime").session(model, {})
     binding = session.io_binding()
     for taken in session.get_inputs():
         kind = np.uint8 if taken.type == "tensor(uint8)" else np.float32
@@ -63,9 +58,8 @@ def _onnxruntime(content: bytes) -> Callable[[], object]:
     return lambda: session.run_with_iobinding(binding)
 
 
-def _litert(content: bytes) -> Callable[[], object]:
-    interpreter: Any = import_module("ai_edge_litert.interpreter").Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
+def _litert(model: str) -> Callable[[], object]:
+    interpreter = engine("litert").interpreter(model)
     for taken in interpreter.get_input_details():
         interpreter.set_tensor(taken["index"], _noise(taken["shape"].tolist(), taken["dtype"]))
     return interpreter.invoke
@@ -76,7 +70,4 @@ def _noise(shape: list[int], kind: Any) -> Any:
     return (np.random.default_rng(0).random(shape) * (255 if kind == np.uint8 else 1)).astype(kind)
 
 
-_LOADERS: dict[str, tuple[Callable[[bytes], Callable[[], object]], str]] = {
-    "onnxruntime": (_onnxruntime, "onnxruntime"),
-    "litert": (_litert, "ai-edge-litert"),
-}
+_LOADERS: dict[str, Callable[[str], Callable[[], object]]] = {"onnxruntime": _onnxruntime, "litert": _litert}
