@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.ranks import launched_ranks
 from hetero.training.seeds import seed_of
 
 WATCHED = 4
@@ -100,7 +100,7 @@ def train_supernet(
     """
     if problems := supernet_problems(config):
         raise InputError("the supernet's configuration is not valid:", problems)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if launched_ranks() > 1:
         raise InputError(
             "a supernet is trained in one process: each step trains other weights; run it without torchrun"
         )
@@ -134,7 +134,7 @@ def train_supernet(
         "training the supernet",
         resume,
     )
-    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet")
+    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet", seed=seed)
     watch = _watching(space, data, seed)
     # On few points' figures no step is better than the last, whose learning rate is lowest.
     training = dataclasses.replace(config.training, candidates_from=1.0)

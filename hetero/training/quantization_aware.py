@@ -22,6 +22,7 @@ from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import training_metrics, validation_cmc
+from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 
 RANGE_IMAGES = 256
@@ -81,9 +82,10 @@ def tune_for_int8(
     run = Run(directory, identity, seed, f"tuning {model.name} for int8", resume)
     with fake_quantised(model, _spread(dataset.train)):
         module = TrainingModule.of(model, config.objectives, head)
-        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}")
+        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}", seed=seed)
         fitted = fit(module, dataset.train, training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
-    save_model(directory, model, training_metrics(fitted, model, seed) | {"tuned_for": "int8"})
+    metrics = training_metrics(fitted, model, seed) | {"tuned_for": "int8"}
+    on_first_rank(lambda: save_model(directory, model, metrics))
     return model.eval()
 
 

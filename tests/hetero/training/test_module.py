@@ -41,7 +41,7 @@ def parts():
     cloud = CloudTensors(
         cached,
         torch.tensor([0, 1, 2, 0, 1, 2]),
-        bank=2,
+        bank=torch.arange(2),
         sources=torch.tensor([0, 1, 2, 0, 1, 2]),
         prototypes=torch.eye(4)[:3],
     )
@@ -71,7 +71,9 @@ def test_a_live_cloud_embeds_the_augmented_batch_itself_and_learns_nothing(parts
     module, _, recorder, cloud = parts
     live = tiny(2).eval()
     pixels, rows = torch.rand(2, 3, 8, 8), torch.tensor([0, 1])
-    total, _ = module(pixels, cloud.labels[rows], rows, CloudTensors(cloud.embeddings, cloud.labels, 2, live=live))
+    total, _ = module(
+        pixels, cloud.labels[rows], rows, CloudTensors(cloud.embeddings, cloud.labels, cloud.bank, live=live)
+    )
     total.backward()
     torch.testing.assert_close(recorder.seen.cloud, live.embed(pixels))
     assert not recorder.seen.cloud.requires_grad and all(one.grad is None for one in live.parameters())
