@@ -27,9 +27,9 @@ from hetero.search.supernet_config import SupernetConfig, supernet_problems
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.launch import require_one_process
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
-from hetero.training.ranks import launched_ranks
 from hetero.training.seeds import seed_of
 
 WATCHED = 4
@@ -100,10 +100,7 @@ def train_supernet(
     """
     if problems := supernet_problems(config):
         raise InputError("the supernet's configuration is not valid:", problems)
-    if launched_ranks() > 1:
-        raise InputError(
-            "a supernet is trained in one process: each step trains other weights; run it without torchrun"
-        )
+    require_one_process("a supernet is trained in one process, since each step trains other weights")
     data = RewardSet.of(
         dataset,
         cloud,

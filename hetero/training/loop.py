@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,20 +12,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from hetero.data.augment import augment
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
+from hetero.training.beside_cloud import BesideCloud, on_device
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
 from hetero.training.log import TrainingLog
 from hetero.training.memory import keep_freed_memory
+from hetero.training.meter import Meter
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from hetero.training.ranks import connect, on_first_rank, ranks
@@ -143,7 +144,7 @@ class _Loop:
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = build_optimizer(module, config)
         self.progress = self._restored() or Progress(run.identity, 0)
-        self.wrapped, self.stepper = fabric.setup(_BesideCloud(module, _on(fabric, cloud)), self.optimizer)
+        self.wrapped, self.stepper = fabric.setup(BesideCloud(module, on_device(fabric, cloud)), self.optimizer)
         self.labels = torch.as_tensor(np.asarray(images.labels))
         self.log = TrainingLog(run.directory / "log.jsonl", self.progress.step) if fabric.is_global_zero else None
 
@@ -163,7 +164,7 @@ class _Loop:
         first, last = self.progress.step, self.config.steps
         rows_of_steps, rows_to_read = tee(self.sampler.batch(step) for step in range(first, last))
         pixels = batches(self.images.images, (rows[self.mine] for rows in rows_to_read))
-        meter = _Meter(self.sampler.batch_size)
+        meter = Meter(self.sampler.batch_size)
         quiet = not self.fabric.is_global_zero
         with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet) as bar:
             for step, (images, rows) in enumerate(zip(pixels, rows_of_steps, strict=True), start=first + 1):
@@ -228,57 +229,6 @@ class _Loop:
         on_first_rank(lambda: save_checkpoint(path, self.module, self.optimizer, progress))
 
 
-class _BesideCloud(nn.Module):
-    """A module that is not handed the cloud's tensors anew in every step: Fabric would take its arguments apart."""
-
-    def __init__(self, module: TrainingModule, cloud: CloudTensors | None) -> None:
-        super().__init__()
-        self.module = module
-        self.cloud = cloud
-
-    def forward(
-        self, pixels: Float[Tensor, "m 3 h w"], labels: Int[Tensor, " b"], rows: Int[Tensor, " b"]
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        return self.module(pixels, labels, rows, self.cloud)
-
-
-def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
-    if cloud is None:
-        return None
-
-    def here(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else fabric.to_device(tensor)
-
-    return CloudTensors(
-        fabric.to_device(cloud.embeddings),
-        fabric.to_device(cloud.labels),
-        fabric.to_device(cloud.bank),
-        sources=here(cloud.sources),
-        prototypes=here(cloud.prototypes),
-        live=None if cloud.live is None else cloud.live.eval().requires_grad_(False).to(fabric.device),
-        previous=here(cloud.previous),
-        previous_right=here(cloud.previous_right),
-    )
-
-
 def _seed_of(seed: int, step: int) -> int:
     state = np.random.SeedSequence([seed, 2, step, 0]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
-
-
-class _Meter:
-    """Images a second since the last look."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch = batch_size
-        self._steps = 0
-        self._since = time.perf_counter()
-
-    def count(self) -> None:
-        self._steps += 1
-
-    def rate(self) -> float:
-        now = time.perf_counter()
-        rate = self._batch * self._steps / max(now - self._since, 1e-9)
-        self._steps, self._since = 0, now
-        return rate

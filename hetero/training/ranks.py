@@ -20,11 +20,6 @@ T = TypeVar("T")
 _PATIENCE = timedelta(hours=6)
 
 
-def launched_ranks() -> int:
-    """How many processes ``torchrun`` started, by its environment variables; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def ranks() -> int:
     """How many processes train together; 1 until a run has connected them."""
     return dist.get_world_size() if _connected() else 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,16 @@ def test_cached_vectors_follow_the_rows_and_copies_point_at_their_originals(part
     torch.testing.assert_close(recorder.seen.cloud, cloud.embeddings[rows])
     assert recorder.seen.rows.tolist() == [1, -1, 0]  # the bank holds the first two images only
     assert recorder.seen.bank.shape == (2, 4) and recorder.seen.bank_labels.tolist() == [0, 1]
+
+
+def test_the_bank_is_any_of_the_images(parts):
+    module, _, recorder, cloud = parts
+    cloud = dataclasses.replace(cloud, bank=torch.tensor([1, 5]))
+    rows = torch.tensor([4, 5, 1, 0])
+    module(torch.rand(4, 3, 8, 8), cloud.labels[rows], rows, cloud)
+    assert recorder.seen.rows.tolist() == [0, -1, 0, -1]  # image 4 is a copy of 1, and 5 of 2
+    torch.testing.assert_close(recorder.seen.bank, cloud.embeddings[[1, 5]])
+    assert recorder.seen.bank_labels.tolist() == [1, 2]
 
 
 def test_logits_are_scaled_cosines_of_both_heads(parts):
