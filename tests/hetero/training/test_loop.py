@@ -185,13 +185,7 @@ def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_p
 
     watched = dataclasses.replace(images, images=Watched())
     seen = Seen()
-    fit(
-        seen,
-        watched,
-        CONFIG,
-        Run(tmp_path, "id", 7, "lazy"),
-        validate=lambda _: drawn_when_judged.append(len(drawn)) or 0,
-    )
+    fit(seen, watched, CONFIG, Run(tmp_path, "id", 7, "lazy"), validate=judge)
     assert drawn_when_judged == [6, 10, 12]  # two ahead of steps 4, 8 and 12
     sampler = ClassBalancedSampler(images.labels, classes_per_batch=4, images_per_class=2, seed=7)
     expected = [draw(sampler, step).tolist() for step in range(12)]
