@@ -6,8 +6,8 @@ A cloud model by the default objective and a student by the default objective an
 noise of 12 classes at 32 px: two processes with 6 classes of 2 images a batch, three with 7 of 3 (2, 2 and 3 classes).
 
 In float64 the two must be equal. In float32 each rounds its sums otherwise, and AdamW turns the rounding of gradients
-that are zero (of the shift of a batch norm that another one follows) into steps of full length. ``--threads 2`` compares
-with one process of two threads instead of with several processes: it rounds otherwise, too.
+that are zero (of the shift of a batch norm that another one follows) into steps of full length. ``--threads 2``
+compares with one process of two threads instead of with several processes: it rounds otherwise, too.
 """
 
 from __future__ import annotations
