@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from hetero.data.prepare import prepare
 from hetero.pipeline.stage import locked
 from hetero.training.launch import require_one_process_for_commands
+from hetero.training.precision import require_precision
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
@@ -42,6 +43,7 @@ def upgrade_command(
     """
     require_one_process_for_commands()
     plan = load_upgrade_recipe(recipe, data=data, old=old)
+    require_precision(plan.cloud.training)
     path = Path(plan.upgrade.old)
     EarlierModel.open(path, plan.preprocessing)  # before the images are decoded, which may take long
     dataset = prepare(plan.data, plan.preprocessing)
