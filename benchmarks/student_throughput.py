@@ -53,7 +53,7 @@ def material(seed: int) -> tuple[ImageSet, CloudTensors]:
     )
     vectors = torch.from_numpy(generator.normal(size=(len(labels), DIMENSION)).astype(np.float32))
     cloud = torch.nn.functional.normalize(vectors, dim=1)
-    return images, CloudTensors(cloud, torch.as_tensor(labels), bank=len(labels))
+    return images, CloudTensors(cloud, torch.as_tensor(labels), bank=torch.arange(len(labels)))
 
 
 def new_module(cloud: CloudTensors, seed: int) -> TrainingModule:

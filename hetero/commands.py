@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from hetero.files import read_json
 from hetero.pipeline.context import Context
 from hetero.pipeline.stage import RECORD, locked, run_stages
 from hetero.pipeline.stages import NAMES, stages_of
+from hetero.pipeline.trainable import require_trainable
 from hetero.recipe import Recipe, built_in, recipe_called
 from hetero.search.workers_config import WorkersConfig
 
@@ -143,8 +143,7 @@ def run_until(
     if until not in NAMES:
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
     recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("recipes run in one process; under torchrun call hetero.train_cloud and hetero.train_student")
+    require_trainable(recipe)
     root = out or Path("runs") / recipe.name
     wanted = NAMES[: NAMES.index(until) + 1]
     with locked(root):

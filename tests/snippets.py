@@ -49,7 +49,11 @@ def shortened(text: str) -> str:
 def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     """What a line of a page's shell snippet answers, run from ``place``; with a cache of its own unless given."""
     words = shlex.split(line, comments=True)
-    command = {"hetero": ["-m", "hetero"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
+    command = {
+        "hetero": ["-m", "hetero"],
+        "pytest": ["-m", "pytest", "-p", "no:cacheprovider"],
+        "torchrun": ["-m", "torch.distributed.run", "--standalone"],
+    }[words[0]]
     arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
     environment = {**os.environ, "HETERO_CACHE": str(cache or place / "cache"), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -72,13 +76,17 @@ def run_page(page: Path, place: Path) -> dict[str, object]:
         What its Python snippets defined.
     """
     names: dict[str, object] = {}
+    program: list[str] = []
     for language, text in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
         if language == "python":
             exec(compile(shortened(text), page.name, "exec"), names)
+            program.append(shortened(text))
         elif language == "toml":
             (place / "recipe.toml").write_text(shortened(text), encoding="utf-8")
         elif language == "sh":
             for line in text.splitlines():
+                if line.startswith("torchrun "):  # starts "the calls above"
+                    (place / line.split()[-1]).write_text("\n".join(program), encoding="utf-8")
                 if line and not line.startswith(ELSEWHERE):
                     run_shell(line, place)
         else:

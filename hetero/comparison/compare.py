@@ -12,6 +12,7 @@ from hetero.comparison.outcome import Outcome, as_table, outcome
 from hetero.comparison.work import Job, run_jobs
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.pipeline.stage import locked
+from hetero.pipeline.trainable import require_trainable
 
 
 def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcome:
@@ -25,8 +26,10 @@ def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcom
         processes: Models trained at once.
 
     Raises:
-        InputError: When a model could not be trained; the others are kept.
+        InputError: When a model could not be trained; the others are kept. Before anything runs: when this machine
+            cannot train what is to be compared.
     """
+    require_trainable(comparison.recipe(comparison.seeds[0]))
     with locked(root):
         seeds = [Seed(comparison, root / f"seed-{seed}", seed) for seed in comparison.seeds]
         _ = seeds[0].dataset  # decoded once, here, with its progress shown, rather than by each process

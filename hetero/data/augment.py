@@ -20,7 +20,12 @@ _RANDOM_NUMBERS = 14
 
 
 def augment(
-    pixels: UInt8[Tensor, "b h w 3"], config: AugmentConfig, generator: torch.Generator
+    pixels: UInt8[Tensor, "b h w 3"],
+    config: AugmentConfig,
+    generator: torch.Generator,
+    *,
+    first: int = 0,
+    count: int | None = None,
 ) -> Float32[Tensor, "b 3 h w"]:
     """Change every image at random.
 
@@ -28,11 +33,14 @@ def augment(
         pixels: RGB images on any device.
         config: How much.
         generator: On the CPU; decides everything.
+        first: Where the images stand in a batch of which they are a part: each is changed as it is in the whole.
+        count: Images in that batch; None when these are all.
 
     Returns:
         RGB images in 0..1 on the same device.
     """
-    random = torch.rand((_RANDOM_NUMBERS, len(pixels)), generator=generator).to(pixels.device)
+    drawn = torch.rand((_RANDOM_NUMBERS, len(pixels) if count is None else count), generator=generator)
+    random = drawn[:, first : first + len(pixels)].to(pixels.device)
     images = pixels.permute(0, 3, 1, 2).float().div_(255.0)
     images = _move(images, config, random[:5])
     images = _colour(images, config, random[5:8])

@@ -75,7 +75,7 @@ class SupervisedContrastive(nn.Module):
 
 
 class CloudContrastive(nn.Module):
-    """:func:`cloud_contrastive` against all cached cloud embeddings, or the batch's when there is no bank."""
+    """:func:`cloud_contrastive` against the cloud's bank, or the batch's when there is no bank."""
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def instance_contrastive(
 
 
 class InstanceContrastive(nn.Module):
-    """:func:`instance_contrastive` against all cached cloud embeddings, or the batch's when there is no bank."""
+    """:func:`instance_contrastive` against the cloud's bank, or the batch's when there is no bank."""
 
     def __init__(self, temperature: float = 0.05) -> None:
         super().__init__()

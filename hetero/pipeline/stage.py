@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hetero.errors import InputError
 from hetero.files import read_json, swap_directory, write_bytes, write_json
+from hetero.training.launch import require_one_process_for_commands
 
 RECORD = "stage.json"
 PARTIAL = ".partial"
@@ -115,8 +116,9 @@ def locked(root: Path) -> Generator[None]:
     """Hold the run's lock, so that two processes do not work on one run.
 
     Raises:
-        InputError: When another process holds it.
+        InputError: When another process holds it, or ``torchrun`` started several.
     """
+    require_one_process_for_commands()
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as stream:
         try:

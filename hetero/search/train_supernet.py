@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from hetero.search.supernet_config import SupernetConfig, supernet_problems
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.launch import require_one_process
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.seeds import seed_of
@@ -100,10 +100,7 @@ def train_supernet(
     """
     if problems := supernet_problems(config):
         raise InputError("the supernet's configuration is not valid:", problems)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(
-            "a supernet is trained in one process: each step trains other weights; run it without torchrun"
-        )
+    require_one_process("a supernet is trained in one process, since each step trains other weights")
     data = RewardSet.of(
         dataset,
         cloud,
@@ -134,7 +131,7 @@ def train_supernet(
         "training the supernet",
         resume,
     )
-    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet")
+    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet", seed=seed)
     watch = _watching(space, data, seed)
     # On few points' figures no step is better than the last, whose learning rate is lowest.
     training = dataclasses.replace(config.training, candidates_from=1.0)

@@ -24,6 +24,7 @@ from hetero.training.config import CloudConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 
 
@@ -91,10 +92,11 @@ def train_cloud(
         config.training,
         run,
         validate=(beside and beside.validate) or validation_cmc(dataset),
-        cloud=cloud_tensors(beside.old, dataset, live=beside.live, who=config.name) if beside else None,
+        cloud=cloud_tensors(beside.old, dataset, live=beside.live, who=config.name, seed=seed) if beside else None,
     )
-    model.space = own_space(model, version=config.version, prototypes=_save_head(directory, module, dataset))
-    save_model(directory, model, training_metrics(fitted, model, seed))
+    prototypes = on_first_rank(lambda: _save_head(directory, module, dataset))
+    model.space = own_space(model, version=config.version, prototypes=prototypes)
+    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
     return model
 
 

@@ -8,15 +8,21 @@ import torch
 from hetero.data.copies import sources_of
 from hetero.data.images import Dataset
 from hetero.errors import InputError
+from hetero.training.bank import bank_rows
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.module import CloudTensors
 from hetero.training.previous import PreviousStudent
-
-LARGEST_BANK = 4096
+from hetero.training.seeds import seed_of
 
 
 def cloud_tensors(
-    cloud: CloudReference, dataset: Dataset, *, live: bool, who: str, previous: PreviousStudent | None = None
+    cloud: CloudReference,
+    dataset: Dataset,
+    *,
+    live: bool,
+    who: str,
+    seed: int,
+    previous: PreviousStudent | None = None,
 ) -> CloudTensors:
     """Tensors of the cloud's vectors in the order of the training images.
 
@@ -25,6 +31,7 @@ def cloud_tensors(
         dataset: The images that are trained on.
         live: Run the cloud model on each augmented batch.
         who: Names what is trained in the error message.
+        seed: Decides which of many images make the bank.
         previous: The student to be replaced, if there is one.
 
     Raises:
@@ -35,12 +42,12 @@ def cloud_tensors(
             f"{who}: live = true runs the cloud model on each augmented batch, but only its embeddings are known; "
             "give a model directory (CloudReference.from_model), or set live = false"
         )
-    labels = torch.as_tensor(np.asarray(dataset.train.labels))
+    labels, sources = np.asarray(dataset.train.labels), sources_of(dataset.train.names)
     return CloudTensors(
         torch.from_numpy(cloud.train),
-        labels,
-        min(len(labels), LARGEST_BANK),
-        sources=torch.from_numpy(sources_of(dataset.train.names)),
+        torch.as_tensor(labels),
+        torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed))),
+        sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
         live=cloud.model if live else None,
         previous=torch.from_numpy(previous.train) if previous else None,

@@ -17,7 +17,7 @@ class TrainingConfig:
 
     Attributes:
         steps: Optimiser steps.
-        classes_per_batch: Classes drawn for each batch.
+        classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
         learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
         weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
@@ -27,7 +27,8 @@ class TrainingConfig:
         candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
             is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
-        precision: Fabric's name for it; ``32-true`` or ``bf16-mixed``.
+        precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
+            float32 in any case.
         threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
         augment: Random changes to the training images.
     """

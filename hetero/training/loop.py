@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from lightning_fabric import Fabric
+from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,13 +22,17 @@ from hetero.data.augment import augment
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
+from hetero.training.beside_cloud import BesideCloud, on_device
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
 from hetero.training.log import TrainingLog
 from hetero.training.memory import keep_freed_memory
+from hetero.training.meter import Meter
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
+from hetero.training.ranks import connect, on_first_rank, ranks
 from hetero.training.sampling import ClassBalancedSampler
+from hetero.training.synchronised_norm import SynchronisedBatchNorm
 
 LOG_EVERY = 10
 
@@ -81,8 +86,13 @@ def fit(
 ) -> Fitted:
     """Train, keeping the weights that did best on the validation classes.
 
+    Processes that ``torchrun`` started share each batch by whole classes and take the steps that one process would
+    take: objectives see the whole batch, batch norms its statistics, and each image is augmented as in one process.
+    Rank 0 alone validates, reads and writes.
+
     Args:
-        module: Model and objectives; on return they hold the best weights, on the CPU, in evaluation mode.
+        module: Model and objectives; on return they hold the best weights, on the CPU, in evaluation mode, on every
+            rank.
         images: Training images.
         config: How to train.
         run: Where, from which seed, whether to resume.
@@ -90,18 +100,19 @@ def fit(
         cloud: Cached cloud embeddings in the order of ``images``.
 
     Raises:
-        InputError: When the loss stops being finite.
+        InputError: When the loss stops being finite, there are more processes than classes in a batch, or this machine
+            cannot train in the precision that is asked for.
         IntegrityError: When the checkpoint is damaged.
     """
     keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = _fabric(config)
-    loop = _Loop(fabric, module, images, config, run, validate, cloud)
+    loop = _Loop(connect(config), module, images, config, run, validate, cloud)
     loop.run()
-    fabric.barrier()
-    load_checkpoint(run.best, module, loop.optimizer, run.identity)
+    on_first_rank(lambda: load_checkpoint(run.best, module, loop.optimizer, run.identity))
     module.cpu().eval()
+    if ranks() > 1:
+        module.load_state_dict(on_first_rank(module.state_dict))
     return Fitted(loop.progress.best_step, loop.progress.best, config.steps)
 
 
@@ -120,35 +131,48 @@ class _Loop:
     ) -> None:
         self.fabric, self.module, self.images, self.config = fabric, module, images, config
         self.validate, self.paths = validate, run
-        module.train().to(fabric.device)
-        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimizer = build_optimizer(module, config)
-        restored = load_checkpoint(run.checkpoint, module, self.optimizer, run.identity) if run.resume else None
-        self.progress = restored or Progress(run.identity, 0)
-        self.wrapped, self.stepper = fabric.setup(module, self.optimizer)
-        self.cloud = _on(fabric, cloud)
-        self.labels = torch.as_tensor(np.asarray(images.labels))
         self.sampler = ClassBalancedSampler(
             np.asarray(images.labels),
             classes_per_batch=config.classes_per_batch,
             images_per_class=config.images_per_class,
             seed=run.seed,
         )
+        shares = self.sampler.shares(fabric.world_size)
+        self.mine = shares[fabric.global_rank]
+        module.shares = tuple(share.stop - share.start for share in shares) if len(shares) > 1 else ()
+        module.train().to(fabric.device)
+        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.optimizer = build_optimizer(module, config)
+        self.progress = self._restored() or Progress(run.identity, 0)
+        self.wrapped, self.stepper = fabric.setup(BesideCloud(module, on_device(fabric, cloud)), self.optimizer)
+        self.labels = torch.as_tensor(np.asarray(images.labels))
         self.log = TrainingLog(run.directory / "log.jsonl", self.progress.step) if fabric.is_global_zero else None
+
+    def _restored(self) -> Progress | None:
+        """The progress of a checkpoint, once module and optimiser hold its weights and state."""
+        module, optimizer, run = self.module, self.optimizer, self.paths
+        if not run.resume:
+            return None
+        progress = on_first_rank(lambda: load_checkpoint(run.checkpoint, module, optimizer, run.identity))
+        if progress and ranks() > 1:
+            # The weights follow when the module is set up.
+            optimizer.load_state_dict(on_first_rank(lambda: move_data_to_device(optimizer.state_dict(), "cpu")))
+        return progress
 
     def run(self) -> None:
         """All steps that are left."""
         first, last = self.progress.step, self.config.steps
-        mine = slice(self.fabric.global_rank, None, self.fabric.world_size)
-        rows_of_steps = [self.sampler.batch(step)[mine] for step in range(first, last)]
-        meter = _Meter(self.sampler.batch_size)
-        with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5) as bar:
-            for step, images in enumerate(batches(self.images.images, rows_of_steps), start=first + 1):
-                total, terms = self._step(step, rows_of_steps[step - first - 1], images)
+        rows_of_steps, rows_to_read = tee(self.sampler.batch(step) for step in range(first, last))
+        pixels = batches(self.images.images, (rows[self.mine] for rows in rows_to_read))
+        meter = Meter(self.sampler.batch_size)
+        quiet = not self.fabric.is_global_zero
+        with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet) as bar:
+            for step, (images, rows) in enumerate(zip(pixels, rows_of_steps, strict=True), start=first + 1):
+                total, terms = self._step(step, rows, images)
                 meter.count()
                 saving = step % self.config.checkpoint_every == 0 or step == last
                 if step % LOG_EVERY == 0 or saving:
-                    self._report(step, float(total.detach()), terms, meter.rate(), bar)
+                    self._report(step, self._agreed(total), terms, meter.rate(), bar)
                 bar.update()
                 if step % self.config.validate_every == 0 or step == last:
                     self._validate(step)
@@ -156,20 +180,28 @@ class _Loop:
                     self._save(self.paths.checkpoint, step)
 
     def _step(
-        self, step: int, rows: Int64[np.ndarray, " b"], images: UInt8[np.ndarray, "b h w 3"]
+        self, step: int, rows: Int64[np.ndarray, " b"], images: UInt8[np.ndarray, "m h w 3"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         set_learning_rate(self.optimizer, learning_rate(self.config, step))
-        generator = torch.Generator().manual_seed(_seed_of(self.paths.seed, step, self.fabric.global_rank))
-        pixels = augment(self.fabric.to_device(torch.from_numpy(images)), self.config.augment, generator)
+        generator = torch.Generator().manual_seed(_seed_of(self.paths.seed, step))
+        here = self.fabric.to_device(torch.from_numpy(images))
+        pixels = augment(here, self.config.augment, generator, first=self.mine.start, count=len(rows))
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         row_tensor = torch.as_tensor(rows)
         labels = self.fabric.to_device(self.labels[row_tensor])
-        total, terms = self.wrapped(pixels, labels, self.fabric.to_device(row_tensor), self.cloud)
+        with SynchronisedBatchNorm() if ranks() > 1 else nullcontext():
+            total, terms = self.wrapped(pixels, labels, self.fabric.to_device(row_tensor))
         self.fabric.backward(total)
         self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=self.config.clip, error_if_nonfinite=False)
         self.stepper.step()
         self.stepper.zero_grad()
         return total, terms
+
+    def _agreed(self, total: Float[Tensor, ""]) -> float:
+        """The loss as all ranks see it, so that all of them go on or none does."""
+        agreed = self.fabric.all_reduce(total.detach(), reduce_op="mean")
+        assert isinstance(agreed, Tensor)
+        return float(agreed)
 
     def _report(self, step: int, loss: float, terms: dict[str, Tensor], rate: float, bar: tqdm[Any]) -> None:
         if not math.isfinite(loss):
@@ -183,7 +215,7 @@ class _Loop:
             self.log.write(step, loss=loss, images_per_second=round(rate, 1), **values)
 
     def _validate(self, step: int) -> None:
-        figure = self.validate(self.module.model)
+        figure = on_first_rank(lambda: self.validate(self.module.model))
         self.module.train()
         if self.log:
             self.log.write(step, validation=figure)
@@ -193,55 +225,10 @@ class _Loop:
             self._save(self.paths.best, step)
 
     def _save(self, path: Path, step: int) -> None:
-        if self.fabric.is_global_zero:
-            save_checkpoint(path, self.module, self.optimizer, replace(self.progress, step=step))
+        progress = replace(self.progress, step=step)
+        on_first_rank(lambda: save_checkpoint(path, self.module, self.optimizer, progress))
 
 
-def _fabric(config: TrainingConfig) -> Fabric:
-    # Under torchrun its environment says how many processes there are; otherwise there is one.
-    processes, nodes = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
-    fabric = Fabric(devices=processes, num_nodes=nodes, accelerator="auto", precision=config.precision)
-    fabric.launch()
-    return fabric
-
-
-def _on(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
-    if cloud is None:
-        return None
-
-    def here(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else fabric.to_device(tensor)
-
-    return CloudTensors(
-        fabric.to_device(cloud.embeddings),
-        fabric.to_device(cloud.labels),
-        cloud.bank,
-        sources=here(cloud.sources),
-        prototypes=here(cloud.prototypes),
-        live=None if cloud.live is None else cloud.live.eval().requires_grad_(False).to(fabric.device),
-        previous=here(cloud.previous),
-        previous_right=here(cloud.previous_right),
-    )
-
-
-def _seed_of(seed: int, step: int, rank: int) -> int:
-    state = np.random.SeedSequence([seed, 2, step, rank]).generate_state(1, np.uint64)[0]
+def _seed_of(seed: int, step: int) -> int:
+    state = np.random.SeedSequence([seed, 2, step, 0]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
-
-
-class _Meter:
-    """Images a second since the last look."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch = batch_size
-        self._steps = 0
-        self._since = time.perf_counter()
-
-    def count(self) -> None:
-        self._steps += 1
-
-    def rate(self) -> float:
-        now = time.perf_counter()
-        rate = self._batch * self._steps / max(now - self._since, 1e-9)
-        self._steps, self._since = 0, now
-        return rate

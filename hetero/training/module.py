@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,6 +17,7 @@ from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objectives
+from hetero.training.gather import whole_batch
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class CloudTensors:
     Attributes:
         embeddings: float32 [n, d], unit vectors of the training images.
         labels: int64 [n].
-        bank: How many of them, from the first, every batch is compared with.
+        bank: int64 [m], rows of those that every batch is compared with.
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
         live: The cloud model itself, to embed each batch as it was augmented; None takes the cached vectors.
@@ -35,12 +37,29 @@ class CloudTensors:
 
     embeddings: Float[Tensor, "n d"]
     labels: Int[Tensor, " n"]
-    bank: int
+    bank: Int[Tensor, " m"]
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
     live: EmbeddingModel | None = None
     previous: Float[Tensor, "n p"] | None = None
     previous_right: Bool[Tensor, " n"] | None = None
+
+    @cached_property
+    def bank_embeddings(self) -> Float[Tensor, "m d"]:
+        """The bank's vectors."""
+        return self.embeddings[self.bank]
+
+    @cached_property
+    def bank_labels(self) -> Int[Tensor, " m"]:
+        """Their classes."""
+        return self.labels[self.bank]
+
+    @cached_property
+    def places(self) -> Int[Tensor, " n"]:
+        """Where the bank holds each training image (of a changed copy: its original); -1 where it does not."""
+        places = torch.full_like(self.labels, -1)
+        places[self.bank] = torch.arange(len(self.bank), device=places.device)
+        return places if self.sources is None else places[self.sources]
 
 
 @runtime_checkable
@@ -59,6 +78,9 @@ class TrainingModule(nn.Module):
         model: In training.
         objectives: By name; they may have weights of their own.
         weights: Of each objective in the sum.
+
+    Attributes:
+        shares: How many of a batch's images each rank embeds; empty in one process, which embeds them all.
     """
 
     def __init__(self, model: Trainable, objectives: Mapping[str, nn.Module], weights: Mapping[str, float]) -> None:
@@ -66,6 +88,7 @@ class TrainingModule(nn.Module):
         self.model = model
         self.objectives = nn.ModuleDict(dict(objectives))
         self.weights = dict(weights)
+        self.shares: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
@@ -75,22 +98,40 @@ class TrainingModule(nn.Module):
 
     def forward(
         self,
-        pixels: Float[Tensor, "b 3 h w"],
+        pixels: Float[Tensor, "m 3 h w"],
         labels: Int[Tensor, " b"],
         rows: Int[Tensor, " b"],
         cloud: CloudTensors | None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Weighted sum of the objectives, and each of them.
 
+        Whoever embeds which images, objectives see the whole batch, in float32: they compare within it, and half
+        precision would round the differences that they compare.
+
         Args:
-            pixels: Augmented images, scaled to 0..1.
-            labels: Classes.
-            rows: Rows of the images among the training images.
+            pixels: This rank's augmented images (all of them in one process), scaled to 0..1.
+            labels: Classes of the whole batch.
+            rows: Rows of its images among the training images.
             cloud: Cached cloud embeddings of all training images, if there is a cloud model.
         """
-        batch = Batch(self.model.embed(pixels), labels)
+        embeddings = self._whole(self.model.embed(pixels))
+        live = None
+        if cloud is not None and cloud.live is not None:
+            with torch.no_grad():
+                live = self._whole(cloud.live.embed(pixels))
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return self._judged(Batch(embeddings, labels), rows, cloud, live)
+
+    def _whole(self, vectors: Float[Tensor, "m d"]) -> Float[Tensor, "b d"]:
+        half = vectors.dtype in (torch.float16, torch.bfloat16)
+        # Rounded to half precision a unit vector is no longer of length one.
+        return whole_batch(F.normalize(vectors.float(), dim=1) if half else vectors, self.shares)
+
+    def _judged(
+        self, batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors | None, live: Float[Tensor, "b c"] | None
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         if cloud is not None:
-            batch = _beside_cloud(batch, pixels, rows, cloud)
+            batch = _beside_cloud(batch, rows, cloud, live)
         if any(getattr(objective, "uses_logits", False) for objective in self.objectives.values()):
             batch = self._with_logits(batch, cloud)
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
@@ -113,21 +154,14 @@ def _key(name: str) -> str:
 
 
 def _beside_cloud(
-    batch: Batch, pixels: Float[Tensor, "b 3 h w"], rows: Int[Tensor, " b"], cloud: CloudTensors
+    batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors, live: Float[Tensor, "b c"] | None
 ) -> Batch:
-    own = slice(0, cloud.bank)
-    sources = rows if cloud.sources is None else cloud.sources[rows]
-    if cloud.live is None:
-        same_images = cloud.embeddings[rows]
-    else:
-        with torch.no_grad():
-            same_images = cloud.live.embed(pixels)
     return replace(
         batch,
-        cloud=same_images,
-        bank=cloud.embeddings[own],
-        bank_labels=cloud.labels[own],
-        rows=sources.where(sources < cloud.bank, -1),
+        cloud=cloud.embeddings[rows] if live is None else live,
+        bank=cloud.bank_embeddings,
+        bank_labels=cloud.bank_labels,
+        rows=cloud.places[rows],
         previous=None if cloud.previous is None else cloud.previous[rows],
         previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
     )

@@ -22,6 +22,7 @@ from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import training_metrics, validation_cmc
+from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 
 RANGE_IMAGES = 256
@@ -81,20 +82,25 @@ def tune_for_int8(
     run = Run(directory, identity, seed, f"tuning {model.name} for int8", resume)
     with fake_quantised(model, _spread(dataset.train)):
         module = TrainingModule.of(model, config.objectives, head)
-        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}")
+        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}", seed=seed)
         fitted = fit(module, dataset.train, training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
-    save_model(directory, model, training_metrics(fitted, model, seed) | {"tuned_for": "int8"})
+    metrics = training_metrics(fitted, model, seed) | {"tuned_for": "int8"}
+    on_first_rank(lambda: save_model(directory, model, metrics))
     return model.eval()
 
 
 def short(training: TrainingConfig, steps: int) -> TrainingConfig:
-    """The schedule of a fine-tuning: few steps at a small rate, each look at validation a candidate."""
+    """The schedule of a fine-tuning: few steps at a small rate, each look at validation a candidate.
+
+    In float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both.
+    """
     return dataclasses.replace(
         training,
         steps=steps,
         learning_rate=training.learning_rate * RATE,
         validate_every=max(1, steps // 8),
         candidates_from=0.0,
+        precision="32-true",
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Int64
 
@@ -32,11 +35,27 @@ class ClassBalancedSampler:
         self._classes = min(classes_per_batch, len(self._rows))
         self._images = images_per_class
         self._seed = seed
+        # Two rounds meet in a batch at most, as long as no batch holds more than all classes.
+        self._order = lru_cache(2)(self._shuffled)
 
     @property
     def batch_size(self) -> int:
         """Images in a batch."""
         return self._classes * self._images
+
+    def shares(self, ranks: int) -> list[slice]:
+        """Each rank's part of every batch: whole classes, as evenly as they divide.
+
+        Raises:
+            InputError: When there are more ranks than classes in a batch.
+        """
+        if ranks > self._classes:
+            raise InputError(
+                f"{ranks} processes share batches of {self._classes} classes: each needs at least one; start fewer, or "
+                "raise classes_per_batch"
+            )
+        limits = [rank * self._classes // ranks * self._images for rank in range(ranks + 1)]
+        return [slice(first, last) for first, last in pairwise(limits)]
 
     def batch(self, step: int) -> Int64[np.ndarray, " b"]:
         """Rows of the images of one step."""
@@ -47,7 +66,7 @@ class ClassBalancedSampler:
         drawn = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
         return np.concatenate(drawn)
 
-    def _order(self, turn: int) -> Int64[np.ndarray, " k"]:
+    def _shuffled(self, turn: int) -> Int64[np.ndarray, " k"]:
         return np.random.default_rng([self._seed, 0, turn]).permutation(len(self._rows))
 
     def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, " m"]:

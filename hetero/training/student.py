@@ -23,6 +23,7 @@ from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.previous import PreviousStudent, start_from
+from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 
 
@@ -91,11 +92,11 @@ def train_student(
         ]
     )
     who = f"student {config.name}"
-    cached = cloud_tensors(cloud, dataset, live=config.live, who=who, previous=previous) if cloud else None
+    cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
-    save_model(directory, model, training_metrics(fitted, model, seed))
+    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
     return model
 
 

@@ -10,6 +10,8 @@ from cyclopts import Parameter
 
 from hetero.data.prepare import prepare
 from hetero.pipeline.stage import locked
+from hetero.training.launch import require_one_process_for_commands
+from hetero.training.precision import require_precision
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
@@ -39,7 +41,9 @@ def upgrade_command(
         seed: Overrides the recipe's seed.
         resume: Continue interrupted training from its checkpoint.
     """
+    require_one_process_for_commands()
     plan = load_upgrade_recipe(recipe, data=data, old=old)
+    require_precision(plan.cloud.training)
     path = Path(plan.upgrade.old)
     EarlierModel.open(path, plan.preprocessing)  # before the images are decoded, which may take long
     dataset = prepare(plan.data, plan.preprocessing)

@@ -20,6 +20,7 @@ from hetero.space import EmbeddingSpace
 from hetero.training.cloud import Beside, train_cloud
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import CloudConfig
+from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.earlier import EarlierModel
@@ -79,12 +80,17 @@ def train_upgrade(
     control = (
         _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None
     )
-    measured = _measured(dataset, (earlier.space, old_test), model, control, seed)
+    measured = on_first_rank(lambda: _measured(dataset, (earlier.space, old_test), model, control, seed))
     assert model.space is not None
     model.space = dataclasses.replace(model.space, compatible_with=measured.contract())
-    model.space.save(directory / "space.json")
-    measured.save(directory / RECORD)
+    on_first_rank(lambda: _save(directory, model.space, measured))
     return measured
+
+
+def _save(directory: Path, space: EmbeddingSpace | None, measured: Upgrade) -> None:
+    assert space is not None
+    space.save(directory / "space.json")
+    measured.save(directory / RECORD)
 
 
 def _measured(

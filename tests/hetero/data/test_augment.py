@@ -42,6 +42,13 @@ def test_a_step_repeats_bit_by_bit_and_the_next_one_differs() -> None:
     assert first.min() >= 0 and first.max() <= 1
 
 
+def test_a_part_of_a_batch_is_changed_as_it_is_in_the_whole() -> None:
+    everything = AugmentConfig(flip=0.5, blur=0.5, erase=0.5)
+    whole = augment(images(5), everything, seeded(3))
+    parts = [augment(images(5)[a:b], everything, seeded(3), first=a, count=5) for a, b in ((0, 2), (2, 5))]
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-6)
+
+
 def test_turning_one_off_leaves_the_others_as_they_were() -> None:
     grey = augment(images(64), with_(grey=0.5), seeded())
     both = augment(images(64), with_(grey=0.5, erase=0.5), seeded())

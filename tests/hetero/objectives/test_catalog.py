@@ -142,7 +142,7 @@ def training_step(terms, dimension=4, cloud_dimension=4):
     cloud = CloudTensors(
         cached,
         torch.arange(12) % 3,
-        bank=12,
+        bank=torch.arange(12),
         prototypes=own.cloud_prototypes,
         previous=cached.flip(0),
         previous_right=torch.arange(12) % 2 == 0,

@@ -88,3 +88,10 @@ def test_two_processes_do_not_work_on_one_run(tmp_path):
         process.start()
         assert "another process is working on" in answers.get(timeout=60)
         process.join()
+
+
+def test_several_processes_that_torchrun_started_do_not_work_on_one_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="torchrun started 2 processes"), locked(tmp_path / "run"):
+        pass
+    assert not list(tmp_path.iterdir())

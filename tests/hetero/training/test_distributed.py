@@ -1,59 +1,73 @@
-"""The same loop under ``torchrun`` on two CPU processes, and in mixed precision."""
+"""The same steps under ``torchrun`` as in one process, on CPU processes."""
 
+from __future__ import annotations
+
+import json
+import os
 import subprocess
 import sys
-import textwrap
+from pathlib import Path
 
 import pytest
 
-PROGRAM = """
-import os, sys, torch
-from pathlib import Path
-import numpy as np
-from hetero.data.images import ImageSet
-from hetero.models.config import ModelConfig, Stage
-from hetero.models.model import EmbeddingModel
-from hetero.objectives.registry import Head
-from hetero.preprocessing import Preprocessing
-from hetero.objectives.config import ObjectiveConfig
-from hetero.training.config import TrainingConfig
-from hetero.training.loop import Run, fit
-from hetero.training.module import TrainingModule
+ROOT = Path(__file__).parents[3]
+PROGRAM = ("-m", "tests.hetero.training.ranks_program")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-torch.manual_seed(0)
-pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
-images = ImageSet(pixels, np.repeat(np.arange(6), 4), tuple("abcdef"),
-                  np.zeros(24, np.int64), ("all",), tuple(str(row) for row in range(24)), "x")
-model = EmbeddingModel("tiny", ModelConfig(dimension=8, stem_channels=8, stages=(Stage(channels=8, stride=2),)),
-                       Preprocessing(height=16, width=16))
-module = TrainingModule.of(model, (ObjectiveConfig("own_head"), ObjectiveConfig("supervised_contrastive")),
-                           Head(6, 8, "arcface", 0.1, 8.0))
-config = TrainingConfig(steps=10, classes_per_batch=4, images_per_class=4, validate_every=5, threads=1,
-                        precision=sys.argv[2])
-outcome = fit(module, images, config, Run(Path(sys.argv[1]), "id", 1, "x"), validate=lambda model: 0.5)
-total = float(sum(parameter.detach().double().sum() for parameter in module.parameters()))
-Path(sys.argv[1], f"rank{os.environ.get('RANK', '0')}").write_text(f"{outcome.steps} {total!r}")
-"""  # fmt: skip
+pytestmark = pytest.mark.slow
 
 
-def run(tmp_path, *command: str) -> list[str]:
-    (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
-    answer = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, check=False)
+def launch(out: Path, *command: str) -> list[dict]:
+    """What each rank saw."""
+    out.mkdir()
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
     assert answer.returncode == 0, answer.stderr[-3000:]
-    return [path.read_text() for path in sorted(tmp_path.glob("rank*"))]
+    return [json.loads(path.read_text()) for path in sorted(out.glob("rank*.json"))]
 
 
-@pytest.mark.slow
-def test_two_processes_end_with_the_same_weights(tmp_path):
-    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    outcomes = run(tmp_path, *command, str(tmp_path / "program.py"), str(tmp_path), "32-true")
-    assert len(outcomes) == 2
-    assert outcomes[0] == outcomes[1]
-    assert outcomes[0].startswith("10 ")
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    out = tmp_path_factory.mktemp("two") / "out"
+    scenarios = ("contrast_alone", "normalised", "judged", "broken", "resumed", "models")
+    return launch(out, *TORCHRUN, "2", *PROGRAM, str(out), *scenarios)
 
 
-@pytest.mark.slow
-def test_mixed_precision_trains(tmp_path):
-    (outcome,) = run(tmp_path, str(tmp_path / "program.py"), str(tmp_path), "bf16-mixed")
-    assert outcome.startswith("10 ") and "nan" not in outcome
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    out = tmp_path_factory.mktemp("one") / "out"
+    return launch(out, *PROGRAM, str(out), "contrast_alone", "models")[0]
+
+
+def test_a_loss_within_the_batch_sees_the_batches_of_all_ranks(two, alone):
+    assert min(alone["contrast_alone"]) > 0.1
+    for rank in two:
+        assert rank["contrast_alone"] == pytest.approx(alone["contrast_alone"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["v1", "student", "tuned", "v2", "v2/control"])
+def test_every_training_takes_the_steps_of_one_process(two, alone, name):
+    for rank in two:
+        assert rank["models"][name] == pytest.approx(alone["models"][name], rel=1e-4)
+
+
+def test_batch_norm_is_that_of_the_whole_batch(two):
+    for rank in two:
+        assert max(rank["normalised"]) < 1e-12
+
+
+def test_rank_0_alone_validates_and_all_agree_on_its_figure(two):
+    assert [rank["judged"] for rank in two] == [[0.25, 2], [0.25, 0]]
+
+
+def test_a_loss_that_is_not_finite_on_a_single_rank_stops_all(two):
+    for rank in two:
+        assert "lower learning_rate" in rank["broken"]
+
+
+def test_an_error_on_rank_0_reaches_all_and_all_continue_from_its_checkpoint(two):
+    assert two[0]["resumed"] == two[1]["resumed"]
+    whole, continued, steps = two[0]["resumed"]
+    assert whole == continued and steps == 4

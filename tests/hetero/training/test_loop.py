@@ -18,6 +18,7 @@ from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.optimizer import learning_rate
+from hetero.training.sampling import ClassBalancedSampler
 
 CONFIG = TrainingConfig(
     steps=12,
@@ -34,18 +35,22 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing in the loop may catch it."""
 
 
-@pytest.fixture
-def images():
-    generator = np.random.default_rng(0)
+def image_set(classes: int, each: int, side: int) -> ImageSet:
+    count = classes * each
     return ImageSet(
-        images=generator.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8),
-        labels=np.repeat(np.arange(6), 4),
-        classes=tuple("abcdef"),
-        views=np.zeros(24, np.int64),
+        images=np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8),
+        labels=np.repeat(np.arange(classes), each),
+        classes=tuple(str(label) for label in range(classes)),
+        views=np.zeros(count, np.int64),
         view_names=("all",),
-        names=tuple(str(row) for row in range(24)),
+        names=tuple(str(row) for row in range(count)),
         fingerprint="x",
     )
+
+
+@pytest.fixture
+def images():
+    return image_set(6, 4, 16)
 
 
 def module() -> TrainingModule:
@@ -54,6 +59,21 @@ def module() -> TrainingModule:
     head = Head(classes=6, dimension=8, kind="arcface", margin=0.1, scale=8.0)
     model = EmbeddingModel("tiny", config, Preprocessing(height=16, width=16))
     return TrainingModule.of(model, (ObjectiveConfig("own_head"),), head)
+
+
+class Seen(TrainingModule):
+    """Keeps the rows and labels that each step was shown."""
+
+    def __init__(self) -> None:
+        built = module()
+        super().__init__(built.model, dict(built.objectives.items()), built.weights)
+        self.rows: list[list[int]] = []
+        self.labels: list[list[int]] = []
+
+    def forward(self, pixels, labels, rows, cloud):
+        self.rows.append(rows.tolist())
+        self.labels.append(labels.tolist())
+        return super().forward(pixels, labels, rows, cloud)
 
 
 def weight_norm(model) -> float:
@@ -135,6 +155,42 @@ def test_training_that_diverges_says_what_to_do(images, tmp_path):
         broken.model.embedding.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="lower learning_rate"):
         fit(broken, images, config, Run(tmp_path, "id", 1, "diverging"), validate=lambda _: 0.0)
+
+
+def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_path, monkeypatch):
+    drawn: list[int] = []
+    read: list[list[int]] = []
+    draw = ClassBalancedSampler.batch
+
+    def counted(self, step):
+        drawn.append(step)
+        return draw(self, step)
+
+    class Watched:
+        shape = images.images.shape
+
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, rows):
+            read.append(rows.tolist())
+            return images.images[rows]
+
+    monkeypatch.setattr(ClassBalancedSampler, "batch", counted)
+    drawn_when_judged: list[int] = []
+
+    def judge(_):
+        drawn_when_judged.append(len(drawn))
+        return 0.5
+
+    watched = dataclasses.replace(images, images=Watched())
+    seen = Seen()
+    fit(seen, watched, CONFIG, Run(tmp_path, "id", 7, "lazy"), validate=judge)
+    assert drawn_when_judged == [6, 10, 12]  # two ahead of steps 4, 8 and 12
+    sampler = ClassBalancedSampler(images.labels, classes_per_batch=4, images_per_class=2, seed=7)
+    expected = [draw(sampler, step).tolist() for step in range(12)]
+    assert read == expected and seen.rows == expected
+    assert seen.labels == [images.labels[rows].tolist() for rows in expected]
 
 
 def test_training_learns(images, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def parts():
     cloud = CloudTensors(
         cached,
         torch.tensor([0, 1, 2, 0, 1, 2]),
-        bank=2,
+        bank=torch.arange(2),
         sources=torch.tensor([0, 1, 2, 0, 1, 2]),
         prototypes=torch.eye(4)[:3],
     )
@@ -55,6 +57,16 @@ def test_cached_vectors_follow_the_rows_and_copies_point_at_their_originals(part
     torch.testing.assert_close(recorder.seen.cloud, cloud.embeddings[rows])
     assert recorder.seen.rows.tolist() == [1, -1, 0]  # the bank holds the first two images only
     assert recorder.seen.bank.shape == (2, 4) and recorder.seen.bank_labels.tolist() == [0, 1]
+
+
+def test_the_bank_is_any_of_the_images(parts):
+    module, _, recorder, cloud = parts
+    cloud = dataclasses.replace(cloud, bank=torch.tensor([1, 5]))
+    rows = torch.tensor([4, 5, 1, 0])
+    module(torch.rand(4, 3, 8, 8), cloud.labels[rows], rows, cloud)
+    assert recorder.seen.rows.tolist() == [0, -1, 0, -1]  # image 4 is a copy of 1, and 5 of 2
+    torch.testing.assert_close(recorder.seen.bank, cloud.embeddings[[1, 5]])
+    assert recorder.seen.bank_labels.tolist() == [1, 2]
 
 
 def test_logits_are_scaled_cosines_of_both_heads(parts):
@@ -71,7 +83,9 @@ def test_a_live_cloud_embeds_the_augmented_batch_itself_and_learns_nothing(parts
     module, _, recorder, cloud = parts
     live = tiny(2).eval()
     pixels, rows = torch.rand(2, 3, 8, 8), torch.tensor([0, 1])
-    total, _ = module(pixels, cloud.labels[rows], rows, CloudTensors(cloud.embeddings, cloud.labels, 2, live=live))
+    total, _ = module(
+        pixels, cloud.labels[rows], rows, CloudTensors(cloud.embeddings, cloud.labels, cloud.bank, live=live)
+    )
     total.backward()
     torch.testing.assert_close(recorder.seen.cloud, live.embed(pixels))
     assert not recorder.seen.cloud.requires_grad and all(one.grad is None for one in live.parameters())

@@ -38,3 +38,19 @@ def test_no_class_comes_again_before_all_have_come():
 def test_one_class_is_an_error():
     with pytest.raises(InputError, match="at least two classes, got 1"):
         ClassBalancedSampler(np.zeros(5, np.int64), classes_per_batch=2, images_per_class=2, seed=0)
+
+
+@given(classes=st.integers(2, 12), images=st.integers(1, 4), ranks=st.integers(1, 12))
+def test_ranks_share_a_batch_by_whole_classes(classes, images, ranks):
+    labels = np.repeat(np.arange(12), 4)
+    sampler = ClassBalancedSampler(labels, classes_per_batch=classes, images_per_class=images, seed=0)
+    if ranks > classes:
+        with pytest.raises(InputError, match=f"{ranks} processes share batches of {classes} classes"):
+            sampler.shares(ranks)
+        return
+    rows, shares = sampler.batch(0), sampler.shares(ranks)
+    parts = [rows[share] for share in shares]
+    assert np.concatenate(parts).tolist() == rows.tolist()
+    of_ranks = [set(labels[part]) for part in parts]
+    assert sum(map(len, of_ranks)) == classes  # no class is on two ranks
+    assert max(map(len, of_ranks)) - min(map(len, of_ranks)) <= 1

@@ -1,0 +1,28 @@
+"""Whether ``torchrun`` started this process, and what cannot be shared by several."""
+
+from __future__ import annotations
+
+import os
+
+from hetero.errors import InputError
+
+
+def require_one_process(what: str) -> None:
+    """Refuse what several processes cannot do together.
+
+    Args:
+        what: Cannot be shared, and why or what can.
+
+    Raises:
+        InputError: When ``torchrun`` started more than one process.
+    """
+    if (count := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise InputError(f"{what}; torchrun started {count} processes: start one, without it")
+
+
+def require_one_process_for_commands() -> None:
+    """Refuse a command that trains; see :func:`require_one_process`."""
+    require_one_process(
+        "commands run in one process; what several can share are the functions train_cloud, train_student and "
+        "train_upgrade"
+    )

@@ -1,0 +1,113 @@
+"""Batch norm over the batches of all ranks, on any device.
+
+``torch.nn.SyncBatchNorm`` runs on GPUs only and takes the place of modules, hooks and subclasses with them. Here every
+call of ``torch.nn.functional.batch_norm`` in training mode is answered, whichever module makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+class SynchronisedBatchNorm(TorchFunctionMode):
+    """Inside the block batch norms in training mode take their statistics over the images of all ranks."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Answer batch norms in training mode, pass on everything else."""
+        kwargs = kwargs or {}
+        if func is F.batch_norm and kwargs.get("training"):
+            return synchronised_batch_norm(*args, **{key: value for key, value in kwargs.items() if key != "training"})
+        return func(*args, **kwargs)
+
+
+def synchronised_batch_norm(
+    inputs: Float[Tensor, "b c ..."],
+    running_mean: Float[Tensor, " c"] | None,
+    running_var: Float[Tensor, " c"] | None,
+    weight: Float[Tensor, " c"] | None = None,
+    bias: Float[Tensor, " c"] | None = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Float[Tensor, "b c ..."]:
+    """``torch.nn.functional.batch_norm`` in training mode over the inputs of all ranks, which may be of unequal count.
+
+    Moving averages are updated with the statistics of the whole batch, on every rank alike. A weight's gradient is the
+    rank's share of it.
+
+    Args:
+        inputs: This rank's.
+        running_mean: Updated in place.
+        running_var: Updated in place, by the unbiased variance.
+        weight: Multiplies what is normalised; None for 1.
+        bias: Is added to it; None for 0.
+        momentum: Of the update.
+        eps: Added to the variance.
+    """
+    count, mean, variance = _statistics(inputs)
+    if running_mean is not None and running_var is not None:
+        running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+        running_var.lerp_((variance * (count / (count - 1))).to(running_var.dtype), momentum)
+    normalised: Tensor = _Normalise.apply(inputs, mean, (variance + eps).rsqrt(), count)  # pyright: ignore[reportAssignmentType]
+    shape = _along_channels(inputs)
+    if weight is not None:
+        normalised = normalised * weight.view(shape)
+    if bias is not None:
+        normalised = normalised + bias.view(shape)
+    return normalised.to(inputs.dtype)
+
+
+def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Count, mean and biased variance over all ranks, from those of each."""
+    values = _precise(inputs.detach())
+    dimensions = _but_channels(inputs)
+    variance, mean = torch.var_mean(values, dim=dimensions, correction=0)
+    own = torch.cat([mean.new_full((1,), values.numel() // values.shape[1]), mean, variance])
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own)
+    counts, means, variances = torch.stack(parts).split([1, len(mean), len(mean)], dim=1)
+    count = counts.sum()
+    whole = (counts * means).sum(dim=0) / count
+    return count, whole, (counts * (variances + (means - whole).square())).sum(dim=0) / count
+
+
+class _Normalise(torch.autograd.Function):
+    """``(x - mean) / deviation``, whose gradient knows that mean and deviation come from all ranks' inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, mean: Tensor, inverse_deviation: Tensor, count: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, mean, inverse_deviation, count)
+        shape = _along_channels(inputs)
+        return (_precise(inputs) - mean.view(shape)) * inverse_deviation.view(shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        inputs, mean, inverse_deviation, count = ctx.saved_tensors
+        (gradient,), shape, dimensions = gradients, _along_channels(inputs), _but_channels(inputs)
+        normalised = (_precise(inputs) - mean.view(shape)) * inverse_deviation.view(shape)
+        sums = torch.stack([gradient.sum(dim=dimensions), (gradient * normalised).sum(dim=dimensions)])
+        dist.all_reduce(sums)
+        along, across = (sums / count).unbind()
+        centred = gradient - along.view(shape) - normalised * across.view(shape)
+        return (centred * inverse_deviation.view(shape)).to(inputs.dtype), None, None, None
+
+
+def _precise(inputs: Tensor) -> Tensor:
+    return inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+
+
+def _but_channels(inputs: Tensor) -> list[int]:
+    return [0, *range(2, inputs.dim())]
+
+
+def _along_channels(inputs: Tensor) -> list[int]:
+    return [1, -1, *[1] * (inputs.dim() - 2)]
