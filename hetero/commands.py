@@ -111,13 +111,15 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
     """
     from hetero.data.decoded import decode_files
     from hetero.data.embeddings import save_embeddings
-    from hetero.data.listing import image_files
+    from hetero.data.walk import image_files
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
 
     loaded = load_model(model)
     assert loaded.space is not None
-    files = image_files(images)
+    files, found = image_files(images)
+    for note in found.notes():
+        print(f"note: {note}", file=sys.stderr)
     decoded = decode_files(files, loaded.preprocessing)
     vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
     save_embeddings(out, vectors, [file.relative_to(images).as_posix() for file in files], loaded.space)

@@ -13,8 +13,9 @@ from hetero.data.config import DataConfig
 from hetero.data.decode import decoding_key
 from hetero.data.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
-from hetero.data.listing import Entry, Listing, Split
+from hetero.data.listing import Entry, Listing
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks
+from hetero.data.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing

@@ -19,8 +19,9 @@ from hetero.data.decode import UnreadableImageError, decode
 from hetero.data.decoded import in_parallel
 from hetero.data.emoji import RENDERED_SIZE, prepare_emoji
 from hetero.data.images import Dataset, ImageSet
-from hetero.data.listing import Entry, Listing, Split
+from hetero.data.listing import Entry, Listing
 from hetero.data.prepare import find
+from hetero.data.split_names import Split
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing

@@ -23,6 +23,7 @@ def check_command(
     *,
     emoji: Flag = False,
     root: str = "",
+    layout: Literal["auto", "classes"] = "auto",
     protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
     split: Literal["auto", "class", "image"] = "auto",
     seed: int = 0,
@@ -43,6 +44,8 @@ def check_command(
             columns label, split, path, is_query, is_gallery.
         emoji: Check the built-in emoji set instead.
         root: Folder that the CSV's paths are relative to; default its own.
+        layout: What a folder's folders are: auto tells splits (train, Val, test_images, ...) from classes by their
+            names; classes takes the outermost ones for classes whatever their names are.
         protocol: Who searches whom; auto picks from what the data says.
         split: What a made-up split holds out.
         seed: Decides made-up splits.
@@ -54,7 +57,13 @@ def check_command(
     """
     if emoji == (path is not None):
         raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
-    options: dict[str, Any] = {"protocol": protocol, "split": split, "seed": seed, "skip_unreadable": skip_unreadable}
+    options: dict[str, Any] = {
+        "layout": layout,
+        "protocol": protocol,
+        "split": split,
+        "seed": seed,
+        "skip_unreadable": skip_unreadable,
+    }
     config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
     report = check(config)
     print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))

@@ -19,6 +19,8 @@ class DataConfig:
         kind: ``emoji`` renders the built-in set; ``folder`` reads an image folder; ``csv`` reads a table of images.
         path: The folder or the CSV file; unused for ``emoji``.
         root: Folder that a CSV's paths are relative to; empty means the CSV's own folder.
+        layout: What the folders of ``folder`` data are: ``auto`` tells splits from classes by their names and refuses a
+            mixture, ``classes`` takes the outermost folders for classes whatever their names are.
         protocol: How test images query each other; ``auto`` picks from what the data says.
         split: What a made-up split holds out when the data brings none: whole classes (retrieval of things never
             seen in training) or images of every class. ``auto``: classes when there are at least 20, else images.
@@ -34,6 +36,7 @@ class DataConfig:
     kind: Literal["emoji", "folder", "csv"]
     path: str = ""
     root: str = ""
+    layout: Literal["auto", "classes"] = "auto"
     protocol: Protocol = "auto"
     split: Literal["auto", "class", "image"] = "auto"
     test_share: float = 0.3

@@ -6,26 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from hetero.data.names import require_telling_apart
+from hetero.data.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest
 
 Box = tuple[float, float, float, float]
-Split = Literal["train", "validation", "test", ""]
-
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "test": "test",
-}
-
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
-)
 
 
 @dataclass(frozen=True)
@@ -85,13 +72,14 @@ class Listing:
         """Refuse data that nothing can be learnt from.
 
         Raises:
-            InputError: When there is no image, or only one class in a split.
+            InputError: When there is no image, only one class in a split, or classes whose names look the same.
         """
         if not self.entries:
             raise InputError(f"{self.name}: expected images in folders named after their classes, found none")
         labels_of: dict[str, set[str]] = {}
         for entry in self.entries:
             labels_of.setdefault(entry.split, set()).add(entry.label)
+        require_telling_apart(set().union(*labels_of.values()), f"classes of {self.name}")
         for split, labels in sorted(labels_of.items()):
             if len(labels) < 2:
                 place = f"the {split} images of {self.name}" if split else self.name
@@ -103,20 +91,6 @@ class Listing:
     def fingerprint(self) -> str:
         """Digest of names, splits, labels, boxes, sizes and modification times; opens no file."""
         return digest([_stamp(entry) for entry in self.entries])
-
-
-def image_files(folder: Path) -> list[Path]:
-    """All images below a folder, in the order of their names; hidden files are left out.
-
-    Raises:
-        InputError: When there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"expected a folder of images at {folder}, found {'a file' if folder.exists() else 'nothing'}")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
-    if not files:
-        raise InputError(f"{folder}: expected images ({' '.join(sorted(EXTENSIONS))}), found none")
-    return sorted(path for path in files if path.is_file())
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:

@@ -56,5 +56,5 @@ def find(config: DataConfig) -> Listing:
     """
     path = Path(config.path).expanduser()
     if config.kind == "folder":
-        return read_folder(path)
+        return read_folder(path, only_classes=config.layout == "classes")
     return read_csv(path, Path(config.root).expanduser() if config.root else None)

@@ -159,7 +159,7 @@ def test_bad_folders_each_say_what_is_wrong(tmp_path: Path) -> None:
     refused(tmp_path / "empty", "expected images .* found none")
     (tmp_path / "texts" / "class").mkdir(parents=True)
     (tmp_path / "texts" / "class" / "a.heic").write_text("")
-    refused(tmp_path / "texts", r"found none; found 1 \.heic")
+    refused(tmp_path / "texts", r"found none; passed over: not an image by its extension \(1: 1 \.heic\)")
     refused(write_classes(tmp_path / "one", {"only": 5}), "expected at least two classes, found one \\('only'\\)")
     write_picture(write_classes(tmp_path / "loose", {"a": 2, "b": 2}) / "stray.png")
     refused(tmp_path / "loose", "one folder a class, found 1 images beside them")
@@ -177,7 +177,7 @@ def test_hidden_and_foreign_files_are_left_out(tmp_path: Path) -> None:
     write_classes(root / "__MACOSX", {"a": 1})
     listing = read_folder(root)
     assert len(listing.entries) == 4
-    assert listing.notes == ("files that are not images by their extension were ignored: 1 .db",)
+    assert listing.notes == ("passed over: hidden (1: a/._000.png), of an operating system (2: __MACOSX, ...)",)
 
 
 def test_configuration_mistakes_come_together() -> None:
