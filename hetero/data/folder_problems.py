@@ -36,6 +36,9 @@ def require_one_folder_each(root: Path, folders: Sequence[str]) -> None:
     for folder in folders:
         by_split.setdefault(role_named(folder) or split_named(folder), []).append(folder)
     problems = [f"{split}: {_some(names)}" for split, names in sorted(by_split.items()) if len(names) > 1]
+    roles = {role_named(folder) for folder in folders} - {""}
+    if roles and (len(roles) < 2 or "test" in by_split):
+        problems.append(f"expected queries and gallery, both and without a test folder, found {_some(folders)}")
     if problems:
         raise InputError(f"{root}: expected one folder a split; join them, or {_ONLY_CLASSES}:", problems)
 
