@@ -27,6 +27,7 @@ def check_command(
     protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
     split: Literal["auto", "class", "image"] = "auto",
     seed: int = 0,
+    grey_range: tuple[float, float] | None = None,
     skip_unreadable: Flag = False,
     json: Flag = False,
 ) -> int:
@@ -49,6 +50,7 @@ def check_command(
         protocol: Who searches whom; auto picks from what the data says.
         split: What a made-up split holds out.
         seed: Decides made-up splits.
+        grey_range: Of grey files of more than 8 bits, the values that become black and white.
         skip_unreadable: Do not count unreadable files as a problem.
         json: Print JSON.
 
@@ -65,7 +67,7 @@ def check_command(
         "skip_unreadable": skip_unreadable,
     }
     config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
-    report = check(config)
+    report = check(config, grey_range=grey_range)
     print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
     sys.stdout.flush()
     _require_usable(report, listed=not json)

@@ -28,6 +28,7 @@ class Entry:
         is_query: Whether a test image queries; None when the data does not say.
         is_gallery: Whether a test image is searched; None when the data does not say.
         box: ``(left, top, right, bottom)`` in pixels of the upright image; None means all of it.
+        content: SHA-256 of the file; empty as long as it was not read.
     """
 
     path: Path
@@ -38,6 +39,12 @@ class Entry:
     is_query: bool | None = None
     is_gallery: bool | None = None
     box: Box | None = None
+    content: str = ""
+
+    def identity(self) -> list[object]:
+        """Everything but the place on disk."""
+        roles = [self.is_query, self.is_gallery]
+        return [self.name, self.label, self.split, self.view, *roles, self.box, self.content]
 
     def moved(self, split: Split) -> Entry:
         """The same image in another split."""
@@ -89,8 +96,8 @@ class Listing:
                 )
 
     def fingerprint(self) -> str:
-        """Digest of names, splits, labels, boxes, sizes and modification times; opens no file."""
-        return digest([_stamp(entry) for entry in self.entries])
+        """Digest of names, splits, labels, roles, boxes and contents, which must be known; opens no file."""
+        return digest([entry.identity() for entry in self.entries])
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:
@@ -102,10 +109,3 @@ def unique_names(entries: list[Entry]) -> list[Entry]:
         number = seen[entry.name]
         result.append(entry if number == 1 else replace(entry, name=f"{entry.name}#{number}"))
     return result
-
-
-def _stamp(entry: Entry) -> list[object]:
-    status = entry.path.stat()
-    flags = [entry.is_query, entry.is_gallery]
-    where = [entry.name, entry.label, entry.split, entry.view, entry.box]
-    return [*where, *flags, status.st_size, status.st_mtime_ns]
