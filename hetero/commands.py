@@ -110,19 +110,23 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
         batch_size: Images at a time.
     """
     from hetero.data.decoded import decode_files
-    from hetero.data.embeddings import save_embeddings
-    from hetero.data.walk import image_files
+    from hetero.data.embeddings import require_destination, save_embeddings
+    from hetero.data.walk import image_files, printable
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
 
+    if batch_size < 1:
+        raise InputError(f"--batch-size: expected at least 1, got {batch_size}")
+    files, found = image_files(images)
+    names = [printable("/".join(parts)) for parts in found.images]
+    require_destination(out, names)
     loaded = load_model(model)
     assert loaded.space is not None
-    files, found = image_files(images)
     for note in found.notes():
         print(f"note: {note}", file=sys.stderr)
     decoded = decode_files(files, loaded.preprocessing)
     vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
-    save_embeddings(out, vectors, [file.relative_to(images).as_posix() for file in files], loaded.space)
+    save_embeddings(out, vectors, names, loaded.space)
     return 0
 
 

@@ -29,7 +29,7 @@ from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing, grey_range_problems
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_PROBE = Preprocessing(8, 8, resize="squash", pad_value=0)
+_PROBE = Preprocessing(64, 64, resize="squash", pad_value=0)
 # Of 255: what a person takes for black.
 _BLACK = 15
 

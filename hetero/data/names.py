@@ -1,4 +1,7 @@
-"""Names that look the same and are not: Unicode writes an accented letter in one piece (NFC) or in two (NFD)."""
+"""What names are made of.
+
+Names may look the same and differ: Unicode writes an accented letter in one piece (NFC) or in two (NFD).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,15 @@ from hetero.errors import InputError
 def composed(name: str) -> str:
     """The name with accented letters in one piece: equal for names that look the same."""
     return unicodedata.normalize("NFC", name)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; one that came from other bytes cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_telling_apart(names: Iterable[str], what: str) -> None:
