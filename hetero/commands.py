@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
@@ -134,7 +135,7 @@ def with_data(recipe: Recipe, data: Path | None) -> Recipe:
     """The recipe with another path of its data."""
     if data is None:
         return recipe
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(data.resolve())))
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=path_text(data)))
 
 
 def run_until(

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+from hetero.data.names import is_text
 from hetero.errors import InputError
 from hetero.schema import record
 
 EMOJI_TRAIN_CLASSES = 965
 Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
+
+
+def path_text(path: Path) -> str:
+    """An absolute path as a recipe keeps it.
+
+    Raises:
+        InputError: When it is not UTF-8: a recipe is a text.
+    """
+    text = str(path.resolve())
+    if not is_text(text):
+        raise InputError(f"the path {text!a} is not UTF-8; rename the folder, or give a link to it")
+    return text
 
 
 @record

@@ -86,7 +86,8 @@ class Listing:
         labels_of: dict[str, set[str]] = {}
         for entry in self.entries:
             labels_of.setdefault(entry.split, set()).add(entry.label)
-        require_telling_apart(set().union(*labels_of.values()), f"classes of {self.name}")
+        require_telling_apart({entry.label for entry in self.entries}, f"classes of {self.name}")
+        require_telling_apart({entry.view for entry in self.entries}, f"views of {self.name}")
         for split, labels in sorted(labels_of.items()):
             if len(labels) < 2:
                 place = f"the {split} images of {self.name}" if split else self.name
@@ -101,11 +102,14 @@ class Listing:
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:
-    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg#2``."""
+    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg@2``.
+
+    Changed copies have another mark, ``#`` (see :mod:`hetero.data.copies`): they are no images of their own.
+    """
     seen: Counter[str] = Counter()
     result: list[Entry] = []
     for entry in entries:
         seen[entry.name] += 1
         number = seen[entry.name]
-        result.append(entry if number == 1 else replace(entry, name=f"{entry.name}#{number}"))
+        result.append(entry if number == 1 else replace(entry, name=f"{entry.name}@{number}"))
     return result
