@@ -65,13 +65,14 @@ def contents(files: Sequence[Path], cache: Path, *, progress: str) -> list[str]:
 
 def _resolved(files: Iterable[Path]) -> list[bytes]:
     """Paths without links; a folder is resolved once for all of its files."""
-    folders: dict[Path, str] = {}
+    folders: dict[str, bytes] = {}
     places: list[bytes] = []
     for file in files:
-        if file.parent not in folders:
-            folders[file.parent] = os.path.realpath(file.parent)
-        place = os.path.join(folders[file.parent], file.name)  # noqa: PTH118 - a hundred thousand times
-        places.append(os.fsencode(os.path.realpath(place) if os.path.islink(place) else place))  # noqa: PTH114
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(os.fsencode(folder))
+        place = folders[folder] + b"/" + os.fsencode(name)
+        places.append(os.path.realpath(place) if os.path.islink(place) else place)  # noqa: PTH114 - of bytes
     return places
 
 
