@@ -126,11 +126,11 @@ def _keep(index: Path, rows: Sequence[tuple[bytes, str, str]]) -> None:
         with closing(sqlite3.connect(index, timeout=_PATIENCE)) as connection, connection:
             connection.execute(_CREATE)
             connection.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", rows)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         _damaged(index, error)
 
 
-def _damaged(index: Path, error: sqlite3.Error) -> None:
+def _damaged(index: Path, error: Exception) -> None:
     """Go on without the index: it saves time, and nothing depends on it."""
     logging.getLogger(__name__).warning("%s cannot be used (%s); files are read again", index, error)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):

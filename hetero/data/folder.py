@@ -26,7 +26,7 @@ from hetero.data.folder_problems import (
     require_splits_outermost,
 )
 from hetero.data.listing import Entry, Listing
-from hetero.data.split_names import Split, role_named, split_named
+from hetero.data.split_names import Split, role_named, splits_among
 from hetero.data.walk import EXTENSIONS, Found, images_below, printable
 from hetero.errors import InputError
 
@@ -100,12 +100,13 @@ def read_folder(root: Path, *, only_classes: bool = False) -> Listing:
 
 
 def _names_splits(folders: Sequence[str]) -> bool:
-    return any(split_named(name) for name in folders) or {role_named(name) for name in folders} >= _PAIR
+    return bool(splits_among(folders)) or {role_named(name) for name in folders} >= _PAIR
 
 
 def _split_places(root: Path, images: Iterable[tuple[str, ...]], outermost: Sequence[str]) -> tuple[list[_Place], str]:
     """Where each image belongs, and the layout for people."""
     require_one_folder_each(root, outermost)
+    splits = splits_among(outermost)
     inside: dict[str, set[str]] = {folder: set() for folder in outermost}
     for parts in images:
         if len(parts) > 2:
@@ -118,9 +119,9 @@ def _split_places(root: Path, images: Iterable[tuple[str, ...]], outermost: Sequ
         if role := role_named(parts[0]):
             places.append(_Place(parts, 1, "test", role))
         elif parts[0] in paired:
-            places.append(_Place(parts, 2, split_named(parts[0]), role_named(parts[1]) if len(parts) > 2 else ""))
+            places.append(_Place(parts, 2, splits[parts[0]], role_named(parts[1]) if len(parts) > 2 else ""))
         else:
-            places.append(_Place(parts, 1, split_named(parts[0])))
+            places.append(_Place(parts, 1, splits[parts[0]]))
     shown = [f"{folder}/{{{','.join(sorted(inside[folder]))}}}" if folder in paired else folder for folder in outermost]
     return places, printable(", ".join(shown))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hetero.data.split_names import role_named, split_named
+from hetero.data.split_names import role_named, splits_among
 from hetero.data.walk import printable
 from hetero.errors import InputError
 
@@ -21,7 +21,8 @@ def require_splits_alone(root: Path, folders: Sequence[str], loose: Sequence[str
         folders: The folders in it that hold images; some name a split.
         loose: Images that lie beside them.
     """
-    splits = [folder for folder in folders if split_named(folder) or role_named(folder)]
+    known = splits_among(folders)
+    splits = [folder for folder in folders if folder in known or role_named(folder)]
     others = [folder for folder in folders if folder not in splits]
     if others or loose:
         raise InputError(
@@ -32,9 +33,10 @@ def require_splits_alone(root: Path, folders: Sequence[str], loose: Sequence[str
 
 def require_one_folder_each(root: Path, folders: Sequence[str]) -> None:
     """Refuse several folders for one split, and queries without a gallery or beside test images that are neither."""
+    known = splits_among(folders)
     by_split: dict[str, list[str]] = {}
     for folder in folders:
-        by_split.setdefault(role_named(folder) or split_named(folder), []).append(folder)
+        by_split.setdefault(role_named(folder) or known[folder], []).append(folder)
     problems = [f"{split}: {_some(names)}" for split, names in sorted(by_split.items()) if len(names) > 1]
     roles = {role_named(folder) for folder in folders} - {""}
     if roles and (len(roles) < 2 or "test" in by_split):
@@ -59,19 +61,20 @@ def require_splits_outermost(root: Path, images: Iterable[tuple[tuple[str, ...],
         root: The data set's folder.
         images: Parts of each image's path below it, and how many of them are splits' folders.
     """
-    splits_in: dict[tuple[str, ...], dict[str, bool]] = {}
+    inside: dict[tuple[str, ...], dict[str, bool]] = {}
     for parts, above in images:
         for depth in range(max(above - 1, 0), len(parts) - 2):
-            if split_named(parts[depth + 1]):
-                inside = splits_in.setdefault(parts[: depth + 1], {})
-                has_folders = len(parts) - depth > 3
-                inside[parts[depth + 1]] = inside.get(parts[depth + 1], False) or has_folders
-    several = {place: inside for place, inside in splits_in.items() if len({split_named(name) for name in inside}) > 1}
+            folders = inside.setdefault(parts[: depth + 1], {})
+            has_folders = len(parts) - depth > 3
+            folders[parts[depth + 1]] = folders.get(parts[depth + 1], False) or has_folders
+    splits_in = {place: splits_among(folders) for place, folders in inside.items()}
+    several = [place for place, splits in splits_in.items() if len(set(splits.values())) > 1]
     if not several:
         return
-    place, inside = next(iter(several.items()))
-    found = f"{root.joinpath(*place)} holds folders named after splits ({_some(sorted(inside))})"
-    if any(inside.values()):
+    place = several[0]
+    splits = sorted(splits_in[place])
+    found = f"{root.joinpath(*place)} holds folders named after splits ({_some(splits)})"
+    if any(inside[place][split] for split in splits):
         names = [str(root.joinpath(*place)) for place in several]
         raise InputError(f"{root}: {found}, so it looks like the data set itself; give that path: {_some(names)}")
     raise InputError(

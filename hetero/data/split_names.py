@@ -35,6 +35,25 @@ def split_named(name: str) -> Split:
     return _SPLITS.get(_only(words, _SPLITS), "")
 
 
+def splits_among(names: Collection[str]) -> dict[str, Split]:
+    """The names of splits among folders that lie side by side, with the split of each.
+
+    Beside each other ``birds-train`` and ``birds-test`` are splits, too: they differ in the split alone.
+    """
+    known: dict[str, Split] = {name: split for name in names if (split := split_named(name))}
+    by_rest: dict[tuple[str, ...], dict[str, Split]] = {}
+    for name in names:
+        words = [word for word in _words(name) if word not in _BESIDE]
+        splits = [word for word in words if word in _SPLITS and word not in _NOT_ALONE]
+        if len(splits) == 1 and name not in known:
+            rest = tuple(word for word in words if word not in splits)
+            by_rest.setdefault(rest, {})[name] = _SPLITS[splits[0]]
+    for alike in by_rest.values():
+        if "train" in alike.values() and len(set(alike.values())) > 1:
+            known |= alike
+    return known
+
+
 def role_named(name: str) -> Role:
     """Whether a folder is named after queries or a gallery; empty when neither."""
     return _ROLES.get(_only(_words(name), _ROLES), "")

@@ -6,7 +6,7 @@ import pytest
 
 from hetero.data.config import DataConfig
 from hetero.data.folder import read_folder
-from hetero.data.split_names import role_named, split_named
+from hetero.data.split_names import role_named, split_named, splits_among
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
 from tests.hetero.data.pictures import write_classes
@@ -28,6 +28,16 @@ def test_usual_spellings_of_splits(split: str, names: tuple[str, ...]) -> None:
     assert {name: split_named(name) for name in names} == dict.fromkeys(names, split)
 
 
+def test_names_that_differ_in_the_split_alone_are_splits_beside_each_other() -> None:
+    assert splits_among(["birds-train", "birds_Test", "birds val"]) == {
+        "birds-train": "train",
+        "birds_Test": "test",
+        "birds val": "validation",
+    }
+    assert splits_among(["birds-train", "cats-test"]) == {}
+    assert splits_among(["taste test", "bullet train", "train"]) == {"train": "train"}
+
+
 def test_usual_spellings_of_queries_and_gallery() -> None:
     assert [role_named(name) for name in ("Query", "queries", "probe", "query_images")] == ["query"] * 4
     assert [role_named(name) for name in ("Gallery", "gallery_images", "cat")] == ["gallery", "gallery", ""]
@@ -46,6 +56,7 @@ def split_root(root: Path, *names: str) -> Path:
         ("TRAIN", "VALID", "TEST"),
         ("Training", "validation", "Testing"),
         ("train_images", "val_images", "test_images"),
+        ("animals-train", "animals-val", "animals-test"),
     ],
 )
 def test_splits_are_known_in_any_usual_spelling(tmp_path: Path, names: tuple[str, str, str]) -> None:
@@ -82,6 +93,7 @@ def test_queries_and_gallery_in_any_case(tmp_path: Path) -> None:
         (("a/b/train", "a/b/val"), r"photos/a/b holds folders named after splits.*give that path: .*photos/a/b$"),
         (("one/train", "one/test", "two/train", "two/test"), r"give that path: .*photos/one, .*photos/two"),
         (("train/train", "train/val", "test"), r"photos/train holds folders named after splits"),
+        (("birds-train", "birds-test", "other"), r"\(birds-test, birds-train\) stand beside others .* \(other\)"),
         (("train", "photo.png", "test"), r"beside others that hold images \(photo.png\)"),
     ],
 )
