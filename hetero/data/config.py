@@ -69,6 +69,8 @@ class DataConfig:
         problems: list[str] = []
         if self.kind != "emoji" and not self.path:
             problems.append(f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images")
+        if self.layout != "auto" and self.kind != "folder":
+            problems.append(f"layout: expected auto, got {self.layout}; it says what the folders of folder data are")
         for name in ("test_share", "validation_share"):
             share = getattr(self, name)
             if not 0 < share < 1:

@@ -71,15 +71,15 @@ class PassedOver:
 
     def described(self) -> str:
         """One line for people; empty when nothing was left out."""
-        parts = [f"{reason} ({count}: {self._example(reason)})" for reason, count in sorted(self.counts.items())]
-        return ", ".join(parts)
+        return ", ".join(f"{reason} ({self._example(reason)})" for reason in sorted(self.counts))
 
     def _example(self, reason: str) -> str:
         if reason == _EXTENSION:
             common = self.extensions.most_common(_MOST_EXTENSIONS)
             shown = [f"{count} {extension}" for extension, count in common]
             return ", ".join([*shown, *(["..."] if len(self.extensions) > len(common) else [])])
-        return self.first[reason] + (", ..." if self.counts[reason] > 1 else "")
+        count = self.counts[reason]
+        return f"{count}: {self.first[reason]}" + (", ..." if count > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class _Walk:
         if extension in EXTENSIONS and regular:
             self._images.append(parts)
         elif regular:
-            self._passed_over.extensions[printable(extension) or "no extension"] += 1
+            self._passed_over.extensions[printable(extension) or "without"] += 1
             self._passed_over.add(_EXTENSION, name)
         else:
             self._passed_over.add(_SPECIAL, name)

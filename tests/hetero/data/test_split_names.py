@@ -135,7 +135,7 @@ def test_folders_without_images_do_not_disturb(tmp_path: Path) -> None:
     (root / "annotations" / "boxes.json").write_text("{}")
     listing = read_folder(root)
     assert {entry.split for entry in listing.entries} == {"train", "test"}
-    assert listing.notes == ("passed over: not an image by its extension (1: 1 .json)",)
+    assert listing.notes == ("passed over: not an image by its extension (1 .json)",)
 
 
 def test_classes_may_be_called_like_splits_when_that_is_said(tmp_path: Path) -> None:

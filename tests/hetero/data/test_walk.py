@@ -48,7 +48,7 @@ def test_hidden_and_system_files_are_passed_over(tmp_path: Path) -> None:
     found = images_below(root)
     assert ["/".join(parts) for parts in found.images] == PLAIN
     assert found.notes() == (
-        "passed over: hidden (1: a/._000.png), not an image by its extension (3: 2 .txt, 1 no extension), "
+        "passed over: hidden (1: a/._000.png), not an image by its extension (2 .txt, 1 without), "
         "of an operating system (2: a/Thumbs.db, ...)",
     )
 
