@@ -53,7 +53,7 @@ def golden_files(bundle: Bundle) -> tuple[GoldenFile, ...]:
 def _made(content: bytes, shape: tuple[int, ...], contract: Preprocessing, folder: Path) -> tuple[GoldenFile, ...]:
     images = np.frombuffer(content, np.uint8).reshape(shape)
     made: list[GoldenFile] = []
-    for number, (kind, encode) in enumerate(KINDS.items()):
+    for number, (kind, encode) in enumerate({**KINDS, _DEEP_GREY: _deep_grey(contract.grey_range)}.items()):
         encoded = encode(_enlarged(images[number % len(images)]))
         suffix = "jpg" if kind.startswith("JPEG") else "png"
         path = folder / f"{sha256_bytes(encoded)}.{suffix}"
@@ -99,10 +99,18 @@ def _fading(picture: Image.Image) -> Image.Image:
     return Image.merge("RGBA", [*picture.split(), Image.fromarray(np.tile(alpha, (picture.height, 1)))])
 
 
-def _deep_grey(picture: Image.Image) -> Image.Image:
-    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+def _deep_grey(grey_range: tuple[float, float] | None) -> Encode:
+    """Values from one end of the contract's range to the other."""
+    low, high = grey_range or (0, 65535)
+
+    def change(picture: Image.Image) -> Image.Image:
+        values = low + np.asarray(picture.convert("L")).astype(np.float64) / 255 * (high - low)
+        return Image.fromarray(np.floor(values + 0.5).clip(0, 65535).astype(np.uint16))
+
+    return _png(change)
 
 
+_DEEP_GREY = "PNG, 16-bit grey"
 KINDS: Mapping[str, Encode] = {
     "JPEG": _jpeg(),
     "JPEG without subsampling": _jpeg(subsampling="4:4:4"),
@@ -112,6 +120,6 @@ KINDS: Mapping[str, Encode] = {
     "PNG": _png(lambda picture: picture),
     "PNG, transparent": _png(_fading),
     "PNG, palette": _png(lambda picture: picture.quantize(64)),
-    "PNG, 16-bit grey": _png(_deep_grey),
+    _DEEP_GREY: _deep_grey(None),
 }
 """By kind. CMYK, which comes from print shops and not from cameras or screens, is not among them."""

@@ -77,7 +77,7 @@ def resized_with(path: Path, contract: Preprocessing, weights: Weights) -> UInt8
         weights: One of :data:`RESIZERS`.
     """
     with Image.open(path) as opened:
-        image = np.asarray(to_rgb(opened, contract.pad_value))
+        image = np.asarray(to_rgb(opened, contract.pad_value, contract.grey_range))
     height, width = contract.height, contract.width
     rows, columns = image.shape[:2]
     if contract.resize == "squash" or columns * height == rows * width:

@@ -27,7 +27,7 @@ from export.signing import read_signature
 from export.tensors import read_header, strict_json
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
-from hetero.preprocessing import Preprocessing
+from hetero.preprocessing import Preprocessing, grey_range_problems
 from hetero.schema import parse
 from hetero.space import EmbeddingSpace
 
@@ -187,6 +187,7 @@ def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
         problems.append(f"{PREPROCESS}: pad_value must lie between 0 and 255")
     if min(preprocessing.std) <= 0:
         problems.append(f"{PREPROCESS}: std must be positive")
+    problems += [f"{PREPROCESS}: {problem}" for problem in grey_range_problems(preprocessing.grey_range)]
     return problems
 
 

@@ -36,6 +36,7 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         preprocessing=preprocessing,
         platforms=_PLATFORMS,
         resize_rule=resize_rule(preprocessing),
+        grey_rule=grey_rule(preprocessing),
         files=_called(manifest),
         offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
         bytes_out=next((model for model in manifest.models if model.precision == "int8-uint8io"), None),
@@ -48,6 +49,18 @@ def _called(manifest: Manifest) -> dict[Format, str]:
     """The file that each format's snippet names: the first, unless it gives bytes."""
     models = [model for model in manifest.models if model.precision != "int8-uint8io"] or manifest.models
     return {model.format: model.file for model in reversed(models)}
+
+
+def grey_rule(preprocessing: Preprocessing) -> str:
+    """What an application does with a grey file of more than 8 bits, in words; empty when the contract does not say."""
+    if preprocessing.grey_range is None:
+        return ""
+    low, high = preprocessing.grey_range
+    return (
+        f"A value v of a grey file of more than 8 bits becomes floor((v - {low:.15g}) / {high - low:.15g} * 255 + 0.5), "
+        "at least 0 and at most 255. Take the values as they are stored: a platform's own decoder hands over their high "
+        "byte."
+    )
 
 
 def resize_rule(preprocessing: Preprocessing) -> str:

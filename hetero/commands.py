@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
@@ -110,17 +111,23 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
         batch_size: Images at a time.
     """
     from hetero.data.decoded import decode_files
-    from hetero.data.embeddings import save_embeddings
-    from hetero.data.listing import image_files
+    from hetero.data.embeddings import require_destination, save_embeddings
+    from hetero.data.walk import image_files, printable
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
 
+    if batch_size < 1:
+        raise InputError(f"--batch-size: expected at least 1, got {batch_size}")
+    files, found = image_files(images)
+    names = [printable("/".join(parts)) for parts in found.images]
+    require_destination(out, names)
     loaded = load_model(model)
     assert loaded.space is not None
-    files = image_files(images)
+    for note in found.notes():
+        print(f"note: {note}", file=sys.stderr)
     decoded = decode_files(files, loaded.preprocessing)
     vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
-    save_embeddings(out, vectors, [file.relative_to(images).as_posix() for file in files], loaded.space)
+    save_embeddings(out, vectors, names, loaded.space)
     return 0
 
 
@@ -128,7 +135,7 @@ def with_data(recipe: Recipe, data: Path | None) -> Recipe:
     """The recipe with another path of its data."""
     if data is None:
         return recipe
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=str(data.resolve())))
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=path_text(data)))
 
 
 def run_until(

@@ -7,6 +7,7 @@ deviation, channel order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ class Preprocessing:
             ``crop`` resizes the short side and takes the centre.
         filter: Resampling filter; always with antialiasing, as Pillow's ``Image.resize`` does it.
         pad_value: Grey level of the ground, 0 to 255.
+        grey_range: Of grey files of more than 8 bits, the values that become black and white, with those between in
+            proportion: ``(0, 4095)`` for a camera of 12 bits. None: the files use all of 16 bits.
         mean: Per-channel mean (RGB) of pixel values scaled to 0..1.
         std: Per-channel standard deviation (RGB) of pixel values scaled to 0..1.
         orientation: EXIF orientation is applied before anything else.
@@ -48,13 +51,23 @@ class Preprocessing:
     colour: Literal["rgb"] = "rgb"
     antialias: Literal[True] = True
     shrink: int = 1
+    grey_range: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable description; tuples become lists."""
+        """A JSON-serialisable description; tuples become lists, and a grey range that is not stated is left out."""
         values = asdict(self)
-        return values | {"mean": list(self.mean), "std": list(self.std)}
+        del values["grey_range"]
+        stated = {} if self.grey_range is None else {"grey_range": [float(value) for value in self.grey_range]}
+        return values | {"mean": list(self.mean), "std": list(self.std)} | stated
 
     @property
     def digest(self) -> str:
         """SHA-256 of the description: equal digests mean equal preprocessing."""
         return digest(self.to_dict())
+
+
+def grey_range_problems(grey_range: tuple[float, float] | None) -> list[str]:
+    """What is wrong with a stated grey range."""
+    if grey_range is None or (all(map(math.isfinite, grey_range)) and grey_range[0] < grey_range[1]):
+        return []
+    return [f"grey_range: expected the value of black and a larger one of white, got {list(grey_range)}"]

@@ -15,7 +15,7 @@ from hetero.data.config import DataConfig
 from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
-from hetero.preprocessing import Preprocessing
+from hetero.preprocessing import Preprocessing, grey_range_problems
 from hetero.schema import parse, read_toml, record
 from hetero.search.config import SearchConfig, Tier, search_problems
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
@@ -163,6 +163,7 @@ def recipe_problems(recipe: Recipe) -> list[str]:
         problems += _training_problems(f"{place}.training", student.training)
         problems += _objective_problems(place, student.objectives, has_cloud=not student.independent)
     problems += _objective_problems("cloud", recipe.cloud.objectives, has_cloud=False)
+    problems += [f"preprocessing.{problem}" for problem in grey_range_problems(recipe.preprocessing.grey_range)]
     problems += _search_problems(recipe)
     if recipe.data.kind != "emoji" and not recipe.data.path:
         problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import hetero
+from hetero.recipe import load_recipe
 from tests.snippets import ROOT, lay_out, run_page
 
 
@@ -16,6 +17,15 @@ def test_train_a_student(tmp_path, monkeypatch):
     assert (place / "models" / "edge" / "space.json").is_file()
     assert names["student"].space == names["cloud_model"].space
     assert 0 <= names["asymmetric"].mean("map@r") <= 1
+
+
+def test_data(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    names = run_page(ROOT / "docs" / "data.md", place)
+    assert names["stored"].names
+    assert load_recipe(place / "recipe.toml").preprocessing.grey_range == (0, 4095)
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ def pixels_of(file: str, contract: dict[str, Any]) -> Any:
     with Image.open(file) as opened:
         image = ImageOps.exif_transpose(opened)
         grey = contract["pad_value"]
-        if image.mode.startswith("I"):  # 16-bit grey: the high byte is the picture
-            image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+        if image.mode == "F" or image.mode.startswith("I"):  # grey of more than 8 bits
+            image = Image.fromarray(_eight_bits(np.asarray(image), contract.get("grey_range")))
         # Pillow 10.1 has a property for it; devices have older ones.
         if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
             ground = Image.new("RGBA", image.size, (grey, grey, grey, 255))
@@ -39,6 +39,14 @@ def pixels_of(file: str, contract: dict[str, Any]) -> Any:
     padded = Image.new("RGB", (width, height), (grey, grey, grey))
     padded.paste(image.resize(inner, method), ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return np.asarray(padded)
+
+
+def _eight_bits(values: Any, grey_range: list[float] | None) -> Any:
+    """Black and white at the ends of the range that the contract states; without one, the high byte of 16 bits."""
+    if grey_range is None:
+        return (values.astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)
+    low, high = grey_range
+    return np.floor((values.astype(np.float64) - low) / (high - low) * 255 + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def decoder() -> str:

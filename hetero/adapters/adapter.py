@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.lengths import lengths, scaled
 
 
 @runtime_checkable
@@ -31,10 +32,10 @@ def unit(vectors: Float[np.ndarray, "n t"]) -> Float32[NDArray[np.float32], "n t
     Raises:
         InputError: When a vector is zero or not finite.
     """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if lost := int((~(lengths > 0) | ~np.isfinite(lengths)).sum()):
+    length = lengths(vectors)
+    if lost := int((~(length > 0) | ~np.isfinite(length)).sum()):
         raise InputError(f"{lost} of {len(vectors)} vectors have no direction after the adapter; are they finite?")
-    return (vectors / lengths).astype(np.float32)
+    return scaled(vectors, length)
 
 
 def require_pairs(source: Float[np.ndarray, "n s"], target: Float[np.ndarray, "m t"]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -10,9 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
+from hetero.data.embedding_names import decoded_text, missing_names
 from hetero.errors import InputError
-
-_SHOWN = 10
 
 
 def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np.int64], " n"]:
@@ -35,7 +35,7 @@ def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np
         where = f"{table} has no label" if table else "no folder, hence no class; give a CSV file of labels,"
         raise InputError(
             f"{where} for {len(missing)} of {len(names)} images:",
-            [*missing[:_SHOWN], *([f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])],
+            missing_names(missing, known),
         )
     return np.unique([known[name] for name in names], return_inverse=True)[1]
 
@@ -49,7 +49,7 @@ def _read(table: Path) -> dict[str, str]:
         raise InputError(
             f"expected a CSV file of labels at {table}, found {'a folder' if table.is_dir() else 'nothing'}"
         )
-    with table.open(encoding="utf-8-sig", newline="") as stream:
+    with io.StringIO(decoded_text(table), newline="") as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or ()
         name = next((column for column in ("path", "name") if column in columns), None)

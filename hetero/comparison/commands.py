@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hetero.data.config import path_text
 from hetero.errors import InputError
 
 
@@ -49,7 +50,7 @@ def compare_command(
             raise InputError(f"--{name}: expected 1 or more, got {number}")
     asked = built_in_comparison(str(comparison)) if is_built_in(str(comparison)) else load_comparison(comparison)
     if data is not None:
-        asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, path=str(data.resolve())))
+        asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, path=path_text(data)))
     if seeds:
         asked = dataclasses.replace(asked, seeds=tuple(seeds))
     if methods:

@@ -13,10 +13,11 @@ from hetero.data.config import DataConfig
 from hetero.data.decode import decoding_key
 from hetero.data.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
-from hetero.data.listing import Entry, Listing, Split
+from hetero.data.listing import Entry, Listing
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks
+from hetero.data.split_names import Split
 from hetero.errors import InputError
-from hetero.files import digest
+from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
 # Suffixes of the formats that every platform decodes.
@@ -38,10 +39,13 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
         cache: Where decoded images are kept.
 
     Raises:
-        InputError: Listing every unreadable file, unless they are to be skipped; or when no query can be answered.
+        InputError: Listing every unreadable file, unless they are to be skipped; when grey files need a range, or no
+            query can be answered.
     """
     fingerprint = listing_fingerprint(listing, config, preprocessing)
     decoded = decode_listing(listing, preprocessing, cache=cache, limit=int(config.decoded_limit_gb * 1e9))
+    if decoded.grey is not None and (problem := decoded.grey.problem(preprocessing.grey_range)):
+        raise InputError(f"{listing.name}: {problem}")
     if decoded.unreadable:
         listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
     train, validation, test = _sets(listing, decoded.images, fingerprint)
@@ -119,7 +123,12 @@ def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> Im
 
     def original(row: int) -> bytes | None:
         entry = entries[row]
-        return entry.path.read_bytes() if entry.box is None and entry.path.suffix.lower() in _EVERYWHERE else None
+        if entry.box is not None or entry.path.suffix.lower() not in _EVERYWHERE:
+            return None
+        data = entry.path.read_bytes()
+        if sha256_bytes(data) != entry.content:
+            raise InputError(f"{entry.path} was changed since the data was listed; start again")
+        return data
 
     return ImageSet(images, labels, classes, views, view_names, names, fingerprint, original)
 

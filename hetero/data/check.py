@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,18 +16,22 @@ from PIL import Image
 from hetero.data.assemble import split_tasks, without_unreadable
 from hetero.data.check_report import DataReport, Duplicate, SplitReport, TaskReport
 from hetero.data.config import DataConfig
-from hetero.data.decode import UnreadableImageError, decode
-from hetero.data.decoded import in_parallel
+from hetero.data.decode import UnreadableImageError, decode_looking
 from hetero.data.emoji import RENDERED_SIZE, prepare_emoji
+from hetero.data.grey import DeepGrey, Range
 from hetero.data.images import Dataset, ImageSet
-from hetero.data.listing import Entry, Listing, Split
+from hetero.data.listing import Entry, Listing
+from hetero.data.parallel import in_parallel
 from hetero.data.prepare import find
+from hetero.data.split_names import Split
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
-from hetero.preprocessing import Preprocessing
+from hetero.preprocessing import Preprocessing, grey_range_problems
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_PROBE = Preprocessing(8, 8)
+_PROBE = Preprocessing(64, 64, resize="squash", pad_value=0)
+# Of 255: what a person takes for black.
+_BLACK = 15
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,17 @@ class _Seen:
     mode: str = ""
     turned: bool = False
     content: str = ""
+    black: bool = False
+    grey: DeepGrey | None = None
     error: str = ""
 
 
-def check(config: DataConfig) -> DataReport:
+def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     """Open every image and report on all of it.
 
     Args:
         config: Splits and protocol are made as :func:`hetero.data.prepare.prepare` would.
+        grey_range: See :class:`hetero.preprocessing.Preprocessing`.
 
     Raises:
         InputError: When the data cannot be found or split at all.
@@ -54,9 +62,13 @@ def check(config: DataConfig) -> DataReport:
     if config.kind == "emoji":
         return _check_emoji(config)
     listing = assign_splits(find(config), config)
-    seen = list(in_parallel(_look, listing.entries, progress=f"checking {listing.name}"))
+    if problems := grey_range_problems(grey_range):
+        raise InputError(problems[0])
+    look = partial(_look, preprocessing=replace(_PROBE, grey_range=grey_range))
+    seen = list(in_parallel(look, listing.entries, progress=f"checking {listing.name}"))
     unreadable = {position: each.error for position, each in enumerate(seen) if each.error}
-    problems: list[str] = []
+    grey = _joined([each.grey for each in seen])
+    problems = [problem for problem in [grey.problem(grey_range) if grey else ""] if problem]
     readable = listing
     try:
         if unreadable:
@@ -76,6 +88,8 @@ def check(config: DataConfig) -> DataReport:
         heights=_range([each.height for each in good]),
         modes=dict(Counter(each.mode for each in good).most_common()),
         turned=sum(each.turned for each in good),
+        grey=grey,
+        black=sum(each.black for each in good),
         unreadable={listing.entries[position].name: reason for position, reason in unreadable.items()},
         duplicates_within=within,
         leaks=leaks,
@@ -107,6 +121,8 @@ def _check_emoji(config: DataConfig) -> DataReport:
         heights=(size.height, size.height),
         modes={"RGB": len(entries)},
         turned=0,
+        grey=None,
+        black=0,
         unreadable={},
         duplicates_within=within,
         leaks=leaks,
@@ -124,18 +140,26 @@ def _emoji_tasks(dataset: Dataset) -> tuple[TaskReport, ...]:
     )
 
 
-def _look(entry: Entry) -> _Seen:
+def _look(entry: Entry, preprocessing: Preprocessing) -> _Seen:
     try:
+        pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
         data = entry.path.read_bytes()
-        decode(entry.path, _PROBE, entry.box)
         with Image.open(io.BytesIO(data)) as image:
             turned = image.getexif().get(0x0112, 1) != 1
             cut = f"{entry.box}".encode()
-            return _Seen(image.width, image.height, image.mode, turned, hashlib.sha256(data + cut).hexdigest())
+            content = hashlib.sha256(data + cut).hexdigest()
+            return _Seen(image.width, image.height, image.mode, turned, content, int(pixels.max()) <= _BLACK, grey)
     except UnreadableImageError as error:
         return _Seen(error=error.reason)
     except OSError as error:
         return _Seen(error=error.strerror or str(error))
+
+
+def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
+    whole: DeepGrey | None = None
+    for part in parts:
+        whole = part.joined(whole) if part else whole
+    return whole
 
 
 def _split(entries: list[Entry]) -> SplitReport:

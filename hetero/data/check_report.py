@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hetero.data.grey import DeepGrey
+
 
 @dataclass(frozen=True)
 class SplitReport:
@@ -58,6 +60,8 @@ class DataReport:
         heights: Smallest and largest, in pixels as stored.
         modes: Images by colour mode, in Pillow's names.
         turned: Images that an EXIF orientation turns.
+        grey: What the grey files of more than 8 bits hold; None without such files.
+        black: Images without a pixel above 15 of 255, once small.
         unreadable: What is wrong with each file that cannot be read, by name.
         duplicates_within: Groups of files of equal content within one split.
         leaks: Groups of files of equal content over several splits.
@@ -73,6 +77,8 @@ class DataReport:
     heights: tuple[int, int]
     modes: dict[str, int]
     turned: int
+    grey: DeepGrey | None
+    black: int
     unreadable: dict[str, str]
     duplicates_within: int
     leaks: tuple[Duplicate, ...]

@@ -16,6 +16,10 @@ def as_text(report: DataReport) -> str:
     turned = f"; {report.turned} turned by EXIF" if report.turned else ""
     lines = [f"{report.name}: {report.layout}", "", *_splits(report), "", *_tasks(report), ""]
     lines += [f"pixels: {sizes}", f"colour modes: {modes or 'none'}{turned}"]
+    if report.grey:
+        lines.append(f"deep grey: {report.grey.images} images, values {report.grey.values()}")
+    if report.black:
+        lines.append(f"WARNING: {report.black} images are nearly black (no pixel above 15 of 255)")
     lines += [f"note: {note}" for note in report.notes]
     if report.duplicates_within:
         lines.append(f"note: {report.duplicates_within} groups of files of equal content within a split")

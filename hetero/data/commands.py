@@ -23,9 +23,11 @@ def check_command(
     *,
     emoji: Flag = False,
     root: str = "",
+    layout: Literal["auto", "classes"] = "auto",
     protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
     split: Literal["auto", "class", "image"] = "auto",
     seed: int = 0,
+    grey_range: tuple[float, float] | None = None,
     skip_unreadable: Flag = False,
     json: Flag = False,
 ) -> int:
@@ -43,9 +45,12 @@ def check_command(
             columns label, split, path, is_query, is_gallery.
         emoji: Check the built-in emoji set instead.
         root: Folder that the CSV's paths are relative to; default its own.
+        layout: What a folder's folders are: auto tells splits (train, Val, test_images, ...) from classes by their
+            names; classes takes the outermost ones for classes whatever their names are.
         protocol: Who searches whom; auto picks from what the data says.
         split: What a made-up split holds out.
         seed: Decides made-up splits.
+        grey_range: Of grey files of more than 8 bits, the values that become black and white.
         skip_unreadable: Do not count unreadable files as a problem.
         json: Print JSON.
 
@@ -54,9 +59,15 @@ def check_command(
     """
     if emoji == (path is not None):
         raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
-    options: dict[str, Any] = {"protocol": protocol, "split": split, "seed": seed, "skip_unreadable": skip_unreadable}
+    options: dict[str, Any] = {
+        "layout": layout,
+        "protocol": protocol,
+        "split": split,
+        "seed": seed,
+        "skip_unreadable": skip_unreadable,
+    }
     config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
-    report = check(config)
+    report = check(config, grey_range=grey_range)
     print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
     sys.stdout.flush()
     _require_usable(report, listed=not json)

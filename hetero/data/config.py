@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+from hetero.data.names import is_text
 from hetero.errors import InputError
 from hetero.schema import record
 
 EMOJI_TRAIN_CLASSES = 965
 Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
+
+
+def path_text(path: Path) -> str:
+    """An absolute path as a recipe keeps it.
+
+    Raises:
+        InputError: When it is not UTF-8: a recipe is a text.
+    """
+    text = str(path.resolve())
+    if not is_text(text):
+        raise InputError(f"the path {text!a} is not UTF-8; rename the folder, or give a link to it")
+    return text
 
 
 @record
@@ -19,6 +33,8 @@ class DataConfig:
         kind: ``emoji`` renders the built-in set; ``folder`` reads an image folder; ``csv`` reads a table of images.
         path: The folder or the CSV file; unused for ``emoji``.
         root: Folder that a CSV's paths are relative to; empty means the CSV's own folder.
+        layout: What the folders of ``folder`` data are: ``auto`` tells splits from classes by their names and refuses a
+            mixture, ``classes`` takes the outermost folders for classes whatever their names are.
         protocol: How test images query each other; ``auto`` picks from what the data says.
         split: What a made-up split holds out when the data brings none: whole classes (retrieval of things never
             seen in training) or images of every class. ``auto``: classes when there are at least 20, else images.
@@ -34,6 +50,7 @@ class DataConfig:
     kind: Literal["emoji", "folder", "csv"]
     path: str = ""
     root: str = ""
+    layout: Literal["auto", "classes"] = "auto"
     protocol: Protocol = "auto"
     split: Literal["auto", "class", "image"] = "auto"
     test_share: float = 0.3
@@ -52,6 +69,8 @@ class DataConfig:
         problems: list[str] = []
         if self.kind != "emoji" and not self.path:
             problems.append(f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images")
+        if self.layout != "auto" and self.kind != "folder":
+            problems.append(f"layout: expected auto, got {self.layout}; it says what the folders of folder data are")
         for name in ("test_share", "validation_share"):
             share = getattr(self, name)
             if not 0 < share < 1:

@@ -37,19 +37,23 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         A set of ``(count + 1) * n`` images in memory; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
 
     Raises:
-        InputError: When ``count`` is negative.
+        InputError: When ``count`` is negative, or an image has the name that a copy would get.
     """
     if count < 0:
         raise InputError(f"copies: expected 0 or more, got {count}")
     if not count:
         return images
+    names = [f"{name}#{copy}" for copy in range(1, count + 1) for name in images.names]
+    if taken := sorted(set(images.names).intersection(names)):
+        raise InputError(
+            f"{len(taken)} images have the names of changed copies, for instance {taken[0]!r}; rename them"
+        )
     parts = [np.asarray(images.images[np.arange(len(images))])]
     for copy in range(1, count + 1):
         generator = torch.Generator().manual_seed(1_000_003 * seed + copy)
         parts += [
             _changed(parts[0][start : start + _CHUNK], config, generator) for start in range(0, len(images), _CHUNK)
         ]
-    names = [f"{name}#{copy}" for copy in range(1, count + 1) for name in images.names]
     return dataclasses.replace(
         images,
         images=np.concatenate(parts),

@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
-from hetero.data.listing import SPLIT_NAMES, Box, Entry, Listing, unique_names
+from hetero.data.listing import Box, Entry, Listing, unique_names
+from hetero.data.names import composed
+from hetero.data.split_names import split_named
+from hetero.data.walk import reserved
 from hetero.errors import InputError
 
 REQUIRED = ("label", "path", "split")
@@ -94,6 +98,7 @@ class _Rows:
         self._columns = columns
         self._has_roles = ROLES[0] in columns
         self._has_boxes = BOX[0] in columns
+        self._names: dict[Path, dict[str, str]] = {}
 
     def read(self, line: int, row: list[str]) -> Entry | None:
         before = len(self.problems)
@@ -102,21 +107,36 @@ class _Rows:
             return None
         value = {column: text.strip() for column, text in zip(self._columns, row, strict=True)}
         label, relative, split_name = value["label"], value["path"], value["split"]
-        split = SPLIT_NAMES.get(split_name.lower(), "")
-        if label.lower() in _MISSING:
+        split = split_named(split_name)
+        if not label:
             self._report(line, "the label is missing")
         if not split:
             self._report(line, f"split must be train, validation or test, got {split_name!r}")
         file = self._root / relative
         if not relative:
             self._report(line, "the path is missing")
+        elif reason := self._reserved(Path(relative)):
+            self._report(line, f"{relative} is {reason}, and no image of a data set; remove the row")
         elif not file.is_file():
-            self._report(line, f"no file at {file}")
+            alike = self._alike(file)
+            self._report(line, f"no file at {file}" + (f", but {alike}" if alike else ""))
         query, gallery = self._roles(line, value) if self._has_roles and split != "train" else (None, None)
         box = self._box(line, value) if self._has_boxes else None
         if len(self.problems) > before:
             return None
         return Entry(file, Path(relative).as_posix(), label, split, value.get("view", ""), query, gallery, box)
+
+    def _alike(self, file: Path) -> str:
+        """The file whose name only looks like this one."""
+        if file.parent not in self._names and file.parent.is_dir():
+            self._names[file.parent] = {composed(name): name for name in os.listdir(file.parent)}  # noqa: PTH208
+        name = self._names.get(file.parent, {}).get(composed(file.name))
+        return f"{name!a} there looks like {file.name!a} (Unicode NFC and NFD)" if name else ""
+
+    def _reserved(self, path: Path) -> str:
+        """Why a walk through the root would pass a file over; of one outside of it only the file's name counts."""
+        inside = not path.is_absolute() and ".." not in path.parts
+        return next(filter(None, map(reserved, path.parts if inside else path.parts[-1:])), "")
 
     def _roles(self, line: int, value: dict[str, str]) -> tuple[bool | None, bool | None]:
         flags = [self._boolean(line, column, value[column]) for column in ROLES]

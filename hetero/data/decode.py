@@ -5,12 +5,14 @@ Colour profiles are not applied: phones hand their decoded pixels over without, 
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from hetero.data.grey import DeepGrey, Range, eight_bits, is_deep
 from hetero.data.listing import Box
 from hetero.errors import InputError
 from hetero.files import digest
@@ -27,58 +29,83 @@ class UnreadableImageError(InputError):
         self.reason = reason
 
 
+class _ChangedError(Exception):
+    """A file is not the one that was listed."""
+
+
 def decoding_key(preprocessing: Preprocessing) -> str:
     """Digest of what decides the decoded pixels; mean and standard deviation come later, in the model."""
     values = preprocessing.to_dict()
-    return digest({key: values[key] for key in ("height", "width", "resize", "filter", "pad_value")})
+    keys = ("height", "width", "resize", "filter", "pad_value", "grey_range")
+    return digest({key: values[key] for key in keys if key in values})
 
 
-def decode(path: Path, preprocessing: Preprocessing, box: Box | None = None) -> UInt8[np.ndarray, "h w 3"]:
+def decode(
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+) -> UInt8[np.ndarray, "h w 3"]:
     """Decode, turn upright, cut the box out, resize.
 
     Args:
         path: A file in any format that Pillow reads; of an animation the first frame.
-        preprocessing: Target size, manner, filter and ground.
+        preprocessing: Target size, manner, filter, ground and range of deep grey.
         box: ``(left, top, right, bottom)`` in pixels of the upright image.
+        content: SHA-256 that the file must have; empty when it does not matter.
 
     Raises:
         UnreadableImageError: When the file is missing, damaged, of an unknown format, or too large (Pillow's limit
             against decompression bombs), or when the box lies outside of the image.
+        InputError: When the file is not the one that ``content`` names.
     """
+    return decode_looking(path, preprocessing, box, content=content)[0]
+
+
+def decode_looking(
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
+    """As :func:`decode`, with what a grey file of more than 8 bits holds; None of any other file."""
     try:
-        with Image.open(path) as image:
-            rgb = to_rgb(image, preprocessing.pad_value)
+        with path.open("rb") as stream:
+            if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
+                raise _ChangedError
+            stream.seek(0)
+            with Image.open(stream) as image:
+                rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+    except _ChangedError:
+        raise InputError(f"{path} was changed since the data was listed; start again") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(path, "more pixels than Pillow's limit against decompression bombs") from None
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's format plugins raise all kinds on damaged files
         raise UnreadableImageError(path, _reason(error)) from None
     if box is not None:
         rgb = _cut(rgb, box, path)
-    return resized(rgb, preprocessing)
+    return resized(rgb, preprocessing), deep
 
 
-def to_rgb(image: Image.Image, ground: int) -> Image.Image:
+def to_rgb(image: Image.Image, ground: int, grey_range: Range | None = None) -> Image.Image:
     """An upright RGB image; transparent parts show a grey ground.
 
     Args:
         image: Any mode: grey (8 or 16 bit), palette, CMYK, with or without transparency.
         ground: Grey level, 0 to 255.
+        grey_range: See :class:`hetero.preprocessing.Preprocessing`.
 
     Raises:
-        ValueError: For floating-point pixels, which have no agreed range.
+        ValueError: For floating-point pixels without a range.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range; convert the file to 8 or 16 bit")
-    if image.mode.startswith("I"):
-        # Pillow clips 16-bit grey when it converts; the high byte is the picture.
-        levels = np.asarray(image).astype(np.int64)
-        image = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    return _upright_rgb(image, ground, grey_range)[0]
+
+
+def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
+    image, deep = ImageOps.exif_transpose(image), None
+    if is_deep(image):
+        image, deep = eight_bits(image, grey_range)
     if image.has_transparency_data:
         flat = Image.new("RGBA", image.size, (ground, ground, ground, 255))
         flat.alpha_composite(image.convert("RGBA"))
-        return flat.convert("RGB")
-    return image.convert("RGB")
+        return flat.convert("RGB"), deep
+    return image.convert("RGB"), deep
 
 
 def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from hetero.data.decode import UnreadableImageError, decode, decoding_key
+from hetero.data.decode import UnreadableImageError, decode, decode_looking, decoding_key
+from hetero.data.decoded_files import DecodedRecord, array_in, kept_whole, new_array, record_in, write_record
+from hetero.data.grey import DeepGrey
 from hetero.data.images import Images
 from hetero.data.kept import made_once
-from hetero.data.listing import Box, Entry, Listing
+from hetero.data.listing import Entry, Listing
+from hetero.data.parallel import in_parallel, workers
 from hetero.errors import InputError
-from hetero.files import digest, read_json, write_json
+from hetero.files import digest
 from hetero.preprocessing import Preprocessing
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-_FORMAT = "hetero/decoded/1"
-
-
-def workers() -> int:
-    """Threads to decode with: the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str) -> Iterator[R]:
-    """Results in the items' order, computed on all cores with a bounded number in flight, with a progress bar.
-
-    Threads do: Pillow and hashing release the interpreter's lock.
-    """
-    count = workers()
-    with ThreadPoolExecutor(count) as pool, tqdm(total=len(items), desc=progress, unit="image") as bar:
-        waiting = iter(items)
-        running = deque(pool.submit(function, item) for item in islice(waiting, 16 * count))
-        while running:
-            yield running.popleft().result()
-            running.extend(pool.submit(function, item) for item in islice(waiting, 1))
-            bar.update()
+_FORMAT = "hetero/decoded/2"
 
 
 @dataclass(frozen=True)
@@ -57,41 +32,44 @@ class Decoded:
     Attributes:
         images: One row an image that could be read, in the listing's order.
         unreadable: What is wrong with each of the others, by position in the listing.
+        grey: What the grey files of more than 8 bits hold; None without such files.
     """
 
     images: Images
     unreadable: dict[int, str]
+    grey: DeepGrey | None
 
 
 class LazyImages:
     """Images that are decoded whenever they are read, on all cores.
 
     Args:
-        paths: One file an image, with the box to cut out.
+        entries: One an image. A file that is no longer the one that was listed is refused.
         preprocessing: How to decode.
     """
 
-    def __init__(self, paths: Sequence[tuple[Path, Box | None]], preprocessing: Preprocessing) -> None:
-        self._paths = tuple(paths)
+    def __init__(self, entries: Sequence[Entry], preprocessing: Preprocessing) -> None:
+        self._entries = tuple(entries)
         self._preprocessing = preprocessing
         self._pool = ThreadPoolExecutor(workers())
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``(n, height, width, 3)``."""
-        return (len(self._paths), self._preprocessing.height, self._preprocessing.width, 3)
+        return (len(self._entries), self._preprocessing.height, self._preprocessing.width, 3)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._entries)
 
     def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
         """Decode these rows.
 
         Raises:
             UnreadableImageError: When a file has become unreadable since it was checked.
+            InputError: When a file was changed since it was listed.
         """
         rows = range(*indices.indices(len(self))) if isinstance(indices, slice) else [int(row) for row in indices]
-        chosen = [self._paths[row] for row in rows]
+        chosen = [self._entries[row] for row in rows]
         result = np.empty((len(chosen), *self.shape[1:]), np.uint8)
         for position, image in enumerate(self._pool.map(self._decode, chosen)):
             result[position] = image
@@ -99,41 +77,45 @@ class LazyImages:
 
     def part(self, start: int, stop: int) -> LazyImages:
         """The rows from ``start`` to before ``stop``."""
-        return LazyImages(self._paths[start:stop], self._preprocessing)
+        return LazyImages(self._entries[start:stop], self._preprocessing)
 
-    def _decode(self, item: tuple[Path, Box | None]) -> UInt8[np.ndarray, "h w 3"]:
-        return decode(item[0], self._preprocessing, item[1])
+    def _decode(self, entry: Entry) -> UInt8[np.ndarray, "h w 3"]:
+        return decode(entry.path, self._preprocessing, entry.box, content=entry.content)
 
 
 def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Path, limit: int) -> Decoded:
     """Decode every image of a listing once; a second call reads what the first one kept.
 
     Args:
-        listing: Images in the order that rows will have.
+        listing: Images in the order that rows will have, with the contents of their files.
         preprocessing: How to decode.
         cache: Where decoded sets are kept.
         limit: Largest decoded set in bytes that is kept; of a larger one only the list of unreadable files is.
 
     Returns:
         The images that can be read and what is wrong with the others.
+
+    Raises:
+        InputError: When a file was changed since it was listed, or the cache has no room.
     """
     entries = listing.entries
-    size = len(entries) * preprocessing.height * preprocessing.width * 3
-    fits = size <= limit
-    key = digest([_FORMAT, fits, listing.fingerprint(), decoding_key(preprocessing), str(entries[0].path.parent)])
+    shape = (len(entries), preprocessing.height, preprocessing.width, 3)
+    fits = int(np.prod(shape)) <= limit
+    pixels = [[entry.content, entry.box] for entry in entries]
+    key = digest([_FORMAT, fits, pixels, decoding_key(preprocessing)])
     directory = made_once(
         cache / "decoded" / key[:24],
-        lambda folder: _is_whole(folder, size if fits else 0),
-        lambda folder: _decode_into(folder, listing, preprocessing, keep=fits),
+        lambda folder: kept_whole(folder, shape if fits else None),
+        lambda folder: _decode_into(folder, listing, preprocessing, shape if fits else None),
     )
-    record = read_json(directory / "decoded.json")
-    unreadable = {int(position): reason for position, reason in record["unreadable"].items()}
+    record = record_in(directory)
+    unreadable = {int(position): reason for position, reason in record.unreadable.items()}
     if fits:
-        images: Images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)[: record["images"]]
+        images: Images = array_in(directory)[: record.images]
     else:
         readable = [entry for position, entry in enumerate(entries) if position not in unreadable]
-        images = LazyImages([(entry.path, entry.box) for entry in readable], preprocessing)
-    return Decoded(images, unreadable)
+        images = LazyImages(readable, preprocessing)
+    return Decoded(images, unreadable, record.grey)
 
 
 def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: int = 4_000_000_000) -> Images:
@@ -145,55 +127,56 @@ def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: 
         limit: Largest decoded set in bytes that is held in memory; a larger one is checked, then decoded when read.
 
     Raises:
-        InputError: Listing every unreadable file.
+        InputError: Listing every unreadable file; or when grey files need a range (see :mod:`hetero.data.grey`).
     """
     entries = tuple(Entry(path, str(path), "") for path in files)
     listing = Listing("images", "files", entries)
     shape = (len(entries), preprocessing.height, preprocessing.width, 3)
     array = np.empty(shape, np.uint8) if np.prod(shape) <= limit else None
-    if unreadable := _decode_all(listing, preprocessing, array):
+    unreadable, grey = _decode_all(listing, preprocessing, array)
+    if unreadable:
         raise InputError(
             f"{len(unreadable)} of {len(entries)} images cannot be read; repair or remove them:",
             [f"{entries[position].name}: {reason}" for position, reason in unreadable.items()],
         )
-    return LazyImages([(path, None) for path in files], preprocessing) if array is None else array
+    if grey is not None and (problem := grey.problem(preprocessing.grey_range)):
+        raise InputError(problem)
+    return LazyImages(entries, preprocessing) if array is None else array
 
 
-def _is_whole(directory: Path, size: int) -> bool:
-    images, record = directory / "images.npy", directory / "decoded.json"
-    return record.is_file() and (not size or (images.is_file() and images.stat().st_size >= size))
-
-
-def _decode_into(directory: Path, listing: Listing, preprocessing: Preprocessing, *, keep: bool) -> None:
-    """Write the readable images, without gaps, and ``decoded.json``."""
-    shape = (len(listing.entries), preprocessing.height, preprocessing.width, 3)
-    array = np.lib.format.open_memmap(directory / "images.npy", "w+", np.uint8, shape) if keep else None
-    unreadable = _decode_all(listing, preprocessing, array)
+def _decode_into(
+    directory: Path, listing: Listing, preprocessing: Preprocessing, shape: tuple[int, ...] | None
+) -> None:
+    """Write the readable images, without gaps, and the record of them."""
+    array = new_array(directory, shape) if shape else None
+    unreadable, grey = _decode_all(listing, preprocessing, array)
     if array is not None:
         array.flush()
-    images = len(listing.entries) - len(unreadable)
-    record = {"images": images, "unreadable": {str(position): reason for position, reason in unreadable.items()}}
-    write_json(directory / "decoded.json", record)
+    by_position = {str(position): reason for position, reason in unreadable.items()}
+    write_record(directory, DecodedRecord(len(listing.entries) - len(unreadable), by_position, grey))
 
 
 def _decode_all(
     listing: Listing, preprocessing: Preprocessing, array: UInt8[np.ndarray, "n h w 3"] | None
-) -> dict[int, str]:
+) -> tuple[dict[int, str], DeepGrey | None]:
     """Decode into the array's first rows, without gaps; answer what is wrong with the others, by position."""
 
-    def attempt(entry: Entry) -> UInt8[np.ndarray, "h w 3"] | str:
+    def attempt(entry: Entry) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None] | str:
         try:
-            return decode(entry.path, preprocessing, entry.box)
+            return decode_looking(entry.path, preprocessing, entry.box, content=entry.content)
         except UnreadableImageError as error:
             return error.reason
 
     unreadable: dict[int, str] = {}
+    grey: DeepGrey | None = None
     row = 0
     for position, result in enumerate(in_parallel(attempt, listing.entries, progress=f"decoding {listing.name}")):
         if isinstance(result, str):
             unreadable[position] = result
             continue
+        pixels, deep = result
+        grey = deep.joined(grey) if deep else grey
         if array is not None:
-            array[row] = result
+            array[row] = pixels
         row += 1
-    return unreadable
+    return unreadable, grey

@@ -2,8 +2,8 @@
 
 Two forms are read:
 
-- ``NAME.safetensors`` with the tensor ``embeddings`` (f32 [n, d]) and, in its metadata, ``hetero``: a JSON object with
-  ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
+- ``NAME.safetensors`` with the tensor ``embeddings`` (floating point [n, d]) and, in its metadata, ``hetero``: a JSON
+  object with ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
 - ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in
   ``NAME.csv``, in a column ``name`` or ``path``.
 
@@ -12,8 +12,8 @@ Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the d
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +21,18 @@ from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float32
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from hetero.data.embedding_names import missing_names, name_problems, names_beside
+from hetero.data.embedding_values import read_npy, read_safetensors
 from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_file, write_bytes
+from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
 
 SCHEMA = "hetero/embeddings/1"
 _LARGEST_HEADER = 90_000_000  # safetensors refuses headers from 100 MB on
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,41 @@ def save_embeddings(
     Raises:
         InputError: When rows, names and space do not fit together.
     """
-    if path.suffix != ".safetensors":
-        raise InputError(f"embeddings are written to a .safetensors file, got {path}")
     _check(path, embeddings, names, space)
+    require_destination(path, names)
     description = canonical_json({"schema": SCHEMA, "names": list(names), "space": space.to_dict()})
-    if len(description) > _LARGEST_HEADER:
-        raise InputError(f"{path}: the {len(names)} names take more room than a safetensors header has; split the file")
     # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
     data = save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata={"hetero": description})
     write_bytes(path, data)
+
+
+def require_destination(path: Path, names: Sequence[str]) -> None:
+    """Refuse a file that could not be written in the end, before anything is embedded for it.
+
+    Args:
+        path: The file to write.
+        names: One a row.
+
+    Raises:
+        InputError: When the path is no place for a safetensors file, or the names do not fit into one.
+    """
+    problems = name_problems(names)
+    if path.suffix != ".safetensors":
+        problems.append(f"embeddings are written to a .safetensors file, got {path}")
+    if path.is_dir():
+        problems.append(f"{path} is a folder; give the name of a file in it")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        problems.append(f"nothing can be written to {above}")
+    # Escapes of JSON, and UTF-8, make a name longer than it looks.
+    taken = sum(len(canonical_json(name).encode(errors="replace")) + 1 for name in names)
+    if taken > _LARGEST_HEADER:
+        problems.append(
+            f"the {len(names)} names take {taken / 1e6:.0f} MB, more than the {_LARGEST_HEADER / 1e6:.0f} MB that a "
+            "safetensors header has for them; split the images over several files"
+        )
+    if problems:
+        raise InputError(f"{path}: the embeddings could not be written:", problems)
 
 
 def load_embeddings(path: Path) -> EmbeddingFile:
@@ -87,19 +114,16 @@ def load_embeddings(path: Path) -> EmbeddingFile:
     if not path.is_file():
         raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
     if path.suffix == ".npy":
-        embeddings, description = _read_npy(path), {}
+        embeddings, description = read_npy(path), {}
     elif path.suffix == ".safetensors":
-        embeddings, description = _read_safetensors(path)
+        embeddings, metadata = read_safetensors(path)
+        description = _description(path, metadata)
     else:
         raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
-    if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
-        raise InputError(
-            f"{path}: expected floating-point embeddings of shape [images, dimensions], "
-            f"got {embeddings.dtype} {list(embeddings.shape)}"
-        )
-    names = _names_in(path, description) if "names" in description else _names_beside(path)
+    names = _names_in(path, description) if "names" in description else names_beside(path)
     space = _space_in(path, description) if "space" in description else _space_of(path, embeddings.shape[1])
-    embeddings = embeddings.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        embeddings = embeddings.astype(np.float32, copy=False)
     _check(path, embeddings, names, space)
     return EmbeddingFile(embeddings, tuple(names), space)
 
@@ -112,7 +136,8 @@ def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]
         images: The set.
 
     Raises:
-        InputError: When images have no embedding; names the first ten and their number.
+        InputError: When images have no embedding; names the first ten and their number, and names that only look the
+            same.
     """
     return embeddings_of(file, images.names)
 
@@ -125,38 +150,20 @@ def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarr
         names: Of the images.
 
     Raises:
-        InputError: When images have no embedding; names the first ten and their number.
+        InputError: When images have no embedding; names the first ten and their number, and names that only look the
+            same.
     """
     row = {name: index for index, name in enumerate(file.names)}
     missing = [name for name in names if name not in row]
     if missing:
         example = f"; the file's names look like {file.names[0]!r}" if file.names else ""
         raise InputError(
-            f"{len(missing)} of {len(names)} images have no embedding{example}:",
-            [*missing[:_SHOWN], *([f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])],
+            f"{len(missing)} of {len(names)} images have no embedding{example}:", missing_names(missing, row)
         )
     chosen = file.embeddings[[row[name] for name in names]]
-    length = np.linalg.norm(chosen, axis=1, keepdims=True)
+    length = lengths(chosen)
     # Vectors that have unit length already stay as they are, bit by bit.
-    return np.where(np.abs(length - 1) <= 1e-6, chosen, chosen / length)
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise IntegrityError(f"{path} is not a plain .npy array: {error}") from None
-
-
-def _read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            keys = list(file.keys())
-            if "embeddings" not in keys:
-                raise InputError(f"{path}: expected a tensor 'embeddings', found {', '.join(keys) or 'none'}")
-            return file.get_tensor("embeddings"), _description(path, file.metadata() or {})
-    except SafetensorError as error:
-        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
+    return scaled(chosen, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
 
 
 def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
@@ -172,9 +179,9 @@ def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 def _names_in(path: Path, description: dict[str, Any]) -> list[str]:
     names = description["names"]
-    if not isinstance(names, list):
-        raise IntegrityError(f"{path}: the metadata's names are not a JSON list")
-    return [str(name) for name in cast("list[Any]", names)]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
+        raise IntegrityError(f"{path}: the metadata's names are not a JSON list of texts")
+    return cast("list[str]", names)
 
 
 def _space_in(path: Path, description: dict[str, Any]) -> EmbeddingSpace:
@@ -187,38 +194,23 @@ def _space_of(path: Path, dimension: int) -> EmbeddingSpace:
     return EmbeddingSpace.define(defined_by=sha256_file(path), name=path.stem, version="1", dimension=dimension)
 
 
-def _names_beside(path: Path) -> list[str]:
-    text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
-    if text.is_file():
-        return [line for line in text.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    if not table.is_file():
-        raise InputError(
-            f"{path} does not say which image each row is of; write the names, one a line in the rows' order, "
-            f"to {text.name} beside it (or a column 'name' or 'path' to {table.name})"
-        )
-    with table.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        column = next((name for name in ("name", "path") if name in (reader.fieldnames or ())), None)
-        if column is None:
-            raise InputError(f"{table}: expected a column 'name' or 'path', got {', '.join(reader.fieldnames or ())}")
-        return [row[column] or "" for row in reader]
-
-
 def _check(path: Path, embeddings: np.ndarray, names: Sequence[str], space: EmbeddingSpace) -> None:
     problems: list[str] = []
     if len(names) != len(embeddings):
         problems.append(f"{len(embeddings)} embeddings but {len(names)} names")
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        repeated = next(name for name in names if name in seen or seen.add(name))
-        problems.append(f"names repeat, for instance {repeated!r}")
+    problems += name_problems(names)
     if embeddings.shape[1:] != (space.dimension,):
         problems.append(f"embeddings of shape {list(embeddings.shape)} in a space of {space.dimension} dimensions")
     broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim))))
     if len(broken):
         problems.append(f"{len(broken)} rows hold values that are not finite, the first is row {broken[0]}")
-    empty = np.flatnonzero(~embeddings.any(axis=tuple(range(1, embeddings.ndim))))
+    # Below the smallest normal number float32 has ever fewer digits, and none in the end.
+    largest = np.abs(embeddings).max(axis=tuple(range(1, embeddings.ndim)), initial=0)
+    empty = np.flatnonzero(largest < np.finfo(np.float32).tiny)
     if len(empty):
-        problems.append(f"{len(empty)} rows are all zero and have no direction, the first is row {empty[0]}")
+        problems.append(
+            f"{len(empty)} rows are all zero, or so short that float32 cannot hold their direction; "
+            f"the first is row {empty[0]}"
+        )
     if problems:
         raise InputError(f"{path}: the embeddings cannot be used:", problems)

@@ -2,156 +2,166 @@
 
 Layouts that are understood (``*`` any image, at any depth):
 
-    root/train/CLASS/*  root/validation/CLASS/*  root/test/CLASS/*      val and valid mean validation
+    root/train/CLASS/*  root/validation/CLASS/*  root/test/CLASS/*      in any usual spelling: see split_names.py
     root/train/CLASS/*  root/test/query/CLASS/*  root/test/gallery/CLASS/*
     root/train/CLASS/*  root/query/CLASS/*       root/gallery/CLASS/*
     root/CLASS/*                                                         splits are made up: see splits.py
 
 When every image lies one folder below its class and the classes share those folders' names
-(``root/CLASS/VIEW/*``), these are views.
+(``root/CLASS/VIEW/*``), these are views. What else lies in the folders is passed over: see walk.py.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
-from hetero.data.listing import EXTENSIONS, SPLIT_NAMES, Entry, Listing, Split
+from hetero.data.folder_problems import (
+    require_classes_outermost,
+    require_one_folder_each,
+    require_pairs,
+    require_splits_alone,
+    require_splits_outermost,
+)
+from hetero.data.listing import Entry, Listing
+from hetero.data.split_names import Split, role_named, splits_among
+from hetero.data.walk import EXTENSIONS, Found, images_below, printable
 from hetero.errors import InputError
 
-_ROLES = {"query", "gallery"}
+_PAIR = {"query", "gallery"}
 
 
-def read_folder(root: Path) -> Listing:
+@dataclass(frozen=True)
+class _Place:
+    """An image's folders, told apart.
+
+    Attributes:
+        parts: Of its path below the root.
+        above: How many of them are a split's or a role's folder.
+        split: What the first of these names.
+        role: ``query``, ``gallery`` or empty.
+    """
+
+    parts: tuple[str, ...]
+    above: int = 0
+    split: Split = ""
+    role: str = ""
+
+    def entry(self, root: Path) -> Entry:
+        query = self.role == "query" if self.role else None
+        gallery = self.role == "gallery" if self.role else None
+        path, name = root.joinpath(*self.parts), printable("/".join(self.parts))
+        return Entry(path, name, printable(self.parts[self.above]), self.split, "", query, gallery)
+
+    @property
+    def below_class(self) -> tuple[str, ...]:
+        return self.parts[self.above + 1 : -1]
+
+
+def read_folder(root: Path, *, only_classes: bool = False) -> Listing:
     """List the images of a folder.
 
     Args:
         root: The data set's folder.
+        only_classes: Whether the outermost folders are classes, whatever their names are.
 
     Raises:
-        InputError: When the folder is missing, holds no image, or holds images outside of class folders.
+        InputError: When the folder is missing or holds no image, when images lie outside of class folders, and when
+            folders named after splits lie where classes are expected or the other way round.
     """
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
         raise InputError(f"expected an image folder at {root}, found {what}")
-    folders = _folders(root)
-    if "train" in {SPLIT_NAMES.get(folder.name) for folder in folders}:
-        return _with_views(_split_layout(root, folders))
-    entries, ignored = _classes(root, root)
-    _require_images(root, entries, ignored)
-    return _with_views(Listing(root.name, "CLASS/image, no splits", tuple(entries), _ignored_note(ignored)))
+    found = images_below(root)
+    images = found.images
+    if not any(len(parts) > 1 for parts in images):
+        _refuse_empty(root, found)
+    outermost = sorted({parts[0] for parts in images if len(parts) > 1})
+    layout = ""
+    if not only_classes and _names_splits(outermost):
+        require_splits_alone(root, outermost, loose=[parts[0] for parts in images if len(parts) == 1])
+        places, layout = _split_places(root, images, outermost)
+    else:
+        places = [_Place(parts) for parts in images]
+    _require_class_folders(root, places)
+    if not only_classes:
+        require_splits_outermost(root, [(place.parts, place.above) for place in places])
+    if not layout:
+        require_classes_outermost(root, images)
+    entries = [place.entry(root) for place in places]
+    views = _views([(entry.label, place.below_class) for entry, place in zip(entries, places, strict=True)])
+    if views:
+        entries = [replace(entry, view=view) for entry, view in zip(entries, views, strict=True)]
+    rest = "CLASS/VIEW/image" if views else "CLASS/image"
+    where = f"{{{layout}}}/{rest}" if layout else f"{rest}, no splits"
+    return Listing(printable(root.name), where, tuple(entries), found.notes())
 
 
-def _split_layout(root: Path, folders: list[Path]) -> Listing:
-    entries: list[Entry] = []
-    ignored: Counter[str] = Counter()
-    others: list[str] = []
-    layout: list[str] = []
-    for folder in folders:
-        split: Split = "test" if folder.name in _ROLES else SPLIT_NAMES.get(folder.name, "")
-        if not split:
-            others.append(folder.name)
-            continue
-        if folder.name in _ROLES:
-            found, other = _role(root, folder, split)
-            layout.append(folder.name)
+def _names_splits(folders: Sequence[str]) -> bool:
+    return bool(splits_among(folders)) or {role_named(name) for name in folders} >= _PAIR
+
+
+def _split_places(root: Path, images: Iterable[tuple[str, ...]], outermost: Sequence[str]) -> tuple[list[_Place], str]:
+    """Where each image belongs, and the layout for people."""
+    require_one_folder_each(root, outermost)
+    splits = splits_among(outermost)
+    inside: dict[str, set[str]] = {folder: set() for folder in outermost}
+    for parts in images:
+        if len(parts) > 2:
+            inside[parts[0]].add(parts[1])
+    paired = {
+        folder for folder, folders in inside.items() if not role_named(folder) and _are_pairs(root, folder, folders)
+    }
+    places: list[_Place] = []
+    for parts in images:
+        if role := role_named(parts[0]):
+            places.append(_Place(parts, 1, "test", role))
+        elif parts[0] in paired:
+            places.append(_Place(parts, 2, splits[parts[0]], role_named(parts[1]) if len(parts) > 2 else ""))
         else:
-            found, other = _split(root, folder, split)
-            roles = (
-                sorted({part.name for part in _folders(folder)} & _ROLES)
-                if found and found[0].is_query is not None
-                else []
-            )
-            layout.append(f"{folder.name}/{{{','.join(roles)}}}" if roles else folder.name)
-        entries += found
-        ignored += other
-    _require_images(root, entries, ignored)
-    notes = _ignored_note(ignored)
-    if others:
-        notes += (f"folders beside train that name no split were ignored: {', '.join(others)}",)
-    return Listing(root.name, f"{{{', '.join(layout)}}}/CLASS/image", tuple(entries), notes)
+            places.append(_Place(parts, 1, splits[parts[0]]))
+    shown = [f"{folder}/{{{','.join(sorted(inside[folder]))}}}" if folder in paired else folder for folder in outermost]
+    return places, printable(", ".join(shown))
 
 
-def _split(root: Path, folder: Path, split: Split) -> tuple[list[Entry], Counter[str]]:
-    parts = _folders(folder)
-    if {part.name for part in parts} != _ROLES:
-        found, ignored = _classes(root, folder)
-        return [entry.moved(split) for entry in found], ignored
-    entries: list[Entry] = []
-    total: Counter[str] = Counter()
-    for part in parts:
-        found, ignored = _role(root, part, split)
-        entries += found
-        total += ignored
-    return entries, total
+def _are_pairs(root: Path, folder: str, inside: set[str]) -> bool:
+    """Whether a split's folders are its queries and its gallery, and not classes."""
+    roles = [role_named(name) for name in inside]
+    if not (set(roles) >= _PAIR or (roles and all(roles))):
+        return False
+    require_pairs(root / folder, sorted(inside))
+    return True
 
 
-def _role(root: Path, folder: Path, split: Split) -> tuple[list[Entry], Counter[str]]:
-    found, ignored = _classes(root, folder)
-    query = folder.name == "query"
-    return [replace(entry, split=split, is_query=query, is_gallery=not query) for entry in found], ignored
-
-
-def _classes(root: Path, folder: Path) -> tuple[list[Entry], Counter[str]]:
-    """Images of the class folders in ``folder``, and how many files of other kinds there are, by extension."""
-    loose = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
-    if loose:
-        raise InputError(
-            f"{folder}: expected one folder a class, found {len(loose)} images beside them ({loose[0]}, ...); "
-            "move each into the folder of its class, or describe the data in a CSV"
-        )
-    entries: list[Entry] = []
-    ignored: Counter[str] = Counter()
-    for class_folder in _folders(folder):
-        for path in sorted(class_folder.rglob("*")):
-            if path.name.startswith(".") or not path.is_file():
-                continue
-            if path.suffix.lower() in EXTENSIONS:
-                entries.append(Entry(path, path.relative_to(root).as_posix(), class_folder.name))
-            else:
-                ignored[path.suffix.lower() or "no extension"] += 1
-    return entries, ignored
-
-
-def _with_views(listing: Listing) -> Listing:
-    """Take folders below the classes as views when all images have one and the classes share the names."""
-    below = {entry.name: _below_class(entry) for entry in listing.entries}
-    if any(len(parts) != 1 for parts in below.values()):
-        return listing
-    classes_of: dict[str, set[str]] = {}
-    for entry in listing.entries:
-        classes_of.setdefault(below[entry.name][0], set()).add(entry.label)
-    if len(classes_of) < 2 or any(len(classes) < 2 for classes in classes_of.values()):
-        return listing
-    entries = tuple(replace(entry, view=below[entry.name][0]) for entry in listing.entries)
-    return replace(listing, entries=entries, layout=listing.layout.replace("CLASS/", "CLASS/VIEW/"))
-
-
-def _below_class(entry: Entry) -> tuple[str, ...]:
-    folders = Path(entry.name).parts[:-1]
-    start = 1 if entry.split else 0
-    start += entry.is_query is not None and folders[0] not in _ROLES
-    return folders[start + 1 :]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
-
-
-def _require_images(root: Path, entries: list[Entry], ignored: Counter[str]) -> None:
-    if entries:
-        return
-    other = f"; found {_counts(ignored)}" if ignored else ""
+def _refuse_empty(root: Path, found: Found) -> NoReturn:
+    other = "".join(f"; {note}" for note in found.notes())
+    where = f" in {len(found.images)} images outside of any folder" if found.images else ""
     raise InputError(
         f"{root}: expected images ({' '.join(sorted(EXTENSIONS))}) in folders named after their classes, "
-        f"found none{other}"
+        f"found none{where}{other}"
     )
 
 
-def _ignored_note(ignored: Counter[str]) -> tuple[str, ...]:
-    return (f"files that are not images by their extension were ignored: {_counts(ignored)}",) if ignored else ()
+def _require_class_folders(root: Path, places: Iterable[_Place]) -> None:
+    loose = [place.parts for place in places if len(place.parts) <= place.above + 1]
+    if loose:
+        folder, first = root.joinpath(*loose[0][:-1]), printable(loose[0][-1])
+        beside = sum(parts[:-1] == loose[0][:-1] for parts in loose)
+        raise InputError(
+            f"{folder}: expected one folder a class, found {beside} images beside them ({first}, ...); "
+            "move each into the folder of its class, or describe the data in a CSV"
+        )
 
 
-def _counts(ignored: Counter[str]) -> str:
-    return ", ".join(f"{count} {extension}" for extension, count in sorted(ignored.items()))
+def _views(images: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Folders below the classes, one an image, when all images have one and the classes share the names."""
+    if any(len(below) != 1 for _, below in images):
+        return []
+    classes_of: dict[str, set[str]] = {}
+    for label, below in images:
+        classes_of.setdefault(below[0], set()).add(label)
+    if len(classes_of) < 2 or any(len(classes) < 2 for classes in classes_of.values()):
+        return []
+    return [printable(below[0]) for _, below in images]

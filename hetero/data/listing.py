@@ -6,26 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from hetero.data.names import require_telling_apart
+from hetero.data.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest
 
 Box = tuple[float, float, float, float]
-Split = Literal["train", "validation", "test", ""]
-
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "test": "test",
-}
-
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
-)
 
 
 @dataclass(frozen=True)
@@ -41,6 +28,7 @@ class Entry:
         is_query: Whether a test image queries; None when the data does not say.
         is_gallery: Whether a test image is searched; None when the data does not say.
         box: ``(left, top, right, bottom)`` in pixels of the upright image; None means all of it.
+        content: SHA-256 of the file; empty as long as it was not read.
     """
 
     path: Path
@@ -51,6 +39,12 @@ class Entry:
     is_query: bool | None = None
     is_gallery: bool | None = None
     box: Box | None = None
+    content: str = ""
+
+    def identity(self) -> list[object]:
+        """Everything but the place on disk."""
+        roles = [self.is_query, self.is_gallery]
+        return [self.name, self.label, self.split, self.view, *roles, self.box, self.content]
 
     def moved(self, split: Split) -> Entry:
         """The same image in another split."""
@@ -85,13 +79,15 @@ class Listing:
         """Refuse data that nothing can be learnt from.
 
         Raises:
-            InputError: When there is no image, or only one class in a split.
+            InputError: When there is no image, only one class in a split, or classes whose names look the same.
         """
         if not self.entries:
             raise InputError(f"{self.name}: expected images in folders named after their classes, found none")
         labels_of: dict[str, set[str]] = {}
         for entry in self.entries:
             labels_of.setdefault(entry.split, set()).add(entry.label)
+        require_telling_apart({entry.label for entry in self.entries}, f"classes of {self.name}")
+        require_telling_apart({entry.view for entry in self.entries}, f"views of {self.name}")
         for split, labels in sorted(labels_of.items()):
             if len(labels) < 2:
                 place = f"the {split} images of {self.name}" if split else self.name
@@ -101,37 +97,19 @@ class Listing:
                 )
 
     def fingerprint(self) -> str:
-        """Digest of names, splits, labels, boxes, sizes and modification times; opens no file."""
-        return digest([_stamp(entry) for entry in self.entries])
-
-
-def image_files(folder: Path) -> list[Path]:
-    """All images below a folder, in the order of their names; hidden files are left out.
-
-    Raises:
-        InputError: When there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"expected a folder of images at {folder}, found {'a file' if folder.exists() else 'nothing'}")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
-    if not files:
-        raise InputError(f"{folder}: expected images ({' '.join(sorted(EXTENSIONS))}), found none")
-    return sorted(path for path in files if path.is_file())
+        """Digest of names, splits, labels, roles, boxes and contents, which must be known; opens no file."""
+        return digest([entry.identity() for entry in self.entries])
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:
-    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg#2``."""
+    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg@2``.
+
+    Changed copies have another mark, ``#`` (see :mod:`hetero.data.copies`): they are no images of their own.
+    """
     seen: Counter[str] = Counter()
     result: list[Entry] = []
     for entry in entries:
         seen[entry.name] += 1
         number = seen[entry.name]
-        result.append(entry if number == 1 else replace(entry, name=f"{entry.name}#{number}"))
+        result.append(entry if number == 1 else replace(entry, name=f"{entry.name}@{number}"))
     return result
-
-
-def _stamp(entry: Entry) -> list[object]:
-    status = entry.path.stat()
-    flags = [entry.is_query, entry.is_gallery]
-    where = [entry.name, entry.label, entry.split, entry.view, entry.box]
-    return [*where, *flags, status.st_size, status.st_mtime_ns]

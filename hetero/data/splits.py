@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hetero.data.config import DataConfig
-from hetero.data.listing import Entry, Listing, Split
+from hetero.data.listing import Entry, Listing
+from hetero.data.split_names import Split
 from hetero.errors import InputError
 from hetero.files import sha256_bytes
 
@@ -112,9 +113,12 @@ def _images_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> se
     by_class: dict[str, list[str]] = {}
     for entry in entries:
         by_class.setdefault(entry.label, []).append(entry.name)
+    counts = {label: round(share * len(members)) for label, members in by_class.items()}
+    if not any(counts.values()):
+        counts = dict.fromkeys(counts, 1)
     names: set[str] = set()
-    for members in by_class.values():
-        count = round(share * len(members))
+    for label, members in by_class.items():
+        count = counts[label]
         if count == 1:
             # A single image could neither find another of its class nor be found.
             count = 2 if len(members) >= 4 else 0

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from hetero.data.names import is_text
 from hetero.errors import InputError, IntegrityError
 from hetero.evaluation.search import search
 from hetero.gallery import storage
@@ -145,4 +146,7 @@ def _name_problems(names: Sequence[str], known: set[str]) -> list[str]:
         if name in seen or name in known:
             twice.append(name)
         seen.add(name)
-    return [f"{len(twice)} names are taken or given twice, for instance {twice[:3]}"] if twice else []
+    problems = [f"{len(twice)} names are taken or given twice, for instance {twice[:3]}"] if twice else []
+    if broken := [name for name in names if not is_text(name)]:
+        problems.append(f"{len(broken)} names cannot be written as UTF-8, for instance {broken[0]!a}")
+    return problems

@@ -98,5 +98,5 @@ def _read_vectors(path: Path) -> tuple[NDArray[np.float32], list[str]]:
         starts = [0, *ends[:-1]]
         names = [text[start:end].decode() for start, end in zip(starts, ends, strict=True)] if ends else []
         return tensors["embeddings"], names
-    except (SafetensorError, KeyError, UnicodeDecodeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{path} is not a gallery's vectors: {error}") from None

@@ -81,7 +81,7 @@ class Evaluations:
                 stream.truncate(whole)
 
     def _read(self, identity: str) -> None:
-        header, *lines = self.path.read_text(encoding="utf-8").splitlines()
+        header, *lines = self.path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         try:
             if json.loads(header) != {"schema": SCHEMA, "identity": identity}:
                 raise IntegrityError(f"{self.path} does not hold evaluations of this supernet; remove it")

@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
-from hetero.data.config import DataConfig
+from hetero.data.config import DataConfig, path_text
 from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
@@ -83,7 +83,7 @@ def _with_paths(recipe: UpgradeRecipe, folder: Path, data: Path | None, old: Pat
         return str((folder / text).resolve()) if text else ""
 
     images = dataclasses.replace(
-        recipe.data, path=str(data.resolve()) if data else anchor(recipe.data.path), root=anchor(recipe.data.root)
+        recipe.data, path=path_text(data) if data else anchor(recipe.data.path), root=anchor(recipe.data.root)
     )
     upgrade = dataclasses.replace(recipe.upgrade, old=str(old.resolve()) if old else anchor(recipe.upgrade.old))
     return dataclasses.replace(recipe, data=images, upgrade=upgrade)

@@ -100,4 +100,6 @@ class EarlierModel:
 
 
 def _size(preprocessing: Preprocessing) -> str:
-    return f"{preprocessing.height}x{preprocessing.width} ({preprocessing.resize}, {preprocessing.filter})"
+    stated = preprocessing.grey_range
+    grey = f", grey {list(stated)}" if stated else ""
+    return f"{preprocessing.height}x{preprocessing.width} ({preprocessing.resize}, {preprocessing.filter}{grey})"

@@ -7,6 +7,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
 
 
@@ -25,10 +26,10 @@ def truncated(vectors: Float32[NDArray[np.float32], "n d"], dimension: int) -> F
     kept = np.zeros((len(vectors), dimension), np.float32)
     width = min(dimension, vectors.shape[1])
     kept[:, :width] = vectors[:, :width]
-    lengths = np.linalg.norm(kept, axis=1, keepdims=True)
-    if empty := int((lengths == 0).sum()):
+    length = lengths(kept)
+    if empty := int((length == 0).sum()):
         raise InputError(f"{empty} of {len(vectors)} vectors have no direction left in their first {width} coordinates")
-    return kept / lengths
+    return scaled(kept, length)
 
 
 def as_earlier(

@@ -17,7 +17,7 @@ import device_tests.targets.web.setup
 from device_tests.targets.browser import Browser
 from device_tests.targets.web.server import JobServer
 from device_tests.verify import verify
-from hetero.data.decode import resized
+from hetero.data.decode import decode, resized
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from tests.device_tests.tiny_bundle import write_bundle
@@ -50,6 +50,36 @@ def test_the_pages_resizing_is_the_contracts(tmp_path: Path, resize: str, filter
     for contract, made in zip(contracts, json.loads(done.stdout), strict=True):
         expected = resized(Image.fromarray(picture[..., :3].copy()), contract)
         np.testing.assert_array_equal(np.array(made, np.uint8).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("picture", ["noise", "smooth"])
+def test_the_page_reads_deep_grey_by_the_contracts_range(tmp_path: Path, picture: str) -> None:
+    """To the last bit, whatever filters the file's rows have."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js, found none")
+    values = np.random.default_rng(0).integers(0, 5000, (23, 37)).astype(np.uint16)
+    if picture == "smooth":
+        values = (np.add.outer(np.arange(23), np.arange(37)) ** 2 + 7).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    Image.fromarray((values % 256).astype(np.uint8)).save(tmp_path / "plain.png")
+    contract = Preprocessing(9, 14, pad_value=77, grey_range=(100.0, 4095.0))
+    files = [str(tmp_path / name) for name in ("deep.png", "plain.png")]
+    script = f"""
+        import {{readFileSync}} from 'node:fs';
+        import {{deepGrey}} from {json.dumps(PAGE.joinpath("deep_grey.mjs").as_uri())};
+        import {{fit}} from {json.dumps(PAGE.joinpath("resize.mjs").as_uri())};
+        const contract = {json.dumps(contract.to_dict())};
+        const [deep, plain] = {json.dumps(files)}.map((file) => new Uint8Array(readFileSync(file)));
+        const pixels = fit(await deepGrey(deep, contract.grey_range), contract);
+        console.log(JSON.stringify([Array.from(pixels), await deepGrey(plain, contract.grey_range)]));
+    """
+    (tmp_path / "script.mjs").write_text(script)
+    done = subprocess.run([node, tmp_path / "script.mjs"], capture_output=True, text=True, check=True)
+    made, other = json.loads(done.stdout)
+    expected = decode(tmp_path / "deep.png", contract)
+    np.testing.assert_array_equal(np.array(made, np.uint8).reshape(expected.shape), expected)
+    assert other is None, "8 bits are the browser's own to decode"
 
 
 def test_the_server_gives_nothing_to_others(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,18 @@ def test_a_device_that_reads_the_contract_gives_its_pixels(bundle: Bundle) -> No
     for file in golden_files(bundle):
         own = decoding.pixels_of(str(file.path), PREPROCESSING.to_dict())
         np.testing.assert_array_equal(own, file.pixels, err_msg=file.kind)
+
+
+def test_a_device_reads_deep_grey_by_the_range_that_the_contract_states(bundle: Bundle) -> None:
+    contract = dataclasses.replace(bundle.preprocessing, grey_range=(100.0, 4095.0))
+    files = {file.kind: file for file in golden_files(dataclasses.replace(bundle, preprocessing=contract))}
+    deep = files["PNG, 16-bit grey"]
+    with Image.open(deep.path) as image:
+        assert 100 <= np.asarray(image).min() < np.asarray(image).max() <= 4095
+    assert deep.pixels.max() > 128
+    np.testing.assert_array_equal(decoding.pixels_of(str(deep.path), contract.to_dict()), deep.pixels)
+    high_byte = decoding.pixels_of(str(deep.path), bundle.preprocessing.to_dict())
+    assert np.abs(high_byte.astype(int) - deep.pixels).mean() > 5
 
 
 def test_a_device_that_ignores_the_orientation_gives_others(bundle: Bundle) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from export.bundle import read_bundle
 from export.goldens import RetrievalSet, spread_rows
 from hetero.errors import InputError, IntegrityError
-from tests.export.bundles import goldens, relist, retrieval_set, units, write_bundle
+from tests.export.bundles import PREPROCESSING, goldens, relist, retrieval_set, units, write_bundle
 
 
 @pytest.fixture
@@ -131,6 +131,18 @@ def manifest_directory(path: Path) -> None:
 def manifest_link(path: Path) -> None:
     (path / "manifest.json").rename(path.parent / "manifest.json")
     (path / "manifest.json").symlink_to(path.parent / "manifest.json")
+
+
+def test_a_grey_range_that_is_none_is_refused(bundle: Path) -> None:
+    for grey_range, message in (([5, 1], "grey_range: expected the value of black"), ([0, 4095], "")):
+        stated = PREPROCESSING.to_dict() | {"grey_range": grey_range}
+        (bundle / "preprocess.json").write_text(json.dumps(stated))
+        relist(bundle)
+        if message:
+            with pytest.raises(IntegrityError, match=message):
+                read_bundle(bundle)
+        else:
+            assert read_bundle(bundle).preprocessing.grey_range == (0, 4095)
 
 
 @pytest.mark.parametrize(

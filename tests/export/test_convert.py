@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from export.api import _remove_leftovers
-from export.card import resize_rule
+from export.card import grey_rule, resize_rule
 from export.convert import cosines, require_parity
 from export.converter import ExportError
 from hetero.preprocessing import Preprocessing
@@ -80,3 +80,16 @@ def test_resize_rule_gives_what_decoding_does() -> None:
     assert (pixels[:, :6] == 200).all()
     assert (pixels[:, 6:18] == (10, 20, 30)).all()
     assert (pixels[:, 18:] == 200).all()
+
+
+def test_grey_rule_gives_what_decoding_does(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from hetero.data.decode import decode
+
+    preprocessing = Preprocessing(height=1, width=3, resize="squash", grey_range=(100.0, 4095.0))
+    assert "floor((v - 100) / 3995 * 255 + 0.5)" in grey_rule(preprocessing)
+    assert grey_rule(Preprocessing(height=1, width=3)) == ""
+    Image.fromarray(np.array([[90, 1000, 5000]], np.uint16)).save(tmp_path / "a.png")
+    # By hand: 255 * 900 / 3995 + 0.5 = 57.9.
+    assert decode(tmp_path / "a.png", preprocessing)[0, :, 0].tolist() == [0, 57, 255]

@@ -1,5 +1,6 @@
 // Runs in the browser: embeds images with one runtime, and hands everything back to the server that served the page.
 
+import {deepGrey} from './deep_grey.mjs';
 import {fit} from './resize.mjs';
 
 const bytes = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
@@ -33,7 +34,10 @@ async function litert(job) {
 }
 
 async function pixels(original, contract) {
-  const file = new Blob([await bytes(original.file)], {type: original.type});
+  const content = await bytes(original.file);
+  const deep = contract.grey_range ? await deepGrey(content, contract.grey_range) : null;
+  if (deep) return fit(deep, contract);
+  const file = new Blob([content], {type: original.type});
   const bitmap = await createImageBitmap(file, {colorSpaceConversion: 'none', premultiplyAlpha: 'none'});
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext('2d', {willReadFrequently: true});

@@ -109,7 +109,7 @@ def test_wrong_rows_come_together_with_their_lines(tmp_path: Path) -> None:
         "x,a.png,test,1,0,4,0,4,4",
         "x,a.png,test,1.0,0.0,0,zero,4,4",
         "x,a.png,test,1",
-        "nan,a.png,test,,True,0,0,4,4",
+        " ,a.png,test,,True,0,0,4,4",
     ]
     with pytest.raises(InputError, match="10 problems in 10 rows") as caught:
         read_csv(table(tmp_path, "label,path,split,is_query,is_gallery,x_1,y_1,x_2,y_2", *rows))

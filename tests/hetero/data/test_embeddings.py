@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
+from hetero.data.embeddings import aligned, load_embeddings, require_destination, save_embeddings
 from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
 from hetero.space import EmbeddingSpace
@@ -93,6 +93,149 @@ def test_all_that_is_wrong_with_the_values_comes_together(tmp_path: Path) -> Non
     ):
         assert part in problems
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float16", "float64"])
+def test_every_floating_point_tensor_is_read(tmp_path: Path, kind: str) -> None:
+    import safetensors.torch
+    import torch
+
+    tensor = torch.from_numpy(vectors()).to(getattr(torch, kind))
+    safetensors.torch.save_file({"embeddings": tensor}, tmp_path / "e.safetensors")
+    (tmp_path / "e.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    read = load_embeddings(tmp_path / "e.safetensors")
+    assert read.embeddings.dtype == np.float32 and np.array_equal(read.embeddings, tensor.float().numpy())
+    assert np.allclose(np.linalg.norm(aligned(read, image_set(*NAMES)), axis=1), 1, atol=1e-6)
+
+
+def test_tensors_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    import safetensors.torch
+    import torch
+
+    safetensors.torch.save_file({"embeddings": torch.ones(3, 3).int()}, tmp_path / "e.safetensors")
+    with pytest.raises(InputError, match=r"expected floating-point embeddings .*BF16.*, got I32 \[3, 3\]"):
+        load_embeddings(tmp_path / "e.safetensors")
+
+
+def test_other_formats_under_the_name_of_an_array_say_what_they_are(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "e.npy"
+    (tmp_path / "e.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    cases = {
+        "what torch.save writes; use numpy.save": lambda: torch.save(torch.ones(3, 3), path),
+        r"an archive of arrays \(left, right\), as numpy.savez writes": lambda: _savez(path),
+        "a pickle, which is never opened here": lambda: path.write_bytes(b"\x80\x04N."),
+        "no .npy array": lambda: path.write_bytes(b""),
+    }
+    for message, write in cases.items():
+        write()
+        with pytest.raises(IntegrityError, match=message):
+            load_embeddings(path)
+    np.save(path, np.zeros((3, 3), "V2"))
+    with pytest.raises(InputError, match="cannot say bfloat16; save them as float32"):
+        load_embeddings(path)
+    np.save(path, vectors())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match="not a plain .npy array"):
+        load_embeddings(path)
+
+
+def _savez(path: Path) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, left=vectors(), right=vectors())
+
+
+AWKWARD = ("a\u2028b.jpg", "c\x85d.jpg", "e\x1cf.jpg", "g\x0bh.jpg", " i .jpg", "j\r.jpg")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_only_a_line_feed_ends_a_name(tmp_path: Path, end: str) -> None:
+    np.save(tmp_path / "e.npy", vectors(len(AWKWARD)))
+    (tmp_path / "e.txt").write_bytes("".join(f"{name}{end}" for name in AWKWARD).encode())
+    assert load_embeddings(tmp_path / "e.npy").names == AWKWARD
+    (tmp_path / "e.txt").unlink()
+    rows = "".join(f'"{name}"{end}' for name in AWKWARD)
+    (tmp_path / "e.csv").write_bytes(f"path{end}{rows}".encode())
+    assert load_embeddings(tmp_path / "e.npy").names == AWKWARD
+    save_embeddings(tmp_path / "e.safetensors", vectors(len(AWKWARD)), AWKWARD, SPACE)
+    assert load_embeddings(tmp_path / "e.safetensors").names == AWKWARD
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv"])
+@pytest.mark.parametrize(("encoding", "guess"), [("latin-1", "ISO-8859-1"), ("utf-16", "UTF-16")])
+def test_names_in_another_encoding_name_the_line(tmp_path: Path, suffix: str, encoding: str, guess: str) -> None:
+    np.save(tmp_path / "e.npy", vectors())
+    (tmp_path / f"e.{suffix}").write_bytes("path\nb.jpg\nüb.jpg".encode(encoding))
+    line = 3 if encoding == "latin-1" else 1
+    with pytest.raises(InputError, match=rf"e\.{suffix} is not UTF-8: line {line} is .*iconv -f {guess} -t UTF-8"):
+        load_embeddings(tmp_path / "e.npy")
+
+
+def test_names_that_are_empty_or_no_text_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "e.npy", vectors())
+    (tmp_path / "e.csv").write_text("label,path\n0,a.jpg\n0\n0,b.jpg\n")
+    with pytest.raises(InputError, match="1 names are empty, the first is row 1"):
+        load_embeddings(tmp_path / "e.npy")
+    with pytest.raises(InputError, match=r"1 names cannot be written as UTF-8, for instance 'caf\\udce9'"):
+        save_embeddings(tmp_path / "e.safetensors", vectors(1), ["caf\udce9"], SPACE)
+    save_file({"embeddings": vectors()}, tmp_path / "n.safetensors", metadata={"hetero": '{"names":[null,"a",1]}'})
+    with pytest.raises(IntegrityError, match="not a JSON list of texts"):
+        load_embeddings(tmp_path / "n.safetensors")
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e-37, 1e25, 3e37])
+def test_short_and_long_rows_become_unit_vectors(tmp_path: Path, size: float) -> None:
+    np.save(tmp_path / "e.npy", (vectors() * size).astype(np.float32))
+    (tmp_path / "e.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    rows = aligned(load_embeddings(tmp_path / "e.npy"), image_set(*NAMES))
+    expected = vectors().astype(np.float64)
+    assert np.allclose(rows, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full(3, 1e-42, np.float32), "so short that float32 cannot hold their direction; the first is row 1"),
+        (np.full(3, 1e-300), "so short that float32 cannot hold their direction; the first is row 1"),
+        (np.full(3, 1e300), "not finite, the first is row 1"),
+        (np.array([1, np.inf, 1], np.float16), "not finite, the first is row 1"),
+    ],
+)
+def test_rows_that_float32_cannot_hold_are_refused(tmp_path: Path, values: np.ndarray, message: str) -> None:
+    rows = vectors().astype(values.dtype)
+    rows[1] = values
+    np.save(tmp_path / "e.npy", rows)
+    (tmp_path / "e.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load_embeddings(tmp_path / "e.npy")
+
+
+def test_names_that_only_look_the_same_are_shown_with_escapes(tmp_path: Path) -> None:
+    save_embeddings(tmp_path / "e.safetensors", vectors(), ("cafe\u0301.jpg", "a.jpg", "b.jpg"), SPACE)
+    with pytest.raises(InputError) as caught:
+        aligned(load_embeddings(tmp_path / "e.safetensors"), image_set("caf\xe9.jpg", "a.jpg"))
+    (problem,) = caught.value.problems
+    assert problem.startswith(r"'caf\xe9.jpg' (the file has 'cafe\u0301.jpg', which looks the same")
+
+
+def test_a_destination_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.safetensors").mkdir()
+
+    def refused(path: Path, names: tuple[str, ...], *messages: str) -> None:
+        with pytest.raises(InputError) as caught:
+            require_destination(path, names)
+        assert len(caught.value.problems) == len(messages)
+        for problem, message in zip(caught.value.problems, messages, strict=True):
+            assert message in problem
+
+    refused(tmp_path / "e.npy", ("a", "a"), "names repeat, for instance 'a'", "written to a .safetensors file")
+    refused(tmp_path / "folder.safetensors", ("a",), "is a folder")
+    refused(tmp_path / "file" / "e.safetensors", ("a",), "nothing can be written to")
+    refused(tmp_path / "e.safetensors", ("ü" * 50_000_000,), "the 1 names take 100 MB, more than the 90 MB")
+    require_destination(tmp_path / "new" / "folders" / "e.safetensors", NAMES)
+    assert not (tmp_path / "new").exists()
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

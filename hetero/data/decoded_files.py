@@ -1,0 +1,117 @@
+"""The files of one decoded set in the cache: ``images.npy``, and ``decoded.json`` with the digests of its chunks.
+
+An array is checked whole whenever it is opened, on all cores: half of it lost in a crash, or zeroed by a failing disk,
+would train another model without a word. That costs a second for about one gigabyte and core.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hetero.data.grey import DeepGrey
+from hetero.data.parallel import in_parallel
+from hetero.errors import InputError
+from hetero.files import write_json
+from hetero.schema import parse_file, record
+
+_ARRAY, _RECORD = "images.npy", "decoded.json"
+_CHUNK = 16 << 20
+
+
+@record
+class DecodedRecord:
+    """The content of ``decoded.json``.
+
+    Attributes:
+        images: Rows of the array that are used.
+        unreadable: What is wrong with the other images, by position in the listing.
+        grey: What the grey files of more than 8 bits hold.
+        chunks: SHA-256 of each chunk of the array's file; empty when no array is kept.
+    """
+
+    images: int
+    unreadable: dict[str, str]
+    grey: DeepGrey | None = None
+    chunks: tuple[str, ...] = ()
+
+
+def record_in(directory: Path) -> DecodedRecord:
+    """Read the record.
+
+    Raises:
+        IntegrityError: When it is not what it should be.
+    """
+    return parse_file(DecodedRecord, directory / _RECORD)
+
+
+def write_record(directory: Path, entry: DecodedRecord) -> None:
+    """Write the record, with the digests of the array if there is one."""
+    entry = replace(entry, chunks=_chunks(directory / _ARRAY))
+    write_json(directory / _RECORD, asdict(entry))
+
+
+def new_array(directory: Path, shape: tuple[int, ...]) -> UInt8[np.memmap, "n h w 3"]:
+    """A memory-mapped array, with its room on the disk taken.
+
+    Raises:
+        InputError: When there is not enough room: writing to the map would end the process.
+    """
+    array = np.lib.format.open_memmap(directory / _ARRAY, "w+", np.uint8, shape)
+    size = (directory / _ARRAY).stat().st_size
+    try:
+        with (directory / _ARRAY).open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"{directory.parent} has no room for {size / 1e9:.3g} GB of decoded images ({error.strerror}); make some, "
+            "set HETERO_CACHE to another place, or lower decoded_limit_gb to decode whenever images are read"
+        ) from None
+    return array
+
+
+def array_in(directory: Path) -> UInt8[np.ndarray, "n h w 3"]:
+    """The array, memory-mapped."""
+    return np.load(directory / _ARRAY, mmap_mode="r", allow_pickle=False)
+
+
+def kept_whole(directory: Path, shape: tuple[int, ...] | None) -> bool:
+    """Whether a decoded set is there and undamaged; says so when it is damaged.
+
+    Args:
+        directory: The set's folder.
+        shape: Of the array; None when none is kept.
+    """
+    if not directory.exists():
+        return False
+    try:
+        entry = record_in(directory)
+        if shape is None or (entry.chunks == _chunks(directory / _ARRAY) and array_in(directory).shape == shape):
+            return True
+    except (OSError, ValueError, InputError):
+        pass
+    logging.getLogger(__name__).warning("%s is damaged; decoding the images again", directory)
+    return False
+
+
+def _chunks(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        return ()
+
+    def sha256_at(start: int) -> str:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            return hashlib.sha256(stream.read(_CHUNK)).hexdigest()
+
+    starts: Sequence[int] = range(0, path.stat().st_size, _CHUNK)
+    return tuple(in_parallel(sha256_at, starts))

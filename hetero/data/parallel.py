@@ -1,0 +1,41 @@
+"""Work on many images at once."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def workers() -> int:
+    """Threads to decode with: the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str = "") -> Iterator[R]:
+    """Results in the items' order, computed on all cores with a bounded number in flight.
+
+    Threads do: Pillow and hashing release the interpreter's lock.
+
+    Args:
+        function: Called with one item.
+        items: In the order of the results.
+        progress: Label of a progress bar; none when empty.
+    """
+    count = workers()
+    bar = tqdm(total=len(items), desc=progress, unit="image", disable=not progress)
+    with ThreadPoolExecutor(count) as pool, bar:
+        waiting = iter(items)
+        running = deque(pool.submit(function, item) for item in islice(waiting, 16 * count))
+        while running:
+            yield running.popleft().result()
+            running.extend(pool.submit(function, item) for item in islice(waiting, 1))
+            bar.update()
