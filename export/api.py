@@ -17,7 +17,6 @@ from export.assemble import listed, manifest_of, missing_entries
 from export.bundle import read_bundle
 from export.calibration import calibration_set, make_calibration
 from export.card import model_card
-from export.convert import Result
 from export.converter import ExportError, file_name, require_available
 from export.goldens import Goldens, RetrievalSet, spread_rows
 from export.graphs import requests, write_graphs
@@ -26,6 +25,7 @@ from export.order import Order, require_fit
 from export.originals import write_originals
 from export.precisions import offered
 from export.processes import Outcomes, run_all
+from export.request import Result
 from export.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
 from hetero.files import replaced_directory, write_json, write_text
@@ -159,8 +159,10 @@ def _fill(fresh: Path, order: Order) -> None:
 def _say_cost(outcomes: Outcomes) -> None:
     """Tell what each file took; not in the manifest, which is the same each time."""
     made = {file: outcome for file, outcome in outcomes.items() if isinstance(outcome, Result)}
+    if not made:
+        return
     times = ", ".join(f"{name} {precision} {one.seconds:.1f} s" for (name, precision), one in made.items())
-    largest = max((one.peak_memory_bytes for one in made.values()), default=0)
+    largest = max(one.peak_memory_bytes for one in made.values())
     print(f"converted: {times}; the largest converter held {largest / 2**30:.2f} GB", file=sys.stderr)
 
 

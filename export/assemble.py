@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hetero
-from export.convert import Result
 from export.converter import file_name
 from export.goldens import RetrievalSet
 from export.half import Hazard
@@ -24,6 +23,7 @@ from export.manifest import (
 from export.order import Order
 from export.precisions import offer
 from export.processes import Outcomes
+from export.request import Result
 from hetero.files import digest, sha256_bytes, sha256_file
 from hetero.models.cost import module_cost
 
