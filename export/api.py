@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from export.bundle import read_bundle
 from export.calibration import calibration_set, make_calibration
 from export.card import model_card
 from export.converter import ExportError, file_name, require_available
+from export.fusion import fuse_branches
 from export.goldens import Goldens, RetrievalSet, spread_rows
 from export.graphs import requests, write_graphs
 from export.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
@@ -133,6 +135,10 @@ def _fill(fresh: Path, order: Order) -> None:
         source.space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
         write_originals(fresh, order.retrieval.originals)
+        fusion = fuse_branches(source, golden.golden_images)
+        order = replace(order, source=fusion.source)
+        if order.tuned is not None:
+            order = replace(order, tuned=fuse_branches(order.tuned, golden.golden_images).source)
         hazards = write_graphs(order, golden, work)
         if order.calibration is not None:
             make_calibration(order.calibration, order.retrieval, source.space, source.embed).save(work)
@@ -151,7 +157,7 @@ def _fill(fresh: Path, order: Order) -> None:
     for one in missing:
         _remove(fresh / file_name(one.format, one.precision))
         print(f"not exported: {one.format} {one.precision}: {one.reason}", file=sys.stderr)
-    manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh))
+    manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
 
