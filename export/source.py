@@ -20,6 +20,7 @@ from hetero.errors import InputError
 from hetero.files import canonical_json, read_json, sha256_file
 from hetero.models.blocks import unit
 from hetero.models.directory import load_model
+from hetero.models.external import unit_vectors
 from hetero.models.module_output import Layout, device_of, probe_vectors
 from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
@@ -51,11 +52,16 @@ class Source:
     provenance: Provenance = field(default_factory=Provenance)
 
     def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
-        """Unit vectors of images, by torch."""
+        """Unit vectors of images, by torch.
+
+        Raises:
+            InputError: When a vector is zero or not finite; names the image.
+        """
         # Copied: torch warns of arrays that it could write to and must not, such as memory maps.
         parts = [torch.from_numpy(images[start : start + _BATCH].copy()) for start in range(0, len(images), _BATCH)]
         with torch.inference_mode():
-            return np.concatenate([self.module(part).numpy() for part in parts])
+            vectors = np.concatenate([self.module(part).numpy() for part in parts])
+        return unit_vectors(vectors, np.arange(len(images)), self.space.dimension)
 
     def describe(self) -> dict[str, str]:
         """The contract as it is repeated inside every exported file."""

@@ -31,20 +31,22 @@ def weights_digest(module: nn.Module) -> str:
     if empty := [name for name, value in weights.items() if value.is_meta or is_lazy(value)]:
         raise InputError(f"the weight {empty[0]} has no values yet: load the weights, or run the module once, first")
     try:
-        # Tied weights share memory, which safetensors refuses: hence the copies.
-        identity = sha256_bytes(
-            save(
-                {
-                    name: each.detach().cpu().clone(memory_format=torch.contiguous_format)
-                    for name, each in weights.items()
-                }
-            )
-        )
+        identity = sha256_bytes(save({name: _dense(value) for name, value in weights.items()}))
     except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"the module's weights cannot be identified, expected dense tensors of plain numbers: {error}"
+            f"the module's weights cannot be identified, expected tensors that safetensors can hold: {error}"
         ) from error
     return digest([identity, extra]) if extra else identity
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """A contiguous copy on the CPU: safetensors takes no other layout, and no memory that tied weights share."""
+    plain = tensor.detach().cpu()
+    if plain.layout != torch.strided:
+        plain = plain.to_dense()
+    if plain.is_quantized:
+        plain = plain.dequantize()
+    return plain.clone(memory_format=torch.contiguous_format)
 
 
 def _plain(value: Any, place: str) -> object:
@@ -54,8 +56,10 @@ def _plain(value: Any, place: str) -> object:
     if isinstance(value, bytes | bytearray):
         return ["bytes", sha256_bytes(bytes(value))]
     if isinstance(value, Tensor):
-        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        content = _dense(value).reshape(-1).view(torch.uint8).numpy().tobytes()
         return ["tensor", str(value.dtype), list(value.shape), sha256_bytes(content)]
+    if isinstance(value, torch.dtype):
+        return str(value)
     if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
         return ["array", str(value.dtype), list(value.shape), sha256_bytes(value.tobytes())]
     if isinstance(value, Mapping):

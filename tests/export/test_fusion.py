@@ -210,7 +210,7 @@ class NotANumber(MobileBlock):
     ("block", "reason"),
     [
         (Wrong, r"a golden image's vector moves by [\d.e-]+, at most 0.00045 is allowed"),
-        (NotANumber, "vector moves by nan"),
+        (NotANumber, "8 of 8 are not finite"),
         (Raises, "failed with KeyError: 'branches'"),
         (Narrower, "failed with RuntimeError"),
     ],

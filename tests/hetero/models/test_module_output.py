@@ -15,6 +15,7 @@ from export.source import from_module
 from hetero.errors import InputError
 from hetero.models.external import ModuleEmbedder
 from hetero.models.module_output import described
+from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
@@ -139,6 +140,28 @@ def test_extra_state_is_part_of_the_identity() -> None:
     for opaque in (object(), {"a": [object()]}, np.array([object()])):
         with pytest.raises(InputError, match="return numbers, text, tensors"):
             ModuleEmbedder(Extra(opaque), PREPROCESSING)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_quantised_and_sparse_weights_have_an_identity() -> None:
+    digests: list[str] = []
+    for value in (1.0, 1.0, 2.0):
+        layer = nn.Linear(3, 4)
+        nn.init.eye_(layer.weight)
+        nn.init.constant_(layer.bias, value)
+        quantised = torch.ao.quantization.quantize_dynamic(nn.Sequential(layer), {nn.Linear}, dtype=torch.qint8)
+        quantised.register_buffer("sparse", (value * torch.eye(3)).to_sparse())
+        digests.append(weights_digest(quantised))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_an_image_whose_vector_is_not_finite_is_named() -> None:
+    module = Net(lambda vectors: vectors / (vectors - vectors[:, :1]).abs().sum(1, keepdim=True))
+    nn.init.zeros_(module.layer.bias)
+    source, images = from_module(module, PREPROCESSING, SPACE, name="net", takes="scaled"), IMAGES.copy()
+    images[3] = 0
+    with pytest.raises(InputError, match="1 of 5 are not finite, the first is of image 3"):
+        source.embed(images)
 
 
 def test_lazy_modules_take_their_shapes_from_the_images() -> None:
