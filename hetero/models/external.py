@@ -13,7 +13,7 @@ from tqdm import tqdm
 from hetero.data.images import Images
 from hetero.errors import InputError
 from hetero.models.external_onnx import OnnxEmbedder
-from hetero.models.module_output import Layout, device_of, probe_vectors, require_output, require_vectors
+from hetero.models.module_output import Layout, described, device_of, probe_vectors, require_output, require_vectors
 from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -109,13 +109,24 @@ def embed_all(
         progress: Label of a progress bar; none when empty.
 
     Raises:
-        InputError: When the model gives vectors of another shape, values that are not finite, or zeros.
+        InputError: When the model gives something other than a floating-point array, vectors of another shape, values
+            that are not finite, or zeros.
     """
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
     for start in tqdm(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
         rows = np.arange(start, min(start + batch_size, len(images)))
-        vectors[rows] = unit_vectors(embedder.embed(images[rows]), rows, embedder.space.dimension)
+        vectors[rows] = unit_vectors(_array(embedder.embed(images[rows])), rows, embedder.space.dimension)
     return vectors
+
+
+def _array(output: object) -> Float32[np.ndarray, ...]:
+    """What anybody's model returned, where it is an array of floating-point numbers."""
+    if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
+        raise InputError(
+            f"the model's embed must return a float32 array of vectors [b, d], got {described(output)}: "
+            "convert it to one, for instance with tensor.float().cpu().numpy()"
+        )
+    return output.astype(np.float32, copy=False)
 
 
 def unit_vectors(vectors: Float32[np.ndarray, ...], rows: np.ndarray, dimension: int) -> Float32[np.ndarray, "b d"]:

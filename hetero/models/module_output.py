@@ -147,17 +147,19 @@ def require_vectors(shape: tuple[int, ...], images: int, what: str, dimension: i
 
 
 def described(output: Any) -> str:
-    """A module's output in words, such as ``a tuple of float32 [2, 16], float32 [2, 16]``."""
+    """What a model returned in words, such as ``a tuple of float32 [2, 16], float32 [2, 16]``."""
     if output is None:
         return "None"
     if isinstance(output, Tensor):
         return f"{str(output.dtype).removeprefix('torch.')} {list(output.shape)}"
+    if isinstance(output, np.ndarray):
+        return f"an array of {output.dtype} {list(output.shape)}"
     if isinstance(output, Mapping):
         parts = [f"{key}: {described(value)}" for key, value in output.items()]
     elif isinstance(output, tuple | list):
         parts = [described(value) for value in output]
     else:
-        return f"a {type(output).__name__}"
+        return f"an object of type {type(output).__name__}"
     rest = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
     return f"a {type(output).__name__} of {', '.join([*parts[:_SHOWN], *rest]) or 'nothing'}"
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from export.source import from_module
 from hetero.errors import InputError
-from hetero.models.external import ModuleEmbedder
+from hetero.models.external import ModuleEmbedder, embed_all
 from hetero.models.module_output import described
 from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
@@ -228,4 +228,35 @@ def test_outputs_in_words() -> None:
     many = tuple(torch.zeros(1) for _ in range(6))
     assert described(many) == "a tuple of float32 [1], float32 [1], float32 [1], float32 [1], and 2 more"
     assert described({}) == "a dict of nothing"
-    assert described(np.zeros(3)) == "a ndarray"
+    assert described(np.zeros(3)) == "an array of float64 [3]"
+    assert described(object()) == "an object of type object"
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (None, "got None"),
+        ([[1.0, 0.0]], "got a list of a list"),
+        (torch.ones(1, 2), r"got float32 \[1, 2\]: convert it"),
+        (np.ones((1, 2), np.int8), r"got an array of int8 \[1, 2\]"),
+    ],
+)
+def test_anybodys_model_gets_the_same_message(vectors: Any, message: str) -> None:
+    class Anybody:
+        space = SPACE
+
+        def embed(self, images: np.ndarray) -> Any:
+            return vectors
+
+    with pytest.raises(InputError, match=f"must return a float32 array of vectors .b, d., {message}"):
+        embed_all(Anybody(), IMAGES[:1])
+
+
+def test_wider_arrays_are_rounded() -> None:
+    class Wide:
+        space = SPACE
+
+        def embed(self, images: np.ndarray) -> Any:
+            return np.full((len(images), 4), 3.0)
+
+    assert np.array_equal(embed_all(Wide(), IMAGES), np.full((5, 4), 0.5, np.float32))
