@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from export.assemble import listed, manifest_of, missing_entries
 from export.bundle import read_bundle
 from export.calibration import calibration_set, make_calibration
 from export.card import model_card
-from export.convert import Result
 from export.converter import ExportError, file_name, require_available
+from export.fusion import fuse_branches
 from export.goldens import Goldens, RetrievalSet, spread_rows
 from export.graphs import requests, write_graphs
 from export.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
@@ -26,6 +27,7 @@ from export.order import Order, require_fit
 from export.originals import write_originals
 from export.precisions import offered
 from export.processes import Outcomes, run_all
+from export.request import Result
 from export.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
 from hetero.files import replaced_directory, write_json, write_text
@@ -133,6 +135,10 @@ def _fill(fresh: Path, order: Order) -> None:
         source.space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
         write_originals(fresh, order.retrieval.originals)
+        fusion = fuse_branches(source, golden.golden_images)
+        order = replace(order, source=fusion.source)
+        if order.tuned is not None:
+            order = replace(order, tuned=fuse_branches(order.tuned, golden.golden_images).source)
         hazards = write_graphs(order, golden, work)
         if order.calibration is not None:
             make_calibration(order.calibration, order.retrieval, source.space, source.embed).save(work)
@@ -151,7 +157,7 @@ def _fill(fresh: Path, order: Order) -> None:
     for one in missing:
         _remove(fresh / file_name(one.format, one.precision))
         print(f"not exported: {one.format} {one.precision}: {one.reason}", file=sys.stderr)
-    manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh))
+    manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
 
@@ -159,8 +165,10 @@ def _fill(fresh: Path, order: Order) -> None:
 def _say_cost(outcomes: Outcomes) -> None:
     """Tell what each file took; not in the manifest, which is the same each time."""
     made = {file: outcome for file, outcome in outcomes.items() if isinstance(outcome, Result)}
+    if not made:
+        return
     times = ", ".join(f"{name} {precision} {one.seconds:.1f} s" for (name, precision), one in made.items())
-    largest = max((one.peak_memory_bytes for one in made.values()), default=0)
+    largest = max(one.peak_memory_bytes for one in made.values())
     print(f"converted: {times}; the largest converter held {largest / 2**30:.2f} GB", file=sys.stderr)
 
 

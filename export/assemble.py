@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hetero
-from export.convert import Result
 from export.converter import file_name
+from export.fusion import Fusion
 from export.goldens import RetrievalSet
 from export.half import Hazard
 from export.manifest import (
@@ -24,6 +24,7 @@ from export.manifest import (
 from export.order import Order
 from export.precisions import offer
 from export.processes import Outcomes
+from export.request import Result
 from hetero.files import digest, sha256_bytes, sha256_file
 from hetero.models.cost import module_cost
 
@@ -43,6 +44,7 @@ def manifest_of(
     missing: tuple[MissingEntry, ...],
     hazards: Sequence[Hazard],
     files: tuple[FileEntry, ...],
+    fusion: Fusion,
 ) -> Manifest:
     """A manifest without its list of files, which the model card still joins.
 
@@ -52,10 +54,14 @@ def manifest_of(
         missing: Those of them that are failures.
         hazards: What float16 cannot hold.
         files: The files so far.
+        fusion: What came of merging the model's branches.
     """
     source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
+    warnings = (fusion.warning,) if fusion.warning else ()
     models = [
-        _entry(*file, outcome, files, hazards) for file in order.files if isinstance(outcome := outcomes[file], Result)
+        _entry(*file, outcome, files, hazards, warnings)
+        for file in order.files
+        if isinstance(outcome := outcomes[file], Result)
     ]
     return Manifest(
         name=source.name,
@@ -71,6 +77,7 @@ def manifest_of(
         licence=order.licence,
         provenance=source.provenance,
         calibration=_calibration_digest(order.calibration),
+        fusion=fusion.entry,
     )
 
 
@@ -81,7 +88,12 @@ def _calibration_digest(calibration: RetrievalSet | None) -> str:
 
 
 def _entry(
-    name: Format, precision: Precision, result: Result, files: tuple[FileEntry, ...], hazards: Sequence[Hazard]
+    name: Format,
+    precision: Precision,
+    result: Result,
+    files: tuple[FileEntry, ...],
+    hazards: Sequence[Hazard],
+    warnings: tuple[str, ...],
 ) -> ModelEntry:
     file = file_name(name, precision)
     own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
@@ -100,7 +112,7 @@ def _entry(
         mean_cosine=result.mean_cosine,
         calibration_loss=result.calibration_loss,
         quantisation=result.quantisation,
-        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
+        warnings=warnings + (tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else ()),
     )
 
 

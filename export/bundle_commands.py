@@ -91,6 +91,12 @@ def inspect_command(path: Path) -> None:
         f"  recipe     {made.recipe or 'not known'}, seed {'not known' if made.seed is None else made.seed}\n"
         f"  calibrated {images}"
     )
+    if merged := manifest.fusion:
+        blocks = ", ".join(f"{count} {name}" for name, count in merged.blocks.items())
+        print(
+            f"  merged     {blocks}: {merged.macs:,} MACs and {merged.parameters:,} weights became "
+            f"{manifest.macs:,} and {manifest.parameters:,}"
+        )
     for model in manifest.models:
         table = offer(model.format, model.precision)
         print(f"\n{_line(model).strip()}\n  runs on    {table.runs_on}\n  made       {table.made}")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import sys
 import threading
 import time
 import traceback
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,116 +23,116 @@ import numpy as np
 from jaxtyping import Float32
 
 from export.calibration import Calibration
-from export.converter import Converter, ExportError, Job, expected_signature, load_converter
-from export.manifest import Format, Precision, Quantisation, TensorEntry
+from export.converter import Converter, ExportError, Job, expected_signature, file_name, load_converter
+from export.manifest import Precision
 from export.precisions import offer
+from export.request import Request, Result
 from export.tensors import read_tensors
 from hetero.files import write_json
-from hetero.schema import parse, record
+from hetero.schema import parse
 
 LARGEST_LENGTH_ERROR = {"fp32": 1e-5, "int8-uint8io": 0.1}
 """How far a vector's length may be from one; other precisions round their output to float16 at worst."""
 _LENGTH_ERROR = 5e-3
 
 
-@record
-class Request:
-    """What to convert.
+@dataclass(frozen=True)
+class _Task:
+    """What all files of a format share."""
+
+    request: Request
+    converter: Converter
+    job: Job
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """A graph in a format, which every precision is made from.
 
     Attributes:
-        program: The captured graph.
-        int8_program: The graph that full int8 is made from, when it is another.
-        format: To which format.
-        files: Precision and file of each, in the order to write them.
-        goldens: The bundle's goldens, which the exported files must reproduce.
-        work: A directory with the calibration, for results and temporary files.
-        metadata: The contract.
-        height: Of the image.
-        width: Of the image.
-        any_batch: Whether the graph takes any number of images.
-        goals: Largest share of map@r to lose, by precision.
+        prepared: What the converter made of the graph; None when it failed.
+        float32: What came of its float32 file, or why that must not ship.
     """
 
-    program: str
-    int8_program: str
-    format: Format
-    files: dict[Precision, str]
-    goldens: str
-    work: str
-    metadata: dict[str, str]
-    height: int
-    width: int
-    any_batch: bool
-    goals: dict[Precision, float]
-
-    def result(self, precision: Precision) -> Path:
-        """Where the :class:`Result` of a file goes."""
-        return Path(self.work) / f"{Path(self.files[precision]).name}.json"
-
-
-@record
-class Result:
-    """What came out.
-
-    Attributes:
-        input: What the file takes.
-        output: What it gives.
-        versions: Of the packages used.
-        min_cosine: The smallest cosine with torch over the golden images; None when no runtime could run the file.
-        mean_cosine: The mean of these cosines.
-        calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
-        quantisation: How an int8 file was made.
-        seconds: That writing and checking took; the conversion that all share counts for the first.
-        peak_memory_bytes: The largest size of the process so far.
-    """
-
-    input: TensorEntry
-    output: TensorEntry
-    versions: dict[str, str]
-    min_cosine: float | None
-    mean_cosine: float | None
-    calibration_loss: float | None
-    quantisation: Quantisation | None
-    seconds: float
-    peak_memory_bytes: int
+    prepared: Any
+    float32: Result | str
 
 
 def convert_all(request: Request) -> None:
-    """Convert, and write a result for each file: a failure costs one file."""
-    started = time.perf_counter()
-    from export.program import load
+    """Convert, and write a result for each file.
 
-    converter = load_converter(request.format)
+    A graph's float32 file is judged first, asked for or not: what is made from a wrong conversion falls with it,
+    however lenient its own precision is. Otherwise a failure costs one file.
+    """
+    started = time.perf_counter()
     job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
-    prepared: dict[str, Any] = {}
-    for precision in request.files:
-        calibrated = offer(request.format, precision).calibrated
-        program = (calibrated and request.int8_program) or request.program
-        try:
-            if program not in prepared:
-                prepared[program] = converter.prepare(load(Path(program)), job)
-            outcome = asdict(_convert(request, converter, job, prepared[program], precision, started))
-        except ExportError as error:
-            outcome = {"error": str(error)}
-        except Exception as error:  # converters raise all kinds; the other files may still succeed
-            traceback.print_exc()
-            outcome = {"error": f"{type(error).__name__}: {str(error).strip()[:1000]}"}
-        write_json(request.result(precision), outcome)
+    task = _Task(request, load_converter(request.format), job)
+    conversions: dict[bool, _Conversion] = {}
+    for precision in sorted(request.files, key=lambda each: each != "fp32"):
+        tuned = offer(request.format, precision).calibrated and request.int8_program != ""
+        if tuned not in conversions:
+            conversions[tuned] = _converted(task, tuned=tuned)
+        outcome = _outcome(task, conversions[tuned], precision)
+        if isinstance(outcome, Result):
+            outcome = replace(outcome, seconds=time.perf_counter() - started, peak_memory_bytes=peak_memory())
+        write_json(request.result(precision), {"error": outcome} if isinstance(outcome, str) else asdict(outcome))
         started = time.perf_counter()
 
 
-def _convert(
-    request: Request, converter: Converter, job: Job, prepared: Any, precision: Precision, started: float
+def _converted(task: _Task, *, tuned: bool) -> _Conversion:
+    """Convert a graph once, and judge its float32 file, which is kept only where it was asked for."""
+    from export.program import load
+
+    request, prepared = task.request, None
+    program, goldens = request.program, request.goldens
+    if tuned:
+        program, goldens = request.int8_program, request.int8_goldens
+    scratch = Path(request.work) / f"float32.{request.format}" / file_name(request.format, "fp32")
+    kept = None if tuned else request.files.get("fp32")
+
+    def judged() -> Result:
+        nonlocal prepared
+        prepared = task.converter.prepare(load(Path(program)), task.job)
+        return _written(task, prepared, "fp32", Path(kept or scratch), goldens, measured=kept is not None)
+
+    scratch.parent.mkdir()
+    float32 = _attempt(judged)
+    shutil.rmtree(scratch.parent)
+    return _Conversion(prepared, float32)
+
+
+def _outcome(task: _Task, conversion: _Conversion, precision: Precision) -> Result | str:
+    if precision == "fp32":
+        return conversion.float32
+    if isinstance(conversion.float32, str):
+        return f"the float32 conversion that it is made from failed: {conversion.float32}"
+    out = Path(task.request.files[precision])
+    return _attempt(lambda: _written(task, conversion.prepared, precision, out, task.request.goldens))
+
+
+def _attempt(make: Callable[[], Result]) -> Result | str:
+    """A result, or why there is none."""
+    try:
+        return make()
+    except ExportError as error:
+        return str(error)
+    except Exception as error:  # converters raise all kinds; the other files may still succeed
+        traceback.print_exc()
+        return f"{type(error).__name__}: {str(error).strip()[:1000]}"
+
+
+def _written(
+    task: _Task, prepared: Any, precision: Precision, out: Path, goldens: str, *, measured: bool = True
 ) -> Result:
     """Write one file, and hold it against the model.
 
     Raises:
         ExportError: When the file's interface, metadata or embeddings are not the model's.
     """
-    out = Path(request.files[precision])
+    request, converter, job = task.request, task.converter, task.job
     quantisation = converter.write(prepared, precision, out)
-    goldens = read_tensors(Path(request.goldens))[0]
-    expected: Any = goldens["golden_embeddings"]
+    tensors = read_tensors(Path(goldens))[0]
+    expected: Any = tensors["golden_embeddings"]
     taken, given = converter.read_signature(out)
     shape = (request.height, request.width, expected.shape[1])
     signature = expected_signature(request.format, precision, *shape, any_batch=request.any_batch)
@@ -140,13 +142,13 @@ def _convert(
         raise ExportError(f"{out.name} carries the metadata {came}, expected {job.metadata}")
     least = mean = loss = None
     if converter.run is not None:
-        images: Any = goldens["golden_images"]
+        images: Any = tensors["golden_images"]
         least, mean = require_parity(
             out.name, converter.run(out, images), expected,
             least=offer(request.format, precision).sanity,
             length_error=LARGEST_LENGTH_ERROR.get(precision, _LENGTH_ERROR),
         )  # fmt: skip
-        if job.calibration is not None:
+        if job.calibration is not None and measured:
             loss = job.calibration.loss(converter.run(out, job.calibration.queries))
     return Result(
         input=taken,
@@ -156,8 +158,6 @@ def _convert(
         mean_cosine=mean,
         calibration_loss=loss,
         quantisation=quantisation,
-        seconds=time.perf_counter() - started,
-        peak_memory_bytes=peak_memory(),
     )
 
 

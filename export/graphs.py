@@ -6,20 +6,24 @@ import copy
 import sys
 from pathlib import Path
 
+from safetensors.numpy import save as pack
 from torch import nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from export.convert import Request
 from export.converter import file_name
 from export.goldens import Goldens
 from export.half import Hazard, make_safe
 from export.manifest import GOLDENS, Format, Precision
 from export.order import Order
 from export.program import capture, save
+from export.request import Request
+from hetero.files import write_bytes
 from hetero.models.model import EmbeddingModel
 
 # The slowest first, so that two at a time end together.
 _SLOWEST_FIRST: tuple[Format, ...] = ("litert", "onnx", "coreml")
+
+_TUNED_GOLDENS = "goldens.int8.safetensors"
 
 
 def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
@@ -36,6 +40,10 @@ def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
         save(capture(tuned, source.example), work / "program.int8.pt2")
         if order.any_batch:
             save(capture(tuned, source.example, any_batch=True), work / "program.int8.batch.pt2")
+        images = golden.golden_images
+        write_bytes(
+            work / _TUNED_GOLDENS, pack({"golden_images": images, "golden_embeddings": order.tuned.embed(images)})
+        )
     return left
 
 
@@ -58,6 +66,7 @@ def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
             width=source.preprocessing.width,
             any_batch=_takes_any(order, name),
             goals={precision: order.goal(name, precision) for precision in by_format[name]},
+            int8_goldens="" if order.tuned is None else str(work.resolve() / _TUNED_GOLDENS),
         )
         for name in _SLOWEST_FIRST
         if name in by_format

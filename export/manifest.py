@@ -101,6 +101,25 @@ class MissingEntry:
 
 
 @record
+class FusionEntry:
+    """Training branches that were merged into single layers before the conversion.
+
+    The files hold the merged network; ``source`` and the space are those of the weights that were trained.
+
+    Attributes:
+        blocks: Number of merged blocks by the name of their class.
+        macs: Multiply-accumulates of one image with the branches.
+        parameters: Number of weights with the branches.
+        moved: Largest distance between a golden image's unit vectors with the branches and without.
+    """
+
+    blocks: dict[str, int]
+    macs: int
+    parameters: int
+    moved: float
+
+
+@record
 class Provenance:
     """Where the exported weights come from.
 
@@ -169,8 +188,8 @@ class Manifest:
         hetero: Version of hetero that wrote the bundle.
         space_id: The embedding space that the model's vectors belong to.
         source: SHA-256 of the ``model.safetensors`` that was exported.
-        macs: Multiply-accumulates of one image.
-        parameters: Number of weights.
+        macs: Multiply-accumulates of one image, in the network that was converted.
+        parameters: Number of its weights.
         models: The exported models.
         tasks: The retrieval tasks in the goldens.
         files: Every file of the bundle except the manifest and its signature.
@@ -178,6 +197,7 @@ class Manifest:
         licence: SPDX identifier or words; empty when nobody said.
         provenance: Where the weights come from.
         calibration: SHA-256 of the calibration images; empty when there were none.
+        fusion: Branches that were merged; None when there were none.
         schema: Version of this record.
     """
 
@@ -194,6 +214,7 @@ class Manifest:
     licence: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     calibration: str = ""
+    fusion: FusionEntry | None = None
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from export.manifest import (
     README,
     SIGNATURE,
     SPACE,
+    FusionEntry,
     Manifest,
     ModelEntry,
     combined_digest,
@@ -21,6 +22,9 @@ from export.manifest import (
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = {"min_cosine": 1.001, "mean_cosine": 1.001, "calibration_loss": 1e6}
+
+_LARGEST_MOVE = 2.0
+"""Between two unit vectors."""
 
 
 def file_problems(manifest: Manifest) -> list[str]:
@@ -52,6 +56,8 @@ def content_problems(manifest: Manifest) -> list[str]:
             problems.append(f"{field}: must be 64 hexadecimal digits")
     if manifest.macs < 0 or manifest.parameters < 0:
         problems.append("macs and parameters must not be negative")
+    if manifest.fusion is not None:
+        problems += _fusion_problems(manifest.fusion)
     for task in manifest.tasks:
         if not task.name.isprintable() or not 0 < len(task.name) <= 200:
             problems.append(f"tasks: {task.name[:200]!r} is not a printable name of 1 to 200 characters")
@@ -62,6 +68,17 @@ def content_problems(manifest: Manifest) -> list[str]:
         problems.append("models: none is listed")
     for model in manifest.models:
         problems += _model_problems(manifest, model)
+    return problems
+
+
+def _fusion_problems(fusion: FusionEntry) -> list[str]:
+    problems = [
+        f"fusion: {name[:100]!r} is no class with a number of blocks"
+        for name, count in fusion.blocks.items()
+        if not name.isidentifier() or len(name) > 100 or count < 1
+    ]
+    if min(fusion.macs, fusion.parameters) < 0 or not 0 <= fusion.moved <= _LARGEST_MOVE:
+        problems.append(f"fusion: macs and parameters must not be negative, moved must lie in 0..{_LARGEST_MOVE:g}")
     return problems
 
 

@@ -10,12 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
-from export.convert import Request, Result
 from export.manifest import Format, Precision
-from hetero.files import read_json
-from hetero.schema import parse
+from export.request import Request, Result
 
 _AT_A_TIME = 2
 _MEMORY_EACH = 2 << 30
@@ -113,10 +110,9 @@ def _outcomes(one: _Running) -> Outcomes:
 
 
 def _outcome(one: _Running, precision: Precision) -> Result | str:
-    path = one.request.result(precision)
-    if not path.is_file():
-        printed = one.log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
-        tail = "\n".join(f"      {line}" for line in printed)
-        return f"the converter ended with status {one.process.returncode}; its last words:\n{tail}"
-    value = cast("dict[str, Any]", read_json(path))
-    return value["error"] if "error" in value else parse(Result, value, what=f"the result in {path.name}")
+    outcome = one.request.outcome(precision)
+    if outcome is not None:
+        return outcome
+    printed = one.log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
+    tail = "\n".join(f"      {line}" for line in printed)
+    return f"the converter ended with status {one.process.returncode}; its last words:\n{tail}"

@@ -20,7 +20,9 @@ from hetero.errors import InputError
 from hetero.files import canonical_json, read_json, sha256_file
 from hetero.models.blocks import unit
 from hetero.models.directory import load_model
-from hetero.models.external import Layout, require_vectors, weights_digest
+from hetero.models.external import unit_vectors
+from hetero.models.module_output import Layout, device_of, probe_vectors
+from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
@@ -50,11 +52,16 @@ class Source:
     provenance: Provenance = field(default_factory=Provenance)
 
     def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
-        """Unit vectors of images, by torch."""
+        """Unit vectors of images, by torch.
+
+        Raises:
+            InputError: When a vector is zero or not finite; names the image.
+        """
         # Copied: torch warns of arrays that it could write to and must not, such as memory maps.
         parts = [torch.from_numpy(images[start : start + _BATCH].copy()) for start in range(0, len(images), _BATCH)]
         with torch.inference_mode():
-            return np.concatenate([self.module(part).numpy() for part in parts])
+            vectors = np.concatenate([self.module(part).numpy() for part in parts])
+        return unit_vectors(vectors, np.arange(len(images)), self.space.dimension)
 
     def describe(self) -> dict[str, str]:
         """The contract as it is repeated inside every exported file."""
@@ -133,20 +140,26 @@ def from_module(
         provenance: Where its weights come from.
 
     Raises:
-        InputError: When the module gives something other than vectors of the space's dimension.
+        InputError: When the module gives something other than one finite float32 tensor [b, d] of the space's
+            dimension, gives an image another vector at another call or beside other images, or has other weights than
+            float32.
     """
     if takes != "normalised":
         # The contract must not name a mean and deviation that nothing applies.
         preprocessing = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    device_of(module)  # before it is moved, which needs values
     whole = _Whole(module.eval().cpu(), preprocessing, takes).eval()
-    source = Source(name, whole, preprocessing, space, weights_digest(module), whole.pixels, provenance or Provenance())
-    try:
-        with torch.inference_mode():
-            vectors = whole.vectors(source.example)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"the module {name} cannot take the images that takes={takes!r} gives it: {error}") from error
-    require_vectors(tuple(vectors.shape), 1, f"the module {name}", space.dimension)
-    return source
+    what, cpu = f"the module {name}", torch.device("cpu")
+    probe_vectors(whole.output, preprocessing, device=cpu, takes=takes, what=what, dimension=space.dimension)
+    _require_float32(module, what)
+    return Source(name, whole, preprocessing, space, weights_digest(module), whole.pixels, provenance or Provenance())
+
+
+def _require_float32(module: nn.Module, what: str) -> None:
+    other = [f"{name} in {str(each.dtype).removeprefix('torch.')}" for name, each in module.named_parameters()
+             if each.is_floating_point() and each.dtype != torch.float32]  # fmt: skip
+    if other:
+        raise InputError(f"{what} must have float32 weights, got {', '.join(other[:3])}: call its .float() first")
 
 
 class _Whole(nn.Module):
@@ -170,11 +183,12 @@ class _Whole(nn.Module):
         return (scaled - self.mean) / self.std if self.takes == "normalised" else scaled
 
     def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
-        return unit(self.vectors(images))
+        return unit(self.output(images))
 
-    def vectors(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, ...]:
+    def output(self, images: UInt8[Tensor, "b h w 3"]) -> Any:
         """What the module itself gives."""
-        return self.module(images if self.takes == "uint8" else self.pixels(images))
+        # Copied: a module may work in place on what it is given, which here is the caller's.
+        return self.module(images.clone() if self.takes == "uint8" else self.pixels(images))
 
 
 def _provenance(directory: Path) -> Provenance:

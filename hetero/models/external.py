@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from safetensors.torch import save
 from torch import nn
 from tqdm import tqdm
 
 from hetero.data.images import Images
 from hetero.errors import InputError
-from hetero.files import sha256_bytes
 from hetero.models.external_onnx import OnnxEmbedder
+from hetero.models.module_output import Layout, described, device_of, probe_vectors, require_output, require_vectors
+from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
 __all__ = ["ImageEmbedder", "ModuleEmbedder", "OnnxEmbedder", "embed_all", "unit_vectors"]
 
 ALREADY_UNIT = 1e-6
-PROBED_IMAGES = 2
-
-Layout = Literal["uint8", "scaled", "normalised"]
 
 
 @runtime_checkable
@@ -53,7 +50,8 @@ class ModuleEmbedder:
         version: Of the space, for people.
 
     Raises:
-        InputError: When the module cannot take such images, or gives something other than vectors.
+        InputError: When the module cannot take such images, gives something other than one finite float32 tensor
+            [b, d], or gives an image another vector at another call or beside other images.
     """
 
     def __init__(
@@ -65,46 +63,38 @@ class ModuleEmbedder:
         name: str = "external",
         version: str = "1",
     ) -> None:
+        self._device = device_of(module)
         self.module = module.eval()
         self.preprocessing = preprocessing
         self.takes: Layout = takes
-        first = next(iter([*module.parameters(), *module.buffers()]), None)
-        self._device = torch.device("cpu") if first is None else first.device
-        probe = self._run(np.zeros((PROBED_IMAGES, preprocessing.height, preprocessing.width, 3), np.uint8))
-        require_vectors(probe.shape, PROBED_IMAGES, "the module")
+        dimension = probe_vectors(self._output, preprocessing, device=self._device, takes=takes, what="the module")
         self.space = EmbeddingSpace.define(
             defined_by=weights_digest(module),
             name=name,
             version=version,
-            dimension=probe.shape[1],
+            dimension=dimension,
             preprocessing=preprocessing.digest,
         )
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
         """Vectors as the module gives them."""
-        return self._run(images)
-
-    def _run(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, ...]:
+        # Copied: a module may work in place on what it is given.
+        tensor = torch.from_numpy(np.array(images)).to(self._device)
         with torch.inference_mode():
-            tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
-            if self.takes != "uint8":
-                tensor = tensor.permute(0, 3, 1, 2).float() / 255.0
-            if self.takes == "normalised":
-                mean, std = (
-                    torch.tensor(each, device=self._device).view(1, 3, 1, 1)
-                    for each in (self.preprocessing.mean, self.preprocessing.std)
-                )
-                tensor = (tensor - mean) / std
-            try:
-                result = self.module(tensor)
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"the module cannot take images as {tensor.dtype} {list(tensor.shape)}, "
-                    f"which takes={self.takes!r} gives it: {error}"
-                ) from error
-        if not isinstance(result, torch.Tensor):
-            raise InputError(f"the module must return one tensor of vectors [b, d], got {type(result).__name__}")
-        return result.float().cpu().numpy()
+            return require_output(self._output(tensor), len(images), "the module").cpu().numpy()
+
+    def _output(self, images: UInt8[torch.Tensor, "b h w 3"]) -> object:
+        """What the module returns for images as it asks for them."""
+        if self.takes == "uint8":
+            return self.module(images)
+        scaled = images.permute(0, 3, 1, 2).float() / 255.0
+        if self.takes == "scaled":
+            return self.module(scaled)
+        mean, std = (
+            torch.tensor(each, device=self._device).view(1, 3, 1, 1)
+            for each in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        return self.module((scaled - mean) / std)
 
 
 def embed_all(
@@ -119,13 +109,24 @@ def embed_all(
         progress: Label of a progress bar; none when empty.
 
     Raises:
-        InputError: When the model gives vectors of another shape, values that are not finite, or zeros.
+        InputError: When the model gives something other than a floating-point array, vectors of another shape, values
+            that are not finite, or zeros.
     """
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
     for start in tqdm(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
         rows = np.arange(start, min(start + batch_size, len(images)))
-        vectors[rows] = unit_vectors(embedder.embed(images[rows]), rows, embedder.space.dimension)
+        vectors[rows] = unit_vectors(_array(embedder.embed(images[rows])), rows, embedder.space.dimension)
     return vectors
+
+
+def _array(output: object) -> Float32[np.ndarray, ...]:
+    """What anybody's model returned, where it is an array of floating-point numbers."""
+    if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
+        raise InputError(
+            f"the model's embed must return a float32 array of vectors [b, d], got {described(output)}: "
+            "convert it to one, for instance with tensor.float().cpu().numpy()"
+        )
+    return output.astype(np.float32, copy=False)
 
 
 def unit_vectors(vectors: Float32[np.ndarray, ...], rows: np.ndarray, dimension: int) -> Float32[np.ndarray, "b d"]:
@@ -147,22 +148,3 @@ def unit_vectors(vectors: Float32[np.ndarray, ...], rows: np.ndarray, dimension:
         raise InputError("the model's vectors cannot be used:", problems)
     # Vectors that have unit length already stay as they are, bit by bit.
     return np.where(np.abs(length - 1) <= ALREADY_UNIT, vectors, vectors / length).astype(np.float32)
-
-
-def require_vectors(shape: tuple[int, ...], images: int, what: str, dimension: int | None = None) -> None:
-    """Refuse an output that is not one vector an image.
-
-    Raises:
-        InputError: When ``shape`` is not ``(images, dimension)``.
-    """
-    if len(shape) != 2 or shape[0] != images or shape[1] < 1 or dimension not in (None, shape[1]):
-        wanted = f"[{images}, {'d' if dimension is None else dimension}]"
-        raise InputError(
-            f"{what} must give one vector an image, {wanted}; got {list(shape)}: pool or flatten its output"
-        )
-
-
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's weights as safetensors."""
-    # Tied weights share memory, which safetensors refuses: hence the copies.
-    return sha256_bytes(save({key: value.detach().cpu().clone() for key, value in module.state_dict().items()}))

@@ -19,12 +19,12 @@ import torch
 
 from export.api import RetrievalSet, calibration_set, export_model
 from export.bundle import Bundle, read_bundle
-from export.convert import Request
 from export.converter import require_available
 from export.manifest import FORMATS, PRECISIONS
 from export.precisions import offered
 from export.processes import run_all
 from export.program import capture, save
+from export.request import Request
 from export.source import from_directory
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json

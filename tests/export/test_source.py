@@ -59,7 +59,7 @@ def test_a_module_that_takes_plain_pixels_has_a_contract_without_normalisation()
 
 
 def test_wrong_dimension_and_wrong_input() -> None:
-    with pytest.raises(InputError, match=r"must give one vector an image, \[1, 6\]; got \[1, 8\]"):
+    with pytest.raises(InputError, match=r"must give one vector an image, \[2, 6\]; got \[2, 8\]"):
         from_module(
             nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), PREPROCESSING, SPACE, name="n"
         )

@@ -85,7 +85,7 @@ def test_unit_vectors_stay_bit_by_bit() -> None:
     ("module", "message"),
     [
         (nn.Identity(), r"one vector an image, \[2, d\]; got \[2, 3, 4, 6\]: pool or flatten"),
-        (nn.Linear(5, 2), r"cannot take images as torch.float32 \[2, 3, 4, 6\]"),
+        (nn.Linear(5, 2), r"cannot take the images that takes='normalised' gives it, float32 \[b, 3, h, w\]"),
         (nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, -1))), r"got \[1, 144\]"),
     ],
 )
