@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,40 @@ class Judgement:
 
     answer: Answer
     needs: int = 0
+
+
+@dataclass(frozen=True)
+class Gated:
+    """One gate's answer.
+
+    Attributes:
+        figure: With its 95 % interval.
+        judgement: What follows from it.
+        told: Figure and limit, for people.
+        unit: What more of would tell.
+    """
+
+    figure: Interval
+    judgement: Judgement
+    told: str
+    unit: str = "queries"
+
+
+def problems_of(gates: Sequence[Gated]) -> list[str]:
+    """What is shown to be beyond its limit."""
+    return [gate.told for gate in gates if gate.judgement.answer == "beyond"]
+
+
+def unknown_of(gates: Sequence[Gated]) -> list[str]:
+    """What was measured on too little to tell, and how much would."""
+    return [
+        f"needs {gate.judgement.needs} {gate.unit}: {gate.told}" for gate in gates if gate.judgement.answer == "open"
+    ]
+
+
+def shown(figure: Interval) -> str:
+    """A figure and its interval, for people."""
+    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
 
 
 def at_most(figure: Interval, limit: float, *, queries: int, least: int = 1) -> Judgement:

@@ -6,17 +6,9 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from device_tests.checks.finding import Figure, Finding, judged
+from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
-from device_tests.checks.retrieval_gates import (
-    above_gate,
-    answers_lost,
-    flips,
-    floor_gate,
-    loss_gate,
-    problems_of,
-    queries,
-    unknown_of,
-)
+from device_tests.checks.retrieval_gates import above_gate, answers_lost, flips, floor_gate, loss_gate, queries
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
 from export.goldens import Goldens

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64
 
-from device_tests.checks.limit import Judgement, at_least, at_most, queries_for_floor, queries_for_loss
-from hetero.evaluation.bootstrap import Interval, difference_interval, mean_interval
+from device_tests.checks.limit import Gated, Judgement, at_least, at_most, queries_for_floor, queries_for_loss, shown
+from hetero.evaluation.bootstrap import difference_interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult
 
 _METRIC = "cmc@1"
-
-
-@dataclass(frozen=True)
-class Gated:
-    """One gate's answer.
-
-    Attributes:
-        figure: With its 95 % interval.
-        judgement: What follows from it.
-        told: Figure and limit, for people.
-    """
-
-    figure: Interval
-    judgement: Judgement
-    told: str
 
 
 def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: str, same: bool = False) -> Gated:
@@ -46,7 +28,7 @@ def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: st
     least = 1 if same else queries_for_loss(limit, queries=count, weight=weight)
     lost, gained = flips(before, after)
     told = (
-        f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 is {_shown(loss)} below "
+        f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 is {shown(loss)} below "
         f"{beside}; allowed is {limit:g}"
     )
     return Gated(loss, at_most(loss, limit, queries=count, least=least), told)
@@ -56,31 +38,21 @@ def floor_gate(result: TaskResult, floor: float) -> Gated:
     """cmc@1 must reach a floor."""
     figure = mean_interval(result.per_query(_METRIC), clusters=_clusters(result))
     judgement = at_least(figure, floor, queries=queries(result), least=queries_for_floor(floor))
-    return Gated(figure, judgement, f"cmc@1 is {_shown(figure)}; the floor is {floor:g}")
+    return Gated(figure, judgement, f"cmc@1 is {shown(figure)}; the floor is {floor:g}")
 
 
 def above_gate(result: TaskResult, own: TaskResult) -> Gated:
-    """cmc@1 must be shown to be above another gallery's: its interval lies above zero, as the compatibility rule asks."""
+    """cmc@1 must be shown to be above that in the student's own gallery, as the compatibility rule asks."""
     gain = difference_interval(result.per_query(_METRIC), own.per_query(_METRIC), clusters=_clusters(result))
     told = (
         f"cmc@1 in the cloud gallery, {result.mean(_METRIC):.4f}, is not above that in the student's own, "
-        f"{own.mean(_METRIC):.4f}: the difference is {_shown(gain)}"
+        f"{own.mean(_METRIC):.4f}: the difference is {shown(gain)}"
     )
     half, count = gain.value - gain.low, queries(result)
     if gain.low > 0 or gain.high <= 0:
         return Gated(gain, Judgement("within" if gain.low > 0 else "beyond"), told)
     needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value > 0 else 2 * count
     return Gated(gain, Judgement("open", max(needs, count + 1)), told)
-
-
-def problems_of(gates: Sequence[Gated]) -> list[str]:
-    """What is shown to be beyond its limit."""
-    return [gate.told for gate in gates if gate.judgement.answer == "beyond"]
-
-
-def unknown_of(gates: Sequence[Gated]) -> list[str]:
-    """What these queries cannot tell, and how many could."""
-    return [f"needs {gate.judgement.needs} queries: {gate.told}" for gate in gates if gate.judgement.answer == "open"]
 
 
 def queries(result: TaskResult) -> int:
@@ -101,7 +73,3 @@ def answers_lost(before: TaskResult, after: TaskResult) -> list[Float64[np.ndarr
 
 def _clusters(result: TaskResult) -> list[np.ndarray] | None:
     return result.clusters(result.resampled)
-
-
-def _shown(figure: Interval) -> str:
-    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
