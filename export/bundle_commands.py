@@ -41,6 +41,7 @@ def check_command(path: Path) -> int:
 
 def _line(model: ModelEntry) -> str:
     figure = "" if model.min_cosine is None else f", cosine with torch >= {model.min_cosine:.8f}"
+    figure += "" if model.golden_room is None else f" (between images {1 - model.golden_room:.8f})"
     loss = "" if model.calibration_loss is None else f", loses {model.calibration_loss:.2%} of map@r in calibration"
     return f"  {model.format:10} {model.file}, {model.size:,} bytes, at export: {model.checked}{figure}{loss}"
 

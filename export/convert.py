@@ -27,6 +27,7 @@ from export.converter import Converter, ExportError, Job, expected_signature, fi
 from export.manifest import Precision
 from export.precisions import offer
 from export.request import Request, Result
+from export.telling import mistaken, room
 from export.tensors import read_tensors
 from hetero.files import write_json
 from hetero.schema import parse
@@ -140,7 +141,7 @@ def _written(
         raise ExportError(f"{out.name} takes and gives {(taken, given)}, expected {signature}")
     if (came := converter.read_metadata(out)) != job.metadata:
         raise ExportError(f"{out.name} carries the metadata {came}, expected {job.metadata}")
-    least = mean = loss = None
+    least = mean = between = loss = None
     if converter.run is not None:
         images: Any = tensors["golden_images"]
         least, mean = require_parity(
@@ -148,6 +149,7 @@ def _written(
             least=offer(request.format, precision).sanity,
             length_error=LARGEST_LENGTH_ERROR.get(precision, _LENGTH_ERROR),
         )  # fmt: skip
+        between = room(expected)
         if job.calibration is not None and measured:
             loss = job.calibration.loss(converter.run(out, job.calibration.queries))
     return Result(
@@ -156,6 +158,7 @@ def _written(
         versions={package: importlib.metadata.version(package) for package in converter.packages},
         min_cosine=least,
         mean_cosine=mean,
+        golden_room=between,
         calibration_loss=loss,
         quantisation=quantisation,
     )
@@ -186,7 +189,8 @@ def require_parity(
         The smallest and the mean cosine.
 
     Raises:
-        ExportError: When a cosine is below ``least``, or a length off by more than ``length_error``.
+        ExportError: When a cosine is below ``least``, a length off by more than ``length_error``, or most images are
+            taken for others.
     """
     if came.shape != expected.shape:
         raise ExportError(f"{name} gives embeddings of shape {list(came.shape)}, torch {list(expected.shape)}")
@@ -197,6 +201,12 @@ def require_parity(
             f"{name} does not compute what the model computes: over {len(came)} golden images its smallest cosine with "
             f"torch's embedding is {np.min(found):.9f}, at least {least} is expected, and its lengths differ "
             f"from one by up to {longest:.2g}. The conversion changed the model's meaning; this file must not ship"
+        )
+    # A file that gives every image nearly one vector may still be near enough to each of torch's.
+    if 2 * int((confused := mistaken(came, expected)).sum()) > len(confused):
+        raise ExportError(
+            f"{name} does not tell images apart: of {len(confused)} golden images {int(confused.sum())} are nearer to "
+            "torch's embedding of another one than to that of their own; this file must not ship"
         )
     return float(np.min(found)), float(np.mean(found))
 

@@ -65,6 +65,8 @@ class Result:
         versions: Of the packages used.
         min_cosine: The smallest cosine with torch over the golden images; None when no runtime could run the file.
         mean_cosine: The mean of these cosines.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None where
+            ``min_cosine`` is.
         calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
         quantisation: How an int8 file was made.
         seconds: That writing and checking took; the conversion that all share counts for the first.
@@ -76,6 +78,7 @@ class Result:
     versions: dict[str, str]
     min_cosine: float | None
     mean_cosine: float | None
+    golden_room: float | None
     calibration_loss: float | None
     quantisation: Quantisation | None
     seconds: float = 0.0

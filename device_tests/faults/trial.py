@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from device_tests.checks.finding import Status
 from device_tests.faults.catalogue import FAULTS, Fault
+from device_tests.faults.quantised import with_int8
 from device_tests.faults.variants import copy_changed
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
@@ -19,7 +21,7 @@ from device_tests.verdict import GATE_FAILED, NOT_VERIFIED, PASSED
 from export.bundle import Bundle, read_bundle
 from hetero.errors import InputError
 
-Answer = Literal["caught", "missed", "not tried"]
+Answer = Literal["caught", "missed", "not shown", "not tried"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Outcome:
 
     Attributes:
         fault: Its name.
-        expected: The rung that has to fail.
-        answer: ``caught`` when it failed; ``missed`` when it did not.
-        failed: All rungs that failed.
+        expected: The rung that has to fail, or must not be verified.
+        answer: ``caught`` when the rung said what it has to say; ``missed`` when it passed;
+            ``not shown`` when it did not pass, but the bundle's queries are too few for it to fail.
+        failed: All rungs that failed, and the expected one where it was not verified.
         reason: The rung's own words, or why it was not tried.
     """
 
@@ -44,13 +47,33 @@ class Outcome:
 def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> list[Outcome]:
     """Break copies of a bundle, one fault each, and verify them.
 
+    Faults of int8 files are tried on one made of the float32 file where the bundle ships none.
+
     Args:
         bundle: A healthy one.
         target: Set up. A fault of another target's is tried there, where that is set up already.
         gates: The limits of the real verification.
     """
     gates = gates or Gates()
-    return [_try(fault, bundle, target, gates) for fault in FAULTS]
+    with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
+        reduced = _reduced(bundle, Path(folder))
+        return [_try(fault, _holder(fault, bundle, reduced), target, gates) for fault in FAULTS]
+
+
+def _reduced(bundle: Bundle, folder: Path) -> Bundle | None:
+    """The bundle with an int8 ONNX file alone, where it ships none and one can be made."""
+    whole = bundle.model("onnx")
+    if whole is None or bundle.model("onnx", "int8") is not None:
+        return None
+    try:
+        return with_int8(bundle, whole, folder / "int8")
+    except InputError:
+        return None
+
+
+def _holder(fault: Fault, bundle: Bundle, reduced: Bundle | None) -> Bundle:
+    """The bundle that holds the file that a fault is tried on."""
+    return reduced if fault.entry(bundle) is None and reduced is not None and fault.entry(reduced) else bundle
 
 
 def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again: bool = False) -> str:
@@ -75,11 +98,11 @@ def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again
 
 
 def exit_code(outcomes: Sequence[Outcome], sound: str) -> int:
-    """0 when all is as it should be, 1 when a fault was missed or the bundle itself fails, 3 when one was not tried."""
+    """0 when all is well, 1 when a fault was missed or the bundle itself fails, 3 when one was not tried or shown."""
     answers = {outcome.answer for outcome in outcomes}
     if sound or "missed" in answers:
         return GATE_FAILED
-    return NOT_VERIFIED if "not tried" in answers else PASSED
+    return NOT_VERIFIED if answers & {"not tried", "not shown"} else PASSED
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -90,7 +113,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _line(outcome: Outcome) -> tuple[str, str, str, str]:
-    told = f"not tried: {outcome.reason}" if outcome.answer == "not tried" else outcome.answer
+    told = f"{outcome.answer}: {outcome.reason}" if outcome.answer in ("not tried", "not shown") else outcome.answer
     return outcome.fault, outcome.expected, ", ".join(outcome.failed) or "-", told
 
 
@@ -104,17 +127,21 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
     try:
         machine = _machine(fault, target)
         change = fault.make(bundle, entry, machine)
+        with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
+            broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
+            (model,) = broken.manifest.models
+            findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
     except InputError as error:
         return Outcome(fault.name, fault.rung, "not tried", reason=str(error))
-    with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
-        broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
-        (model,) = broken.manifest.models
-        findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
     if machine is not target:
         machine.close()
-    failed = tuple(finding.rung for finding in findings if finding.status == "fail")
-    reason = next((finding.reason for finding in findings if finding.rung == fault.rung), "")
-    return Outcome(fault.name, fault.rung, "caught" if fault.rung in failed else "missed", failed, reason)
+    found = next(finding for finding in findings if finding.rung == fault.rung)
+    failed = [finding.rung for finding in findings if finding.status == "fail"]
+    if fault.answer == found.status == "not verified":
+        failed.append(f"{fault.rung} not verified")
+    answers: dict[Status, Answer] = {"pass": "missed", "fail": "missed", "not verified": "not shown"}
+    answer = "caught" if found.status == fault.answer else answers[found.status]
+    return Outcome(fault.name, fault.rung, answer, tuple(failed), found.reason)
 
 
 def _machine(fault: Fault, target: Target) -> Target:
