@@ -8,6 +8,7 @@ from pathlib import Path
 import hetero
 from export.convert import Result
 from export.converter import file_name
+from export.doubts import doubts
 from export.goldens import RetrievalSet
 from export.half import Hazard
 from export.manifest import (
@@ -100,7 +101,10 @@ def _entry(
         mean_cosine=result.mean_cosine,
         calibration_loss=result.calibration_loss,
         quantisation=result.quantisation,
-        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
+        warnings=(
+            *(f"float16: {one}" for one in hazards if offer(name, precision).half),
+            *(f"{file}: {one}" for one in doubts(result.quantisation)),
+        ),
     )
 
 
