@@ -86,7 +86,7 @@ class LiteRtQuantiser:
             made.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=AlgorithmName.NO_QUANTIZE)
         limits = {
             name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
-            for name, (low, high) in ranges(self._histograms(tuple(rows)), choice.calibrator).items()
+            for name, (low, high) in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
         }
         return bytes(made.quantize(limits).quantized_model)
 
@@ -96,7 +96,7 @@ class LiteRtQuantiser:
 
     def _with_corrected_biases(self, choice: Choice, rows: Rows) -> bytes:
         """Give every layer that has a bias and rounded weights a bias of its own that takes their shift back."""
-        errors, means = self._rounding(choice.scales), self._means(tuple(rows))
+        errors, means = self._rounding(choice.scales), self._means(tuple(rows.tolist()))
         shifts = {
             layer.name: shift(errors[layer.name], means[layer.input])
             for layer in self._biased

@@ -77,7 +77,7 @@ class OnnxQuantiser:
 
         limits: dict[str, Any] = {
             name: (np.float32(low), np.float32(high))
-            for name, (low, high) in ranges(self._histograms(tuple(rows)), choice.calibrator).items()
+            for name, (low, high) in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
         }
         quantizer: Any = QDQQuantizer(
             proto,
@@ -118,7 +118,7 @@ class OnnxQuantiser:
         """Give every layer that has a bias and rounded weights a bias of its own that takes their shift back."""
         import onnx
 
-        errors, means = self._rounding(choice.scales, choice.reduce_range), self._means(tuple(rows))
+        errors, means = self._rounding(choice.scales, choice.reduce_range), self._means(tuple(rows.tolist()))
         constants = {constant.name: constant for constant in proto.graph.initializer}
         for node in proto.graph.node:
             if node.name not in errors or node.input[0] not in means or node.name in choice.float_layers:
