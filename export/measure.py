@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -41,7 +42,7 @@ class Measured:
         """How many queries, over all tasks."""
         return sum(len(values) for values in self.whole)
 
-    @property
+    @cached_property
     def loss(self) -> Interval:
         """Share of the float32 model's map@r that is lost, with its 95 % interval; negative when it gains."""
         try:
@@ -49,7 +50,7 @@ class Measured:
         except InputError:  # the float32 model finds nothing that could be lost
             return Interval(0.0, 0.0, 0.0)
 
-    @property
+    @cached_property
     def mean_overlap(self) -> float:
         """The mean over tasks of each task's mean overlap@10."""
         return _mean(self.overlap)
