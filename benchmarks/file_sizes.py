@@ -67,13 +67,15 @@ def _sizes(model: EmbeddingModel) -> list[tuple[str, int, list[int]]]:
 
     proto = onnx.prepare(program, job).proto
     quantiser = OnnxQuantiser(proto, calibration)
-    int8 = [len(quantiser.quantise(choice)) for choice in choices]
+    rows = calibration.range_rows
+    int8 = [len(quantiser.quantise(choice, rows)) for choice in choices]
     compact(proto)
     sizes = [("onnx", proto.ByteSize(), int8)]
 
     content = litert.prepare(program, job).content
     lite = LiteRtQuantiser(content, calibration)
-    sizes.append(("litert", len(litert_file.compacted(content)), [len(lite.quantise(choice)) for choice in choices]))
+    int8 = [len(lite.quantise(choice, rows)) for choice in choices]
+    sizes.append(("litert", len(litert_file.compacted(content)), int8))
 
     prepared = coreml.prepare(program, job)
     with tempfile.TemporaryDirectory() as folder:

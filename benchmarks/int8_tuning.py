@@ -106,7 +106,7 @@ def _int8(
         else:
             quantiser = LiteRtQuantiser(litert.prepare(program, job).content, calibration)
         for scales in get_args(Scales):
-            content = quantiser.quantise(Choice(calibrator, scales))
+            content = quantiser.quantise(Choice(calibrator, scales), calibration.range_rows)
             if format == "onnx":
                 yield format, scales, onnx.embed(content, retrieval.images, exact=True)
             else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hetero
 from export.converter import file_name
+from export.doubts import doubts
 from export.fusion import Fusion
 from export.goldens import RetrievalSet
 from export.half import Hazard
@@ -117,6 +118,7 @@ def _entry(
         warnings=(
             *warnings,
             *(f"float16: {one}" for one in hazards if offer(name, precision).half),
+            *(f"{file}: {one}" for one in doubts(result.quantisation)),
             *(() if told_apart(result) else (why_not(result.golden_room or 0.0),)),
         ),
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.manifest import ModelEntry, Scales
-
-_SCALES: dict[Scales, str] = {"channel": "a channel", "depthwise": "a channel where depthwise", "tensor": "a tensor"}
+from export.int8_text import how_made
+from export.manifest import ModelEntry
 
 
 def check_command(path: Path) -> int:
@@ -104,13 +103,9 @@ def inspect_command(path: Path) -> None:
         for what, one in (("takes", model.input), ("gives", model.output)):
             scale = f", value = {one.scale:g} * (byte - {one.zero_point})" if one.scale else ""
             print(f"  {what:10} {one.name}: {one.type} {list(one.shape)}{scale}")
-        if quantised := model.quantisation:
-            kept = ", ".join(quantised.float_layers) or "none"
-            print(
-                f"  ranges     {quantised.calibrator or 'of weights only'}, a scale {_SCALES[quantised.scales]}"
-                f"{', reduced range' if quantised.reduce_range else ''}; chosen of {quantised.tried}; "
-                f"goal {quantised.goal:.2%} {'met' if quantised.met else 'MISSED'}; float layers: {kept}"
-            )
+        if model.quantisation:
+            kept = ", ".join(model.quantisation.float_layers)
+            print(f"  int8       {how_made(model.quantisation)}{f'; float layers: {kept}' if kept else ''}")
         print("".join(f"  warning    {text}\n" for text in model.warnings), end="")
         print(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
 

@@ -23,7 +23,24 @@ from hetero.space import EmbeddingSpace
 
 RANGE_IMAGES = 64
 """Images that activation ranges are taken from; more change them little."""
+CLASS_IMAGES = 8
+"""Of larger classes fewer images are taken before fewer classes: within one class there is nothing to confuse."""
 METRIC = "map@r"
+
+Rows = Int64[np.ndarray, " _"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Calibration images that set ranges, and queries to measure the outcome with: none in both.
+
+    Attributes:
+        ranges: Rows of the images that ranges are taken from.
+        queries: Rows of the queries.
+    """
+
+    ranges: Rows
+    queries: Rows
 
 
 @dataclass(frozen=True)
@@ -49,9 +66,26 @@ class Calibration:
         return self.retrieval.images[self.query_rows]
 
     @property
-    def range_images(self) -> UInt8[np.ndarray, "n h w 3"]:
-        """The images that activation ranges are taken from."""
-        return self.retrieval.images[spread_rows(len(self.retrieval.images), RANGE_IMAGES)]
+    def range_rows(self) -> Rows:
+        """Rows of the images that a file's activation ranges are taken from."""
+        return spread_rows(len(self.retrieval.images), RANGE_IMAGES)
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """How to measure a way to quantise on queries that have not set its ranges.
+
+        One fold where enough images are left beside :attr:`range_rows`; else two, each half measuring the other's
+        ranges.
+        """
+        every = np.arange(len(self.retrieval.images))
+        if len(every) >= 2 * RANGE_IMAGES:
+            pairs = [(self.range_rows, np.setdiff1d(self.query_rows, self.range_rows))]
+        else:
+            halves = (every[::2], every[1::2])
+            pairs = [(halves[0], halves[1]), (halves[1], halves[0])]
+        folds = [Fold(ranges, np.intersect1d(self.query_rows, queries)) for ranges, queries in pairs]
+        # Nothing can be held out when every query sets ranges, too.
+        return tuple(fold for fold in folds if len(fold.queries)) or (Fold(self.range_rows, self.query_rows),)
 
     def figure(self, queries: Float32[np.ndarray, "q d"]) -> float:
         """Asymmetric map@r: these queries in the cloud's gallery, mean over tasks.
@@ -68,10 +102,6 @@ class Calibration:
         """Share of the float32 model's asymmetric map@r that these queries lose; negative when they gain."""
         whole = self.figure(self.torch[self.query_rows])
         return 1.0 - self.figure(queries) / whole if whole > 0 else 0.0
-
-    def cosine(self, queries: Float32[np.ndarray, "q d"]) -> float:
-        """Mean cosine of these queries with torch's."""
-        return float(np.mean(np.einsum("qd,qd->q", queries, self.torch[self.query_rows])))
 
     def save(self, directory: Path) -> None:
         """Write it for a converter's process."""
@@ -98,7 +128,9 @@ def calibration_set(
     without: UInt8[np.ndarray, "m h w 3"] | None = None,
     most: int = 600,
 ) -> RetrievalSet:
-    """Calibration images from training or validation data: whole classes, evenly spread; each is searched in the rest.
+    """Calibration images from training or validation data: evenly spread classes, whole ones where they are small.
+
+    Each image is searched in the rest.
 
     Args:
         images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
@@ -111,7 +143,7 @@ def calibration_set(
     Raises:
         InputError: When no class has two images.
     """
-    rows = _whole_classes(labels, most)
+    rows = _spread_classes(labels, most)
     taken = np.ascontiguousarray(images[rows])
     if without is not None:
         kept = ~_among(taken, without)
@@ -131,15 +163,16 @@ def calibration_set(
     )
 
 
-def _whole_classes(labels: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
-    """Rows of evenly spread classes of two images and more, about ``most`` in all."""
+def _spread_classes(labels: Int64[np.ndarray, " n"], most: int) -> Rows:
+    """Rows of evenly spread classes of two images and more, about ``most`` in all: whole ones where they are small."""
     usable = _repeated(labels)
     if not len(usable):
         return np.zeros(0, np.int64)
     mean = np.isin(labels, usable).sum() / len(usable)
-    chosen = usable[spread_rows(len(usable), max(1, int(most / mean)))]
+    chosen = usable[spread_rows(len(usable), max(1, int(most / min(mean, CLASS_IMAGES))))]
     each = max(2, most // len(chosen))
-    return np.sort(np.concatenate([np.flatnonzero(labels == one)[:each] for one in chosen]))
+    rows = [np.flatnonzero(labels == label) for label in chosen]
+    return np.sort(np.concatenate([own[spread_rows(len(own), each)] for own in rows]))
 
 
 def _repeated(labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " k"]:

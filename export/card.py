@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from export.int8_text import how_made
 from export.manifest import Format, Manifest
 from export.precisions import offer
 from hetero.preprocessing import Preprocessing
@@ -37,6 +38,7 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         platforms=_PLATFORMS,
         resize_rule=resize_rule(preprocessing),
         grey_rule=grey_rule(preprocessing),
+        how_made=how_made,
         files=_called(manifest),
         offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
         bytes_out=next((model for model in manifest.models if model.precision == "int8-uint8io"), None),

@@ -101,7 +101,7 @@ def _half(prepared: Prepared) -> tuple[bytes, None]:
 
 
 def _weights(precision: Precision) -> Callable[[Prepared], tuple[bytes, Quantisation | None]]:
-    """Weights in int8, with as few scales as the goal allows, or one a channel where no calibration image can tell."""
+    """Weights in int8, with as few scales as agree as well, or one a channel where no calibration image can tell."""
 
     def make(prepared: Prepared) -> tuple[bytes, Quantisation | None]:
         from export.search import search_weights

@@ -1,11 +1,11 @@
-"""Activation ranges from the values that calibration images cause: min-max, percentile, entropy and mean squared error.
+"""Activation ranges from the values that calibration images cause, by the calibrators that the converters' tools have.
 
 One implementation for all formats: a tensor's values are kept as a histogram, and each calibrator reads a range off it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ BINS = 2048
 LEVELS = 255
 KEPT = 0.9999
 """Share of the values that the percentile calibrator keeps."""
+SMOOTHING = 0.95
+"""Weight of the ranges before in the moving average, as in LiteRT's quantiser."""
 _SHRINKS = np.linspace(0.2, 1.0, 41)
 """What entropy and mean squared error try: shares of the whole range."""
 
@@ -32,11 +34,13 @@ class Histogram:
         counts: float64 [BINS].
         low: Where the first bin begins.
         high: Where the last bin ends.
+        average: Moving average of each image's own range.
     """
 
     counts: Float64[np.ndarray, " bins"]
     low: float
     high: float
+    average: Range
 
     @property
     def centres(self) -> Float64[np.ndarray, " bins"]:
@@ -53,16 +57,45 @@ def observe(runs: Callable[[], Iterable[Mapping[str, NDArray[np.float32]]]]) -> 
             ranges, then for the counts, so that no activation has to be kept.
     """
     limits: dict[str, Range] = {}
+    averages: dict[str, Range] = {}
     for tensors in runs():
         for name, values in tensors.items():
-            low, high = limits.get(name, (np.inf, -np.inf))
-            limits[name] = (min(low, float(values.min())), max(high, float(values.max())))
+            own = float(values.min()), float(values.max())
+            low, high = limits.get(name, own)
+            limits[name] = (min(low, own[0]), max(high, own[1]))
+            averages[name] = _averaged(averages.get(name, own), own)
     limits = {name: _wide_enough(low, high) for name, (low, high) in limits.items()}
     counts = {name: np.zeros(BINS) for name in limits}
     for tensors in runs():
         for name, values in tensors.items():
             counts[name] += np.histogram(values, BINS, limits[name])[0]
-    return {name: Histogram(counts[name], *limits[name]) for name in limits}
+    return {name: Histogram(counts[name], *limits[name], averages[name]) for name in limits}
+
+
+def channel_means(
+    runs: Iterable[Mapping[str, NDArray[np.float32]]], names: Collection[str], axis: int
+) -> dict[str, Float64[np.ndarray, " channels"]]:
+    """Mean of every channel of some tensors.
+
+    Args:
+        runs: The tensors of one image after another.
+        names: Which tensors; those that are not there are left out.
+        axis: Of the channels.
+    """
+    sums: dict[str, Float64[np.ndarray, " channels"]] = {}
+    images = 0
+    for tensors in runs:
+        images += 1
+        for name in tensors.keys() & set(names):
+            values = np.moveaxis(tensors[name], axis, -1)
+            means = values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+            sums[name] = sums[name] + means if name in sums else means
+    return {name: total / images for name, total in sums.items()}
+
+
+def _averaged(before: Range, own: Range) -> Range:
+    low, high = (SMOOTHING * old + (1 - SMOOTHING) * new for old, new in zip(before, own, strict=True))
+    return low, high
 
 
 def _wide_enough(low: float, high: float) -> Range:
@@ -72,7 +105,7 @@ def _wide_enough(low: float, high: float) -> Range:
 
 def ranges(histograms: Mapping[str, Histogram], calibrator: Calibrator) -> dict[str, Range]:
     """Each tensor's range by one calibrator; zero always lies inside, since padding needs it."""
-    choose = {"minmax": minmax, "percentile": percentile, "entropy": entropy, "mse": mean_squared_error}[calibrator]
+    choose = _CALIBRATORS[calibrator]
     chosen = {name: choose(histogram) for name, histogram in histograms.items()}
     return {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in chosen.items()}
 
@@ -80,6 +113,11 @@ def ranges(histograms: Mapping[str, Histogram], calibrator: Calibrator) -> dict[
 def minmax(histogram: Histogram) -> Range:
     """All values."""
     return histogram.low, histogram.high
+
+
+def average(histogram: Histogram) -> Range:
+    """The moving average of each image's range: a rare value counts little."""
+    return histogram.average
 
 
 def percentile(histogram: Histogram) -> Range:
@@ -103,6 +141,15 @@ def entropy(histogram: Histogram) -> Range:
 def mean_squared_error(histogram: Histogram) -> Range:
     """The range with the smallest mean squared error of the quantised values."""
     return _best(histogram, _squared_error)
+
+
+_CALIBRATORS: dict[Calibrator, Callable[[Histogram], Range]] = {
+    "minmax": minmax,
+    "average": average,
+    "percentile": percentile,
+    "entropy": entropy,
+    "mse": mean_squared_error,
+}
 
 
 def _best(histogram: Histogram, cost: Callable[[Histogram, float, float], float]) -> Range:

@@ -1,34 +1,26 @@
-"""Choose how to quantise by what retrieval loses: asymmetric map@r of calibration queries in the cloud's gallery.
+"""Choose how to quantise by what retrieval loses, as :mod:`export.rule` says.
 
-Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them. Of the
-files that meet the goal the smallest is taken: in a small network, scales for every channel are a tenth of the file.
+Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them. The
+plain tools' default is always among the candidates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
-from export.calibration import Calibration
-from export.manifest import Calibrator, Quantisation, Scales
+from export.calibration import Calibration, Rows
+from export.manifest import Calibrator, Evidence, Int8Figures, Quantisation, Scales
+from export.measure import Measured, Yardstick
+from export.rule import Choice, Trial, best, decided_by
 
-CALIBRATORS: tuple[Calibrator, ...] = ("minmax", "percentile", "entropy", "mse")
-SAME_SIZE = 1.05
-"""Files whose sizes differ by no more than this factor count as equally large."""
+__all__ = ["CALIBRATORS", "Choice", "Quantiser", "search", "search_weights"]
 
-
-@dataclass(frozen=True)
-class Choice:
-    """One way to quantise; see :class:`export.manifest.Quantisation`."""
-
-    calibrator: Calibrator = "minmax"
-    scales: Scales = "channel"
-    reduce_range: bool = False
-    float_layers: tuple[str, ...] = ()
+CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
 
 
 @runtime_checkable
@@ -43,37 +35,21 @@ class Quantiser(Protocol):
     layers: tuple[str, ...]
     reduces_range: bool
 
-    def quantise(self, choice: Choice) -> bytes:
-        """The content of an int8 file."""
+    def quantise(self, choice: Choice, rows: Rows) -> bytes:
+        """The content of an int8 file with ranges from these rows of the calibration images."""
         ...
 
-    def embed(self, content: bytes) -> Float32[np.ndarray, "q d"]:
-        """Its vectors of the calibration queries, by the runtime on this machine."""
+    def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
+        """Its vectors of these rows of the calibration images, by the runtime on this machine."""
         ...
-
-
-Embed = Callable[[bytes], Float32[np.ndarray, "q d"]]
-"""A file's vectors of the calibration queries."""
-
-
-@dataclass(frozen=True)
-class _Tried:
-    choice: Choice
-    content: bytes
-    loss: float
-    cosine: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Smaller is better: first what retrieval loses, then the angle to torch."""
-        return (self.loss, -self.cosine)
 
 
 def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
-    """The smallest int8 file that meets the goal, and how it was made; of equally large ones, the one that loses least.
+    """The int8 file that the rule takes, and how it was made.
 
-    First the calibrators, then fewer scales and the reduced range for the best of them. When all miss the goal, layers
-    go back to float: the fewest that meet it, the most sensitive first.
+    First the plain tools' default with and without corrected biases, then the other calibrators, then fewer scales and
+    the reduced range for the best of them. When even the best misses the goal by more than noise, layers go back to
+    float: the fewest that meet it, the most sensitive first.
 
     Args:
         quantiser: The format's.
@@ -81,74 +57,90 @@ def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple
         goal: Largest share of map@r to lose.
 
     Returns:
-        The file's content and the choice behind it. ``met`` is false when nothing met the goal: then it is the best.
+        The file's content and the choice behind it.
     """
-    tried: list[_Tried] = []
+    folds = calibration.folds
+    rows = np.concatenate([fold.queries for fold in folds])
+    yardstick = Yardstick(calibration, rows)
+    trials: list[Trial] = []
 
-    def measure(choice: Choice) -> _Tried:
-        tried.append(_measured(choice, quantiser.quantise(choice), quantiser.embed, calibration))
-        return tried[-1]
+    def measure(choice: Choice) -> Trial:
+        contents = [quantiser.quantise(choice, fold.ranges) for fold in folds]
+        parts = [quantiser.embed(content, fold.queries) for content, fold in zip(contents, folds, strict=True)]
+        trials.append(Trial(choice, contents[0], yardstick.measure(np.concatenate(parts))))
+        return trials[-1]
 
-    for calibrator in CALIBRATORS:
-        measure(Choice(calibrator))
-    for choice in _variants(_best(tried).choice, reduces_range=quantiser.reduces_range):
+    plain = measure(Choice())
+    measure(Choice(bias_correction=True))
+    start = best(trials).choice
+    for calibrator in CALIBRATORS[1:]:
+        measure(replace(start, calibrator=calibrator))
+    for choice in _variants(best(trials).choice, reduces_range=quantiser.reduces_range):
         measure(choice)
-    best = _smallest(tried, goal)
-    if best.loss > goal and quantiser.layers:
-        order = _by_sensitivity([measure(replace(best.choice, float_layers=(name,))) for name in quantiser.layers])
-        best = _fewest(order, best.choice, measure, goal) or _best(tried)
-    return best.content, _as_entry(best, best.choice.calibrator, tried, goal)
+    taken = best(trials)
+    if _misses(taken, goal) and quantiser.layers:
+        order = _by_sensitivity([measure(replace(taken.choice, float_layers=(name,))) for name in quantiser.layers])
+        taken = _fewest(order, taken.choice, measure, goal) or best(trials)
+    # Ranges of half the images were good enough to compare by; the file itself gets those of all.
+    whole = len(folds) == 1
+    content = taken.content if whole else quantiser.quantise(taken.choice, calibration.range_rows)
+    return content, _as_entry(taken, plain, trials, taken.choice.calibrator, goal)
 
 
 def search_weights(
-    quantise: Callable[[Scales], bytes], embed: Embed, calibration: Calibration, goal: float
+    quantise: Callable[[Scales], bytes],
+    embed: Callable[[bytes], Float32[np.ndarray, "q d"]],
+    calibration: Calibration,
+    goal: float,
 ) -> tuple[bytes, Quantisation]:
-    """The smallest file that meets the goal where weights alone are int8: only the number of scales is open.
+    """The file that the rule takes where weights alone are int8: only the number of scales is open.
 
     Args:
         quantise: Makes the file.
-        embed: Runs it.
+        embed: Its vectors of all calibration queries.
         calibration: Images and the cloud's gallery.
         goal: Largest share of map@r to lose.
     """
-    choices = [Choice(scales=each) for each in get_args(Scales)]
-    tried = [_measured(one, quantise(one.scales), embed, calibration) for one in choices]
-    best = _smallest(tried, goal)
-    return best.content, _as_entry(best, None, tried, goal)
+    yardstick = Yardstick(calibration, calibration.query_rows)
+    trials: list[Trial] = []
+    for scales in get_args(Scales):
+        content = quantise(scales)
+        trials.append(Trial(Choice(scales=scales), content, yardstick.measure(embed(content))))
+    taken = best(trials)
+    return taken.content, _as_entry(taken, trials[0], trials, None, goal)
 
 
-def _measured(choice: Choice, content: bytes, embed: Embed, calibration: Calibration) -> _Tried:
-    vectors = embed(content)
-    finite = bool(np.isfinite(vectors).all())
-    return _Tried(
-        choice,
-        content,
-        calibration.loss(vectors) if finite else np.inf,
-        calibration.cosine(vectors) if finite else -1.0,
+def _as_entry(
+    taken: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
+) -> Quantisation:
+    evidence = taken.figures and Evidence(
+        queries=taken.figures.queries,
+        classes=taken.figures.classes,
+        chosen=_figures(taken, taken.figures),
+        plain=plain.figures and _figures(plain, plain.figures),
+        decided_by=decided_by(trials, plain),
+        overlap_gain=plain.figures and taken.figures.overlap_gain(plain.figures),
     )
-
-
-def _as_entry(best: _Tried, calibrator: Calibrator | None, tried: list[_Tried], goal: float) -> Quantisation:
     return Quantisation(
         calibrator=calibrator,
-        scales=best.choice.scales,
-        reduce_range=best.choice.reduce_range,
-        float_layers=best.choice.float_layers,
-        tried=len(tried),
+        scales=taken.choice.scales,
+        reduce_range=taken.choice.reduce_range,
+        float_layers=taken.choice.float_layers,
+        tried=len(trials),
         goal=goal,
-        met=best.loss <= goal,
+        met=evidence is not None and evidence.chosen.loss.value <= goal,
+        bias_correction=taken.choice.bias_correction,
+        evidence=evidence,
     )
 
 
-def _best(tried: list[_Tried]) -> _Tried:
-    return min(tried, key=lambda one: one.rank)
+def _figures(trial: Trial, figures: Measured) -> Int8Figures:
+    return Int8Figures(figures.loss, figures.mean_overlap, figures.angle, len(trial.content))
 
 
-def _smallest(tried: list[_Tried], goal: float) -> _Tried:
-    """The best of the smallest files that meet the goal; when none does, the best."""
-    meeting = [one for one in tried if one.loss <= goal] or [_best(tried)]
-    size = SAME_SIZE * min(len(one.content) for one in meeting)
-    return _best([one for one in meeting if len(one.content) <= size])
+def _misses(trial: Trial, goal: float) -> bool:
+    """True if more is lost than the goal allows, by more than noise."""
+    return trial.figures is None or trial.figures.loss.low > goal
 
 
 def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
@@ -158,25 +150,23 @@ def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
         yield replace(choice, reduce_range=True)
 
 
-def _by_sensitivity(alone: list[_Tried]) -> tuple[str, ...]:
+def _by_sensitivity(alone: list[Trial]) -> tuple[str, ...]:
     """Layers, first the one whose return to float alone brings the vectors closest to torch's.
 
     By the angle and not by map@r, which single layers change too little to be told apart.
     """
-    return tuple(one.choice.float_layers[0] for one in sorted(alone, key=lambda one: -one.cosine))
+    angles = {trial.choice.float_layers[0]: trial.figures.angle if trial.figures else np.inf for trial in alone}
+    return tuple(sorted(angles, key=lambda name: angles[name]))
 
 
-_Measure = Callable[[Choice], _Tried]
-
-
-def _fewest(order: tuple[str, ...], choice: Choice, measure: _Measure, goal: float) -> _Tried | None:
+def _fewest(order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial], goal: float) -> Trial | None:
     """The shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
     low, high, found = 0, len(order), None
     while low < high:
         middle = (low + high) // 2
-        one = measure(replace(choice, float_layers=order[: middle + 1]))
-        if one.loss <= goal:
-            found, high = one, middle
+        trial = measure(replace(choice, float_layers=order[: middle + 1]))
+        if trial.figures and trial.figures.loss.value <= goal:
+            found, high = trial, middle
         else:
             low = middle + 1
     return found

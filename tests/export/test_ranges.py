@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.ranges import BINS, Histogram, entropy, mean_squared_error, minmax, observe, percentile, ranges
+from export.ranges import (
+    BINS,
+    SMOOTHING,
+    Histogram,
+    average,
+    channel_means,
+    entropy,
+    mean_squared_error,
+    minmax,
+    observe,
+    percentile,
+    ranges,
+)
 from export.search import CALIBRATORS
 
 
@@ -20,6 +32,19 @@ def test_observe_counts_over_images() -> None:
     # -1, 0, 1 and 3 lie at 0, 1/4, 1/2 and all of the range; the last bin includes its end.
     assert np.flatnonzero(found.counts).tolist() == [0, BINS // 4, BINS // 2, BINS - 1]
     assert found.counts.sum() == 4
+
+
+def test_moving_average_by_hand() -> None:
+    images = [{"x": np.array([-1.0, 1.0], np.float32)}, {"x": np.array([-2.0, 5.0], np.float32)}]
+    assert average(observe(lambda: images)["x"]) == pytest.approx((-1 * SMOOTHING - 2 * 0.05, SMOOTHING + 5 * 0.05))
+
+
+def test_channel_means_by_hand() -> None:
+    # Two images of two channels, the channels first or last.
+    first = [{"x": np.array([[[1.0, 3.0], [10.0, 30.0]]], np.float32)}, {"x": np.full((1, 2, 2), 4, np.float32)}]
+    assert channel_means(first, ["x", "y"], axis=1)["x"].tolist() == [3.0, 12.0]
+    last = [{"x": one["x"].swapaxes(1, 2)} for one in first]
+    assert channel_means(last, ["x"], axis=-1)["x"].tolist() == [3.0, 12.0]
 
 
 def test_constant_tensor_has_a_range() -> None:
