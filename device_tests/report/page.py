@@ -26,6 +26,7 @@ from device_tests.report.table import Line, RowDict, counts, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from hetero.files import write_text
+from hetero.wording import change_in_words, range_of_change
 
 _NOTHING = "\N{EN DASH}"
 _WORST = 6
@@ -78,7 +79,9 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=_figure, size=_size, count=_count)
+    environment.filters.update(
+        figure=_figure, size=_size, count=_count, change=change_in_words, change_to=range_of_change
+    )
     page = environment.get_template("report.html.j2").render(
         headline=_headline(rows, seen.summary),
         counts=counts(rows),

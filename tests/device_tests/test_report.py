@@ -141,6 +141,17 @@ def test_moves_and_excuses_are_shown(run: tuple[Path, Path], tmp_path: Path) -> 
     assert "✗ worse" in page and "known (until 2030-01-01)" in page
 
 
+def test_a_gain_reads_as_a_gain(run: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = read_json(run[1] / "verdict.json")
+    ends = {"cmc@1_loss": -0.0143, "cmc@1_loss_low": -0.05, "cmc@1_loss_high": 0.01}
+    rows[3] |= {"figures": rows[3]["figures"] | ends}
+    rows[8] |= {"figures": rows[8]["figures"] | {"cmc@1_loss": 0.0211}}
+    page = write(run, tmp_path / "report.html", rows)
+    assert 'gains 0.0143<br> <span class="faint">-0.0100 to +0.0500' in page
+    assert "loses 0.0211<br>" in page and "no change<br>" in page
+    assert ">-0.0143" not in page
+
+
 def test_targets_that_differ_are_told_apart() -> None:
     line = Line("b", "desktop", "onnx", "int8", {"parity": {"figures": {"x86_default_differs_by": 4e-3}}})
     other = Line("b", "phone-arm64", "onnx", "int8", {})

@@ -5,6 +5,7 @@ import pytest
 
 from hetero.evaluation.task import RetrievalTask
 from hetero.space import EmbeddingSpace
+from hetero.upgrade.commands import summary
 from hetero.upgrade.measure import Upgrade, chance_of_rank_one, measure_upgrade
 
 
@@ -41,6 +42,13 @@ def test_every_figure_by_hand(measured):
     assert one.gain.value == pytest.approx((0.75 - 0.5) / (1.0 - 0.5))
     assert one.tax.value == pytest.approx(0.25)
     assert measured.chance == 0.25
+
+
+def test_a_tax_and_a_gain_are_told_in_words(measured):
+    """The new model's own 0.75 is 0.25 below the control's; with the sides exchanged it is 0.25 above."""
+    assert "tax: M(new, new) loses 0.250 (" in summary(measured) and "update gain 0.50 [" in summary(measured)
+    other = measure_upgrade((space("new"), CONTROL), (space("old"), OLD), LABELS, TASKS, control=NEW)
+    assert "tax: M(new, new) gains 0.250 (" in summary(other) and "no update gain: -2.00 [" in summary(other)
 
 
 def test_the_criterion_is_undecided_while_its_interval_reaches_zero(measured):
