@@ -139,7 +139,8 @@ def _paired(bundle: Bundle, old: DeviceEmbeddings, new: DeviceEmbeddings) -> tup
     if old.query.shape != new.query.shape or not np.array_equal(old.query_rows, new.query_rows):
         return 0.0, 0.0, "the queries are not the same"
     before, now = measured(old), measured(new)
-    interval = difference_interval(before.per_query("cmc@1"), now.per_query("cmc@1"), clusters=before.labels)
+    clusters = before.clusters(before.resampled)
+    interval = difference_interval(before.per_query("cmc@1"), now.per_query("cmc@1"), clusters=clusters)
     return interval.low, interval.high, "95 % interval, paired over the same queries"
 
 

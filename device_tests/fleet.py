@@ -16,13 +16,15 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from device_tests.checks.limit import problems_of, unknown_of
+from device_tests.checks.retrieval_gates import flips, floor_gate, loss_gate
+from device_tests.checks.retrieval_gates import queries as count
 from device_tests.gates import Gates
 from device_tests.running import Job
 from device_tests.targets.target import Target
 from export.bundle import Bundle, read_bundle
 from export.goldens import RetrievalSet
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.files import sha256_bytes
 from hetero.space import EmbeddingSpace
@@ -70,13 +72,14 @@ class Pair:
     Attributes:
         app: The application's version.
         gallery: The gallery's.
-        answer: ``blocked`` for a figure beyond the gates, or vectors of another length; never a guess.
+        answer: ``blocked`` for a figure whose whole 95 % interval is beyond the gates, or vectors of another length;
+            ``not measured`` where the queries are too few to tell. Never a guess.
         reason: Why it does not serve; empty when it does.
         same_space: Whether the contracts name one embedding space.
         queries: How many were measured.
         cmc1: cmc@1 of the application's queries in this gallery.
         loss: cmc@1 less than in the gallery that the application was made for.
-        low: Of the loss's paired 95 % interval over classes.
+        low: Of the loss's paired 95 % interval.
         high: Likewise.
         lost: Queries right in the gallery that it was made for and wrong in this one.
     """
@@ -206,27 +209,23 @@ def _pair(
         return evaluate_tasks(queries, candidates, goldens.retrieval_labels, goldens.tasks)
 
     before, after = found_in(goldens.retrieval_cloud), found_in(vectors)
-    old, new = before.per_query("cmc@1"), after.per_query("cmc@1")
-    loss = difference_interval(old, new, clusters=before.labels)
-    cmc1 = after.mean("cmc@1")
-    reasons: list[str] = []
-    # Means of counts: a loss on the limit may exceed it by rounding.
-    if loss.value > gates.largest_loss + 1e-12:
-        reasons.append(f"cmc@1 is {loss.value:.4f} below its own gallery's; allowed is {gates.largest_loss:g}")
-    if cmc1 < gates.floor:
-        reasons.append(f"cmc@1 is {cmc1:.4f}; the floor is {gates.floor:g}")
+    # Its own gallery again is no other one: that nothing is lost needs no queries to show.
+    own = np.array_equal(vectors, goldens.retrieval_cloud)
+    loss = loss_gate(before, after, gates.largest_loss, beside="its own gallery's", same=own)
+    asked = [loss, floor_gate(after, gates.floor)]
+    problems, unknown = problems_of(asked), unknown_of(asked)
     return Pair(
         app=app,
         gallery=name,
-        answer="blocked" if reasons else "serves",
-        reason="; ".join(reasons),
+        answer="blocked" if problems else "not measured" if unknown else "serves",
+        reason="; ".join(problems or unknown),
         same_space=same,
-        queries=sum(map(len, old)),
-        cmc1=cmc1,
-        loss=loss.value,
-        low=loss.low,
-        high=loss.high,
-        lost=sum(int((a > b).sum()) for a, b in zip(old, new, strict=True)),
+        queries=count(before),
+        cmc1=after.mean("cmc@1"),
+        loss=loss.figure.value,
+        low=loss.figure.low,
+        high=loss.figure.high,
+        lost=flips(before, after)[0],
     )
 
 

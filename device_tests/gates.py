@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hetero.errors import InputError
 
 FORMATS = ("onnx", "litert", "coreml")
+HALF = ("fp16",)
+"""Precisions whose values are rounded to eleven bits."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,14 @@ class Gates:
 
     Attributes:
         floor: Least cmc@1 against the cloud gallery, mean over tasks; 0 does not gate.
-        largest_loss: Most cmc@1 that a target may lose against the student in torch.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch. It and the floor fail when the
+            figure's whole 95 % interval is beyond them.
         pixels: Largest mean absolute difference, in grey levels of 255, between the pixels that a target makes of an
             original file and those of the contract. Decoders may round differently; another resizer is far off.
         parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
-        parity_reduced: The same for reduced precisions, whose loss the retrieval rung measures.
+        neighbours: Largest share of queries whose nearest gallery image may be another one than for torch's query, in
+            precisions that no entry of :data:`HALF` names; it fails when the share's whole 95 % interval is beyond it.
+        neighbours_half: The same for those of :data:`HALF`, which round far less.
         norm: Largest deviation of an embedding's length from one, where the space has unit norm.
         above_own: Whether cmc@1 against the cloud gallery must exceed the student's own symmetric cmc@1.
         latency_ms: Largest median latency of one image; None does not gate. Emulated latency never counts.
@@ -31,7 +36,8 @@ class Gates:
     largest_loss: float = 0.01
     pixels: float = 0.5
     parity: float = 1e-6
-    parity_reduced: float = 0.1
+    neighbours: float = 0.25
+    neighbours_half: float = 0.05
     norm: float = 1e-3
     above_own: bool = False
     latency_ms: float | None = None
@@ -40,7 +46,7 @@ class Gates:
 
     def __post_init__(self) -> None:
         problems = [f"{name}: expected 0 to 1, got {value}" for name, value in self._shares() if not 0 <= value <= 1]
-        for name in ("pixels", "parity", "parity_reduced", "norm", "latency_ms", "file_bytes"):
+        for name in ("pixels", "parity", "norm", "latency_ms", "file_bytes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"{name}: expected a number above 0, got {value}")
@@ -50,4 +56,4 @@ class Gates:
             raise InputError("the gates are not valid:", problems)
 
     def _shares(self) -> list[tuple[str, float]]:
-        return [("floor", self.floor), ("largest_loss", self.largest_loss)]
+        return [(name, getattr(self, name)) for name in ("floor", "largest_loss", "neighbours", "neighbours_half")]

@@ -24,6 +24,7 @@ from export.manifest import (
 from export.order import Order
 from export.precisions import offer
 from export.processes import Outcomes
+from export.telling import tells, why_not
 from hetero.files import digest, sha256_bytes, sha256_file
 from hetero.models.cost import module_cost
 
@@ -95,13 +96,22 @@ def _entry(
         input=result.input,
         output=result.output,
         versions=result.versions,
-        checked="not verified" if result.min_cosine is None else "pass",
+        checked="pass" if result.min_cosine is not None and told_apart(result) else "not verified",
         min_cosine=result.min_cosine,
         mean_cosine=result.mean_cosine,
+        golden_room=result.golden_room,
         calibration_loss=result.calibration_loss,
         quantisation=result.quantisation,
-        warnings=tuple(f"float16: {one}" for one in hazards) if offer(name, precision).half else (),
+        warnings=(
+            *(f"float16: {one}" for one in hazards if offer(name, precision).half),
+            *(() if told_apart(result) else (why_not(result.golden_room or 0.0),)),
+        ),
     )
+
+
+def told_apart(result: Result) -> bool:
+    """Whether the golden images tell models apart; True where no file was held against them."""
+    return result.golden_room is None or tells(result.golden_room)
 
 
 def listed(directory: Path) -> tuple[FileEntry, ...]:

@@ -42,6 +42,7 @@ def check_command(path: Path) -> int:
 
 def _line(model: ModelEntry) -> str:
     figure = "" if model.min_cosine is None else f", cosine with torch >= {model.min_cosine:.8f}"
+    figure += "" if model.golden_room is None else f" (between images {1 - model.golden_room:.8f})"
     change = ""
     if model.calibration_loss is not None:
         change = f", {change_in_words(model.calibration_loss, digits=2, percent=True)} of map@r in calibration"

@@ -24,6 +24,7 @@ from export.calibration import Calibration
 from export.converter import Converter, ExportError, Job, expected_signature, load_converter
 from export.manifest import Format, Precision, Quantisation, TensorEntry
 from export.precisions import offer
+from export.telling import mistaken, room
 from export.tensors import read_tensors
 from hetero.files import write_json
 from hetero.schema import parse, record
@@ -78,6 +79,8 @@ class Result:
         versions: Of the packages used.
         min_cosine: The smallest cosine with torch over the golden images; None when no runtime could run the file.
         mean_cosine: The mean of these cosines.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None where
+            ``min_cosine`` is.
         calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
         quantisation: How an int8 file was made.
         seconds: That writing and checking took; the conversion that all share counts for the first.
@@ -89,6 +92,7 @@ class Result:
     versions: dict[str, str]
     min_cosine: float | None
     mean_cosine: float | None
+    golden_room: float | None
     calibration_loss: float | None
     quantisation: Quantisation | None
     seconds: float
@@ -138,7 +142,7 @@ def _convert(
         raise ExportError(f"{out.name} takes and gives {(taken, given)}, expected {signature}")
     if (came := converter.read_metadata(out)) != job.metadata:
         raise ExportError(f"{out.name} carries the metadata {came}, expected {job.metadata}")
-    least = mean = loss = None
+    least = mean = between = loss = None
     if converter.run is not None:
         images: Any = goldens["golden_images"]
         least, mean = require_parity(
@@ -146,6 +150,7 @@ def _convert(
             least=offer(request.format, precision).sanity,
             length_error=LARGEST_LENGTH_ERROR.get(precision, _LENGTH_ERROR),
         )  # fmt: skip
+        between = room(expected)
         if job.calibration is not None:
             loss = job.calibration.loss(converter.run(out, job.calibration.queries))
     return Result(
@@ -154,6 +159,7 @@ def _convert(
         versions={package: importlib.metadata.version(package) for package in converter.packages},
         min_cosine=least,
         mean_cosine=mean,
+        golden_room=between,
         calibration_loss=loss,
         quantisation=quantisation,
         seconds=time.perf_counter() - started,
@@ -186,7 +192,8 @@ def require_parity(
         The smallest and the mean cosine.
 
     Raises:
-        ExportError: When a cosine is below ``least``, or a length off by more than ``length_error``.
+        ExportError: When a cosine is below ``least``, a length off by more than ``length_error``, or most images are
+            taken for others.
     """
     if came.shape != expected.shape:
         raise ExportError(f"{name} gives embeddings of shape {list(came.shape)}, torch {list(expected.shape)}")
@@ -197,6 +204,12 @@ def require_parity(
             f"{name} does not compute what the model computes: over {len(came)} golden images its smallest cosine with "
             f"torch's embedding is {np.min(found):.9f}, at least {least} is expected, and its lengths differ "
             f"from one by up to {longest:.2g}. The conversion changed the model's meaning; this file must not ship"
+        )
+    # A file that gives every image nearly one vector may still be near enough to each of torch's.
+    if 2 * int((confused := mistaken(came, expected)).sum()) > len(confused):
+        raise ExportError(
+            f"{name} does not tell images apart: of {len(confused)} golden images {int(confused.sum())} are nearer to "
+            "torch's embedding of another one than to that of their own; this file must not ship"
         )
     return float(np.min(found)), float(np.mean(found))
 

@@ -127,9 +127,12 @@ class ModelEntry:
         output: What it gives.
         versions: Converter and runtime versions that it was made and checked with.
         checked: ``pass`` when a runtime reproduced torch's embedding of every golden image at export time;
-            ``not verified`` when the exporting machine has no runtime for the format.
+            ``not verified`` when the exporting machine has no runtime for the format, or the golden images cannot
+            tell models apart (:mod:`export.telling`).
         min_cosine: The smallest cosine between the runtime's and torch's embedding of a golden image.
         mean_cosine: The mean of these cosines.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch: where it is
+            no larger than what is allowed between a file and torch, ``min_cosine`` proves nothing.
         calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None when there were
             none, or no runtime. Negative when it gained.
         quantisation: Of int8 files: the choice behind them.
@@ -147,6 +150,7 @@ class ModelEntry:
     checked: Literal["pass", "not verified"]
     min_cosine: float | None = None
     mean_cosine: float | None = None
+    golden_room: float | None = None
     calibration_loss: float | None = None
     quantisation: Quantisation | None = None
     warnings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,10 +30,14 @@ class Finding:
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
 
 
-def judged(rung: str, problems: list[str], figures: Mapping[str, Figure]) -> Finding:
-    """A pass without problems, a fail with them. JSON has no NaN and no infinity, so these become ``None``."""
+def judged(rung: str, problems: Sequence[str], figures: Mapping[str, Figure], unknown: Sequence[str] = ()) -> Finding:
+    """A fail with problems, not verified with what is unknown, else a pass.
+
+    JSON has no NaN and no infinity, so these become ``None``.
+    """
     clean = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in figures.items()
     }
-    return Finding(rung, "fail" if problems else "pass", "; ".join(problems), clean)
+    status: Status = "fail" if problems else "not verified" if unknown else "pass"
+    return Finding(rung, status, "; ".join(problems or unknown), clean)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from export.goldens import Goldens
 
+SAME = 1e-6
+"""Vectors and scores nearer than this are equal: the rounding of float32."""
+
 
 def cosine_distance(
     a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]

@@ -150,14 +150,14 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
 
 
 def _parity_plot(seen: Evidence) -> Markup | None:
-    strips: list[tuple[str, Float64[np.ndarray, " n"], float]] = []
+    strips: list[tuple[str, Float64[np.ndarray, " n"], float | None]] = []
     everywhere = seen.summary.get("gates", {})
     for line, held in seen.embeddings.items():
         if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
             torch_embeddings = seen.bundles[line.bundle].goldens.golden_embeddings
             gates = seen.summary.get("gates_of_targets", {}).get(line.target, everywhere)
-            name = "parity" if line.precision == "fp32" else "parity_reduced"
-            gate = float(gates.get(name, getattr(Gates, name)))
+            # Reduced precisions are held against their neighbours instead.
+            gate = float(gates.get("parity", Gates.parity)) if line.precision == "fp32" else None
             strips.append((line.label, cosine_distance(held.golden, torch_embeddings), gate))
     return parity_strips(strips) if strips else None
 

@@ -70,15 +70,15 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
     return _svg(_HEIGHT, f"{metric} against multiply-accumulates per image", parts)
 
 
-def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float]]) -> Markup:
+def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float | None]]) -> Markup:
     """One dot for each golden image: how far its embedding is from torch's, on a logarithmic axis.
 
     Args:
-        rows: A label, ``1 - cosine`` of each golden image, and the largest allowed.
+        rows: A label, ``1 - cosine`` of each golden image, and the largest allowed; None where it is not judged.
     """
     smallest = min((float(values[values > 0].min()) for _, values, _ in rows if (values > 0).any()), default=1e-16)
     low = math.floor(math.log10(max(smallest, 1e-17)))
-    high = math.ceil(math.log10(max(max(gate, float(values.max())) for _, values, gate in rows))) + 0.2
+    high = math.ceil(math.log10(max(max(gate or 0.0, float(values.max())) for _, values, gate in rows))) + 0.2
     left, step = 300.0, 30.0
     height = _TOP + step * len(rows) + _BOTTOM
 
@@ -93,12 +93,13 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float]]) 
     parts += [_text(x(tick), bottom + 18, f"1e{round(math.log10(tick))}", "tick middle") for tick in labelled]
     for index, (label, values, gate) in enumerate(rows):
         middle = _TOP + step * (index + 0.5)
-        parts.append(_line(x(gate), middle - step / 2, x(gate), middle + step / 2, "limit"))
+        if gate is not None:
+            parts.append(_line(x(gate), middle - step / 2, x(gate), middle + step / 2, "limit"))
         parts.append(_text(left - 12, middle + 4, label, "tick end"))
         for place, value in enumerate(values):
             # A fixed scatter across the strip, so that equal values stay visible.
             offset = ((place * 7) % 11 - 5) * 1.3
-            shape = "bad" if value > gate else "good"
+            shape = "bad" if gate is not None and value > gate else "good"
             parts.append(
                 Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(
                     shape, x(value), middle + offset
@@ -108,7 +109,7 @@ def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float]]) 
         _text(
             (left + _WIDTH - _RIGHT) / 2,
             height - 10,
-            "1 - cosine to torch, each golden image (log scale); dashed: the gate",
+            "1 - cosine to torch, each golden image (log scale); dashed: the gate of float32",
             "axis middle",
         )
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hetero.comparison.config import Comparison, MethodConfig
@@ -14,8 +13,6 @@ from hetero.comparison.measure import Measured, over_seeds
 from hetero.evaluation.bootstrap import Interval, difference_interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.schema import record
-
-FEWEST_CLASSES = 30
 
 
 @record
@@ -110,8 +107,8 @@ def outcome(
     methods = {method.name: method for method in comparison.methods}
     chosen = next(name for name in order if not methods[name].independent)
     averaged = {name: over_seeds([one.asymmetric for one in measured[name]], metric) for name in order}
-    labels = averaged[chosen].labels
-    clusters = labels if len(np.unique(np.concatenate(labels))) >= FEWEST_CLASSES else None
+    resampled = averaged[chosen].resampled
+    clusters = averaged[chosen].clusters(resampled)
     rows = tuple(
         _row(
             methods[name], trained_as[name], measured[name], clouds, metric, averaged[name], averaged[chosen], clusters
@@ -128,7 +125,7 @@ def outcome(
         chosen=chosen,
         best=chosen if alone else "",
         costs=costs,
-        resampled="queries" if clusters is None else "classes",
+        resampled=resampled,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -14,6 +15,8 @@ from hetero.evaluation.search import search
 from hetero.evaluation.task import RetrievalTask
 
 HITS_AT_ONCE = 2**22
+FEWEST_CLASSES = 30
+"""With fewer classes a bootstrap resamples queries: so few classes drawn again say little about other classes."""
 
 PerQuery = dict[str, NDArray[np.float64]]
 
@@ -48,6 +51,11 @@ class TaskResult:
     def mean(self, metric: str) -> float:
         """The mean over tasks of each task's mean: every task weighs the same."""
         return float(np.mean(list(self.task_means(metric).values())))
+
+    @property
+    def resampled(self) -> Literal["classes", "queries"]:
+        """What intervals resample: classes, whose queries are not independent, or queries when classes are few."""
+        return "classes" if len(np.unique(np.concatenate(self.labels))) >= FEWEST_CLASSES else "queries"
 
     def clusters(self, over: str) -> list[NDArray[np.int64]] | None:
         """What a bootstrap resamples ``over``: the labels for ``"classes"``, nothing for ``"queries"``."""

@@ -1,0 +1,75 @@
+"""What retrieval has to reach, each gate judged by the interval of its figure."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+
+from device_tests.checks.limit import Gated, Judgement, at_least, at_most, queries_for_floor, queries_for_loss, shown
+from hetero.evaluation.bootstrap import difference_interval, mean_interval
+from hetero.evaluation.retrieval import TaskResult
+
+_METRIC = "cmc@1"
+
+
+def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: str, same: bool = False) -> Gated:
+    """cmc@1 may fall by a limit at most, over the same queries.
+
+    Args:
+        before: What the queries found.
+        after: What they find now.
+        limit: Largest loss.
+        beside: Names ``before``, for people.
+        same: Whether both are known to find the same, so that no number of queries has to show it.
+    """
+    loss = difference_interval(before.per_query(_METRIC), after.per_query(_METRIC), clusters=_clusters(before))
+    weight = max(1 / len(values) for values in before.labels) / len(before.labels)
+    count = queries(before)
+    least = 1 if same else queries_for_loss(limit, queries=count, weight=weight)
+    lost, gained = flips(before, after)
+    told = (
+        f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 is {shown(loss)} below "
+        f"{beside}; allowed is {limit:g}"
+    )
+    return Gated(loss, at_most(loss, limit, queries=count, least=least), told)
+
+
+def floor_gate(result: TaskResult, floor: float) -> Gated:
+    """cmc@1 must reach a floor."""
+    figure = mean_interval(result.per_query(_METRIC), clusters=_clusters(result))
+    judgement = at_least(figure, floor, queries=queries(result), least=queries_for_floor(floor))
+    return Gated(figure, judgement, f"cmc@1 is {shown(figure)}; the floor is {floor:g}")
+
+
+def above_gate(result: TaskResult, own: TaskResult) -> Gated:
+    """cmc@1 must be shown to be above that in the student's own gallery, as the compatibility rule asks."""
+    gain = difference_interval(result.per_query(_METRIC), own.per_query(_METRIC), clusters=_clusters(result))
+    told = (
+        f"cmc@1 in the cloud gallery, {result.mean(_METRIC):.4f}, is not above that in the student's own, "
+        f"{own.mean(_METRIC):.4f}: the difference is {shown(gain)}"
+    )
+    half, count = gain.value - gain.low, queries(result)
+    if gain.low > 0 or gain.high <= 0:
+        return Gated(gain, Judgement("within" if gain.low > 0 else "beyond"), told)
+    needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value > 0 else 2 * count
+    return Gated(gain, Judgement("open", max(needs, count + 1)), told)
+
+
+def queries(result: TaskResult) -> int:
+    """How many queries all tasks have."""
+    return sum(map(len, result.labels))
+
+
+def flips(before: TaskResult, after: TaskResult) -> tuple[int, int]:
+    """How many queries lose their right answer, and how many gain it."""
+    changes = np.concatenate(answers_lost(before, after))
+    return int((changes > 0).sum()), int((changes < 0).sum())
+
+
+def answers_lost(before: TaskResult, after: TaskResult) -> list[Float64[np.ndarray, " _"]]:
+    """For each task, 1 for a query that loses its right answer, -1 for one that gains it, 0 for the others."""
+    return [old - new for old, new in zip(before.per_query(_METRIC), after.per_query(_METRIC), strict=True)]
+
+
+def _clusters(result: TaskResult) -> list[np.ndarray] | None:
+    return result.clusters(result.resampled)

@@ -1,0 +1,74 @@
+"""Can golden images tell models apart? Where all of them have nearly one embedding, agreement proves nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from numpy.typing import NDArray
+
+SMALLEST_DRIFT = 1e-6
+"""``1 - cosine`` that a float32 file may drift from torch: the finest ruler that a file is held against."""
+
+
+def nearest_other(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArray[np.float64], " n"]:
+    """``1 - cosine`` between each vector and the nearest other one; zeros for a single vector.
+
+    Half the squared chord: the cosine of a dot product is lost in rounding near one.
+    """
+    unit = _unit(vectors)
+    if len(unit) < 2:
+        return np.zeros(len(unit))
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -np.inf)
+    return 0.5 * ((unit - unit[cosine.argmax(axis=1)]) ** 2).sum(axis=1)
+
+
+def mistaken(
+    these: Float[NDArray[np.floating], "n d"], torch: Float[NDArray[np.floating], "n d"]
+) -> Bool[NDArray[np.bool_], " _"]:
+    """Which images' vectors by a file are nearer to torch's vector of another image than to that of their own.
+
+    Images whose nearest other one has the same vector to rounding cannot be told apart and are left out.
+    """
+    cosine = _unit(these) @ _unit(torch).T
+    own = np.diagonal(cosine).copy()
+    np.fill_diagonal(cosine, -np.inf)
+    return (cosine.max(axis=1) >= own)[nearest_other(torch) > SMALLEST_DRIFT]
+
+
+def room(embeddings: Float[NDArray[np.floating], "n d"]) -> float:
+    """The room between golden images: the median ``1 - cosine`` with the nearest other one, in torch."""
+    return float(np.median(nearest_other(embeddings)))
+
+
+def tells(room: float, allowed: float = SMALLEST_DRIFT) -> bool:
+    """Whether golden images with this room tell models apart.
+
+    They do when at least half of them are more than twice as far from their nearest other one, as an angle, as a file
+    may drift. Then no vector within the drift allowed is near two images at once (triangle inequality).
+
+    Args:
+        room: As :func:`room` gives it.
+        allowed: ``1 - cosine`` that a file may drift.
+    """
+    return degrees(room) > 2 * degrees(allowed)
+
+
+def degrees(distance: float) -> float:
+    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(max(0.0, distance) / 2))))
+
+
+def why_not(room: float, allowed: float = SMALLEST_DRIFT) -> str:
+    """Why golden images cannot tell models apart, for people."""
+    return (
+        f"the golden images cannot tell models apart: half of them are within {degrees(room):.2g} degrees of another "
+        f"one's embedding, where {degrees(allowed):.2g} of drift are allowed"
+    )
+
+
+def _unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArray[np.float64], "n d"]:
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
