@@ -6,7 +6,7 @@ import pytest
 from hetero.evaluation.task import RetrievalTask
 from hetero.space import EmbeddingSpace
 from hetero.upgrade.commands import summary
-from hetero.upgrade.measure import Upgrade, chance_of_rank_one, measure_upgrade
+from hetero.upgrade.measure import Upgrade, measure_upgrade
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -72,8 +72,3 @@ def test_a_failed_upgrade_is_not_in_the_contract():
 def test_a_record_survives_the_disk(measured, tmp_path):
     measured.save(tmp_path / "upgrade.json")
     assert Upgrade.load(tmp_path / "upgrade.json") == measured
-
-
-def test_chance_leaves_the_query_itself_out():
-    everything = RetrievalTask("all", np.arange(8), np.arange(8), exclude_self=True)
-    assert chance_of_rank_one(LABELS, (everything,)) == pytest.approx(1 / 7)
