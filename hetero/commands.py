@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
+from hetero.pipeline.policy import policy_of
 from hetero.pipeline.stage import RECORD, locked, run_stages
 from hetero.pipeline.stages import NAMES, stages_of
 from hetero.recipe import Recipe, built_in, recipe_called
@@ -145,6 +146,8 @@ def run_until(
     recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("recipes run in one process; under torchrun call hetero.train_cloud and hetero.train_student")
+    if until in ("verify", "report"):
+        policy_of(recipe.verify)  # what is wrong with it is said before hours of training
     root = out or Path("runs") / recipe.name
     wanted = NAMES[: NAMES.index(until) + 1]
     with locked(root):
@@ -166,5 +169,7 @@ def _retry_unverified(root: Path) -> None:
 def _verdict(root: Path) -> int:
     summary = read_json(root / "verification" / "summary.json")
     page = root / "report.html"
-    print(f"{summary['headline']}" + (f"; see {page}" if page.is_file() else ""), file=sys.stderr)
+    print("\n".join(headline["line"] for headline in summary["headlines"]), file=sys.stderr)
+    if page.is_file():
+        print(f"see {page}", file=sys.stderr)
     return int(summary["exit_code"])

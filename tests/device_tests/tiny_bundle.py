@@ -58,11 +58,11 @@ def originals() -> dict[int, bytes]:
     return files
 
 
-def goldens(seed: int = 0) -> Goldens:
-    """The student is the linear model, the cloud a slightly different one."""
+def goldens(seed: int = 0, *, useless: bool = False) -> Goldens:
+    """The student is the linear model, the cloud a slightly different one; another one altogether if it is useless."""
     images, labels = pictures(seed)
     matrix = weights(seed)
-    cloud = matrix + np.float32(0.05) * weights(seed + 1)
+    cloud = weights(seed + 1) if useless else matrix + np.float32(0.05) * weights(seed + 1)
     first, second = np.arange(CLASSES), np.arange(CLASSES, 2 * CLASSES)
     chosen = images[: 2 * GOLDENS : 2]
     return Goldens(
@@ -85,8 +85,13 @@ def write_bundle(
     formats: tuple[str, ...] = ("onnx", "litert", "coreml"),
     model_seed: int = 0,
     with_originals: bool = True,
+    useless: bool = False,
 ) -> Path:
-    """Write a bundle; with another ``model_seed`` than 0 its models are not those of the goldens."""
+    """Write a bundle.
+
+    With another ``model_seed`` than 0 its models are not those of the goldens. A ``useless`` student is reproduced by
+    every file and finds nothing in the cloud's gallery.
+    """
     path.mkdir(parents=True)
     matrix = weights(model_seed)
     files = {"onnx": "model.fp32.onnx", "litert": "model.fp32.tflite", "coreml": "model.fp32.mlpackage/Manifest.json"}
@@ -102,7 +107,7 @@ def write_bundle(
     (path / "README.md").write_text("# tiny\n")
     space.save(path / "space.json")
     (path / "preprocess.json").write_text(json.dumps(PREPROCESSING.to_dict()))
-    goldens().save(path / "goldens.safetensors")
+    goldens(useless=useless).save(path / "goldens.safetensors")
     if with_originals:
         write_originals(path, originals())
     list_files(path, name, space)
