@@ -26,18 +26,18 @@ class Headline:
     Attributes:
         claim: :data:`FILES` or :data:`STUDENT`.
         answer: ``not judged`` is about students alone, where no policy asks or where queries are too few.
-        told: Counts or figures.
+        told: Counts, or the figures of each student.
         sentence: The answer in words.
     """
 
     claim: str
     answer: Answer
-    told: str
+    told: tuple[str, ...]
     sentence: str
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"{self.claim}: {self.answer.upper()} ({self.told})"
+        return f"{self.claim}: {self.answer.upper()} ({'; '.join(self.told)})"
 
 
 def files_headline(rows: Sequence[Mapping[str, Any]], regressions: Sequence[str] = ()) -> Headline:
@@ -64,7 +64,7 @@ def files_headline(rows: Sequence[Mapping[str, Any]], regressions: Sequence[str]
         answer, sentence = "pass", "Every gate held but for what the policy excuses, which is named below."
     else:
         answer, sentence = "pass", "Everything that was asked for was verified, and every gate held."
-    return Headline(FILES, answer, ", ".join(told), sentence)
+    return Headline(FILES, answer, (", ".join(told),), sentence)
 
 
 def student_headline(students: Sequence[Mapping[str, Any]]) -> Headline:
@@ -73,14 +73,14 @@ def student_headline(students: Sequence[Mapping[str, Any]]) -> Headline:
     Args:
         students: As under ``students`` in ``summary.json``.
     """
-    told = "; ".join(_figures(student) for student in students) or "no bundle"
+    told = tuple(_figures(student) for student in students) or ("no figures",)
     open_ones = [student for student in students if student["status"] != "pass" and not student.get("excused")]
     if any(student["status"] == "fail" for student in open_ones):
         return Headline(STUDENT, "fail", told, "A student falls short of what the policy asks; the reasons are below.")
     if any(student["asked"] for student in open_ones):
         return Headline(STUDENT, "not judged", told, "The policy asks, but these queries cannot tell; see below.")
     if open_ones or not students:
-        sentence = "No policy says what is good enough: these are the figures. `--policy release` judges them."
+        sentence = "No policy says what is good enough. These are the figures; the policy release would judge them."
         return Headline(STUDENT, "not judged", told, sentence)
     excused = any(student["status"] != "pass" for student in students)
     kept = "But for what the policy excuses, the" if excused else "The"
@@ -98,4 +98,6 @@ def _figures(student: Mapping[str, Any]) -> str:
     if not figures:
         return f"{student['bundle']}: {student['reason']}"
     told = f"{student['bundle']}: cmc@1 {figures['cmc@1']:.3f} in the cloud's gallery"
-    return told if figures["share_of_cloud"] is None else f"{told}, {share(figures)} of the cloud's own"
+    if figures["share_of_cloud"] is not None:
+        told += f", {share(figures)} of the cloud's own {figures['cmc@1_cloud']:.3f}"
+    return f"{told}; chance is {figures['chance']:.3g}"

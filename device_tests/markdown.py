@@ -26,7 +26,9 @@ def markdown(
         students: As under ``students`` in ``summary.json``.
         regressions: What got worse than a baseline.
     """
-    lines = [line for one in headlines for line in (f"## {one.claim}: {_mark(one.answer)}", "", one.told, "")]
+    lines = [
+        line for one in headlines for line in (f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(one.told), "")
+    ]
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
     lines.append(_rungs(rows))
@@ -58,7 +60,7 @@ def _reasons(
         "Failed": [f"{_place(row)}: {row['reason']}" for row in of("fail") if not row.get("excused")],
         "Worse than the baseline": regressions,
         "Excused by the policy": [f"{_place(row)}: {row['excused']}" for row in (*students, *rows) if row["excused"]],
-        "Not judged": [f"{_place(row)}: {row['reason']}" for row in of("not judged")],
+        "Not judged": [f"{_place(row)}: {row['reason']}" for row in of("not judged") if row["asked"]],
         "Not verified": [_format(row) for row in of("not verified")],
         "Not applicable": [_format(row) for row in of("n/a")],
     }

@@ -134,7 +134,7 @@ class Verdict:
                 f"{one.status}: {one.format} on {one.target}: {one.reason}"
                 if isinstance(one, Row) and one.status != "fail"
                 else f"{one.status}: {one.place}: {one.reason}"
-                for one in (*self.rows, *self.students)
+                for one in (*self.rows, *(student for student in self.students if student.asked))
                 if one.reason
             )
         )

@@ -121,8 +121,7 @@ def test_it_tells_how_good_the_student_is(run: tuple[Path, Path], tmp_path: Path
     assert "Is the student good enough?" in page
     assert "tiny: cmc@1 0.354 in the cloud&#39;s gallery, 100.0 % [" in page
     assert '<span class="pill not-judged">\N{EN DASH} not judged</span>' in page
-    assert "no policy says what is good enough" in page
-    assert "control</span>" not in page
+    assert "No policy says what is good enough" in page and "a control" not in page
     with_control = matrix()
     with_control["models"].append("alone")
     for values in with_control["metrics"].values():
@@ -130,7 +129,7 @@ def test_it_tells_how_good_the_student_is(run: tuple[Path, Path], tmp_path: Path
             values[name]["alone"] = None
         values["alone"] = {"cloud": 0.003, "tiny": None, "alone": 0.45}
     page = write(run, tmp_path / "report.html", models=with_control)
-    assert '<tr><th scope="row">alone <span class="faint">control</span></th>' in page and ">0.003<" in page
+    assert '<tr><th scope="row">alone</th>' in page and ">0.003<" in page and ">a control<" in page
 
 
 def test_a_student_that_falls_short_is_told_at_the_top(run: tuple[Path, Path], tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def test_two_headlines_with_figures() -> None:
     verdict = Verdict((row("pass"), row("n/a", "parity")), students=(student("not judged", asked=False),))
     assert verdict.headline.splitlines() == [
         f"{FILES}: PASS (1 pass, 0 fail, 0 not verified, 1 n/a)",
-        f"{STUDENT}: NOT JUDGED (edge: cmc@1 0.100 in the cloud's gallery, 46.0 % [30.0, 60.0] of the cloud's own)",
+        f"{STUDENT}: NOT JUDGED (edge: cmc@1 0.100 in the cloud's gallery, 46.0 % [30.0, 60.0] of the cloud's own "
+        "0.217; chance is 0.01)",
     ]
 
 
