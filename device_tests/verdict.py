@@ -121,7 +121,9 @@ class Verdict:
         states = _by_model(self.rows).items()
         told = _aligned([heads, *((*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states)])
         if self.students:
-            students = [(*cells(one.to_dict()), one.status) for one in self.students]
+            students = [
+                (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
+            ]
             told += ["", *_aligned([COLUMNS, *students])]
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]

@@ -90,6 +90,7 @@ def test_a_student_may_be_excused_until_a_day(tmp_path: Path) -> None:
     verdict = verify([bundle], ["desktop"], tmp_path / "out", policy(tmp_path, text.format(day="2999-01-01")))
     assert (verdict.exit_code, verdict.students[0].status) == (0, "fail")
     assert "the student of tiny: a first trial with ten users (until 2999-01-01)" in verdict.table()
+    assert "fail (excused)" in verdict.table()
     late = verify([bundle], ["desktop"], tmp_path / "out", policy(tmp_path, text.format(day="2020-01-01")))
     assert late.exit_code == 1
     assert "expired on 2020-01-01" in late.students[0].reason
