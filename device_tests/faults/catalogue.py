@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from device_tests.faults import graph, litert, variants
+import numpy as np
+
+from device_tests.checks.finding import Status
+from device_tests.faults import graph, litert, outputs, variants
 from device_tests.gates import Gates
 from device_tests.targets.target import Target
 from export.bundle import Bundle
+from export.goldens import Goldens
 from export.manifest import ModelEntry
+
+_COLLAPSED = 1 / 6
 
 Maker = Callable[[Bundle, ModelEntry, Target], variants.Change]
 
@@ -28,6 +35,7 @@ class Fault:
         precision: Of that model.
         target: The only target that has the fault; empty for any.
         gates: Tightens the gates where the fault needs it.
+        answer: What the rung has to say: ``fail``, or ``not verified`` where the fault takes away its proof.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Fault:
     precision: str = "fp32"
     target: str = ""
     gates: Callable[[Gates, ModelEntry], Gates] = lambda gates, _entry: gates
+    answer: Status = "fail"
 
     def entry(self, bundle: Bundle) -> ModelEntry | None:
         """The model of a bundle that the fault can be tried on."""
@@ -54,6 +63,24 @@ def _in_graph(edit: graph.Edit) -> Maker:
 
 def _in_files(change: variants.Change) -> Maker:
     return lambda _bundle, _entry, _target: change
+
+
+def _in_goldens(changes: Callable[[Goldens], Mapping[str, Any]]) -> Maker:
+    return lambda bundle, _entry, _target: variants.goldens_changed(bundle, changes)
+
+
+def _unnormalised(bundle: Bundle, entry: ModelEntry, target: Target) -> variants.Change:
+    return _in_graph(graph.unnormalised(bundle.preprocessing))(bundle, entry, target)
+
+
+def _dark_images_collapse(bundle: Bundle, entry: ModelEntry, target: Target) -> variants.Change:
+    queries = bundle.goldens.retrieval_images[bundle.goldens.query_rows]
+    grey = float(np.quantile(queries.mean(axis=(1, 2, 3)), _COLLAPSED))
+    return _in_graph(outputs.collapse_below(grey))(bundle, entry, target)
+
+
+def _above_own(gates: Gates, _entry: ModelEntry) -> Gates:
+    return dataclasses.replace(gates, above_own=True)
 
 
 def _size_gate(gates: Gates, entry: ModelEntry) -> Gates:
@@ -76,12 +103,42 @@ FAULTS = (
     Fault("weights off by 1 %", "parity", "the largest layer's weights differ by about 1 %",
           _in_graph(graph.perturb_weights)),
     Fault("swapped goldens", "parity", "each golden image has another one's embedding",
-          lambda bundle, _entry, _target: variants.goldens_changed(bundle, variants.swapped)),
+          _in_goldens(variants.swapped)),
     Fault("int8 saturated", "retrieval", "activations' ranges were calibrated far too small",
           _in_graph(graph.saturate_activations), precision="int8"),
     Fault("dynamic-range bug", "parity", "tflite-runtime 2.14 misreads dynamic-range files with a scale a channel",
           lambda bundle, entry, _target: litert.with_scales_a_channel(bundle, entry),
           format="litert", precision="int8-dynamic", target="phone-armv7"),
+    Fault("contract's filter off", "preprocessing", "preprocess.json is another cloud's, with another resizing filter",
+          _in_files(variants.state_another_filter)),
+    Fault("pixels of 16 to 235", "parity", "the graph clips pixels to the range of video",
+          _in_graph(graph.limit_pixels)),
+    Fault("earlier checkpoint", "parity", "the file holds another training's weights, about 5 % away",
+          _in_graph(graph.perturb_every_layer)),
+    Fault("length left out", "parity", "the last layer, which brings vectors to length one, is missing",
+          _in_graph(outputs.leave_length)),
+    Fault("one golden image", "parity", "all golden images are one, which no model can be told by",
+          _in_goldens(variants.one_image), answer="not verified"),
+    Fault("stale goldens, int8", "parity", "golden embeddings are an earlier model's, 10 degrees away",
+          _in_goldens(variants.stale), precision="int8"),
+    Fault("int8 of another graph", "parity", "the reduced file reads images upside down; the float32 file does not",
+          _in_graph(graph.turn_upside_down), precision="int8"),
+    Fault("int8 within 26 degrees", "parity", "every int8 embedding is turned by 20 degrees",
+          _in_graph(outputs.turn(20.0)), precision="int8"),
+    Fault("int8 not normalised", "parity", "mean and standard deviation are left out of the int8 file alone",
+          _unnormalised, precision="int8"),
+    Fault("int8 scales rotated", "parity", "each channel's weights are read with its neighbour's scale",
+          _in_graph(graph.rotate_scales), precision="int8"),
+    Fault("int8 dimensions permuted", "parity", "the int8 file gives the embedding's numbers in another order",
+          _in_graph(outputs.reverse_dimensions), precision="int8"),
+    Fault("int8 nearly constant", "parity", "the int8 file gives nearly one vector for every image",
+          _in_graph(outputs.flatten), precision="int8"),
+    Fault("dark images collapse", "retrieval", "the int8 file gives one vector for the darkest sixth of the images",
+          _dark_images_collapse, precision="int8"),
+    Fault("another cloud's gallery", "retrieval", "the gallery is of a cloud that the student was not trained for",
+          _in_goldens(variants.another_cloud), gates=_above_own),
+    Fault("gallery permuted", "retrieval", "the gallery's vectors stand in another order than its images",
+          _in_goldens(variants.permuted_gallery), gates=_above_own),
     Fault("file too large", "cost", "the file carries weights that nothing uses",
           _in_graph(graph.add_ballast), gates=_size_gate),
 )  # fmt: skip

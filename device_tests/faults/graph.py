@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hetero.errors import InputError
+from hetero.preprocessing import Preprocessing
 
 Edit = Callable[[Any], None]
 """Changes a ModelProto in place."""
@@ -42,12 +43,46 @@ def swap_channels(model: Any) -> None:
 
 def shift_pixels(model: Any) -> None:
     """Another mean and standard deviation: 0.45 and 0.55 where 0.5 and 0.5 belong."""
+    scale = 0.5 / 0.55
+    shift = 255 * (0.5 - 0.45) * scale + 255 * 0.5 * (1 - scale)
+    _recompute_pixels(model, np.full(3, scale), np.full(3, shift))
+
+
+def turn_upside_down(model: Any) -> None:
+    """The last row of pixels comes first: the reduced file was made of another graph than the float32 file."""
+    from onnx import helper, numpy_helper
+
+    rows = int(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+    model.graph.initializer.append(numpy_helper.from_array(np.arange(rows)[::-1].copy(), "fault_rows"))
+    _before_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_rows"], [made], axis=1)])
+
+
+def limit_pixels(model: Any) -> None:
+    """Pixels of 16 to 235 only, as video has them."""
+    _recompute_pixels(model, np.ones(3), np.zeros(3), low=16.0, high=235.0)
+
+
+def unnormalised(contract: Preprocessing) -> Edit:
+    """Pixels go into the network as shares of 255: the mean and the standard deviation are left out.
+
+    Raises:
+        InputError: When the contract has none to leave out.
+    """
+    mean, std = np.array(contract.mean), np.array(contract.std)
+    if not mean.any() and (std == 1).all():
+        raise InputError("the contract neither shifts nor scales pixels: there is no normalisation to leave out")
+    return lambda model: _recompute_pixels(model, std, 255 * mean)
+
+
+def _recompute_pixels(
+    model: Any, scale: np.ndarray, shift: np.ndarray, *, low: float = 0.0, high: float = 255.0
+) -> None:
+    """Scale and shift each channel, keep it within limits, and round down to bytes again."""
     from onnx import TensorProto, helper, numpy_helper
 
-    numbers = {"scale": 0.5 / 0.55, "shift": 255 * (0.5 - 0.45) * 0.5 / 0.55 + 255 * 0.5 * (1 - 0.5 / 0.55)}
-    limits = {"low": 0.0, "high": 255.0}
-    for name, value in (numbers | limits).items():
-        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), f"fault_{name}"))
+    numbers = {"scale": scale, "shift": shift, "low": np.array(low), "high": np.array(high)}
+    for name, value in numbers.items():
+        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), f"fault_{name}"))
 
     def nodes(given: str, made: str) -> list[Any]:
         return [
@@ -59,6 +94,34 @@ def shift_pixels(model: Any) -> None:
         ]
 
     _before_everything(model, nodes)
+
+
+def perturb_every_layer(model: Any) -> None:
+    """Change every weight of every layer by about 5 %: the file of an earlier checkpoint."""
+    from onnx import numpy_helper
+
+    random = np.random.default_rng(_SEED)
+    for item in model.graph.initializer:
+        values = numpy_helper.to_array(item)
+        if values.dtype == np.float32 and values.ndim >= 2:
+            noise = random.normal(1, 0.05, values.shape).astype(np.float32)
+            item.CopyFrom(numpy_helper.from_array(values * noise, item.name))
+
+
+def rotate_scales(model: Any) -> None:
+    """Each channel's weights are read with its neighbour's scale.
+
+    Raises:
+        InputError: When no layer has a scale for every channel.
+    """
+    from onnx import numpy_helper
+
+    scales = {node.input[1] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    layers = [item for item in model.graph.initializer if item.name in scales and int(np.prod(item.dims)) > 1]
+    if not layers:
+        raise InputError("the file has no layer with a scale for every channel")
+    for item in layers:
+        item.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(item), 1), item.name))
 
 
 def perturb_weights(model: Any) -> None:

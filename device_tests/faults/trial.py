@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from device_tests.faults.catalogue import FAULTS, Fault
+from device_tests.faults.quantised import with_int8
 from device_tests.faults.variants import copy_changed
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
@@ -28,9 +29,9 @@ class Outcome:
 
     Attributes:
         fault: Its name.
-        expected: The rung that has to fail.
-        answer: ``caught`` when it failed; ``missed`` when it did not.
-        failed: All rungs that failed.
+        expected: The rung that has to fail, or must not be verified.
+        answer: ``caught`` when the rung said what it has to say; ``missed`` when it did not.
+        failed: All rungs that failed, and the expected one where it was not verified.
         reason: The rung's own words, or why it was not tried.
     """
 
@@ -44,13 +45,33 @@ class Outcome:
 def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> list[Outcome]:
     """Break copies of a bundle, one fault each, and verify them.
 
+    Faults of int8 files are tried on one made of the float32 file where the bundle ships none.
+
     Args:
         bundle: A healthy one.
         target: Set up. A fault of another target's is tried there, where that is set up already.
         gates: The limits of the real verification.
     """
     gates = gates or Gates()
-    return [_try(fault, bundle, target, gates) for fault in FAULTS]
+    with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
+        reduced = _reduced(bundle, Path(folder))
+        return [_try(fault, _holder(fault, bundle, reduced), target, gates) for fault in FAULTS]
+
+
+def _reduced(bundle: Bundle, folder: Path) -> Bundle | None:
+    """The bundle with an int8 ONNX file alone, where it ships none and one can be made."""
+    whole = bundle.model("onnx")
+    if whole is None or bundle.model("onnx", "int8") is not None:
+        return None
+    try:
+        return with_int8(bundle, whole, folder / "int8")
+    except InputError:
+        return None
+
+
+def _holder(fault: Fault, bundle: Bundle, reduced: Bundle | None) -> Bundle:
+    """The bundle that holds the file that a fault is tried on."""
+    return reduced if fault.entry(bundle) is None and reduced is not None and fault.entry(reduced) else bundle
 
 
 def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again: bool = False) -> str:
@@ -104,17 +125,21 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
     try:
         machine = _machine(fault, target)
         change = fault.make(bundle, entry, machine)
+        with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
+            broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
+            (model,) = broken.manifest.models
+            findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
     except InputError as error:
         return Outcome(fault.name, fault.rung, "not tried", reason=str(error))
-    with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
-        broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
-        (model,) = broken.manifest.models
-        findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
     if machine is not target:
         machine.close()
-    failed = tuple(finding.rung for finding in findings if finding.status == "fail")
-    reason = next((finding.reason for finding in findings if finding.rung == fault.rung), "")
-    return Outcome(fault.name, fault.rung, "caught" if fault.rung in failed else "missed", failed, reason)
+    found = next(finding for finding in findings if finding.rung == fault.rung)
+    failed = [finding.rung for finding in findings if finding.status == "fail"]
+    if fault.answer == found.status == "not verified":
+        failed.append(f"{fault.rung} not verified")
+    return Outcome(
+        fault.name, fault.rung, "caught" if found.status == fault.answer else "missed", tuple(failed), found.reason
+    )
 
 
 def _machine(fault: Fault, target: Target) -> Target:

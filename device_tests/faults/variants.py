@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from device_tests.faults.outputs import rotation
 from device_tests.resizers import bilinear, resized_with
 from device_tests.targets.target import Request, Target
 from export.bundle import Bundle
@@ -17,6 +18,8 @@ from export.goldens import Goldens
 from export.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Manifest, ModelEntry
 from hetero.files import digest, read_json, sha256_file, write_json
 from hetero.space import EmbeddingSpace
+
+_SEED = 0
 
 Change = Callable[[Path], None]
 """Changes files of a bundle's copy."""
@@ -61,6 +64,13 @@ def state_another_mean(copy: Path) -> None:
     write_json(copy / PREPROCESS, contract | {"mean": [0.485, 0.456, 0.406]})
 
 
+def state_another_filter(copy: Path) -> None:
+    """``preprocess.json`` is another cloud's, which resizes with another filter; the model's own mean stands in it."""
+    contract = read_json(copy / PREPROCESS)
+    other = {"bilinear": "bicubic", "bicubic": "bilinear"}[contract["filter"]]
+    write_json(copy / PREPROCESS, contract | {"filter": other})
+
+
 def goldens_changed(bundle: Bundle, changes: Callable[[Goldens], Mapping[str, Any]]) -> Change:
     """A change of some of the golden arrays."""
 
@@ -73,6 +83,31 @@ def goldens_changed(bundle: Bundle, changes: Callable[[Goldens], Mapping[str, An
 def swapped(goldens: Goldens) -> Mapping[str, Any]:
     """Every golden image has its neighbour's embedding."""
     return {"golden_embeddings": np.roll(goldens.golden_embeddings, 1, axis=0)}
+
+
+def stale(goldens: Goldens) -> Mapping[str, Any]:
+    """Golden images have the embeddings of an earlier model, 10 degrees away."""
+    turn = rotation(goldens.golden_embeddings.shape[1], 10.0)
+    return {"golden_embeddings": (goldens.golden_embeddings @ turn).astype(np.float32)}
+
+
+def one_image(goldens: Goldens) -> Mapping[str, Any]:
+    """All golden images are one: whatever gives this image's embedding agrees with all of them."""
+    names = ("golden_images", "golden_tensors", "golden_embeddings")
+    return {name: np.repeat(getattr(goldens, name)[:1], len(goldens.golden_images), axis=0) for name in names}
+
+
+def another_cloud(goldens: Goldens) -> Mapping[str, Any]:
+    """The gallery was indexed with a cloud that this student was never trained for."""
+    size = goldens.retrieval_cloud.shape[1]
+    turn = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(size, size)))[0]
+    return {"retrieval_cloud": (goldens.retrieval_cloud @ turn).astype(np.float32)}
+
+
+def permuted_gallery(goldens: Goldens) -> Mapping[str, Any]:
+    """The gallery's vectors stand in another order than its images."""
+    order = np.random.default_rng(_SEED).permutation(len(goldens.retrieval_cloud))
+    return {"retrieval_cloud": goldens.retrieval_cloud[order]}
 
 
 def without_antialiasing(bundle: Bundle, entry: ModelEntry, target: Target) -> Change:

@@ -71,7 +71,8 @@ def pairs_of(
 
 
 def test_figures_decide_which_pairs_serve(place: Path) -> None:
-    found = pairs_of(place, {"1": "app1", "2": "app2"}, ["app1", "near", "far"])
+    gates = Gates(largest_loss=0.05)
+    found = pairs_of(place, {"1": "app1", "2": "app2"}, ["app1", "near", "far"], gates=gates)
     assert {key: pair.answer for key, pair in found.items()} == {
         ("1", "app1"): "serves",
         ("1", "near"): "serves",
@@ -86,7 +87,17 @@ def test_figures_decide_which_pairs_serve(place: Path) -> None:
     assert blocked.loss == pytest.approx(own.cmc1 - blocked.cmc1)
     assert blocked.lost is not None and blocked.lost >= blocked.queries * blocked.loss
     assert (blocked.same_space, blocked.queries) == (False, 48)
-    assert "below its own gallery's; allowed is 0.01" in blocked.reason
+    assert "below its own gallery's; allowed is 0.05" in blocked.reason
+    assert f"{blocked.lost} of 48 queries lose their right answer" in blocked.reason
+
+
+def test_too_few_queries_are_not_measured(place: Path) -> None:
+    """One of 48 is more than one in a hundred, and the interval holds zero: that neither serves nor is blocked."""
+    found = pairs_of(place, {"1": "app1"}, ["app1", "near"])
+    assert found["1", "app1"].answer == "serves"
+    assert (found["1", "near"].answer, found["1", "near"].lost) == ("not measured", 1)
+    assert found["1", "near"].reason.startswith("needs ")
+    assert " queries: 1 of 48 queries lose their right answer" in found["1", "near"].reason
 
 
 def test_cmc1_is_that_of_the_models_own_vectors(place: Path) -> None:
@@ -115,9 +126,9 @@ def test_the_floor_blocks_too(place: Path) -> None:
     assert found is not None
     answers = [
         pairs_of(place, {"1": "app1"}, ["far"], gates=Gates(floor=floor, largest_loss=1.0))["1", "far"].answer
-        for floor in (found, found + 0.01)
+        for floor in (found, found + 0.01, found + 0.5)
     ]
-    assert answers == ["serves", "blocked"]
+    assert answers == ["serves", "not measured", "blocked"]
 
 
 def test_nothing_to_measure_is_refused() -> None:

@@ -156,11 +156,13 @@ def test_a_fall_beyond_chance_fails_even_within_the_gates(tmp_path: Path) -> Non
     wide = Gates(largest_loss=1.0, parity=2.0)
     verify([good], ["desktop"], tmp_path / "old", wide)
     verdict = verify([bad], ["desktop"], tmp_path / "new", wide, baseline=tmp_path / "old" / "verdict.json")
-    assert {row.status for row in verdict.rows} == {"pass"}
+    # Golden images would have to be opposite to each other to tell models apart where so much drift is allowed.
+    assert {row.rung for row in verdict.rows if row.status != "pass"} == {"parity"}
+    assert {row.status for row in verdict.rows} == {"pass", "not verified"}
     assert verdict.exit_code == 1
     assert "cmc@1" in verdict.regressions[0] and "paired" in verdict.regressions[0]
     assert "worse than the baseline" in verdict.headline
-    back = verify([good], ["desktop"], tmp_path / "old2", wide, baseline=tmp_path / "new" / "verdict.json")
+    back = verify([good], ["desktop"], tmp_path / "old2", baseline=tmp_path / "new" / "verdict.json")
     assert back.exit_code == 0
     assert any(move["what"] == "cmc@1" for move in back.about["moves"])
 

@@ -1,0 +1,118 @@
+"""Mistakes made behind an ONNX graph's last layer, where its embeddings come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+_SEED = 0
+
+
+def rotation(dimension: int, degrees: float) -> Float64[np.ndarray, "d d"]:
+    """An orthogonal matrix that turns every vector by an angle, in planes drawn at random.
+
+    In an odd dimension one direction stays, and vectors along it turn less.
+    """
+    basis = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(dimension, dimension)))[0]
+    planes, angle = np.eye(dimension), np.radians(degrees)
+    for first in range(0, dimension - 1, 2):
+        block = slice(first, first + 2)
+        planes[block, block] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return basis @ planes @ basis.T
+
+
+def turn(degrees: float) -> Callable[[Any], None]:
+    """Turn every embedding by an angle."""
+
+    def edit(model: Any) -> None:
+        from onnx import helper
+
+        _constant(model, "turn", rotation(_dimension(model), degrees).astype(np.float32))
+        _after_everything(model, lambda given, made: [helper.make_node("MatMul", [given, "fault_turn"], [made])])
+
+    return edit
+
+
+def reverse_dimensions(model: Any) -> None:
+    """The embedding's numbers in another order."""
+    from onnx import helper
+
+    _constant(model, "order", np.arange(_dimension(model))[::-1].copy())
+    _after_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_order"], [made], axis=1)])
+
+
+def leave_length(model: Any) -> None:
+    """Vectors three times as long: the last layer, which brings them to length one, is missing."""
+    from onnx import helper
+
+    _constant(model, "length", np.array(3.0, np.float32))
+    _after_everything(model, lambda given, made: [helper.make_node("Mul", [given, "fault_length"], [made])])
+
+
+def flatten(model: Any) -> None:
+    """Nearly one vector for every image: of the embedding a twentieth is left beside a constant."""
+    from onnx import helper
+
+    _constant(model, "share", np.array(0.05, np.float32))
+    _constant(model, "middle", _middle(model))
+    _after_everything(
+        model,
+        lambda given, made: [
+            helper.make_node("Mul", [given, "fault_share"], ["fault_little"]),
+            helper.make_node("Add", ["fault_little", "fault_middle"], ["fault_moved"]),
+            helper.make_node("LpNormalization", ["fault_moved"], [made], axis=-1, p=2),
+        ],
+    )
+
+
+def collapse_below(grey: float) -> Callable[[Any], None]:
+    """One vector for all images that are darker on average than a grey level, the right one for all others."""
+
+    def edit(model: Any) -> None:
+        from onnx import TensorProto, helper
+
+        image = model.graph.input[0].name
+        _constant(model, "grey", np.array(grey, np.float32))
+        _constant(model, "sides", np.array([1, 2, 3]))
+        _constant(model, "last", np.array([1]))
+        _constant(model, "middle", _middle(model))
+        _after_everything(
+            model,
+            lambda given, made: [
+                helper.make_node("Cast", [image], ["fault_float"], to=TensorProto.FLOAT),
+                helper.make_node("ReduceMean", ["fault_float", "fault_sides"], ["fault_means"], keepdims=0),
+                helper.make_node("Unsqueeze", ["fault_means", "fault_last"], ["fault_column"]),
+                helper.make_node("Less", ["fault_column", "fault_grey"], ["fault_dark"]),
+                helper.make_node("Where", ["fault_dark", "fault_middle", given], [made]),
+            ],
+        )
+
+    return edit
+
+
+def _dimension(model: Any) -> int:
+    return int(model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value)
+
+
+def _middle(model: Any) -> np.ndarray:
+    """A unit vector of equal numbers, as a row."""
+    size = _dimension(model)
+    return np.full((1, size), size**-0.5, np.float32)
+
+
+def _constant(model: Any, name: str, value: np.ndarray) -> None:
+    from onnx import numpy_helper
+
+    model.graph.initializer.append(numpy_helper.from_array(value, f"fault_{name}"))
+
+
+def _after_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
+    """Put nodes between whatever gives the embedding and the graph's output."""
+    made, given = model.graph.output[0].name, "fault_embedding"
+    for node in model.graph.node:
+        node.input[:] = [given if name == made else name for name in node.input]
+        node.output[:] = [given if name == made else name for name in node.output]
+    model.graph.node.extend(nodes(given, made))
