@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hetero.errors import InputError
 
 FORMATS = ("onnx", "litert", "coreml")
-HALF = ("fp16",)
-"""Precisions whose values are rounded to eleven bits."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,8 @@ class Gates:
         pixels: Largest mean absolute difference, in grey levels of 255, between the pixels that a target makes of an
             original file and those of the contract. Decoders may round differently; another resizer is far off.
         parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
-        neighbours: Largest share of queries whose nearest gallery image may be another one than for torch's query, in
-            precisions that no entry of :data:`HALF` names; it fails when the share's whole 95 % interval is beyond it.
-        neighbours_half: The same for those of :data:`HALF`, which round far less.
+        neighbours: Largest share of queries that may lose their neighbours in a reduced precision
+            (:mod:`device_tests.checks.neighbours`); it fails when the share's whole 95 % interval is beyond it.
         norm: Largest deviation of an embedding's length from one, where the space has unit norm.
         above_own: Whether cmc@1 against the cloud gallery must exceed the student's own symmetric cmc@1.
         latency_ms: Largest median latency of one image; None does not gate. Emulated latency never counts.
@@ -36,8 +33,7 @@ class Gates:
     largest_loss: float = 0.01
     pixels: float = 0.5
     parity: float = 1e-6
-    neighbours: float = 0.25
-    neighbours_half: float = 0.05
+    neighbours: float = 0.05
     norm: float = 1e-3
     above_own: bool = False
     latency_ms: float | None = None
@@ -56,4 +52,4 @@ class Gates:
             raise InputError("the gates are not valid:", problems)
 
     def _shares(self) -> list[tuple[str, float]]:
-        return [(name, getattr(self, name)) for name in ("floor", "largest_loss", "neighbours", "neighbours_half")]
+        return [(name, getattr(self, name)) for name in ("floor", "largest_loss", "neighbours")]

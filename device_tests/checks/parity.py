@@ -1,8 +1,8 @@
 """Rung 3: is an embedding of a real image what torch computes, and does the difference matter to a neighbour?
 
 Unit vectors agree to within any loose absolute tolerance, so the angle counts. In float32 it is held against
-rounding. In reduced precisions it is held against the margin, by which the nearest gallery vector is nearer than the
-next: where the drift uses it up, another neighbour is nearest, and the share of queries that lose theirs is judged.
+rounding. In reduced precisions it is held against the margins of the nearest gallery vectors: the share of queries
+whose drift uses them up is judged (:mod:`device_tests.checks.neighbours`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jaxtyping import Float64
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import SAME, angle, cosine_distance, gallery_vectors, margins
-from device_tests.checks.neighbours import lost_neighbours, mistaken_gate, neighbours_gate
+from device_tests.checks.neighbours import depth_of, lost_neighbours, mistaken_gate, neighbours_gate
 from device_tests.checks.subject import Subject
-from device_tests.gates import HALF, Gates
+from device_tests.gates import Gates
 from export.goldens import Goldens
 from export.telling import mistaken, nearest_other, tells, why_not
 from hetero.evaluation.bootstrap import mean_interval
@@ -59,14 +59,13 @@ def check(subject: Subject, gates: Gates) -> Finding:
     # Recomputed from the embeddings: what a bundle says of its own proof is no proof.
     room = float(np.median(nearest_other(subject.goldens.golden_embeddings)))
     unknown = [] if tells(room, gates.parity) else [why_not(room, gates.parity)]
-    lost = lost_neighbours(subject.goldens, subject.queries)
+    lost = lost_neighbours(subject.goldens, subject.queries, depth_of(subject.precision))
     if subject.precision == "fp32":
         problems += _over(drift, gates.parity)
     else:
-        limit = gates.neighbours_half if subject.precision in HALF else gates.neighbours
         asked = [
-            neighbours_gate(lost, limit, same=same_vectors(subject, gates.parity)),
-            mistaken_gate(subject.golden, subject.goldens.golden_embeddings, limit),
+            neighbours_gate(lost, gates.neighbours, same=same_vectors(subject, gates.parity)),
+            mistaken_gate(subject.golden, subject.goldens.golden_embeddings),
         ]
         problems += problems_of(asked)
         unknown += unknown_of(asked)
@@ -137,7 +136,7 @@ def _drift_figures(subject: Subject, drift: Float64[np.ndarray, " n"]) -> dict[s
 
 
 def _neighbour_figures(lost: TaskResult | None) -> dict[str, Figure]:
-    """How many of the queries' nearest gallery images are other ones than torch's, with the share's 95 % interval."""
+    """How many queries lose their neighbours, with the share's 95 % interval."""
     if lost is None:
         return {"neighbours": 0}
     values = lost.per_query("neighbours_lost")

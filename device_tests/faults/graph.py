@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
@@ -57,9 +58,16 @@ def turn_upside_down(model: Any) -> None:
     _before_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_rows"], [made], axis=1)])
 
 
-def limit_pixels(model: Any) -> None:
-    """Pixels of 16 to 235 only, as video has them."""
-    _recompute_pixels(model, np.ones(3), np.zeros(3), low=16.0, high=235.0)
+def limited_pixels(images: UInt8[np.ndarray, "n h w 3"]) -> Edit:
+    """Pixels of 16 to 235 only, as video has them.
+
+    Raises:
+        InputError: When no image has others, so that nothing changes.
+    """
+    low, high = 16, 235
+    if images.min() >= low and images.max() <= high:
+        raise InputError(f"no golden image has a pixel below {low} or above {high}")
+    return lambda model: _recompute_pixels(model, np.ones(3), np.zeros(3), low=low, high=high)
 
 
 def unnormalised(contract: Preprocessing) -> Edit:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 _SEED = 0
 
@@ -24,14 +24,23 @@ def rotation(dimension: int, degrees: float) -> Float64[np.ndarray, "d d"]:
     return basis @ planes @ basis.T
 
 
-def turn(degrees: float) -> Callable[[Any], None]:
-    """Turn every embedding by an angle."""
+def offset(vector: Float32[np.ndarray, " d"], share: float) -> Callable[[Any], None]:
+    """Add one vector to every embedding, which is then brought to length one again: an output's zero point is off.
+
+    No embedding of length one turns by more than the angle whose sine is ``share``.
+    """
 
     def edit(model: Any) -> None:
         from onnx import helper
 
-        _constant(model, "turn", rotation(_dimension(model), degrees).astype(np.float32))
-        _after_everything(model, lambda given, made: [helper.make_node("MatMul", [given, "fault_turn"], [made])])
+        _constant(model, "offset", (share * vector / np.linalg.norm(vector))[None].astype(np.float32))
+        _after_everything(
+            model,
+            lambda given, made: [
+                helper.make_node("Add", [given, "fault_offset"], ["fault_moved"]),
+                helper.make_node("LpNormalization", ["fault_moved"], [made], axis=-1, p=2),
+            ],
+        )
 
     return edit
 

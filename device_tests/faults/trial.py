@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from device_tests.checks.finding import Status
 from device_tests.faults.catalogue import FAULTS, Fault
 from device_tests.faults.quantised import with_int8
 from device_tests.faults.variants import copy_changed
@@ -20,7 +21,7 @@ from device_tests.verdict import GATE_FAILED, NOT_VERIFIED, PASSED
 from export.bundle import Bundle, read_bundle
 from hetero.errors import InputError
 
-Answer = Literal["caught", "missed", "not tried"]
+Answer = Literal["caught", "missed", "not shown", "not tried"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Outcome:
     Attributes:
         fault: Its name.
         expected: The rung that has to fail, or must not be verified.
-        answer: ``caught`` when the rung said what it has to say; ``missed`` when it did not.
+        answer: ``caught`` when the rung said what it has to say; ``missed`` when it passed;
+            ``not shown`` when it did not pass, but the bundle's queries are too few for it to fail.
         failed: All rungs that failed, and the expected one where it was not verified.
         reason: The rung's own words, or why it was not tried.
     """
@@ -96,11 +98,11 @@ def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again
 
 
 def exit_code(outcomes: Sequence[Outcome], sound: str) -> int:
-    """0 when all is as it should be, 1 when a fault was missed or the bundle itself fails, 3 when one was not tried."""
+    """0 when all is well, 1 when a fault was missed or the bundle itself fails, 3 when one was not tried or shown."""
     answers = {outcome.answer for outcome in outcomes}
     if sound or "missed" in answers:
         return GATE_FAILED
-    return NOT_VERIFIED if "not tried" in answers else PASSED
+    return NOT_VERIFIED if answers & {"not tried", "not shown"} else PASSED
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -111,7 +113,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _line(outcome: Outcome) -> tuple[str, str, str, str]:
-    told = f"not tried: {outcome.reason}" if outcome.answer == "not tried" else outcome.answer
+    told = f"{outcome.answer}: {outcome.reason}" if outcome.answer in ("not tried", "not shown") else outcome.answer
     return outcome.fault, outcome.expected, ", ".join(outcome.failed) or "-", told
 
 
@@ -137,9 +139,9 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
     failed = [finding.rung for finding in findings if finding.status == "fail"]
     if fault.answer == found.status == "not verified":
         failed.append(f"{fault.rung} not verified")
-    return Outcome(
-        fault.name, fault.rung, "caught" if found.status == fault.answer else "missed", tuple(failed), found.reason
-    )
+    answers: dict[Status, Answer] = {"pass": "missed", "fail": "missed", "not verified": "not shown"}
+    answer = "caught" if found.status == fault.answer else answers[found.status]
+    return Outcome(fault.name, fault.rung, answer, tuple(failed), found.reason)
 
 
 def _machine(fault: Fault, target: Target) -> Target:
