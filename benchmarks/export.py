@@ -35,6 +35,7 @@ from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
 from export.manifest import FORMATS, PRECISIONS  # noqa: E402
+from hetero.wording import change_in_words  # noqa: E402
 
 _LATENCIES = 100
 
@@ -227,7 +228,7 @@ def _resident(process: int) -> int:
 
 def _table(files: list[dict[str, Any]]) -> str:
     lines = [
-        "| file | KB | of fp32 | cosine min / mean | cmc@1 | map@r | lost | ms |",
+        "| file | KB | of fp32 | cosine min / mean | cmc@1 | map@r | change | ms |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in files:
@@ -238,7 +239,7 @@ def _table(files: list[dict[str, Any]]) -> str:
         speed = "" if one["milliseconds"] is None else f"{one['milliseconds']:.2f}"
         lines.append(
             f"{size} {one['cosine min']:.5f} / {one['cosine mean']:.5f} | {one['cmc@1']:.4f} | {one['map@r']:.4f} | "
-            f"{100 * one['loss']:.2f} % | {speed} |"
+            f"{change_in_words(one['loss'], digits=2, percent=True)} | {speed} |"
         )
     return "\n".join(lines)
 

@@ -41,6 +41,7 @@ from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: 
 from hetero.recipe import recipe_called  # noqa: E402
 from hetero.training.cloud_reference import CloudReference  # noqa: E402
 from hetero.training.quantization_aware import tune_for_int8  # noqa: E402
+from hetero.wording import change_in_words  # noqa: E402
 
 
 def main() -> None:
@@ -55,7 +56,9 @@ def main() -> None:
     whole = _figure(retrieval, student.embed(retrieval.images))
     print(f"float32: before {whole:.4f}", end="")
     print(f", after {_figure(retrieval, sources['after'].embed(retrieval.images)):.4f}")
-    print("| format | scales | fine-tuning | cosine with torch, min / mean | map@r | lost |\n|---|---|---|---|---|---|")
+    print(
+        "| format | scales | fine-tuning | cosine with torch, min / mean | map@r | change |\n|---|---|---|---|---|---|"
+    )
     for when, source in sources.items():
         calibration = make_calibration(chosen, retrieval, source.space, source.embed)
         for format, scales, vectors in _int8(source, calibration, retrieval, options.calibrator, options.formats):
@@ -63,7 +66,7 @@ def main() -> None:
             figure = _figure(retrieval, vectors)
             print(
                 f"| {format} | {scales} | {when} | {found.min():.5f} / {found.mean():.5f} | {figure:.4f} | "
-                f"{100 * (1 - figure / whole):.2f} % |",
+                f"{change_in_words(1 - figure / whole, digits=2, percent=True)} |",
                 flush=True,
             )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from device_tests.policy import Policy
+from device_tests.policy import Policy, policy_called
 from hetero.errors import InputError
 from hetero.files import read_json
 
@@ -19,7 +20,7 @@ def verify_command(
     target: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("verification"),
     gallery: Path | None = None,
-    policy: Path | None = None,
+    policy: str | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
     queries: int | None = None,
@@ -27,23 +28,25 @@ def verify_command(
     floor: float | None = None,
     largest_loss: float | None = None,
     above_own: Annotated[bool | None, Parameter(negative="")] = None,
+    share: float | None = None,
     parity: float | None = None,
     latency_ms: float | None = None,
     file_bytes: int | None = None,
 ) -> int:
-    """Run bundles on targets: do they load, agree with torch, and retrieve from the cloud model's gallery?
+    """Run bundles on targets: do the files reproduce the student, and is it good enough for the cloud's gallery?
 
     Writes verdict.json, summary.json, summary.md, junit.xml and report.html. Exit status: 0 passed, 1 a gate failed,
-    2 bad input, 3 something asked for was not verified.
+    2 bad input, 3 something asked for was not verified. The student is judged when a policy or --share asks.
 
-    Example: hetero verify runs/demo/bundles/edge-s/bundle --target desktop --target phone-arm64
+    Example: hetero verify runs/demo/bundles/edge-s/bundle --target desktop --target phone-arm64 --policy release
 
     Args:
         bundles: Bundle directories.
         target: Where to run; see `hetero device list`. Default desktop. Repeatable.
         out: Directory of the results.
         gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
-        policy: TOML file with the gates, and exceptions with their reason and last day. Options below override it.
+        policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
+            the package. Options below override it.
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
         queries: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
@@ -51,6 +54,7 @@ def verify_command(
         floor: Least cmc@1 against the cloud gallery; default 0.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
         above_own: Require cmc@1 in the cloud gallery above that in a gallery of the student's own.
+        share: Least share of the cloud's own cmc@1 that the student is shown to reach, between 0 and 1.
         parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's; default 1e-6.
         latency_ms: Largest median latency of one image.
         file_bytes: Largest size of a model's file.
@@ -67,15 +71,17 @@ def verify_command(
         "file_bytes": file_bytes,
         "require": tuple(require) if require else None,
     }
-    limits = Policy.load(policy) if policy is not None else Policy()
+    limits = policy_called(policy) if policy is not None else Policy()
     limits = limits.overridden(**{name: value for name, value in options.items() if value is not None})
+    if share is not None:
+        limits = dataclasses.replace(limits, student=dataclasses.replace(limits.student, share=share))
     space = load_gallery_space(gallery) if gallery is not None else None
     verdict = verify(
         bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
     )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
-    print(f"{verdict.table()}\n\n{verdict.headline}; see {out / 'report.html'}")
+    print(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 from device_tests.checks.finding import RUNGS, Finding
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
-from device_tests.policy import Policy
+from device_tests.policy import Policy, policy_called
+from device_tests.quality import Quality
 from device_tests.running import Job
 from device_tests.sample import asked_of
-from device_tests.scope import asked, missing, no_runtime
+from device_tests.scope import missing, no_runtime, without_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
-from device_tests.verify import load_gallery_space, open_bundles
+from device_tests.verify import judged_student, load_gallery_space, open_bundles
 from export.bundle import Bundle
 from hetero.errors import InputError
 
@@ -30,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--target", action="append", default=[], metavar="NAME", help="target; repeatable; default desktop")
     group.addoption("--gallery", default=None, metavar="PATH", help="gallery directory or space.json of the gallery")
     group.addoption("--require", action="append", default=[], metavar="FORMAT", help="format that must be verified")
-    group.addoption("--policy", default=None, metavar="PATH", help="TOML file with gates and exceptions")
+    group.addoption("--policy", default=None, metavar="NAME", help="TOML file with gates and exceptions, or release")
     group.addoption("--floor", type=float, default=None, help="least cmc@1 against the cloud gallery")
     group.addoption("--queries", type=int, default=None, help="most query images that emulated phones embed")
     group.addoption("--largest-loss", type=float, default=None, help="most cmc@1 lost against torch")
@@ -53,16 +55,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for every bundle, target, format and rung."""
+    """One test for every bundle, target, format and rung, and one for every bundle's student."""
     if "finding" in metafunc.fixturenames:
         cases = _session(metafunc.config).cases()
         metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
+    if "student" in metafunc.fixturenames:
+        metafunc.parametrize("student", _session(metafunc.config).students(), indirect=True)
 
 
 @pytest.fixture
 def finding(request: pytest.FixtureRequest) -> Finding:
     """The answer of one rung; targets and models run once, when first needed."""
     return _session(request.config).finding(*request.param)
+
+
+@pytest.fixture
+def student(request: pytest.FixtureRequest) -> Quality:
+    """Whether a bundle's student is good enough, by the policy."""
+    return _session(request.config).student(request.param)
 
 
 class _Session:
@@ -91,18 +101,35 @@ class _Session:
 
     def finding(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
         """The rung's answer; what was asked for and not verified fails, as it has an exit code in ``hetero verify``."""
-        machine = self._targets[target]
         found = self._answer(bundle, target, format, precision, rung)
+        if found.status in ("pass", "n/a"):
+            return found
         today = datetime.date.today()
-        if found.status != "pass" and (why := self._policy.excuse((bundle, target, format, precision, rung), today)):
+        if why := self._policy.excuse((bundle, target, format, precision, rung), today):
             return Finding(rung, "not verified", f"excused: {why}; {found.reason}", found.figures)
-        wanted = asked(format, machine, list(self._targets.values()), self._policy.gates_of(target))
-        if found.status == "not verified" and wanted:
+        if found.status == "not verified":
             return Finding(rung, "fail", f"asked for, but not verified: {found.reason}")
         return found
 
+    def students(self) -> list[str]:
+        """Names of the bundles."""
+        return list(self._bundles)
+
+    def student(self, bundle: str) -> Quality:
+        """The student's answer; one that a policy asks about and that cannot be judged fails."""
+        found = judged_student(self._bundles[bundle], self._policy)
+        if found.excused:
+            return dataclasses.replace(found, status="not judged", reason=f"excused: {found.excused}; {found.reason}")
+        if found.status == "not judged" and found.asked:
+            return dataclasses.replace(found, status="fail", reason=f"asked for, but not judged: {found.reason}")
+        return found
+
     def _answer(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
-        if reason := self._unavailable(target) or no_runtime(self._targets[target], format):
+        machine = self._targets[target]
+        if reason := no_runtime(machine, format):
+            status = without_runtime(format, list(self._targets.values()), self._policy.gates_of(target))
+            return Finding(rung, status, reason)
+        if reason := self._unavailable(target):
             return Finding(rung, "not verified", reason)
         if not precision:
             return Finding(rung, "not verified", f"the bundle holds no {format} file")
@@ -135,7 +162,7 @@ def _session(config: pytest.Config) -> _Session:
     if _SESSION not in config.stash:
         given: Any = config.option
         limits = {"floor": given.floor, "largest_loss": given.largest_loss, "require": tuple(given.require) or None}
-        policy = Policy.load(Path(given.policy)) if given.policy else Policy()
+        policy = policy_called(given.policy) if given.policy else Policy()
         policy = policy.overridden(**{name: value for name, value in limits.items() if value is not None})
         gallery = load_gallery_space(Path(given.gallery)) if given.gallery else None
         bundles = open_bundles([Path(path) for path in given.bundle], gallery)

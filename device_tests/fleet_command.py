@@ -13,6 +13,7 @@ from device_tests.markdown import table
 from device_tests.verdict import NOT_VERIFIED, PASSED
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
+from hetero.wording import change_in_words, range_of_change
 
 
 def device_fleet_command(
@@ -66,7 +67,7 @@ def device_fleet_command(
 
 def as_markdown(pairs: list[Pair], changes: list[Upgrade]) -> str:
     """The pairs and what upgrades break, as two tables."""
-    header = ("app", "gallery", "answer", "cmc@1", "lost against its own gallery", "lost queries", "why")
+    header = ("app", "gallery", "answer", "cmc@1", "beside its own gallery, 95 %", "lost queries", "why")
     rows = [
         (pair.app, pair.gallery, pair.answer, _number(pair.cmc1), _interval(pair), _count(pair), pair.reason)
         for pair in pairs
@@ -88,7 +89,7 @@ def _number(value: float | None) -> str:
 def _interval(pair: Pair) -> str:
     if pair.loss is None or pair.low is None or pair.high is None:
         return "-"
-    return f"{pair.loss:.3f} [{pair.low:.3f}, {pair.high:.3f}]"
+    return f"{change_in_words(pair.loss, digits=3)} ({range_of_change(pair.low, pair.high, digits=3)})"
 
 
 def _count(pair: Pair) -> str:

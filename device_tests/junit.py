@@ -11,13 +11,19 @@ from xml.etree import ElementTree
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_xml(rows: Sequence[Mapping[str, Any]], regressions: Sequence[str] = ()) -> bytes:
-    """One test suite a bundle and target, one test case a row.
+def junit_xml(
+    rows: Sequence[Mapping[str, Any]],
+    regressions: Sequence[str] = (),
+    students: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    """One test suite a bundle and target with a test case a row, and one suite with a case a student.
 
     Args:
-        rows: As in ``verdict.json``. A rung that was asked for and is not verified counts as an error, one that
-            was not asked for as skipped; one that a policy excuses as skipped, too.
+        rows: As in ``verdict.json``. A rung that is not verified counts as an error, one that does not apply as
+            skipped; one that a policy excuses as skipped, too.
         regressions: What got worse than a baseline: a failed test case each.
+        students: As under ``students`` in ``summary.json``. One that a policy asks about and that cannot be judged
+            counts as an error, without a policy as skipped.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}
@@ -26,37 +32,41 @@ def junit_xml(rows: Sequence[Mapping[str, Any]], regressions: Sequence[str] = ()
     for name, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", _counts(cases), name=_text(name))
         for row in cases:
-            _case(suite, row)
-    if regressions:
-        told = {"tests": str(len(regressions)), "failures": str(len(regressions)), "errors": "0", "skipped": "0"}
-        suite = ElementTree.SubElement(root, "testsuite", told, name="baseline")
-        for number, regression in enumerate(regressions, 1):
-            case = ElementTree.SubElement(suite, "testcase", classname="baseline", name=f"regression {number}")
-            ElementTree.SubElement(case, "failure", message=_text(regression))
-    root.attrib.update(_counts(rows))
+            place = f"{row['bundle']}.{row['target']}.{row['format']}.{row['precision']}"
+            _case(suite, place, row["rung"], row)
+    if students:
+        suite = ElementTree.SubElement(root, "testsuite", _counts(students), name="student")
+        for student in students:
+            _case(suite, f"{student['bundle']}.student", "good enough for this gallery", student)
+    worse = [{"status": "fail", "reason": regression, "figures": {}} for regression in regressions]
+    if worse:
+        suite = ElementTree.SubElement(root, "testsuite", _counts(worse), name="baseline")
+        for number, row in enumerate(worse, 1):
+            _case(suite, "baseline", f"regression {number}", row)
+    root.attrib.update(_counts([*rows, *students, *worse]))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _case(suite: ElementTree.Element, row: Mapping[str, Any]) -> None:
-    place = f"{row['bundle']}.{row['target']}.{row['format']}.{row['precision']}"
-    case = ElementTree.SubElement(suite, "testcase", classname=_text(place), name=_text(row["rung"]))
+def _case(suite: ElementTree.Element, place: str, name: str, row: Mapping[str, Any]) -> None:
+    case = ElementTree.SubElement(suite, "testcase", classname=_text(place), name=_text(name))
     if kind := _kind(row):
+        told = row["reason"] if row["status"] == "fail" else f"{row['status']}: {row['reason']}"
         excused = f"excused: {row['excused']}; " if row.get("excused") else ""
-        ElementTree.SubElement(case, kind, message=_text(excused + row["reason"]))
+        ElementTree.SubElement(case, kind, message=_text(excused + told))
     if row["figures"]:
         lines = [f"{name} = {value}" for name, value in sorted(row["figures"].items())]
         ElementTree.SubElement(case, "system-out").text = _text("\n".join(lines))
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    if row.get("excused"):
+    if row["status"] == "pass":
+        return ""
+    if row.get("excused") or row["status"] == "n/a":
         return "skipped"
     if row["status"] == "fail":
         return "failure"
-    if row["status"] == "not verified":
-        return "error" if row["asked"] else "skipped"
-    return ""
+    return "error" if row.get("asked", True) else "skipped"
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

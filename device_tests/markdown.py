@@ -6,35 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from device_tests.checks.finding import RUNGS
+from device_tests.headline import Headline
+from device_tests.student_table import COLUMNS, cells
 
-_MARKS = {"pass": "✅ pass", "fail": "❌ fail", "not verified": "not verified"}
+_MARKS = {"pass": "✅ pass", "fail": "❌ fail"}
 _KEY = ("bundle", "target", "format", "precision")
 
+Record = Mapping[str, Any]
 
-def markdown(headline: str, rows: Sequence[Mapping[str, Any]], regressions: Sequence[str] = ()) -> str:
-    """A headline, a table with a line for each model and target, and the reasons below it.
+
+def markdown(
+    headlines: Sequence[Headline], rows: Sequence[Record], students: Sequence[Record], regressions: Sequence[str] = ()
+) -> str:
+    """Headlines, a table of students and one with a line for each model and target, and the reasons below.
 
     Args:
-        headline: One line.
+        headlines: The answers on top.
         rows: As in ``verdict.json``.
+        students: As under ``students`` in ``summary.json``.
         regressions: What got worse than a baseline.
     """
-    states: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in rows:
-        mark = _MARKS[row["status"]] + (" (excused)" if row.get("excused") else "")
-        states.setdefault(tuple(str(row[name]) for name in _KEY), {})[row["rung"]] = mark
-    rungs = [(*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states.items()]
-    lines = [f"## {headline}", "", table((*_KEY, *RUNGS), rungs)]
-    failed = [row for row in rows if row["status"] == "fail" and not row.get("excused")]
-    sections = {
-        "Failed": [f"{_place(row)}: {row['reason']}" for row in failed],
-        "Worse than the baseline": list(regressions),
-        "Excused by the policy": [f"{_place(row)}: {row['excused']}" for row in rows if row.get("excused")],
-        "Not verified": [
-            f"{row['format']} on {row['target']}: {row['reason']}" for row in rows if row["status"] == "not verified"
-        ],
-    }
-    for title, items in sections.items():
+    lines = [
+        line for one in headlines for line in (f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(one.told), "")
+    ]
+    if students:
+        lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
+    lines.append(_rungs(rows))
+    for title, items in _reasons(rows, students, regressions).items():
         if items:
             lines += ["", f"**{title}**", "", *dict.fromkeys(f"- {' '.join(item.split())}" for item in items)]
     return "\n".join(lines) + "\n"
@@ -45,9 +43,46 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([_line(header), "|" + "---|" * len(header), *map(_line, rows)])
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+def _rungs(rows: Sequence[Record]) -> str:
+    states: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        states.setdefault(tuple(str(row[name]) for name in _KEY), {})[row["rung"]] = _state(row)
+    return table((*_KEY, *RUNGS), [(*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states.items()])
 
 
-def _place(row: Mapping[str, Any]) -> str:
+def _reasons(
+    rows: Sequence[Record], students: Sequence[Record], regressions: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    def of(status: str) -> list[Record]:
+        return [row for row in (*students, *rows) if row["status"] == status]
+
+    return {
+        "Failed": [f"{_place(row)}: {row['reason']}" for row in of("fail") if not row.get("excused")],
+        "Worse than the baseline": regressions,
+        "Excused by the policy": [f"{_place(row)}: {row['excused']}" for row in (*students, *rows) if row["excused"]],
+        "Not judged": [f"{_place(row)}: {row['reason']}" for row in of("not judged") if row["asked"]],
+        "Not verified": [_format(row) for row in of("not verified")],
+        "Not applicable": [_format(row) for row in of("n/a")],
+    }
+
+
+def _state(row: Record) -> str:
+    return _mark(row["status"]) + (" (excused)" if row["excused"] else "")
+
+
+def _mark(status: str) -> str:
+    return _MARKS.get(status, status)
+
+
+def _line(row: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+
+
+def _place(row: Record) -> str:
+    if "rung" not in row:
+        return f"the student of {row['bundle']}"
     return f"{row['bundle']} {row['format']} {row['precision']} on {row['target']}, {row['rung']}"
+
+
+def _format(row: Record) -> str:
+    return f"{row['format']} on {row['target']}: {row['reason']}"

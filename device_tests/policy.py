@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from device_tests.checks.finding import RUNGS
 from device_tests.gates import Gates
+from device_tests.quality import STUDENT, QualityGates
 from hetero.errors import InputError
 from hetero.schema import parse, read_toml, record
 
@@ -22,7 +26,7 @@ class Waiver:
     """Something that may fail, or stay unverified, until a day.
 
     Attributes:
-        rung: Of the ladder.
+        rung: Of the ladder, or ``student``, which is about the model and takes no target, format or precision.
         reason: Why it may.
         expires: The last day on which it counts.
         bundle: Name of a bundle; ``*`` for any, here and below.
@@ -50,6 +54,7 @@ class Waiver:
 @record
 class _File:
     gates: dict[str, Any] = field(default_factory=dict[str, Any])
+    student: dict[str, Any] = field(default_factory=dict[str, Any])
     targets: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     exceptions: tuple[Waiver, ...] = ()
 
@@ -62,11 +67,13 @@ class Policy:
         gates: Limits on every target.
         targets: Limits that differ on some targets, by the target's name.
         exceptions: In the file's order.
+        student: What the student must reach, wherever it runs; by default nothing is judged.
     """
 
     gates: Gates = field(default_factory=Gates)
     targets: dict[str, Gates] = field(default_factory=dict[str, Gates])
     exceptions: tuple[Waiver, ...] = ()
+    student: QualityGates = field(default_factory=QualityGates)
 
     def gates_of(self, target: str) -> Gates:
         """The limits on a target."""
@@ -75,7 +82,7 @@ class Policy:
     def overridden(self, **values: Any) -> Policy:
         """The same policy with other limits, on every target."""
         targets = {name: dataclasses.replace(gates, **values) for name, gates in self.targets.items()}
-        return Policy(dataclasses.replace(self.gates, **values), targets, self.exceptions)
+        return dataclasses.replace(self, gates=dataclasses.replace(self.gates, **values), targets=targets)
 
     def excuse(self, row: Sequence[str], today: datetime.date) -> str:
         """Why a row may fail; empty when it may not.
@@ -98,37 +105,62 @@ class Policy:
 
     @classmethod
     def load(cls, path: Path) -> Policy:
-        """Read a TOML file with the tables ``gates``, ``targets.NAME`` and ``exceptions``.
+        """Read a TOML file with the tables ``gates``, ``student``, ``targets.NAME`` and ``exceptions``.
 
         Raises:
             InputError: When there is none, or with everything that is wrong with it.
         """
-        value = read_toml(path, "a policy")
-        told = parse(_File, value, what=str(path))
-        problems = [
-            f"exceptions: unknown rung {one.rung!r}; expected {', '.join(RUNGS)}"
-            for one in told.exceptions
-            if one.rung not in (*RUNGS, ANY)
-        ]
-        problems += [f"exceptions: {one.rung} needs a reason" for one in told.exceptions if not one.reason.strip()]
-        named = {field.name for field in dataclasses.fields(Gates)}
-        for place, table in (
-            ("gates", told.gates),
-            *((f"targets.{name}", item) for name, item in told.targets.items()),
-        ):
-            problems += [
-                f"{place}: unknown key {key!r}; expected {', '.join(sorted(named))}" for key in table.keys() - named
-            ]
-        if problems:
-            raise InputError(f"{path} is not a valid policy:", problems)
-        everywhere = _gates(told.gates, f"{path}, gates")
-        return cls(
-            everywhere,
-            {name: _gates(told.gates | item, f"{path}, targets.{name}") for name, item in told.targets.items()},
-            told.exceptions,
-        )
+        return parsed(read_toml(path, "a policy"), what=str(path))
 
 
-def _gates(table: dict[str, Any], what: str) -> Gates:
-    """Limits from a table whose keys are known."""
-    return parse(Gates, table, what=what)
+def policy_called(name: str | Path) -> Policy:
+    """A policy that comes with the package by its name, or a file.
+
+    Raises:
+        InputError: When there is none, or with everything that is wrong with it.
+    """
+    known = {file.name.removesuffix(".toml"): file for file in _built_in().iterdir() if file.name.endswith(".toml")}
+    if str(name) in known:
+        return parsed(tomllib.loads(known[str(name)].read_text(encoding="utf-8")), what=f"the policy {name}")
+    if not Path(name).exists():
+        raise InputError(f"expected a policy, {' or '.join(sorted(known))} or a TOML file, found no {name}")
+    return Policy.load(Path(name))
+
+
+def parsed(value: dict[str, Any], *, what: str) -> Policy:
+    """A policy from parsed TOML.
+
+    Raises:
+        InputError: With everything that is wrong with it.
+    """
+    told = parse(_File, value, what=what)
+    problems = [
+        f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, STUDENT))}"
+        for one in told.exceptions
+        if one.rung not in (*RUNGS, STUDENT, ANY)
+    ]
+    problems += [f"exceptions: {one.rung} needs a reason" for one in told.exceptions if not one.reason.strip()]
+    problems += _unknown_keys("gates", told.gates, Gates)
+    problems += _unknown_keys("student", told.student, QualityGates)
+    for name, table in told.targets.items():
+        problems += _unknown_keys(f"targets.{name}", table, Gates)
+    if problems:
+        raise InputError(f"{what} is not a valid policy:", problems)
+    return Policy(
+        parse(Gates, told.gates, what=f"{what}, gates"),
+        {
+            name: parse(Gates, told.gates | table, what=f"{what}, targets.{name}")
+            for name, table in told.targets.items()
+        },
+        told.exceptions,
+        parse(QualityGates, told.student, what=f"{what}, student"),
+    )
+
+
+def _unknown_keys(place: str, table: dict[str, Any], kind: type[Gates] | type[QualityGates]) -> list[str]:
+    named = {field.name for field in dataclasses.fields(kind)}
+    return [f"{place}: unknown key {key!r}; expected {', '.join(sorted(named))}" for key in table.keys() - named]
+
+
+def _built_in() -> Traversable:
+    return resources.files("device_tests.policies")

@@ -1,16 +1,17 @@
-"""What a verification is asked for, and why something cannot be verified where it is asked."""
+"""What a verification can be asked for: where a target has nothing that runs a format there is nothing to verify."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from device_tests.checks.finding import Status
 from device_tests.gates import Gates
 from device_tests.targets.target import Target
 from export.bundle import Bundle
 
 
 def no_runtime(target: Target, format: str) -> str:
-    """Why a format cannot be verified on a target; empty when it can."""
+    """Why there is nothing to verify; empty when there is."""
     if format in target.runtimes:
         return ""
     if format == "coreml":
@@ -18,15 +19,16 @@ def no_runtime(target: Target, format: str) -> str:
     return f"{target.name} has no runtime for {format}"
 
 
-def asked(format: str, target: Target, targets: Sequence[Target], gates: Gates) -> bool:
-    """Whether a format's verification on a target was asked for: not having done it then has an exit code of its own.
+def without_runtime(format: str, targets: Sequence[Target], gates: Gates) -> Status:
+    """What a format is where a target has no runtime for it.
 
-    A format is asked for wherever there is a runtime for it. One that is required, and that no target of the
-    verification has a runtime for, is asked for on all of them.
+    Args:
+        format: The format.
+        targets: All targets of the verification.
+        gates: Limits; a format that they require, and that none of the targets can run, was asked for in vain.
     """
-    if format in target.runtimes:
-        return True
-    return format in gates.require and not any(format in other.runtimes for other in targets)
+    wanted = format in gates.require and not any(format in target.runtimes for target in targets)
+    return "not verified" if wanted else "n/a"
 
 
 def missing(bundle: Bundle, gates: Gates) -> list[str]:

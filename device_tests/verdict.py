@@ -1,20 +1,23 @@
-"""The outcome of a verification: rows, a headline and an exit code."""
+"""The outcome of a verification: rows, headlines and an exit code."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from device_tests.checks.finding import RUNGS, Figure, Finding, Status
+from device_tests.headline import Headline, files_headline, student_headline
 from device_tests.junit import junit_xml
 from device_tests.markdown import markdown
+from device_tests.quality import Quality
+from device_tests.student_table import COLUMNS, cells
 from hetero.files import write_bytes, write_json, write_text
 
 PASSED, GATE_FAILED, BAD_INPUT, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes."""
+SCHEMA = "hetero/verification/2"
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,9 @@ class Row:
         format: For instance ``onnx``.
         precision: For instance ``fp32``.
         rung: One of :data:`device_tests.checks.finding.RUNGS`.
-        status: ``pass``, ``fail`` or ``not verified``.
+        status: ``pass``, ``fail``, ``not verified`` or ``n/a``.
         reason: Why it is not a pass.
         figures: What was measured.
-        asked: Whether the verification was asked for it: not having done so then has an exit code of its own.
         excused: Why the policy lets it fail for now; empty when it does not.
     """
 
@@ -42,15 +44,17 @@ class Row:
     status: Status
     reason: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
-    asked: bool = True
     excused: str = ""
 
     @classmethod
-    def of(cls, bundle: str, target: str, format: str, precision: str, finding: Finding, *, asked: bool = True) -> Row:
+    def of(cls, bundle: str, target: str, format: str, precision: str, finding: Finding) -> Row:
         """A row from a finding."""
-        return cls(
-            bundle, target, format, precision, finding.rung, finding.status, finding.reason, finding.figures, asked
-        )
+        return cls(bundle, target, format, precision, finding.rung, finding.status, finding.reason, finding.figures)
+
+    @property
+    def place(self) -> str:
+        """What it is about, for people."""
+        return f"{self.bundle} {self.format} {self.precision} on {self.target}, {self.rung}"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serialisable record."""
@@ -59,86 +63,98 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All rows of a verification.
+    """All rows of a verification, and the students.
 
     Attributes:
         rows: In the order bundle, target, format, rung.
         about: Targets, gates, versions and spaces, for the report.
         regressions: What got worse than a baseline by more than chance, for people.
+        students: One for each bundle.
     """
 
     rows: tuple[Row, ...]
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     regressions: tuple[str, ...] = ()
+    students: tuple[Quality, ...] = ()
+
+    @property
+    def headlines(self) -> tuple[Headline, Headline]:
+        """Do the files reproduce the student? Is the student good enough?"""
+        rows, students = _records(self.rows), _records(self.students)
+        return files_headline(rows, self.regressions), student_headline(students)
 
     @property
     def exit_code(self) -> int:
-        """0 when all that was asked for passed, 1 when a gate failed, 3 when something asked for was not verified."""
-        if any(row.status == "fail" and not row.excused for row in self.rows) or self.regressions:
+        """0 when all that was asked for passed, 1 when a gate failed, 3 when something asked for is not known.
+
+        What is n/a counts for nothing, and a student counts once a policy asks.
+        """
+        files, student = self.headlines
+        if "fail" in (files.answer, student.answer):
             return GATE_FAILED
-        # Whoever asks for nothing that can be verified here has not verified anything.
-        if any(row.status == "not verified" and row.asked and not row.excused for row in self.rows) or not self._count(
-            "pass"
-        ):
-            return NOT_VERIFIED
-        return PASSED
+        unknown = any(one.status == "not judged" and one.asked and not one.excused for one in self.students)
+        return NOT_VERIFIED if files.answer == "not verified" or unknown else PASSED
 
     @property
     def headline(self) -> str:
-        """One line for people."""
-        word = {PASSED: "PASS", GATE_FAILED: "FAIL", NOT_VERIFIED: "NOT VERIFIED"}[self.exit_code]
-        told = [f"{self._count(status)} {status}" for status in ("pass", "fail", "not verified")]
-        if excused := sum(bool(row.excused) for row in self.rows):
-            told.append(f"{excused} excused")
-        if self.regressions:
-            told.append(f"{len(self.regressions)} worse than the baseline")
-        return f"{word}: {', '.join(told)}"
+        """The answers for people, a line each."""
+        return "\n".join(map(str, self.headlines))
 
     def save(self, out: Path) -> None:
         """Write ``verdict.json``, ``summary.json``, ``junit.xml`` and ``summary.md``."""
-        write_json(out / "verdict.json", [row.to_dict() for row in self.rows])
-        write_json(out / "summary.json", {"headline": self.headline, "exit_code": self.exit_code, **self.about})
-        write_bytes(out / "junit.xml", junit_xml([row.to_dict() for row in self.rows], self.regressions))
-        write_text(out / "summary.md", markdown(self.headline, [row.to_dict() for row in self.rows], self.regressions))
+        rows, students = _records(self.rows), _records(self.students)
+        write_json(out / "verdict.json", rows)
+        summary = {
+            "schema": SCHEMA,
+            "exit_code": self.exit_code,
+            "headlines": [{**vars(one), "line": str(one)} for one in self.headlines],
+            "students": students,
+            **self.about,
+        }
+        write_json(out / "summary.json", summary)
+        write_bytes(out / "junit.xml", junit_xml(rows, self.regressions, students))
+        write_text(out / "summary.md", markdown(self.headlines, rows, students, self.regressions))
 
     def table(self) -> str:
-        """A table for the terminal, with the reasons below it."""
+        """Tables for the terminal, with the reasons below them."""
         heads = ("bundle", "target", "format", "precision", *RUNGS)
-        lines = [
-            heads,
-            *((*key, *(states.get(rung, "") for rung in RUNGS)) for key, states in _by_model(self.rows).items()),
-        ]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-        shown = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        reasons = Counter(
-            f"{row.status}: {row.bundle} {row.format} {row.precision} on {row.target}, {row.rung}: {row.reason}"
-            if row.status == "fail"
-            else f"{row.status}: {row.format} on {row.target}: {row.reason}"
-            for row in self.rows
-            if row.reason
+        states = _by_model(self.rows).items()
+        told = _aligned([heads, *((*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states)])
+        if self.students:
+            students = [
+                (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
+            ]
+            told += ["", *_aligned([COLUMNS, *students])]
+        reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
+        reasons += [f"worse: {regression}" for regression in self.regressions]
+        return "\n".join([*told, "", *reasons] if reasons else told)
+
+    def _reasons(self) -> list[str]:
+        """Each once; what no target can have tried needs no file's name."""
+        return list(
+            dict.fromkeys(
+                f"{one.status}: {one.format} on {one.target}: {one.reason}"
+                if isinstance(one, Row) and one.status != "fail"
+                else f"{one.status}: {one.place}: {one.reason}"
+                for one in (*self.rows, *(student for student in self.students if student.asked))
+                if one.reason
+            )
         )
-        told = [
-            *reasons,
-            *(f"excused: {excuse}" for excuse in self.excuses),
-            *(f"worse: {one}" for one in self.regressions),
-        ]
-        return "\n".join([*shown, "", *told] if told else shown)
 
     @property
     def excuses(self) -> list[str]:
         """What the policy lets fail for now, and why: each once."""
-        return list(
-            dict.fromkeys(
-                f"{row.bundle} {row.format} {row.precision} on {row.target}, {row.rung}: {row.excused}"
-                for row in self.rows
-                if row.excused
-            )
-        )
+        every = (*self.rows, *self.students)
+        return list(dict.fromkeys(f"{one.place}: {one.excused}" for one in every if one.excused))
 
-    def _count(self, status: Status) -> int:
-        return sum(row.status == status for row in self.rows)
+
+def _records(items: Sequence[Row] | Sequence[Quality]) -> list[dict[str, Any]]:
+    return [item.to_dict() for item in items]
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _by_model(rows: tuple[Row, ...]) -> dict[tuple[str, str, str, str], dict[str, str]]:

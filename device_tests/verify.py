@@ -13,11 +13,12 @@ from device_tests.checks.finding import RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
-from device_tests.policy import Policy
+from device_tests.policy import ANY, Policy, policy_called
+from device_tests.quality import STUDENT, Quality, judge
 from device_tests.resizer_cost import ResizerCost, resizer_costs
 from device_tests.running import Job, run_jobs
 from device_tests.sample import asked_of, told
-from device_tests.scope import asked, missing, no_runtime
+from device_tests.scope import missing, no_runtime, without_runtime
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
@@ -26,7 +27,7 @@ from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.space import EmbeddingSpace
 
-__all__ = ["Gates", "Verdict", "verify"]
+__all__ = ["Gates", "Policy", "Verdict", "policy_called", "verify"]
 
 
 def verify(
@@ -42,8 +43,8 @@ def verify(
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
-    Writes ``verdict.json`` (a list of rows), ``summary.json``, ``junit.xml``, ``resizers.json`` and ``embeddings/``
-    below ``out``.
+    Writes ``verdict.json`` (a list of rows), ``summary.json``, ``summary.md``, ``junit.xml``, ``resizers.json`` and
+    ``embeddings/`` below ``out``.
 
     Args:
         bundle_paths: Bundle directories, with different names in their manifests.
@@ -102,7 +103,8 @@ def verify(
         for move in moves
         if move.regression
     )
-    verdict = Verdict(tuple(rows), about, worse)
+    students = tuple(judged_student(bundle, policy) for bundle in bundles)
+    verdict = Verdict(tuple(rows), about, worse, students)
     verdict.save(out)
     return verdict
 
@@ -161,18 +163,32 @@ def _rows(
     """The rows of one bundle on one target."""
     name, found, gates = bundle.manifest.name, list[Row](), policy.gates_of(machine.name)
     for entry in bundle.manifest.models:
-        if reason := unavailable or no_runtime(machine, entry.format):
-            findings = [Finding(rung, "not verified", reason) for rung in RUNGS]
+        if reason := no_runtime(machine, entry.format):
+            status = without_runtime(entry.format, machines, gates)
+            findings = [Finding(rung, status, reason) for rung in RUNGS]
+        elif unavailable:
+            findings = [Finding(rung, "not verified", unavailable) for rung in RUNGS]
         else:
             findings = check_model(bundle, entry, answered[id(entry), machine.name], gates)
-        wanted = asked(entry.format, machine, machines, gates)
         for finding in findings:
-            row = Row.of(name, machine.name, entry.format, entry.precision, finding, asked=wanted)
+            row = Row.of(name, machine.name, entry.format, entry.precision, finding)
             found.append(excused(row, policy))
     for format in missing(bundle, gates):
         told = f"the bundle holds no {format} file"
         found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in RUNGS]
     return found
+
+
+def judged_student(bundle: Bundle, policy: Policy) -> Quality:
+    """The student of one bundle, by all of its queries, with the policy's exception if there is one."""
+    found = judge(bundle.manifest.name, bundle.goldens, policy.student)
+    if found.status == "pass" or not found.asked:
+        return found
+    # An exception for some target or file says nothing about the student.
+    key, today = (found.bundle, ANY, ANY, ANY, STUDENT), datetime.date.today()
+    expired = policy.expired(key, today)
+    reason = f"{found.reason}; {expired}" if expired else found.reason
+    return dataclasses.replace(found, excused=policy.excuse(key, today), reason=reason)
 
 
 def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
@@ -190,7 +206,7 @@ def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
 
 def excused(row: Row, policy: Policy) -> Row:
     """The row, with the policy's exception for it if there is one."""
-    if row.status == "pass":
+    if row.status in ("pass", "n/a"):
         return row
     key, today = (row.bundle, row.target, row.format, row.precision, row.rung), datetime.date.today()
     expired = policy.expired(key, today)
@@ -202,6 +218,7 @@ def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]]
     return {
         "targets": {name: dict(about) for name, about in described.items()},
         "gates": dataclasses.asdict(policy.gates),
+        "gates_of_student": dataclasses.asdict(policy.student),
         "gates_of_targets": {name: dataclasses.asdict(gates) for name, gates in policy.targets.items()},
         "bundles": {
             bundle.manifest.name: {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from export.int8_text import how_made
 from export.manifest import ModelEntry
+from hetero.wording import change_in_words
 
 
 def check_command(path: Path) -> int:
@@ -41,8 +42,10 @@ def check_command(path: Path) -> int:
 def _line(model: ModelEntry) -> str:
     figure = "" if model.min_cosine is None else f", cosine with torch >= {model.min_cosine:.8f}"
     figure += "" if model.golden_room is None else f" (between images {1 - model.golden_room:.8f})"
-    loss = "" if model.calibration_loss is None else f", loses {model.calibration_loss:.2%} of map@r in calibration"
-    return f"  {model.format:10} {model.file}, {model.size:,} bytes, at export: {model.checked}{figure}{loss}"
+    change = ""
+    if model.calibration_loss is not None:
+        change = f", {change_in_words(model.calibration_loss, digits=2, percent=True)} of map@r in calibration"
+    return f"  {model.format:10} {model.file}, {model.size:,} bytes, at export: {model.checked}{figure}{change}"
 
 
 def verify_command(path: Path, *, key: Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from export.int8_text import how_made
@@ -9,6 +10,7 @@ from export.manifest import Format, Manifest
 from export.precisions import offer
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
+from hetero.wording import change_in_words
 
 _PLATFORMS: dict[Format, str] = {
     "onnx": "ONNX Runtime: Android, iOS, web, desktop",
@@ -31,6 +33,7 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
+    environment.filters["change"] = partial(change_in_words, digits=2, percent=True)
     return environment.from_string(template).render(
         manifest=manifest,
         space=space,

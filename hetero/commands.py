@@ -13,6 +13,7 @@ from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
+from hetero.pipeline.policy import policy_of
 from hetero.pipeline.stage import RECORD, locked, run_stages
 from hetero.pipeline.stages import NAMES, stages_of
 from hetero.pipeline.trainable import require_trainable
@@ -151,6 +152,8 @@ def run_until(
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
     recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
     require_trainable(recipe)
+    if until in ("verify", "report"):
+        policy_of(recipe.verify)  # what is wrong with it is said before hours of training
     root = out or Path("runs") / recipe.name
     wanted = NAMES[: NAMES.index(until) + 1]
     with locked(root):
@@ -172,5 +175,7 @@ def _retry_unverified(root: Path) -> None:
 def _verdict(root: Path) -> int:
     summary = read_json(root / "verification" / "summary.json")
     page = root / "report.html"
-    print(f"{summary['headline']}" + (f"; see {page}" if page.is_file() else ""), file=sys.stderr)
+    print("\n".join(headline["line"] for headline in summary["headlines"]), file=sys.stderr)
+    if page.is_file():
+        print(f"see {page}", file=sys.stderr)
     return int(summary["exit_code"])

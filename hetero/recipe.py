@@ -56,13 +56,15 @@ class VerifyConfig:
 
     Attributes:
         targets: For instance ``desktop`` and ``phone-arm64``.
-        largest_loss: Most cmc@1 that a target may lose against the student in torch.
-        floor: Least cmc@1 against the cloud gallery.
+        policy: ``release``, which comes with the package, or a TOML file; without one the student is not judged.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch; None leaves it to the policy.
+        floor: Least cmc@1 against the cloud gallery; None leaves it to the policy.
     """
 
     targets: tuple[str, ...] = ("desktop", "phone-arm64")
-    largest_loss: float = 0.01
-    floor: float = 0.0
+    policy: str = ""
+    largest_loss: float | None = None
+    floor: float | None = None
 
 
 @record
@@ -264,4 +266,6 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
         space=anchor(space) if space.endswith(".toml") else space,
         latency=anchor(recipe.search.latency),
     )
-    return dataclasses.replace(recipe, data=data, cloud=cloud, search=search)
+    policy = recipe.verify.policy
+    verify = dataclasses.replace(recipe.verify, policy=anchor(policy) if policy.endswith(".toml") else policy)
+    return dataclasses.replace(recipe, data=data, cloud=cloud, search=search, verify=verify)

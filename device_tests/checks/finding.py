@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Status = Literal["pass", "fail", "not verified"]
+Status = Literal["pass", "fail", "not verified", "n/a"]
+"""``not verified`` was asked for and not done; ``n/a`` cannot be: the target has nothing that runs the format."""
 Figure = float | int | bool | str | None
 
 RUNGS = ("loads", "preprocessing", "parity", "retrieval", "cost")
@@ -19,7 +20,7 @@ class Finding:
 
     Attributes:
         rung: One of :data:`RUNGS`.
-        status: A skip is ``not verified``, never a pass.
+        status: A skip is ``not verified`` or ``n/a``, never a pass.
         reason: Why it is not a pass; empty for one.
         figures: What was measured; ``None`` where a figure does not exist.
     """

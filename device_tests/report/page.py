@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,18 @@ import hetero
 from device_tests.checks.finding import RUNGS
 from device_tests.checks.parity import cosine_distance
 from device_tests.gates import Gates
+from device_tests.headline import Headline, files_headline, student_headline
 from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
 from device_tests.report.hits import Hits, examples
 from device_tests.report.pictures import data_uri
 from device_tests.report.plots import accuracy_against_macs, parity_strips
-from device_tests.report.table import Line, RowDict, counts, glances, reasons
+from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from hetero.files import write_text
+from hetero.wording import change_in_words, range_of_change
 
 _NOTHING = "\N{EN DASH}"
 _WORST = 6
@@ -78,10 +80,13 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=_figure, size=_size, count=_count)
+    words: dict[str, Any] = {"change": change_in_words, "change_to": range_of_change}
+    environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(
-        headline=_headline(rows, seen.summary),
-        counts=counts(rows),
+        headlines=_headlines(rows, seen.summary),
+        marks={"pass": "✓", "fail": "✗"},
+        students=seen.summary.get("students", []),
+        controls=_controls(matrix, seen.bundles),
         rungs=RUNGS,
         lines=seen.lines,
         glances=glances(seen.lines),
@@ -108,19 +113,24 @@ def write_report(
     write_text(out, page)
 
 
-def _headline(rows: Sequence[RowDict], summary: Mapping[str, Any]) -> tuple[str, str]:
-    """The status in one word, and a sentence."""
-    told = counts(rows)
-    word = str(summary.get("headline", "")).split(":", maxsplit=1)[0]
-    if not word:
-        asked = any(row["status"] == "not verified" and row.get("asked", True) for row in rows)
-        word = "FAIL" if told["fail"] else "NOT VERIFIED" if asked or not told["pass"] else "PASS"
-    sentence = {
-        "PASS": "Everything that was asked for was verified, and every gate held.",
-        "FAIL": "At least one gate failed; the reasons are below the table.",
-        "NOT VERIFIED": "Something that was asked for could not be verified; the reasons are below the table.",
-    }[word]
-    return word, sentence
+def _headlines(rows: Sequence[RowDict], summary: Mapping[str, Any]) -> list[Headline]:
+    """From the rows and students themselves, so that no page contradicts its tables."""
+    worse = [str(move["note"]) for move in summary.get("moves", []) if move["regression"]]
+    return [files_headline(rows, worse), student_headline(summary.get("students", []))]
+
+
+def _controls(matrix: Mapping[str, Any] | None, bundles: Iterable[str]) -> list[tuple[str, float | None, float | None]]:
+    """Name, M(control, cloud) and M(control, control) of what was trained beside the cloud and does not ship."""
+    if matrix is None:
+        return []
+    cloud = matrices.cloud_name(matrix)
+    names = [name for name in matrix["models"] if name not in (cloud, *bundles)]
+    return [(name, matrices.value(matrix, name, cloud), matrices.value(matrix, name, name)) for name in names]
+
+
+def _slug(status: str) -> str:
+    """The name of a status for style sheets."""
+    return status.replace(" ", "-").replace("/", "")
 
 
 def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tuple[str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from device_tests.checks.finding import RUNGS
 
 RowDict = Mapping[str, Any]
+_UNTRIED = ("not verified", "n/a")
+_WORST_FIRST = ("fail", *_UNTRIED)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,14 @@ class Line:
 
     @property
     def untried(self) -> bool:
-        """Whether no rung could be tried at all."""
-        return all(row["status"] == "not verified" and not row.get("excused") for row in self.rungs.values())
+        """True if no rung could be tried at all."""
+        return all(row["status"] in _UNTRIED and not row.get("excused") for row in self.rungs.values())
+
+    @property
+    def worst(self) -> str:
+        """The worst status of its rungs."""
+        held = {str(row["status"]) for row in self.rungs.values()}
+        return next((status for status in _WORST_FIRST if status in held), "pass")
 
     def figure(self, rung: str, name: str) -> Any:
         """A figure, or None."""
@@ -81,13 +88,12 @@ def _summed(line: Line | None) -> tuple[str, str]:
     """The worst status of a line, and which rungs have it when not all have."""
     if line is None:
         return "", ""
-    for status in ("fail", "not verified"):
-        rungs = [rung for rung, row in line.rungs.items() if row["status"] == status]
-        if rungs:
-            excused = all(line.rungs[rung].get("excused") for rung in rungs)
-            told = "" if len(rungs) == len(line.rungs) else ", ".join(rungs)
-            return status, f"{told} (excused)" if excused else told
-    return "pass", ""
+    if line.worst == "pass":
+        return "pass", ""
+    rungs = [rung for rung, row in line.rungs.items() if row["status"] == line.worst]
+    excused = all(line.rungs[rung].get("excused") for rung in rungs)
+    told = "" if len(rungs) == len(line.rungs) else ", ".join(rungs)
+    return line.worst, f"{told} (excused)" if excused else told
 
 
 def lines(rows: Sequence[RowDict]) -> list[Line]:
@@ -105,13 +111,7 @@ def reasons(rows: Sequence[RowDict]) -> list[tuple[str, str, str]]:
         if row["reason"]:
             grouped.setdefault((row["status"], row["reason"]), []).append(row)
     told = [(status, _concerned(held), reason) for (status, reason), held in grouped.items()]
-    return sorted(told, key=lambda one: one[0] != "fail")
-
-
-def counts(rows: Sequence[RowDict]) -> dict[str, int]:
-    """How many rows have each status."""
-    counter = Counter(str(row["status"]) for row in rows)
-    return {status: counter[status] for status in ("pass", "fail", "not verified")}
+    return sorted(told, key=lambda one: _WORST_FIRST.index(one[0]) if one[0] in _WORST_FIRST else len(_WORST_FIRST))
 
 
 def _concerned(rows: Sequence[RowDict]) -> str:

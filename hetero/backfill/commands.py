@@ -15,6 +15,7 @@ from hetero.backfill.inputs import read_inputs
 from hetero.backfill.make import RANDOM, Ranking, make_plan
 from hetero.backfill.plan import BackfillPlan
 from hetero.files import write_bytes, write_text
+from hetero.wording import change_in_words, range_of_change
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -92,10 +93,11 @@ def _as_csv(ranking: Ranking, names: tuple[str, ...]) -> str:
 def _in_words(plan: BackfillPlan, out: Path) -> str:
     curve = plan.orders[plan.chosen].curve[plan.metric]
     gain = plan.over_classes
+    ends = range_of_change(-gain.high, -gain.low)
     verdict = "better than random orders" if gain.low > 0 else "not shown to be better than random orders"
     lines = [
         f"{plan.metric} of new queries: {curve[0]:.3f} now, {curve[-1]:.3f} with all {plan.gallery} images re-embedded",
-        f"order {plan.chosen}: {verdict} (mean along the way {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}])",
+        f"order {plan.chosen}: {verdict} (mean along the way {change_in_words(-gain.value)}, {ends})",
         *(
             f"  {name}: 95 % of the gain with {figures.enough:.0%} re-embedded"
             for name, figures in plan.orders.items()

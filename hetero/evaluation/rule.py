@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import difference_interval
+from hetero.evaluation.bootstrap import Interval, difference_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.schema import record
+
+Status = Literal["holds", "fails", "undecided"]
 
 
 @record
@@ -35,7 +37,7 @@ class Rule:
     difference: float
     low: float
     high: float
-    status: Literal["holds", "fails", "undecided"]
+    status: Status
 
 
 def compatibility_rule(
@@ -83,5 +85,10 @@ def compatibility_rule(
         difference=interval.value,
         low=interval.low,
         high=interval.high,
-        status="holds" if interval.low > 0 else "undecided" if interval.value > 0 else "fails",
+        status=rule_status(interval),
     )
+
+
+def rule_status(difference: Interval) -> Status:
+    """What the interval of M(q, g) - M(q, q) says."""
+    return "holds" if difference.low > 0 else "undecided" if difference.value > 0 else "fails"

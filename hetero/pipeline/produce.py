@@ -16,6 +16,7 @@ from hetero.files import read_json, write_bytes, write_json
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
+from hetero.pipeline.policy import policy_of
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.config import StudentConfig
@@ -148,9 +149,8 @@ def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
     device: Any = importlib.import_module("device_tests.verify")
     recipe = context.recipe
-    gates = device.Gates(largest_loss=recipe.verify.largest_loss, floor=recipe.verify.floor)
     bundles = [context.bundle(config.name) for config in recipe.all_students if not config.independent]
-    device.verify(bundles, recipe.verify.targets, work, gates=gates)
+    device.verify(bundles, recipe.verify.targets, work, gates=policy_of(recipe.verify))
 
 
 def report(context: Context, work: Path) -> None:

@@ -49,7 +49,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
     verify = _stage(
         "verify",
         "verification",
-        [*(stage.identity for stage in exports), _plain(recipe.verify)],
+        [*(stage.identity for stage in exports), _plain(recipe.verify), _content_of(recipe.verify.policy)],
         lambda work: _call("verify", context, work),
         publish=("verdict.json",),
     )

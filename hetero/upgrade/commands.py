@@ -9,12 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hetero.data.prepare import prepare
+from hetero.evaluation.bootstrap import Interval
 from hetero.pipeline.stage import locked
 from hetero.training.launch import require_one_process_for_commands
 from hetero.training.precision import require_precision
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
+from hetero.wording import change_in_words, range_of_change
 
 
 def upgrade_command(
@@ -77,9 +79,16 @@ def summary(measured: Upgrade) -> str:
             f"({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]), M(new, new) {one.own:.3f}"
         )
         if one.alone is not None and one.tax is not None:
-            gain = f"{one.gain.value:.2f} [{one.gain.low:.2f}, {one.gain.high:.2f}]" if one.gain else "nothing to gain"
+            tax = f"{change_in_words(one.tax.value, digits=3)} ({range_of_change(one.tax.low, one.tax.high, digits=3)})"
             lines.append(
                 f"  without the constraint: M(n*, n*) {one.alone:.3f}, M(n*, old) {one.alone_cross:.3f}; "
-                f"tax {one.tax.value:+.3f} [{one.tax.low:+.3f}, {one.tax.high:+.3f}], update gain {gain}"
+                f"tax: M(new, new) {tax}; {_update_gain(one.gain)}"
             )
     return "\n".join(lines)
+
+
+def _update_gain(gain: Interval | None) -> str:
+    if gain is None:
+        return "nothing to gain"
+    name = "update gain" if gain.value > 0 else "no update gain:"
+    return f"{name} {gain.value:.2f} [{gain.low:.2f}, {gain.high:.2f}]"

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.evaluation.bootstrap import Interval, difference_interval
+from hetero.evaluation.chance import chance_of_rank_one
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.evaluation.task import RetrievalTask
 from hetero.evaluation.upgrade import update_gain_interval
@@ -175,16 +176,3 @@ def _figures(metric: str, results: dict[str, TaskResult], seed: int) -> UpgradeF
         if mean["alone"] > mean["old"]:
             rest["gain"] = update_gain_interval(results["cross"], results["old"], results["alone"], metric, seed=seed)
     return UpgradeFigures(metric, mean["cross"], mean["old"], mean["own"], difference("cross", "old"), **rest)
-
-
-def chance_of_rank_one(labels: Int64[NDArray[np.int64], " n"], tasks: Sequence[RetrievalTask]) -> float:
-    """Expected ``cmc@1`` of a gallery in random order: the share of relevant images, averaged over queries."""
-    return float(np.mean([_share_relevant(labels, task) for task in tasks]))
-
-
-def _share_relevant(labels: NDArray[np.int64], task: RetrievalTask) -> float:
-    own = np.isin(task.query, task.gallery) if task.exclude_self else np.zeros(len(task.query), bool)
-    classes, sizes = np.unique(labels[task.gallery], return_counts=True)
-    size = dict(zip(classes.tolist(), sizes.tolist(), strict=True))
-    relevant = np.array([size.get(label, 0) for label in labels[task.query].tolist()])
-    return float(((relevant - own) / (len(task.gallery) - own)).mean())

@@ -26,12 +26,26 @@ def test_verify_and_its_gates(app: App, tmp_path: Path, capsys: pytest.CaptureFi
     bundle = write_bundle(tmp_path / "bundle")
     call = ["verify", str(bundle), "--target", "desktop", "--out", str(tmp_path / "out")]
     assert app(call) == 0
-    assert "PASS: 15 pass, 0 fail, 0 not verified" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The files reproduce the student: PASS (15 pass, 0 fail, 0 not verified, 0 n/a)" in said
+    assert "The student is good enough for this gallery: NOT JUDGED (tiny: cmc@1 0.354" in said
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "verdict.json", "summary.json", "junit.xml", "report.html", "embeddings", "resizers.json", "summary.md",
     }  # fmt: skip
     assert app([*call, "--floor", "0.999"]) == 1
     assert app([*call, "--require", "coreml"]) == 0
+
+
+def test_verify_judges_the_student_where_it_is_asked_to(app: App, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), useless=True)
+    call = ["verify", str(bundle), "--out", str(tmp_path / "out")]
+    assert app(call) == 0
+    assert app([*call, "--policy", "release"]) == 1
+    assert app([*call, "--share", "0.5"]) == 1
+    with pytest.raises(InputError, match="expected a policy, release or a TOML file, found no strict"):
+        app([*call, "--policy", "strict"])
+    with pytest.raises(InputError, match="share: expected a number between 0 and 1"):
+        app([*call, "--share", "1"])
 
 
 def test_help_has_an_example(app: App, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +58,7 @@ def test_report_of_a_run(app: App, tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundles" / "tiny" / "bundle")
     app(["verify", str(bundle), "--out", str(tmp_path / "verification")])
     assert app(["report", str(tmp_path)]) == 0
-    assert "<h1>" in (tmp_path / "report.html").read_text()
+    assert "Is the student good enough?" in (tmp_path / "report.html").read_text()
 
 
 def test_report_without_a_run(app: App, tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def test_the_command_tells_and_keeps_it(place: Path, tmp_path: Path, capsys: pyt
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "| old -> new | 1.0 | - | - |" in said
+    assert "| no change (0.000 to 0.000) |" in said and "| loses 0." in said
     kept = read_json(tmp_path / "out" / "fleet.json")
     assert [(pair["app"], pair["gallery"], pair["answer"]) for pair in kept["pairs"]] == [
         ("1.0", "old", "serves"),

@@ -11,7 +11,8 @@ import pytest
 
 from device_tests.baseline import compare
 from device_tests.gates import Gates
-from device_tests.policy import Policy
+from device_tests.policy import Policy, policy_called
+from device_tests.quality import QualityGates
 from device_tests.verdict import Row
 from device_tests.verify import verify
 from hetero.errors import InputError
@@ -59,9 +60,49 @@ def test_an_exception_counts_until_its_last_day(tmp_path: Path) -> None:
         assert found.excuse(other, datetime.date(2030, 1, 1)) == ""
 
 
+def test_what_the_student_must_reach(tmp_path: Path) -> None:
+    found = policy(tmp_path, "[student]\nshare = 0.9\nabove_chance = true")
+    assert found.student == QualityGates(share=0.9, above_chance=True)
+    assert found.overridden(floor=0.9).student == found.student
+    assert not policy(tmp_path, "[gates]\nfloor = 0.1").student.ask
+
+
+def test_the_policy_that_comes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert policy_called("release").student == QualityGates(share=0.85, below_own=0.02, above_chance=True)
+    assert policy_called("release").gates == Gates()
+    (tmp_path / "mine.toml").write_text("[student]\nshare = 0.9")
+    monkeypatch.chdir(tmp_path)
+    assert policy_called("mine.toml").student.share == 0.9
+    with pytest.raises(InputError, match="expected a policy, release or a TOML file, found no mine"):
+        policy_called("mine")
+
+
+def test_a_student_may_be_excused_until_a_day(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), useless=True)
+    text = """
+    [student]
+    share = 0.85
+    [[exceptions]]
+    rung = "student"
+    reason = "a first trial with ten users"
+    expires = {day}
+    """
+    verdict = verify([bundle], ["desktop"], tmp_path / "out", policy(tmp_path, text.format(day="2999-01-01")))
+    assert (verdict.exit_code, verdict.students[0].status) == (0, "fail")
+    assert "the student of tiny: a first trial with ten users (until 2999-01-01)" in verdict.table()
+    assert "fail (excused)" in verdict.table()
+    late = verify([bundle], ["desktop"], tmp_path / "out", policy(tmp_path, text.format(day="2020-01-01")))
+    assert late.exit_code == 1
+    assert "expired on 2020-01-01" in late.students[0].reason
+    of_a_file = text.format(day="2999-01-01") + '\n    format = "onnx"'
+    assert verify([bundle], ["desktop"], tmp_path / "out", policy(tmp_path, of_a_file)).exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("[student]\nshares = 1", "student: unknown key 'shares'"),
+        ("[student]\nshare = 2.0", "share: expected a number between 0 and 1"),
         ("[gates", "is not a TOML file"),
         ("[gates]\nflour = 1", "unknown key 'flour'"),
         ("[gates]\nfloor = 'x'", "floor"),

@@ -25,7 +25,8 @@ def test_a_test_for_every_rung(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle")
     done = run("--bundle", bundle, "--target", "desktop", "-v")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 passed" in done.stdout
+    assert "15 passed, 1 skipped" in done.stdout
+    assert "test_student[tiny] SKIPPED" in done.stdout and "not judged: no policy says" in done.stdout
     assert "test_rung[tiny-desktop-litert-fp32-parity] PASSED" in done.stdout
 
 
@@ -35,6 +36,14 @@ def test_a_failing_rung_fails_and_a_required_format_that_is_missing_fails(tmp_pa
     assert done.returncode == 1
     assert "9 failed, 6 passed" in done.stdout
     assert "asked for, but not verified" in done.stdout
+
+
+def test_a_useless_student_fails_where_a_policy_asks(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), useless=True)
+    done = run("--bundle", bundle, "--policy", "release")
+    assert done.returncode == 1
+    assert "1 failed, 5 passed" in done.stdout
+    assert "at least 85.0 % must be shown" in done.stdout
 
 
 def test_without_a_bundle_it_says_how() -> None:

@@ -83,10 +83,12 @@ def matrix() -> dict[str, Any]:
     }
 
 
-def write(run: tuple[Path, Path], out: Path, rows: list[dict[str, Any]] | None = None) -> str:
+def write(
+    run: tuple[Path, Path], out: Path, rows: list[dict[str, Any]] | None = None, models: dict[str, Any] | None = None
+) -> str:
     bundle, verification = run
     rows = rows if rows is not None else read_json(verification / "verdict.json")
-    write_report(out, rows=rows, matrix=matrix(), bundles=[bundle], embeddings=verification / "embeddings")
+    write_report(out, rows=rows, matrix=models or matrix(), bundles=[bundle], embeddings=verification / "embeddings")
     return out.read_text(encoding="utf-8")
 
 
@@ -101,8 +103,9 @@ def test_one_balanced_self_contained_page(run: tuple[Path, Path], tmp_path: Path
 
 def test_it_tells_the_verdict_and_the_figures(run: tuple[Path, Path], tmp_path: Path) -> None:
     page = write(run, tmp_path / "report.html")
-    assert "</span>Pass</h1>" in page
-    assert "15 passed" in page and "0 not verified" in page
+    assert "</span>Pass</p>" in page and "</span>Not judged</p>" in page
+    assert "15 pass, 0 fail, 0 not verified, 0 n/a" in page
+    assert "Everything that was asked for was verified" in page
     assert "Core ML: the exported program and weights, computed by hetero" in page
     assert '<span class="tag">the reference executor&#39;s</span>' in page
     assert ">0.550<" in page
@@ -111,6 +114,45 @@ def test_it_tells_the_verdict_and_the_figures(run: tuple[Path, Path], tmp_path: 
     assert "+0.150 (+0.100 to +0.200)" in page
     assert "<dt>seed</dt><dd>3</dd>" in page
     assert "✓ right" in page and "✗ wrong" in page
+
+
+def test_it_tells_how_good_the_student_is(run: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write(run, tmp_path / "report.html")
+    assert "Is the student good enough?" in page
+    assert "tiny: cmc@1 0.354 in the cloud&#39;s gallery, 100.0 % [" in page
+    assert '<span class="pill not-judged">\N{EN DASH} not judged</span>' in page
+    assert "No policy says what is good enough" in page and "a control" not in page
+    with_control = matrix()
+    with_control["models"].append("alone")
+    for values in with_control["metrics"].values():
+        for name in ("cloud", "tiny"):
+            values[name]["alone"] = None
+        values["alone"] = {"cloud": 0.003, "tiny": None, "alone": 0.45}
+    page = write(run, tmp_path / "report.html", models=with_control)
+    assert '<tr><th scope="row">alone</th>' in page and ">0.003<" in page and ">a control<" in page
+
+
+def test_a_student_that_falls_short_is_told_at_the_top(run: tuple[Path, Path], tmp_path: Path) -> None:
+    summary = read_json(run[1] / "summary.json")
+    short = {**summary["students"][0], "status": "fail", "asked": True, "reason": "<b>short</b>"}
+    write_json(run[1] / "summary.json", summary | {"students": [short]})
+    try:
+        page = write(run, tmp_path / "report.html")
+    finally:
+        write_json(run[1] / "summary.json", summary)
+    assert "</span>Pass</p>" in page and "</span>Fail</p>" in page
+    assert "<title>Pass · Fail: verification report</title>" in page
+    assert "&lt;b&gt;short&lt;/b&gt;" in page
+
+
+def test_what_cannot_be_is_not_called_unverified(run: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = read_json(run[1] / "verdict.json")
+    for row in rows[10:]:
+        row |= {"status": "n/a", "reason": "nothing runs it", "figures": {}}
+    page = write(run, tmp_path / "report.html", rows)
+    assert "10 pass, 0 fail, 0 not verified, 5 n/a" in page
+    assert '<span class="pill na">' in page and '<span class="pill not-verified">' not in page
+    assert "Everything that was asked for was verified" in page
 
 
 def test_it_says_what_a_target_certifies_and_leaves_open(run: tuple[Path, Path], tmp_path: Path) -> None:
@@ -139,6 +181,17 @@ def test_moves_and_excuses_are_shown(run: tuple[Path, Path], tmp_path: Path) -> 
     finally:
         write_json(run[1] / "summary.json", summary)
     assert "✗ worse" in page and "known (until 2030-01-01)" in page
+
+
+def test_a_gain_reads_as_a_gain(run: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = read_json(run[1] / "verdict.json")
+    ends = {"cmc@1_loss": -0.0143, "cmc@1_loss_low": -0.05, "cmc@1_loss_high": 0.01}
+    rows[3] |= {"figures": rows[3]["figures"] | ends}
+    rows[8] |= {"figures": rows[8]["figures"] | {"cmc@1_loss": 0.0211}}
+    page = write(run, tmp_path / "report.html", rows)
+    assert 'gains 0.0143<br> <span class="faint">-0.0100 to +0.0500' in page
+    assert "loses 0.0211<br>" in page and "no change<br>" in page
+    assert ">-0.0143" not in page
 
 
 def test_targets_that_differ_are_told_apart() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from device_tests.embeddings import embeddings_file, load_embeddings
 from device_tests.gates import Gates
+from device_tests.policy import policy_called
 from device_tests.targets.desktop import Desktop
 from device_tests.verify import load_gallery_space, verify
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
@@ -88,7 +89,7 @@ def test_core_ml_says_whose_numbers_it_compared_and_whose_time_it_took(bundle: P
     assert "reference executor" in figures["loads"]["figures"]["certifies"]
     assert "not Apple's kernels" in figures["loads"]["figures"]["certifies"]
     assert figures["cost"]["figures"]["latency_is"] == "the reference executor's"
-    assert (figures["cost"]["status"], figures["cost"]["asked"]) == ("not verified", True)
+    assert figures["cost"]["status"] == "not verified"
     assert "certifies" not in next(row["figures"] for row in read_json(tmp_path / "verdict.json"))
 
 
@@ -100,6 +101,41 @@ def test_a_package_that_the_executor_does_not_know_is_exit_3_and_no_failure(tmp_
     assert verdict.exit_code == 3
     assert statuses(tmp_path / "out", format="coreml") == {"not verified"}
     assert {row.reason for row in verdict.rows if row.format == "coreml"} == {"not verified: apple_norm at length"}
+
+
+def test_what_a_target_has_nothing_to_run_with_is_not_applicable(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Desktop, "runtimes", {"onnx": "onnxruntime", "litert": "litert"})
+    verdict = verify([bundle], ["desktop"], tmp_path)
+    assert verdict.exit_code == 0
+    assert statuses(tmp_path, format="coreml") == {"n/a"}
+    assert {row.reason for row in verdict.rows if row.format == "coreml"} == {"nothing on desktop executes Core ML"}
+    assert "(10 pass, 0 fail, 0 not verified, 5 n/a)" in verdict.headline
+    asked = verify([bundle], ["desktop"], tmp_path, Gates(require=("coreml",)))
+    assert asked.exit_code == 3
+    assert statuses(tmp_path, format="coreml") == {"not verified"}
+
+
+def test_a_useless_student_passes_no_policy(tmp_path: Path) -> None:
+    """Every file reproduces it to the last bit, and it finds nothing in the cloud's gallery."""
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), useless=True)
+    unasked = verify([bundle], ["desktop"], tmp_path / "out")
+    assert [one.answer for one in unasked.headlines] == ["pass", "not judged"]
+    assert unasked.exit_code == 0
+    assert "cmc@1 0.021 in the cloud's gallery, 5.9 % [" in unasked.headline
+    verdict = verify([bundle], ["desktop"], tmp_path / "out", policy_called("release"))
+    assert [one.answer for one in verdict.headlines] == ["pass", "fail"]
+    assert verdict.exit_code == 1
+    assert "fail: the student of tiny: cmc@1 in the cloud's gallery is 5.9 % of the cloud's own" in verdict.table()
+    assert read_json(tmp_path / "out" / "summary.json")["gates_of_student"]["share"] == 0.85
+
+
+def test_too_few_queries_for_the_policy_are_exit_3(bundle: Path, tmp_path: Path) -> None:
+    verdict = verify([bundle], ["desktop"], tmp_path, policy_called("release"))
+    assert [one.answer for one in verdict.headlines] == ["pass", "not judged"]
+    assert verdict.exit_code == 3
+    assert verdict.students[0].reason.endswith(" queries")
 
 
 def test_a_damaged_package_fails_to_load(tmp_path: Path) -> None:

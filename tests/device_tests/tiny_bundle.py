@@ -32,37 +32,39 @@ from tests.device_tests.tiny_models import (
 SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="tiny", version="1", dimension=DIMENSION)
 PREPROCESSING = Preprocessing(HEIGHT, WIDTH, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 CLASSES, GOLDENS = 24, 8
+NOISE = 120
+"""Grey levels: so much that a third of the queries find the right image."""
 
 
-def drawn(seed: int = 0) -> NDArray[np.uint8]:
+def drawn(seed: int = 0, noise: int = NOISE) -> NDArray[np.uint8]:
     """Two noisy views of each class, larger than the model's input and not square: uint8 [2 * CLASSES, 13, 11, 3]."""
     rng = np.random.default_rng(seed)
     plain = rng.integers(0, 256, (CLASSES, 13, 11, 3))
-    views = [np.clip(plain + rng.integers(-120, 121, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
+    views = [np.clip(plain + rng.integers(-noise, noise + 1, plain.shape), 0, 255).astype(np.uint8) for _ in range(2)]
     return np.concatenate(views)
 
 
-def pictures(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def pictures(seed: int = 0, noise: int = NOISE) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """What the contract makes of them: uint8 [2 * CLASSES, h, w, 3] and int64 labels, the first view first."""
-    images = np.stack([resized(Image.fromarray(picture), PREPROCESSING) for picture in drawn(seed)])
+    images = np.stack([resized(Image.fromarray(picture), PREPROCESSING) for picture in drawn(seed, noise)])
     return images, np.tile(np.arange(CLASSES), 2)
 
 
-def originals() -> dict[int, bytes]:
+def originals(noise: int = NOISE) -> dict[int, bytes]:
     """PNG files of the pictures, by row."""
     files: dict[int, bytes] = {}
-    for row, picture in enumerate(drawn()):
+    for row, picture in enumerate(drawn(noise=noise)):
         stream = io.BytesIO()
         Image.fromarray(picture).save(stream, "png")
         files[row] = stream.getvalue()
     return files
 
 
-def goldens(seed: int = 0) -> Goldens:
-    """The student is the linear model, the cloud a slightly different one."""
-    images, labels = pictures(seed)
+def goldens(seed: int = 0, *, useless: bool = False, noise: int = NOISE) -> Goldens:
+    """The student is the linear model, the cloud a slightly different one; another one altogether if it is useless."""
+    images, labels = pictures(seed, noise)
     matrix = weights(seed)
-    cloud = matrix + np.float32(0.05) * weights(seed + 1)
+    cloud = weights(seed + 1) if useless else matrix + np.float32(0.05) * weights(seed + 1)
     first, second = np.arange(CLASSES), np.arange(CLASSES, 2 * CLASSES)
     chosen = images[: 2 * GOLDENS : 2]
     return Goldens(
@@ -85,8 +87,14 @@ def write_bundle(
     formats: tuple[str, ...] = ("onnx", "litert", "coreml"),
     model_seed: int = 0,
     with_originals: bool = True,
+    useless: bool = False,
+    noise: int = NOISE,
 ) -> Path:
-    """Write a bundle; with another ``model_seed`` than 0 its models are not those of the goldens."""
+    """Write a bundle.
+
+    With another ``model_seed`` than 0 its models are not those of the goldens. A ``useless`` student is reproduced by
+    every file and finds nothing in the cloud's gallery.
+    """
     path.mkdir(parents=True)
     matrix = weights(model_seed)
     files = {"onnx": "model.fp32.onnx", "litert": "model.fp32.tflite", "coreml": "model.fp32.mlpackage/Manifest.json"}
@@ -102,9 +110,9 @@ def write_bundle(
     (path / "README.md").write_text("# tiny\n")
     space.save(path / "space.json")
     (path / "preprocess.json").write_text(json.dumps(PREPROCESSING.to_dict()))
-    goldens().save(path / "goldens.safetensors")
+    goldens(useless=useless, noise=noise).save(path / "goldens.safetensors")
     if with_originals:
-        write_originals(path, originals())
+        write_originals(path, originals(noise))
     list_files(path, name, space)
     return path
 

@@ -30,6 +30,13 @@ def test_a_recipe_is_filled_with_defaults_and_paths_count_from_its_folder(tmp_pa
     terms = [term.name for term in recipe.students[0].objectives]
     assert terms == ["cloud_regression", "hvs_composite", "cloud_contrastive"]
     assert recipe.verify.targets == ("desktop", "phone-arm64")
+    assert recipe.verify.policy == ""
+
+
+@pytest.mark.parametrize(("named", "read"), [("release", "release"), ("mine.toml", "{}/mine.toml")])
+def test_a_policy_is_a_name_or_a_file_beside_the_recipe(tmp_path, named, read):
+    recipe = load_recipe(write(tmp_path, f"{GOOD}[verify]\npolicy = '{named}'"))
+    assert recipe.verify.policy == read.format(tmp_path)
 
 
 def test_three_mistakes_are_told_at_once(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 
 from hetero.evaluation.task import RetrievalTask
 from hetero.space import EmbeddingSpace
-from hetero.upgrade.measure import Upgrade, chance_of_rank_one, measure_upgrade
+from hetero.upgrade.commands import summary
+from hetero.upgrade.measure import Upgrade, measure_upgrade
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -43,6 +44,13 @@ def test_every_figure_by_hand(measured):
     assert measured.chance == 0.25
 
 
+def test_a_tax_and_a_gain_are_told_in_words(measured):
+    """The new model's own 0.75 is 0.25 below the control's; with the sides exchanged it is 0.25 above."""
+    assert "tax: M(new, new) loses 0.250 (" in summary(measured) and "update gain 0.50 [" in summary(measured)
+    other = measure_upgrade((space("new"), CONTROL), (space("old"), OLD), LABELS, TASKS, control=NEW)
+    assert "tax: M(new, new) gains 0.250 (" in summary(other) and "no update gain: -2.00 [" in summary(other)
+
+
 def test_the_criterion_is_undecided_while_its_interval_reaches_zero(measured):
     assert measured.of("cmc@1").criterion.low == 0.0
     assert measured.status == "undecided"
@@ -64,8 +72,3 @@ def test_a_failed_upgrade_is_not_in_the_contract():
 def test_a_record_survives_the_disk(measured, tmp_path):
     measured.save(tmp_path / "upgrade.json")
     assert Upgrade.load(tmp_path / "upgrade.json") == measured
-
-
-def test_chance_leaves_the_query_itself_out():
-    everything = RetrievalTask("all", np.arange(8), np.arange(8), exclude_self=True)
-    assert chance_of_rank_one(LABELS, (everything,)) == pytest.approx(1 / 7)
