@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from device_tests.policy import Policy
 from hetero.errors import InputError
@@ -22,14 +23,14 @@ def verify_command(
     policy: Path | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
-    queries: int | None = None,
+    queries: PositiveInt | None = None,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
     floor: float | None = None,
     largest_loss: float | None = None,
     above_own: Annotated[bool | None, Parameter(negative="")] = None,
     parity: float | None = None,
     latency_ms: float | None = None,
-    file_bytes: int | None = None,
+    file_bytes: PositiveInt | None = None,
 ) -> int:
     """Run bundles on targets: do they load, agree with torch, and retrieve from the cloud model's gallery?
 

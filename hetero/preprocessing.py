@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal
 
+from hetero.constraints import Count, GreyLevel, Positive, Share, Side
 from hetero.files import digest
-from hetero.schema import record
+from hetero.schema import settings
 
 Resize = Literal["squash", "pad", "crop"]
 
 
-@record
+@settings
 class Preprocessing:
     """How an image becomes the network's input.
 
@@ -37,17 +38,23 @@ class Preprocessing:
             the graph takes, the less an application's own resizing can change.
     """
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     resize: Resize = "pad"
     filter: Literal["bilinear", "bicubic"] = "bilinear"
-    pad_value: int = 255
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    pad_value: GreyLevel = 255
+    mean: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
+    std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
     orientation: Literal["exif"] = "exif"
     colour: Literal["rgb"] = "rgb"
     antialias: Literal[True] = True
-    shrink: int = 1
+    shrink: Count = 1
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        if self.height % self.shrink or self.width % self.shrink:
+            return [f"shrink: expected a divisor of {self.height} and {self.width}, got {self.shrink}"]
+        return []
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serialisable description; tuples become lists."""

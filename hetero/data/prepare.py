@@ -27,7 +27,6 @@ def prepare(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | N
     Raises:
         InputError: With every problem of the data at once.
     """
-    config.require_valid()
     kept = cache or cache_directory()
     if config.kind == "emoji":
         return prepare_emoji(config, preprocessing, kept)
@@ -42,7 +41,6 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing) -> str:
     Raises:
         InputError: When the data cannot be found.
     """
-    config.require_valid()
     if config.kind == "emoji":
         return emoji_fingerprint(config, preprocessing)
     return listing_fingerprint(assign_splits(find(config), config), config, preprocessing)

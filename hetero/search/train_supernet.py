@@ -24,7 +24,7 @@ from hetero.search.reward_set import RewardSet
 from hetero.search.shared_weights import Frame
 from hetero.search.space import SearchSpace
 from hetero.search.supernet import Supernet
-from hetero.search.supernet_config import SupernetConfig, supernet_problems
+from hetero.search.supernet_config import SupernetConfig
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
@@ -98,8 +98,6 @@ def train_supernet(
         InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
             vectors of the validation images are not known; when the configuration makes no sense.
     """
-    if problems := supernet_problems(config):
-        raise InputError("the supernet's configuration is not valid:", problems)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             "a supernet is trained in one process: each step trains other weights; run it without torchrun"

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from hetero.data.prepare import prepare
 from hetero.pipeline.stage import locked
 from hetero.upgrade.config import load_upgrade_recipe
-from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
 
 
@@ -39,9 +38,8 @@ def upgrade_command(
         seed: Overrides the recipe's seed.
         resume: Continue interrupted training from its checkpoint.
     """
-    plan = load_upgrade_recipe(recipe, data=data, old=old)
+    plan = load_upgrade_recipe(recipe, data=data, old=old, seed=seed)
     path = Path(plan.upgrade.old)
-    EarlierModel.open(path, plan.preprocessing)  # before the images are decoded, which may take long
     dataset = prepare(plan.data, plan.preprocessing)
 
     from hetero.upgrade.train import train_upgrade
@@ -55,7 +53,7 @@ def upgrade_command(
             plan.upgrade,
             plan.preprocessing,
             directory,
-            seed=plan.seed if seed is None else seed,
+            seed=plan.seed,
             resume=resume,
         )
     print(summary(measured))
