@@ -36,10 +36,12 @@ class Mistake:
     Attributes:
         place: Where.
         problem: What was expected and what came.
+        between: True if each value there is right by itself, and they do not fit each other.
     """
 
     place: Place
     problem: str
+    between: bool = False
 
     def __str__(self) -> str:
         """One line."""
@@ -80,7 +82,7 @@ def _has(holder: Any, step: int | str) -> bool:
 def _described(item: Any) -> list[Mistake]:
     place: Place = tuple(item["loc"])
     if isinstance(error := item.get("ctx", {}).get("error"), InputError):
-        return [Mistake(place, f".{problem}" if place else problem) for problem in error.problems or (str(error),)]
+        return [Mistake(place, f".{problem}" if place else problem, between=True) for problem in error.problems or (str(error),)]
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return [Mistake(place, ": unknown key")]
     if item["type"] == "missing":

@@ -62,6 +62,18 @@ class Preprocessing:
         return values | {"mean": list(self.mean), "std": list(self.std)}
 
     @property
+    def decoding(self) -> str:
+        """SHA-256 of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+        values = self.to_dict()
+        return digest({key: values[key] for key in ("height", "width", "resize", "filter", "pad_value")})
+
+    @property
+    def in_words(self) -> str:
+        """What decides the decoded pixels, for people."""
+        ground = f" on {self.pad_value}" if self.resize == "pad" else ""
+        return f"{self.height}x{self.width} ({self.resize}{ground}, {self.filter})"
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the description: equal digests mean equal preprocessing."""
         return digest(self.to_dict())

@@ -172,7 +172,7 @@ def recipe_called(name: Path, *, data: Path | None = None, seed: int | None = No
 
 def draft_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Draft:
     """A recipe that comes with the package by its name, or a file, with what the command line says instead of it."""
-    instead = {"data": {"path": str(data.resolve())}} if data else {}
+    instead: dict[str, Any] = {"data": {"path": str(data.resolve())}} if data else {}
     if seed is not None:
         instead["seed"] = seed
     if name.suffix or not _built_in_file(str(name)).is_file():

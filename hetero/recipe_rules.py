@@ -30,7 +30,7 @@ def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -
     problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.all_students)])
     problems += cloud_problems(recipe.cloud)
     for index, student in enumerate(recipe.students):
-        problems += _student_problems(f"students.{index} ({student.name})", student, recipe.cloud)
+        problems += _student_problems(f"students.{index} ({student.name})", student, recipe)
     return problems + (_search_problems(recipe) if recipe.tiers else [])
 
 
@@ -60,12 +60,18 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
     return problems
 
 
-def _student_problems(place: str, student: StudentConfig, cloud: CloudConfig) -> list[str]:
+def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> list[str]:
+    cloud, preprocessing = recipe.cloud, recipe.preprocessing
     problems = objective_problems(place, student.objectives, has_cloud=not student.independent)
     if student.live and cloud.is_external:
         problems.append(
             f"{place}.live: runs the cloud model on each augmented batch, and here it is a file; set live = false and, "
             "with onnx, cloud.copies"
+        )
+    elif student.live and cloud.preprocessing and cloud.preprocessing.decoding != preprocessing.decoding:
+        problems.append(
+            f"{place}.live: shows the cloud model the very images that the student sees, and cloud.preprocessing says "
+            "that it takes others; set live = false and cloud.copies"
         )
     if student.max_macs_share and cloud.is_external and not cloud.macs:
         problems.append(
@@ -78,7 +84,7 @@ def _student_problems(place: str, student: StudentConfig, cloud: CloudConfig) ->
 def _search_problems(recipe: Recipe) -> list[str]:
     config, problems = recipe.search, list[str]()
     problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True)
-    problems += _student_problems("search.student", config.student, recipe.cloud)
+    problems += _student_problems("search.student", config.student, recipe)
     if config.student.independent:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known

@@ -19,7 +19,7 @@ from hetero.mistakes import Mistake, mistakes_of, without
 
 T = TypeVar("T")
 
-_CONFIG = {"extra": "forbid", "allow_inf_nan": False}
+_CONFIG: Any = {"extra": "forbid", "allow_inf_nan": False}
 # Taking out what is wrong may leave something else wrong: a list that is empty now.
 _ATTEMPTS = 5
 
@@ -106,7 +106,8 @@ def parse_rest(kind: type[T], value: object, *, instead: Mapping[str, object]) -
             return _checker(kind).validate_python(rest), mistakes
         except ValidationError as caught:
             found = mistakes_of(caught)
-        mistakes = mistakes or found  # later ones only follow from what was taken out
+        # Most of what is wrong later only follows from what was taken out.
+        mistakes += [one for one in found if not mistakes or one.between]
         rest = without(rest, [mistake.place for mistake in found])
         rest = {**instead, **rest} if isinstance(rest, dict) else rest
     return None, mistakes
@@ -156,5 +157,6 @@ def _fields_checker(kind: type[Any]) -> Any:
     from pydantic import TypeAdapter, with_config
     from typing_extensions import TypedDict
 
-    table: Any = TypedDict(kind.__name__, get_type_hints(kind, include_extras=True))
+    typed: Any = TypedDict
+    table: Any = typed(kind.__name__, get_type_hints(kind, include_extras=True))
     return TypeAdapter(with_config(_CONFIG)(table))

@@ -27,8 +27,10 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
         stored = load_embeddings(Path(config.embeddings))
         parts, space = [aligned(stored, one) for one in sets], stored.space
     else:
-        embedder = OnnxEmbedder(Path(config.onnx), recipe.preprocessing, name=config.name, version=config.version)
-        parts = [embed_all(embedder, one.images, progress="embedding with the cloud model") for one in sets]
+        takes = recipe.cloud_preprocessing
+        embedder = OnnxEmbedder(Path(config.onnx), takes, name=config.name, version=config.version)
+        seen = [one.prepared_by(takes).images for one in sets]
+        parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
         space = embedder.space
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")

@@ -116,6 +116,11 @@ def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
         place = f"tiers.{index} ({tier.name})"
         # A budget that cannot be read or resolved is told with the recipe's own mistakes.
         budget = attempt([], place, lambda tier=tier: Budget.parse(tier.budget).resolved(known))
-        exceeded = budget and attempt(problems, place, lambda budget=budget: budget.exceeded(costs))
-        problems += [f"{place}: no network of the search space fits {line}" for line in exceeded or ()]
+        if budget is None:
+            continue
+        if unknown := [name for name in budget.quantities if name not in costs]:
+            problems.append(f"{place}: limits {', '.join(unknown)}; {config.latency} tells {', '.join(costs)}")
+        else:
+            exceeded = budget.exceeded(costs)
+            problems += [f"{place}: no network of the search space fits {line}" for line in exceeded]
     return problems

@@ -38,8 +38,8 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
         problems += data_problems(draft)
     elif grouped := attempt(problems, "data", lambda: stages_of(context)):
         stages = [stage for group, stage in grouped if group in groups]
-        pending = {stage.directory for stage in stages if not up_to_date(context.root, stage)}
-    if pending is None or pending:
+        pending = {stage.directory for _, stage in grouped if not up_to_date(context.root, stage)}
+    if pending is None or any(stage.directory in pending for stage in stages):
         problems += release_problems(draft, exporting="export" in groups)
         problems += _model_problems(draft, pending)
     draft.require_sound(*problems)

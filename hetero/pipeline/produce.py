@@ -46,10 +46,12 @@ def cloud(context: Context, work: Path) -> None:
 
         external_cloud(recipe, context.with_copies, work)
         return
-    model = train_cloud(dataset, recipe.cloud, recipe.preprocessing, work, seed=recipe.seed, resume=context.resume)
+    takes = recipe.cloud_preprocessing
+    model = train_cloud(dataset, recipe.cloud, takes, work, seed=recipe.seed, resume=context.resume)
     assert model.space is not None
     sets = (context.with_copies.train, dataset.validation, dataset.test)
-    embeddings = [embed_images(model, one.images, progress="embedding with the cloud model") for one in sets]
+    seen = [one.prepared_by(takes).images for one in sets]
+    embeddings = [embed_images(model, images, progress="embedding with the cloud model") for images in seen]
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 

@@ -89,7 +89,7 @@ def train_supernet(
         cloud: The cached embeddings that students are trained against, with those of the validation images.
         space: The points.
         config: Sampling, objectives and training.
-        preprocessing: Part of every point's model.
+        preprocessing: Part of every point's model; images that were prepared otherwise are prepared once more.
         directory: Where weights, checkpoint and log go.
         seed: Fixes initial weights, paths, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
@@ -102,6 +102,7 @@ def train_supernet(
         raise InputError(
             "a supernet is trained in one process: each step trains other weights; run it without torchrun"
         )
+    dataset = dataset.prepared_by(preprocessing)
     data = RewardSet.of(
         dataset,
         cloud,

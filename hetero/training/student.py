@@ -46,7 +46,7 @@ def train_student(
         cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
             the model's own: a control that shows what compatible training is for.
         config: Architecture and budget, objectives and training.
-        preprocessing: Part of the model.
+        preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
         previous: The student that this one replaces, for objectives that hold on to its right answers.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
@@ -62,6 +62,7 @@ def train_student(
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
+    dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
