@@ -82,7 +82,10 @@ def _has(holder: Any, step: int | str) -> bool:
 def _described(item: Any) -> list[Mistake]:
     place: Place = tuple(item["loc"])
     if isinstance(error := item.get("ctx", {}).get("error"), InputError):
-        return [Mistake(place, f".{problem}" if place else problem, between=True) for problem in error.problems or (str(error),)]
+        return [
+            Mistake(place, f".{problem}" if place else problem, between=True)
+            for problem in error.problems or (str(error),)
+        ]
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return [Mistake(place, ": unknown key")]
     if item["type"] == "missing":

@@ -141,6 +141,11 @@ class Draft:
         """Whether a mistake lies in or around a place, so that what is said there is not known."""
         return any(all(a == b for a, b in zip(one.place, place, strict=False)) for one in self.mistakes)
 
+    @property
+    def knows_data(self) -> bool:
+        """True if it is known where the data is."""
+        return not any(self.doubts("data", name) for name in ("kind", "path", "root"))
+
     def require_sound(self, *further: str) -> Recipe:
         """The recipe.
 

@@ -61,7 +61,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
             found = counted[key] = list[str]()
             attempt(found, "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))
         problems += [f"students.{index} ({student.name}): {problem}" for problem in counted[key]]
-    if recipe.tiers and not draft.doubts("search", "space") and not draft.doubts("search", "latency"):
+    if recipe.tiers and not any(draft.doubts("search", name) for name in ("space", "latency")):
         problems += _tier_problems(recipe, cloud)
     return problems
 
@@ -76,7 +76,7 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
         if not Path(config.embeddings).is_file():
             return None
         stored = attempt(problems, "cloud.embeddings", lambda: load_embeddings(Path(config.embeddings)))
-        if stored and not draft.doubts("data"):
+        if stored and draft.knows_data:
             attempt(problems, "cloud.embeddings", lambda: embeddings_of(stored, _names(recipe)))
         return stored and Cloud(stored.space.dimension, config.macs, config.parameters)
     if (own_size and draft.doubts(*own_size)) or not (own_size or sized):
@@ -109,8 +109,18 @@ def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preproces
 def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
     """Tiers whose budget not even the smallest network of the search space fits."""
     config, problems = recipe.search, list[str]()
-    table = LatencyTable.load(Path(config.latency)) if config.latency else None
-    costs = CostModel(config.search_space, recipe.preprocessing, cloud.dimension, table)(config.search_space.smallest)
+    # A file that cannot be read is told with the other files.
+    space = attempt([], "search.space", lambda: config.search_space)
+    table = attempt([], "search.latency", lambda: LatencyTable.load(Path(config.latency))) if config.latency else None
+    if space is None or (config.latency and table is None):
+        return []
+    costs = attempt(
+        problems,
+        "search",
+        lambda: CostModel(space, recipe.preprocessing, cloud.dimension, table)(space.smallest),
+    )
+    if costs is None:
+        return problems
     known = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"

@@ -67,7 +67,7 @@ def data_problems(draft: Draft) -> list[str]:
     from hetero.data.prepare import fingerprint
 
     problems: list[str] = []
-    if not draft.doubts("data"):
+    if draft.knows_data:
         attempt(problems, "data", lambda: fingerprint(draft.recipe.data, draft.recipe.preprocessing))
     return problems
 

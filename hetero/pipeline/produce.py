@@ -96,7 +96,7 @@ def evaluate(context: Context, work: Path) -> None:
         np.asarray(test.labels),
         context.dataset.test_tasks,
         gallery_model=recipe.cloud.name,
-        costs={name: ModelCost(**known) for name, directory in costs.items() if (known := _costs(directory))},
+        costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
         space_id=stored.space.space_id,
         seed=recipe.seed,
     )
