@@ -48,8 +48,6 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
 
 def file_problems(draft: Draft) -> list[str]:
     """What is wrong with the files that a recipe names, as far as that is quick to see."""
-    from hetero.search.latency_table import LatencyTable
-
     recipe, problems = draft.recipe, list[str]()
     for key, path in (("embeddings", recipe.cloud.embeddings), ("onnx", recipe.cloud.onnx)):
         if path and not Path(path).is_file():
@@ -58,6 +56,9 @@ def file_problems(draft: Draft) -> list[str]:
     if recipe.tiers and search.space.endswith(".toml"):
         attempt(problems, "search.space", lambda: search.search_space)
     if recipe.tiers and search.latency:
+        # Late: a table's layers are modules, and a run with nothing to do needs no torch.
+        from hetero.search.latency_table import LatencyTable
+
         attempt(problems, "search.latency", lambda: LatencyTable.load(Path(search.latency)))
     return problems
 

@@ -291,3 +291,24 @@ def test_a_recipe_in_python_is_checked_the_same(place: Path) -> None:
     )
     with pytest.raises(InputError, match="no width of this edge architecture"):
         run_until(load_recipe(place / "good.toml"), place / "out", None, "cloud", True)
+
+
+def test_a_run_with_nothing_to_do_asks_no_more(place: Path, tmp_path: Path) -> None:
+    """Files are looked at, models are not: it starts without torch."""
+    (place / "done.toml").write_text(
+        'name = "done"\n[data]\nkind = "folder"\npath = "photos"\n[preprocessing]\nheight = 16\nwidth = 16\n'
+        '[[students]]\nname = "edge"\nmax_macs = 1000000\n',
+        encoding="utf-8",
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom hetero.commands import run\n"
+        f"assert run(Path({str(place / 'done.toml')!r}), out=Path({str(tmp_path / 'run')!r}), until='data') == 0\n"
+        "print('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "HETERO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    for expected in ("True", "False"):
+        ended = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.strip() == expected

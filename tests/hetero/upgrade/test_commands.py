@@ -85,6 +85,25 @@ def test_each_mistake_is_one_message(place, monkeypatch, capsys, edit, message):
     assert message in error and "Traceback" not in error
 
 
+def test_all_mistakes_come_together_before_an_image_is_decoded(place, monkeypatch, capsys):
+    monkeypatch.setenv("HETERO_CACHE", str(place / "untouched"))
+    text = RECIPE.replace("steps = 3", "steps = 0").replace('"v1"', '"nowhere"') + "live = 3\ncontrols = true\n"
+    (place / "wrong.toml").write_text(text)
+    arguments = ("--data", place / "no-photos", "--seed", "-1", "--out", place / "wrong")
+    assert run(place / "wrong.toml", *arguments) == 2
+    error = capsys.readouterr().err
+    for part in (
+        "cloud.training.steps: expected 1 or more, got 0",
+        "upgrade.live",
+        "upgrade.controls: unknown key",
+        "seed: expected 0 or more, got -1",
+        "upgrade.old: expected a model directory or a file of embeddings",
+        "data: expected an image folder at",
+    ):
+        assert part in error, error
+    assert not (place / "untouched").exists() and not (place / "wrong").exists()
+
+
 def test_options_override_the_recipe(place, monkeypatch, capsys):
     monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
     other = place / "other"
