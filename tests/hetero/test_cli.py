@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from hetero.cli import main
+
 
 def hetero(*arguments, **environment):
     command = [sys.executable, "-m", "hetero", *map(str, arguments)]

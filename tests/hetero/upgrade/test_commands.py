@@ -1,10 +1,13 @@
 """``hetero upgrade`` as a user meets it: what it prints, its exit status, and one clear message for each mistake."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from hetero.cli import main
+from hetero.data.images import Dataset
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
 from hetero.upgrade.measure import Upgrade
@@ -45,6 +48,15 @@ def place(tmp_path_factory):
     train_cloud(dataset(), cloud(), SHAPE, folder / "v1", seed=1)
     (folder / "upgrade.toml").write_text(RECIPE)
     return folder
+
+
+def taller(data: Dataset) -> Dataset:
+    """The same with eight rows of pixels more."""
+    parts = {
+        name: dataclasses.replace(one, images=np.pad(one.images[:], ((0, 0), (0, 8), (0, 0), (0, 0))))
+        for name, one in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    }
+    return dataclasses.replace(data, **parts)
 
 
 def run(*arguments: object) -> int:
@@ -107,7 +119,7 @@ def test_all_mistakes_come_together_before_an_image_is_decoded(place, monkeypatc
 def test_options_override_the_recipe(place, monkeypatch, capsys):
     monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
     other = place / "other"
-    train_cloud(dataset(), cloud(), Preprocessing(height=24, width=16), other)
+    train_cloud(taller(dataset()), cloud(), Preprocessing(height=24, width=16), other)
     assert run(place / "upgrade.toml", "--old", other, "--out", place / "v3") == 2
     assert "takes images of 24x16" in capsys.readouterr().err
     assert run(place / "missing.toml") == 2
