@@ -42,7 +42,6 @@ _LATENCIES = 100
 
 def main() -> None:
     options = _options()
-    from hetero.commands import with_data
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
     from hetero.recipe import recipe_called
@@ -52,7 +51,7 @@ def main() -> None:
         print(_table(figures["files"]))
         _write(options, figures)
         return
-    recipe = with_data(recipe_called(Path(options.recipe)), options.data)
+    recipe = recipe_called(Path(options.recipe), data=options.data)
     context = Context(recipe, options.run)
     retrieval = retrieval_set(context)
     calibration = calibration_set(context, retrieval.images)

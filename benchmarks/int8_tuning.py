@@ -34,7 +34,6 @@ from export.onnx_int8 import OnnxQuantiser  # noqa: E402
 from export.program import capture  # noqa: E402
 from export.search import Choice  # noqa: E402
 from export.source import Source, from_directory  # noqa: E402
-from hetero.commands import with_data  # noqa: E402
 from hetero.evaluation.retrieval import evaluate_tasks  # noqa: E402
 from hetero.pipeline.context import Context  # noqa: E402
 from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: E402
@@ -46,7 +45,7 @@ from hetero.wording import change_in_words  # noqa: E402
 
 def main() -> None:
     options = _options()
-    recipe = with_data(recipe_called(Path(options.recipe)), options.data)
+    recipe = recipe_called(Path(options.recipe), data=options.data)
     context = Context(recipe, options.run)
     retrieval = retrieval_set(context)
     chosen = calibration_set(context, retrieval.images)

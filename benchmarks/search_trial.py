@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from hetero.commands import with_data
 from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.files import digest, read_json
@@ -201,7 +200,7 @@ def with_options(parser: ArgumentParser) -> ArgumentParser:
 
 def trials_of(options: Namespace) -> list[Trial]:
     """A trial for each seed."""
-    recipe = with_data(recipe_called(options.recipe), options.data)
+    recipe = recipe_called(options.recipe, data=options.data)
     student, supernet = recipe.search.student, recipe.search.supernet
     alone = dataclasses.replace(_in_steps(student.training, options.steps), threads=1)
     shared = _in_steps(supernet.training, options.supernet_steps)

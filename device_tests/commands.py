@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from device_tests.policy import Policy, policy_called
 from hetero.errors import InputError
@@ -23,7 +24,7 @@ def verify_command(
     policy: str | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
-    queries: int | None = None,
+    queries: PositiveInt | None = None,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
     floor: float | None = None,
     largest_loss: float | None = None,
@@ -31,7 +32,7 @@ def verify_command(
     share: float | None = None,
     parity: float | None = None,
     latency_ms: float | None = None,
-    file_bytes: int | None = None,
+    file_bytes: PositiveInt | None = None,
 ) -> int:
     """Run bundles on targets: do the files reproduce the student, and is it good enough for the cloud's gallery?
 

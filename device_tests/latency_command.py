@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 
 def latency_command(
@@ -16,8 +17,8 @@ def latency_command(
     out: Path = Path("latency.json"),
     target: str = "desktop",
     formats: Annotated[tuple[Literal["onnx", "litert"], ...], Parameter(consume_multiple=True)] = ("onnx", "litert"),
-    sweeps: int | None = None,
-    dimension: int | None = None,
+    sweeps: PositiveInt | None = None,
+    dimension: PositiveInt | None = None,
 ) -> int:
     """Measure every operator of a recipe's search space on a target, once, for budgets that limit latency.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from export.manifest import FORMATS, PRECISIONS, Format, Precision
 
@@ -21,7 +22,7 @@ def export_command(
     formats: Formats = FORMATS,
     precisions: Precisions = ("fp32",),
     calibration: Path | None = None,
-    goldens: int = 32,
+    goldens: PositiveInt = 32,
     any_batch: bool = False,
     licence: str = "",
     key: Path | None = None,

@@ -110,15 +110,18 @@ def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None
     Raises:
         InputError: For an unknown or refused format or precision, or a missing package.
     """
-    problems = selection_problems(formats, precisions)
-    missing = {name: _missing_packages(name) for name in FORMATS}
-    problems += [
+    if problems := selection_problems(formats, precisions) + package_problems(formats):
+        raise InputError("cannot export:", problems)
+
+
+def package_problems(formats: Sequence[str]) -> list[str]:
+    """What must be installed before these formats can be made, one line a format."""
+    missing = {name: _missing_packages(name) for name in FORMATS if name in formats}
+    return [
         f"format {name}: needs {', '.join(packages)}; install with: pip install 'hetero[export]'"
         for name, packages in missing.items()
-        if packages and name in formats
+        if packages
     ]
-    if problems:
-        raise InputError("cannot export:", problems)
 
 
 def _missing_packages(format: Format) -> list[str]:

@@ -117,12 +117,18 @@ def _usage_errors(app: App, tokens: list[str]) -> list[str]:
             app.parse_args(tokens, exit_on_error=False, print_error=False)
         except CycloptsError as error:
             errors += [line for line in [str(error)] if line not in errors]
-            fewer = _without(tokens, getattr(getattr(error, "token", None), "keyword", None))
+            fewer = _without(tokens, _option_of(error))
             if len(fewer) == len(tokens):
                 return errors
             tokens = fewer
         else:
             return errors
+
+
+def _option_of(error: CycloptsError) -> str | None:
+    """The option that an error is about."""
+    tokens = [getattr(error, "token", None), *getattr(getattr(error, "argument", None), "tokens", ())]
+    return next((token.keyword for token in tokens if token is not None), None)
 
 
 def _without(tokens: list[str], option: str | None) -> list[str]:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
-from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
-from hetero.pipeline.policy import policy_of
+from hetero.pipeline.preflight import stages_when_sound
 from hetero.pipeline.stage import RECORD, locked, run_stages
-from hetero.pipeline.stages import NAMES, stages_of
-from hetero.pipeline.trainable import require_trainable
-from hetero.recipe import Recipe, built_in, recipe_called
+from hetero.pipeline.stages import NAMES
+from hetero.recipe import Draft, Recipe, draft_called
 from hetero.search.workers_config import WorkersConfig
 
 Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
@@ -40,7 +39,7 @@ def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: R
         until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
         resume: Continue interrupted training from its checkpoint.
     """
-    return run_until(built_in("demo"), out, seed, until, resume)
+    return run_until(draft_called(Path("demo"), seed=seed), out, None, until, resume)
 
 
 def run(
@@ -67,7 +66,7 @@ def run(
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
     """
-    return run_until(with_data(recipe_called(recipe), data), out, seed, until, resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, until, resume)
 
 
 def train_cloud(
@@ -77,7 +76,7 @@ def train_cloud(
 
     Example: hetero train cloud recipe.toml --out runs/mine
     """
-    return run_until(with_data(recipe_called(recipe), data), out, seed, "cloud", resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "cloud", resume)
 
 
 def train_students(
@@ -87,7 +86,7 @@ def train_students(
 
     Example: hetero train students recipe.toml --out runs/mine
     """
-    return run_until(with_data(recipe_called(recipe), data), out, seed, "students", resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "students", resume)
 
 
 def evaluate(
@@ -97,10 +96,10 @@ def evaluate(
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
-    return run_until(with_data(recipe_called(recipe), data), out, seed, "evaluate", resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume)
 
 
-def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int:
+def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256) -> int:
     """Embed a folder of images with a trained model; write a file of embeddings with names and space.
 
     Example: hetero embed runs/demo/cloud photos embeddings.safetensors
@@ -132,33 +131,29 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: int = 256) -> int
     return 0
 
 
-def with_data(recipe: Recipe, data: Path | None) -> Recipe:
-    """The recipe with another path of its data."""
-    if data is None:
-        return recipe
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path=path_text(data)))
-
-
 def run_until(
-    recipe: Recipe,
+    recipe: Recipe | Draft,
     out: Path | None,
     seed: int | None,
     until: str,
     resume: bool,
     workers: WorkersConfig = WorkersConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Run a recipe's stages up to one; returns the exit status."""
+    """Run a recipe's stages up to one; returns the exit status.
+
+    Raises:
+        InputError: With every mistake of the recipe, before anything runs.
+    """
     if until not in NAMES:
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
-    recipe = recipe if seed is None else dataclasses.replace(recipe, seed=seed)
-    require_trainable(recipe)
-    if until in ("verify", "report"):
-        policy_of(recipe.verify)  # what is wrong with it is said before hours of training
-    root = out or Path("runs") / recipe.name
+    asked = recipe if isinstance(recipe, Draft) else Draft.of(recipe)
+    asked = asked if seed is None else dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, seed=seed))
+    root = out or Path("runs") / asked.recipe.name
+    context = Context(asked.recipe, root, resume, workers)
     wanted = NAMES[: NAMES.index(until) + 1]
+    stages = stages_when_sound(asked, context, wanted)
     with locked(root):
         _retry_unverified(root)
-        stages = [stage for group, stage in stages_of(Context(recipe, root, resume, workers)) if group in wanted]
         run_stages(root, stages)
     if until in ("verify", "report"):
         return _verdict(root)

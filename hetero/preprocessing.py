@@ -11,13 +11,14 @@ import math
 from dataclasses import asdict
 from typing import Any, Literal
 
+from hetero.constraints import Count, GreyLevel, Positive, Share, Side
 from hetero.files import digest
-from hetero.schema import record
+from hetero.schema import settings
 
 Resize = Literal["squash", "pad", "crop"]
 
 
-@record
+@settings
 class Preprocessing:
     """How an image becomes the network's input.
 
@@ -40,18 +41,25 @@ class Preprocessing:
             the graph takes, the less an application's own resizing can change.
     """
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     resize: Resize = "pad"
     filter: Literal["bilinear", "bicubic"] = "bilinear"
-    pad_value: int = 255
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    pad_value: GreyLevel = 255
+    mean: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
+    std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
     orientation: Literal["exif"] = "exif"
     colour: Literal["rgb"] = "rgb"
     antialias: Literal[True] = True
-    shrink: int = 1
+    shrink: Count = 1
     grey_range: tuple[float, float] | None = None
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        problems = grey_range_problems(self.grey_range)
+        if self.height % self.shrink or self.width % self.shrink:
+            problems.append(f"shrink: expected a divisor of {self.height} and {self.width}, got {self.shrink}")
+        return problems
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serialisable description; tuples become lists, and a grey range that is not stated is left out."""
@@ -59,6 +67,20 @@ class Preprocessing:
         del values["grey_range"]
         stated = {} if self.grey_range is None else {"grey_range": [float(value) for value in self.grey_range]}
         return values | {"mean": list(self.mean), "std": list(self.std)} | stated
+
+    @property
+    def decoding(self) -> str:
+        """SHA-256 of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+        values = self.to_dict()
+        keys = ("height", "width", "resize", "filter", "pad_value", "grey_range")
+        return digest({key: values[key] for key in keys if key in values})
+
+    @property
+    def in_words(self) -> str:
+        """What decides the decoded pixels, for people."""
+        ground = f" on {self.pad_value}" if self.resize == "pad" else ""
+        grey = "" if self.grey_range is None else f", grey from {self.grey_range[0]:g} to {self.grey_range[1]:g}"
+        return f"{self.height}x{self.width} ({self.resize}{ground}, {self.filter}{grey})"
 
     @property
     def digest(self) -> str:

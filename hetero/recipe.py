@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from hetero.data.augment_config import AugmentConfig
-from hetero.data.config import DataConfig
+from annotated_types import Ge
+
+from hetero.constraints import Count, MinLen, Number, Seed, Share, Text
+from hetero.data.config import DataConfig, path_text
 from hetero.errors import InputError
-from hetero.objectives.catalog import problems_of
-from hetero.objectives.config import ObjectiveConfig, Term
-from hetero.preprocessing import Preprocessing, grey_range_problems
-from hetero.schema import parse, read_toml, record
-from hetero.search.config import SearchConfig, Tier, search_problems
-from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+from hetero.mistakes import Mistake
+from hetero.preprocessing import Preprocessing
+from hetero.schema import parse_rest, read_toml, settings
+from hetero.search.config import SearchConfig, Tier
+from hetero.training.config import CloudConfig, StudentConfig
 
 Precision = Literal[
     "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
 ]
 
 
-@record
+@settings
 class ExportConfig:
     """What is exported.
 
@@ -40,17 +40,18 @@ class ExportConfig:
         licence: Of the models, repeated in each bundle.
     """
 
-    formats: tuple[Literal["onnx", "litert", "coreml"], ...] = ("onnx", "litert", "coreml")
-    precisions: tuple[Precision, ...] = ("fp32",)
-    goldens: int = 32
-    queries: int = 1500
-    calibration: int = 600
-    tuning_steps: int = 0
+    formats: Annotated[tuple[Literal["onnx", "litert", "coreml"], ...], MinLen(1)] = ("onnx", "litert", "coreml")
+    precisions: Annotated[tuple[Precision, ...], MinLen(1)] = ("fp32",)
+    goldens: Count = 32
+    queries: Count = 1500
+    # At least one of the training and one of the validation images.
+    calibration: Annotated[int, Ge(2)] = 600
+    tuning_steps: Number = 0
     any_batch: bool = False
     licence: str = ""
 
 
-@record
+@settings
 class VerifyConfig:
     """Where bundles are verified, and what they must reach.
 
@@ -61,19 +62,19 @@ class VerifyConfig:
         floor: Least cmc@1 against the cloud gallery; None leaves it to the policy.
     """
 
-    targets: tuple[str, ...] = ("desktop", "phone-arm64")
+    targets: Annotated[tuple[Text, ...], MinLen(1)] = ("desktop", "phone-arm64")
     policy: str = ""
-    largest_loss: float | None = None
-    floor: float | None = None
+    largest_loss: Share | None = None
+    floor: Share | None = None
 
 
-@record
+@settings
 class Recipe:
     """Everything a run needs. See ``hetero/recipes`` for examples.
 
     Attributes:
         name: For people and files.
-        preprocessing: One for all models of the recipe.
+        preprocessing: Of all models of the recipe; the cloud may have its own.
         data: The images.
         cloud: The model that defines the space.
         students: The models that live in it.
@@ -84,7 +85,7 @@ class Recipe:
         seed: Fixes initial weights, batches and augmentation.
     """
 
-    name: str
+    name: Text
     preprocessing: Preprocessing
     data: DataConfig
     students: tuple[StudentConfig, ...] = ()
@@ -93,7 +94,12 @@ class Recipe:
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     tiers: tuple[Tier, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
-    seed: int = 0
+    seed: Seed = 0
+
+    @property
+    def cloud_preprocessing(self) -> Preprocessing:
+        """How the cloud's images are prepared."""
+        return self.cloud.preprocessing or self.preprocessing
 
     @property
     def all_students(self) -> tuple[StudentConfig, ...]:
@@ -102,42 +108,136 @@ class Recipe:
         return (*self.students, *searched)
 
 
+STAND_INS: dict[str, object] = {
+    "name": "recipe",
+    "preprocessing": {"height": 32, "width": 32},
+    "data": {"kind": "emoji"},
+}
+"""Of the tables that a recipe must have, where they cannot be read, so that everything else is checked."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe as far as it makes sense, and everything known to be wrong with it.
+
+    Attributes:
+        recipe: What is left without the mistakes.
+        what: Names it in messages.
+        mistakes: Keys that are wrong, missing or unknown; taken out of the recipe, or replaced by a stand-in.
+        problems: One line for each mistake, and for each part that does not fit another.
+    """
+
+    recipe: Recipe
+    what: str
+    mistakes: tuple[Mistake, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Draft:
+        """A recipe made in Python."""
+        from hetero.recipe_rules import recipe_problems
+
+        return cls(recipe, f"the recipe {recipe.name}", problems=tuple(recipe_problems(recipe)))
+
+    def doubts(self, *place: str | int) -> bool:
+        """Whether a mistake lies in or around a place, so that what is said there is not known."""
+        return any(all(a == b for a, b in zip(one.place, place, strict=False)) for one in self.mistakes)
+
+    @property
+    def knows_data(self) -> bool:
+        """True if it is known where the data is."""
+        return not any(self.doubts("data", name) for name in ("kind", "path", "root"))
+
+    def require_sound(self, *further: str) -> Recipe:
+        """The recipe.
+
+        Raises:
+            InputError: With every problem, and further ones, at once.
+        """
+        if problems := [*self.problems, *further]:
+            raise InputError(f"{self.what} is not valid:", problems)
+        return self.recipe
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; paths in it count from the recipe's folder.
 
     Raises:
         InputError: With every mistake found, at once.
     """
-    value = read_toml(path, "a recipe")
-    return anchored(parse_recipe(value, what=str(path)), path.parent)
+    return _draft_of_file(path, {}).require_sound()
 
 
-def recipe_called(name: Path) -> Recipe:
-    """A recipe that comes with the package by its name, or a file."""
-    known = resources.files("hetero.recipes").joinpath(f"{name}.toml").is_file()
-    return built_in(str(name)) if known and not name.suffix else load_recipe(name)
-
-
-def built_in(name: str) -> Recipe:
-    """A recipe that comes with the package, for instance ``demo``."""
-    text = resources.files("hetero.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return parse_recipe(tomllib.loads(text), what=f"the built-in recipe {name}")
-
-
-def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
-    """Check a parsed recipe: the types and keys first, then what they mean together.
+def recipe_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Recipe:
+    """As :func:`draft_called`.
 
     Raises:
         InputError: With every mistake found, at once.
     """
-    value = _with_student_named(value)
-    try:
-        recipe = parse(Recipe, value, what=what)
-    except InputError as error:
-        raise InputError(f"{what} is not valid:", [*error.problems, *_value_problems_of(value)]) from None
-    if problems := recipe_problems(recipe):
-        raise InputError(f"{what} is not valid:", problems)
-    return recipe
+    return draft_called(name, data=data, seed=seed).require_sound()
+
+
+def draft_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Draft:
+    """A recipe that comes with the package by its name, or a file, with what the command line says instead of it."""
+    instead: dict[str, Any] = {"data": {"path": path_text(data)}} if data else {}
+    if seed is not None:
+        instead["seed"] = seed
+    if name.suffix or not _built_in_file(str(name)).is_file():
+        return _draft_of_file(name, instead)
+    text = _built_in_file(str(name)).read_text(encoding="utf-8")
+    return draft(overridden(tomllib.loads(text), instead), what=f"the built-in recipe {name}")
+
+
+def built_in(name: str) -> Recipe:
+    """A recipe that comes with the package, for instance ``demo``."""
+    return draft_called(Path(name)).require_sound()
+
+
+def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
+    """Check a parsed recipe: the types and keys, and what they mean together.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    return draft(value, what=what).require_sound()
+
+
+def draft(value: dict[str, Any], *, what: str, folder: Path | None = None) -> Draft:
+    """Read a parsed recipe as far as it makes sense.
+
+    Args:
+        value: What the file held.
+        what: Names it in messages.
+        folder: Its paths count from here; None leaves them as they are.
+
+    Raises:
+        InputError: When nothing is left of it.
+    """
+    from hetero.recipe_rules import recipe_problems
+
+    recipe, mistakes = parse_rest(Recipe, _with_student_named(value), instead=STAND_INS)
+    if recipe is None:
+        raise InputError(f"{what} is not valid:", [str(mistake) for mistake in mistakes])
+    made = Draft(recipe if folder is None else anchored(recipe, folder), what, tuple(mistakes))
+    return dataclasses.replace(made, problems=(*map(str, mistakes), *recipe_problems(recipe, doubts=made.doubts)))
+
+
+def _draft_of_file(path: Path, instead: dict[str, Any]) -> Draft:
+    value = overridden(read_toml(path, "a recipe"), instead)
+    return draft(value, what=str(path), folder=path.parent)
+
+
+def _built_in_file(name: str) -> Any:
+    return resources.files("hetero.recipes").joinpath(f"{name}.toml")
+
+
+def overridden(value: dict[str, Any], instead: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, everything else is replaced."""
+    merged = dict(value)
+    for key, item in instead.items():
+        own = value.get(key)
+        merged[key] = {**own, **item} if isinstance(own, dict) and isinstance(item, dict) else item
+    return merged
 
 
 def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:
@@ -146,108 +246,6 @@ def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:
     if not (isinstance(search, dict) and isinstance(search.get("student"), dict)):
         return value
     return {**value, "search": {**search, "student": {"name": "student", **search["student"]}}}
-
-
-def recipe_problems(recipe: Recipe) -> list[str]:
-    """What is wrong with a recipe beyond its types: every mistake."""
-    problems = cloud_problems(recipe.cloud)
-    names = [recipe.cloud.name, *(student.name for student in recipe.all_students)]
-    if not recipe.all_students:
-        problems.append("students: expected at least one [[students]] or [[tiers]] table")
-    problems += [
-        f"name {name!r} is used by {names.count(name)} models" for name in sorted(set(names)) if names.count(name) > 1
-    ]
-    for name in names:
-        if not name or not all(character.isalnum() or character in "-_." for character in name) or name.startswith("."):
-            problems.append(f"name {name!r}: expected letters, digits, '-', '_' and '.'; it becomes a file's name")
-    for index, student in enumerate(recipe.students):
-        place = f"students.{index} ({student.name})"
-        problems += _training_problems(f"{place}.training", student.training)
-        problems += _objective_problems(place, student.objectives, has_cloud=not student.independent)
-    problems += _objective_problems("cloud", recipe.cloud.objectives, has_cloud=False)
-    problems += [f"preprocessing.{problem}" for problem in grey_range_problems(recipe.preprocessing.grey_range)]
-    problems += _search_problems(recipe)
-    if recipe.data.kind != "emoji" and not recipe.data.path:
-        problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
-    return problems
-
-
-def _search_problems(recipe: Recipe) -> list[str]:
-    config = recipe.search
-    problems = search_problems(config, recipe.tiers)
-    for place, model in (("search.supernet", config.supernet), ("search.student", config.student)):
-        problems += _training_problems(f"{place}.training", model.training)
-        problems += _objective_problems(place, model.objectives, has_cloud=True)
-    if config.student.independent:
-        problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
-    return problems
-
-
-def cloud_problems(cloud: CloudConfig) -> list[str]:
-    """What makes no sense in a cloud model's numbers."""
-    problems = _training_problems("cloud.training", cloud.training)
-    problems += _augment_problems("cloud.copies_augment", cloud.copies_augment)
-    return problems + ([f"cloud.copies: expected 0 or more, got {cloud.copies}"] if cloud.copies < 0 else [])
-
-
-def _objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
-    return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]
-
-
-def _training_problems(place: str, training: TrainingConfig) -> list[str]:
-    positive = ("steps", "classes_per_batch", "images_per_class", "learning_rate", "validate_every", "checkpoint_every")
-    return (
-        [
-            f"{place}.{name}: expected a number above 0, got {getattr(training, name)}"
-            for name in positive
-            if getattr(training, name) <= 0
-        ]
-        + _share_problems(place, training)
-        + _augment_problems(f"{place}.augment", training.augment)
-    )
-
-
-def _share_problems(place: str, training: TrainingConfig) -> list[str]:
-    return [
-        f"{place}.{name}: expected a share between 0 and 1, got {getattr(training, name)}"
-        for name in ("warmup", "candidates_from")
-        if not 0 <= getattr(training, name) <= 1
-    ]
-
-
-def _augment_problems(place: str, augment: AugmentConfig) -> list[str]:
-    try:
-        augment.require_valid()
-    except InputError as error:
-        return [f"{place}.{problem}" for problem in error.problems]
-    return []
-
-
-def _value_problems_of(value: dict[str, Any]) -> list[str]:
-    """What can be said about meaning although the types are wrong somewhere: the objectives."""
-    problems = _raw_objective_problems("cloud", value.get("cloud"))
-    students = value.get("students")
-    if not students and not value.get("tiers"):
-        problems.append("students: missing; expected at least one [[students]] or [[tiers]] table")
-    for index, student in enumerate(students if isinstance(students, list) else []):
-        problems += _raw_objective_problems(f"students.{index}", student)
-    return problems
-
-
-@record
-class _Terms:
-    terms: tuple[Term, ...]
-
-
-def _raw_objective_problems(place: str, model: object) -> list[str]:
-    tables = model.get("objectives") if isinstance(model, dict) else None
-    if not isinstance(tables, list):
-        return []
-    try:
-        terms = parse(_Terms, {"terms": tables}, what=place).terms
-    except InputError:
-        return []
-    return _objective_problems(place, terms, has_cloud=place != "cloud")
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:

@@ -1,27 +1,70 @@
-"""Check data from files against frozen dataclasses, reporting every problem at once."""
+"""Check data from files against frozen dataclasses, reporting every problem at once.
+
+What a field may hold is declared on it: its type, and the constraints of :mod:`hetero.constraints`.
+"""
 
 from __future__ import annotations
 
+import copy
 import functools
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform, get_type_hints
 
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json
+from hetero.mistakes import Mistake, mistakes_of, without
 
 T = TypeVar("T")
-# Files of unknown origin are quoted in messages, but not at any length.
-_SHOWN = 200
+
+_CONFIG: Any = {"extra": "forbid", "allow_inf_nan": False}
+# Taking out what is wrong may leave something else wrong: a list that is empty now.
+_ATTEMPTS = 5
+
+
+class InvalidValueError(InputError, ValueError):
+    """Values that do not belong in a record; a ``ValueError``, so that pydantic collects it with everything else."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
-    """A frozen dataclass that refuses unknown keys when :func:`parse` fills it."""
+    """A frozen dataclass that refuses unknown keys, and numbers that are not finite, when :func:`parse` fills it."""
     frozen = dataclass(frozen=True)(cls)
-    frozen.__pydantic_config__ = {"extra": "forbid"}  # pyright: ignore[reportAttributeAccessIssue]
+    frozen.__pydantic_config__ = _CONFIG  # pyright: ignore[reportAttributeAccessIssue]
     return frozen
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def settings(cls: type[T]) -> type[T]:
+    """A :func:`record` that people write: its constraints hold however it is made, by a file or in Python.
+
+    What must hold between fields, its method ``rules`` says: one line for each thing that does not.
+    """
+    cls.__post_init__ = require_valid  # pyright: ignore[reportAttributeAccessIssue]
+    return record(cls)
+
+
+def require_valid(value: Any) -> None:
+    """Check a dataclass's fields against their types and constraints; each takes its declared type.
+
+    Raises:
+        InputError: With one line for everything that is wrong.
+    """
+    from pydantic import ValidationError
+
+    given = {one.name: getattr(value, one.name) for one in fields(value)}
+    try:
+        checked = _fields_checker(type(value)).validate_python(given)
+    except ValidationError as caught:
+        problems = [str(mistake) for mistake in mistakes_of(caught)]
+    else:
+        for name, item in checked.items():
+            object.__setattr__(value, name, item)
+        problems = value.rules() if hasattr(value, "rules") else []
+    if problems:
+        raise InvalidValueError(f"{type(value).__name__} is not valid:", problems)
 
 
 def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = InputError) -> T:
@@ -41,7 +84,33 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
     try:
         return _checker(kind).validate_python(value)
     except ValidationError as caught:
-        raise error(f"{what} is not valid:", [_describe(item) for item in caught.errors()]) from None
+        raise error(f"{what} is not valid:", [str(mistake) for mistake in mistakes_of(caught)]) from None
+
+
+def parse_rest(kind: type[T], value: object, *, instead: Mapping[str, object]) -> tuple[T | None, list[Mistake]]:
+    """As :func:`parse`, but goes on with what is left when mistakes are taken out, so that it can be checked too.
+
+    Args:
+        kind: A dataclass made with :func:`record`, possibly nested.
+        value: What the file held.
+        instead: Stands in for keys of the top level that must be there and are not, or are wrong.
+
+    Returns:
+        What is left (None when nothing can be made of it), and every wrong, missing or unknown key of the file.
+    """
+    from pydantic import ValidationError
+
+    rest, mistakes = copy.deepcopy(value), list[Mistake]()
+    for _ in range(_ATTEMPTS):
+        try:
+            return _checker(kind).validate_python(rest), mistakes
+        except ValidationError as caught:
+            found = mistakes_of(caught)
+        # Most of what is wrong later only follows from what was taken out.
+        mistakes += [one for one in found if not mistakes or one.between]
+        rest = without(rest, [mistake.place for mistake in found])
+        rest = {**instead, **rest} if isinstance(rest, dict) else rest
+    return None, mistakes
 
 
 def parse_file(kind: type[T], path: Path) -> T:
@@ -83,10 +152,11 @@ def _checker(kind: type[Any]) -> Any:
     return TypeAdapter(kind)
 
 
-def _describe(item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])[:_SHOWN] or "(top level)"
-    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{place}: unknown key"
-    if item["type"] == "missing":
-        return f"{place}: missing"
-    return f"{place}: {item['msg']}; got {repr(item['input'])[:_SHOWN]}"
+@functools.cache
+def _fields_checker(kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter, with_config
+    from typing_extensions import TypedDict
+
+    typed: Any = TypedDict
+    table: Any = typed(kind.__name__, get_type_hints(kind, include_extras=True))
+    return TypeAdapter(with_config(_CONFIG)(table))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 from device_tests.targets.adb.phone import PREFIX as ADB
 from device_tests.targets.adb.phone import AndroidPhone
 from device_tests.targets.browser import Browser
@@ -47,6 +50,28 @@ def target(name: str) -> Target:
     if kind in SYSTEMS and (rest or name == kind):
         return EmulatedPhone(SYSTEMS[kind], rest)
     raise InputError(f"no target {name!r}; the targets are:", [f"{key}: {text}" for key, text in DESCRIPTIONS.items()])
+
+
+def target_problems(names: Sequence[str]) -> list[str]:
+    """One line for each name that no target has."""
+    return [
+        f"no target {name!r}{_hint(name)}; expected some of {', '.join(DESCRIPTIONS)}"
+        for name in names
+        if not _exists(name)
+    ]
+
+
+def _exists(name: str) -> bool:
+    try:
+        target(name)
+    except InputError:
+        return False
+    return True
+
+
+def _hint(name: str) -> str:
+    close = difflib.get_close_matches(name, DESCRIPTIONS, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def stopwatch(name: str) -> Stopwatch:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt, PositiveInt
 
 from hetero.backfill.figure import draw_curves
 from hetero.backfill.inputs import read_inputs
@@ -29,9 +30,9 @@ def plan_command(
     labels: Path | None = None,
     metric: Literal["cmc@1", "cmc@10", "map@r"] = "cmc@1",
     unlabelled: Flag = False,
-    steps: int = 10,
-    random_orders: int = 5,
-    seed: int = 0,
+    steps: PositiveInt = 10,
+    random_orders: PositiveInt = 5,
+    seed: NonNegativeInt = 0,
     assume_compatible: Flag = False,
 ) -> int:
     """Plan the re-embedding of a gallery after a model upgrade.

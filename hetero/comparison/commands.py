@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from hetero.data.config import path_text
 from hetero.errors import InputError
@@ -22,8 +23,8 @@ def compare_command(
         list[int] | None, Parameter(help="Override the comparison's seeds.", consume_multiple=True)
     ] = None,
     methods: Annotated[list[str] | None, Parameter(help="Compare these only.", consume_multiple=True)] = None,
-    steps: Annotated[int | None, Parameter(help="Overrides the students' optimiser steps.")] = None,
-    jobs: Annotated[int, Parameter(help="Models trained at once.")] = 1,
+    steps: Annotated[PositiveInt | None, Parameter(help="Overrides the students' optimiser steps.")] = None,
+    jobs: Annotated[PositiveInt, Parameter(help="Models trained at once.")] = 1,
 ) -> int:
     """Train methods under one budget, with several seeds; choose on validation classes, report on test classes.
 
@@ -44,10 +45,8 @@ def compare_command(
     from hetero.comparison.compare import compare
     from hetero.comparison.config import built_in_comparison, is_built_in, load_comparison
     from hetero.comparison.outcome import as_table
+    from hetero.pipeline.preflight import recipe_preflight
 
-    for name, number in (("jobs", jobs), ("steps", steps)):
-        if number is not None and number < 1:
-            raise InputError(f"--{name}: expected 1 or more, got {number}")
     asked = built_in_comparison(str(comparison)) if is_built_in(str(comparison)) else load_comparison(comparison)
     if data is not None:
         asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, path=path_text(data)))
@@ -57,6 +56,8 @@ def compare_command(
         asked = asked.only(methods)
     if steps is not None:
         asked = asked.with_steps(steps)
+    if problems := recipe_preflight(asked.recipe(asked.seeds[0])):
+        raise InputError(f"{comparison} is not valid:", problems)
     root = out or Path("runs") / f"compare-{asked.name}"
     result = compare(asked, root, processes=jobs)
     print(as_table(result))

@@ -68,4 +68,4 @@ def _measure(comparison: Comparison, seeds: list[Seed], trained_as: dict[str, st
 
 def _cost(directory: Path) -> dict[str, int]:
     metrics = read_json(directory / "metrics.json")
-    return {name: int(metrics[name]) for name in ("macs", "parameters")}
+    return {name: int(metrics[name]) for name in ("macs", "parameters") if name in metrics}

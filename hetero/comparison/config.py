@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hetero.adapters.registry import ADAPTERS
+from hetero.constraints import Seed, Text
 from hetero.data.augment_config import AugmentConfig
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import Recipe, anchored, recipe_problems
-from hetero.schema import parse, read_toml, record
+from hetero.recipe import STAND_INS, Recipe, anchored
+from hetero.recipe_rules import recipe_problems
+from hetero.schema import parse_rest, read_toml, settings
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
 CLOUD = "cloud"
 
 
-@record
+@settings
 class MethodConfig:
     """One way to make a student live in the cloud's space.
 
@@ -39,7 +41,7 @@ class MethodConfig:
         of: That other method.
     """
 
-    name: str
+    name: Text
     objectives: tuple[Term, ...] = ()
     variants: tuple[tuple[Term, ...], ...] = ()
     independent: bool = False
@@ -58,7 +60,7 @@ class MethodConfig:
         return self.name if len(self.choices) == 1 else f"{self.name}.{choice + 1}"
 
 
-@record
+@settings
 class Comparison:
     """Methods under one budget: the same data, cloud model, architecture, steps and seeds for each.
 
@@ -74,13 +76,13 @@ class Comparison:
         baselines: Methods that the chosen one is held against.
     """
 
-    name: str
+    name: Text
     preprocessing: Preprocessing
     data: DataConfig
     student: StudentConfig
     methods: tuple[MethodConfig, ...]
     cloud: CloudConfig = field(default_factory=CloudConfig)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Seed, ...] = (0, 1, 2)
     metric: Literal["map@r", "cmc@1"] = "map@r"
     baselines: tuple[str, ...] = ()
 
@@ -167,15 +169,20 @@ def parse_comparison(value: dict[str, Any], *, what: str) -> Comparison:
     student = value.get("student")
     if isinstance(student, dict):
         value = {**value, "student": {"name": "student", **student}}
-    comparison = parse(Comparison, value, what=what)
-    if problems := _problems(comparison):
+    instead = {**STAND_INS, "student": {"name": "student"}, "methods": []}
+    comparison, mistakes = parse_rest(Comparison, value, instead=instead)
+    problems = [str(mistake) for mistake in mistakes]
+    if comparison is not None:
+        problems += _problems(comparison, methods_read=all(mistake.place[0] != "methods" for mistake in mistakes))
+    if problems or comparison is None:
         raise InputError(f"{what} is not valid:", problems)
     return comparison
 
 
-def _problems(comparison: Comparison) -> list[str]:
+def _problems(comparison: Comparison, *, methods_read: bool) -> list[str]:
     trained = {method.name for method in comparison.methods if not method.adapter}
-    problems = recipe_problems(comparison.recipe(0)) if trained else ["methods: expected at least one that trains"]
+    problems = recipe_problems(comparison.recipe(0)) if trained else []
+    problems += [] if trained or not methods_read else ["methods: expected at least one that trains"]
     names = [method.name for method in comparison.methods]
     problems += [f"name {name!r} is used by several methods" for name in sorted(set(names)) if names.count(name) > 1]
     for method in comparison.methods:

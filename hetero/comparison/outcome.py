@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hetero.comparison.config import Comparison, MethodConfig
@@ -158,12 +159,18 @@ def _figure(values: list[float]) -> Figure:
     return Figure(mean(values), stdev(values) if len(values) > 1 else 0.0, tuple(values))
 
 
+def _cost(result: Outcome) -> str:
+    student, cloud = (result.costs[name].get("macs") for name in ("student", "cloud"))
+    if student and cloud:
+        return f"1/{cloud / student:.1f} of its multiply-accumulates"
+    return f"{student or 0:,} multiply-accumulates"
+
+
 def as_table(result: Outcome) -> str:
     """Markdown: a row a method, best on validation first."""
     metric = result.metric
     lines = [
-        f"The cloud's own {metric} is {_with_spread(result.cloud[metric])}; the student costs 1/"
-        f"{result.costs['cloud']['macs'] / result.costs['student']['macs']:.1f} of its multiply-accumulates. "
+        f"The cloud's own {metric} is {_with_spread(result.cloud[metric])}; the student costs {_cost(result)}. "
         f"{_seeds(result)} Intervals resample {result.resampled}.",
         "",
         f"| method | validation | {metric}, cloud gallery | of the cloud's | cmc@1, cloud gallery "

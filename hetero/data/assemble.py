@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from hetero.data.config import DataConfig
-from hetero.data.decode import decoding_key
+from hetero.data.decode import decoding_key, picture_size
 from hetero.data.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.listing import Entry, Listing
@@ -43,12 +44,14 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
             query can be answered.
     """
     fingerprint = listing_fingerprint(listing, config, preprocessing)
+    everything = listing
     decoded = decode_listing(listing, preprocessing, cache=cache, limit=int(config.decoded_limit_gb * 1e9))
     if decoded.grey is not None and (problem := decoded.grey.problem(preprocessing.grey_range)):
         raise InputError(f"{listing.name}: {problem}")
     if decoded.unreadable:
         listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
-    train, validation, test = _sets(listing, decoded.images, fingerprint)
+    source = ListedSource(everything, listing, cache, int(config.decoded_limit_gb * 1e9))
+    train, validation, test = _sets(listing, decoded.images, fingerprint, preprocessing, source)
     parts: tuple[Split, ...] = ("validation", "test")
     made = {split: split_tasks(listing, split, config) for split in parts}
     notes = [note for split, result in made.items() for note in _dropped(split, result)]
@@ -101,15 +104,57 @@ def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocoll
     return make_tasks(choose(protocol, roles), roles, where=f"the {split} images of {listing.name}")
 
 
-def _sets(listing: Listing, images: Images, fingerprint: str) -> tuple[ImageSet, ImageSet, ImageSet]:
+def _sets(
+    listing: Listing, images: Images, fingerprint: str, preprocessing: Preprocessing, source: ListedSource
+) -> tuple[ImageSet, ImageSet, ImageSet]:
     parts: tuple[Split, ...] = ("train", "validation", "test")
     counts = [len(listing.of(split)) for split in parts]
     bounds = np.cumsum([0, *counts]).tolist()
     sets = [
-        _image_set(listing.entries[start:stop], _part(images, start, stop), digest([fingerprint, number]))
+        replace(
+            _image_set(listing.entries[start:stop], _part(images, start, stop), digest([fingerprint, number])),
+            preprocessing=preprocessing,
+            source=source.part(start, stop),
+        )
         for number, (start, stop) in enumerate(pairwise(bounds))
     ]
     return sets[0], sets[1], sets[2]
+
+
+@dataclass(frozen=True)
+class ListedSource:
+    """Files of a listing.
+
+    Attributes:
+        everything: The whole listing, as it is decoded.
+        readable: What is left of it without files that cannot be read.
+        cache: Where decoded images are kept.
+        limit: Largest decoded set in bytes that is kept.
+        start: The first row of this part of what is readable.
+        stop: The row after its last; None for all.
+    """
+
+    everything: Listing
+    readable: Listing
+    cache: Path
+    limit: int
+    start: int = 0
+    stop: int | None = None
+
+    def part(self, start: int, stop: int) -> ListedSource:
+        """Of these rows only."""
+        return replace(self, start=start, stop=stop)
+
+    def prepared(self, preprocessing: Preprocessing) -> Images:
+        """Decoded for another model; kept as the first decoding is, once for all parts."""
+        decoded = decode_listing(self.everything, preprocessing, cache=self.cache, limit=self.limit)
+        return _part(decoded.images, self.start, len(decoded.images) if self.stop is None else self.stop)
+
+    def sizes(self) -> Int64[np.ndarray, "n 2"]:
+        """From the files' headers."""
+        entries = self.readable.entries[self.start : self.stop]
+        sizes = [picture_size(entry.path, entry.box) for entry in entries]
+        return np.array(sizes, np.int64).reshape(-1, 2)
 
 
 def _part(images: Images, start: int, stop: int) -> Images:
@@ -130,7 +175,7 @@ def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> Im
             raise InputError(f"{entry.path} was changed since the data was listed; start again")
         return data
 
-    return ImageSet(images, labels, classes, views, view_names, names, fingerprint, original)
+    return ImageSet(images, labels, classes, views, view_names, names, fingerprint, original=original)
 
 
 def _roles(entries: Sequence[Entry]) -> Roles:

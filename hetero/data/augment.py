@@ -7,6 +7,7 @@ that a step can be repeated bit by bit, and turning one augmentation off leaves 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -39,33 +40,78 @@ def augment(
     Returns:
         RGB images in 0..1 on the same device.
     """
-    drawn = torch.rand((_RANDOM_NUMBERS, len(pixels) if count is None else count), generator=generator)
-    random = drawn[:, first : first + len(pixels)].to(pixels.device)
+    drawn = random_numbers(len(pixels) if count is None else count, generator)
+    return augmented(pixels, config, drawn[:, first : first + len(pixels)])
+
+
+def random_numbers(images: int, generator: torch.Generator) -> Float32[Tensor, "r b"]:
+    """What decides how each of so many images is changed."""
+    return torch.rand((_RANDOM_NUMBERS, images), generator=generator)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Another input of the same pictures, in which changes are described: see :mod:`hetero.data.frame`.
+
+    Attributes:
+        aspect: Its width over its height.
+        ratio: float32 [b, 2], how far each picture reaches there over how far it reaches here, across and down.
+    """
+
+    aspect: float
+    ratio: Float32[Tensor, "b 2"]
+
+
+def augmented(
+    pixels: UInt8[Tensor, "b h w 3"],
+    config: AugmentConfig,
+    random: Float32[Tensor, "r b"],
+    frame: Frame | None = None,
+) -> Float32[Tensor, "b 3 h w"]:
+    """Change images as :func:`random_numbers` says.
+
+    Args:
+        pixels: RGB images on any device.
+        config: How much.
+        random: Of each image.
+        frame: Where the changes are described, when that is another input: pictures are then moved, turned and covered
+            as they are there. None describes them in these images' own frame.
+
+    Returns:
+        RGB images in 0..1 on the same device.
+    """
+    random = random.to(pixels.device)
     images = pixels.permute(0, 3, 1, 2).float().div_(255.0)
-    images = _move(images, config, random[:5])
+    own = Frame(images.shape[3] / images.shape[2], images.new_ones((len(images), 2)))
+    frame = own if frame is None else Frame(frame.aspect, frame.ratio.to(images))
+    images = _move(images, config, random[:5], frame)
     images = _colour(images, config, random[5:8])
     if config.blur > 0:
         images = torch.where(_chosen(random[8], config.blur), _blurred(images), images)
     if config.erase > 0:
-        images = torch.where(_rectangles(images, config, random[9:14]), config.ground / 255.0, images)
+        images = torch.where(_rectangles(images, config, random[9:14], frame), config.ground / 255.0, images)
     return images
 
 
 def _move(
-    images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"]
+    images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"], frame: Frame
 ) -> Float32[Tensor, "b 3 h w"]:
     """Rotate, scale, shift and flip in one resampling."""
     if not (config.rotation or config.shift or config.flip or config.scale != (1.0, 1.0)):
         return images
-    aspect = images.shape[3] / images.shape[2]
     angle = math.radians(config.rotation) * _either_way(random[0])
     size = _between(random[1], *config.scale)
     mirror = 1.0 - 2.0 * (random[4] < config.flip)
     # From a place in the output to where it is read in the input, hence the inverse of the scale; both axes
     # run from -1 to 1, so that a rotation needs the aspect ratio.
     cos, sin = angle.cos() / size, angle.sin() / size
-    across = torch.stack([cos * mirror, -sin / aspect * mirror, 2 * config.shift * _either_way(random[2])], dim=1)
-    down = torch.stack([sin * aspect, cos, 2 * config.shift * _either_way(random[3])], dim=1)
+    # In the frame it is ratio times as far as here: there and back again.
+    (wide, high), aspect = frame.ratio.T, frame.aspect
+    shift = 2 * config.shift
+    across = torch.stack(
+        [cos * mirror, -sin / aspect * mirror * high / wide, shift * _either_way(random[2]) / wide], dim=1
+    )
+    down = torch.stack([sin * aspect * wide / high, cos, shift * _either_way(random[3]) / high], dim=1)
     grid = F.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
     # What lies outside is read as zero: the ground, after subtracting it.
     ground = config.ground / 255.0
@@ -91,26 +137,29 @@ def _blurred(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
     return (across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]) / 16
 
 
-def _rectangles(images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"]) -> Tensor:
+def _rectangles(
+    images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"], frame: Frame
+) -> Tensor:
     """Bool [b, 1, h, w]: the rectangle that each chosen image loses."""
     height, width = images.shape[2:]
     share = _between(random[1], *config.erase_area)
     aspect = torch.exp(math.log(2.0) * _either_way(random[2]))
     inside = [
-        _within(count, side, place)
-        for count, side, place in (
-            (height, (share * aspect).sqrt(), random[3]),
-            (width, (share / aspect).sqrt(), random[4]),
+        _within(count, side, place, ratio)
+        for count, side, place, ratio in (
+            (height, (share * aspect).sqrt(), random[3], frame.ratio[:, 1]),
+            (width, (share / aspect).sqrt(), random[4], frame.ratio[:, 0]),
         )
     ]
     return (inside[0][:, None, :, None] & inside[1][:, None, None, :]) & _chosen(random[0], config.erase)
 
 
-def _within(count: int, side: Tensor, place: Tensor) -> Tensor:
+def _within(count: int, side: Tensor, place: Tensor, ratio: Tensor) -> Tensor:
     """Bool [b, count]: pixels whose centre lies in an interval of length ``side`` at ``place`` of what is left."""
     centre = (torch.arange(count, device=side.device) + 0.5) / count
+    there = torch.where(ratio[:, None] == 1, centre, 0.5 + (centre - 0.5) * ratio[:, None])
     start = place * (1.0 - side).clamp(min=0.0)
-    return (centre >= start[:, None]) & (centre < (start + side)[:, None])
+    return (there >= start[:, None]) & (there < (start + side)[:, None])
 
 
 def _either_way(random: Tensor) -> Tensor:

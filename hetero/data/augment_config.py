@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from hetero.errors import InputError
-from hetero.schema import record
+from typing import Annotated
+
+from annotated_types import Interval
+
+from hetero.constraints import GreyLevel, PartialShare, Positive, Share
+from hetero.schema import settings
 
 
-@record
+@settings
 class AugmentConfig:
     """How much a training image may change. The defaults suit drawings of one thing in several designs.
 
@@ -24,42 +28,22 @@ class AugmentConfig:
         ground: Grey level, 0 to 255, of what comes in from outside; normally the preprocessing's ``pad_value``.
     """
 
-    rotation: float = 15.0
-    scale: tuple[float, float] = (0.8, 1.2)
-    shift: float = 0.1
-    flip: float = 0.0
-    grey: float = 0.3
-    brightness: float = 0.2
-    contrast: float = 0.2
-    blur: float = 0.0
-    erase: float = 0.0
-    erase_area: tuple[float, float] = (0.02, 0.2)
-    ground: int = 255
+    rotation: Annotated[float, Interval(ge=0, le=180)] = 15.0
+    scale: tuple[Positive, Positive] = (0.8, 1.2)
+    shift: PartialShare = 0.1
+    flip: Share = 0.0
+    grey: Share = 0.3
+    brightness: PartialShare = 0.2
+    contrast: PartialShare = 0.2
+    blur: Share = 0.0
+    erase: Share = 0.0
+    erase_area: tuple[Positive, Positive] = (0.02, 0.2)
+    ground: GreyLevel = 255
 
-    def require_valid(self) -> None:
-        """Refuse values out of range, all at once.
-
-        Raises:
-            InputError: With one line a problem.
-        """
-        problems = [
-            f"{name}: expected a probability between 0 and 1, got {value}"
-            for name in ("flip", "grey", "blur", "erase")
-            if not 0 <= (value := getattr(self, name)) <= 1
-        ]
-        problems += [
-            f"{name}: expected 0 to less than 1, got {value}"
-            for name in ("shift", "brightness", "contrast")
-            if not 0 <= (value := getattr(self, name)) < 1
-        ]
-        problems += [
-            f"{name}: expected a smallest and a largest value above 0, got {list(values)}"
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        return [
+            f"{name}: expected the smallest value first, got {list(values)}"
             for name in ("scale", "erase_area")
-            if not 0 < (values := getattr(self, name))[0] <= values[1]
+            if (values := getattr(self, name))[0] > values[1]
         ]
-        if not 0 <= self.rotation <= 180:
-            problems.append(f"rotation: expected 0 to 180 degrees, got {self.rotation}")
-        if not 0 <= self.ground <= 255:
-            problems.append(f"ground: expected a grey level of 0 to 255, got {self.ground}")
-        if problems:
-            raise InputError("the augmentation's configuration is not valid:", problems)

@@ -58,7 +58,6 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     Raises:
         InputError: When the data cannot be found or split at all.
     """
-    config.require_valid()
     if config.kind == "emoji":
         return _check_emoji(config)
     listing = assign_splits(find(config), config)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt
 
 from hetero.data.check import check, config_for
 from hetero.data.check_report import DataReport
@@ -26,7 +27,7 @@ def check_command(
     layout: Literal["auto", "classes"] = "auto",
     protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
     split: Literal["auto", "class", "image"] = "auto",
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
     grey_range: tuple[float, float] | None = None,
     skip_unreadable: Flag = False,
     json: Flag = False,

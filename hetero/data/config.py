@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Interval
+
+from hetero.constraints import NotNegative, ProperShare, Seed
 from hetero.data.names import is_text
 from hetero.errors import InputError
-from hetero.schema import record
+from hetero.schema import settings
 
 EMOJI_TRAIN_CLASSES = 965
 Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
@@ -25,7 +28,7 @@ def path_text(path: Path) -> str:
     return text
 
 
-@record
+@settings
 class DataConfig:
     """A data set, as a recipe names it.
 
@@ -53,34 +56,20 @@ class DataConfig:
     layout: Literal["auto", "classes"] = "auto"
     protocol: Protocol = "auto"
     split: Literal["auto", "class", "image"] = "auto"
-    test_share: float = 0.3
-    validation_share: float = 0.1
-    validation_classes: int = 80
-    seed: int = 0
+    test_share: ProperShare = 0.3
+    validation_share: ProperShare = 0.1
+    validation_classes: Annotated[int, Interval(ge=2, le=EMOJI_TRAIN_CLASSES - 2)] = 80
+    seed: Seed = 0
     skip_unreadable: bool = False
-    decoded_limit_gb: float = 4.0
+    decoded_limit_gb: NotNegative = 4.0
 
-    def require_valid(self) -> None:
-        """Refuse values that make no sense, all at once.
-
-        Raises:
-            InputError: With one line a problem.
-        """
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
         problems: list[str] = []
         if self.kind != "emoji" and not self.path:
-            problems.append(f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images")
+            problems.append(
+                f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images, got nothing"
+            )
         if self.layout != "auto" and self.kind != "folder":
             problems.append(f"layout: expected auto, got {self.layout}; it says what the folders of folder data are")
-        for name in ("test_share", "validation_share"):
-            share = getattr(self, name)
-            if not 0 < share < 1:
-                problems.append(f"{name}: expected a share between 0 and 1, got {share}")
-        if not 2 <= self.validation_classes <= EMOJI_TRAIN_CLASSES - 2:
-            problems.append(
-                f"validation_classes: expected 2 to {EMOJI_TRAIN_CLASSES - 2} of the {EMOJI_TRAIN_CLASSES} training "
-                f"emoji, got {self.validation_classes}"
-            )
-        if self.decoded_limit_gb < 0:
-            problems.append(f"decoded_limit_gb: expected 0 or more, got {self.decoded_limit_gb}")
-        if problems:
-            raise InputError("the data's configuration is not valid:", problems)
+        return problems

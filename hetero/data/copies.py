@@ -3,23 +3,28 @@
 On its own training images a cloud model has little left to teach: they lie close to their class prototypes. What it
 makes of images changed at random says more, and a student that is given the same changed images learns to agree with
 the cloud where neither was trained (consistent teaching, arXiv 2106.05237). The copies are fixed, so their embeddings
-can be cached.
+can be cached. A cloud model and a student that take images of other sizes see the same changed picture each: what is
+random is drawn once, and applied to the images as each of the two takes them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64, UInt8
+from numpy.typing import NDArray
 
-from hetero.data.augment import augment
+from hetero.data.augment import Frame, augmented, random_numbers
 from hetero.data.augment_config import AugmentConfig
-from hetero.data.images import ImageSet, no_original
+from hetero.data.frame import reach, same_frame
+from hetero.data.images import Images, ImageSet, no_original
 from hetero.errors import InputError
 from hetero.files import digest
+from hetero.preprocessing import Preprocessing
 
 _CHUNK = 512
 
@@ -41,27 +46,107 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
     """
     if count < 0:
         raise InputError(f"copies: expected 0 or more, got {count}")
-    if not count:
+    if not count or not len(images):
         return images
     names = [f"{name}#{copy}" for copy in range(1, count + 1) for name in images.names]
-    if taken := sorted(set(images.names).intersection(names)):
+    if clashes := sorted(set(images.names).intersection(names)):
         raise InputError(
-            f"{len(taken)} images have the names of changed copies, for instance {taken[0]!r}; rename them"
+            f"{len(clashes)} images have the names of changed copies, for instance {clashes[0]!r}; rename them"
         )
-    parts = [np.asarray(images.images[np.arange(len(images))])]
-    for copy in range(1, count + 1):
-        generator = torch.Generator().manual_seed(1_000_003 * seed + copy)
-        parts += [
-            _changed(parts[0][start : start + _CHUNK], config, generator) for start in range(0, len(images), _CHUNK)
-        ]
+    copied = CopiedImages(images.images, config, _drawn(len(images), count, seed))
+    chunks = [
+        np.arange(start, min(start + _CHUNK, first + len(images)))
+        for first in range(0, len(copied), len(images))
+        for start in range(first, first + len(images), _CHUNK)
+    ]
     return dataclasses.replace(
         images,
-        images=np.concatenate(parts),
+        images=np.concatenate([copied[rows] for rows in chunks]),
         labels=np.tile(np.asarray(images.labels), count + 1),
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
         fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
+        source=_CopiedSource(images, copied) if images.source and images.preprocessing else None,
         original=no_original,
+    )
+
+
+class CopiedImages:
+    """Images followed by changed copies of them, made whenever they are read.
+
+    Args:
+        images: uint8 [n, h, w, 3].
+        config: How much copies are changed.
+        drawn: float32 [copies, r, n], the random numbers of each copy.
+        frame: Where changes are described; None for the images' own frame.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        config: AugmentConfig,
+        drawn: Float32[torch.Tensor, "copies r n"],
+        frame: Frame | None = None,
+    ) -> None:
+        self.images, self.config, self.drawn, self.frame = images, config, drawn, frame
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``((copies + 1) * n, height, width, 3)``."""
+        return ((len(self.drawn) + 1) * len(self.images), *self.images.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
+        """Read or make these rows."""
+        rows = np.arange(len(self))[indices]
+        copy, source = np.divmod(rows, len(self.images))
+        chosen = np.array(self.images[source])
+        for number in np.unique(copy[copy > 0]):
+            those = copy == number
+            chosen[those] = self._changed(chosen[those], int(number) - 1, source[those])
+        return chosen
+
+    def _changed(
+        self, images: UInt8[np.ndarray, "b h w 3"], copy: int, rows: Int64[np.ndarray, " b"]
+    ) -> UInt8[np.ndarray, "b h w 3"]:
+        which = torch.from_numpy(rows)
+        frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[which])
+        changed = augmented(torch.from_numpy(images), self.config, self.drawn[copy][:, which], frame)
+        return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@dataclass(frozen=True)
+class _CopiedSource:
+    """Prepares images and their copies for another model, each copy of the picture changed as it was for the first."""
+
+    originals: ImageSet
+    copied: CopiedImages
+
+    def prepared(self, preprocessing: Preprocessing) -> CopiedImages:
+        others = self.originals.prepared_by(preprocessing)
+        return CopiedImages(others.images, self.copied.config, self.copied.drawn, self._frame(preprocessing))
+
+    def sizes(self) -> Int64[np.ndarray, "n 2"]:
+        assert self.originals.source is not None
+        return np.tile(self.originals.source.sizes(), (len(self.copied.drawn) + 1, 1))
+
+    def _frame(self, other: Preprocessing) -> Frame | None:
+        own, source = self.originals.preprocessing, self.originals.source
+        assert own is not None and source is not None
+        if same_frame(own, other):
+            return None
+        sizes = source.sizes()
+        return Frame(own.width / own.height, torch.from_numpy(reach(sizes, own) / reach(sizes, other)))
+
+
+def _drawn(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:
+    """The random numbers of each copy."""
+    generators = [torch.Generator().manual_seed(1_000_003 * seed + copy) for copy in range(1, count + 1)]
+    sizes = [min(_CHUNK, images - start) for start in range(0, images, _CHUNK)]
+    return torch.stack(
+        [torch.cat([random_numbers(size, generator) for size in sizes], dim=1) for generator in generators]
     )
 
 
@@ -78,8 +163,3 @@ def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
         return rows.get(original, row) if mark and copy.isdecimal() else row
 
     return np.array([source(row, name) for row, name in enumerate(names)], np.int64)
-
-
-def _changed(images: np.ndarray, config: AugmentConfig, generator: torch.Generator) -> np.ndarray:
-    changed = augment(torch.from_numpy(images), config, generator)
-    return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()

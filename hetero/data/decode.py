@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from hetero.data.grey import DeepGrey, Range, eight_bits, is_deep
 from hetero.data.listing import Box
 from hetero.errors import InputError
-from hetero.files import digest
 from hetero.preprocessing import Preprocessing
+
+_LYING = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -35,9 +37,7 @@ class _ChangedError(Exception):
 
 def decoding_key(preprocessing: Preprocessing) -> str:
     """Digest of what decides the decoded pixels; mean and standard deviation come later, in the model."""
-    values = preprocessing.to_dict()
-    keys = ("height", "width", "resize", "filter", "pad_value", "grey_range")
-    return digest({key: values[key] for key in keys if key in values})
+    return preprocessing.decoding
 
 
 def decode(
@@ -81,6 +81,25 @@ def decode_looking(
     if box is not None:
         rgb = _cut(rgb, box, path)
     return resized(rgb, preprocessing), deep
+
+
+def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
+    """Width and height of what :func:`decode` resizes, read from the file's header.
+
+    Raises:
+        UnreadableImageError: When the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+                width, height = height, width
+    except Exception as error:  # as in decode
+        raise UnreadableImageError(path, _reason(error)) from None
+    if box is None:
+        return width, height
+    left, top = max(0, round(box[0])), max(0, round(box[1]))
+    return min(width, round(box[2])) - left, min(height, round(box[3])) - top
 
 
 def to_rgb(image: Image.Image, ground: int, grey_range: Range | None = None) -> Image.Image:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 from tqdm import tqdm
 
@@ -121,6 +122,27 @@ def _render(directory: Path) -> None:
     write_json(directory / "emoji.json", record)
 
 
+@dataclass(frozen=True)
+class DrawnSource:
+    """Some of the drawn emoji.
+
+    Attributes:
+        rendered: uint8 [n, size, size, 3], all of them.
+        rows: Which.
+    """
+
+    rendered: UInt8[np.ndarray, "n size size 3"]
+    rows: tuple[int, ...]
+
+    def prepared(self, preprocessing: Preprocessing) -> UInt8[np.ndarray, "m h w 3"]:
+        """Resized for a model."""
+        return np.stack([resized(Image.fromarray(self.rendered[row]), preprocessing) for row in self.rows])
+
+    def sizes(self) -> Int64[np.ndarray, "m 2"]:
+        """All are drawn in one size."""
+        return np.full((len(self.rows), 2), RENDERED_SIZE, np.int64)
+
+
 def _image_set(
     part: list[str],
     classes: list[str],
@@ -137,9 +159,11 @@ def _image_set(
         Image.fromarray(rendered[rows[row]]).save(stream, "png")
         return stream.getvalue()
 
-    images = np.stack([resized(Image.fromarray(rendered[row]), preprocessing) for row in rows])
+    source = DrawnSource(rendered, tuple(rows))
     return ImageSet(
-        images=images,
+        images=source.prepared(preprocessing),
+        preprocessing=preprocessing,
+        source=source,
         labels=np.repeat(np.arange(len(part), dtype=np.int64), views),
         classes=tuple(part),
         views=np.tile(np.arange(views, dtype=np.int64), len(part)),

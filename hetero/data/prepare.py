@@ -29,7 +29,6 @@ def prepare(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | N
     Raises:
         InputError: With every problem of the data at once.
     """
-    config.require_valid()
     kept = cache or cache_directory()
     if config.kind == "emoji":
         return prepare_emoji(config, preprocessing, kept)
@@ -49,7 +48,6 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path
     Raises:
         InputError: When the data cannot be found.
     """
-    config.require_valid()
     if config.kind == "emoji":
         return emoji_fingerprint(config, preprocessing)
     return listing_fingerprint(_identified(config, cache or cache_directory()), config, preprocessing)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
 
-from hetero.data.images import Dataset, ImageSet
+from hetero.data.images import Dataset, Images, ImageSet, ImageSource
 from hetero.errors import InputError
 from hetero.files import digest
+from hetero.preprocessing import Preprocessing
 
 
 def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
@@ -29,6 +31,20 @@ def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
     return dataset.training_on(train)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of a source."""
+
+    whole: ImageSource
+    rows: Int64[np.ndarray, " n"]
+
+    def prepared(self, preprocessing: Preprocessing) -> Images:
+        return self.whole.prepared(preprocessing)[self.rows]
+
+    def sizes(self) -> Int64[np.ndarray, "n 2"]:
+        return self.whole.sizes()[self.rows]
+
+
 def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
     """Some of the images, in the order of ``rows``; the classes stay, even those of which none is left."""
     return dataclasses.replace(
@@ -38,6 +54,7 @@ def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
         views=np.asarray(images.views)[rows],
         names=tuple(images.names[row] for row in rows),
         fingerprint=digest([images.fingerprint, rows.tolist()]),
+        source=images.source and _Rows(images.source, rows),
         original=lambda row: images.original(int(rows[row])),
     )
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from hetero.schema import record
+from annotated_types import Interval
 
+from hetero.constraints import Channels, Positive, Stride
+from hetero.models.block_catalog import block_problem
+from hetero.schema import settings
+
+FAMILIES = ("residual", "edge", "efficientnet_lite0")
+TIMM = "timm:"
 Activation = Literal["relu", "relu6", "hardswish", "silu", "gelu"]
 
 
-@record
+@settings
 class Stage:
     """A run of blocks with one resolution.
 
@@ -25,14 +31,20 @@ class Stage:
         activation: Of its blocks (edge family only); the stem takes the first stage's, the last convolution the last's.
     """
 
-    channels: int
-    depth: int = 1
-    stride: int = 1
-    kernel: int = 3
-    expansion: float = 3.0
+    channels: Channels
+    depth: Annotated[int, Interval(ge=1, le=1000)] = 1
+    stride: Stride = 1
+    kernel: Annotated[int, Interval(ge=1, le=63)] = 3
+    expansion: Positive = 3.0
     squeeze_excite: bool = False
     block: str = "inverted_residual"
     activation: Activation = "hardswish"
+
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        problems = [f"block: {problem}"] if (problem := block_problem(self.block)) else []
+        # An even kernel would not keep the size that a shortcut adds to.
+        return problems + ([] if self.kernel % 2 else [f"kernel: expected an odd number, got {self.kernel}"])
 
 
 RESIDUAL_STAGES = (
@@ -48,7 +60,7 @@ EDGE_STAGES = (
 )
 
 
-@record
+@settings
 class ModelConfig:
     """An embedding model's architecture.
 
@@ -66,14 +78,20 @@ class ModelConfig:
     """
 
     family: str = "edge"
-    dimension: int = 128
+    dimension: Channels = 128
     pool: Literal["gem", "avg"] = "avg"
-    width: float = 1.0
-    stem_channels: int = 16
-    stem_stride: int = 2
+    width: Annotated[float, Interval(gt=0, le=64)] = 1.0
+    stem_channels: Channels = 16
+    stem_stride: Stride = 2
     stages: tuple[Stage, ...] = ()
     frozen: bool = False
     pretrained: bool = False
+
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        if self.family in FAMILIES or self.family.removeprefix(TIMM) not in ("", self.family):
+            return []
+        return [f"family: expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {self.family!r}"]
 
     def with_width(self, width: float) -> ModelConfig:
         """The same architecture, wider or narrower."""

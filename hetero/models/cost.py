@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from hetero.errors import InputError
 from hetero.models.config import ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+
+WIDTHS = tuple(step / 20 for step in range(1, 121))
+"""Of which the widest that fits a budget is chosen."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,19 @@ class Cost:
 def cost(model: EmbeddingModel) -> Cost:
     """Count by running one image through the model."""
     return module_cost(model, model.preprocessing)
+
+
+def untrained_cost(config: ModelConfig, preprocessing: Preprocessing) -> Cost:
+    """Count an architecture with random weights; nothing is fetched for a look at its size.
+
+    Raises:
+        InputError: When it cannot be built, or takes no images of this size.
+    """
+    try:
+        return cost(EmbeddingModel("candidate", dataclasses.replace(config, pretrained=False), preprocessing))
+    except (RuntimeError, ValueError, TypeError) as error:
+        size = f"{preprocessing.height} x {preprocessing.width}"
+        raise InputError(f"this {config.family} model cannot be built for images of {size}: {error}") from error
 
 
 def module_cost(module: nn.Module, preprocessing: Preprocessing) -> Cost:
@@ -76,29 +93,42 @@ def widest_within(
     Raises:
         InputError: When even the narrowest version does not fit.
     """
-
-    def measured(width: float) -> Cost:
-        return cost(EmbeddingModel("candidate", config.with_width(width), preprocessing))
+    require_fit(config, preprocessing, macs=macs, parameters=parameters)
 
     def fits(width: float) -> bool:
-        one = measured(width)
-        return one.macs <= macs and (parameters is None or one.parameters <= parameters)
+        return _fits(_width_cost(config, width, preprocessing), macs, parameters)
 
-    best = _largest(fits, [step / 20 for step in range(1, 121)])
-    if best is None:
-        least = measured(0.05)
+    return config.with_width(_largest(fits, WIDTHS))
+
+
+def require_fit(config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None) -> None:
+    """Refuse a budget that not even the narrowest version of an architecture fits; see :func:`widest_within`.
+
+    Raises:
+        InputError: With what it needs.
+    """
+    least = _width_cost(config, WIDTHS[0], preprocessing)
+    if not _fits(least, macs, parameters):
         raise InputError(
             f"no width of this {config.family} architecture fits the budget of {macs:,} MACs"
             + (f" and {parameters:,} parameters" if parameters is not None else "")
             + f": the narrowest needs {least.macs:,} MACs and {least.parameters:,} parameters; "
             "raise the budget or take fewer stages"
         )
-    return config.with_width(best)
 
 
-def _largest(fits: Callable[[float], bool], ascending: list[float]) -> float | None:
-    low, high = -1, len(ascending)
+def _width_cost(config: ModelConfig, width: float, preprocessing: Preprocessing) -> Cost:
+    return untrained_cost(config.with_width(width), preprocessing)
+
+
+def _fits(counts: Cost, macs: int, parameters: int | None) -> bool:
+    return counts.macs <= macs and (parameters is None or counts.parameters <= parameters)
+
+
+def _largest(fits: Callable[[float], bool], ascending: Sequence[float]) -> float:
+    """The largest that fits; the first is known to."""
+    low, high = 0, len(ascending)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(ascending[middle]) else (low, middle)
-    return ascending[low] if low >= 0 else None
+    return ascending[low]

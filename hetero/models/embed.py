@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from hetero.data.images import Images
+from hetero.data.images import Images, require_size
 from hetero.models.model import EmbeddingModel
 
 
@@ -21,7 +21,11 @@ def embed_images(
         images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
         batch_size: Images at a time.
         progress: Label of a progress bar; none when empty.
+
+    Raises:
+        InputError: When the images are of another size than the model takes.
     """
+    require_size(images, model.preprocessing, f"the model {model.name}")
     device = model.mean.device
     training = model.training
     model.eval()

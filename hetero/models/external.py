@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 from tqdm import tqdm
 
-from hetero.data.images import Images
+from hetero.data.images import Images, require_size
 from hetero.errors import InputError
 from hetero.models.external_onnx import OnnxEmbedder
 from hetero.models.module_output import Layout, described, device_of, probe_vectors, require_output, require_vectors
@@ -29,9 +29,11 @@ class ImageEmbedder(Protocol):
 
     Attributes:
         space: What its vectors mean.
+        preprocessing: How its images are decoded and resized.
     """
 
     space: EmbeddingSpace
+    preprocessing: Preprocessing
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
         """Vectors of RGB images, of any length; :func:`embed_all` checks and normalises them."""
@@ -109,9 +111,10 @@ def embed_all(
         progress: Label of a progress bar; none when empty.
 
     Raises:
-        InputError: When the model gives something other than a floating-point array, vectors of another shape, values
-            that are not finite, or zeros.
+        InputError: When the images are of another size than the model takes; when the model gives something other than
+            a floating-point array, vectors of another shape, values that are not finite, or zeros.
     """
+    require_size(images, embedder.preprocessing, f"the model {embedder.space.name}")
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
     for start in tqdm(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
         rows = np.arange(start, min(start + batch_size, len(images)))

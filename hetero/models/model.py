@@ -89,7 +89,7 @@ def build_backbone(config: ModelConfig) -> nn.Module:
     """The network up to the last feature map; it has an attribute ``channels``.
 
     Raises:
-        InputError: When the family is not known, or its package is not installed.
+        InputError: When the family's package is not installed, or has no such network.
     """
     from hetero.models.edge import EdgeBackbone
     from hetero.models.residual import ResidualBackbone
@@ -98,12 +98,8 @@ def build_backbone(config: ModelConfig) -> nn.Module:
         return ResidualBackbone(config)
     if config.family == "edge":
         return EdgeBackbone(config)
-    if config.family == "efficientnet_lite0" or config.family.startswith("timm:"):
-        from hetero.models.pretrained import backbone
+    from hetero.models.pretrained import backbone
 
-        loaded = backbone(config.family, pretrained=config.pretrained)
-        loaded.requires_grad_(not config.frozen)
-        return loaded
-    raise InputError(
-        f"unknown model family {config.family!r}: expected residual, edge, efficientnet_lite0 or timm:NAME"
-    )
+    loaded = backbone(config.family, pretrained=config.pretrained)
+    loaded.requires_grad_(not config.frozen)
+    return loaded

@@ -25,6 +25,7 @@ class Entry:
         options: By name.
         needs_cloud: Whether it compares with a cloud (or old) model.
         needs_own_head: Whether it uses the model's own classifier.
+        needs_previous: Whether it compares with the student that is replaced.
         takes_head: Whether ``home`` takes a :class:`hetero.objectives.registry.Head`, too.
         fixed: Further arguments of ``home``.
     """
@@ -34,6 +35,7 @@ class Entry:
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_cloud: bool = False
     needs_own_head: bool = False
+    needs_previous: bool = False
     takes_head: bool = False
     fixed: Mapping[str, str] = field(default_factory=dict)
 
@@ -178,6 +180,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "near the student that this one replaces, most where its first hit was right (retrieval form of PCT)",
         {"alpha": _ALPHA, "beta": _BETA},
         needs_cloud=True,
+        needs_previous=True,
     ),
     "elodi": Entry(
         "hetero.objectives.elodi:Elodi",
@@ -236,8 +239,14 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
     return tuple(single)
 
 
-def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
-    """Everything that is wrong with a model's objectives, one line each; nothing when they can be built."""
+def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
+    """Everything that is wrong with a model's objectives, one line each; nothing when they can be built.
+
+    Args:
+        terms: Of the objective.
+        has_cloud: Whether there is a cloud (or old) model.
+        has_previous: Whether there is a student to be replaced; a recipe knows of none.
+    """
     singles = expanded(terms)
     names = [term.name for term in singles]
     if not names:
@@ -246,11 +255,11 @@ def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool) -> list[st
     for term in singles:
         if not math.isfinite(term.weight) or term.weight < 0:
             problems.append(f"{term.name}.weight: expected a number of at least 0, got {term.weight}")
-        problems += _problems_of_one(term, names, has_cloud)
+        problems += _problems_of_one(term, names, has_cloud, has_previous)
     return problems
 
 
-def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool) -> list[str]:
+def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool, has_previous: bool) -> list[str]:
     found = CATALOG.get(term.name)
     if isinstance(found, Composite):
         parts = " and ".join(part.name for part in found.parts)
@@ -262,6 +271,11 @@ def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool) -
     problems: list[str] = []
     if entry.needs_cloud and not has_cloud:
         problems.append(f"{term.name} needs a cloud model")
+    if entry.needs_previous and not has_previous:
+        problems.append(
+            f"{term.name} needs the student that is replaced, which no recipe can name: call hetero.train_student with "
+            "previous"
+        )
     if entry.needs_own_head and "own_head" not in names:
         problems.append(f"{term.name} compares classifiers: put own_head beside it")
     return problems + option_problems(term.name, entry.options, term.options)

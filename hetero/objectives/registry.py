@@ -51,7 +51,8 @@ def build_objectives(terms: Sequence[ObjectiveConfig], head: Head) -> list[tuple
     Raises:
         InputError: With everything that is wrong with the terms, at once.
     """
-    if problems := problems_of(terms, has_cloud=head.cloud_prototypes is not None):
+    # Whether there is a student to be replaced shows with the first batch; recipes are checked for it.
+    if problems := problems_of(terms, has_cloud=head.cloud_prototypes is not None, has_previous=True):
         raise InputError("these objectives cannot be built:", problems)
     return [(term, build_objective(term, head)) for term in expanded(terms)]
 

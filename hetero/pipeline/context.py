@@ -29,7 +29,7 @@ class Context:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The images."""
+        """The images, as the students take them."""
         from hetero.data.prepare import prepare
 
         return prepare(self.recipe.data, self.recipe.preprocessing)

@@ -8,7 +8,6 @@ import numpy as np
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.data.images import Dataset
-from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.models.external import OnnxEmbedder, embed_all
 from hetero.recipe import Recipe
@@ -19,20 +18,21 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     """Write the cloud stage's files (embeddings of all images, ``space.json``) without training.
 
     Raises:
-        InputError: When the recipe names both an ONNX file and embeddings, or embeddings of an image are missing.
+        InputError: When embeddings of an image are missing.
     """
     config = recipe.cloud
-    if config.embeddings and config.onnx:
-        raise InputError("[cloud]: expected embeddings or onnx, got both; name the one that defines the space")
     sets = (dataset.train, dataset.validation, dataset.test)
     names = [name for one in sets for name in one.names]
     if config.embeddings:
         stored = load_embeddings(Path(config.embeddings))
         parts, space = [aligned(stored, one) for one in sets], stored.space
     else:
-        embedder = OnnxEmbedder(Path(config.onnx), recipe.preprocessing, name=config.name, version=config.version)
-        parts = [embed_all(embedder, one.images, progress="embedding with the cloud model") for one in sets]
+        takes = recipe.cloud_preprocessing
+        embedder = OnnxEmbedder(Path(config.onnx), takes, name=config.name, version=config.version)
+        seen = [one.prepared_by(takes).images for one in sets]
+        parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
         space = embedder.space
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")
-    write_json(work / "metrics.json", {})
+    costs = {"macs": config.macs, "parameters": config.parameters}
+    write_json(work / "metrics.json", {name: count for name, count in costs.items() if count})

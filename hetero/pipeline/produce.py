@@ -47,10 +47,12 @@ def cloud(context: Context, work: Path) -> None:
 
         external_cloud(recipe, context.with_copies, work)
         return
-    model = train_cloud(dataset, recipe.cloud, recipe.preprocessing, work, seed=recipe.seed, resume=context.resume)
+    takes = recipe.cloud_preprocessing
+    model = train_cloud(dataset, recipe.cloud, takes, work, seed=recipe.seed, resume=context.resume)
     assert model.space is not None
     sets = (context.with_copies.train, dataset.validation, dataset.test)
-    embeddings = [embed_images(model, one.images, progress="embedding with the cloud model") for one in sets]
+    seen = [one.prepared_by(takes).images for one in sets]
+    embeddings = [embed_images(model, images, progress="embedding with the cloud model") for images in seen]
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 
@@ -95,7 +97,7 @@ def evaluate(context: Context, work: Path) -> None:
         np.asarray(test.labels),
         context.dataset.test_tasks,
         gallery_model=recipe.cloud.name,
-        costs={name: ModelCost(**known) for name, directory in costs.items() if (known := _costs(directory))},
+        costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
         space_id=stored.space.space_id,
         seed=recipe.seed,
     )

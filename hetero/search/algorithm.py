@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from importlib import import_module
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+from annotated_types import Interval
 
-from hetero.schema import record
+from hetero.constraints import Count
+from hetero.schema import settings
 from hetero.search.allowed import Allowed
 from hetero.search.architecture import Architecture
 
@@ -21,7 +23,7 @@ Proposals: TypeAlias = Generator[list[Architecture], list[float], None]
 AlgorithmName = Literal["evolution", "regularised", "random", "pareto"]
 
 
-@record
+@settings
 class AlgorithmConfig:
     """A search algorithm with its options; ``population * generations`` points are evaluated.
 
@@ -37,11 +39,11 @@ class AlgorithmConfig:
     """
 
     name: AlgorithmName = "evolution"
-    population: int = 50
-    generations: int = 20
-    parents: int = 10
-    mutation: float = 0.1
-    tournament: int = 10
+    population: Count = 50
+    generations: Count = 20
+    parents: Count = 10
+    mutation: Annotated[float, Interval(gt=0, le=1)] = 0.1
+    tournament: Count = 10
     cost: str = "macs"
 
 
@@ -91,15 +93,3 @@ def follow(proposals: Proposals, measure: Measure) -> list[list[Architecture]]:
         except StopIteration:
             batch = None
     return batches
-
-
-def algorithm_problems(config: AlgorithmConfig) -> list[str]:
-    """What makes no sense in a config's numbers."""
-    problems = [
-        f"{name}: expected 1 or more, got {getattr(config, name)}"
-        for name in ("population", "generations", "parents", "tournament")
-        if getattr(config, name) < 1
-    ]
-    if not 0 < config.mutation <= 1:
-        problems.append(f"mutation: expected a probability above 0, got {config.mutation}")
-    return problems

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
-from hetero.commands import run_until, with_data
-from hetero.errors import InputError
-from hetero.recipe import recipe_called
+from hetero.commands import run_until
+from hetero.recipe import draft_called
 from hetero.search.workers_config import WorkersConfig
 
 
@@ -21,7 +20,7 @@ def search_command(
     data: Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")] = None,
     out: Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")] = None,
     seed: Annotated[int | None, Parameter(help="Overrides the recipe's seed.")] = None,
-    jobs: Annotated[int, Parameter(help="Candidates judged at once.")] = 1,
+    jobs: Annotated[PositiveInt, Parameter(help="Candidates judged at once.")] = 1,
     ray: Annotated[str, Parameter(help="Judge on a Ray cluster at this address, for instance auto.")] = "",
     resume: Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")] = True,
 ) -> int:
@@ -42,15 +41,13 @@ def search_command(
         ray: Address of a Ray cluster whose nodes see the run's directory at the same path.
         resume: Continue interrupted training from its checkpoint.
     """
-    asked = recipe_called(recipe)
-    if not asked.tiers:
-        raise InputError(
-            f"{recipe} names no [[tiers]] to search for; give at least one, for instance\n"
-            '[[tiers]]\nname = "watch"\nbudget = "macs <= cloud/80"'
+    asked = draft_called(recipe, data=data, seed=seed)
+    if not asked.recipe.tiers and not asked.doubts("tiers"):
+        asked.require_sound(
+            "tiers: missing; expected at least one, for instance "
+            '[[tiers]] with name = "watch" and budget = "macs <= cloud/80"'
         )
-    asked = with_data(asked, data)
-    asked = asked if seed is None else dataclasses.replace(asked, seed=seed)
-    root = out or Path("runs") / asked.name
+    root = out or Path("runs") / asked.recipe.name
     workers = WorkersConfig(processes=jobs, ray=ray)
     status = run_until(asked, root, None, "search", resume, workers)
     print((root / "search" / "search.md").read_text(encoding="utf-8"))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any, Literal
+from typing import Literal
 
-from hetero.errors import InputError
-from hetero.schema import record
-from hetero.search.algorithm import AlgorithmConfig, algorithm_problems
-from hetero.search.budget import MEASURED, Budget
+from hetero.constraints import Text
+from hetero.schema import settings
+from hetero.search.algorithm import AlgorithmConfig
 from hetero.search.space import SearchSpace
 from hetero.search.space_file import space_called
-from hetero.search.supernet_config import SupernetConfig, supernet_problems
+from hetero.search.supernet_config import SupernetConfig
 from hetero.training.config import StudentConfig
 
 
-@record
+@settings
 class Tier:
     """A kind of device, for which one student is searched.
 
@@ -25,11 +24,11 @@ class Tier:
             :mod:`hetero.search.budget`.
     """
 
-    name: str
-    budget: str
+    name: Text
+    budget: Text
 
 
-@record
+@settings
 class SearchConfig:
     """How architectures are searched. Nothing is searched unless the recipe names tiers.
 
@@ -61,29 +60,3 @@ class SearchConfig:
             InputError: With every mistake in it.
         """
         return space_called(self.space)
-
-
-def search_problems(config: SearchConfig, tiers: tuple[Tier, ...]) -> list[str]:
-    """What is wrong with a search beyond its types: every mistake."""
-    if not tiers:
-        return []
-    problems = [f"search.algorithm.{problem}" for problem in algorithm_problems(config.algorithm)]
-    problems += [f"search.supernet.{problem}" for problem in supernet_problems(config.supernet)]
-    if not config.space.endswith(".toml"):
-        problems += _problems_of("search.space: ", lambda: config.search_space)
-    for index, tier in enumerate(tiers):
-        place = f"tiers.{index} ({tier.name})"
-        problems += _problems_of(f"{place}: ", lambda tier=tier: Budget.parse(tier.budget))
-        if not tier.budget.strip():
-            problems.append(f"{place}: expected a budget, for instance macs <= cloud/40")
-        elif not config.latency and any(f"{name}." in tier.budget for name in MEASURED):
-            problems.append(f"{place}: limits latency, and search.latency names no table; see `hetero device latency`")
-    return problems
-
-
-def _problems_of(place: str, call: Any) -> list[str]:
-    try:
-        call()
-    except InputError as error:
-        return [f"{place}{problem}" for problem in error.problems or (str(error),)]
-    return []

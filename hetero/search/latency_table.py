@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from hetero.constraints import NotNegative
 from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.schema import parse_file, record
@@ -34,8 +35,8 @@ class RuntimeTable:
     """
 
     version: str
-    call: float
-    operators: dict[str, float]
+    call: NotNegative
+    operators: dict[str, NotNegative]
 
 
 @record

@@ -43,7 +43,7 @@ class Layer:
     height: int
     width: int
     stride: int = 1
-    stage: Stage = field(default_factory=lambda: Stage(channels=0))
+    stage: Stage = field(default_factory=lambda: Stage(channels=1))
     pool: str = ""
 
     @property
@@ -96,7 +96,7 @@ def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension:
     height, width = preprocessing.height // shrink, preprocessing.width // shrink
     found = [Layer(PIXELS, 3, 3, preprocessing.height, preprocessing.width, shrink)]
     for activation in space.stages[0].activation:
-        stem = Stage(channels=0, activation=activation)
+        stem = Stage(channels=1, activation=activation)
         found.append(Layer(STEM, 3, space.stem_channels, height, width, space.stem_stride, stem))
     height, width = _strided(height, space.stem_stride), _strided(width, space.stem_stride)
     before: tuple[int, ...] = (space.stem_channels,)
@@ -108,7 +108,7 @@ def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension:
                 found.append(Layer(block.block, block.channels, block.channels, *after, 1, block))
         (height, width), before = after, stage.channels
     for channels, activation in itertools.product(before, space.stages[-1].activation):
-        found.append(Layer(LAST, channels, 3 * channels, height, width, 1, Stage(channels=0, activation=activation)))
+        found.append(Layer(LAST, channels, 3 * channels, height, width, 1, Stage(channels=1, activation=activation)))
     found += [Layer(HEAD, 3 * channels, dimension, height, width, pool=space.pool) for channels in before]
     return list(dict.fromkeys(found))
 
@@ -130,7 +130,7 @@ def _blocks(stage: StageSpace, kinds: tuple[str, ...]) -> Iterator[Stage]:
 
 
 def _plain(stage: Stage) -> Stage:
-    return Stage(channels=0, activation=stage.activation)
+    return Stage(channels=1, activation=stage.activation)
 
 
 def _strided(side: int, stride: int) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hetero.errors import InputError
 from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.pipeline.context import Context
@@ -39,7 +38,6 @@ def supernet(context: Context, work: Path) -> None:
     """Train the shared weights against the cloud's cached embeddings."""
     recipe, dataset = context.recipe, context.with_copies
     cloud = CloudReference.from_directory(context.cloud, dataset, live=False)
-    _require_costs(context, cloud.space.dimension)
     train_supernet(
         dataset,
         cloud,
@@ -105,18 +103,6 @@ def student_of(context: Context, tier: str) -> StudentConfig:
 def _table(context: Context) -> LatencyTable | None:
     path = context.recipe.search.latency
     return LatencyTable.load(Path(path)) if path else None
-
-
-def _require_costs(context: Context, dimension: int) -> None:
-    """Find out before a supernet is trained that the latency table does not tell what budgets limit."""
-    recipe, table = context.recipe, _table(context)
-    if table is None:
-        return
-    space = recipe.search.search_space
-    known = CostModel(space, recipe.preprocessing, dimension, table)(space.largest)
-    limited = {name for tier in recipe.tiers for name in Budget.parse(tier.budget).quantities}
-    if missing := sorted(limited - known.keys()):
-        raise InputError(f"the budgets limit {', '.join(missing)}; {recipe.search.latency} tells {', '.join(known)}")
 
 
 def _cloud(context: Context) -> dict[str, float]:

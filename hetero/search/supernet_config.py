@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
+
+from hetero.constraints import Count, Number, Share
 from hetero.objectives.config import Term
-from hetero.schema import record
+from hetero.schema import settings
 from hetero.training.config import HeadConfig, StudentConfig, TrainingConfig
 
 _STUDENT = StudentConfig("supernet")
 
 
-@record
+@settings
 class SupernetConfig:
     """How a supernet is trained, and what its points are judged on.
 
@@ -33,23 +36,12 @@ class SupernetConfig:
     """
 
     sampling: Literal["uniform", "sandwich"] = "uniform"
-    random_paths: int = 2
-    opening: float = 0.7
-    calibration: int = 512
-    validation: int = 1500
-    distractors: int = 1000
+    random_paths: Number = 2
+    opening: Share = 0.7
+    # Statistics of one image and one position have no variance.
+    calibration: Annotated[int, Ge(2)] = 512
+    validation: Count = 1500
+    distractors: Number = 1000
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = _STUDENT.objectives
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000))
-
-
-def supernet_problems(config: SupernetConfig) -> list[str]:
-    """What makes no sense in a supernet's numbers, apart from its training's and objectives'."""
-    # Statistics of one image and one position have no variance.
-    least = {"random_paths": 0, "calibration": 2, "validation": 1, "distractors": 0}
-    share = [] if 0 <= config.opening <= 1 else [f"opening: expected a share of 0 to 1, got {config.opening}"]
-    return share + [
-        f"{name}: expected {low} or more, got {getattr(config, name)}"
-        for name, low in least.items()
-        if getattr(config, name) < low
-    ]

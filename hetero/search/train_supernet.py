@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hetero.data.images import Dataset
-from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.batch_norm import estimate_statistics
 from hetero.objectives.registry import Head
@@ -23,7 +22,7 @@ from hetero.search.reward_set import RewardSet
 from hetero.search.shared_weights import Frame
 from hetero.search.space import SearchSpace
 from hetero.search.supernet import Supernet
-from hetero.search.supernet_config import SupernetConfig, supernet_problems
+from hetero.search.supernet_config import SupernetConfig
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
@@ -89,7 +88,7 @@ def train_supernet(
         cloud: The cached embeddings that students are trained against, with those of the validation images.
         space: The points.
         config: Sampling, objectives and training.
-        preprocessing: Part of every point's model.
+        preprocessing: Part of every point's model; images that were prepared otherwise are prepared once more.
         directory: Where weights, checkpoint and log go.
         seed: Fixes initial weights, paths, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
@@ -98,9 +97,8 @@ def train_supernet(
         InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
             vectors of the validation images are not known; when the configuration makes no sense.
     """
-    if problems := supernet_problems(config):
-        raise InputError("the supernet's configuration is not valid:", problems)
     require_one_process("a supernet is trained in one process, since each step trains other weights")
+    dataset = dataset.prepared_by(preprocessing)
     data = RewardSet.of(
         dataset,
         cloud,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hetero.schema import record
+from hetero.constraints import Count
+from hetero.schema import settings
 
 
-@record
+@settings
 class WorkersConfig:
     """Who evaluates candidates; their figures do not depend on it.
 
@@ -14,5 +15,5 @@ class WorkersConfig:
         ray: Address of a Ray cluster, for instance ``auto`` or ``10.0.0.1:6379``; empty for this machine.
     """
 
-    processes: int = 1
+    processes: Count = 1
     ray: str = ""

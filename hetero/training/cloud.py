@@ -60,7 +60,7 @@ def train_cloud(
     Args:
         dataset: Images; weights are chosen by mean cmc@1 over its validation tasks.
         config: Architecture, head, objectives and training.
-        preprocessing: Part of the model.
+        preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
         beside: An old model to stay close to, and how; None trains freely.
         seed: Fixes initial weights, batches and augmentation.
@@ -69,6 +69,7 @@ def train_cloud(
     Returns:
         The model, in evaluation mode, with its embedding space.
     """
+    dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     old = beside.old if beside else None
     model = EmbeddingModel(config.name, config.model, preprocessing)

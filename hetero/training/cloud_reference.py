@@ -67,30 +67,41 @@ class CloudReference:
 
     @classmethod
     def from_model(cls, directory: Path, dataset: Dataset) -> CloudReference:
-        """Embed a data set's training and validation images with a trained cloud model.
+        """Embed a data set's training and validation images with a trained cloud model, as it takes them.
 
         Args:
             directory: The cloud's model directory.
-            dataset: Images; classes that the cloud's head does not know get the mean of their images as prototype.
+            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others.
+                Classes that the cloud's head does not know get the mean of their images as prototype.
+
+        Raises:
+            InputError: When it takes others, and only the pixels of these are left.
         """
         model = load_model(directory)
         assert model.space is not None
-        train = embed_images(model, dataset.train.images, progress="embedding the training images")
-        validation = embed_images(model, dataset.validation.images, progress="embedding the validation images")
+        seen = [one.prepared_by(model.preprocessing).images for one in (dataset.train, dataset.validation)]
+        train = embed_images(model, seen[0], progress="embedding the training images")
+        validation = embed_images(model, seen[1], progress="embedding the validation images")
         means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
         prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
         return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model)
 
     @classmethod
     def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
-        """Embed a data set's training and validation images with a model trained elsewhere.
+        """Embed a data set's training and validation images with a model trained elsewhere, as it takes them.
 
         Args:
             embedder: For instance a :class:`hetero.models.external.ModuleEmbedder` around an ``nn.Module``.
-            dataset: Images; prototypes are the class means.
+            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others:
+                the same pictures, and of changed copies (:func:`hetero.data.copies.with_copies`) the same changes.
+                Prototypes are the class means.
+
+        Raises:
+            InputError: When it takes others, and only the pixels of these are left.
         """
-        train = embed_all(embedder, dataset.train.images, progress="embedding the training images")
-        validation = embed_all(embedder, dataset.validation.images, progress="embedding the validation images")
+        seen = [one.prepared_by(embedder.preprocessing).images for one in (dataset.train, dataset.validation)]
+        train = embed_all(embedder, seen[0], progress="embedding the training images")
+        validation = embed_all(embedder, seen[1], progress="embedding the validation images")
         means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
         return cls(embedder.space, train, means, validation)
 

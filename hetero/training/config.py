@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
+from hetero.constraints import Count, NotNegative, Number, Positive, Share, Text
 from hetero.data.augment_config import AugmentConfig
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
-from hetero.schema import record
+from hetero.preprocessing import Preprocessing
+from hetero.schema import settings
 
 
-@record
+@settings
 class TrainingConfig:
     """How a model is trained, whatever it is.
 
@@ -22,7 +24,7 @@ class TrainingConfig:
         learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
         weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
         warmup: Share of the steps.
-        clip: Largest gradient norm.
+        clip: Largest gradient norm; 0 clips nothing.
         validate_every: Steps between looks at the validation classes; the best weights seen are kept.
         candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
             is high, and a lucky figure on few validation classes says little.
@@ -33,22 +35,22 @@ class TrainingConfig:
         augment: Random changes to the training images.
     """
 
-    steps: int = 900
-    classes_per_batch: int = 43
-    images_per_class: int = 3
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    clip: float = 5.0
-    validate_every: int = 100
-    candidates_from: float = 0.8
-    checkpoint_every: int = 100
+    steps: Count = 900
+    classes_per_batch: Count = 43
+    images_per_class: Count = 3
+    learning_rate: Positive = 3e-3
+    weight_decay: NotNegative = 0.05
+    warmup: Share = 0.1
+    clip: NotNegative = 5.0
+    validate_every: Count = 100
+    candidates_from: Share = 0.8
+    checkpoint_every: Count = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    threads: int = 0
+    threads: Number = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
-@record
+@settings
 class HeadConfig:
     """A margin softmax head.
 
@@ -59,19 +61,24 @@ class HeadConfig:
     """
 
     kind: Literal["arcface", "cosface", "none"] = "arcface"
-    margin: float = 0.2
-    scale: float = 16.0
+    margin: NotNegative = 0.2
+    scale: Positive = 16.0
 
 
-@record
+@settings
 class CloudConfig:
     """The cloud model: the large one that defines the space.
 
     Attributes:
         name: For people and files.
         version: For people.
+        preprocessing: How its images are prepared, where that differs from the students'; None for the recipe's. Images
+            and their changed copies are prepared twice then: the same pictures, for each as it takes them.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
+        macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is not
+            trained here, and so not counted. 0 when that is not known.
+        parameters: The same of its weights.
         copies: Changed copies of each training image that it embeds for the students to learn from.
         copies_augment: How much the copies are changed.
         model: Its architecture.
@@ -80,11 +87,14 @@ class CloudConfig:
         training: How it is trained.
     """
 
-    name: str = "cloud"
+    name: Text = "cloud"
     version: str = "1"
+    preprocessing: Preprocessing | None = None
     embeddings: str = ""
     onnx: str = ""
-    copies: int = 0
+    macs: Number = 0
+    parameters: Number = 0
+    copies: Number = 0
     copies_augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))
     head: HeadConfig = field(default_factory=HeadConfig)
@@ -94,8 +104,13 @@ class CloudConfig:
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    @property
+    def is_external(self) -> bool:
+        """True if it is not trained here: there is an ONNX file of it, or only its embeddings."""
+        return bool(self.embeddings or self.onnx)
 
-@record
+
+@settings
 class StudentConfig:
     """A student: a small model trained to live in the cloud's space.
 
@@ -114,13 +129,13 @@ class StudentConfig:
         training: How it is trained.
     """
 
-    name: str
+    name: Text
     independent: bool = False
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
-    max_macs: int = 0
-    max_macs_share: float = 0.0
-    max_parameters: int = 0
+    max_macs: Number = 0
+    max_macs_share: Share = 0.0
+    max_parameters: Number = 0
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = (
         ObjectiveConfig("cloud_regression", 20.0),

@@ -192,7 +192,8 @@ class _Loop:
         with SynchronisedBatchNorm() if ranks() > 1 else nullcontext():
             total, terms = self.wrapped(pixels, labels, self.fabric.to_device(row_tensor))
         self.fabric.backward(total)
-        self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=self.config.clip, error_if_nonfinite=False)
+        if self.config.clip:
+            self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=self.config.clip, error_if_nonfinite=False)
         self.stepper.step()
         self.stepper.zero_grad()
         return total, terms

@@ -65,6 +65,7 @@ def tune_for_int8(
     torch.manual_seed(seed)
     model = load_model(student)
     assert model.space is not None
+    dataset = dataset.prepared_by(model.preprocessing)
     cloud.space.require_same(model.space, this="the cloud's embeddings", that=f"the student {model.name}")
     training = short(config.training, steps)
     head = Head(

@@ -10,12 +10,11 @@ import torch
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.files import digest
-from hetero.models.config import ModelConfig
-from hetero.models.cost import widest_within
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
+from hetero.training.budget import fit_budget
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig
@@ -48,7 +47,7 @@ def train_student(
         cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
             the model's own: a control that shows what compatible training is for.
         config: Architecture and budget, objectives and training.
-        preprocessing: Part of the model.
+        preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
         previous: The student that this one replaces, for objectives that hold on to its right answers.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
@@ -59,11 +58,12 @@ def train_student(
         The model, in evaluation mode, with the cloud's embedding space.
 
     Raises:
-        InputError: When a live cloud model is asked for and only embeddings are given, or a previous student without a
-            cloud model.
+        InputError: When a live cloud model is asked for and only embeddings are given, a previous student without a
+            cloud model, or a share of the cloud's cost without ``cloud_macs``; or when no width fits the budget.
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
+    dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
@@ -98,13 +98,3 @@ def train_student(
     model.space = cloud.space if cloud else own_space(model)
     on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
     return model
-
-
-def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
-    """The student's architecture: the cloud's dimension, and the widest version within its budget."""
-    architecture = dataclasses.replace(config.model, dimension=dimension)
-    limits = [limit for limit in (config.max_macs, int(config.max_macs_share * cloud_macs)) if limit > 0]
-    if not limits and not config.max_parameters:
-        return architecture
-    macs = min(limits, default=2**62)
-    return widest_within(architecture, preprocessing, macs=macs, parameters=config.max_parameters or None)

@@ -14,7 +14,6 @@ from hetero.pipeline.stage import locked
 from hetero.training.launch import require_one_process_for_commands
 from hetero.training.precision import require_precision
 from hetero.upgrade.config import load_upgrade_recipe
-from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
 from hetero.wording import change_in_words, range_of_change
 
@@ -44,10 +43,9 @@ def upgrade_command(
         resume: Continue interrupted training from its checkpoint.
     """
     require_one_process_for_commands()
-    plan = load_upgrade_recipe(recipe, data=data, old=old)
+    plan = load_upgrade_recipe(recipe, data=data, old=old, seed=seed)
     require_precision(plan.cloud.training)
     path = Path(plan.upgrade.old)
-    EarlierModel.open(path, plan.preprocessing)  # before the images are decoded, which may take long
     dataset = prepare(plan.data, plan.preprocessing)
 
     from hetero.upgrade.train import train_upgrade
@@ -61,7 +59,7 @@ def upgrade_command(
             plan.upgrade,
             plan.preprocessing,
             directory,
-            seed=plan.seed if seed is None else seed,
+            seed=plan.seed,
             resume=resume,
         )
     print(summary(measured))

@@ -7,17 +7,20 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from hetero.constraints import Seed, Text
 from hetero.data.config import DataConfig, path_text
 from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import cloud_problems
-from hetero.schema import parse, read_toml, record
+from hetero.recipe import STAND_INS, overridden
+from hetero.recipe_rules import cloud_problems
+from hetero.schema import parse_rest, read_toml, settings
 from hetero.training.config import CloudConfig
+from hetero.upgrade.preflight import upgrade_preflight
 
 
-@record
+@settings
 class UpgradeConfig:
     """How a new cloud model is kept compatible with an old space.
 
@@ -39,7 +42,7 @@ class UpgradeConfig:
     control: bool = False
 
 
-@record
+@settings
 class UpgradeRecipe:
     """Everything that an upgrade needs.
 
@@ -52,51 +55,68 @@ class UpgradeRecipe:
         seed: Fixes initial weights, batches and augmentation.
     """
 
-    name: str
+    name: Text
     data: DataConfig
     preprocessing: Preprocessing
     cloud: CloudConfig = field(default_factory=CloudConfig)
     upgrade: UpgradeConfig = field(default_factory=UpgradeConfig)
-    seed: int = 0
+    seed: Seed = 0
 
 
-def load_upgrade_recipe(path: Path, *, data: Path | None = None, old: Path | None = None) -> UpgradeRecipe:
+def load_upgrade_recipe(
+    path: Path, *, data: Path | None = None, old: Path | None = None, seed: int | None = None
+) -> UpgradeRecipe:
     """Read an upgrade recipe; paths in it count from the recipe's folder.
 
     Args:
         path: A TOML file.
         data: Replaces the path of the recipe's data.
         old: Replaces the recipe's old model.
+        seed: Replaces the recipe's seed.
 
     Raises:
         InputError: With every mistake found, at once.
     """
-    value = read_toml(path, "an upgrade recipe")
-    recipe = _with_paths(parse(UpgradeRecipe, value, what=str(path)), path.parent, data, old)
-    if problems := _problems(recipe):
+    instead = {"data": {"path": data and path_text(data)}, "upgrade": {"old": old and str(old.resolve())}}
+    given = {table: {key: text for key, text in keys.items() if text} for table, keys in instead.items()}
+    value = overridden(read_toml(path, "an upgrade recipe"), {table: keys for table, keys in given.items() if keys})
+    value = value if seed is None else {**value, "seed": seed}
+    recipe, mistakes = parse_rest(UpgradeRecipe, value, instead=STAND_INS)
+    problems = [str(mistake) for mistake in mistakes]
+    if recipe is not None:
+        recipe = _anchored(recipe, path.parent)
+        doubtful = {mistake.place[0] for mistake in mistakes}
+        problems += _problems(recipe, has_old="upgrade" not in doubtful)
+        problems += upgrade_preflight(
+            None if "data" in doubtful else recipe.data,
+            recipe.upgrade.old,
+            None if "cloud" in doubtful else recipe.cloud.model,
+            None if "preprocessing" in doubtful else recipe.preprocessing,
+        )
+    if problems or recipe is None:
         raise InputError(f"{path} is not valid:", problems)
     return recipe
 
 
-def _with_paths(recipe: UpgradeRecipe, folder: Path, data: Path | None, old: Path | None) -> UpgradeRecipe:
+def _anchored(recipe: UpgradeRecipe, folder: Path) -> UpgradeRecipe:
     def anchor(text: str) -> str:
         return str((folder / text).resolve()) if text else ""
 
-    images = dataclasses.replace(
-        recipe.data, path=path_text(data) if data else anchor(recipe.data.path), root=anchor(recipe.data.root)
-    )
-    upgrade = dataclasses.replace(recipe.upgrade, old=str(old.resolve()) if old else anchor(recipe.upgrade.old))
+    images = dataclasses.replace(recipe.data, path=anchor(recipe.data.path), root=anchor(recipe.data.root))
+    upgrade = dataclasses.replace(recipe.upgrade, old=anchor(recipe.upgrade.old))
     return dataclasses.replace(recipe, data=images, upgrade=upgrade)
 
 
-def _problems(recipe: UpgradeRecipe) -> list[str]:
+def _problems(recipe: UpgradeRecipe, *, has_old: bool) -> list[str]:
     problems = cloud_problems(recipe.cloud)
     terms = recipe.cloud.objectives + recipe.upgrade.objectives
     problems += [f"cloud and upgrade objectives: {problem}" for problem in problems_of(terms, has_cloud=True)]
-    if recipe.cloud.embeddings or recipe.cloud.onnx:
+    if not recipe.upgrade.objectives:
+        problems.append("upgrade.objectives: expected at least one term that looks at the old model, got none")
+    if recipe.cloud.is_external:
         problems.append("cloud: an upgrade trains the new cloud model; remove embeddings and onnx")
-    if not recipe.upgrade.old:
+    if recipe.cloud.preprocessing:
+        problems.append("cloud.preprocessing: an upgrade has the preprocessing of its new model; leave it out")
+    if has_old and not recipe.upgrade.old:
         problems.append("upgrade.old: expected the old model's directory or a file of its embeddings; or give --old")
-    if recipe.data.kind != "emoji" and not recipe.data.path:
-        problems.append(f"data.path: expected the path of the {recipe.data.kind} data, got nothing")
     return problems

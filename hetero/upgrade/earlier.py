@@ -71,7 +71,8 @@ class EarlierModel:
         """
         if isinstance(self.source, EmbeddingFile):
             return aligned(self.source, images)
-        return embed_images(self.source, images.images, progress=f"embedding with {self.path.name}")
+        seen = images.prepared_by(self.source.preprocessing)
+        return embed_images(self.source, seen.images, progress=f"embedding with {self.path.name}")
 
     def reference(self, dataset: Dataset, missing_classes: Literal["class_means", "skip"]) -> CloudReference:
         """What training needs of it.

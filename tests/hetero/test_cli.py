@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from hetero.cli import main
+
 
 def hetero(*arguments, **environment):
     command = [sys.executable, "-m", "hetero", *map(str, arguments)]
@@ -113,3 +115,36 @@ def test_every_public_name_exists():
     assert all(getattr(hetero, name) is not None for name in hetero.__all__)
     with pytest.raises(AttributeError):
         _ = hetero.absent
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("embed model photos out.safetensors --batch-size 0", "--batch-size"),
+        ("search demo-search --jobs 0", "--jobs"),
+        ("compare emoji --jobs 0 --out nowhere", "--jobs"),
+        ("compare emoji --steps 0 --out nowhere", "--steps"),
+        ("compare emoji --seeds -1 --out nowhere", "seeds.0"),
+        ("data check --emoji --seed -1", "--seed"),
+        ("backfill plan a b c out --steps 0", "--steps"),
+        ("backfill plan a b c out --random-orders 0", "--random-orders"),
+        ("backfill plan a b c out --seed -1", "--seed"),
+        ("export model retrieval out --goldens 0", "--goldens"),
+        ("verify bundle --queries 0", "--queries"),
+        ("verify bundle --file-bytes 0", "--file-bytes"),
+        ("device latency demo-search --sweeps 0", "--sweeps"),
+        ("device latency demo-search --dimension -3", "--dimension"),
+        ("run demo --seed -1 --out nowhere", "seed: expected 0 or more, got -1"),
+        ("demo --seed -1 --out nowhere", "seed: expected 0 or more, got -1"),
+        ("train cloud demo --seed -1 --out nowhere", "seed: expected 0 or more, got -1"),
+        ("search demo-search --seed -1 --out nowhere", "seed: expected 0 or more, got -1"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_by_every_command(command, option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert option in said and "Traceback" not in said
+    assert not list(tmp_path.iterdir()), "nothing was written"

@@ -67,7 +67,7 @@ objectives = [{ name = "cloud_head" }, { name = "magic" }]
         load_recipe(write(tmp_path, text))
     for part in (
         "used by 2 models",
-        "steps: expected a number above 0",
+        "steps: expected 1 or more, got 0",
         "unknown objective 'magic'",
         "cloud_head needs a cloud",
     ):

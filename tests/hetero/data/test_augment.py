@@ -147,12 +147,13 @@ def test_erased_rectangles_have_the_area_asked_for() -> None:
 
 def test_values_out_of_range_come_together() -> None:
     with pytest.raises(InputError) as caught:
-        AugmentConfig(rotation=200.0, grey=1.5, shift=1.0, scale=(1.2, 0.8), ground=300).require_valid()
+        AugmentConfig(rotation=200.0, grey=1.5, shift=1.0, scale=(-1.2, 0.8), ground=300)
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
-        "grey",
-        "shift",
-        "scale",
         "rotation",
+        "scale.0",
+        "shift",
+        "grey",
         "ground",
     ]
-    AugmentConfig().require_valid()
+    with pytest.raises(InputError, match="scale: expected the smallest value first"):
+        AugmentConfig(scale=(1.2, 0.8))

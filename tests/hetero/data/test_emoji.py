@@ -154,7 +154,7 @@ def test_missing_packages_name_the_command_that_installs_them(monkeypatch: pytes
 
 
 def test_too_many_validation_classes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected 2 to 963 of the 965 training emoji, got 964"):
+    with pytest.raises(InputError, match="validation_classes: expected at most 963, got 964"):
         prepare(DataConfig(kind="emoji", validation_classes=964), SMALL, cache=tmp_path)
 
 

@@ -181,11 +181,11 @@ def test_hidden_and_foreign_files_are_left_out(tmp_path: Path) -> None:
 
 
 def test_configuration_mistakes_come_together() -> None:
-    config = DataConfig(kind="folder", test_share=1.5, validation_share=0.0, decoded_limit_gb=-1.0)
+    with pytest.raises(InputError, match="path: expected the folder of the images, got nothing"):
+        DataConfig(kind="folder")
     with pytest.raises(InputError) as caught:
-        prepare(config, SMALL)
+        DataConfig(kind="folder", test_share=1.5, validation_share=0.0, decoded_limit_gb=-1.0)
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
-        "path",
         "test_share",
         "validation_share",
         "decoded_limit_gb",

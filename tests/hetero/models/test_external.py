@@ -97,6 +97,7 @@ def test_refuses_modules_that_give_no_vectors(module: nn.Module, message: str) -
 def test_names_the_images_whose_vectors_cannot_be_used() -> None:
     class Broken:
         space = ModuleEmbedder(ChannelMeans(), PREPROCESSING).space
+        preprocessing = PREPROCESSING
 
         def embed(self, images: np.ndarray) -> np.ndarray:
             vectors = images.astype(np.float32).mean((1, 2))

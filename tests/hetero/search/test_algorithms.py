@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hetero.errors import InputError
-from hetero.search.algorithm import AlgorithmConfig, algorithm_problems, follow, propose
+from hetero.search.algorithm import AlgorithmConfig, follow, propose
 from hetero.search.allowed import Allowed
 from hetero.search.architecture import Architecture
 from hetero.search.budget import Budget
@@ -165,4 +165,6 @@ def test_no_process_is_refused():
 
 
 def test_senseless_options_are_all_named():
-    assert len(algorithm_problems(AlgorithmConfig(population=0, generations=0, mutation=0.0))) == 3
+    with pytest.raises(InputError) as caught:
+        AlgorithmConfig(population=0, generations=0, mutation=0.0)
+    assert len(caught.value.problems) == 3

@@ -164,7 +164,7 @@ def test_counted_instructions_are_a_budget(place, counted):
 
 
 def test_a_table_that_lacks_what_is_limited_is_refused_before_a_supernet_is_trained(tmp_path, place, counted):
-    with pytest.raises(InputError, match=r"limit latency_ms\.litert; .*table\.json tells .*instructions\.litert"):
+    with pytest.raises(InputError, match=r"limits latency_ms\.litert; .*table\.json tells .*instructions\.litert"):
         run_until(with_budget(counted, "latency_ms.litert <= 1"), tmp_path / "run", None, "search", True)
     assert not (tmp_path / "run" / "supernet").exists()
 

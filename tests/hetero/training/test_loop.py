@@ -112,6 +112,17 @@ def test_a_killed_run_ends_in_the_bits_of_an_uninterrupted_one(images, tmp_path)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
+def test_clip_zero_clips_nothing(images, tmp_path):
+    trained = {}
+    for clip in (0.0, 1e9, 1e-9):
+        trained[clip] = module()
+        config = dataclasses.replace(CONFIG, clip=clip, weight_decay=0.0)
+        fit(trained[clip], images, config, Run(tmp_path / str(clip), "id", 1, "clip"), validate=weight_norm)
+    free, wide, narrow = (trained[clip].state_dict() for clip in (0.0, 1e9, 1e-9))
+    assert all(torch.equal(tensor, wide[name]) for name, tensor in free.items())
+    assert any(not torch.equal(tensor, narrow[name]) for name, tensor in free.items() if "prototypes" in name)
+
+
 def test_the_best_weights_on_validation_are_kept(images, tmp_path):
     trained = module()
     figures = iter([0.5, 0.9, 0.1])

@@ -1,11 +1,14 @@
 """``hetero upgrade`` as a user meets it: what it prints, its exit status, and one clear message for each mistake."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from hetero.cli import main
+from hetero.data.images import Dataset
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
 from hetero.upgrade.measure import Upgrade
@@ -48,6 +51,15 @@ def place(tmp_path_factory):
     return folder
 
 
+def taller(data: Dataset) -> Dataset:
+    """The same with eight rows of pixels more."""
+    parts = {
+        name: dataclasses.replace(one, images=np.pad(one.images[:], ((0, 0), (0, 8), (0, 0), (0, 0))))
+        for name, one in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    }
+    return dataclasses.replace(data, **parts)
+
+
 def run(*arguments: object) -> int:
     with pytest.raises(SystemExit) as ended:
         main(["upgrade", *map(str, arguments)])
@@ -86,10 +98,29 @@ def test_each_mistake_is_one_message(place, monkeypatch, capsys, edit, message):
     assert message in error and "Traceback" not in error
 
 
+def test_all_mistakes_come_together_before_an_image_is_decoded(place, monkeypatch, capsys):
+    monkeypatch.setenv("HETERO_CACHE", str(place / "untouched"))
+    text = RECIPE.replace("steps = 3", "steps = 0").replace('"v1"', '"nowhere"') + "live = 3\ncontrols = true\n"
+    (place / "wrong.toml").write_text(text)
+    arguments = ("--data", place / "no-photos", "--seed", "-1", "--out", place / "wrong")
+    assert run(place / "wrong.toml", *arguments) == 2
+    error = capsys.readouterr().err
+    for part in (
+        "cloud.training.steps: expected 1 or more, got 0",
+        "upgrade.live",
+        "upgrade.controls: unknown key",
+        "seed: expected 0 or more, got -1",
+        "upgrade.old: expected a model directory or a file of embeddings",
+        "data: expected an image folder at",
+    ):
+        assert part in error, error
+    assert not (place / "untouched").exists() and not (place / "wrong").exists()
+
+
 def test_options_override_the_recipe(place, monkeypatch, capsys):
     monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
     other = place / "other"
-    train_cloud(dataset(), cloud(), Preprocessing(height=24, width=16), other)
+    train_cloud(taller(dataset()), cloud(), Preprocessing(height=24, width=16), other)
     assert run(place / "upgrade.toml", "--old", other, "--out", place / "v3") == 2
     assert "takes images of 24x16" in capsys.readouterr().err
     assert run(place / "missing.toml") == 2

@@ -1,0 +1,118 @@
+"""What must hold between the parts of a recipe; what each part may be by itself, its type declares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from hetero.mistakes import attempt
+from hetero.objectives.catalog import problems_of
+from hetero.objectives.config import ObjectiveConfig
+from hetero.recipe import Recipe
+from hetero.search.budget import MEASURED, Budget
+from hetero.training.config import CloudConfig, StudentConfig
+
+
+def _nothing(*_place: str | int) -> bool:
+    return False
+
+
+def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -> list[str]:
+    """What is wrong with a recipe beyond its types: every mistake.
+
+    Args:
+        recipe: Of the right types.
+        doubts: Whether something stood at a place that could not be read.
+    """
+    problems: list[str] = []
+    if not recipe.all_students and not doubts("students") and not doubts("tiers"):
+        problems.append("students: missing; expected at least one [[students]] or [[tiers]] table")
+    problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.all_students)])
+    problems += cloud_problems(recipe.cloud)
+    for index, student in enumerate(recipe.students):
+        problems += _student_problems(f"students.{index} ({student.name})", student, recipe)
+    return problems + (_search_problems(recipe) if recipe.tiers else [])
+
+
+def _name_problems(names: Sequence[str]) -> list[str]:
+    repeated = {name: times for name, times in Counter(names).items() if times > 1}
+    problems = [f"name {name!r} is used by {times} models" for name, times in sorted(repeated.items())]
+    return problems + [
+        f"name {name!r}: expected letters, digits, '-', '_' and '.'; it becomes a file's name"
+        for name in names
+        if not all(character.isalnum() or character in "-_." for character in name) or name.startswith(".")
+    ]
+
+
+def cloud_problems(cloud: CloudConfig) -> list[str]:
+    """What does not fit in a cloud model's table, its objectives apart from an old model's."""
+    problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
+    if cloud.embeddings and cloud.onnx:
+        problems.append("cloud: expected embeddings or onnx, got both; name the one that defines the space")
+    if not cloud.is_external:
+        problems += [
+            f"cloud.{name}: is counted where the cloud model is trained; leave it out, or give embeddings or onnx"
+            for name in ("macs", "parameters")
+            if getattr(cloud, name)
+        ]
+    if cloud.embeddings and cloud.preprocessing:
+        problems.append("cloud.preprocessing: a file of embeddings needs no images; leave it out")
+    return problems
+
+
+def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> list[str]:
+    cloud, preprocessing = recipe.cloud, recipe.preprocessing
+    problems = objective_problems(place, student.objectives, has_cloud=not student.independent)
+    if student.live and cloud.is_external:
+        problems.append(
+            f"{place}.live: runs the cloud model on each augmented batch, and here it is a file; set live = false and, "
+            "with onnx, cloud.copies"
+        )
+    elif student.live and cloud.preprocessing and cloud.preprocessing.decoding != preprocessing.decoding:
+        problems.append(
+            f"{place}.live: shows the cloud model the very images that the student sees, and cloud.preprocessing says "
+            "that it takes others; set live = false and cloud.copies"
+        )
+    if student.max_macs_share and cloud.is_external and not cloud.macs:
+        problems.append(
+            f"{place}.max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "
+            "model as cloud.macs"
+        )
+    return problems
+
+
+def _search_problems(recipe: Recipe) -> list[str]:
+    config, problems = recipe.search, list[str]()
+    problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True)
+    problems += _student_problems("search.student", config.student, recipe)
+    if config.student.independent:
+        problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
+    if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known
+        attempt(problems, "search.space", lambda: config.search_space)
+    for index, tier in enumerate(recipe.tiers):
+        place = f"tiers.{index} ({tier.name})"
+        budget = attempt(problems, place, lambda tier=tier: Budget.parse(tier.budget))
+        problems += _budget_problems(place, budget, recipe) if budget else []
+    return problems
+
+
+def _budget_problems(place: str, budget: Budget, recipe: Recipe) -> list[str]:
+    problems: list[str] = []
+    if not budget.limits:
+        problems.append(f"{place}: expected a budget, for instance macs <= cloud/40")
+    if not recipe.search.latency and any(
+        name.startswith(f"{kind}.") for name in budget.quantities for kind in MEASURED
+    ):
+        problems.append(f"{place}: limits latency, and search.latency names no table; see `hetero device latency`")
+    cloud = recipe.cloud
+    problems += [
+        f"{place}: the cloud's {limit.quantity} is not known; give a number, or cloud.{limit.quantity}"
+        for limit in budget.limits
+        if limit.of_cloud and cloud.is_external and not getattr(cloud, limit.quantity)
+    ]
+    return problems
+
+
+def objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
+    """What is wrong with the objectives that a recipe gives a model."""
+    return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]

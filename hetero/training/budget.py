@@ -1,0 +1,51 @@
+"""A student's architecture within its budget. Needs torch to count, but not what trains."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypedDict
+
+from hetero.errors import InputError
+from hetero.models.config import ModelConfig
+from hetero.models.cost import WIDTHS, require_fit, widest_within
+from hetero.preprocessing import Preprocessing
+from hetero.training.config import StudentConfig
+
+
+def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
+    """The student's architecture: the cloud's dimension, and the widest version within its budget.
+
+    Raises:
+        InputError: When no width fits, or the budget is a share of a cost that is not known.
+    """
+    architecture, limits = _within(config, dimension, cloud_macs)
+    return widest_within(architecture, preprocessing, **limits) if limits else architecture
+
+
+def require_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
+    """As :func:`fit_budget`, but says only whether some width fits, which takes one look; gives the narrowest then."""
+    architecture, limits = _within(config, dimension, cloud_macs)
+    if not limits:
+        return architecture
+    require_fit(architecture, preprocessing, **limits)
+    return architecture.with_width(WIDTHS[0])
+
+
+class _Limits(TypedDict):
+    macs: int
+    parameters: int | None
+
+
+def _within(config: StudentConfig, dimension: int, cloud_macs: int) -> tuple[ModelConfig, _Limits | None]:
+    if config.max_macs_share and not cloud_macs:
+        raise InputError(
+            f"student {config.name}: max_macs_share = {config.max_macs_share:g} is a share of the cloud model's cost, "
+            "which is not known; say max_macs, or what an image costs the cloud model: cloud.macs in a recipe, "
+            "cloud_macs of train_student"
+        )
+    macs = [config.max_macs] if config.max_macs else []
+    macs += [int(config.max_macs_share * cloud_macs)] if config.max_macs_share else []
+    architecture = dataclasses.replace(config.model, dimension=dimension)
+    if not macs and not config.max_parameters:
+        return architecture, None
+    return architecture, {"macs": min(macs, default=2**62), "parameters": config.max_parameters or None}
