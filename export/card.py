@@ -57,9 +57,9 @@ def grey_rule(preprocessing: Preprocessing) -> str:
         return ""
     low, high = preprocessing.grey_range
     return (
-        f"A value v of a grey file of more than 8 bits becomes floor((v - {low:.15g}) / {high - low:.15g} * 255 + 0.5), "
-        "at least 0 and at most 255. Take the values as they are stored: a platform's own decoder hands over their high "
-        "byte."
+        "A value v of a grey file of more than 8 bits becomes "
+        f"floor((v - {low:.15g}) / {high - low:.15g} * 255 + 0.5), at least 0 and at most 255. "
+        "Take the values as they are stored: a platform's own decoder hands over their high byte."
     )
 
 
