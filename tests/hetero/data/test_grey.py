@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from hetero.data.grey import DeepGrey
 from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import built_in, recipe_problems
+from hetero.recipe import parse_recipe
 
 SAME = Preprocessing(4, 6, resize="squash")
 
@@ -132,6 +131,7 @@ def test_what_is_wrong_with_a_range_that_is_not_stated(grey: DeepGrey, said: str
 
 
 def test_recipes_tell_of_a_range_that_is_none() -> None:
-    recipe = built_in("demo")
-    wrong = dataclasses.replace(recipe, preprocessing=dataclasses.replace(recipe.preprocessing, grey_range=(9.0, 1.0)))
-    assert any("preprocessing.grey_range: expected the value of black" in problem for problem in recipe_problems(wrong))
+    table = {"height": 32, "width": 32, "grey_range": [9.0, 1.0]}
+    value = {"name": "r", "data": {"kind": "emoji"}, "preprocessing": table, "students": [{"name": "e"}]}
+    with pytest.raises(InputError, match=r"preprocessing\.grey_range: expected the value of black"):
+        parse_recipe(value, what="r")
