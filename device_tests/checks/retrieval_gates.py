@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from device_tests.checks.limit import Gated, Judgement, at_least, at_most, queries_for_floor, queries_for_loss, shown
 from hetero.evaluation.bootstrap import difference_interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult
+from hetero.wording import change_in_words, range_of_change
 
 _METRIC = "cmc@1"
 
@@ -28,8 +29,8 @@ def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: st
     least = 1 if same else queries_for_loss(limit, queries=count, weight=weight)
     lost, gained = flips(before, after)
     told = (
-        f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 is {shown(loss)} below "
-        f"{beside}; allowed is {limit:g}"
+        f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 {change_in_words(loss.value)} "
+        f"({range_of_change(loss.low, loss.high)}) beside {beside}; a loss of {limit:g} is allowed"
     )
     return Gated(loss, at_most(loss, limit, queries=count, least=least), told)
 

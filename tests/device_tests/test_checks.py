@@ -171,7 +171,7 @@ def test_one_flipped_query_of_four_tells_nothing() -> None:
     flipped = subject(replaced(query=circle(5, 95, 100, 20)))
     finding = retrieval.check(flipped, GATES)
     assert finding.status == "not verified"
-    assert "1 of 4 queries lose their right answer and 0 gain it: cmc@1 is 0.2500 [0.0000" in finding.reason
+    assert "1 of 4 queries lose their right answer and 0 gain it: cmc@1 loses 0.2500 (-" in finding.reason
     assert finding.reason.startswith("needs ")
     assert finding.figures["negative_flips"] == 1
     assert finding.figures["negative_flip_rate"] == 0.25

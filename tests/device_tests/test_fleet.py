@@ -87,7 +87,7 @@ def test_figures_decide_which_pairs_serve(place: Path) -> None:
     assert blocked.loss == pytest.approx(own.cmc1 - blocked.cmc1)
     assert blocked.lost is not None and blocked.lost >= blocked.queries * blocked.loss
     assert (blocked.same_space, blocked.queries) == (False, 48)
-    assert "below its own gallery's; allowed is 0.05" in blocked.reason
+    assert "beside its own gallery's; a loss of 0.05 is allowed" in blocked.reason
     assert f"{blocked.lost} of 48 queries lose their right answer" in blocked.reason
 
 
