@@ -121,6 +121,8 @@ def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
     )
     if costs is None:
         return problems
+    if config.algorithm.name == "pareto" and config.algorithm.cost not in costs:
+        problems.append(f"search.algorithm.cost: expected one of {', '.join(costs)}, got {config.algorithm.cost!r}")
     known = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"
