@@ -9,7 +9,7 @@ from hetero.mistakes import attempt
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.recipe import Recipe
-from hetero.search.budget import MEASURED, Budget
+from hetero.search.budget import COUNTED, MEASURED, Budget, is_measured
 from hetero.training.config import CloudConfig, StudentConfig
 
 
@@ -89,6 +89,9 @@ def _search_problems(recipe: Recipe) -> list[str]:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known
         attempt(problems, "search.space", lambda: config.search_space)
+    if config.algorithm.cost not in COUNTED and not is_measured(config.algorithm.cost):
+        known = f"{', '.join(COUNTED)} or {' or '.join(f'{name}.RUNTIME' for name in MEASURED)}"
+        problems.append(f"search.algorithm.cost: expected one of {known}, got {config.algorithm.cost!r}")
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"
         budget = attempt(problems, place, lambda tier=tier: Budget.parse(tier.budget))

@@ -69,17 +69,17 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     """What is known of the cloud model; None when that is too little."""
     recipe, config = draft.recipe, draft.recipe.cloud
-    own_size = ("cloud", "preprocessing") if config.preprocessing else ()
     if draft.doubts("cloud", "model") or draft.doubts("cloud", "embeddings") or draft.doubts("cloud", "onnx"):
         return None
     if config.embeddings:
         if not Path(config.embeddings).is_file():
             return None
         stored = attempt(problems, "cloud.embeddings", lambda: load_embeddings(Path(config.embeddings)))
-        if stored and draft.knows_data:
-            attempt(problems, "cloud.embeddings", lambda: embeddings_of(stored, _names(recipe)))
+        names = attempt([], "data", lambda: _names(recipe)) if draft.knows_data else None
+        if stored and names:
+            attempt(problems, "cloud.embeddings", lambda: embeddings_of(stored, names))
         return stored and Cloud(stored.space.dimension, config.macs, config.parameters)
-    if (own_size and draft.doubts(*own_size)) or not (own_size or sized):
+    if draft.doubts("cloud", "preprocessing") or not (config.preprocessing or sized):
         return None
     if config.onnx:
         if not Path(config.onnx).is_file():
@@ -121,6 +121,8 @@ def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
     )
     if costs is None:
         return problems
+    if config.algorithm.name == "pareto" and config.algorithm.cost not in costs:
+        problems.append(f"search.algorithm.cost: expected one of {', '.join(costs)}, got {config.algorithm.cost!r}")
     known = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"

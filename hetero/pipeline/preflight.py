@@ -7,6 +7,7 @@ and verification are asked whether there is what they are told to make and to ru
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
     Raises:
         InputError: With every problem.
     """
-    problems = file_problems(draft)
+    problems = file_problems(draft) + _search_package_problems(context)
     stages: list[Stage] = []
     pending: set[str] | None = None
     if draft.problems or problems:
@@ -65,6 +66,21 @@ def file_problems(draft: Draft) -> list[str]:
 
         attempt(problems, "search.latency", lambda: LatencyTable.load(Path(search.latency)))
     return problems
+
+
+def _search_package_problems(context: Context) -> list[str]:
+    """What must be installed for the search that is asked for."""
+    if not context.recipe.tiers:
+        return []
+    needed = {
+        "pymoo": ("search.algorithm.name: pareto", "search", context.recipe.search.algorithm.name == "pareto"),
+        "ray": ("--ray", "cluster", bool(context.workers.ray)),
+    }
+    return [
+        f"{place} needs {package}; install with: pip install 'hetero[{extra}]'"
+        for package, (place, extra, asked) in needed.items()
+        if asked and importlib.util.find_spec(package) is None
+    ]
 
 
 def data_problems(draft: Draft) -> list[str]:

@@ -68,6 +68,7 @@ def train_upgrade(
     Raises:
         InputError: When the old model is missing, takes other images, or lacks vectors of images.
     """
+    dataset = dataset.prepared_by(preprocessing)
     earlier = EarlierModel.open(old, preprocessing)
     if not upgrade.objectives:
         raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")

@@ -208,6 +208,14 @@ def embeddings(place: Path, name: str) -> str:
             r"search\.space: expected .*mine\.toml, found no file",
         ),
         (
+            lambda value: value["search"].update(algorithm={"cost": "maccs"}),
+            r"algorithm\.cost: expected one of macs, .*'maccs'",
+        ),
+        (
+            lambda value: value["search"].update(algorithm={"name": "pareto", "cost": "latency_ms.litert"}),
+            r"algorithm\.cost: expected one of macs, parameters, size_mb, got 'latency_ms\.litert'",
+        ),
+        (
             lambda value: value["search"].update(latency="l.json"),
             r"search\.latency: expected a latency table at .*l\.json",
         ),
