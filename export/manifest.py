@@ -121,7 +121,7 @@ class Quantisation:
         float_layers: Layers that stay in float32.
         tried: How many choices were measured.
         goal: Largest share of map@r that it was to lose.
-        met: Whether it lost no more on the calibration queries.
+        met: Whether it lost no more on the calibration queries that were measured to choose it.
         bias_correction: Whether biases make up for what rounded weights shift.
         evidence: What was measured; None in bundles that an earlier version wrote.
     """

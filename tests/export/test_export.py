@@ -124,8 +124,14 @@ class TestBundle:
     @pytest.mark.parametrize("format", ["onnx", "litert"])
     def test_int8_is_chosen_by_retrieval_and_really_int8(self, bundle: Bundle, format: Any) -> None:
         model = bundle.model(format, "int8")
-        assert model.quantisation.tried >= 5
-        assert model.quantisation.met == (model.calibration_loss <= model.quantisation.goal)
+        made, evidence = model.quantisation, model.quantisation.evidence
+        assert made.tried >= 8
+        assert (evidence.queries, evidence.classes) == (24, 12)
+        assert made.met == (evidence.chosen.loss.value <= made.goal)
+        assert evidence.chosen.overlap >= evidence.plain.overlap - 0.01
+        # The file itself adds the contract, and ranges from all images.
+        assert evidence.chosen.size == pytest.approx(model.size, rel=0.2)
+        assert any("24 calibration queries are too few" in warning for warning in model.warnings)
         assert model.min_cosine > 0.9
         content = (bundle.path / model.file).read_bytes()
         weights = sum(
@@ -214,6 +220,8 @@ class TestBundle:
         assert card.count("not verified yet") == 15
         for text in (SPACE.space_id, "longArrayOf(1, 20, 24, 3)", "FloatArray(16)", "24 x 20", "grey level 255"):
             assert text in card
+        assert "`model.int8.onnx`: activation ranges by " in card
+        assert "**Warning**: model.int8.onnx: its 24 calibration queries are too few to tell" in card
 
     def test_nothing_of_the_machine_leaks(self, bundle: Bundle) -> None:
         here = {str(Path.cwd()), str(Path.home()), str(bundle.path.parent), sys.prefix, "site-packages"}
