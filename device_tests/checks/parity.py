@@ -19,7 +19,7 @@ from device_tests.checks.neighbours import depth_of, lost_neighbours, mistaken_g
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
 from export.goldens import Goldens
-from export.telling import mistaken, nearest_other, tells, why_not
+from export.telling import degrees, mistaken, nearest_other, tells, why_not
 from hetero.evaluation.bootstrap import mean_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.files import sha256_bytes
@@ -73,6 +73,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
         "largest_norm_error": worst_norm,
         **_drift_figures(subject, drift),
         "golden_room": room,
+        "golden_room_degrees": degrees(room),
         **_neighbour_figures(lost),
         "goldens_mistaken": int(mistaken(subject.golden, subject.goldens.golden_embeddings).sum()),
         **_other_settings(subject),

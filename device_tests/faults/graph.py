@@ -117,19 +117,19 @@ def perturb_every_layer(model: Any) -> None:
 
 
 def rotate_scales(model: Any) -> None:
-    """Each channel's weights are read with its neighbour's scale.
-
-    Raises:
-        InputError: When no layer has a scale for every channel.
-    """
+    """Each channel's weights are read with its neighbour's scale; or with the next layer's."""
     from onnx import numpy_helper
 
-    scales = {node.input[1] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    layers = [item for item in model.graph.initializer if item.name in scales and int(np.prod(item.dims)) > 1]
-    if not layers:
-        raise InputError("the file has no layer with a scale for every channel")
-    for item in layers:
+    held = {item.name: item for item in model.graph.initializer}
+    readers = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in held]
+    weights = [node for node in readers if len(held[node.input[0]].dims) > 1]
+    channels = [held[node.input[1]] for node in weights if int(np.prod(held[node.input[1]].dims)) > 1]
+    for item in channels:
         item.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(item), 1), item.name))
+    if not channels:
+        scales = [node.input[1] for node in weights]
+        for node, scale in zip(weights, [*scales[1:], scales[0]], strict=True):
+            node.input[1] = scale
 
 
 def perturb_weights(model: Any) -> None:

@@ -119,6 +119,80 @@ def test_parity_holds_the_drift_against_the_margin() -> None:
     assert safe.figures["median_margin_degrees"] == pytest.approx(70, rel=1e-4)
 
 
+def test_goldens_that_coincide_prove_nothing() -> None:
+    """Drifts of 0.08 degrees are allowed: images within 0.16 degrees of each other could be taken for each other."""
+    for apart, status in ((0.10, "not verified"), (0.15, "not verified"), (0.18, "pass")):
+        base = subject()
+        near = circle(100, 100 + apart, 100 - apart)
+        held = dataclasses.replace(base.goldens, golden_embeddings=near)
+        returned = dataclasses.replace(base.returned, embeddings=np.concatenate([near, held.retrieval_student[:4]]))
+        finding = parity.check(dataclasses.replace(base, goldens=held, returned=returned), GATES)
+        assert finding.status == status
+        assert finding.figures["golden_room"] == pytest.approx(1 - math.cos(math.radians(apart)), rel=1e-3)
+        assert (status == "pass") == ("cannot tell models apart" not in finding.reason)
+
+
+def drifting(*degrees: float, precision: str = "int8") -> Subject:
+    """50 gallery images, a degree apart; queries on the first ones, which the device turns by so many degrees."""
+    count, gallery = len(degrees), circle(*range(50))
+    held = dataclasses.replace(
+        goldens(),
+        retrieval_images=np.zeros((count + 50, 1, 1, 3), np.uint8),
+        retrieval_labels=np.concatenate([np.arange(count) % 50, np.arange(50)]),
+        retrieval_student=np.concatenate([circle(*(place % 40 for place in range(count))), gallery]),
+        retrieval_cloud=np.concatenate([circle(*(place % 40 for place in range(count))), gallery]),
+        tasks=(RetrievalTask("a>b", np.arange(count), np.arange(count, count + 50)),),
+    )
+    queries = circle(*(place % 40 + turned for place, turned in enumerate(degrees)))
+    returned = dataclasses.replace(subject().returned, embeddings=np.concatenate([held.golden_embeddings, queries]))
+    return dataclasses.replace(subject(precision=precision), goldens=held, returned=returned)
+
+
+@pytest.mark.parametrize(
+    ("lost", "of", "precision", "status"),
+    [
+        (2, 100, "int8", "pass"),
+        (20, 100, "int8", "fail"),
+        (7, 100, "int8", "not verified"),
+        (1, 10, "int8", "not verified"),
+        (7, 100, "fp32", "pass"),
+    ],
+)
+def test_reduced_precisions_are_judged_by_the_neighbours_that_they_lose(
+    lost: int, of: int, precision: str, status: str
+) -> None:
+    """Turned by 8 degrees, a query finds an image nearest that is not among the five that torch finds nearest."""
+    finding = parity.check(drifting(*[8.0] * lost, *[0.0] * (of - lost), precision=precision), GATES)
+    assert finding.status == status
+    assert (finding.figures["neighbours_lost"], finding.figures["neighbours"]) == (lost, of)
+    if status != "pass":
+        assert f"{lost} of {of} queries find an image nearest that is not among torch's nearest" in finding.reason
+
+
+def test_a_change_of_place_among_the_nearest_counts_in_half_precision_alone() -> None:
+    turned = [1.0] * 50 + [0.0] * 50
+    assert parity.check(drifting(*turned), GATES).figures["neighbours_lost"] == 0
+    assert parity.check(drifting(*turned, precision="fp16"), GATES).status == "fail"
+
+
+def test_golden_images_that_are_retrieval_images_have_one_embedding() -> None:
+    base = subject()
+    images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1).repeat(3, axis=3)
+    held = dataclasses.replace(
+        base.goldens,
+        retrieval_images=images,
+        golden_images=images[:3].copy(),
+        golden_embeddings=base.goldens.retrieval_student[:3].copy(),
+    )
+    device = np.concatenate([held.golden_embeddings, held.retrieval_student[:4]])
+    sound = dataclasses.replace(base, goldens=held, returned=dataclasses.replace(base.returned, embeddings=device))
+    assert parity.check(sound, GATES).status == "pass"
+    stale = dataclasses.replace(held, golden_embeddings=circle(5, 95, 195))
+    finding = parity.check(dataclasses.replace(sound, goldens=stale, precision="int8"), GATES)
+    assert finding.status == "fail"
+    assert "1 of 3 golden images have another embedding than the same image has for retrieval" in finding.reason
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_fail_both_rungs(bad: float) -> None:
     embeddings = replaced()
