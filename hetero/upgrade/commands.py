@@ -12,7 +12,6 @@ from hetero.data.prepare import prepare
 from hetero.evaluation.bootstrap import Interval
 from hetero.pipeline.stage import locked
 from hetero.training.launch import require_one_process_for_commands
-from hetero.training.precision import require_precision
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.measure import Upgrade
 from hetero.wording import change_in_words, range_of_change
@@ -44,7 +43,6 @@ def upgrade_command(
     """
     require_one_process_for_commands()
     plan = load_upgrade_recipe(recipe, data=data, old=old, seed=seed)
-    require_precision(plan.cloud.training)
     path = Path(plan.upgrade.old)
     dataset = prepare(plan.data, plan.preprocessing)
 

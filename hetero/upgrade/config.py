@@ -17,6 +17,7 @@ from hetero.recipe import STAND_INS, overridden
 from hetero.recipe_rules import cloud_problems
 from hetero.schema import parse_rest, read_toml, settings
 from hetero.training.config import CloudConfig
+from hetero.training.precision import precision_problems
 from hetero.upgrade.preflight import upgrade_preflight
 
 
@@ -108,7 +109,7 @@ def _anchored(recipe: UpgradeRecipe, folder: Path) -> UpgradeRecipe:
 
 
 def _problems(recipe: UpgradeRecipe, *, has_old: bool) -> list[str]:
-    problems = cloud_problems(recipe.cloud)
+    problems = cloud_problems(recipe.cloud) + precision_problems({"cloud.training": recipe.cloud.training})
     terms = recipe.cloud.objectives + recipe.upgrade.objectives
     problems += [f"cloud and upgrade objectives: {problem}" for problem in problems_of(terms, has_cloud=True)]
     if not recipe.upgrade.objectives:

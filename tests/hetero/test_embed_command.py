@@ -23,7 +23,7 @@ def nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("out.npy",), "embeddings are written to a .safetensors file, got out.npy"),
         (("photos/a/000.png/out.safetensors",), "nothing can be written to"),
-        (("out.safetensors", "--batch-size", "0"), "--batch-size: expected at least 1, got 0"),
+        (("out.safetensors", "--batch-size", "0"), 'Invalid value "0" for --batch-size'),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_embedding(

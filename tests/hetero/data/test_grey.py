@@ -68,8 +68,8 @@ def test_pixels_that_are_not_finite_and_ranges_that_are_none_are_refused(tmp_pat
         decode(path, stated(0.0, 1.0))
     with pytest.raises(UnreadableImageError, match=r"no agreed range; state it .* grey_range = \[0.0, 1.0\]"):
         decode(path, SAME)
-    with pytest.raises(UnreadableImageError, match="expected the value of black and a larger one of white"):
-        decode(path, stated(5.0, 5.0))
+    with pytest.raises(InputError, match="expected the value of black and a larger one of white"):
+        stated(5.0, 5.0)
 
 
 def x_rays(root: Path, highest: int) -> DataConfig:

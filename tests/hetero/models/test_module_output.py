@@ -244,6 +244,7 @@ def test_outputs_in_words() -> None:
 def test_anybodys_model_gets_the_same_message(vectors: Any, message: str) -> None:
     class Anybody:
         space = SPACE
+        preprocessing = PREPROCESSING
 
         def embed(self, images: np.ndarray) -> Any:
             return vectors
@@ -255,6 +256,7 @@ def test_anybodys_model_gets_the_same_message(vectors: Any, message: str) -> Non
 def test_wider_arrays_are_rounded() -> None:
     class Wide:
         space = SPACE
+        preprocessing = PREPROCESSING
 
         def embed(self, images: np.ndarray) -> Any:
             return np.full((len(images), 4), 3.0)

@@ -47,7 +47,7 @@ def test_originals_are_files_of_queries_within_the_limit():
     files = {row: bytes(10) for row in range(0, 20, 2)}
     images = ImageSet(
         np.zeros((20, 1, 1, 3), np.uint8), np.zeros(20, np.int64), ("a",), np.zeros(20, np.int64), ("",),
-        tuple(map(str, range(20))), "f", files.get,
+        tuple(map(str, range(20))), "f", original=files.get,
     )  # fmt: skip
     rows = np.arange(4, 20)
     tasks = (RetrievalTask("t", np.arange(8), np.arange(8, 16)),)
