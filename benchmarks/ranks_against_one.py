@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ def launched(out: Path, arguments: list[str], processes: int) -> tuple[list[floa
     return [line["loss"] for line in lines if "loss" in line], load_file(out / "model.safetensors")
 
 
-def compare(what: str, ranks: int, steps: int, precision: str, *, threads: int = 1) -> dict[str, object]:
+def compare(what: str, ranks: int, steps: int, precision: str, *, threads: int = 1) -> dict[str, Any]:
     """The largest differences of losses and weights from one process with one thread.
 
     Args:
@@ -116,6 +117,7 @@ def compare(what: str, ranks: int, steps: int, precision: str, *, threads: int =
         losses, weights = launched(Path(place, "several"), several, 1 if threads > 1 else ranks)
         expected, alone = launched(Path(place, "one"), arguments, 1)
     assert len(losses) == len(expected) == steps
+    differences = {name: float((weights[name] - alone[name]).abs().max()) for name in alone}
     return {
         "what": what,
         "processes": ranks if threads == 1 else f"1 of {threads} threads",
@@ -124,7 +126,9 @@ def compare(what: str, ranks: int, steps: int, precision: str, *, threads: int =
         "first loss": expected[0],
         "last loss": expected[-1],
         "largest difference of a loss": max(abs(a - b) for a, b in zip(losses, expected, strict=True)),
-        "of a weight": max(float((weights[name] - alone[name]).abs().max()) for name in alone),
+        "of a weight": max(differences.values()),
+        "tensors": len(differences),
+        "beyond 1e-4": [name for name, difference in differences.items() if difference > 1e-4],
     }
 
 
