@@ -67,8 +67,8 @@ def train_upgrade(
     Raises:
         InputError: When the old model is missing, takes other images, or lacks vectors of images.
     """
-    dataset = dataset.prepared_by(preprocessing)
     earlier = EarlierModel.open(old, preprocessing)
+    dataset = dataset.prepared_by(preprocessing)
     if not upgrade.objectives:
         raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")
     old_test = earlier.embed(dataset.test)  # before training: a file that lacks test images could not be measured
