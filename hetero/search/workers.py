@@ -38,10 +38,8 @@ def workers(evaluate: Evaluate, config: WorkersConfig) -> Workers:
     """The workers that a config asks for.
 
     Raises:
-        InputError: For fewer than one process, or without Ray where a cluster is asked for.
+        InputError: Without Ray where a cluster is asked for.
     """
-    if config.processes < 1:
-        raise InputError(f"expected 1 process or more, got {config.processes}")
     if config.ray:
         from hetero.search.ray_workers import RayWorkers
 

@@ -160,7 +160,7 @@ def test_several_processes_find_what_one_finds(tmp_path):
 
 
 def test_no_process_is_refused():
-    with pytest.raises(InputError, match="1 process or more"):
+    with pytest.raises(InputError, match="processes: expected 1 or more, got 0"):
         workers(reward, WorkersConfig(processes=0))
 
 
