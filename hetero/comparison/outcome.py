@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hetero.comparison.config import Comparison, MethodConfig
