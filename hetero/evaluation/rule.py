@@ -23,8 +23,8 @@ class Rule:
         difference: M(q, g) - M(q, q).
         low: Lower end of its paired bootstrap interval over classes.
         high: Upper end.
-        status: ``holds`` when the interval is above zero, ``fails`` when it is not and the difference is not
-            positive, ``undecided`` when the difference is positive but the interval reaches zero.
+        status: ``holds`` when the whole interval is above zero, ``fails`` when none of it is, ``undecided`` when chance
+            explains the difference.
     """
 
     query_model: str
@@ -83,5 +83,5 @@ def compatibility_rule(
         difference=interval.value,
         low=interval.low,
         high=interval.high,
-        status="holds" if interval.low > 0 else "undecided" if interval.value > 0 else "fails",
+        status="holds" if interval.low > 0 else "undecided" if interval.high > 0 else "fails",
     )
