@@ -23,8 +23,8 @@ class Rule:
         difference: M(q, g) - M(q, q).
         low: Lower end of its paired bootstrap interval over classes.
         high: Upper end.
-        status: ``holds`` when the whole interval is above zero, ``fails`` when none of it is, ``undecided`` when chance
-            explains the difference.
+        status: ``holds`` when the whole interval is above zero, ``fails`` when it is below or all answers are equal,
+            ``undecided`` when it holds zero: chance explains the difference.
     """
 
     query_model: str
@@ -83,5 +83,5 @@ def compatibility_rule(
         difference=interval.value,
         low=interval.low,
         high=interval.high,
-        status="holds" if interval.low > 0 else "undecided" if interval.high > 0 else "fails",
+        status=interval.status,
     )

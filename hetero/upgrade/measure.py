@@ -76,17 +76,17 @@ class Upgrade:
 
     @property
     def status(self) -> Literal["holds", "undecided", "fails"]:
-        """The criterion by ``cmc@1``: ``holds`` when its interval is above zero, ``fails`` when none of it is."""
+        """The criterion by ``cmc@1``: ``holds`` when its interval is above zero, ``undecided`` when it reaches zero."""
         criterion = self.figures[0].criterion
-        return "holds" if criterion.low > 0 else "undecided" if criterion.high > 0 else "fails"
+        return "holds" if criterion.low > 0 else "undecided" if criterion.value > 0 else "fails"
 
     def of(self, metric: str) -> UpgradeFigures:
         """One metric's figures."""
         return next(one for one in self.figures if one.metric == metric)
 
     def contract(self) -> tuple[MeasuredCompatibility, ...]:
-        """What the new space's contract says of the old one: nothing without a gain, shown or not."""
-        if self.figures[0].criterion.value <= 0:
+        """What the new space's contract says of the old one: nothing when the criterion fails."""
+        if self.status == "fails":
             return ()
         return tuple(
             MeasuredCompatibility(
