@@ -13,7 +13,6 @@ from export.goldens import Goldens
 from hetero.evaluation.bootstrap import Interval, difference_interval, function_interval, mean_interval
 from hetero.evaluation.chance import chance_of_rank_one, share_relevant
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
-from hetero.evaluation.rule import rule_status
 
 METRIC = "cmc@1"
 
@@ -80,7 +79,7 @@ class StudentFigures:
     @property
     def rule(self) -> str:
         """M(q, g) > M(q, q), as :class:`hetero.evaluation.rule.Rule` says it: ``holds``, ``undecided`` or ``fails``."""
-        return rule_status(self.above_own)
+        return self.above_own.status
 
     def to_dict(self) -> dict[str, Figure]:
         """Flat, as findings tell their figures."""

@@ -49,10 +49,10 @@ def above_gate(result: TaskResult, own: TaskResult) -> Gated:
         f"cmc@1 in the cloud gallery, {result.mean(_METRIC):.4f}, is not above that in the student's own, "
         f"{own.mean(_METRIC):.4f}: the difference is {shown(gain)}"
     )
-    half, count = gain.value - gain.low, queries(result)
-    if gain.low > 0 or gain.high <= 0:
-        return Gated(gain, Judgement("within" if gain.low > 0 else "beyond"), told)
-    needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value > 0 else 2 * count
+    if gain.status != "undecided":
+        return Gated(gain, Judgement("within" if gain.status == "holds" else "beyond"), told)
+    half, count = max(gain.value - gain.low, gain.high - gain.value), queries(result)
+    needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value else 2 * count
     return Gated(gain, Judgement("open", max(needs, count + 1)), told)
 
 

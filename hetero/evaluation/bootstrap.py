@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -32,6 +33,16 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @property
+    def status(self) -> Literal["holds", "fails", "undecided"]:
+        """Of a difference that has to be above zero: whether the whole interval is, or none of it, or it holds zero.
+
+        Answers that are all equal leave an interval without width: that they are not above zero is no chance.
+        """
+        if self.low > 0:
+            return "holds"
+        return "fails" if self.high < 0 or self.low == self.high else "undecided"
 
 
 def mean_interval(

@@ -25,8 +25,8 @@ class Rule:
         difference: M(q, g) - M(q, q).
         low: Lower end of its paired bootstrap interval over classes.
         high: Upper end.
-        status: ``holds`` when the interval is above zero, ``fails`` when it is not and the difference is not
-            positive, ``undecided`` when the difference is positive but the interval reaches zero.
+        status: ``holds`` when the whole interval is above zero, ``fails`` when it is below or all answers are equal,
+            ``undecided`` when it holds zero: chance explains the difference.
     """
 
     query_model: str
@@ -85,10 +85,5 @@ def compatibility_rule(
         difference=interval.value,
         low=interval.low,
         high=interval.high,
-        status=rule_status(interval),
+        status=interval.status,
     )
-
-
-def rule_status(difference: Interval) -> Status:
-    """What the interval of M(q, g) - M(q, q) says."""
-    return "holds" if difference.low > 0 else "undecided" if difference.value > 0 else "fails"
