@@ -27,10 +27,10 @@ from export.calibration import Calibration, calibration_set  # noqa: E402
 from export.converter import Job  # noqa: E402
 from export.graphs import with_neck_folded  # noqa: E402
 from export.litert_int8 import LiteRtQuantiser  # noqa: E402
-from export.manifest import Scales  # noqa: E402
 from export.onnx_compact import compact  # noqa: E402
 from export.onnx_int8 import OnnxQuantiser  # noqa: E402
 from export.program import capture  # noqa: E402
+from export.quantisation import Scales  # noqa: E402
 from export.search import Choice  # noqa: E402
 from export.source import Source  # noqa: E402
 from hetero.models.config import ModelConfig  # noqa: E402

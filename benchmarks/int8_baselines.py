@@ -36,10 +36,10 @@ from benchmarks.records import signed  # noqa: E402
 from export import litert, litert_int8, onnx, onnx_int8  # noqa: E402
 from export.calibration import Calibration, calibration_set  # noqa: E402
 from export.converter import Job  # noqa: E402
-from export.manifest import Quantisation  # noqa: E402
 from export.measure import mean_angle  # noqa: E402
 from export.precisions import offer  # noqa: E402
 from export.program import capture  # noqa: E402
+from export.quantisation import Quantisation  # noqa: E402
 from export.source import Source, from_module  # noqa: E402
 from hetero.data.images import ImageSet  # noqa: E402
 from hetero.evaluation.bootstrap import difference_interval  # noqa: E402

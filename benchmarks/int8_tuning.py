@@ -29,9 +29,9 @@ from export.convert import cosines  # noqa: E402
 from export.converter import Job  # noqa: E402
 from export.goldens import RetrievalSet  # noqa: E402
 from export.litert_int8 import LiteRtQuantiser  # noqa: E402
-from export.manifest import Calibrator, Scales  # noqa: E402
 from export.onnx_int8 import OnnxQuantiser  # noqa: E402
 from export.program import capture  # noqa: E402
+from export.quantisation import Calibrator, Scales  # noqa: E402
 from export.search import Choice  # noqa: E402
 from export.source import Source, from_directory  # noqa: E402
 from hetero.evaluation.retrieval import evaluate_tasks  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from export.manifest import Evidence, Quantisation
+from export.quantisation import Evidence, Quantisation
 
 RULE_OF_THREE = 3
 """When none of n queries loses anything, the loss may still be 3 / n (95 % confidence)."""

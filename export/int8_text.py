@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export.manifest import Evidence, Int8Figures, Quantisation, Scales
+from export.quantisation import Evidence, Int8Figures, Quantisation, Scales
 
 _SCALES: dict[Scales, str] = {
     "channel": "a scale a channel",

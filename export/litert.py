@@ -12,7 +12,8 @@ from jaxtyping import Float32, UInt8
 
 from export import litert_file
 from export.converter import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, Job
-from export.manifest import Precision, Quantisation, Scales, TensorEntry
+from export.manifest import Precision, Quantisation, TensorEntry
+from export.quantisation import Scales
 from hetero.files import write_bytes
 
 suffix = ".tflite"

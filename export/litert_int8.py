@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from export import litert, litert_bias, litert_file
 from export.bias import shift
 from export.calibration import Calibration, Rows
-from export.manifest import Quantisation, Scales
+from export.quantisation import Quantisation, Scales
 from export.ranges import Histogram, channel_means, observe, ranges
 from export.search import Choice, search
 

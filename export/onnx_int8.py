@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from export import onnx as float_format
 from export.bias import dequantised, shift
 from export.calibration import Calibration, Rows
-from export.manifest import Quantisation, Scales
 from export.measure import mean_angle
 from export.onnx_compact import compact
+from export.quantisation import Quantisation, Scales
 from export.ranges import Histogram, channel_means, observe, ranges
 from export.search import Choice, search
 

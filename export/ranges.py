@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from export.manifest import Calibrator
+from export.quantisation import Calibrator
 
 BINS = 2048
 LEVELS = 255

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from export.manifest import Calibrator, DecidedBy, Scales
 from export.measure import Measured
+from export.quantisation import Calibrator, DecidedBy, Scales
 
 SAME_OVERLAP = 0.01
 """Overlaps that differ by no more than this count as equal: one neighbour in a hundred."""
@@ -23,7 +23,7 @@ SAME_SIZE = 1.05
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to quantise; see :class:`export.manifest.Quantisation`. The default is the plain tools' own."""
+    """One way to quantise; see :class:`export.quantisation.Quantisation`. The default is the plain tools' own."""
 
     calibrator: Calibrator = "minmax"
     scales: Scales = "channel"

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from export.calibration import Calibration, Rows
-from export.manifest import Calibrator, Evidence, Int8Figures, Quantisation, Scales
 from export.measure import Measured, Yardstick
+from export.quantisation import Calibrator, Evidence, Int8Figures, Quantisation, Scales
 from export.rule import Choice, Trial, best, decided_by
 
 __all__ = ["CALIBRATORS", "Choice", "Quantiser", "search", "search_weights"]

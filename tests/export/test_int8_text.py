@@ -12,7 +12,8 @@ import pytest
 from export.bundle_commands import inspect_command
 from export.doubts import doubts
 from export.int8_text import how_made
-from export.manifest import Evidence, Int8Figures, Manifest, Quantisation
+from export.manifest import Manifest
+from export.quantisation import Evidence, Int8Figures, Quantisation
 from hetero.evaluation.bootstrap import Interval
 from hetero.schema import parse
 from tests.export.bundles import write_bundle

@@ -265,6 +265,14 @@ def test_joined_sets_are_searched_apart() -> None:
     assert len({task.name for task in both.tasks}) == 2
 
 
+def test_chooses_over_several_tasks_of_different_sizes() -> None:
+    both = joined([of_pairs(20).retrieval, of_pairs(8).retrieval])
+    known = Calibration(both, both.cloud_embeddings)
+    _, made = search(ByHand(known, tilts={MSE: 0.0}), known, 0.5)
+    assert made.evidence is not None and made.evidence.queries == 2 * (20 + 8)
+    assert (made.calibrator, made.evidence.chosen.overlap) == ("mse", 1.0)
+
+
 def test_calibration_of_another_space() -> None:
     other = EmbeddingSpace.define(defined_by="9" * 64, name="other", version="1", dimension=4)
     one = calibration().retrieval
