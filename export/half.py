@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter, Node
 
-from export.program import capture
+from export.program import capture, module_of
 
 LARGEST = 65504.0
 SMALLEST = 2.0**-24
@@ -185,7 +185,7 @@ class _Watch(Interpreter):
 
     def hazard(self, key: tuple[str, str]) -> Hazard:
         node, values = self._nodes[key[0]], self.found[key]
-        return Hazard(str(node.target), node.name, _module_of(node), key[1], max(values), len(values))
+        return Hazard(str(node.target), node.name, module_of(node), key[1], max(values), len(values))
 
 
 def _look(tensors: Sequence[Tensor]) -> Iterator[tuple[str, float]]:
@@ -201,8 +201,3 @@ def _lost(tensor: Tensor) -> float:
     """Share of a tensor's length in values that float16 takes for zero."""
     length = float(tensor.double().norm())
     return float(torch.where(tensor.abs() < SMALLEST, tensor, 0.0).double().norm()) / length if length else 0.0
-
-
-def _module_of(node: Node) -> str:
-    stack: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
-    return next(reversed([path for path, _ in stack.values()]), "") if stack else ""
