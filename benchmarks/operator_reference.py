@@ -93,7 +93,7 @@ class Reference:
         self.program = captured(operators)
         self.images = images()
         single: Any = self.program.module()
-        rounding = _Rounds(single)
+        rounding: Any = _Rounds(self.program.run_decompositions().module())
         pixels = [torch.from_numpy(image[None]) for image in self.images.values()]
         self.single = split(np.concatenate([single(image).numpy() for image in pixels]), operators)
         self.rounded = split(np.concatenate([rounding.run(image).numpy() for image in pixels]), operators)

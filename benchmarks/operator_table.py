@@ -59,22 +59,25 @@ NAMES: Mapping[Format, str] = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Co
 RULE = "|---" * 7 + "|"
 _INTRODUCTION = """# Operators
 
-What becomes of {count} operators in every format, in float32 and float16. Each was exported as `hetero export` does it and run: ONNX
-by ONNX Runtime, LiteRT by its interpreter, Core ML by the reference executor ([coreml-executor.md](coreml-executor.md)).
+What becomes of {count} operators in every format, in float32 and float16. Each was exported as `hetero export` does
+it, and run: ONNX by ONNX Runtime, LiteRT by its interpreter, Core ML by the [reference
+executor](coreml-executor.md). {counts}.
 
-- **agrees**: on ordinary, small (up to 0.004), large (up to 8128), all-zero, spiky (a few values of 127 among small ones), shifted
-  (around 57) and constant feature maps the file gives what torch gives in float64, within {fp32_share:g} ({fp16_share:g} in float16)
-  of the largest magnitude, or {fp32_own:g} ({fp16_own:g}) times what torch itself loses when it computes in float32 (rounds every result
-  to float16). Infinities and what is no number are the same as torch's in float32.
-- **rewritten**: the same, after `hetero export` wrote the operator out as others, since the converter would have changed its meaning or
-  does not know it ([export/rewrites](../export/rewrites/__init__.py)).
-- **refused**: the export of this format ends with the operator's name and this reason.
+- **agrees**: on ordinary, small (up to 0.004), large (up to 8128), all-zero, spiky (a few values of 127 among small
+  ones), shifted (around 57) and constant feature maps the file gives what torch gives in float64, within
+  {fp32_share:g} of the largest magnitude ({fp16_share:g} in float16), or {fp32_own:g} times what torch itself loses
+  in float32 ({fp16_own:g} times what it loses when every result is rounded to float16). Infinities, and what is no
+  number, are torch's in float32.
+- **rewritten**: the same, after export wrote the operator out as others, since the converter does not know it or
+  would have changed its meaning ([export/rewrites](../export/rewrites/__init__.py)).
+- **refused**: the export of this format ends with the operator's name and this reason
+  ([export/operator_support.py](../export/operator_support.py)).
 
-A feature map on which an intermediate value leaves float16's range is not judged in float16: export names it
-(*fp16 that does not overflow* in [export.md](export.md)). {counts}.
+A feature map on which a value leaves float16's range is not judged in float16: export names the operator ([fp16
+that does not overflow](export.md)).
 
-Made by `python benchmarks/operator_table.py --out docs/operators.md` on {date}; {machine};
-{versions}.
+Made by `python benchmarks/operator_table.py --out docs/operators.md` on {date}; {machine}; {versions}.
+
 """
 
 Table = dict[str, dict[tuple[Format, Precision], Cell]]
@@ -99,13 +102,13 @@ def fill(table: Table, reference: Reference, format: Format, operators: Mapping[
     for start in range(0, len(names), _AT_ONCE):
         began = time.perf_counter()
         some = names[start : start + _AT_ONCE]
-        for name, precision, fault in _faults(reference, format, {name: operators[name] for name in some}):
+        for name, precision, fault in faults(reference, format, {name: operators[name] for name in some}):
             table[name][format, precision] = Cell("WRONG", fault)
             print(f"{format} {precision} {name}: {fault}", flush=True)
         print(f"{format}: {start + len(some)} of {len(names)}, {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-def _faults(
+def faults(
     reference: Reference, format: Format, operators: Mapping[str, nn.Module]
 ) -> Iterator[tuple[str, Precision, str]]:
     """Operators whose files give something else than torch, or that fail; halves tell which ones do."""
@@ -117,12 +120,12 @@ def _faults(
             return
         names = list(operators)
         for half in (names[: len(names) // 2], names[len(names) // 2 :]):
-            yield from _faults(reference, format, {name: operators[name] for name in half})
+            yield from faults(reference, format, {name: operators[name] for name in half})
         return
     for precision, rows in came:
         for name in operators:
-            if faults := reference.faults(name, rows[name], precision):
-                yield name, precision, "; ".join(faults)
+            if found := reference.faults(name, rows[name], precision):
+                yield name, precision, "; ".join(found)
 
 
 def _computed(operators: Mapping[str, nn.Module], format: Format) -> Iterator[tuple[Precision, dict[str, Rows]]]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from export.rewrites.rewriting import dtype_of, shape_of
+from export.rewrites.rewriting import Rewrite, dtype_of, shape_of
 
 _SMALLEST_NORMAL = 2.0**-14
 """Of float16."""
@@ -20,13 +20,21 @@ _EXACT_SOFTPLUS = 16
 
 def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     """Divide rows by their largest magnitude first, so that float16 holds their squares, but never by less than eps."""
-    eps = torch.finfo(torch.float32).eps if eps is None else eps
+    root = math.sqrt(torch.finfo(torch.float32).eps if eps is None else eps)
     axes = tuple(range(-len(shape), 0))
-    scale = torch.clamp(x.abs().amax(axes, keepdim=True), min=max(math.sqrt(eps), _SMALLEST_NORMAL))
+    scale = torch.clamp(x.abs().amax(axes, keepdim=True), min=max(root, _SMALLEST_NORMAL))
     scaled = x / scale
-    mean = scaled.square().mean(axes, keepdim=True)
-    normed = scaled * torch.rsqrt(mean + (math.sqrt(eps) / scale).square())
+    # Not a number divided by a tensor, which becomes a reciprocal.
+    share = torch.full_like(scale, root) / scale
+    normed = scaled * torch.rsqrt(scaled.square().mean(axes, keepdim=True) + share.square())
     return normed if weight is None else normed * weight
+
+
+def cosine_similarity(x: Any, y: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """Scaled by the largest magnitudes first, so that float16 holds the squares; zero for rows of zeros."""
+    scaled = [one / torch.clamp(one.abs().amax(dim, keepdim=True), min=max(eps, _SMALLEST_NORMAL)) for one in (x, y)]
+    lengths = [torch.clamp(one.square().sum(dim), min=_SMALLEST_NORMAL).sqrt() for one in scaled]
+    return (scaled[0] * scaled[1]).sum(dim) / (lengths[0] * lengths[1])
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
@@ -74,14 +82,14 @@ def exp2(x: Any) -> Any:
     return torch.pow(2.0, x)
 
 
-def erfc(x: Any) -> Any:
-    """The rest of the error function."""
-    return 1 - torch.erf(x)
+def expm1(x: Any) -> Any:
+    """Through the hyperbolic tangent, which keeps small numbers."""
+    return torch.tanh(x / 2) * (torch.exp(x) + 1)
 
 
 def rsqrt(x: Any) -> Any:
     """Infinite at zero."""
-    return torch.reciprocal(torch.sqrt(x))
+    return reciprocal(torch.sqrt(x))
 
 
 def sub(x: Any, y: Any, alpha: float = 1) -> Any:
@@ -118,14 +126,33 @@ def var_mean_dim(x: Any, dim: Any, unbiased: bool = True, keepdim: bool = False)
     return var_mean(x, dim, 1 if unbiased else 0, keepdim)
 
 
+def std(x: Any, dim: Any = None, correction: float | None = None, keepdim: bool = False) -> Any:
+    """Scaled by the largest deviation first, so that float16 holds the squares."""
+    axes = tuple(range(len(shape_of(x)))) if dim is None else tuple(dim)
+    count = math.prod(shape_of(x)[axis] for axis in axes)
+    degrees = count - (1 if correction is None else correction)
+    if degrees <= 0:
+        return NotImplemented
+    centred = x - x.mean(axes, keepdim=True)
+    scale = torch.clamp(centred.abs().amax(axes, keepdim=True), min=_SMALLEST_NORMAL)
+    spread = torch.sqrt((centred / scale).square().mean(axes, keepdim=True) * (count / degrees)) * scale
+    return spread if keepdim else spread.squeeze(axes)
+
+
+def std_dim(x: Any, dim: Any, unbiased: bool = True, keepdim: bool = False) -> Any:
+    """Scaled by the largest deviation first."""
+    return std(x, dim, 1 if unbiased else 0, keepdim)
+
+
 def trunc(x: Any) -> Any:
     """The whole number towards zero."""
     return torch.sign(x) * torch.floor(x.abs())
 
 
 def round_decimals(x: Any, decimals: int) -> Any:
-    """Multiples of a power of ten."""
-    return torch.round(x * 10.0**decimals) / 10.0**decimals
+    """Multiples of a power of ten, by which large numbers are not multiplied."""
+    whole = torch.floor(x)
+    return whole + torch.round((x - whole) * 10.0**decimals) / 10.0**decimals
 
 
 def clamp(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -136,9 +163,10 @@ def clamp(x: Any, low: Any = None, high: Any = None) -> Any:
 
 def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
     """The number itself beyond the threshold."""
+    if threshold >= _EXACT_SOFTPLUS:
+        return NotImplemented
     scaled = x * beta
-    smooth = functional.softplus(scaled) / beta
-    return NotImplemented if threshold >= _EXACT_SOFTPLUS else torch.where(scaled > threshold, x, smooth)
+    return torch.where(scaled > threshold, x, functional.softplus(scaled) / beta)
 
 
 def log_softmax(x: Any, dim: int, dtype: Any = None) -> Any:
@@ -154,7 +182,8 @@ def reciprocal(x: Any) -> Any:
 
 def log(x: Any) -> Any:
     """Minus infinity at zero."""
-    return torch.where(x == 0, torch.full_like(x, -math.inf), torch.log(x))
+    # A ratio: Core ML's converter replaces a constant infinity by the largest number.
+    return torch.where(x == 0, torch.div(torch.full_like(x, -1.0), x.abs()), torch.log(x))
 
 
 def log2(x: Any) -> Any:
@@ -165,11 +194,6 @@ def log2(x: Any) -> Any:
 def log10(x: Any) -> Any:
     """As a multiple of the natural logarithm."""
     return log(x) / math.log(10)
-
-
-def fmod(x: Any, y: Any) -> Any:
-    """What is left of the magnitude, with the sign of what is divided."""
-    return torch.sign(x) * torch.remainder(x.abs(), abs(y))
 
 
 def lerp(x: Any, y: Any, weight: Any) -> Any:
@@ -195,6 +219,6 @@ def nan_to_num(x: Any, nan: float | None = None, posinf: float | None = None, ne
     return torch.where(x == -math.inf, torch.full_like(x, -largest if neginf is None else neginf), x)
 
 
-def exclusive_or(x: Any, y: Any) -> Any:
-    """Of truth values."""
-    return torch.logical_xor(x, y) if dtype_of(x) == torch.bool else NotImplemented
+def of_truth_values(logical: Any) -> Rewrite:
+    """A bitwise operator on truth values as the logical one."""
+    return lambda x, y: logical(x, y) if dtype_of(x) == torch.bool else NotImplemented

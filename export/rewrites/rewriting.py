@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -67,7 +68,7 @@ def constant(value: Tensor, like: Proxy) -> Any:
     """A constant of the graph that another tensor belongs to."""
     graph = like.node.graph
     module: Any = graph.owning_module
-    name = f"constant_{len(graph.nodes)}"
+    name = next(name for place in itertools.count() if not hasattr(module, name := f"constant_{place}"))
     module.register_buffer(name, value)
     return Proxy(graph.get_attr(name), like.tracer)
 
@@ -82,13 +83,18 @@ def _replace(module: GraphModule, node: Node, rewrite: Rewrite) -> bool:
     results = {user.args[1]: user for user in node.users if user.target is operator.getitem}
     if result is NotImplemented or any(result[place] is None and user.users for place, user in results.items()):
         return False
-    for place, user in results.items():
-        if result[place] is not None:
-            user.replace_all_uses_with(result[place].node)
-        graph.erase_node(user)
-    if not results:
-        node.replace_all_uses_with(result.node)
     for fresh in set(graph.nodes) - before:
         fresh.meta = {key: node.meta[key] for key in ("nn_module_stack", "stack_trace") if key in node.meta}
+    for place, user in results.items():
+        if result[place] is not None:
+            _take_over(user, result[place].node)
+        graph.erase_node(user)
+    if not results:
+        _take_over(node, result.node)
     graph.erase_node(node)
     return True
+
+
+def _take_over(old: Node, new: Node) -> None:
+    new.meta["val"] = old.meta["val"]
+    old.replace_all_uses_with(new)
