@@ -56,6 +56,7 @@ class Cell:
 
 
 NAMES: Mapping[Format, str] = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}
+NOT_RUN = Cell("not run")
 RULE = "|---" * 7 + "|"
 _INTRODUCTION = """# Operators
 
@@ -98,7 +99,7 @@ def fill(table: Table, reference: Reference, format: Format, operators: Mapping[
     found = support(reference, format)
     names = [name for name in operators if found[name].state != "refused"]
     for name in operators:
-        table.setdefault(name, {}).update({(format, precision): found[name] for precision in PRECISIONS})
+        table[name].update({(format, precision): found[name] for precision in PRECISIONS})
     for start in range(0, len(names), _AT_ONCE):
         began = time.perf_counter()
         some = names[start : start + _AT_ONCE]
@@ -151,16 +152,24 @@ def page(table: Table) -> str:
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("agrees", "rewritten", "refused", "WRONG"))
     columns = [(format, precision) for format in FORMATS for precision in PRECISIONS]
     head = " | ".join(f"{NAMES[format]} {precision}" for format, precision in columns)
-    rows = [f"| {name} | {' | '.join(str(row[column]) for column in columns)} |" for name, row in table.items()]
+    rows = [
+        f"| {name} | {' | '.join(str(row.get(column, NOT_RUN)) for column in columns)} |" for name, row in table.items()
+    ]
     return "\n".join(
         [_INTRODUCTION.format(**_facts(), counts=counts, count=len(table)), f"| operator | {head} |", RULE, *rows, ""]
     )
 
 
-def cells(page: str) -> dict[str, list[str]]:
-    """Operator -> its cells, read back from a page."""
-    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
-    return {line[0]: line[1:] for line in lines if line[0] != "operator"}
+def read(page: Path) -> Table:
+    """The table of a page."""
+    lines = [
+        line.strip("| ").split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "
+    ]
+    columns = [(format, precision) for format in FORMATS for precision in PRECISIONS]
+    return {
+        name: {column: Cell(*text.split(": ", 1)) for column, text in zip(columns, texts, strict=True)}
+        for name, *texts in lines[1:]
+    }
 
 
 def _facts() -> dict[str, Any]:
@@ -177,12 +186,19 @@ def _facts() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--formats", nargs="*", default=list(FORMATS), choices=list(FORMATS))
+    parser.add_argument(
+        "--formats",
+        nargs="*",
+        default=list(FORMATS),
+        choices=list(FORMATS),
+        help="others stay as the page has them",
+    )
     parser.add_argument("--only", nargs="*", help="operators, by name")
     given = parser.parse_args()
     operators = {name: one for name, one in catalogue().items() if given.only is None or name in given.only}
     reference = Reference(operators)
-    table: Table = {}
+    table = read(given.out) if given.out is not None and given.out.is_file() else {}
+    table = {name: table.get(name, {}) for name in operators}
     for format in given.formats:
         fill(table, reference, format, operators)
     if given.out is not None:

@@ -37,22 +37,24 @@ def coarseness(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> f
     return float(((rounded - exact).abs() / exact).nan_to_num(posinf=0.0).max())
 
 
-def _powers(result: Tensor, values: Tensor, power: float | None = 2, *_: Any, **_options: Any) -> list[Tensor]:
+def _powers(result: Tensor, values: Tensor, power: float | int | None = 2, *_: Any, **_options: Any) -> list[Tensor]:
     power = 2.0 if power is None else float(power)
     return [] if power in _WITHOUT_POWERS else [values.abs() ** power, result**power]
 
 
 def _scores(
-    _result: Tensor, query: Tensor, key: Tensor, *_: Any, scale: float | None = None, **_options: Any
+    _result: Tensor, query: Tensor, key: Tensor, *_: Any, scale: float | int | None = None, **_options: Any
 ) -> list[Tensor]:
     return [query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)]
 
 
-def _layer(x: Tensor, shape: Sequence[int], _weight: Any = None, _bias: Any = None, eps: float = 1e-5, *_: Any) -> Any:
+def _layer(
+    x: Tensor, shape: Sequence[int], _weight: Any = None, _bias: Any = None, eps: float | int = 1e-5, *_: Any
+) -> Any:
     return x.var(tuple(range(-len(shape), 0)), correction=0), eps
 
 
-def _group(x: Tensor, groups: int, _weight: Any = None, _bias: Any = None, eps: float = 1e-5, *_: Any) -> Any:
+def _group(x: Tensor, groups: int, _weight: Any = None, _bias: Any = None, eps: float | int = 1e-5, *_: Any) -> Any:
     return x.reshape(len(x), groups, -1).var(-1, correction=0), eps
 
 
@@ -66,7 +68,7 @@ _WITHIN: Mapping[Any, Callable[..., list[Tensor]]] = {
     _aten.norm.ScalarOpt_dim: _powers,
     _aten.scaled_dot_product_attention.default: _scores,
 }
-_VARIANCES: Mapping[Any, Callable[..., tuple[Tensor, float]]] = {
+_VARIANCES: Mapping[Any, Callable[..., tuple[Tensor, float | int]]] = {
     _aten.group_norm.default: _group,
     _aten.instance_norm.default: _instance,
     _aten.layer_norm.default: _layer,

@@ -36,6 +36,7 @@ REFUSALS: Mapping[Format, Mapping[Any, str]] = {
         _aten.erfc.default: _UNKNOWN,
         _aten.fmax.default: _UNKNOWN,
         _aten.median.dim: _UNKNOWN,
+        _aten.one_hot.default: _FAILS,
         _aten.scatter_add.default: _FAILS,
         _aten.sort.default: _FAILS,
         _aten.topk.default: _FAILS,

@@ -44,9 +44,10 @@ _LITERT: dict[Any, Rewrite] = {
     _aten.conv_transpose2d.input: maps.conv_transpose2d,
     _aten.exp2.default: pointwise.exp2,
     _aten.max_pool2d.default: maps.max_pool2d,
-    _aten.one_hot.default: shapes.one_hot,
+    _aten.repeat.default: shapes.repeat,
     _aten.rsqrt.default: pointwise.rsqrt,
     _aten.sub.Tensor: pointwise.sub,
+    _aten.tile.default: shapes.tile,
     _aten.upsample_nearest2d.vec: maps.by_picking(_aten.upsample_nearest2d.vec),
 }
 _COREML: dict[Any, Rewrite] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.rewrites.rewriting import Rewrite, constant, shape_of
+from export.rewrites.rewriting import Number, Rewrite, constant, shape_of
 
 _aten: Any = torch.ops.aten
 _MOST_SHIFTS = 25
@@ -122,7 +122,7 @@ def by_picking(resize: Any) -> Rewrite:
     return rewrite
 
 
-def pad(x: Any, sizes: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+def pad(x: Any, sizes: Sequence[int], mode: str = "constant", value: Number | None = None) -> Any:
     """Circular padding joins copies of the other end; negative padding leaves a part away."""
     if (mode == "circular") is (min(sizes) < 0):
         return NotImplemented

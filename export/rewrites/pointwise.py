@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from export.rewrites.rewriting import Rewrite, dtype_of, shape_of
+from export.rewrites.rewriting import Number, Rewrite, dtype_of, shape_of
 
 _SMALLEST_NORMAL = 2.0**-14
 """Of float16."""
@@ -18,7 +18,7 @@ _EXACT_SOFTPLUS = 16
 """From here on softplus is the number itself in float32."""
 
 
-def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: Number | None = None) -> Any:
     """Divide rows by their largest magnitude first, so that float16 holds their squares, but never by less than eps."""
     root = math.sqrt(torch.finfo(torch.float32).eps if eps is None else eps)
     axes = tuple(range(-len(shape), 0))
@@ -30,24 +30,24 @@ def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: float | None
     return normed if weight is None else normed * weight
 
 
-def cosine_similarity(x: Any, y: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+def cosine_similarity(x: Any, y: Any, dim: int = 1, eps: Number = 1e-8) -> Any:
     """Scaled by the largest magnitudes first, so that float16 holds the squares; zero for rows of zeros."""
     scaled = [one / torch.clamp(one.abs().amax(dim, keepdim=True), min=max(eps, _SMALLEST_NORMAL)) for one in (x, y)]
     lengths = [torch.clamp(one.square().sum(dim), min=_SMALLEST_NORMAL).sqrt() for one in scaled]
     return (scaled[0] * scaled[1]).sum(dim) / (lengths[0] * lengths[1])
 
 
-def celu(x: Any, alpha: float = 1.0) -> Any:
+def celu(x: Any, alpha: Number = 1.0) -> Any:
     """ELU, stretched."""
     return functional.elu(x / alpha) * alpha
 
 
-def hardshrink(x: Any, bound: float = 0.5) -> Any:
+def hardshrink(x: Any, bound: Number = 0.5) -> Any:
     """Zero within the bounds."""
     return torch.where(x.abs() > bound, x, torch.zeros_like(x))
 
 
-def softshrink(x: Any, bound: float = 0.5) -> Any:
+def softshrink(x: Any, bound: Number = 0.5) -> Any:
     """What lies beyond the bounds."""
     return x - torch.clamp(x, -bound, bound)
 
@@ -92,7 +92,7 @@ def rsqrt(x: Any) -> Any:
     return reciprocal(torch.sqrt(x))
 
 
-def sub(x: Any, y: Any, alpha: float = 1) -> Any:
+def sub(x: Any, y: Any, alpha: Number = 1) -> Any:
     """Subtract a multiple."""
     return NotImplemented if alpha == 1 else x - y * alpha
 
@@ -116,7 +116,7 @@ def prod(x: Any, dim: int, keepdim: bool = False) -> Any:
     return product.unsqueeze(dim) if keepdim else product
 
 
-def var_mean(x: Any, dim: Any = None, correction: float = 1, keepdim: bool = False) -> Any:
+def var_mean(x: Any, dim: Any = None, correction: Number = 1, keepdim: bool = False) -> Any:
     """One after the other."""
     return torch.var(x, dim, correction=correction, keepdim=keepdim), torch.mean(x, dim, keepdim=keepdim)
 
@@ -126,7 +126,7 @@ def var_mean_dim(x: Any, dim: Any, unbiased: bool = True, keepdim: bool = False)
     return var_mean(x, dim, 1 if unbiased else 0, keepdim)
 
 
-def std(x: Any, dim: Any = None, correction: float | None = None, keepdim: bool = False) -> Any:
+def std(x: Any, dim: Any = None, correction: Number | None = None, keepdim: bool = False) -> Any:
     """Scaled by the largest deviation first, so that float16 holds the squares."""
     axes = tuple(range(len(shape_of(x)))) if dim is None else tuple(dim)
     count = math.prod(shape_of(x)[axis] for axis in axes)
@@ -161,7 +161,7 @@ def clamp(x: Any, low: Any = None, high: Any = None) -> Any:
     return x if high is None else torch.minimum(x, high)
 
 
-def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
+def softplus(x: Any, beta: Number = 1, threshold: Number = 20) -> Any:
     """The number itself beyond the threshold."""
     if threshold >= _EXACT_SOFTPLUS:
         return NotImplemented
@@ -201,17 +201,17 @@ def lerp(x: Any, y: Any, weight: Any) -> Any:
     return x + (y - x) * weight
 
 
-def addcmul(x: Any, one: Any, other: Any, value: float = 1) -> Any:
+def addcmul(x: Any, one: Any, other: Any, value: Number = 1) -> Any:
     """Add a multiple of a product."""
     return x + one * other * value
 
 
-def addcdiv(x: Any, one: Any, other: Any, value: float = 1) -> Any:
+def addcdiv(x: Any, one: Any, other: Any, value: Number = 1) -> Any:
     """Add a multiple of a ratio."""
     return x + one / other * value
 
 
-def nan_to_num(x: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(x: Any, nan: Number | None = None, posinf: Number | None = None, neginf: Number | None = None) -> Any:
     """By comparisons: only what is no number differs from itself."""
     largest = torch.finfo(torch.float32).max
     x = torch.where(torch.ne(x, x), torch.full_like(x, nan or 0.0), x)

@@ -16,6 +16,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from export.program import capture
 
+Number = int | float
 Rewrite = Callable[..., Any]
 """Called with an operator's arguments, proxies in place of tensors.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from export.rewrites.rewriting import dtype_of, shape_of
+from export.rewrites.rewriting import Number, dtype_of, shape_of
+
+_MOST_COPIES = 64
 
 
 def attention(
@@ -16,10 +19,10 @@ def attention(
     key: Any,
     value: Any,
     mask: Any = None,
-    dropout: float = 0.0,
+    dropout: Number = 0.0,
     is_causal: bool = False,
     *,
-    scale: float | None = None,
+    scale: Number | None = None,
     enable_gqa: bool = False,
 ) -> Any:
     """A mask of yes and no as one that adds minus infinity, and not a large number that larger scores outweigh."""
@@ -43,13 +46,6 @@ def matrix_transpose(x: Any) -> Any:
     return x.transpose(-1, -2)
 
 
-def one_hot(x: Any, classes: int = -1) -> Any:
-    """A comparison with every class."""
-    if classes < 0:
-        return NotImplemented
-    return (x.unsqueeze(-1) == torch.arange(classes)).to(torch.int64)
-
-
 def take_along_dim(x: Any, index: Any, dim: int | None = None) -> Any:
     """A gather, where no axis is stretched."""
     if dim is None or not _alike(shape_of(x), shape_of(index), dim):
@@ -61,3 +57,19 @@ def _alike(shape: tuple[int, ...], other: tuple[int, ...], dim: int) -> bool:
     pairs = list(zip(shape, other, strict=False))
     pairs[dim] = (0, 0)
     return len(shape) == len(other) and all(side == like for side, like in pairs)
+
+
+def repeat(x: Any, times: Sequence[int]) -> Any:
+    """Copies, joined."""
+    if min(times) < 1 or max(times) > _MOST_COPIES:
+        return NotImplemented
+    for _ in range(len(times) - len(shape_of(x))):
+        x = x.unsqueeze(0)
+    for axis, count in enumerate(times):
+        x = torch.cat([x] * count, axis) if count > 1 else x
+    return x
+
+
+def tile(x: Any, times: Sequence[int]) -> Any:
+    """Copies along the last axes, joined."""
+    return repeat(x, [1] * (len(shape_of(x)) - len(times)) + list(times))

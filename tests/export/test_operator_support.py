@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.operator_catalogue import SHAPE, catalogue
 from benchmarks.operator_reference import SIDE, Reference, decoded, images
-from benchmarks.operator_table import cells, faults, support
+from benchmarks.operator_table import PRECISIONS, faults, read, support
 from device_tests.runtimes.coreml import load
 from export import coreml, onnx
 from export.converter import ExportError, Job
@@ -78,11 +78,11 @@ def test_what_is_written_out_is_converted_right(format: Format) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_page_is_in_step(format: Format) -> None:
-    page = cells(PAGE.read_text(encoding="utf-8"))
+    page = read(PAGE)
     expected = support(reference(), format)
     assert list(page) == list(expected)
     for name, row in page.items():
-        assert row[2 * FORMATS.index(format) : 2 * FORMATS.index(format) + 2] == [str(expected[name])] * 2, name
+        assert [row[format, precision] for precision in PRECISIONS] == [expected[name]] * 2, name
 
 
 def test_an_operator_that_a_format_cannot_have_is_named_with_its_module() -> None:
