@@ -48,6 +48,11 @@ def fold_constants(module: GraphModule) -> bool:
     return bool(folded)
 
 
+def schema_of(target: Any) -> Any:
+    """The signature of one of torch's operators; None for Python's own functions."""
+    return getattr(target, "_schema", None)
+
+
 def _constant_values(module: GraphModule) -> dict[Node, Any]:
     """The values of all that depends on weights and constants alone."""
     written = set[Node]()
@@ -78,15 +83,16 @@ def _is_pure(node: Node) -> bool:
     """Whether an operator always gives the same, and changes nothing."""
     if node.op != "call_function":
         return False
-    if isinstance(node.target, torch._ops.OpOverload):
-        return not node.target._schema.is_mutable and torch.Tag.nondeterministic_seeded not in node.target.tags
+    target: Any = node.target
+    if (schema := schema_of(target)) is not None:
+        return not schema.is_mutable and torch.Tag.nondeterministic_seeded not in target.tags
     return getattr(node.target, "__module__", "") in ("_operator", "operator")
 
 
 def _written(module: GraphModule) -> Iterator[Node]:
     """What operators write to in place."""
     for node in module.graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        if (schema := schema_of(node.target)) is not None and schema.is_mutable:
             yield from node.all_input_nodes
 
 

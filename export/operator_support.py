@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from export.converter import ExportError
+from export.folding import schema_of
 from export.manifest import Format
 from export.program import module_of
 from export.rewrites import REWRITES, rewritten
@@ -103,15 +104,15 @@ def without_hidden(program: ExportedProgram, format: Format) -> ExportedProgram:
 
 def _out_of_place(target: Any) -> Any:
     """The operator that gives what another writes; None for any other."""
-    if not isinstance(target, torch._ops.OpOverload) or not target._schema.is_mutable:
+    if (schema := schema_of(target)) is None or not schema.is_mutable:
         return None
-    namespace, _, name = target._schema.name.partition("::")
+    namespace, _, name = schema.name.partition("::")
     packet = getattr(getattr(torch.ops, namespace), name.removesuffix("_"), None)
-    return getattr(packet, target._overloadname, None)
+    return getattr(packet, schema.overload_name or "default", None)
 
 
 @contextmanager
-def named_refusals(format: Format) -> Iterator[None]:
+def named_refusals(format: Format) -> Generator[None]:
     """Say which operator a converter does not know, in place of its own report.
 
     Raises:

@@ -77,7 +77,8 @@ def constant(value: Tensor, like: Proxy) -> Any:
 def _replace(module: GraphModule, node: Node, rewrite: Rewrite) -> bool:
     graph = module.graph
     tracer = GraphAppendingTracer(graph)
-    args, kwargs = map_arg((node.args, node.kwargs), lambda given: Proxy(given, tracer))
+    proxied: Any = lambda given: Proxy(given, tracer)  # noqa: E731
+    args, kwargs = map_arg((node.args, node.kwargs), proxied)
     before = set(graph.nodes)
     with graph.inserting_before(node):
         result = rewrite(*args, **kwargs)

@@ -17,7 +17,7 @@ from benchmarks.operator_table import PRECISIONS, faults, read, support
 from device_tests.runtimes.coreml import load
 from export import coreml, onnx
 from export.converter import ExportError, Job
-from export.manifest import FORMATS, Format
+from export.manifest import FORMATS, Format, Precision
 from export.operator_support import REFUSALS, convertible, named_refusals
 from export.program import capture
 from export.rewrites import REWRITES, rewritten
@@ -128,7 +128,8 @@ def test_onnx_takes_what_it_refused(operator: Any, tmp_path: Path) -> None:
     net = Net(operator).eval()
     prepared = onnx.prepare(capture(net, EXAMPLE), JOB)
     shown = images()["ordinary"][None]
-    for precision, share in (("fp32", 1e-6), ("fp16", 3e-3)):
+    shares: dict[Precision, float] = {"fp32": 1e-6, "fp16": 3e-3}
+    for precision, share in shares.items():
         onnx.write(prepared, precision, tmp_path / precision)
         expected = net(torch.from_numpy(shown)).numpy()
         assert np.abs(onnx.run(tmp_path / precision, shown) - expected).max() <= share * np.abs(expected).max()
