@@ -193,12 +193,13 @@ def main() -> None:
         choices=list(FORMATS),
         help="others stay as the page has them",
     )
-    parser.add_argument("--only", nargs="*", help="operators, by name")
+    parser.add_argument("--only", nargs="*", help="operators, by name; others stay as the page has them")
     given = parser.parse_args()
-    operators = {name: one for name, one in catalogue().items() if given.only is None or name in given.only}
+    every = catalogue()
+    operators = {name: every[name] for name in given.only or every}
     reference = Reference(operators)
     table = read(given.out) if given.out is not None and given.out.is_file() else {}
-    table = {name: table.get(name, {}) for name in operators}
+    table = {name: table.get(name, {}) for name in every}
     for format in given.formats:
         fill(table, reference, format, operators)
     if given.out is not None:

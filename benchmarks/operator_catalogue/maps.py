@@ -27,6 +27,7 @@ def resizes() -> dict[str, Any]:
         "bilinear (align_corners)": resize(size=(11, 13), mode="bilinear", align_corners=True),
         "bilinear (antialias)": resize(size=(3, 5), mode="bilinear", antialias=True),
         "bicubic": resize(size=(11, 13), mode="bicubic"),
+        "bicubic (antialias)": resize(size=(3, 5), mode="bicubic", antialias=True),
         "bicubic (align_corners)": resize(size=(5, 13), mode="bicubic", align_corners=True),
         "area": resize(size=(3, 3), mode="area"),
         "grid_sample": (
@@ -80,6 +81,7 @@ def reductions() -> dict[str, Any]:
         "std (biased)": lambda x: x.std(dim=1, correction=0),
         "var": lambda x: x.var(dim=(2, 3)),
         "var_mean": lambda x: torch.cat(torch.var_mean(x, dim=1)),
+        "var_mean (biased)": lambda x: torch.cat(torch.var_mean(x, dim=1, correction=0)),
         "norm": lambda x: x.norm(dim=1),
         "norm (p=1)": lambda x: torch.linalg.vector_norm(x, 1, dim=(2, 3)),
         "norm (p=3)": lambda x: torch.linalg.vector_norm(x, 3, dim=1),

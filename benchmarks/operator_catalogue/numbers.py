@@ -80,6 +80,7 @@ def binary() -> dict[str, Any]:
         "logaddexp": (torch.logaddexp, {"other": other["y"]}),
         "xlogy": lambda x: torch.xlogy(x.abs(), x.abs()),
         "lerp": (lambda x, y: torch.lerp(x, y, 0.3), other),
+        "lerp (tensor)": (lambda x, y: torch.lerp(x, x.flip(-1), y), other),
         "addcmul": (lambda x, y: torch.addcmul(x, x, y, value=0.5), other),
         "addcdiv": (lambda x, y: torch.addcdiv(x, x, y, value=0.5), other),
         "squared_difference": (lambda x, y: (x - y).square(), other),

@@ -212,11 +212,14 @@ def addcdiv(x: Any, one: Any, other: Any, value: Number = 1) -> Any:
 
 
 def nan_to_num(x: Any, nan: Number | None = None, posinf: Number | None = None, neginf: Number | None = None) -> Any:
-    """By comparisons: only what is no number differs from itself."""
+    """By comparisons, without a constant infinity, which Core ML's converter replaces by the largest number."""
     largest = torch.finfo(torch.float32).max
-    x = torch.where(torch.ne(x, x), torch.full_like(x, nan or 0.0), x)
-    x = torch.where(x == math.inf, torch.full_like(x, largest if posinf is None else posinf), x)
-    return torch.where(x == -math.inf, torch.full_like(x, -largest if neginf is None else neginf), x)
+    values = [nan or 0.0, largest if posinf is None else posinf, -largest if neginf is None else neginf]
+    number, above, below = [torch.full_like(x, value) for value in values]
+    # Only what is infinite or no number has a difference with itself that is no number.
+    difference = x - x
+    replaced = torch.where(x > 0, above, torch.where(x < 0, below, number))
+    return torch.where(torch.ne(difference, difference), replaced, x)
 
 
 def of_truth_values(logical: Any) -> Rewrite:
