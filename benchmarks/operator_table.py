@@ -117,7 +117,9 @@ def faults(
         came = list(_computed(operators, format))
     except Exception as error:  # converters raise all kinds
         if len(operators) == 1:
-            yield from ((*operators, precision, f"fails: {str(error)[:500]}") for precision in PRECISIONS)
+            yield from (
+                (*operators, precision, f"fails: {' '.join(str(error)[:500].split())}") for precision in PRECISIONS
+            )
             return
         names = list(operators)
         for half in (names[: len(names) // 2], names[len(names) // 2 :]):

@@ -34,6 +34,7 @@ REFUSALS: Mapping[Format, Mapping[Any, str]] = {
         _aten.avg_pool3d.default: _FAILS,
         _aten.bilinear.default: _FAILS,
         _aten.bucketize.Tensor: _UNKNOWN,
+        _aten.col2im.default: _FAILS,
         _aten.erfc.default: _UNKNOWN,
         _aten.fmax.default: _UNKNOWN,
         _aten.median.dim: _UNKNOWN,
@@ -41,6 +42,7 @@ REFUSALS: Mapping[Format, Mapping[Any, str]] = {
         _aten.scatter_add.default: _FAILS,
         _aten.sort.default: _FAILS,
         _aten.topk.default: _FAILS,
+        _aten.unfold.default: _FAILS,
     },
     "coreml": {
         _aten.acosh.default: _FAILS,

@@ -38,6 +38,9 @@ _ONNX: dict[Any, Rewrite] = {
     _aten.celu.default: pointwise.celu,
 }
 _LITERT: dict[Any, Rewrite] = {
+    _aten.__and__.Tensor: pointwise.of_truth_values(torch.logical_and),
+    _aten.__or__.Tensor: pointwise.of_truth_values(torch.logical_or),
+    _aten.__xor__.Tensor: pointwise.of_truth_values(pointwise.exclusive_or),
     _aten._upsample_bicubic2d_aa.vec: maps.by_products(_aten._upsample_bicubic2d_aa.vec),
     _aten._upsample_bilinear2d_aa.vec: maps.by_products(_aten._upsample_bilinear2d_aa.vec),
     _aten._upsample_nearest_exact2d.vec: maps.by_picking(_aten._upsample_nearest_exact2d.vec),
@@ -53,7 +56,7 @@ _LITERT: dict[Any, Rewrite] = {
 _COREML: dict[Any, Rewrite] = {
     _aten.__and__.Tensor: pointwise.of_truth_values(torch.logical_and),
     _aten.__or__.Tensor: pointwise.of_truth_values(torch.logical_or),
-    _aten.__xor__.Tensor: pointwise.of_truth_values(torch.logical_xor),
+    _aten.__xor__.Tensor: pointwise.of_truth_values(pointwise.exclusive_or),
     _aten._upsample_bicubic2d_aa.vec: maps.by_products(_aten._upsample_bicubic2d_aa.vec),
     _aten._upsample_bilinear2d_aa.vec: maps.by_products(_aten._upsample_bilinear2d_aa.vec),
     _aten._upsample_nearest_exact2d.vec: maps.by_picking(_aten._upsample_nearest_exact2d.vec),

@@ -225,3 +225,9 @@ def nan_to_num(x: Any, nan: Number | None = None, posinf: Number | None = None, 
 def of_truth_values(logical: Any) -> Rewrite:
     """A bitwise operator on truth values as the logical one."""
     return lambda x, y: logical(x, y) if dtype_of(x) == torch.bool else NotImplemented
+
+
+def exclusive_or(x: Any, y: Any) -> Any:
+    """Of truth values: by the operators that every format has."""
+    either, both = torch.logical_or(x, y), torch.logical_and(x, y)
+    return torch.logical_and(either, torch.logical_not(both))
