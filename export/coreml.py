@@ -18,6 +18,7 @@ from export.converter import INPUT, OUTPUT, Job
 from export.coreml_compact import compact
 from export.coreml_weights import FILE
 from export.manifest import Precision, TensorEntry
+from export.operator_support import convertible, named_refusals
 from hetero.files import read_json, write_bytes, write_json
 
 suffix = ".mlpackage"
@@ -53,7 +54,7 @@ class Prepared:
     def __init__(self, program: Any, job: Job) -> None:
         self.job = job
         shape = (1, 3, job.height, job.width)
-        module = _without_type_checks(program)
+        module = _without_type_checks(convertible(program, "coreml"))
         with torch.no_grad():
             self._traced: Any = torch.jit.trace(_TakesPlanes(module), torch.zeros(shape))
         self._shape = shape
@@ -62,15 +63,16 @@ class Prepared:
         """An ML program that takes an RGB image, for iOS 16 and later, in memory."""
         import coremltools as ct
 
-        return ct.convert(
-            self._traced,
-            inputs=[ct.ImageType(name=INPUT, shape=self._shape, color_layout=ct.colorlayout.RGB)],
-            outputs=[ct.TensorType(name=OUTPUT, dtype=np.float32)],
-            convert_to="mlprogram",
-            compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
-            minimum_deployment_target=ct.target.iOS16,
-            skip_model_load=True,
-        )
+        with named_refusals("coreml"):
+            return ct.convert(
+                self._traced,
+                inputs=[ct.ImageType(name=INPUT, shape=self._shape, color_layout=ct.colorlayout.RGB)],
+                outputs=[ct.TensorType(name=OUTPUT, dtype=np.float32)],
+                convert_to="mlprogram",
+                compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+                minimum_deployment_target=ct.target.iOS16,
+                skip_model_load=True,
+            )
 
     @cached_property
     def half(self) -> Any:
@@ -200,7 +202,9 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     description.userDefined.pop(_DATE, None)
     description.userDefined.update(metadata)
     weights = path / FILE
-    write_bytes(weights, compact(specification, weights.read_bytes()))
+    # There is none where every weight is small.
+    if weights.is_file():
+        write_bytes(weights, compact(specification, weights.read_bytes()))
     write_bytes(path / _SPECIFICATION, specification.SerializeToString(deterministic=True))
     manifest = read_json(path / "Manifest.json")
     entries = manifest["itemInfoEntries"]

@@ -6,7 +6,7 @@ intermediate value of the golden images is held against float16's range here, in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter, Node
+from torch.fx.node import map_arg
 
-from export.program import capture
+from export.half_within import coarseness, within
+from export.program import capture, module_of
 
 LARGEST = 65504.0
 SMALLEST = 2.0**-24
@@ -49,8 +51,9 @@ class Hazard:
         operator: For instance ``aten.pow.Tensor_Scalar``.
         name: Of its place in the graph.
         where: Path of the module that it belongs to; empty at the top.
-        kind: ``overflow`` (beyond 65504) or ``flush`` (too small to be told from zero).
-        value: The largest magnitude seen, or the share of the tensor's length that vanishes.
+        kind: ``overflow`` (beyond 65504), ``flush`` (too small to be told from zero) or ``coarse`` (a variance with few
+            digits left).
+        value: The largest magnitude seen, the share of the tensor's length that vanishes, or that of the variance.
         images: On how many of the images.
     """
 
@@ -65,6 +68,8 @@ class Hazard:
         place = f"{self.operator} ({self.name}{', in ' + self.where if self.where else ''})"
         if self.kind == "overflow":
             return f"{place} reaches {self.value:.3g} on {self.images} golden images, float16 ends at {LARGEST:.0f}"
+        if self.kind == "coarse":
+            return f"{place}: its variance is off by {self.value:.0%} on {self.images} golden images in float16"
         return f"{place} loses {self.value:.0%} of its length to zero on {self.images} golden images in float16"
 
 
@@ -172,37 +177,31 @@ class _Watch(Interpreter):
         result = super().run_node(n)
         if n.op == "call_function" and isinstance(result, Tensor) and result.is_floating_point():
             self._nodes[n.name] = n
-            for kind, value in _look(self._as_computed(n, result)):
+            args, kwargs = map_arg((n.args, n.kwargs), self.env.__getitem__)
+            for kind, value in _look(n.target, result, args, kwargs):
                 self.found.setdefault((n.name, kind), []).append(value)
         return result
 
-    def _as_computed(self, node: Node, result: Tensor) -> list[Tensor]:
-        """What an operator computes with: a norm's result is a root, but the squares under it must fit too."""
-        if node.target not in _SUMS_OF_SQUARES:
-            return [result]
-        squares = self.env[node.all_input_nodes[0]].square()
-        return [squares, result.square()]
-
     def hazard(self, key: tuple[str, str]) -> Hazard:
         node, values = self._nodes[key[0]], self.found[key]
-        return Hazard(str(node.target), node.name, _module_of(node), key[1], max(values), len(values))
+        return Hazard(str(node.target), node.name, module_of(node), key[1], max(values), len(values))
 
 
-def _look(tensors: Sequence[Tensor]) -> Iterator[tuple[str, float]]:
-    """Whether any of these leaves float16's range, and how far."""
+def _look(target: Any, result: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Whether what an operator computes leaves float16's range, and how far."""
+    tensors = [result, *within(target, result, args, kwargs)]
+    # A norm's result is a root, but the powers under it vanish sooner; a score or a variance of zero says nothing.
+    roots = tensors[1:] if target in _SUMS_OF_SQUARES and len(tensors) > 1 else [result]
     largest = max((float(tensor.abs().max()) for tensor in tensors if tensor.numel()), default=0.0)
     if not largest <= LARGEST:
         yield "overflow", largest
-    elif (share := max(_lost(tensor) for tensor in tensors)) > LOST:
+    elif (share := max(_lost(tensor) for tensor in roots)) > LOST:
         yield "flush", share
+    elif (share := coarseness(target, args, kwargs)) > LOST:
+        yield "coarse", share
 
 
 def _lost(tensor: Tensor) -> float:
     """Share of a tensor's length in values that float16 takes for zero."""
     length = float(tensor.double().norm())
     return float(torch.where(tensor.abs() < SMALLEST, tensor, 0.0).double().norm()) / length if length else 0.0
-
-
-def _module_of(node: Node) -> str:
-    stack: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
-    return next(reversed([path for path, _ in stack.values()]), "") if stack else ""

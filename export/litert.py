@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from export import litert_file
 from export.converter import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, Job
 from export.manifest import Precision, Quantisation, TensorEntry
+from export.operator_support import convertible, named_refusals
 from export.quantisation import Scales
 from hetero.files import write_bytes
 
@@ -29,7 +30,8 @@ class Prepared:
 
         # A batch left open does not lower.
         image = torch.zeros((1, job.height, job.width, 3), dtype=torch.uint8)
-        converted: Any = litert_torch.convert(program.module(), (image,))
+        with named_refusals("litert"):
+            converted: Any = litert_torch.convert(convertible(program, "litert").module(), (image,))
         self.job = job
         self.content = litert_file.with_plain_names(converted.model_content())
 

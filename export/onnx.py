@@ -12,13 +12,18 @@ from jaxtyping import Float32, UInt8
 
 from export.converter import INPUT, OUTPUT, Job
 from export.manifest import Precision, Quantisation, TensorEntry
-from export.onnx_compact import compact, name_plainly
+from export.onnx_compact import compact, name_output, name_plainly
+from export.operator_support import convertible, named_refusals
 from hetero.files import write_bytes
 
 suffix = ".onnx"
 packages = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 _OPSET = 20
+_GIVEN = "hetero.given"
+"""The output's name during conversion: an operator, such as torch's ``embedding``, may have the final one."""
+_NO_HALF_KERNEL = {"ScatterElements", "ScatterND"}
+"""Defined for float16, but ONNX Runtime's kernels do not add in it."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +43,21 @@ def prepare(program: Any, job: Job) -> Prepared:
     """Convert to a float32 graph in one piece."""
     import torch
 
-    exported: Any = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=_OPSET,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        external_data=False,
-        verbose=False,
-    )
+    with named_refusals("onnx"):
+        exported: Any = torch.onnx.export(
+            convertible(program, "onnx"),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=[INPUT],
+            output_names=[_GIVEN],
+            external_data=False,
+            verbose=False,
+        )
+    _register_constants(exported.model.graph)
     proto: Any = exported.model_proto
     _forget_origin(proto)
     name_plainly(proto)
+    name_output(proto, _GIVEN, OUTPUT)
     return Prepared(proto, job)
 
 
@@ -111,11 +119,40 @@ def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"], *, exact: bool =
     return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
 
 
+def _register_constants(graph: Any) -> None:
+    """Add the constants that the exporter forgets: bounds are named after what they bound, so that two collide."""
+    for value in [value for node in graph for value in node.inputs if value is not None]:
+        if value.const_value is not None and value.producer() is None and not value.is_initializer():
+            graph.register_initializer(value)
+
+
 def _half(proto: Any) -> Any:
     """Weights and arithmetic in float16; input and output stay as they are."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    import onnx_ir
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    return convert_float_to_float16(parse(proto.SerializeToString()), keep_io_types=True)
+    kept = [*DEFAULT_OP_BLOCK_LIST, *_without_half(proto)]
+    copy = parse(proto.SerializeToString())
+    half: Any = onnx_ir.from_proto(convert_float_to_float16(copy, keep_io_types=True, op_block_list=kept))
+    # Casts around operators that stay in float32 were put at the end.
+    half.graph.sort()
+    return onnx_ir.to_proto(half)
+
+
+def _without_half(proto: Any) -> set[str]:
+    """Kinds of operators that are not defined for float16, or that ONNX Runtime does not compute in it."""
+    import onnx
+
+    version = next(one.version for one in proto.opset_import if one.domain in ("", "ai.onnx"))
+    kinds = {node.op_type for node in proto.graph.node if node.domain in ("", "ai.onnx")}
+    schemas = {kind: onnx.defs.get_schema(kind, version) for kind in kinds}
+    return {kind for kind, schema in schemas.items() if _is_float_only(schema)} | _NO_HALF_KERNEL
+
+
+def _is_float_only(schema: Any) -> bool:
+    read = {taken.type_str for taken in schema.inputs}
+    allowed = [set(one.allowed_type_strs) for one in schema.type_constraints if one.type_param_str in read]
+    return any("tensor(float)" in types and "tensor(float16)" not in types for types in allowed)
 
 
 def parse(content: bytes) -> Any:

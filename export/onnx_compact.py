@@ -32,6 +32,13 @@ def name_plainly(proto: Any) -> None:
     _rename(proto.graph, names)
 
 
+def name_output(proto: Any, old: str, new: str) -> None:
+    """Rename the graph's output."""
+    _rename(proto.graph, {old: new})
+    for output in proto.graph.output:
+        output.name = new if output.name == old else output.name
+
+
 def compact(proto: Any) -> None:
     """Drop what can be inferred, keep equal constants once, and shorten the names of constants and of quantised values.
 

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import Node
 
 from export.converter import ExportError
+from export.folding import fold_constants
 
 LARGEST_BATCH = 1024
 
 
 def capture(module: nn.Module, example: Tensor, *, any_batch: bool = False) -> ExportedProgram:
-    """Trace a module.
+    """Trace a module, with what its weights alone decide computed once.
 
     Args:
         module: In evaluation mode; takes and gives one tensor.
@@ -30,9 +32,17 @@ def capture(module: nn.Module, example: Tensor, *, any_batch: bool = False) -> E
     shapes: Any = ({0: Dim("batch", min=1, max=LARGEST_BATCH)},) if any_batch else None
     try:
         with torch.no_grad():
-            return torch.export.export(module, (images,), dynamic_shapes=shapes)
+            program = torch.export.export(module, (images,), dynamic_shapes=shapes)
+            folded: Any = program.module()
+            return torch.export.export(folded, (images,), dynamic_shapes=shapes) if fold_constants(folded) else program
     except Exception as error:  # torch raises all kinds, its own and the module's
         raise ExportError(f"the model cannot be captured as a graph: {str(error).strip()[:2000]}") from error
+
+
+def module_of(node: Node) -> str:
+    """Path of the module that an operator belongs to; empty at the top."""
+    stack: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
+    return next(reversed([path for path, _ in stack.values()]), "") if stack else ""
 
 
 def save(program: ExportedProgram, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import Interval, difference_interval
+from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.schema import record
 
