@@ -120,3 +120,22 @@ def test_a_graph_for_any_batch_is_made_safe_too() -> None:
     with torch.no_grad():
         same = safe.module()(torch.from_numpy(pictures())).numpy()
     assert np.abs(same - net.embed(pictures())).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("compute", "operator", "kind"),
+    [
+        (lambda x: nn.functional.scaled_dot_product_attention(x, x, x), "scaled_dot_product_attention", "overflow"),
+        (lambda x: nn.functional.layer_norm(x, (8,)), "layer_norm", "overflow"),
+        (lambda x: nn.functional.group_norm(x, 1), "group_norm", "overflow"),
+        (lambda x: nn.functional.instance_norm(x / 2.0**22, eps=1e-7), "instance_norm", "coarse"),
+        (lambda x: torch.linalg.vector_norm(x, 3, dim=1), "linalg_vector_norm", "overflow"),
+    ],
+)
+def test_what_an_operator_computes_within_is_looked_at(compute, operator: str, kind: str) -> None:
+    class Layer(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return compute(image.permute(0, 3, 1, 2).float() * 16)
+
+    hazards = find_hazards(capture(Layer(), torch.zeros(1, 8, 8, 3, dtype=torch.uint8)), pictures())
+    assert (f"aten.{operator}.default", kind) in {(hazard.operator, hazard.kind) for hazard in hazards}
