@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.limit import problems_of, unknown_of
@@ -11,16 +11,13 @@ from device_tests.checks.margins import cosine_distance
 from device_tests.checks.retrieval_gates import above_gate, answers_lost, flips, floor_gate, loss_gate, queries
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
-from export.goldens import Goldens
 from hetero.errors import InputError
 from hetero.evaluation.bootstrap import Interval
-from hetero.evaluation.retrieval import TaskResult, evaluate_tasks, rows_of_self
-from hetero.evaluation.search import search
-from hetero.evaluation.task import RetrievalTask
+from hetero.evaluation.overlap import nearest, overlap
+from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 
 RUNG = "retrieval"
 METRICS = ("cmc@1", "cmc@10", "map@r")
-_DEPTH = 10
 
 
 def check(subject: Subject, gates: Gates) -> Finding:
@@ -48,9 +45,10 @@ def check(subject: Subject, gates: Gates) -> Finding:
     same = _same(subject.queries, student[goldens.query_rows], gates.parity)
     loss = loss_gate(in_torch, on_device, gates.largest_loss, beside="the student in torch", same=same)
     asked = [floor_gate(on_device, gates.floor), loss, *([above_gate(on_device, own)] if gates.above_own else [])]
+    hits = (nearest(query, cloud, goldens.tasks) for query in (device, student))
     figures = {
         **_figures(on_device, in_torch, own, loss.figure),
-        "overlap@10": float(np.mean([_overlap(goldens, task, device).mean() for task in goldens.tasks])),
+        "overlap@10": float(np.mean([shares.mean() for shares in overlap(*hits)])),
         "torch_vectors": same,
     }
     return judged(RUNG, problems_of(asked), figures, unknown_of(asked))
@@ -82,13 +80,3 @@ def _figures(on_device: TaskResult, in_torch: TaskResult, own: TaskResult, loss:
         "tasks": len(losses),
         "resampled": on_device.resampled,
     }
-
-
-def _overlap(goldens: Goldens, task: RetrievalTask, device: Float32[np.ndarray, "m d"]) -> Float64[np.ndarray, " q"]:
-    """Share of the ten nearest gallery rows that the device's query and torch's have in common."""
-    gallery = goldens.retrieval_cloud[task.gallery]
-    exclude = rows_of_self(task) if task.exclude_self else None
-    depth = min(_DEPTH, len(gallery) - task.exclude_self)
-    found = search(device[task.query], gallery, depth, exclude=exclude).rows
-    expected = search(goldens.retrieval_student[task.query], gallery, depth, exclude=exclude).rows
-    return np.array([len(np.intersect1d(a, b)) / depth for a, b in zip(found, expected, strict=True)])
