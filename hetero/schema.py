@@ -9,6 +9,7 @@ import copy
 import functools
 import tomllib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform, get_type_hints
@@ -22,6 +23,8 @@ T = TypeVar("T")
 _CONFIG: Any = {"extra": "forbid", "allow_inf_nan": False}
 # Taking out what is wrong may leave something else wrong: a list that is empty now.
 _ATTEMPTS = 5
+# Pydantic checks the fields of what it makes; to check them once more would build a second checker for every class.
+_checked_by_pydantic: ContextVar[bool] = ContextVar("checked_by_pydantic", default=False)
 
 
 class InvalidValueError(InputError, ValueError):
@@ -52,19 +55,25 @@ def require_valid(value: Any) -> None:
     Raises:
         InputError: With one line for everything that is wrong.
     """
+    problems = [] if _checked_by_pydantic.get() else _field_problems(value)
+    if not problems and hasattr(value, "rules"):
+        problems = value.rules()
+    if problems:
+        raise InvalidValueError(f"{type(value).__name__} is not valid:", problems)
+
+
+def _field_problems(value: Any) -> list[str]:
+    """What is wrong with each field by itself; where nothing is, fields take their declared types."""
     from pydantic import ValidationError
 
     given = {one.name: getattr(value, one.name) for one in fields(value)}
     try:
         checked = _fields_checker(type(value)).validate_python(given)
     except ValidationError as caught:
-        problems = [str(mistake) for mistake in mistakes_of(caught)]
-    else:
-        for name, item in checked.items():
-            object.__setattr__(value, name, item)
-        problems = value.rules() if hasattr(value, "rules") else []
-    if problems:
-        raise InvalidValueError(f"{type(value).__name__} is not valid:", problems)
+        return [str(mistake) for mistake in mistakes_of(caught)]
+    for name, item in checked.items():
+        object.__setattr__(value, name, item)
+    return []
 
 
 def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = InputError) -> T:
@@ -82,7 +91,7 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
     from pydantic import ValidationError
 
     try:
-        return _checker(kind).validate_python(value)
+        return _validated(kind, value)
     except ValidationError as caught:
         raise error(f"{what} is not valid:", [str(mistake) for mistake in mistakes_of(caught)]) from None
 
@@ -103,7 +112,7 @@ def parse_rest(kind: type[T], value: object, *, instead: Mapping[str, object]) -
     rest, mistakes = copy.deepcopy(value), list[Mistake]()
     for _ in range(_ATTEMPTS):
         try:
-            return _checker(kind).validate_python(rest), mistakes
+            return _validated(kind, rest), mistakes
         except ValidationError as caught:
             found = mistakes_of(caught)
         # Most of what is wrong later only follows from what was taken out.
@@ -142,6 +151,14 @@ def read_toml(path: Path, expected: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from None
+
+
+def _validated(kind: type[T], value: object) -> T:
+    token = _checked_by_pydantic.set(True)
+    try:
+        return _checker(kind).validate_python(value)
+    finally:
+        _checked_by_pydantic.reset(token)
 
 
 @functools.cache
