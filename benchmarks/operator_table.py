@@ -77,7 +77,8 @@ executor](coreml-executor.md). {counts}.
 A feature map on which a value leaves float16's range is not judged in float16: export names the operator ([fp16
 that does not overflow](export.md)).
 
-Made by `python benchmarks/operator_table.py --out docs/operators.md` on {date}; {machine}; {versions}.
+Made by `python benchmarks/operator_table.py --out docs/operators.md`, format by format,
+on {date}; {machine}; {versions}.
 
 """
 
