@@ -64,8 +64,9 @@ def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.C
 
 def run_shell(line: str, place: Path) -> None:
     answer = answer_of(line, place)
-    # An untrained toy retrieves by chance, so a gate may fail; usage errors and crashes may not happen.
-    assert answer.returncode in (0, 1), f"{line}\n{answer.stdout}\n{answer.stderr}"
+    # An untrained toy retrieves by chance, so a gate may fail, and golden images that have one embedding prove nothing,
+    # so a rung may not be verified; usage errors and crashes may not happen.
+    assert answer.returncode in (0, 1, 3), f"{line}\n{answer.stdout}\n{answer.stderr}"
     assert "Traceback" not in answer.stderr, answer.stderr
 
 
