@@ -152,7 +152,8 @@ def _computed(operators: Mapping[str, nn.Module], format: Format) -> Iterator[tu
 def page(table: Table) -> str:
     """The table as a page."""
     states = [cell.state for row in table.values() for cell in row.values()]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in ("agrees", "rewritten", "refused", "WRONG"))
+    agree, rewritten, are_refused, wrong = map(states.count, ("agrees", "rewritten", "refused", "WRONG"))
+    counts = f"{agree:,} cells agree, {rewritten} are rewritten, {are_refused} are refused, {wrong} are wrong"
     columns = [(format, precision) for format in FORMATS for precision in PRECISIONS]
     head = " | ".join(f"{NAMES[format]} {precision}" for format, precision in columns)
     rows = [
