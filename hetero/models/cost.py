@@ -68,11 +68,14 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
             macs += output[0].numel() * layer.in_features
 
     handles = [layer.register_forward_hook(count) for layer in module.modules()]
-    was_training = module.training
+    was_training, threads = module.training, torch.get_num_threads()
+    # To gather threads takes longer than one small image, ten times as long on a busy machine.
+    torch.set_num_threads(1)
     try:
         with torch.no_grad():
             module.eval()(example)
     finally:
+        torch.set_num_threads(threads)
         module.train(was_training)
         for handle in handles:
             handle.remove()
