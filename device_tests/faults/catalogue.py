@@ -35,6 +35,7 @@ class Fault:
         precision: Of that model.
         target: The only target that has the fault; empty for any.
         gates: Tightens the gates where the fault needs it.
+        or_rung: Another rung that may fail instead; empty for none.
         answer: What the rung has to say: ``fail``, or ``not verified`` where the fault takes away its proof.
     """
 
@@ -46,7 +47,13 @@ class Fault:
     precision: str = "fp32"
     target: str = ""
     gates: Callable[[Gates, ModelEntry], Gates] = lambda gates, _entry: gates
+    or_rung: str = ""
     answer: Status = "fail"
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The rungs of which one has to fail."""
+        return (self.rung, self.or_rung) if self.or_rung else (self.rung,)
 
     def entry(self, bundle: Bundle) -> ModelEntry | None:
         """The model of a bundle that the fault can be tried on."""
@@ -137,7 +144,7 @@ FAULTS = (
     Fault("int8 within 26 degrees", "parity", "the int8 output's zero point is off, by at most 25 degrees",
           _zero_point_off, precision="int8"),
     Fault("int8 not normalised", "parity", "mean and standard deviation are left out of the int8 file alone",
-          _unnormalised, precision="int8"),
+          _unnormalised, precision="int8", or_rung="retrieval"),
     Fault("int8 scales rotated", "parity", "each channel's weights, or layer's, are read with its neighbour's scale",
           _in_graph(graph.rotate_scales), precision="int8"),
     Fault("int8 dimensions permuted", "parity", "the int8 file gives the embedding's numbers in another order",

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.checks.finding import RUNGS
-from device_tests.faults import FAULTS, Outcome, try_faults
+from device_tests.checks.finding import RUNGS, Finding, Status
+from device_tests.faults import FAULTS, Outcome, trial, try_faults
+from device_tests.faults.catalogue import Fault
 from device_tests.faults.litert import with_scales_a_channel
 from device_tests.faults.quantised import with_int8
 from device_tests.faults.trial import exit_code, healthy, table
@@ -56,6 +57,25 @@ def test_the_right_rung_fails_for_each(bundle: Bundle) -> None:
     assert "no normalisation to leave out" in outcomes["int8 not normalised"].reason
     assert "no golden image has a pixel below 16" in outcomes["pixels of 16 to 235"].reason
     assert "Unheard" in outcomes["unknown operator"].reason
+
+
+@pytest.mark.parametrize(
+    ("parity", "retrieval", "answer"),
+    [
+        ("pass", "fail", "caught"),
+        ("fail", "pass", "caught"),
+        ("not verified", "pass", "not shown"),
+        ("pass", "pass", "missed"),
+    ],
+)
+def test_one_of_two_rungs_is_enough(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, parity: Status, retrieval: Status, answer: str
+) -> None:
+    findings = [Finding("parity", parity), Finding("retrieval", retrieval)]
+    monkeypatch.setattr(trial, "FAULTS", [Fault("a", "parity", "?", lambda *_: lambda _: None, or_rung="retrieval")])
+    monkeypatch.setattr(trial, "check_model", lambda *_: findings)
+    (outcome,) = try_faults(bundle, Desktop())
+    assert (outcome.answer, outcome.expected) == (answer, "parity or retrieval")
 
 
 def test_saturated_int8_fails_where_sound_int8_passes(bundle: Bundle, tmp_path: Path) -> None:
