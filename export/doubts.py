@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from export.quantisation import Evidence, Quantisation
+from hetero.wording import change_in_words, range_of_change
 
 RULE_OF_THREE = 3
 """When none of n queries loses anything, the loss may still be 3 / n (95 % confidence)."""
@@ -25,7 +26,8 @@ def doubts(quantisation: Quantisation | None) -> tuple[str, ...]:
         return ()
     return (
         f"its {evidence.queries} calibration queries are too few to tell whether it loses at most {goal:.1%} of map@r "
-        f"(measured {loss.value:.1%}, 95 % interval {loss.low:.1%} to {loss.high:.1%}): "
+        f"(it {change_in_words(loss.value, digits=1, percent=True)} of it, "
+        f"95 % {range_of_change(loss.low, loss.high, digits=1, percent=True)}): "
         f"about {_needed(evidence, goal):,} would do",
     )
 

@@ -170,7 +170,7 @@ def test_keeps_no_layer_in_float_for_a_miss_within_noise() -> None:
     assert not made.met
     (doubt,) = doubts(made)
     assert "80 calibration queries are too few to tell whether it loses at most 1.0% of map@r" in doubt
-    assert "(measured 1.2%, 95 % interval 0.0% to 3.7%): about 300 would do" in doubt
+    assert "(it loses 1.2 % of it, 95 % -3.7 to 0.0 %): about 300 would do" in doubt
 
 
 def test_says_when_the_goal_is_missed() -> None:
