@@ -27,7 +27,7 @@ from export.signing import read_signature
 from export.tensors import read_header, strict_json
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
-from hetero.preprocessing import Preprocessing, grey_range_problems
+from hetero.preprocessing import Preprocessing
 from hetero.schema import parse
 from hetero.space import EmbeddingSpace
 
@@ -176,19 +176,10 @@ def _digest_problem(path: Path, file: FileEntry) -> str | None:
 
 
 def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
-    problems: list[str] = []
-    if not (1 <= preprocessing.height <= _LARGEST_SIDE and 1 <= preprocessing.width <= _LARGEST_SIDE):
-        problems.append(f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}")
-    if preprocessing.shrink < 1 or any(
-        side % preprocessing.shrink for side in (preprocessing.height, preprocessing.width)
-    ):
-        problems.append(f"{PREPROCESS}: shrink must divide height and width")
-    if not 0 <= preprocessing.pad_value <= 255:
-        problems.append(f"{PREPROCESS}: pad_value must lie between 0 and 255")
-    if min(preprocessing.std) <= 0:
-        problems.append(f"{PREPROCESS}: std must be positive")
-    problems += [f"{PREPROCESS}: {problem}" for problem in grey_range_problems(preprocessing.grey_range)]
-    return problems
+    """What a bundle may not hold beyond what no contract may."""
+    if max(preprocessing.height, preprocessing.width) <= _LARGEST_SIDE:
+        return []
+    return [f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}"]
 
 
 def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> list[str]:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hetero.preprocessing import grey_range_problems
-
 Range = tuple[float, float]
 _LARGEST = 65535
 _DARK_BELOW = 32768
@@ -85,11 +83,9 @@ def eight_bits(image: Image.Image, grey_range: Range | None) -> tuple[Image.Imag
 
     Raises:
         ValueError: For floating-point pixels without a range, which they do not agree on, and for such that are not
-            finite; for a range that is none.
+            finite.
     """
     values: Any = np.asarray(image)
-    if problems := grey_range_problems(grey_range):
-        raise ValueError(problems[0])
     if image.mode == "F" and grey_range is None:
         raise ValueError(
             "floating-point pixels have no agreed range; state it under [preprocessing], for instance "
