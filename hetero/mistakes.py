@@ -45,7 +45,8 @@ class Mistake:
 
     def __str__(self) -> str:
         """One line."""
-        return f"{'.'.join(map(str, self.place))[:_SHOWN] or '(top level)'}{self.problem}"
+        nowhere = "" if self.between else "(top level)"  # such a problem begins with a field's name
+        return f"{'.'.join(map(str, self.place))[:_SHOWN] or nowhere}{self.problem}"
 
 
 def mistakes_of(error: Any) -> list[Mistake]:

@@ -99,3 +99,8 @@ def test_attempts_collect_what_is_wrong() -> None:
     assert attempt(problems, "else", lambda: hetero.Preprocessing(0, 1)) is None
     assert problems == ["there: two things are wrong:", "  one", "  two", "else: height: expected 1 or more, got 0"]
     assert str(Mistake((), ": unknown")) == "(top level): unknown"
+
+
+def test_what_does_not_fit_together_in_a_file_is_told_by_its_name() -> None:
+    with pytest.raises(InputError, match=r"- shrink: expected a divisor of 32 and 32, got 3"):
+        parse(hetero.Preprocessing, {"height": 32, "width": 32, "shrink": 3}, what="preprocess.json")
