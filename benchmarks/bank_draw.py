@@ -110,7 +110,7 @@ def figures(objective: str, seed: int, steps: int) -> dict[str, dict[str, NDArra
     space = hetero.EmbeddingSpace.define(defined_by="waves", name="waves", version=str(seed), dimension=DIMENSION)
     cloud = hetero.CloudReference(space, taught, class_means(taught, np.asarray(train.labels), CLASSES), None)
     training = hetero.TrainingConfig(
-        steps=steps, learning_rate=6e-3, validate_every=steps, threads=1, augment=NO_CHANGE
+        steps=steps, optimizer="adamw", learning_rate=6e-3, validate_every=steps, threads=1, augment=NO_CHANGE
     )
     config = hetero.StudentConfig("student", model=MODEL, objectives=OBJECTIVES[objective], training=training)
     own = hetero.evaluate_tasks(gallery, gallery, np.asarray(test.labels), tasks)

@@ -60,6 +60,7 @@ def student(name: str, scale: float, *extra: hetero.ObjectiveConfig) -> hetero.S
     training = hetero.TrainingConfig(
         steps=steps,
         classes_per_batch=24,
+        optimizer="adamw",
         learning_rate=6e-3,
         validate_every=max(1, steps // 5),
         checkpoint_every=100,

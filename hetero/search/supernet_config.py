@@ -44,4 +44,4 @@ class SupernetConfig:
     distractors: Number = 1000
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = _STUDENT.objectives
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000, optimizer="adamw"))

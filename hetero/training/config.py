@@ -12,6 +12,8 @@ from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
+Optimizer = Literal["adamw", "muon"]
+
 
 @settings
 class TrainingConfig:
@@ -21,8 +23,11 @@ class TrainingConfig:
         steps: Optimiser steps.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
-        learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
-        weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
+        optimizer: ``muon`` makes the steps of matrices and filters orthogonal and takes AdamW for the rest: it gets
+            further in as many steps (docs/results.md); ``adamw``.
+        learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine; None takes what suits the
+            optimiser. Under ``muon`` it is that of matrices; the rest takes 0.3 times as much.
+        weight_decay: Decoupled decay; applied to matrices and filters only.
         warmup: Share of the steps.
         clip: Largest gradient norm; 0 clips nothing.
         validate_every: Steps between looks at the validation classes; the best weights seen are kept.
@@ -38,7 +43,8 @@ class TrainingConfig:
     steps: Count = 900
     classes_per_batch: Count = 43
     images_per_class: Count = 3
-    learning_rate: Positive = 3e-3
+    optimizer: Optimizer = "muon"
+    learning_rate: Positive | None = None
     weight_decay: NotNegative = 0.05
     warmup: Share = 0.1
     clip: NotNegative = 5.0

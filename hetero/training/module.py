@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hetero.models.model import EmbeddingModel
-from hetero.objectives.batch import Batch
+from hetero.objectives.batch import Batch, directions
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objectives
@@ -48,6 +48,19 @@ class CloudTensors:
     def bank_embeddings(self) -> Float[Tensor, "m d"]:
         """The bank's vectors."""
         return self.embeddings[self.bank]
+
+    @cached_property
+    def centre(self) -> Float[Tensor, " d"]:
+        """Mean of the vectors of the training images, changed copies left out."""
+        if self.sources is None:
+            return self.embeddings.mean(dim=0)
+        originals = self.sources == torch.arange(len(self.sources), device=self.sources.device)
+        return self.embeddings[originals].mean(dim=0)
+
+    @cached_property
+    def centred_bank(self) -> Float[Tensor, "m d"]:
+        """Directions of the bank's vectors from the centre."""
+        return directions(self.bank_embeddings, self.centre)
 
     @cached_property
     def bank_labels(self) -> Int[Tensor, " m"]:
@@ -162,6 +175,8 @@ def _beside_cloud(
         bank=cloud.bank_embeddings,
         bank_labels=cloud.bank_labels,
         rows=cloud.places[rows],
+        centre=cloud.centre,
+        centred_bank=cloud.centred_bank,
         previous=None if cloud.previous is None else cloud.previous[rows],
         previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
     )

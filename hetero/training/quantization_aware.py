@@ -21,6 +21,7 @@ from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
+from hetero.training.optimizer import peak_rate
 from hetero.training.outcome import training_metrics, validation_cmc
 from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
@@ -91,14 +92,19 @@ def tune_for_int8(
 
 
 def short(training: TrainingConfig, steps: int) -> TrainingConfig:
-    """The schedule of a fine-tuning: few steps at a small rate, each look at validation a candidate.
+    """The schedule of a fine-tuning: few steps of AdamW at a small rate, each look at validation a candidate.
 
     In float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both.
     """
+    adamw = (
+        training
+        if training.optimizer == "adamw"
+        else dataclasses.replace(training, optimizer="adamw", learning_rate=None)
+    )
     return dataclasses.replace(
-        training,
+        adamw,
         steps=steps,
-        learning_rate=training.learning_rate * RATE,
+        learning_rate=peak_rate(adamw) * RATE,
         validate_every=max(1, steps // 8),
         candidates_from=0.0,
         precision="32-true",
