@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
+
+from hetero.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Batch:
         previous: float32 [b, p], cached unit vectors of the same images by the student that the one in training
             replaces; None when it replaces none.
         previous_right: bool [b], whether that student's first hit in its gallery was right.
+        centre: float32 [c], mean of the cloud's vectors of the training images; None when there is no cloud model.
+        centred_bank: float32 [n, c], directions of the bank's vectors from the centre; None when there is no bank.
     """
 
     embeddings: Float[Tensor, "b d"]
@@ -42,6 +47,31 @@ class Batch:
     cloud_logits: Float[Tensor, "b k"] | None = None
     previous: Float[Tensor, "b p"] | None = None
     previous_right: Bool[Tensor, " b"] | None = None
+    centre: Float[Tensor, " c"] | None = None
+    centred_bank: Float[Tensor, "n c"] | None = None
+
+    def centred(self) -> Batch:
+        """The same vectors as directions from the space's centre.
+
+        In a space whose vectors share a long mean all cosines are high, and a model that only learns the mean looks
+        good. Directions from the centre are what is left to tell images apart by.
+
+        Raises:
+            InputError: When there is no cloud model.
+        """
+        if self.centre is None or self.cloud is None:
+            raise InputError("centred = true needs the cloud model's embeddings of the training images")
+        return replace(
+            self,
+            embeddings=directions(self.embeddings, self.centre),
+            cloud=directions(self.cloud, self.centre),
+            bank=self.centred_bank,
+        )
+
+
+def directions(vectors: Float[Tensor, "n d"], centre: Float[Tensor, " d"]) -> Float[Tensor, "n d"]:
+    """Unit vectors from a centre to each of the vectors."""
+    return F.normalize(vectors - centre, dim=1)
 
 
 class Objective(Protocol):

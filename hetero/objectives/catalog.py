@@ -54,6 +54,7 @@ class Composite:
 
 
 _TEMPERATURE = positive(0.1, "divides the cosines")
+_CENTRED = Option(False, "compare directions from the mean of the cloud's vectors")
 _ALPHA = not_negative(1.0, "weight of every image")
 _BETA = not_negative(5.0, "further weight where the old model is right")
 _NEIGHBOURS = count(96, "neighbours of each image in the cloud's eyes; more than its class has", least=2)
@@ -98,12 +99,13 @@ CATALOG: Mapping[str, Entry | Composite] = {
     "instance_contrastive": Entry(
         "hetero.objectives.instance_contrastive:InstanceContrastive",
         "an image's own cloud vector among the cloud's other classes (as in CRD, arXiv 1910.10699)",
-        {"temperature": positive(0.05, "divides the cosines")},
+        {"temperature": positive(0.05, "divides the cosines"), "centred": _CENTRED},
         needs_cloud=True,
     ),
     "cloud_regression": Entry(
         "hetero.objectives.regression:CloudRegression",
         "the vector equals the cloud's (AML, arXiv 2006.16331)",
+        {"centred": _CENTRED},
         needs_cloud=True,
     ),
     "asymmetric_triplet": Entry(

@@ -68,6 +68,16 @@ def cloud_vectors(batch: Batch, name: str) -> Float[Tensor, "b d"]:
     return batch.cloud
 
 
+def comparable(batch: Batch, name: str, *, centred: bool) -> Batch:
+    """The batch as an objective compares it: its vectors, or their directions from the space's centre.
+
+    Raises:
+        InputError: As :func:`cloud_vectors`.
+    """
+    cloud_vectors(batch, name)
+    return batch.centred() if centred else batch
+
+
 def is_own(own: Int[Tensor, " b"], count: int) -> Bool[Tensor, "b n"]:
     """Where an image (row) meets its own entry among ``count`` of the gallery (columns)."""
     return torch.arange(count, device=own.device)[None, :] == own[:, None]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetero.objectives.batch import Batch
-from hetero.objectives.cloud_side import CloudSide
+from hetero.objectives.cloud_side import CloudSide, comparable
 
 
 def instance_contrastive(
@@ -42,11 +42,17 @@ def instance_contrastive(
 
 
 class InstanceContrastive(nn.Module):
-    """:func:`instance_contrastive` against the cloud's bank, or the batch's when there is no bank."""
+    """:func:`instance_contrastive` against the cloud's bank, or the batch's when there is no bank.
 
-    def __init__(self, temperature: float = 0.05) -> None:
+    Args:
+        temperature: Divides the cosines.
+        centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
+    """
+
+    def __init__(self, temperature: float = 0.05, centred: bool = False) -> None:
         super().__init__()
         self.temperature = temperature
+        self.centred = centred
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """Contrast with the cloud's embeddings.
@@ -54,7 +60,8 @@ class InstanceContrastive(nn.Module):
         Raises:
             InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        side = CloudSide.of(batch, "instance_contrastive")
+        seen = comparable(batch, "instance_contrastive", centred=self.centred)
+        side = CloudSide.of(seen, "instance_contrastive")
         return instance_contrastive(
-            batch.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=self.temperature
+            seen.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=self.temperature
         )

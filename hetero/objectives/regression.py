@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch
-from hetero.objectives.cloud_side import cloud_vectors
+from hetero.objectives.cloud_side import cloud_vectors, comparable
 
 
 def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
@@ -20,7 +20,15 @@ def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d
 
 
 class CloudRegression(nn.Module):
-    """:func:`cloud_regression` as an objective."""
+    """:func:`cloud_regression` as an objective.
+
+    Args:
+        centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
+    """
+
+    def __init__(self, centred: bool = False) -> None:
+        super().__init__()
+        self.centred = centred
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """Regress the batch.
@@ -28,4 +36,5 @@ class CloudRegression(nn.Module):
         Raises:
             InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        return cloud_regression(batch.embeddings, cloud_vectors(batch, "cloud_regression"))
+        seen = comparable(batch, "cloud_regression", centred=self.centred)
+        return cloud_regression(seen.embeddings, cloud_vectors(seen, "cloud_regression"))
