@@ -146,7 +146,7 @@ class Draft:
     @property
     def knows_data(self) -> bool:
         """True if it is known where the data is."""
-        return not any(self.doubts("data", name) for name in ("kind", "path", "root"))
+        return not any(self.doubts("data", name) for name in ("kind", "path", "root", "layout", "extra"))
 
     def require_sound(self, *further: str) -> Recipe:
         """The recipe.
@@ -254,7 +254,6 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     def anchor(path: str) -> str:
         return str((folder / path).resolve()) if path else ""
 
-    data = dataclasses.replace(recipe.data, path=anchor(recipe.data.path), root=anchor(recipe.data.root))
     cloud = dataclasses.replace(
         recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
     )
@@ -266,4 +265,4 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     )
     policy = recipe.verify.policy
     verify = dataclasses.replace(recipe.verify, policy=anchor(policy) if policy.endswith(".toml") else policy)
-    return dataclasses.replace(recipe, data=data, cloud=cloud, search=search, verify=verify)
+    return dataclasses.replace(recipe, data=recipe.data.anchored(folder), cloud=cloud, search=search, verify=verify)

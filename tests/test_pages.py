@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import hetero
@@ -26,6 +28,12 @@ def test_data(tmp_path, monkeypatch):
     names = run_page(ROOT / "docs" / "data.md", place)
     assert names["stored"].names
     assert load_recipe(place / "recipe.toml").preprocessing.grey_range == (0, 4095)
+    flat, altered = names["sets"][2], names["space"]
+    assert not flat.has_labels and flat.names[-1].endswith("#1") and altered.dimension == 96 * 3
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (place / "flat.toml").write_text(re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[0], encoding="utf-8")
+    recipe = load_recipe(place / "flat.toml")
+    assert recipe.data.layout == "flat" and recipe.data.extra == (str(place / "more_photos"),)
 
 
 @pytest.mark.slow

@@ -15,19 +15,22 @@ from hetero.data.decode import decoding_key, picture_size
 from hetero.data.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.listing import Entry, Listing
-from hetero.data.protocols import Protocolled, Roles, choose, make_tasks
+from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
 from hetero.data.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
+_JUDGED: tuple[Split, ...] = ("validation", "test")
 # Suffixes of the formats that every platform decodes.
 _EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
 
 
 def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
     """Digest of everything that :func:`assemble` reads, without opening an image."""
-    return digest([listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)])
+    parts = [listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)]
+    # The seed decides altered copies of images without labels; of others it decides splits, which the listing knows.
+    return digest(parts if all(map(listing.labelled, _JUDGED)) else [*parts, config.seed])
 
 
 def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing, cache: Path) -> Dataset:
@@ -51,10 +54,13 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
     if decoded.unreadable:
         listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
     source = ListedSource(everything, listing, cache, int(config.decoded_limit_gb * 1e9))
-    train, validation, test = _sets(listing, decoded.images, fingerprint, preprocessing, source)
-    parts: tuple[Split, ...] = ("validation", "test")
-    made = {split: split_tasks(listing, split, config) for split in parts}
+    train, *judged = _sets(listing, decoded.images, fingerprint, preprocessing, source)
+    made = {split: split_tasks(listing, split, config) for split in _JUDGED}
     notes = [note for split, result in made.items() for note in _dropped(split, result)]
+    validation, test = (
+        _with_copies(images, config.seed) if made[split].protocol == "own-copy" else images
+        for split, images in zip(_JUDGED, judged, strict=True)
+    )
     return Dataset(
         name=listing.name,
         train=train,
@@ -97,11 +103,22 @@ def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocoll
     Raises:
         InputError: When the data lacks what the protocol needs, or no query can be answered.
     """
-    roles = _roles(listing.of(split))
-    protocol = config.protocol
+    entries, protocol, where = listing.of(split), config.protocol, f"the {split} images of {listing.name}"
+    if entries and not listing.labelled(split):
+        if split == "test" and protocol != "auto":
+            raise InputError(f"{where}: protocol {protocol} needs labels, and they have none; leave protocol at auto")
+        return own_copy_tasks(len(entries), where=where)
+    roles = _roles(entries)
     if split == "validation" and protocol == "query-gallery" and roles.is_query is None:
         protocol = "auto"  # made up from training images, which have no roles
-    return make_tasks(choose(protocol, roles), roles, where=f"the {split} images of {listing.name}")
+    return make_tasks(choose(protocol, roles), roles, where=where)
+
+
+def _with_copies(images: ImageSet, seed: int) -> ImageSet:
+    # Late: copies take torch, which looking at data does without.
+    from hetero.data.altered import with_altered
+
+    return with_altered(images, seed=seed)
 
 
 def _sets(
@@ -162,7 +179,7 @@ def _part(images: Images, start: int, stop: int) -> Images:
 
 
 def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> ImageSet:
-    classes, labels = _indexed([entry.label for entry in entries])
+    classes, labels = _numbered(entries)
     view_names, views = _indexed([entry.view for entry in entries])
     names = tuple(entry.name for entry in entries)
 
@@ -185,6 +202,14 @@ def _roles(entries: Sequence[Entry]) -> Roles:
     query = np.array([bool(entry.is_query) for entry in entries]) if known else None
     gallery = np.array([bool(entry.is_gallery) for entry in entries]) if known else None
     return Roles(labels, views, view_names, query, gallery)
+
+
+def _numbered(entries: Sequence[Entry]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
+    """Classes, and the class of each image; without labels, those of equal content are one."""
+    classes, _ = _indexed([entry.label for entry in entries if entry.label])
+    index: dict[object, int] = {name: position for position, name in enumerate(classes)}
+    keys = [entry.label or (entry.content, entry.box) for entry in entries]
+    return classes, np.array([index.setdefault(key, len(index)) for key in keys], np.int64)
 
 
 def _indexed(values: Sequence[str]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:

@@ -162,10 +162,11 @@ def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
 
 
 def _split(entries: list[Entry]) -> SplitReport:
-    sizes = sorted(Counter(entry.label for entry in entries).values())
+    sizes = sorted(Counter(entry.label for entry in entries if entry.label).values())
     views = Counter(entry.view for entry in entries)
     return SplitReport(
         images=len(entries),
+        unlabelled=sum(not entry.label for entry in entries),
         classes=len(sizes),
         images_per_class=(sizes[0], float(median(sizes)), sizes[-1]) if sizes else (0, 0.0, 0),
         single_image_classes=sizes.count(1),

@@ -14,13 +14,15 @@ class SplitReport:
 
     Attributes:
         images: Readable images.
-        classes: Classes among them.
+        unlabelled: Those without a label.
+        classes: Classes among the others.
         images_per_class: Smallest, median and largest number.
         single_image_classes: Classes with one image: nothing of their kind to find.
         views: Images by view; empty when the data knows no views.
     """
 
     images: int
+    unlabelled: int
     classes: int
     images_per_class: tuple[int, float, int]
     single_image_classes: int

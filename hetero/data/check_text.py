@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hetero.data.check_report import DataReport
+from hetero.objectives.labels import without_labels
 
 _MOST_LEAKS = 10
 
@@ -20,9 +21,10 @@ def as_text(report: DataReport) -> str:
         lines.append(f"deep grey: {report.grey.images} images, values {report.grey.values()}")
     if report.black:
         lines.append(f"WARNING: {report.black} images are nearly black (no pixel above 15 of 255)")
-    lines += [f"note: {note}" for note in report.notes]
+    lines += [f"note: {note}" for note in [*report.notes, *_without_labels(report)]]
     if report.duplicates_within:
-        lines.append(f"note: {report.duplicates_within} groups of files of equal content within a split")
+        one = "; without labels, each counts as one image" if _unlabelled(report) else ""
+        lines.append(f"note: {report.duplicates_within} groups of files of equal content within a split{one}")
     if report.leaks:
         lines.append(f"WARNING: {len(report.leaks)} groups of files of equal content lie in more than one split:")
         lines += [f"  {' = '.join(leak.names)}" for leak in report.leaks[:_MOST_LEAKS]]
@@ -34,12 +36,32 @@ def as_text(report: DataReport) -> str:
     return "\n".join(lines)
 
 
+def _unlabelled(report: DataReport) -> bool:
+    return any(split.unlabelled for split in report.splits.values())
+
+
+def _without_labels(report: DataReport) -> list[str]:
+    """What images without labels mean for training and for figures."""
+    train, notes = report.splits["train"], list[str]()
+    if train.unlabelled:
+        share = "no training image" if train.unlabelled == train.images else "not every training image"
+        notes.append(f"{share} has a label: students learn by {', '.join(without_labels())}")
+    copies = [task.split for task in report.tasks if task.protocol == "own-copy"]
+    if copies:
+        notes.append(
+            f"no {' or '.join(copies)} image has a label: each is searched for by an altered copy of itself, which a "
+            "cloud model has to embed, too"
+        )
+    return notes
+
+
 def _splits(report: DataReport) -> list[str]:
-    header = ("split", "images", "classes", "images per class", "classes with one image", "views")
+    header = ("split", "images", "without label", "classes", "images per class", "classes with one image", "views")
     rows = [
         (
             name,
             str(split.images),
+            str(split.unlabelled),
             str(split.classes),
             "{} / {:g} / {}".format(*split.images_per_class),
             str(split.single_image_classes),

@@ -13,7 +13,7 @@ from cyclopts.types import NonNegativeInt
 from hetero.data.check import check, config_for
 from hetero.data.check_report import DataReport
 from hetero.data.check_text import as_text
-from hetero.data.config import DataConfig
+from hetero.data.config import DataConfig, Layout
 from hetero.errors import InputError
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -24,7 +24,8 @@ def check_command(
     *,
     emoji: Flag = False,
     root: str = "",
-    layout: Literal["auto", "classes"] = "auto",
+    extra: tuple[Path, ...] = (),
+    layout: Layout = "auto",
     protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
     split: Literal["auto", "class", "image"] = "auto",
     seed: NonNegativeInt = 0,
@@ -34,20 +35,23 @@ def check_command(
 ) -> int:
     """Say what a data set holds, and what stands in the way of training on it.
 
-    Opens every image. Reports splits, classes, images per class, views, sizes, colour modes, unreadable files, files
-    of equal content in several splits (what was trained on would be tested on), and who will search whom.
+    Opens every image. Reports splits, images without labels, classes, images per class, views, sizes, colour modes,
+    unreadable files, files of equal content in several splits (what was trained on would be tested on), and who will
+    search whom.
 
     Example: hetero data check photos
 
     Example: hetero data check photos.csv --root images --json
 
     Args:
-        path: A folder of class folders (with train, validation and test above them or not), or a CSV file with the
-            columns label, split, path, is_query, is_gallery.
+        path: A folder of class folders (with train, validation and test above them or not) or of images without labels,
+            or a CSV file with the columns label, split, path, is_query, is_gallery.
         emoji: Check the built-in emoji set instead.
         root: Folder that the CSV's paths are relative to; default its own.
+        extra: A folder of further images without labels that join training; may be given several times.
         layout: What a folder's folders are: auto tells splits (train, Val, test_images, ...) from classes by their
-            names; classes takes the outermost ones for classes whatever their names are.
+            names; classes takes the outermost ones for classes whatever their names are; flat takes every image for one
+            without a label.
         protocol: Who searches whom; auto picks from what the data says.
         split: What a made-up split holds out.
         seed: Decides made-up splits.
@@ -61,6 +65,7 @@ def check_command(
     if emoji == (path is not None):
         raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
     options: dict[str, Any] = {
+        "extra": tuple(map(str, extra)),
         "layout": layout,
         "protocol": protocol,
         "split": split,

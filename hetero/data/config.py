@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from hetero.constraints import NotNegative, ProperShare, Seed
+from hetero.constraints import NotNegative, ProperShare, Seed, Text
 from hetero.data.names import is_text
 from hetero.errors import InputError
 from hetero.schema import settings
 
 EMOJI_TRAIN_CLASSES = 965
+Layout = Literal["auto", "classes", "flat"]
 Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
 
 
@@ -36,11 +38,15 @@ class DataConfig:
         kind: ``emoji`` renders the built-in set; ``folder`` reads an image folder; ``csv`` reads a table of images.
         path: The folder or the CSV file; unused for ``emoji``.
         root: Folder that a CSV's paths are relative to; empty means the CSV's own folder.
+        extra: Folders of further images without labels, at any depth, that join the training images.
         layout: What the folders of ``folder`` data are: ``auto`` tells splits from classes by their names and refuses a
-            mixture, ``classes`` takes the outermost folders for classes whatever their names are.
-        protocol: How test images query each other; ``auto`` picks from what the data says.
+            mixture, ``classes`` takes the outermost folders for classes whatever their names are, ``flat`` takes every
+            image for one without a label, whatever folder it lies in.
+        protocol: How test images query each other; ``auto`` picks from what the data says. Images without labels are
+            searched for by altered copies of themselves.
         split: What a made-up split holds out when the data brings none: whole classes (retrieval of things never
-            seen in training) or images of every class. ``auto``: classes when there are at least 20, else images.
+            seen in training) or images of every class. ``auto``: classes when there are at least 20, else images. Of
+            images without labels, images.
         test_share: Share of classes or images that a made-up test split takes.
         validation_share: Share of the remaining classes or images that a made-up validation split takes.
         validation_classes: Emoji only: how many of the 965 training classes are held out for validation.
@@ -53,7 +59,8 @@ class DataConfig:
     kind: Literal["emoji", "folder", "csv"]
     path: str = ""
     root: str = ""
-    layout: Literal["auto", "classes"] = "auto"
+    extra: tuple[Text, ...] = ()
+    layout: Layout = "auto"
     protocol: Protocol = "auto"
     split: Literal["auto", "class", "image"] = "auto"
     test_share: ProperShare = 0.3
@@ -63,12 +70,25 @@ class DataConfig:
     skip_unreadable: bool = False
     decoded_limit_gb: NotNegative = 4.0
 
+    def anchored(self, folder: Path) -> DataConfig:
+        """The same data, its relative paths counted from a folder."""
+
+        def anchor(path: str) -> str:
+            return str((folder / path).resolve()) if path else ""
+
+        extra = tuple(anchor(path) for path in self.extra)
+        return replace(self, path=anchor(self.path), root=anchor(self.root), extra=extra)
+
     def rules(self) -> list[str]:
         """What must hold between fields."""
         problems: list[str] = []
         if self.kind != "emoji" and not self.path:
             problems.append(
                 f"path: expected the {'folder' if self.kind == 'folder' else 'CSV file'} of the images, got nothing"
+            )
+        if self.extra and self.kind == "emoji":
+            problems.append(
+                "extra: expected none beside the built-in emoji, which are drawn; photos join folders and tables"
             )
         if self.layout != "auto" and self.kind != "folder":
             problems.append(f"layout: expected auto, got {self.layout}; it says what the folders of folder data are")

@@ -48,12 +48,8 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         raise InputError(f"copies: expected 0 or more, got {count}")
     if not count or not len(images):
         return images
-    names = [f"{name}#{copy}" for copy in range(1, count + 1) for name in images.names]
-    if clashes := sorted(set(images.names).intersection(names)):
-        raise InputError(
-            f"{len(clashes)} images have the names of changed copies, for instance {clashes[0]!r}; rename them"
-        )
-    copied = CopiedImages(images.images, config, _drawn(len(images), count, seed))
+    names = copy_names(images.names, count)
+    copied = CopiedImages(images.images, config, random_numbers_of_copies(len(images), count, seed))
     chunks = [
         np.arange(start, min(start + _CHUNK, first + len(images)))
         for first in range(0, len(copied), len(images))
@@ -66,9 +62,23 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
         fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
-        source=_CopiedSource(images, copied) if images.source and images.preprocessing else None,
+        source=CopiedSource(images, copied) if images.source and images.preprocessing else None,
         original=no_original,
     )
+
+
+def copy_names(names: Sequence[str], count: int) -> list[str]:
+    """Names of so many changed copies of each image.
+
+    Raises:
+        InputError: When an image has the name that a copy would get.
+    """
+    copies = [f"{name}#{copy}" for copy in range(1, count + 1) for name in names]
+    if clashes := sorted(set(names).intersection(copies)):
+        raise InputError(
+            f"{len(clashes)} images have the names of changed copies, for instance {clashes[0]!r}; rename them"
+        )
+    return copies
 
 
 class CopiedImages:
@@ -118,17 +128,19 @@ class CopiedImages:
 
 
 @dataclass(frozen=True)
-class _CopiedSource:
+class CopiedSource:
     """Prepares images and their copies for another model, each copy of the picture changed as it was for the first."""
 
     originals: ImageSet
     copied: CopiedImages
 
     def prepared(self, preprocessing: Preprocessing) -> CopiedImages:
+        """As another model takes them."""
         others = self.originals.prepared_by(preprocessing)
         return CopiedImages(others.images, self.copied.config, self.copied.drawn, self._frame(preprocessing))
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
+        """Of the pictures; a copy has its original's."""
         assert self.originals.source is not None
         return np.tile(self.originals.source.sizes(), (len(self.copied.drawn) + 1, 1))
 
@@ -141,8 +153,8 @@ class _CopiedSource:
         return Frame(own.width / own.height, torch.from_numpy(reach(sizes, own) / reach(sizes, other)))
 
 
-def _drawn(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:
-    """The random numbers of each copy."""
+def random_numbers_of_copies(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:
+    """What decides how each copy of each image is changed."""
     generators = [torch.Generator().manual_seed(1_000_003 * seed + copy) for copy in range(1, count + 1)]
     sizes = [min(_CHUNK, images - start) for start in range(0, images, _CHUNK)]
     return torch.stack(

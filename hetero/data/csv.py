@@ -2,7 +2,8 @@
 
     label, split, path, is_query, is_gallery   and optionally   x_1, y_1, x_2, y_2, view
 
-``split`` is train, validation (or val) or test. ``is_query`` and ``is_gallery`` say who searches whom among the
+``split`` is train, validation (or val), test, or unlabelled for images that only join training. An empty label is none;
+without any, the column may be left out. ``is_query`` and ``is_gallery`` say who searches whom among the
 validation and test images; leave both columns out for leave-one-out. The box, in pixels of the upright image,
 cuts the object out. Other columns are ignored.
 Source of the format: https://open-metric-learning.readthedocs.io (retrieval dataset format).
@@ -22,7 +23,10 @@ from hetero.data.split_names import split_named
 from hetero.data.walk import reserved
 from hetero.errors import InputError
 
-REQUIRED = ("label", "path", "split")
+REQUIRED = ("path", "split")
+LABEL = "label"
+# What other tables call it: taken for images without labels, these would train on less than they say.
+_CALLED = ("class", "category", "target", "y")
 ROLES = ("is_query", "is_gallery")
 BOX = ("x_1", "y_1", "x_2", "y_2")
 _BOOLEAN = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -68,23 +72,28 @@ def read_csv(path: Path, root: Path | None = None) -> Listing:
 
 def _check_columns(path: Path, columns: list[str]) -> None:
     problems: list[str] = []
-    known = (*REQUIRED, *ROLES, *BOX, "view")
+    known = (LABEL, *REQUIRED, *ROLES, *BOX, "view")
     groups = [group for group in (REQUIRED, ROLES, BOX) if group is REQUIRED or set(group) & set(columns)]
     missing = [column for group in groups for column in group if column not in columns]
     unknown = [column for column in columns if column and column not in known]
+    if LABEL not in columns and (missing or set(_CALLED) & set(unknown) or get_close_matches(LABEL, unknown, 1, 0.75)):
+        missing = [LABEL, *missing]
     for column in missing:
         near = get_close_matches(column, unknown, 1, 0.75)
+        near = near or [name for name in _CALLED if column == LABEL and name in unknown]
         problems.append(f"column {column!r} is missing" + (f"; did you mean it by {near[0]!r}?" if near else ""))
     for column in unknown:
         near = get_close_matches(column, [name for name in known if name not in columns + missing], 1, 0.85)
         problems += [f"column {column!r} is unknown; did you mean {near[0]!r}?"] if near else []
+    if LABEL not in (*columns, *missing) and set(ROLES) & set(columns):
+        problems.append(f"column {LABEL!r} is missing: {' and '.join(ROLES)} say who searches for whose class")
     if len(set(columns)) < len(columns):
         problems.append("column names repeat")
     if problems:
         came = ", ".join(columns) or "an empty file"
         raise InputError(
-            f"{path}: expected the columns {', '.join(REQUIRED)} (with {' and '.join(ROLES)} for separate queries "
-            f"and gallery, {', '.join(BOX)} for boxes), came: {came}",
+            f"{path}: expected the columns {', '.join((LABEL, *REQUIRED))} ({LABEL} where images have labels, "
+            f"with {' and '.join(ROLES)} for separate queries and gallery, {', '.join(BOX)} for boxes), came: {came}",
             problems,
         )
 
@@ -106,12 +115,12 @@ class _Rows:
             self._report(line, f"expected {len(self._columns)} fields as in the header, found {len(row)}")
             return None
         value = {column: text.strip() for column, text in zip(self._columns, row, strict=True)}
-        label, relative, split_name = value["label"], value["path"], value["split"]
+        label, relative, split_name = value.get(LABEL, ""), value["path"], value["split"]
         split = split_named(split_name)
-        if not label:
-            self._report(line, "the label is missing")
         if not split:
-            self._report(line, f"split must be train, validation or test, got {split_name!r}")
+            self._report(line, f"split must be train, validation, test or unlabelled, got {split_name!r}")
+        if split == "unlabelled" and label:
+            self._report(line, f"an image of split unlabelled has no label, got {label!r}; leave it out, or say train")
         file = self._root / relative
         if not relative:
             self._report(line, "the path is missing")
@@ -120,7 +129,8 @@ class _Rows:
         elif not file.is_file():
             alike = self._alike(file)
             self._report(line, f"no file at {file}" + (f", but {alike}" if alike else ""))
-        query, gallery = self._roles(line, value) if self._has_roles and split != "train" else (None, None)
+        judged = label and split in ("validation", "test")
+        query, gallery = self._roles(line, value) if self._has_roles and judged else (None, None)
         box = self._box(line, value) if self._has_boxes else None
         if len(self.problems) > before:
             return None

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from hetero.data.images import ImageSet
+from hetero.data.protocols import COPY_VIEWS
 from hetero.evaluation.task import RetrievalTask
 
 
@@ -23,21 +24,27 @@ def with_distractors(
     Args:
         tasks: Rows of ``images``.
         images: What is asked for.
-        others: For instance the training images; those of a class that ``images`` knows are left out.
+        others: For instance the training images; those of a class that ``images`` knows are left out, and those without
+            a label where ``images`` have one, since they may be of any class.
 
     Returns:
         The tasks, and int64 [n], labels of ``images`` followed by ``others``; classes of others count on.
     """
+    own = np.asarray(images.labels, np.int64)
+    first = max(len(images.classes), int(own.max(initial=-1)) + 1)
     known = {name: label for label, name in enumerate(images.classes)}
-    relabelled = np.array(
-        [known.get(name, len(known) + label) for label, name in enumerate(others.classes)], dtype=np.int64
-    )
-    labels = np.concatenate([np.asarray(images.labels, np.int64), relabelled[np.asarray(others.labels)]])
+    # Each label of others as it is called here; those of images without one count on as they are.
+    called = first + np.arange(int(np.max(others.labels, initial=-1)) + 1, dtype=np.int64)
+    for label, name in enumerate(others.classes[: len(called)]):
+        if name in known:
+            called[label] = known[name]
+    labels = np.concatenate([own, called[np.asarray(others.labels)]])
     views = [np.asarray(one.view_names)[np.asarray(one.views)] for one in (images, others)]
-    free = labels[len(images) :] >= len(known)
+    free = (labels[len(images) :] >= first) & (others.labelled | (not images.classes))
     grown: list[RetrievalTask] = []
     for task in tasks:
-        joins = free & np.isin(views[1], views[0][task.gallery])
+        # Altered copies are no view that others could have.
+        joins = free & (np.isin(views[1], views[0][task.gallery]) | (images.view_names == COPY_VIEWS))
         gallery = np.concatenate([task.gallery, len(images) + np.flatnonzero(joins)])
         grown.append(dataclasses.replace(task, gallery=gallery))
     return tuple(grown), labels

@@ -82,4 +82,10 @@ def missing_names(names: Iterable[str], row: Mapping[str, object]) -> list[str]:
         else name
         for name in missing[:_SHOWN]
     ]
-    return [*shown, *([f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
+    more = [f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
+    copies = sum(name.rpartition("#")[0] in row for name in missing)
+    about = (
+        "copies (NAME#1, ...) of images that the file has: embed their pixels, too, which hetero.prepare gives (of "
+        "training images, hetero.with_copies)"
+    )
+    return [*shown, *more, *([f"{copies} of them are {about}"] if copies else [])]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from hetero.data.split_names import role_named, splits_among
 from hetero.data.walk import printable
 from hetero.errors import InputError
 
+FLAT = 'say layout = "flat" (hetero data check --layout flat)'
+# 2023, 2023-07, 20230714, and the folders of the DCF standard: 100CANON.
+_BY_A_CAMERA = re.compile(r"(19|20)\d\d([-_. ]?[01]\d([-_. ]?[0-3]\d)?)?|[1-9]\d\d[A-Z0-9_]{5}")
 _SHOWN = 5
 _ONLY_CLASSES = 'say layout = "classes" (hetero data check --layout classes) when all of them are classes'
 
@@ -27,7 +31,8 @@ def require_splits_alone(root: Path, folders: Sequence[str], loose: Sequence[str
     if others or loose:
         raise InputError(
             f"{root}: folders named after splits ({_some(splits)}) stand beside others that hold images "
-            f"({_some([*others, *loose])}); move those out of the folder or into a split, or {_ONLY_CLASSES}"
+            f"({_some([*others, *loose])}); move those out of the folder or into a split (into one called unlabelled "
+            f"when they only join training, without labels), or {_ONLY_CLASSES}; {FLAT} when no image has a label"
         )
 
 
@@ -92,8 +97,17 @@ def require_classes_outermost(root: Path, images: Sequence[tuple[str, ...]]) -> 
     if place and inside:
         raise InputError(
             f"{root}: expected at least two classes, found one ({printable(place[0])!r}), whose folder holds others "
-            f"({_some(sorted(parts[-1] for parts in inside))}); if these are the classes, give {root.joinpath(*place)}"
+            f"({_some(sorted(parts[-1] for parts in inside))}); if these are the classes, give "
+            f"{root.joinpath(*place)}; {FLAT} when no image has a label"
         )
+
+
+def doubtful_classes(labels: Collection[str]) -> list[str]:
+    """A note when every class has the name of a date, or of a camera's folder."""
+    names = sorted(set(labels) - {""})
+    if not names or not all(_BY_A_CAMERA.fullmatch(name) for name in names):
+        return []
+    return [f"folders are named after dates or by a camera ({_some(names)}); {FLAT} when these are no classes"]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
@@ -58,8 +58,9 @@ class ImageSet:
 
     Attributes:
         images: uint8 [n, h, w, 3], RGB.
-        labels: int64 [n], index into ``classes``.
-        classes: Class names, unique.
+        labels: int64 [n], index into ``classes``. An image without a label is its own class (with files of equal
+            content and with changed copies of it), numbered from ``len(classes)`` on.
+        classes: Names of the classes that labels name, unique.
         views: int64 [n], index into ``view_names``: the design, camera or source that an image comes from.
         view_names: View names; one name when the data knows no views.
         names: One unique name an image, for instance its relative path.
@@ -82,6 +83,21 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def labelled(self) -> Bool[np.ndarray, " n"]:
+        """True where an image has a label."""
+        return np.asarray(self.labels) < len(self.classes)
+
+    @property
+    def unlabelled(self) -> int:
+        """Number of images without a label."""
+        return int((~self.labelled).sum())
+
+    @property
+    def has_labels(self) -> bool:
+        """True if every image has a label."""
+        return not self.unlabelled
 
     def prepared_by(self, preprocessing: Preprocessing) -> ImageSet:
         """The same images as a model with this preprocessing takes them: these, or prepared once more.

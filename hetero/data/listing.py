@@ -22,7 +22,7 @@ class Entry:
     Attributes:
         path: The file.
         name: Unique within the data set and free of the data set's place on disk.
-        label: Class name.
+        label: Class name; empty when it is not known.
         split: Empty when the data names none.
         view: Design, camera or source; empty when the data knows no views.
         is_query: Whether a test image queries; None when the data does not say.
@@ -75,26 +75,39 @@ class Listing:
         """The same data set with other entries and further notes."""
         return replace(self, entries=tuple(entries), notes=self.notes + notes)
 
+    def labelled(self, split: Split) -> bool:
+        """True if some image of a split has a label."""
+        return any(entry.label for entry in self.of(split))
+
     def require_classes(self) -> None:
         """Refuse data that nothing can be learnt from.
 
         Raises:
-            InputError: When there is no image, only one class in a split, or classes whose names look the same.
+            InputError: When there is no image, only one class or one image without a label in a split, or classes whose
+                names look the same.
         """
         if not self.entries:
             raise InputError(f"{self.name}: expected images in folders named after their classes, found none")
-        labels_of: dict[str, set[str]] = {}
+        labels_of: dict[Split, list[str]] = {}
         for entry in self.entries:
-            labels_of.setdefault(entry.split, set()).add(entry.label)
+            labels_of.setdefault(entry.split, []).append(entry.label)
         require_telling_apart({entry.label for entry in self.entries}, f"classes of {self.name}")
         require_telling_apart({entry.view for entry in self.entries}, f"views of {self.name}")
         for split, labels in sorted(labels_of.items()):
-            if len(labels) < 2:
-                place = f"the {split} images of {self.name}" if split else self.name
-                raise InputError(
-                    f"{place}: expected at least two classes, found one ({labels.pop()!r}); "
-                    "one class leaves nothing to tell apart"
-                )
+            self._require_several(split, labels)
+
+    def _require_several(self, split: Split, labels: list[str]) -> None:
+        """Refuse a split's labels when they leave nothing to tell apart; each image without one is its own class."""
+        place, classes = (f"the {split} images of {self.name}" if split else self.name), set(labels)
+        if split == "unlabelled" or len(classes - {""}) + labels.count("") > 1:
+            return
+        if "" in classes:
+            raise InputError(f"{place}: expected at least two images, found one; it leaves nothing to tell apart")
+        raise InputError(
+            f"{place}: expected at least two classes, found one ({classes.pop()!r}); one class leaves nothing to tell "
+            'apart; where it says nothing of the images, give them no label (layout = "flat" for a folder, an empty '
+            "label in a table)"
+        )
 
     def fingerprint(self) -> str:
         """Digest of names, splits, labels, roles, boxes and contents, which must be known; opens no file."""

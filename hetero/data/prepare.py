@@ -12,9 +12,12 @@ from hetero.data.csv import read_csv
 from hetero.data.emoji import emoji_fingerprint, prepare_emoji
 from hetero.data.folder import read_folder
 from hetero.data.images import Dataset
-from hetero.data.listing import Listing
+from hetero.data.listing import Entry, Listing, unique_names
 from hetero.data.splits import assign_splits
+from hetero.data.walk import image_files, printable
+from hetero.errors import InputError
 from hetero.files import cache_directory
+from hetero.mistakes import attempt
 from hetero.preprocessing import Preprocessing
 
 
@@ -53,6 +56,37 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path
     return listing_fingerprint(_identified(config, cache or cache_directory()), config, preprocessing)
 
 
+def expected_names(config: DataConfig, *, copies: int = 0) -> list[str]:
+    """Names of all images that a cloud model has to embed, without opening one.
+
+    Args:
+        config: A folder or a table, none of whose files is skipped.
+        copies: Changed copies of each training image.
+
+    Raises:
+        InputError: When the data cannot be found.
+    """
+    listing = assign_splits(find(config), config)
+    altered = [entry for split in ("validation", "test") if not listing.labelled(split) for entry in listing.of(split)]
+    return [
+        *(entry.name for entry in listing.entries),
+        *(f"{entry.name}#{copy}" for copy in range(1, copies + 1) for entry in listing.of("train")),
+        *(f"{entry.name}#1" for entry in altered),
+    ]
+
+
+def training_labels(config: DataConfig) -> tuple[int, int]:
+    """Number of training images without a label, and of all, without opening one.
+
+    Raises:
+        InputError: When the data cannot be found.
+    """
+    if config.kind == "emoji":
+        return 0, 0
+    train = assign_splits(find(config), config).of("train")
+    return sum(not entry.label for entry in train), len(train)
+
+
 def _identified(config: DataConfig, cache: Path) -> Listing:
     """The listing, with splits and with the contents of its files."""
     listing = assign_splits(find(config), config)
@@ -62,12 +96,34 @@ def _identified(config: DataConfig, cache: Path) -> Listing:
 
 
 def find(config: DataConfig) -> Listing:
-    """List the images of a folder or a table, as they lie there.
+    """List the images of a folder or a table, as they lie there, and of the folders that join training.
 
     Raises:
-        InputError: When the folder or table is missing, empty or wrong.
+        InputError: When a folder or the table is missing, empty or wrong.
     """
+    if not config.extra:
+        return _find_own(config)
+    problems: list[str] = []
+    own = attempt(problems, "path", lambda: _find_own(config))
+    joining = [attempt(problems, f"extra.{n}", lambda path=path: _joining(path)) for n, path in enumerate(config.extra)]
+    if own is None or problems:
+        raise InputError("the data is not valid:", problems)
+    found = [one for one in joining if one]
+    extra = sorted((entry for entries, _ in found for entry in entries), key=lambda entry: entry.name)
+    return own.with_entries(unique_names([*own.entries, *extra]), *(note for _, notes in found for note in notes))
+
+
+def _find_own(config: DataConfig) -> Listing:
     path = Path(config.path).expanduser()
     if config.kind == "folder":
-        return read_folder(path, only_classes=config.layout == "classes")
+        return read_folder(path, config.layout)
     return read_csv(path, Path(config.root).expanduser() if config.root else None)
+
+
+def _joining(path: str) -> tuple[list[Entry], tuple[str, ...]]:
+    """Images that join training, named after their folder and their place in it, and notes."""
+    folder = Path(path).expanduser()
+    files, found = image_files(folder)
+    name = printable(folder.resolve().name)
+    entries = [Entry(file, f"{name}/{printable(file.relative_to(folder))}", "", "unlabelled") for file in files]
+    return entries, tuple(f"{name}: {note}" for note in found.notes())

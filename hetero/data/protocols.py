@@ -14,7 +14,9 @@ from hetero.data.config import Protocol
 from hetero.errors import InputError
 from hetero.evaluation.task import RetrievalTask
 
-Chosen = Literal["cross-view", "leave-one-out", "query-gallery"]
+Chosen = Literal["cross-view", "leave-one-out", "query-gallery", "own-copy"]
+COPY_VIEWS = ("original", "altered")
+"""Views of a split without labels: its images, followed by an altered copy of each."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,22 @@ def choose(protocol: Protocol, roles: Roles) -> Chosen:
     return protocol
 
 
+def own_copy_tasks(images: int, *, where: str) -> Protocolled:
+    """The task of a split without labels: each image is searched for by an altered copy of itself.
+
+    Args:
+        images: How many; their copies follow in the same order (see :mod:`hetero.data.altered`).
+        where: Names the split in error messages.
+
+    Raises:
+        InputError: When there are fewer than two images.
+    """
+    if images < 2:
+        raise InputError(f"{where}: expected at least two images, found {images}; one would always be found")
+    rows = np.arange(images, dtype=np.int64)
+    return Protocolled("own-copy", (RetrievalTask(">".join(COPY_VIEWS[::-1]), rows + images, rows),), {})
+
+
 def make_tasks(protocol: Chosen, roles: Roles, *, where: str) -> Protocolled:
     """Build the tasks of one split.
 
@@ -116,7 +134,7 @@ def _candidates(protocol: Chosen, roles: Roles) -> list[RetrievalTask]:
             RetrievalTask(f"{roles.view_names[query]}>{roles.view_names[gallery]}", rows[query], rows[gallery])
             for query, gallery in pairs
         ]
-    assert roles.is_query is not None and roles.is_gallery is not None
+    assert protocol == "query-gallery" and roles.is_query is not None and roles.is_gallery is not None
     query, gallery = np.flatnonzero(roles.is_query), np.flatnonzero(roles.is_gallery)
     both = bool((roles.is_query & roles.is_gallery).any())
     return [RetrievalTask("query>gallery", query, gallery, exclude_self=both)]

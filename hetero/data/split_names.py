@@ -1,4 +1,4 @@
-"""The usual spellings of a split's name, and of queries and gallery."""
+"""The usual spellings of a split's name, of queries and gallery, and of images that only join training."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
-Split = Literal["train", "validation", "test", ""]
+Split = Literal["train", "validation", "test", "unlabelled", ""]
+"""``unlabelled`` images join those of ``train``, whose labels they lack; empty when the data names no split."""
 Role = Literal["query", "gallery", ""]
 
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
     **dict.fromkeys(("validation", "validate", "val", "valid", "dev", "devel"), "validation"),
     **dict.fromkeys(("test", "testing", "tests", "tst", "te", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("unlabelled", "unlabeled", "extra"), "unlabelled"),
 }
 _ROLES: dict[str, Role] = {
     **dict.fromkeys(("query", "queries", "probe", "probes"), "query"),

@@ -2,7 +2,7 @@
 
 A made-up split follows from the images' names and the seed alone. Held-out classes measure retrieval of things never
 seen in training; held-out images of every class measure retrieval among known classes. With few classes (a category
-data set) only the second leaves enough to train on.
+data set) only the second leaves enough to train on. Of images without labels, images are held out.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
         listing: From a folder or a table.
         config: ``split``, ``test_share``, ``validation_share`` and ``seed`` are read.
 
+    Images of split ``unlabelled`` join the training images when everything else is in its place; where there are no
+    others, they are the training images. Validation and test images without a label are left out where others have one:
+    whose class they are of is not known, so that nobody can say whether they are found rightly.
+
     Returns:
         A listing ordered train, validation, test; its notes say what was made up.
 
@@ -45,7 +49,9 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
         InputError: When there is nothing to train on or nothing to test on.
     """
     listing.require_classes()
-    present = {entry.split for entry in listing.entries}
+    if not any(entry.split in ("train", "") for entry in listing.entries):
+        listing = _joined(listing)
+    present = {entry.split for entry in listing.entries} - {"unlabelled"}
     if present == {""}:
         listing = _hold_out(listing, "", "test", config, _manner(listing, config))
         listing = listing.with_entries(entry if entry.split else entry.moved("train") for entry in listing.entries)
@@ -63,22 +69,40 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
         listing = _hold_out_like_test(listing.with_entries(moved, note), config)
     elif "validation" not in present:
         listing = _hold_out_like_test(listing, config)
+    listing = _judged_by_labels(_joined(listing))
     ordered = [entry for split in _ORDER for entry in listing.of(split)]
     result = listing.with_entries(ordered)
     result.require_classes()
     return result
 
 
+def _joined(listing: Listing) -> Listing:
+    """With the images of split ``unlabelled`` among the training images."""
+    count = len(listing.of("unlabelled"))
+    moved = (entry.moved("train") if entry.split == "unlabelled" else entry for entry in listing.entries)
+    return listing.with_entries(moved, f"{count} images without labels join training") if count else listing
+
+
+def _judged_by_labels(listing: Listing) -> Listing:
+    """Without the unlabelled validation and test images that stand beside labelled ones."""
+    for split in ("validation", "test"):
+        count = sum(not entry.label for entry in listing.of(split))
+        if count and listing.labelled(split):
+            kept = [entry for entry in listing.entries if entry.label or entry.split != split]
+            listing = listing.with_entries(kept, f"{split}: {count} images without a label left out, others have one")
+    return listing
+
+
 def _manner(listing: Listing, config: DataConfig) -> str:
     if config.split != "auto":
         return config.split
-    classes = {entry.label for entry in listing.entries}
+    classes = {entry.label for entry in listing.entries if entry.label}
     return "class" if len(classes) >= CLASSES_FOR_CLASS_SPLIT else "image"
 
 
 def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
-    known = {entry.label for entry in listing.of("train")}
-    unseen = not known & {entry.label for entry in listing.of("test")}
+    known, asked = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
+    unseen = bool(asked) and not known & asked
     manner = config.split if config.split != "auto" else ("class" if unseen else "image")
     return _hold_out(listing, "train", "validation", config, manner)
 
@@ -86,11 +110,16 @@ def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
 def _hold_out(listing: Listing, source: Split, target: Split, config: DataConfig, manner: str) -> Listing:
     share = config.test_share if target == "test" else config.validation_share
     entries = listing.of(source)
-    choose = _classes_to_hold_out if manner == "class" else _images_to_hold_out
-    names = choose(entries, share, config.seed)
+    if labelled := [entry for entry in entries if entry.label]:
+        # Labels judge better than altered copies do.
+        choose = _classes_to_hold_out if manner == "class" else _images_to_hold_out
+        names = choose(labelled, share, config.seed)
+    else:
+        names = _unlabelled_to_hold_out(entries, share, config.seed)
     moved = [entry.moved(target) if entry.name in names else entry for entry in listing.entries]
-    classes = len({entry.label for entry in entries if entry.name in names})
+    classes = len({entry.label for entry in labelled if entry.name in names})
     what = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
+    what = what if labelled else "images without labels"
     note = f"{target} split made up (seed {config.seed}): {what}, {len(names)} images"
     if not names:
         raise InputError(f"{listing.name}: too few images to hold any out for {target}; bring a {target} split")
@@ -107,6 +136,12 @@ def _classes_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> s
         )
     held_out = set(classes[:count])
     return {entry.name for entry in entries if entry.label in held_out}
+
+
+def _unlabelled_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+    count = max(2, round(share * len(entries)))
+    names = shuffled((entry.name for entry in entries), seed)
+    return set(names[:count]) if len(names) - count >= 2 else set()
 
 
 def _images_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:

@@ -16,7 +16,7 @@ from hetero.preprocessing import Preprocessing
 
 
 def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
-    """The data set, its training images limited to these classes; validation and test stay.
+    """The data set, its training images limited to these classes; images without a label go, validation and test stay.
 
     Args:
         dataset: Images.
@@ -61,7 +61,7 @@ def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
 
 def _limited(images: ImageSet, names: set[str]) -> ImageSet:
     kept = [name in names for name in images.classes]
-    rows = np.flatnonzero(np.asarray(kept)[np.asarray(images.labels)])
+    rows = np.flatnonzero(np.isin(images.labels, np.flatnonzero(kept)))
     number = np.cumsum(kept) - 1
     some = with_rows(images, rows)
     classes = tuple(name for name in images.classes if name in names)

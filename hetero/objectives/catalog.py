@@ -24,6 +24,7 @@ class Entry:
         summary: One line, with the paper.
         options: By name.
         needs_cloud: Whether it compares with a cloud (or old) model.
+        needs_labels: Whether it learns from the classes of the training images.
         needs_own_head: Whether it uses the model's own classifier.
         needs_previous: Whether it compares with the student that is replaced.
         takes_head: Whether ``home`` takes a :class:`hetero.objectives.registry.Head`, too.
@@ -34,6 +35,7 @@ class Entry:
     summary: str
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_cloud: bool = False
+    needs_labels: bool = False
     needs_own_head: bool = False
     needs_previous: bool = False
     takes_head: bool = False
@@ -68,6 +70,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
                 "cloud", "where prototypes start: the cloud's if there is one, or random directions", "random"
             )
         },
+        needs_labels=True,
         takes_head=True,
     ),
     "cloud_head": Entry(
@@ -75,6 +78,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "influence loss: the cloud's frozen classifier judges the vectors (BCT, arXiv 2003.11942)",
         {"variant": choice("head", "margin: the own head's, or another", "arcface", "cosface", "none", "unnormalised")},
         needs_cloud=True,
+        needs_labels=True,
         takes_head=True,
     ),
     "backward_compatible": Composite(
@@ -89,12 +93,14 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "hetero.objectives.contrastive:SupervisedContrastive",
         "classes pulled together within the model (arXiv 2004.11362)",
         {"temperature": _TEMPERATURE},
+        needs_labels=True,
     ),
     "cloud_contrastive": Entry(
         "hetero.objectives.contrastive:CloudContrastive",
         "the image among the cloud's vectors, positives by class (AML, arXiv 2006.16331)",
         {"temperature": _TEMPERATURE},
         needs_cloud=True,
+        needs_labels=True,
     ),
     "instance_contrastive": Entry(
         "hetero.objectives.instance_contrastive:InstanceContrastive",
@@ -116,6 +122,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
             "mining": choice("semi-hard", "how the negative is chosen", "hard"),
         },
         needs_cloud=True,
+        needs_labels=True,
     ),
     "csd": Entry(
         "hetero.objectives.csd:ContextualSimilarity",
@@ -162,6 +169,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "the old model's logits, most where it was right (PCT FD-LM, arXiv 2011.09161)",
         {"alpha": _ALPHA, "beta": _BETA},
         needs_cloud=True,
+        needs_labels=True,
         needs_own_head=True,
     ),
     "focal_kl": Entry(
@@ -169,6 +177,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "the old model's softened answers, most where it was right (PCT FD-KL, arXiv 2011.09161)",
         {"alpha": _ALPHA, "beta": _BETA, "temperature": positive(100.0, "softens both models' answers")},
         needs_cloud=True,
+        needs_labels=True,
         needs_own_head=True,
     ),
     "focal_retrieval": Entry(
@@ -176,12 +185,14 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "near the old model, most where its first hit was right (retrieval form of PCT)",
         {"alpha": _ALPHA, "beta": _BETA, "distance": choice("cosine", "what is held", "similarities")},
         needs_cloud=True,
+        needs_labels=True,
     ),
     "focal_update": Entry(
         "hetero.objectives.focal_update:FocalUpdate",
         "near the student that this one replaces, most where its first hit was right (retrieval form of PCT)",
         {"alpha": _ALPHA, "beta": _BETA},
         needs_cloud=True,
+        needs_labels=True,
         needs_previous=True,
     ),
     "elodi": Entry(
@@ -193,6 +204,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
             "power": Option(2.0, "of what exceeds the margin", least=1.0),
         },
         needs_cloud=True,
+        needs_labels=True,
         needs_own_head=True,
     ),
 }
@@ -223,10 +235,15 @@ def _outside(name: str) -> Entry:
 
         home = "hetero.objectives.metric_learning:metric_learning_loss"
         options = metric_learning_options(name)
-        return Entry(home, "of pytorch-metric-learning", options, takes_head=True, fixed={"loss": name})
-    from hetero.objectives.own import own_options
+        return Entry(
+            home, "of pytorch-metric-learning", options, needs_labels=True, takes_head=True, fixed={"loss": name}
+        )
+    from hetero.objectives.own import own_needs_labels, own_options
 
-    return Entry("hetero.objectives.own:own", "of your own", own_options(name), fixed={"path": name})
+    labels = own_needs_labels(name)
+    return Entry(
+        "hetero.objectives.own:own", "of your own", own_options(name), needs_labels=labels, fixed={"path": name}
+    )
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:

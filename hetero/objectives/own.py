@@ -30,6 +30,15 @@ def own_options(path: str) -> Mapping[str, Option]:
     return options_of(path, target, given=[first])
 
 
+def own_needs_labels(path: str) -> bool:
+    """Whether it learns from labels: its attribute ``needs_labels``, if it has one.
+
+    Raises:
+        InputError: When there is nothing of this name.
+    """
+    return bool(getattr(_load(path), "needs_labels", False))
+
+
 def own(path: str, **options: Any) -> nn.Module:
     """Make the objective."""
     target = _load(path)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hetero.data.embeddings import aligned, load_embeddings
+from hetero.errors import InputError
 from hetero.pipeline.context import Context
 from hetero.pipeline.retrieval_rows import limited, originals
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
@@ -38,6 +39,13 @@ def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"])
     known = set(stored.names)
     # Validation images first: the model has not learnt them by heart. Not every cloud's answers to them are known.
     sets = [one for one in (context.dataset.validation, context.dataset.train) if known.issuperset(one.names)]
+    # Without labels only the altered copies of validation images have something to find.
+    sets = [one for one in sets if len(np.unique(one.labels)) < len(one)]
+    if not sets:
+        raise InputError(
+            "reduced precisions are chosen by validation and training images of which several belong together, and "
+            "there are none: bring labels, or the cloud's vectors of the validation images"
+        )
     half = context.recipe.export.calibration // len(sets)
     parts = [
         calibration.calibration_set(

@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from hetero.data.embeddings import embeddings_of, load_embeddings
-from hetero.data.prepare import find
-from hetero.data.splits import assign_splits
+from hetero.data.prepare import expected_names
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
 from hetero.models.external_onnx import OnnxEmbedder
@@ -94,10 +93,7 @@ def _names(recipe: Recipe) -> list[str]:
     """Of all images that the cloud must know, as far as that is known without decoding one."""
     if recipe.data.kind == "emoji" or recipe.data.skip_unreadable or not Path(recipe.data.path).exists():
         return []
-    listing = assign_splits(find(recipe.data), recipe.data)
-    train = [entry.name for entry in listing.of("train")]
-    copies = [f"{name}#{copy}" for copy in range(1, recipe.cloud.copies + 1) for name in train]
-    return [*(entry.name for entry in listing.entries), *copies]
+    return expected_names(recipe.data, copies=recipe.cloud.copies)
 
 
 def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preprocessing) -> Cost:

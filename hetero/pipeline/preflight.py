@@ -14,6 +14,7 @@ from typing import Any
 
 from hetero.mistakes import attempt
 from hetero.pipeline.context import Context
+from hetero.pipeline.label_problems import unlabelled_problems
 from hetero.pipeline.policy import policy_of
 from hetero.pipeline.stage import Stage, up_to_date
 from hetero.pipeline.stages import stages_of
@@ -46,6 +47,7 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
     if pending is None or any(stage.directory in pending for stage in stages):
         problems += release_problems(draft, exporting="export" in groups)
         problems += precision_problems(trainings_of(draft.recipe))
+        problems += unlabelled_problems(draft, pending)
         problems += _model_problems(draft, pending)
     draft.require_sound(*problems)
     return stages
@@ -123,4 +125,5 @@ def _model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 def recipe_preflight(recipe: Recipe) -> list[str]:
     """Problems of a recipe whose models are trained and not exported."""
     draft = Draft.of(recipe)
-    return [*draft.problems, *file_problems(draft), *data_problems(draft), *_model_problems(draft, None)]
+    known = [*draft.problems, *file_problems(draft), *data_problems(draft), *unlabelled_problems(draft, None)]
+    return [*known, *_model_problems(draft, None)]

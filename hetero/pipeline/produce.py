@@ -30,7 +30,10 @@ def data(context: Context, work: Path) -> None:
     summary = {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "sets": {name: {"images": len(one), "classes": len(one.classes)} for name, one in sets.items()},
+        "sets": {
+            name: {"images": len(one), "unlabelled": one.unlabelled, "classes": len(one.classes)}
+            for name, one in sets.items()
+        },
         "test_tasks": {
             task.name: {"queries": len(task.query), "gallery": len(task.gallery)} for task in dataset.test_tasks
         },

@@ -26,6 +26,7 @@ from hetero.search.supernet_config import SupernetConfig
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.labels import require_labels
 from hetero.training.launch import require_one_process
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
@@ -98,6 +99,7 @@ def train_supernet(
             vectors of the validation images are not known; when the configuration makes no sense.
     """
     require_one_process("a supernet is trained in one process, since each step trains other weights")
+    require_labels(config.objectives, dataset, "the supernet", has_cloud=True)
     dataset = dataset.prepared_by(preprocessing)
     data = RewardSet.of(
         dataset,

@@ -10,7 +10,12 @@ LARGEST_BANK = 4096
 
 
 def bank_rows(
-    labels: Int64[np.ndarray, " n"], sources: Int64[np.ndarray, " n"], *, seed: int, largest: int = LARGEST_BANK
+    labels: Int64[np.ndarray, " n"],
+    sources: Int64[np.ndarray, " n"],
+    *,
+    seed: int,
+    largest: int = LARGEST_BANK,
+    classes: int | None = None,
 ) -> Int64[np.ndarray, " m"]:
     """Rows of the training images whose vectors make the bank.
 
@@ -22,11 +27,12 @@ def bank_rows(
         sources: The row of which each image is a changed copy, or its own row.
         seed: Decides the draw.
         largest: Most rows; the number of classes where that is larger.
+        classes: How many labels name a class, and not a single image without a label; None for all of them.
 
     Returns:
         Rising rows.
     """
-    count = max(largest, len(np.unique(labels)))
+    count = max(largest, len(np.unique(labels)) if classes is None else classes)
     if len(labels) <= count:
         return np.arange(len(labels))
     shuffled = np.random.default_rng(seed).permutation(len(labels))

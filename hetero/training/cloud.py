@@ -21,6 +21,7 @@ from hetero.preprocessing import Preprocessing
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import CloudConfig
+from hetero.training.labels import require_labels, with_labels_where_needed
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
@@ -58,7 +59,8 @@ def train_cloud(
     """Train a cloud model and write its model directory.
 
     Args:
-        dataset: Images; weights are chosen by mean cmc@1 over its validation tasks.
+        dataset: Images; weights are chosen by mean cmc@1 over its validation tasks. Where an objective learns from
+            labels, it is trained on the images that have one.
         config: Architecture, head, objectives and training.
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
@@ -68,7 +70,15 @@ def train_cloud(
 
     Returns:
         The model, in evaluation mode, with its embedding space.
+
+    Raises:
+        InputError: When an objective learns from labels and no training image has one, or, beside an old model, whose
+            vectors are of all images, not every one.
     """
+    terms = config.objectives + (beside.objectives if beside else ())
+    if not beside:
+        dataset = with_labels_where_needed(terms, dataset)
+    require_labels(terms, dataset, f"cloud model {config.name}", has_cloud=bool(beside))
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     old = beside.old if beside else None
@@ -83,7 +93,7 @@ def train_cloud(
         seed=seed_of("upgrade", seed) if old else seed,
         from_cloud=False,
     )
-    module = TrainingModule.of(model, config.objectives + (beside.objectives if beside else ()), head)
+    module = TrainingModule.of(model, terms, head)
     run = Run(
         directory, _identity(dataset, config, preprocessing, beside, seed), seed, f"training {config.name}", resume
     )

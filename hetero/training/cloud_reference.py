@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
+from hetero.data.embeddings import EmbeddingFile, aligned, embeddings_of, load_embeddings
 from hetero.data.images import Dataset, ImageSet
+from hetero.data.protocols import COPY_VIEWS
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
@@ -30,7 +31,7 @@ class CloudReference:
     Attributes:
         space: The embedding space to live in.
         train: float32 [n, d], unit vectors of the training images, in their order.
-        prototypes: float32 [k, d], one direction a class.
+        prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
         validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
             student's weights are chosen by its own symmetric figure.
         model: The cloud model itself, for students that are trained beside it (``live = true``).
@@ -82,7 +83,7 @@ class CloudReference:
         seen = [one.prepared_by(model.preprocessing).images for one in (dataset.train, dataset.validation)]
         train = embed_images(model, seen[0], progress="embedding the training images")
         validation = embed_images(model, seen[1], progress="embedding the validation images")
-        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        means = _means(train, dataset.train)
         prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
         return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model)
 
@@ -102,7 +103,7 @@ class CloudReference:
         seen = [one.prepared_by(embedder.preprocessing).images for one in (dataset.train, dataset.validation)]
         train = embed_all(embedder, seen[0], progress="embedding the training images")
         validation = embed_all(embedder, seen[1], progress="embedding the validation images")
-        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        means = _means(train, dataset.train)
         return cls(embedder.space, train, means, validation)
 
     @classmethod
@@ -111,7 +112,8 @@ class CloudReference:
 
         Args:
             path: As :func:`hetero.data.embeddings.load_embeddings` reads it. It must hold every training image of
-                the data set; validation images are used when it holds them all.
+                the data set; validation images are used when it holds them all. An altered copy that it lacks
+                (:mod:`hetero.data.altered`) has its original's vector.
             dataset: The images that the embeddings belong to.
 
         Raises:
@@ -119,7 +121,7 @@ class CloudReference:
         """
         stored = load_embeddings(path)
         train = aligned(stored, dataset.train)
-        means = class_means(train, np.asarray(dataset.train.labels), len(dataset.train.classes))
+        means = _means(train, dataset.train)
         return cls(stored.space, train, means, _validation(stored, dataset.validation))
 
 
@@ -149,8 +151,17 @@ def known_prototypes(
 
 
 def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
-    known = set(stored.names)
-    return aligned(stored, images) if len(images.names) and all(name in known for name in images.names) else None
+    known, names = set(stored.names), list(images.names)
+    if images.view_names == COPY_VIEWS:
+        # Altered copies are only asked with, and the cloud's answer to them should be that to their original.
+        names = [name if name in known else name.rpartition("#")[0] or name for name in names]
+    return embeddings_of(stored, names) if names and known.issuperset(names) else None
+
+
+def _means(embeddings: Float32[np.ndarray, "n d"], images: ImageSet) -> Float32[np.ndarray, "k d"]:
+    """Mean direction of each named class: the images without a label say nothing of one."""
+    known = images.labelled
+    return class_means(embeddings[known], np.asarray(images.labels)[known], len(images.classes))
 
 
 def class_means(

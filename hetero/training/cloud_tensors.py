@@ -49,7 +49,7 @@ def cloud_tensors(
     return CloudTensors(
         torch.from_numpy(cloud.train),
         torch.as_tensor(labels),
-        torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed))),
+        torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed), classes=len(dataset.train.classes))),
         sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
         live=cloud.model if live else None,

@@ -19,6 +19,7 @@ from hetero.objectives.registry import Head
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
+from hetero.training.labels import require_labels
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.optimizer import peak_rate
@@ -63,6 +64,7 @@ def tune_for_int8(
     Raises:
         SpaceMismatchError: When the student lives in another space than the cloud's embeddings.
     """
+    require_labels(config.objectives, dataset, f"student {config.name}", has_cloud=True)
     torch.manual_seed(seed)
     model = load_model(student)
     assert model.space is not None

@@ -18,6 +18,7 @@ from hetero.training.budget import fit_budget
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig
+from hetero.training.labels import require_labels, with_labels_where_needed
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
@@ -59,10 +60,14 @@ def train_student(
 
     Raises:
         InputError: When a live cloud model is asked for and only embeddings are given, a previous student without a
-            cloud model, or a share of the cloud's cost without ``cloud_macs``; or when no width fits the budget.
+            cloud model, or a share of the cloud's cost without ``cloud_macs``; when an objective learns from labels and
+            a training image has none; or when no width fits the budget.
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
+    if not cloud:
+        dataset = with_labels_where_needed(config.objectives, dataset)
+    require_labels(config.objectives, dataset, f"student {config.name}", has_cloud=bool(cloud))
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension

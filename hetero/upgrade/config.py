@@ -100,12 +100,9 @@ def load_upgrade_recipe(
 
 
 def _anchored(recipe: UpgradeRecipe, folder: Path) -> UpgradeRecipe:
-    def anchor(text: str) -> str:
-        return str((folder / text).resolve()) if text else ""
-
-    images = dataclasses.replace(recipe.data, path=anchor(recipe.data.path), root=anchor(recipe.data.root))
-    upgrade = dataclasses.replace(recipe.upgrade, old=anchor(recipe.upgrade.old))
-    return dataclasses.replace(recipe, data=images, upgrade=upgrade)
+    old = recipe.upgrade.old
+    upgrade = dataclasses.replace(recipe.upgrade, old=str((folder / old).resolve()) if old else "")
+    return dataclasses.replace(recipe, data=recipe.data.anchored(folder), upgrade=upgrade)
 
 
 def _problems(recipe: UpgradeRecipe, *, has_old: bool) -> list[str]:

@@ -23,3 +23,12 @@ def write_classes(root: Path, classes: dict[str, int], start: int = 0) -> Path:
             seed += 1
             write_picture(root / label / f"{number:03}.png", seed)
     return root
+
+
+def write_flat(root: Path, count: int, start: int = 0, size: tuple[int, int] = (24, 18)) -> Path:
+    """A folder with this many different pictures in it, each a few large patches of colour."""
+    root.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        blocks = np.random.default_rng(start + number).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC).save(root / f"{number:03}.png")
+    return root

@@ -101,7 +101,7 @@ def test_wrong_rows_come_together_with_their_lines(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png")
     rows = [
         "x,a.png,train,,,0,0,4,4",
-        ",a.png,train,,,0,0,4,4",
+        "x,a.png,unlabelled,,,0,0,4,4",
         "x,missing.png,test,True,False,0,0,4,4",
         "x,a.png,test,maybe,True,0,0,4,4",
         "x,a.png,holdout,True,True,0,0,4,4",
@@ -109,20 +109,20 @@ def test_wrong_rows_come_together_with_their_lines(tmp_path: Path) -> None:
         "x,a.png,test,1,0,4,0,4,4",
         "x,a.png,test,1.0,0.0,0,zero,4,4",
         "x,a.png,test,1",
-        " ,a.png,test,,True,0,0,4,4",
+        "x,,test,,True,0,0,4,4",
     ]
     with pytest.raises(InputError, match="10 problems in 10 rows") as caught:
         read_csv(table(tmp_path, "label,path,split,is_query,is_gallery,x_1,y_1,x_2,y_2", *rows))
     expected = {
-        3: "the label is missing",
+        3: "an image of split unlabelled has no label, got 'x'; leave it out, or say train",
         4: "no file at",
         5: "is_query must be true or false",
-        6: "split must be train, validation or test, got 'holdout'",
+        6: "split must be train, validation, test or unlabelled, got 'holdout'",
         7: "neither is_query nor is_gallery",
         8: "a box needs",
         9: "x_1, y_1, x_2, y_2 must be four numbers",
         10: "expected 9 fields as in the header, found 4",
-        11: "the label is missing",
+        11: "the path is missing",
     }
     for line, reason in expected.items():
         assert any(problem.startswith(f"line {line}: {reason}") for problem in caught.value.problems), reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from hetero.data.distractors import with_distractors
@@ -50,3 +52,18 @@ def test_a_distractor_takes_the_place_of_a_right_answer():
 def test_nothing_joins_where_all_classes_are_known():
     (task,), _ = with_distractors([TASK], VALIDATION, image_set(("cat", "dog"), [0, 1], [1, 1]))
     assert task.gallery.tolist() == [2, 3]
+
+
+def test_images_without_labels_join_only_what_has_none_either():
+    unlabelled = dataclasses.replace(TRAIN, labels=np.array([0, 3, 2, 4]))
+    (task,), labels = with_distractors([TASK], VALIDATION, unlabelled)
+    assert task.gallery.tolist() == [2, 3, 6], "row 7 may be a cat"
+    assert len(set(labels[4:].tolist())) == 4
+    bare = dataclasses.replace(TRAIN, labels=np.arange(4), classes=())
+    asked = dataclasses.replace(
+        VALIDATION, labels=np.array([0, 1, 0, 1]), classes=(), view_names=("original", "altered")
+    )
+    own = RetrievalTask("altered>original", np.array([2, 3]), np.array([0, 1]))
+    (task,), labels = with_distractors([own], asked, bare)
+    assert task.gallery.tolist() == [0, 1, 4, 5, 6, 7]
+    assert labels.tolist() == [0, 1, 0, 1, 2, 3, 4, 5]

@@ -142,6 +142,6 @@ def test_classes_may_be_called_like_splits_when_that_is_said(tmp_path: Path) -> 
     root = write_classes(tmp_path / "vehicles", {"bus": 2, "car": 2, "train": 2})
     with pytest.raises(InputError, match=r'layout = "classes"'):
         read_folder(root)
-    listing = read_folder(root, only_classes=True)
+    listing = read_folder(root, "classes")
     assert {entry.label for entry in listing.entries} == {"bus", "car", "train"}
     assert {entry.split for entry in listing.entries} == {""}

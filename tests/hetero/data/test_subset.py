@@ -36,3 +36,11 @@ def test_unknown_classes_are_named():
         with_classes(dataset(), ["a", "zebra"])
     with pytest.raises(InputError, match="no class given"):
         with_classes(dataset(), [])
+
+
+def test_images_without_a_label_are_of_none_of_the_classes():
+    whole = dataset()
+    labels = np.asarray(whole.train.labels).copy()
+    labels[labels == 1] += len(whole.train.classes)
+    some = with_classes(whole.training_on(dataclasses.replace(whole.train, labels=labels)), ["a", "b"])
+    assert some.train.labels.tolist() == [0] * 4 and some.train.has_labels

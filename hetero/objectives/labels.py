@@ -1,0 +1,51 @@
+"""Which objectives learn from labels, and what to do where training images have none. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hetero.errors import InputError
+from hetero.objectives.catalog import CATALOG, Entry, entry_of, expanded
+from hetero.objectives.config import ObjectiveConfig
+
+
+def without_labels() -> list[str]:
+    """Names of the objectives by which a student can learn from images without labels."""
+    entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Entry)]
+    return [name for name, entry in entries if not entry.needs_labels]
+
+
+def needing_labels(terms: Iterable[ObjectiveConfig]) -> list[str]:
+    """Names of the terms that learn from labels; unknown ones are passed over."""
+    return [term.name for term in terms if any(_needs_labels(part.name) for part in expanded([term]))]
+
+
+def label_problems(
+    terms: Iterable[ObjectiveConfig], *, unlabelled: int, images: int, has_cloud: bool = True
+) -> list[str]:
+    """What is wrong with a model's objectives where training images have no label; one line, or none.
+
+    Args:
+        terms: Of the objective.
+        unlabelled: How many training images have no label.
+        images: Of so many.
+        has_cloud: Whether there is a cloud (or old) model to learn from instead.
+    """
+    needing = needing_labels(terms) if unlabelled else []
+    if not needing:
+        return []
+    have = "none has one" if unlabelled == images else f"{unlabelled} of them have none"
+    instead = (
+        f"use {', '.join(without_labels())}, which learn from the cloud model alone"
+        if has_cloud
+        else "bring labels, or learn from a model that is trained already (cloud.onnx or cloud.embeddings in a recipe)"
+    )
+    verb = "learns" if len(needing) == 1 else "learn"
+    return [f"{', '.join(needing)} {verb} from the labels of the {images} training images, and {have}; {instead}"]
+
+
+def _needs_labels(name: str) -> bool:
+    try:
+        return entry_of(name).needs_labels
+    except InputError:
+        return False
