@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from hetero.constraints import Channels, Positive, Stride
+from hetero.constraints import Channels, Number, Positive, Stride
 from hetero.models.block_catalog import block_problem
 from hetero.schema import settings
 
@@ -68,6 +68,8 @@ class ModelConfig:
         family: ``residual`` (cloud models), ``edge`` (MobileNetV3-like students), ``efficientnet_lite0`` or
             ``timm:NAME`` (pretrained backbones, installed separately).
         dimension: Length of the embedding.
+        principal: How many of the space's leading principal directions the last layer works in
+            (:mod:`hetero.models.principal`); 0 for all dimensions, learnt.
         pool: ``gem`` (generalised mean) or ``avg``.
         width: Multiplies every stage's channels.
         stem_channels: Output channels of the first convolution at width 1.
@@ -79,6 +81,7 @@ class ModelConfig:
 
     family: str = "edge"
     dimension: Channels = 128
+    principal: Number = 0
     pool: Literal["gem", "avg"] = "avg"
     width: Annotated[float, Interval(gt=0, le=64)] = 1.0
     stem_channels: Channels = 16
@@ -89,9 +92,12 @@ class ModelConfig:
 
     def rules(self) -> list[str]:
         """What must hold beyond the fields' types."""
-        if self.family in FAMILIES or self.family.removeprefix(TIMM) not in ("", self.family):
-            return []
-        return [f"family: expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {self.family!r}"]
+        problems: list[str] = []
+        if self.family not in FAMILIES and self.family.removeprefix(TIMM) in ("", self.family):
+            problems.append(f"family: expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {self.family!r}")
+        if self.principal > self.dimension:
+            problems.append(f"principal: expected at most {self.dimension}, the dimension, got {self.principal}")
+        return problems
 
     def with_width(self, width: float) -> ModelConfig:
         """The same architecture, wider or narrower."""

@@ -12,6 +12,11 @@ from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
+PRINCIPAL_OF_STUDENTS = (
+    "model.principal: the directions are those of a cloud's space, in which a student lives; say principal for the "
+    "student instead"
+)
+
 
 @settings
 class TrainingConfig:
@@ -104,6 +109,10 @@ class CloudConfig:
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        return [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
+
     @property
     def is_external(self) -> bool:
         """True if it is not trained here: there is an ONNX file of it, or only its embeddings."""
@@ -120,6 +129,8 @@ class StudentConfig:
         live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
             for the very image that the student sees.
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
+        principal: How many of the leading principal directions of the cloud's training vectors its last layer works in
+            (see docs/space.md): a number, 0 for all dimensions, learnt, or ``auto``, as the vectors suggest.
         max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
@@ -133,6 +144,7 @@ class StudentConfig:
     independent: bool = False
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
+    principal: Number | Literal["auto"] = 0
     max_macs: Number = 0
     max_macs_share: Share = 0.0
     max_parameters: Number = 0
@@ -143,3 +155,10 @@ class StudentConfig:
         ObjectiveConfig("cloud_contrastive", 0.3),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
+        if self.principal and self.independent:
+            problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
+        return problems

@@ -12,6 +12,7 @@ from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
+from hetero.models.principal import start_at
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.budget import fit_budget
@@ -22,6 +23,7 @@ from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.previous import PreviousStudent, start_from
+from hetero.training.principal_start import principal_start
 from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 
@@ -66,8 +68,12 @@ def train_student(
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
-    architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
+    directions = principal_start(config, cloud.train) if cloud else None
+    principal = directions.count if directions else 0
+    architecture = fit_budget(config, dimension, preprocessing, cloud_macs, principal=principal)
     model = EmbeddingModel(config.name, architecture, preprocessing)
+    if directions:
+        start_at(model, directions)
     start_from(model, previous)
     head = Head(
         classes=len(dataset.train.classes),
@@ -84,6 +90,7 @@ def train_student(
             "student",
             dataclasses.asdict(config),
             architecture.width,
+            architecture.principal,
             preprocessing.to_dict(),
             dataset.fingerprint,
             cloud.identity if cloud else "",
