@@ -131,6 +131,8 @@ class StudentConfig:
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
         principal: How many of the leading principal directions of the cloud's training vectors its last layer works in
             (see docs/space.md): a number, 0 for all dimensions, learnt, or ``auto``, as the vectors suggest.
+        refit: Whether the last layer is fitted once more after training, in closed form, and kept where validation does
+            not fall by it.
         max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
@@ -145,6 +147,7 @@ class StudentConfig:
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     principal: Number | Literal["auto"] = 0
+    refit: bool = False
     max_macs: Number = 0
     max_macs_share: Share = 0.0
     max_parameters: Number = 0
@@ -161,4 +164,6 @@ class StudentConfig:
         problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
         if self.principal and self.independent:
             problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
+        if self.refit and self.independent:
+            problems.append("refit: is to the cloud's vectors, and an independent student has none; leave it out")
         return problems

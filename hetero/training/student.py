@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,6 +26,7 @@ from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.principal_start import principal_start
 from hetero.training.ranks import on_first_rank
+from hetero.training.refit import refit, require_validation
 from hetero.training.seeds import seed_of
 
 
@@ -65,6 +67,7 @@ def train_student(
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
+    require_validation(config, cloud)
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
@@ -101,7 +104,15 @@ def train_student(
     who = f"student {config.name}"
     cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+    validate = validation_cmc(dataset, cloud)
+    fitted = fit(module, dataset.train, config.training, run, validate=validate, cloud=cached)
+    notes: dict[str, Any] = {}
+    if config.refit and cloud:
+        fitted, outcome, weights = on_first_rank(
+            lambda: (*refit(model, dataset, cloud, fitted, validate), model.state_dict())
+        )
+        model.load_state_dict(weights)
+        notes = {"refit": dataclasses.asdict(outcome)}
     model.space = cloud.space if cloud else own_space(model)
-    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
+    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed) | notes))
     return model
