@@ -8,7 +8,7 @@ from typing import TypedDict
 from hetero.errors import InputError
 from hetero.geometry.directions import LEAST
 from hetero.models.config import ModelConfig
-from hetero.models.cost import WIDTHS, require_fit, widest_within
+from hetero.models.cost import require_fit, widest_within, widths_of
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import StudentConfig
 
@@ -40,7 +40,7 @@ def require_budget(config: StudentConfig, dimension: int, preprocessing: Preproc
     if not limits:
         return architecture
     require_fit(architecture, preprocessing, **limits)
-    return architecture.with_width(WIDTHS[0])
+    return architecture.with_width(widths_of(architecture)[0])
 
 
 class _Limits(TypedDict):
