@@ -129,6 +129,8 @@ class StudentConfig:
         live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
             for the very image that the student sees.
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
+        start: A model directory whose weights it starts from: of the same family, stages and width; empty for random
+            weights, or those that come with the family.
         principal: How many of the leading principal directions of the cloud's training vectors its last layer works in
             (see docs/space.md): a number, 0 for all dimensions, learnt, or ``auto``, as the vectors suggest.
         refit: Whether the last layer is fitted once more after training, in closed form, and kept where validation does
@@ -146,6 +148,7 @@ class StudentConfig:
     independent: bool = False
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
+    start: str = ""
     principal: Number | Literal["auto"] = 0
     refit: bool = False
     max_macs: Number = 0

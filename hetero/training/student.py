@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hetero.data.images import Dataset
 from hetero.errors import InputError
@@ -28,6 +29,7 @@ from hetero.training.principal_start import principal_start
 from hetero.training.ranks import on_first_rank
 from hetero.training.refit import refit, require_validation
 from hetero.training.seeds import seed_of
+from hetero.training.start import start_at_weights, start_identity, start_of
 
 
 def train_student(
@@ -38,6 +40,7 @@ def train_student(
     directory: Path,
     *,
     previous: PreviousStudent | None = None,
+    start: nn.Module | None = None,
     cloud_macs: int = 0,
     seed: int = 0,
     resume: bool = True,
@@ -54,6 +57,8 @@ def train_student(
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
         previous: The student that this one replaces, for objectives that hold on to its right answers.
+        start: Weights to start from, instead of a directory named by the configuration: an
+            :class:`hetero.models.model.EmbeddingModel`, or a backbone of the same architecture.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
         seed: Fixes initial weights, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
@@ -63,7 +68,8 @@ def train_student(
 
     Raises:
         InputError: When a live cloud model is asked for and only embeddings are given, a previous student without a
-            cloud model, or a share of the cloud's cost without ``cloud_macs``; or when no width fits the budget.
+            cloud model, or a share of the cloud's cost without ``cloud_macs``; when no width fits the budget, or the
+            start is of another architecture.
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
@@ -77,6 +83,8 @@ def train_student(
     model = EmbeddingModel(config.name, architecture, preprocessing)
     if directions:
         start_at(model, directions)
+    if (weights := start_of(config, start)) is not None:
+        start_at_weights(model, weights, cloud.space if cloud else None)
     start_from(model, previous)
     head = Head(
         classes=len(dataset.train.classes),
@@ -99,6 +107,7 @@ def train_student(
             cloud.identity if cloud else "",
             seed,
             *([previous.identity] if previous else []),
+            *start_identity(weights),
         ]
     )
     who = f"student {config.name}"
