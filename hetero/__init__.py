@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hetero.evaluation.retrieval import evaluate_tasks
     from hetero.evaluation.task import RetrievalTask
     from hetero.gallery.exact import Gallery
+    from hetero.geometry.principal import principal_directions
+    from hetero.geometry.statistics import SpaceStatistics, space_statistics
     from hetero.models.classifier import Classifier
     from hetero.models.config import ModelConfig, Stage
     from hetero.models.directory import load_model, save_model
@@ -68,6 +70,8 @@ _HOMES = {
     "evaluation.retrieval": ("evaluate_tasks",),
     "evaluation.task": ("RetrievalTask",),
     "gallery.exact": ("Gallery",),
+    "geometry.principal": ("principal_directions",),
+    "geometry.statistics": ("SpaceStatistics", "space_statistics"),
     "models.classifier": ("Classifier",),
     "models.config": ("ModelConfig", "Stage"),
     "models.directory": ("load_model", "save_model"),
@@ -129,6 +133,7 @@ __all__ = [
     "SearchSpace",
     "SpaceAdapter",
     "SpaceMismatchError",
+    "SpaceStatistics",
     "Stage",
     "StageSpace",
     "StudentConfig",
@@ -150,8 +155,10 @@ __all__ = [
     "load_space",
     "measure_fleet",
     "prepare",
+    "principal_directions",
     "save_embeddings",
     "save_model",
+    "space_statistics",
     "train_cloud",
     "train_student",
     "train_supernet",

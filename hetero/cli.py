@@ -36,6 +36,10 @@ GROUPS = {
     ),
     "backfill": ("Re-embed a gallery bit by bit.", {"plan": "hetero.backfill.commands:plan_command"}),
     "data": ("Look at data before training on it.", {"check": "hetero.data.commands:check_command"}),
+    "space": (
+        "Look at a space before training for it.",
+        {"check": "hetero.geometry.commands:check_command"},
+    ),
     "bundle": (
         "Look at bundles.",
         {

@@ -257,6 +257,7 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     cloud = dataclasses.replace(
         recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
     )
+    students = tuple(dataclasses.replace(student, start=anchor(student.start)) for student in recipe.students)
     space = recipe.search.space
     search = dataclasses.replace(
         recipe.search,
@@ -265,4 +266,6 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     )
     policy = recipe.verify.policy
     verify = dataclasses.replace(recipe.verify, policy=anchor(policy) if policy.endswith(".toml") else policy)
-    return dataclasses.replace(recipe, data=recipe.data.anchored(folder), cloud=cloud, search=search, verify=verify)
+    return dataclasses.replace(
+        recipe, data=recipe.data.anchored(folder), cloud=cloud, students=students, search=search, verify=verify
+    )

@@ -85,6 +85,10 @@ def _search_problems(recipe: Recipe) -> list[str]:
     config, problems = recipe.search, list[str]()
     problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True)
     problems += _student_problems("search.student", config.student, recipe)
+    if config.student.principal:
+        problems.append("search.student.principal: costs of a search are those of a learnt last layer; leave it out")
+    if config.student.start:
+        problems.append("search.student.start: a tier's architecture is what a search finds; leave it out")
     if config.student.independent:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known

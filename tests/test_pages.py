@@ -36,6 +36,15 @@ def test_data(tmp_path, monkeypatch):
     assert recipe.data.layout == "flat" and recipe.data.extra == (str(place / "more_photos"),)
 
 
+def test_space(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    names = run_page(ROOT / "docs" / "space.md", place)
+    assert names["statistics"].count == len(names["stored"].names)
+    assert names["student"].principal == "auto"
+
+
 @pytest.mark.slow
 def test_upgrade(tmp_path, monkeypatch):
     place = lay_out(tmp_path)

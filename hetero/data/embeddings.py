@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from safetensors.numpy import save
 
 from hetero.data.embedding_names import missing_names, name_problems, names_beside
@@ -111,21 +111,34 @@ def load_embeddings(path: Path) -> EmbeddingFile:
         InputError: When the file or its names are missing, or do not fit together; when values are not finite.
         IntegrityError: When the file is damaged.
     """
-    if not path.is_file():
-        raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
-    if path.suffix == ".npy":
-        embeddings, description = read_npy(path), {}
-    elif path.suffix == ".safetensors":
-        embeddings, metadata = read_safetensors(path)
-        description = _description(path, metadata)
-    else:
-        raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
+    embeddings, description = _read(path)
     names = _names_in(path, description) if "names" in description else names_beside(path)
     space = _space_in(path, description) if "space" in description else _space_of(path, embeddings.shape[1])
     with np.errstate(over="ignore"):
         embeddings = embeddings.astype(np.float32, copy=False)
     _check(path, embeddings, names, space)
     return EmbeddingFile(embeddings, tuple(names), space)
+
+
+def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
+    """The vectors of a file of embeddings as they are, finite or not, and their names, where there are any.
+
+    Args:
+        path: ``.safetensors`` or ``.npy``.
+
+    Raises:
+        InputError: When there is no such file, or not a name a row.
+        IntegrityError: When the file is damaged.
+    """
+    embeddings, description = _read(path)
+    names = None
+    if "names" in description:
+        names = _names_in(path, description)
+    elif any(path.with_suffix(suffix).is_file() for suffix in (".txt", ".csv")):
+        names = names_beside(path)
+    if names is not None and len(names) != len(embeddings):
+        raise InputError(f"{path}: {len(embeddings)} embeddings but {len(names)} names")
+    return embeddings, names
 
 
 def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]:
@@ -164,6 +177,18 @@ def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarr
     length = lengths(chosen)
     # Vectors that have unit length already stay as they are, bit by bit.
     return scaled(chosen, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
+
+
+def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
+    """The vectors of a file, and what it says of them."""
+    if not path.is_file():
+        raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
+    if path.suffix == ".npy":
+        return read_npy(path), {}
+    if path.suffix == ".safetensors":
+        embeddings, metadata = read_safetensors(path)
+        return embeddings, _description(path, metadata)
+    raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
 
 
 def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from hetero.constraints import Channels, Positive, Stride
+from hetero.constraints import Channels, Number, Positive, Stride
 from hetero.models.block_catalog import block_problem
 from hetero.schema import settings
 
-FAMILIES = ("residual", "edge", "efficientnet_lite0")
+EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+FAMILIES = ("residual", "edge", *EFFICIENTNET_LITE)
 TIMM = "timm:"
 Activation = Literal["relu", "relu6", "hardswish", "silu", "gelu"]
 
@@ -65,11 +66,14 @@ class ModelConfig:
     """An embedding model's architecture.
 
     Attributes:
-        family: ``residual`` (cloud models), ``edge`` (MobileNetV3-like students), ``efficientnet_lite0`` or
-            ``timm:NAME`` (pretrained backbones, installed separately).
+        family: ``residual`` (cloud models), ``edge`` (MobileNetV3-like students), ``efficientnet_lite0`` to
+            ``efficientnet_lite2`` or ``timm:NAME`` (pretrained backbones, installed separately).
         dimension: Length of the embedding.
+        principal: How many of the space's leading principal directions the last layer works in
+            (:mod:`hetero.models.principal`); 0 for all dimensions, learnt.
         pool: ``gem`` (generalised mean) or ``avg``.
-        width: Multiplies every stage's channels.
+        width: Multiplies every stage's channels. An EfficientNet-Lite keeps those of its channels that matter most,
+            with their weights, and is never wider than one (:mod:`hetero.models.inherited`); timm's take no width.
         stem_channels: Output channels of the first convolution at width 1.
         stem_stride: Its stride; 1 keeps detail in small images.
         stages: Empty takes the family's own.
@@ -79,6 +83,7 @@ class ModelConfig:
 
     family: str = "edge"
     dimension: Channels = 128
+    principal: Number = 0
     pool: Literal["gem", "avg"] = "avg"
     width: Annotated[float, Interval(gt=0, le=64)] = 1.0
     stem_channels: Channels = 16
@@ -89,9 +94,23 @@ class ModelConfig:
 
     def rules(self) -> list[str]:
         """What must hold beyond the fields' types."""
-        if self.family in FAMILIES or self.family.removeprefix(TIMM) not in ("", self.family):
-            return []
-        return [f"family: expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {self.family!r}"]
+        problems: list[str] = []
+        if self.family not in FAMILIES and self.family.removeprefix(TIMM) in ("", self.family):
+            problems.append(f"family: expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {self.family!r}")
+        if self.width > (most := self.widest):
+            problems.append(
+                f"width: expected at most {most:g} for {self.family}, whose weights are given, got {self.width:g}"
+            )
+        if self.family.startswith(TIMM) and self.width != 1:
+            problems.append(f"width: {self.family} has one width, expected 1, got {self.width:g}")
+        if self.principal > self.dimension:
+            problems.append(f"principal: expected at most {self.dimension}, the dimension, got {self.principal}")
+        return problems
+
+    @property
+    def widest(self) -> float:
+        """The largest width that the family can have."""
+        return 64.0 if self.family in ("residual", "edge") else 1.0
 
     def with_width(self, width: float) -> ModelConfig:
         """The same architecture, wider or narrower."""

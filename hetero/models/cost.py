@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hetero.errors import InputError
-from hetero.models.config import ModelConfig
+from hetero.models.config import TIMM, ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 
@@ -82,6 +82,11 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
     return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in module.parameters()))
 
 
+def widths_of(config: ModelConfig) -> tuple[float, ...]:
+    """The widths that an architecture can have, ascending: some of :data:`WIDTHS`."""
+    return (1.0,) if config.family.startswith(TIMM) else tuple(width for width in WIDTHS if width <= config.widest)
+
+
 def widest_within(
     config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None
 ) -> ModelConfig:
@@ -101,7 +106,7 @@ def widest_within(
     def fits(width: float) -> bool:
         return _fits(_width_cost(config, width, preprocessing), macs, parameters)
 
-    return config.with_width(_largest(fits, WIDTHS))
+    return config.with_width(_largest(fits, widths_of(config)))
 
 
 def require_fit(config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None) -> None:
@@ -110,7 +115,7 @@ def require_fit(config: ModelConfig, preprocessing: Preprocessing, *, macs: int,
     Raises:
         InputError: With what it needs.
     """
-    least = _width_cost(config, WIDTHS[0], preprocessing)
+    least = _width_cost(config, widths_of(config)[0], preprocessing)
     if not _fits(least, macs, parameters):
         raise InputError(
             f"no width of this {config.family} architecture fits the budget of {macs:,} MACs"

@@ -17,7 +17,9 @@ from hetero.space import EmbeddingSpace
 class EmbeddingModel(nn.Module):
     """Backbone, pooling, a linear embedding layer and a batch-norm neck.
 
-    The neck (arXiv 1903.07071) centres the embedding before its length is fixed to one.
+    The neck (arXiv 1903.07071) centres the embedding before its length is fixed to one. Where the configuration names
+    principal directions, both give their coefficients, which a fixed linear layer expands (see
+    :mod:`hetero.models.principal`).
 
     Attributes:
         name: The model's name, as reports and bundles show it.
@@ -39,8 +41,10 @@ class EmbeddingModel(nn.Module):
         _require_normalisation(config.family, self.backbone, preprocessing)
         channels = int(self.backbone.channels)  # pyright: ignore[reportArgumentType]
         self.pool = GeneralisedMean() if config.pool == "gem" else AveragePool()
-        self.embedding = nn.Linear(channels, config.dimension, bias=False)
-        self.neck = nn.BatchNorm1d(config.dimension)
+        coefficients = config.principal or config.dimension
+        self.embedding = nn.Linear(channels, coefficients, bias=False)
+        self.neck = nn.BatchNorm1d(coefficients)
+        self.expansion = _fixed(coefficients, config.dimension) if config.principal else nn.Identity()
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
 
@@ -54,7 +58,11 @@ class EmbeddingModel(nn.Module):
 
     def embed_normalised(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit vectors of images as :meth:`pixels` gives them."""
-        return unit(self.neck(self.embedding(self.pool(self.backbone(pixels)))))
+        return unit(self.expansion(self.neck(self.embedding(self.features(pixels)))))
+
+    def features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+        """What the embedding layer sees of images as :meth:`pixels` gives them: the pooled feature map."""
+        return self.pool(self.backbone(pixels))
 
     def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
         """Unit vectors of ``uint8`` RGB images that were resized as ``preprocessing`` says."""
@@ -71,6 +79,14 @@ class EmbeddingModel(nn.Module):
         if self.config.frozen:
             self.backbone.eval()
         return self
+
+
+def _fixed(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer whose weights are not trained: the first ``inputs`` axes, until a space's directions are known."""
+    layer = nn.Linear(inputs, outputs).requires_grad_(False)
+    nn.init.eye_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _require_normalisation(family: str, backbone: nn.Module, preprocessing: Preprocessing) -> None:
@@ -100,6 +116,6 @@ def build_backbone(config: ModelConfig) -> nn.Module:
         return EdgeBackbone(config)
     from hetero.models.pretrained import backbone
 
-    loaded = backbone(config.family, pretrained=config.pretrained)
+    loaded = backbone(config.family, pretrained=config.pretrained, width=config.width)
     loaded.requires_grad_(not config.frozen)
     return loaded

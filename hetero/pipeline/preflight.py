@@ -59,6 +59,10 @@ def file_problems(draft: Draft) -> list[str]:
     for key, path in (("embeddings", recipe.cloud.embeddings), ("onnx", recipe.cloud.onnx)):
         if path and not Path(path).is_file():
             problems.append(f"cloud.{key}: expected a file at {path}, found none")
+    for index, student in enumerate(recipe.students):
+        if student.start and not (Path(student.start) / "config.json").is_file():
+            place = f"students.{index} ({student.name}).start"
+            problems.append(f"{place}: expected a model directory at {student.start}, found no config.json in it")
     search = recipe.search
     if recipe.tiers and search.space.endswith(".toml"):
         attempt(problems, "search.space", lambda: search.search_space)

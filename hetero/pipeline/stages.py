@@ -74,6 +74,8 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
 
 def _student_stage(context: Context, student: StudentConfig, cloud: Stage, images: str) -> Stage:
     depends = [images, _plain(student), context.recipe.seed] + ([] if student.independent else [cloud.identity])
+    if student.start:
+        depends.append(_content_of(str(Path(student.start) / "config.json")))
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",

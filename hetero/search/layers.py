@@ -35,6 +35,7 @@ class Layer:
         stride: Of its spatial convolution; for ``pixels``, how far the image is averaged down.
         stage: A block's, with one block and stride one; of the others only the activation counts.
         pool: Of the head.
+        principal: Of the head: principal directions that its embedding layer works in, 0 for all dimensions.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Layer:
     stride: int = 1
     stage: Stage = field(default_factory=lambda: Stage(channels=1))
     pool: str = ""
+    principal: int = 0
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -87,7 +89,7 @@ def layers_of(config: ModelConfig, preprocessing: Preprocessing) -> Iterator[Lay
             height, width, channels = _strided(height, stride), _strided(width, stride), outputs
     last = 3 * channels
     yield Layer(LAST, channels, last, height, width, 1, _plain(stages[-1]))
-    yield Layer(HEAD, last, config.dimension, height, width, pool=config.pool)
+    yield Layer(HEAD, last, config.dimension, height, width, pool=config.pool, principal=config.principal)
 
 
 def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension: int) -> list[Layer]:
@@ -153,8 +155,10 @@ class _Head(nn.Module):
     def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.pool: Any = GeneralisedMean() if layer.pool == "gem" else AveragePool()
-        self.embedding = nn.Linear(layer.inputs, layer.outputs, bias=False)
-        self.neck = nn.BatchNorm1d(layer.outputs)
+        coefficients = layer.principal or layer.outputs
+        self.embedding = nn.Linear(layer.inputs, coefficients, bias=False)
+        self.neck = nn.BatchNorm1d(coefficients)
+        self.expansion = nn.Linear(coefficients, layer.outputs) if layer.principal else nn.Identity()
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        return unit(self.neck(self.embedding(self.pool(features))))
+        return unit(self.expansion(self.neck(self.embedding(self.pool(features)))))

@@ -166,7 +166,8 @@ def _module(graph: fx.GraphModule, node: fx.Node) -> nn.Module:
 def _whole_name(layer: Layer, module: nn.Module, example: Tensor) -> str:
     if isinstance(module, _WHOLE):
         return _name(_one_line(module), [tuple(example.shape)])
-    detail = f"{layer.inputs} to {layer.outputs}, stride {layer.stride}, {layer.pool or layer.stage}"
+    through = f"{layer.principal} to " if layer.principal else ""
+    detail = f"{layer.inputs} to {through}{layer.outputs}, stride {layer.stride}, {layer.pool or layer.stage}"
     return _name(f"{layer.kind} {detail}", [tuple(example.shape)])
 
 

@@ -6,29 +6,41 @@ import dataclasses
 from typing import TypedDict
 
 from hetero.errors import InputError
+from hetero.geometry.directions import LEAST
 from hetero.models.config import ModelConfig
-from hetero.models.cost import WIDTHS, require_fit, widest_within
+from hetero.models.cost import require_fit, widest_within, widths_of
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import StudentConfig
 
 
-def fit_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
+def fit_budget(
+    config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int, *, principal: int = 0
+) -> ModelConfig:
     """The student's architecture: the cloud's dimension, and the widest version within its budget.
+
+    Args:
+        config: Architecture and budget.
+        dimension: Of the space.
+        preprocessing: Gives the input size.
+        cloud_macs: The cloud model's cost, for ``max_macs_share``.
+        principal: How many principal directions its last layer works in, once that is known; 0 for none.
 
     Raises:
         InputError: When no width fits, or the budget is a share of a cost that is not known.
     """
-    architecture, limits = _within(config, dimension, cloud_macs)
+    architecture, limits = _within(config, dimension, cloud_macs, principal)
     return widest_within(architecture, preprocessing, **limits) if limits else architecture
 
 
 def require_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
     """As :func:`fit_budget`, but says only whether some width fits, which takes one look; gives the narrowest then."""
-    architecture, limits = _within(config, dimension, cloud_macs)
+    # Until the cloud's vectors are known, as few directions as there may be.
+    principal = min(LEAST, dimension) if config.principal == "auto" else config.principal
+    architecture, limits = _within(config, dimension, cloud_macs, principal)
     if not limits:
         return architecture
     require_fit(architecture, preprocessing, **limits)
-    return architecture.with_width(WIDTHS[0])
+    return architecture.with_width(widths_of(architecture)[0])
 
 
 class _Limits(TypedDict):
@@ -36,7 +48,9 @@ class _Limits(TypedDict):
     parameters: int | None
 
 
-def _within(config: StudentConfig, dimension: int, cloud_macs: int) -> tuple[ModelConfig, _Limits | None]:
+def _within(
+    config: StudentConfig, dimension: int, cloud_macs: int, principal: int
+) -> tuple[ModelConfig, _Limits | None]:
     if config.max_macs_share and not cloud_macs:
         raise InputError(
             f"student {config.name}: max_macs_share = {config.max_macs_share:g} is a share of the cloud model's cost, "
@@ -45,7 +59,7 @@ def _within(config: StudentConfig, dimension: int, cloud_macs: int) -> tuple[Mod
         )
     macs = [config.max_macs] if config.max_macs else []
     macs += [int(config.max_macs_share * cloud_macs)] if config.max_macs_share else []
-    architecture = dataclasses.replace(config.model, dimension=dimension)
+    architecture = dataclasses.replace(config.model, dimension=dimension, principal=principal)
     if not macs and not config.max_parameters:
         return architecture, None
     return architecture, {"macs": min(macs, default=2**62), "parameters": config.max_parameters or None}

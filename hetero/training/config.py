@@ -13,6 +13,10 @@ from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
 Optimizer = Literal["adamw", "muon"]
+PRINCIPAL_OF_STUDENTS = (
+    "model.principal: the directions are those of a cloud's space, in which a student lives; say principal for the "
+    "student instead"
+)
 
 
 @settings
@@ -110,6 +114,10 @@ class CloudConfig:
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        return [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
+
     @property
     def is_external(self) -> bool:
         """True if it is not trained here: there is an ONNX file of it, or only its embeddings."""
@@ -126,6 +134,12 @@ class StudentConfig:
         live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
             for the very image that the student sees.
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
+        start: A model directory whose weights it starts from: of the same family, stages and width; empty for random
+            weights, or those that come with the family.
+        principal: How many of the leading principal directions of the cloud's training vectors its last layer works in
+            (see docs/space.md): a number, 0 for all dimensions, learnt, or ``auto``, as the vectors suggest.
+        refit: Whether the last layer is fitted once more after training, in closed form, and kept where validation does
+            not fall by it.
         max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
@@ -139,6 +153,9 @@ class StudentConfig:
     independent: bool = False
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
+    start: str = ""
+    principal: Number | Literal["auto"] = 0
+    refit: bool = False
     max_macs: Number = 0
     max_macs_share: Share = 0.0
     max_parameters: Number = 0
@@ -149,3 +166,12 @@ class StudentConfig:
         ObjectiveConfig("cloud_contrastive", 0.3),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def rules(self) -> list[str]:
+        """What must hold beyond the fields' types."""
+        problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
+        if self.principal and self.independent:
+            problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
+        if self.refit and self.independent:
+            problems.append("refit: is to the cloud's vectors, and an independent student has none; leave it out")
+        return problems

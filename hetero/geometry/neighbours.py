@@ -1,0 +1,97 @@
+"""Nearest neighbours in a cloud of vectors: contrast, duplicates and hubs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from hetero.evaluation.search import search
+from hetero.geometry.sample import SEED, sampled
+
+NEIGHBOURS = 10
+NEIGHBOUR_ROWS = 10_000
+"""Of more vectors than this, a seeded sample looks for neighbours among itself."""
+NEAR = 0.999
+"""Cosine from which two vectors that differ are near duplicates."""
+_PAIRS = 10_000
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class NeighbourStatistics:
+    """Neighbours by cosine.
+
+    Attributes:
+        rows: Vectors looked at, each of which searches all others of them.
+        nearest: Median cosine of a vector with its nearest neighbour that is no duplicate; 1 when all are equal.
+        random: Median cosine of two vectors drawn at random.
+        near_duplicates: Vectors whose nearest neighbour is closer than a cosine of .999 and not equal.
+        k: How many neighbours hubs are counted by.
+        hubness: Skewness of the k-occurrences N_k, how often each vector is among the k nearest of another
+            (Radovanovic et al., "Hubs in Space", JMLR 11, 2010, section 2.1): about 0 without hubs.
+        largest_hub: Largest k-occurrence; k on average.
+        never_found: Share of vectors that are among nobody's k nearest.
+    """
+
+    rows: int
+    nearest: float
+    random: float
+    near_duplicates: int
+    k: int
+    hubness: float
+    largest_hub: int
+    never_found: float
+
+    @property
+    def contrast(self) -> float:
+        """Of the way from a random pair's cosine to one, how far the nearest neighbour is: 0 for no nearer at all."""
+        return (self.nearest - self.random) / (1 - self.random) if self.random < 1 else 0.0
+
+
+def neighbour_statistics(unit: Float32[np.ndarray, "n d"]) -> NeighbourStatistics:
+    """Neighbours of unit vectors, of which there are at least two."""
+    chosen = np.ascontiguousarray(sampled(unit, NEIGHBOUR_ROWS))
+    k = min(NEIGHBOURS, len(chosen) - 1)
+    hits = search(chosen, chosen, k, exclude=np.arange(len(chosen)))
+    equal = _is_equal(chosen, hits.rows)
+    first = np.where(equal.all(axis=1), 0, equal.argmin(axis=1))
+    nearest = hits.scores[np.arange(len(chosen)), first]
+    found = np.bincount(hits.rows.ravel(), minlength=len(chosen))
+    return NeighbourStatistics(
+        rows=len(chosen),
+        nearest=float(np.median(nearest)),
+        random=float(np.median(_random_cosines(chosen))),
+        near_duplicates=int(((nearest >= NEAR) & ~equal.all(axis=1)).sum()),
+        k=k,
+        hubness=_skewness(found.astype(np.float64)),
+        largest_hub=int(found.max()),
+        never_found=float((found == 0).mean()),
+    )
+
+
+def duplicates(vectors: Float32[np.ndarray, "n d"]) -> int:
+    """How many vectors are equal to an earlier one, bit by bit."""
+    seen = set[bytes]()
+    for start in range(0, len(vectors), _CHUNK):
+        seen.update(row.tobytes() for row in vectors[start : start + _CHUNK])
+    return len(vectors) - len(seen)
+
+
+def _is_equal(vectors: Float32[np.ndarray, "m d"], rows: Int64[np.ndarray, "m k"]) -> np.ndarray:
+    """Which of each vector's neighbours equal it."""
+    return np.stack([(vectors[rows[:, place]] == vectors).all(axis=1) for place in range(rows.shape[1])], axis=1)
+
+
+def _random_cosines(vectors: Float32[np.ndarray, "m d"]) -> Float64[np.ndarray, " p"]:
+    generator = np.random.default_rng(SEED)
+    one = generator.integers(len(vectors), size=_PAIRS)
+    other = (one + generator.integers(1, len(vectors), size=_PAIRS)) % len(vectors)
+    return np.einsum("pd,pd->p", vectors[one], vectors[other], dtype=np.float64)
+
+
+def _skewness(values: Float64[np.ndarray, " n"]) -> float:
+    centred = values - values.mean()
+    deviation = np.sqrt(np.mean(centred**2))
+    return float(np.mean(centred**3) / deviation**3) if deviation > 0 else 0.0

@@ -1,0 +1,110 @@
+"""Principal directions: where a cloud of vectors spreads most (principal component analysis)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from hetero.errors import InputError
+from hetero.geometry.sample import sampled
+
+COVARIANCE_ROWS = 1 << 16
+"""Of more vectors than this a seeded sample gives the covariance; their mean is always that of all."""
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How vectors lie around their mean.
+
+    Attributes:
+        mean: float64 [d].
+        variances: float64 [r], along the principal directions, largest first; r is the smaller of d and the number of
+            vectors less one, since no more can differ from zero.
+        directions: float64 [d, r], orthonormal columns. Of each the entry of largest size is positive.
+    """
+
+    mean: Float64[np.ndarray, " d"]
+    variances: Float64[np.ndarray, " r"]
+    directions: Float64[np.ndarray, "d r"]
+
+    def leading(self, count: int) -> PrincipalDirections:
+        """The directions of largest variance.
+
+        Raises:
+            InputError: When there are fewer.
+        """
+        if not 1 <= count <= len(self.variances):
+            raise InputError(
+                f"expected 1 to {len(self.variances)} principal directions, one less than there are vectors and no "
+                f"more than there are dimensions, got {count}"
+            )
+        return PrincipalDirections(self.mean, self.directions[:, :count], np.sqrt(self.variances[:count]))
+
+
+@dataclass(frozen=True)
+class PrincipalDirections:
+    """The leading directions of a cloud of vectors: ``v`` is close to ``mean + basis basis^T (v - mean)``.
+
+    Attributes:
+        mean: float64 [d].
+        basis: float64 [d, k], orthonormal columns, that of largest variance first.
+        std: float64 [k], standard deviation of each coefficient.
+    """
+
+    mean: Float64[np.ndarray, " d"]
+    basis: Float64[np.ndarray, "d k"]
+    std: Float64[np.ndarray, " k"]
+
+    @property
+    def count(self) -> int:
+        """How many directions."""
+        return len(self.std)
+
+
+def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
+    """Mean and principal directions, by the eigenvectors of the covariance in double precision.
+
+    Equal vectors give equal directions, signs included; of directions with equal variance only the plane is defined.
+
+    Args:
+        vectors: Floating point [n, d], n of at least 2. Read in chunks: it may be a memory map.
+
+    Raises:
+        InputError: For fewer than two vectors.
+    """
+    if len(vectors) < 2:
+        raise InputError(f"a covariance needs at least two vectors, got {len(vectors)}")
+    mean = _mean(vectors)
+    chosen = sampled(vectors, COVARIANCE_ROWS)
+    squares = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for start in range(0, len(chosen), _CHUNK):
+        centred = chosen[start : start + _CHUNK].astype(np.float64) - mean
+        squares += centred.T @ centred
+    variances, directions = np.linalg.eigh(squares / len(chosen))
+    kept = slice(None, -min(vectors.shape[1], len(chosen) - 1) - 1, -1)
+    directions = directions[:, kept]
+    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
+    # Rounding leaves variances of nothing a little below zero.
+    return Spread(mean, np.maximum(variances[kept], 0.0), directions * signs)
+
+
+def principal_directions(vectors: Float[np.ndarray, "n d"], count: int) -> PrincipalDirections:
+    """The leading principal directions of a cloud of vectors; see :func:`spread`.
+
+    Args:
+        vectors: Floating point [n, d].
+        count: How many: at most d, and fewer than n.
+
+    Raises:
+        InputError: When there are not as many.
+    """
+    return spread(vectors).leading(count)
+
+
+def _mean(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
+    starts = range(0, len(vectors), _CHUNK)
+    sums = [vectors[start : start + _CHUNK].sum(axis=0, dtype=np.float64) for start in starts]
+    return np.sum(sums, axis=0) / len(vectors)

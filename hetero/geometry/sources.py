@@ -1,0 +1,100 @@
+"""Where vectors to look at come from: a file of embeddings, a run, or a model with images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from hetero.data.check import config_for
+from hetero.data.config import DataConfig
+from hetero.data.copies import sources_of
+from hetero.data.embeddings import raw_vectors
+from hetero.data.prepare import find, prepare
+from hetero.errors import InputError
+
+_EMBEDDINGS = "embeddings.safetensors"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors to look at.
+
+    Attributes:
+        name: For people.
+        vectors: Floating point [n, d], as they were found, finite or not.
+        labels: Class of each; None when that is not known.
+        copies: Vectors of changed copies, which were left out: they lie beside their originals by construction.
+    """
+
+    name: str
+    vectors: Float[np.ndarray, "n d"]
+    labels: tuple[str, ...] | None = None
+    copies: int = 0
+
+
+def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
+    """Read or compute vectors.
+
+    Args:
+        source: A file of embeddings; the directory of a run, or of its cloud; or a model directory.
+        data: A folder of class folders or a CSV file: labels, by the names of images, and for a model its images.
+        root: Folder that the CSV's paths are relative to.
+
+    Raises:
+        InputError: When there is nothing of the kind, or a model has no images to embed.
+    """
+    config = config_for(data, root=root) if data else None
+    if source.is_file():
+        return _from_file(source, config)
+    for path in (source / _EMBEDDINGS, source / "cloud" / _EMBEDDINGS):
+        if path.is_file():
+            return _from_file(path, config)
+    if (source / "config.json").is_file():
+        return _from_model(source, config)
+    raise InputError(
+        f"expected a file of embeddings, a run's directory or a model directory at {source}, found "
+        + ("a folder without any of them" if source.is_dir() else "nothing")
+    )
+
+
+def _from_file(path: Path, config: DataConfig | None) -> Vectors:
+    vectors, names = raw_vectors(path)
+    if config is None:
+        if names is None:
+            return Vectors(path.name, vectors)
+        kept = _originals(names)
+        return Vectors(path.name, vectors[kept], copies=len(names) - len(kept))
+    if names is None:
+        raise InputError(f"{path} has no names of images, by which --data gives classes; put them into {path.stem}.txt")
+    labels = {entry.name: entry.label for entry in find(config).entries}
+    kept = _originals(names)
+    known = np.array([row for row in kept if names[row] in labels], np.int64)
+    if not len(known):
+        raise InputError(
+            f"no image of {config.path} has a vector in {path}: its names look like {names[0]!r}, the data's like "
+            f"{next(iter(labels), 'nothing')!r}"
+        )
+    found = tuple(labels[names[row]] for row in known)
+    return Vectors(path.name, vectors[known], found, len(names) - len(kept))
+
+
+def _from_model(directory: Path, config: DataConfig | None) -> Vectors:
+    from hetero.models.directory import load_model
+    from hetero.models.embed import embed_images
+
+    if config is None:
+        raise InputError(f"{directory} is a model, and its vectors are those of images: give them as --data PATH")
+    model = load_model(directory)
+    dataset = prepare(config, model.preprocessing)
+    sets = (dataset.train, dataset.validation, dataset.test)
+    vectors = [embed_images(model, one.images, progress="embedding") for one in sets]
+    labels = tuple(one.classes[label] for one in sets for label in np.asarray(one.labels))
+    return Vectors(model.name, np.concatenate(vectors), labels)
+
+
+def _originals(names: Sequence[str]) -> np.ndarray:
+    return np.flatnonzero(sources_of(names) == np.arange(len(names)))
