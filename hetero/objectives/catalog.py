@@ -26,6 +26,7 @@ class Entry:
         needs_cloud: Whether it compares with a cloud (or old) model.
         needs_own_head: Whether it uses the model's own classifier.
         needs_previous: Whether it compares with the student that is replaced.
+        needs_labels: Whether it compares by class; what comes from outside may.
         takes_head: Whether ``home`` takes a :class:`hetero.objectives.registry.Head`, too.
         fixed: Further arguments of ``home``.
     """
@@ -36,6 +37,7 @@ class Entry:
     needs_cloud: bool = False
     needs_own_head: bool = False
     needs_previous: bool = False
+    needs_labels: bool = False
     takes_head: bool = False
     fixed: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +70,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
             )
         },
         takes_head=True,
+        needs_labels=True,
     ),
     "cloud_head": Entry(
         "hetero.objectives.registry:cloud_head",
@@ -75,6 +78,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"variant": choice("head", "margin: the own head's, or another", "arcface", "cosface", "none", "unnormalised")},
         needs_cloud=True,
         takes_head=True,
+        needs_labels=True,
     ),
     "backward_compatible": Composite(
         "BCT (arXiv 2003.11942): a new classifier and the old one",
@@ -88,12 +92,14 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "hetero.objectives.contrastive:SupervisedContrastive",
         "classes pulled together within the model (arXiv 2004.11362)",
         {"temperature": _TEMPERATURE},
+        needs_labels=True,
     ),
     "cloud_contrastive": Entry(
         "hetero.objectives.contrastive:CloudContrastive",
         "the image among the cloud's vectors, positives by class (AML, arXiv 2006.16331)",
         {"temperature": _TEMPERATURE},
         needs_cloud=True,
+        needs_labels=True,
     ),
     "instance_contrastive": Entry(
         "hetero.objectives.instance_contrastive:InstanceContrastive",
@@ -114,6 +120,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
             "mining": choice("semi-hard", "how the negative is chosen", "hard"),
         },
         needs_cloud=True,
+        needs_labels=True,
     ),
     "csd": Entry(
         "hetero.objectives.csd:ContextualSimilarity",
@@ -161,6 +168,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"alpha": _ALPHA, "beta": _BETA},
         needs_cloud=True,
         needs_own_head=True,
+        needs_labels=True,
     ),
     "focal_kl": Entry(
         "hetero.objectives.focal_distillation:FocalDivergence",
@@ -168,12 +176,14 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"alpha": _ALPHA, "beta": _BETA, "temperature": positive(100.0, "softens both models' answers")},
         needs_cloud=True,
         needs_own_head=True,
+        needs_labels=True,
     ),
     "focal_retrieval": Entry(
         "hetero.objectives.focal_retrieval:FocalRetrieval",
         "near the old model, most where its first hit was right (retrieval form of PCT)",
         {"alpha": _ALPHA, "beta": _BETA, "distance": choice("cosine", "what is held", "similarities")},
         needs_cloud=True,
+        needs_labels=True,
     ),
     "focal_update": Entry(
         "hetero.objectives.focal_update:FocalUpdate",
@@ -181,6 +191,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         {"alpha": _ALPHA, "beta": _BETA},
         needs_cloud=True,
         needs_previous=True,
+        needs_labels=True,
     ),
     "elodi": Entry(
         "hetero.objectives.elodi:Elodi",
@@ -192,6 +203,7 @@ CATALOG: Mapping[str, Entry | Composite] = {
         },
         needs_cloud=True,
         needs_own_head=True,
+        needs_labels=True,
     ),
 }
 
@@ -221,10 +233,12 @@ def _outside(name: str) -> Entry:
 
         home = "hetero.objectives.metric_learning:metric_learning_loss"
         options = metric_learning_options(name)
-        return Entry(home, "of pytorch-metric-learning", options, takes_head=True, fixed={"loss": name})
+        return Entry(
+            home, "of pytorch-metric-learning", options, needs_labels=True, takes_head=True, fixed={"loss": name}
+        )
     from hetero.objectives.own import own_options
 
-    return Entry("hetero.objectives.own:own", "of your own", own_options(name), fixed={"path": name})
+    return Entry("hetero.objectives.own:own", "of your own", own_options(name), needs_labels=True, fixed={"path": name})
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
@@ -237,6 +251,11 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
         else:
             single.append(term)
     return tuple(single)
+
+
+def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
+    """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
+    return any(entry_of(term.name).needs_labels for term in expanded(terms))
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:

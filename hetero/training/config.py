@@ -19,8 +19,13 @@ class TrainingConfig:
 
     Attributes:
         steps: Optimiser steps.
+        sampling: ``classes`` draws some classes for each batch and some images of each; ``images`` draws images,
+            whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto``: classes where
+            an objective compares by class, else images.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
+        batch: Images in a batch, in place of ``classes_per_batch`` times ``images_per_class``; where classes are drawn,
+            as many whole classes as fit. 0 leaves it at that product.
         learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
         weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
         warmup: Share of the steps.
@@ -36,8 +41,10 @@ class TrainingConfig:
     """
 
     steps: Count = 900
+    sampling: Literal["auto", "classes", "images"] = "auto"
     classes_per_batch: Count = 43
     images_per_class: Count = 3
+    batch: Number = 0
     learning_rate: Positive = 3e-3
     weight_decay: NotNegative = 0.05
     warmup: Share = 0.1
