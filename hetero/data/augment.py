@@ -127,18 +127,22 @@ def _move(
 def _colour(
     images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "3 b"]
 ) -> Float32[Tensor, "b 3 h w"]:
-    luma = images.new_tensor(_LUMA)
     # Of the colours: taking them away changes no image's mean luma.
-    mean = (images.mean(dim=(2, 3)) @ luma).view(-1, 1, 1, 1) if config.contrast else 0.0
+    mean = _luma(images.mean(dim=(2, 3), keepdim=True)) if config.contrast else 0.0
     if config.grey:
         chosen = random[0] < config.grey
-        images[chosen] = torch.einsum("bchw,c->bhw", images[chosen], luma)[:, None]
+        images[chosen] = _luma(images[chosen])
     if config.brightness or config.contrast:
         brightness = 1.0 + config.brightness * _either_way(random[1]).view(-1, 1, 1, 1)
         contrast = 1.0 + config.contrast * _either_way(random[2]).view(-1, 1, 1, 1)
         # ((image - mean) * contrast + mean) * brightness, in fewer passes.
         images.mul_(contrast * brightness).add_(mean * (1.0 - contrast) * brightness).clamp_(0.0, 1.0)
     return images
+
+
+def _luma(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 1 h w"]:
+    red, green, blue = images.split(1, dim=1)
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
 
 
 def _blurred(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
