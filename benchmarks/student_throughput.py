@@ -4,6 +4,7 @@ Same model, images, batches, augmentation, objectives and optimiser; the two alt
 drifting machine slows both.
 
     python benchmarks/student_throughput.py --rounds 5 --steps 300
+    python benchmarks/student_throughput.py --rounds 5 --steps 60 --threads 1 --side 96 --plain
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from hetero.data.augment import augment
+from hetero.data.augment_config import AugmentConfig
 from hetero.data.images import ImageSet
 from hetero.models.config import ModelConfig
 from hetero.models.cost import cost
@@ -34,16 +36,17 @@ from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import CloudTensors, TrainingModule
 
-CLASSES, SIDE, DIMENSION = 885, 32, 128
+CLASSES, DIMENSION = 885, 128
+PLAIN = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
 TERMS = tuple(ObjectiveConfig(name) for name in ("own_head", "cloud_head", "cloud_contrastive"))
 
 
-def material(seed: int) -> tuple[ImageSet, CloudTensors]:
+def material(side: int, seed: int) -> tuple[ImageSet, CloudTensors]:
     """Random images (speed does not depend on what they show), three a class, with cloud embeddings."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(CLASSES), 3)
     images = ImageSet(
-        images=generator.integers(0, 256, (len(labels), SIDE, SIDE, 3), dtype=np.uint8),
+        images=generator.integers(0, 256, (len(labels), side, side, 3), dtype=np.uint8),
         labels=labels,
         classes=tuple(str(label) for label in range(CLASSES)),
         views=np.zeros(len(labels), np.int64),
@@ -56,9 +59,9 @@ def material(seed: int) -> tuple[ImageSet, CloudTensors]:
     return images, CloudTensors(cloud, torch.as_tensor(labels), bank=torch.arange(len(labels)))
 
 
-def new_module(cloud: CloudTensors, seed: int) -> TrainingModule:
+def new_module(cloud: CloudTensors, side: int, seed: int) -> TrainingModule:
     torch.manual_seed(seed)
-    model = EmbeddingModel("edge", ModelConfig(dimension=DIMENSION, width=1.2), Preprocessing(height=SIDE, width=SIDE))
+    model = EmbeddingModel("edge", ModelConfig(dimension=DIMENSION, width=1.2), Preprocessing(height=side, width=side))
     prototypes = cloud.embeddings[::3].clone()
     head = Head(CLASSES, DIMENSION, kind="arcface", margin=0.2, scale=16.0, cloud_prototypes=prototypes)
     return TrainingModule.of(model, TERMS, head)
@@ -69,7 +72,7 @@ class Bare:
 
     def __init__(self, images: ImageSet, cloud: CloudTensors, config: TrainingConfig, seed: int) -> None:
         self.images, self.cloud, self.config = images, cloud, config
-        self.module = new_module(cloud, seed).train().to(memory_format=torch.channels_last)
+        self.module = new_module(cloud, images.images.shape[1], seed).train().to(memory_format=torch.channels_last)
         decayed = [p for p in self.module.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.module.parameters() if p.requires_grad and p.ndim <= 1]
         self.learnt = [*decayed, *others]
@@ -113,7 +116,7 @@ def one_round(images: ImageSet, cloud: CloudTensors, config: TrainingConfig, see
         return 0.0
 
     with tempfile.TemporaryDirectory() as directory:
-        module = new_module(cloud, seed)
+        module = new_module(cloud, images.images.shape[1], seed)
         started = time.perf_counter()
         fit(module, images, config, Run(Path(directory), "benchmark", seed, "product"), validate=turn, cloud=cloud)
         return time.perf_counter() - started - bare.seconds, bare.seconds
@@ -125,12 +128,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--block", type=int, default=10, help="steps between turns")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--side", type=int, default=32, help="of the images, in pixels")
+    parser.add_argument("--plain", action="store_true", help="change no image")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the result here")
     options = parser.parse_args()
-    config = TrainingConfig(steps=options.steps, threads=options.threads, validate_every=options.block)
+    changes = PLAIN if options.plain else AugmentConfig()
+    config = TrainingConfig(steps=options.steps, threads=options.threads, validate_every=options.block, augment=changes)
     torch.set_num_threads(options.threads)
-    images, cloud = material(options.seed)
+    images, cloud = material(options.side, options.seed)
     one_round(images, cloud, TrainingConfig(steps=10, threads=options.threads, validate_every=10), options.seed)
     rounds = [one_round(images, cloud, config, options.seed) for _ in range(options.rounds)]
     trained = options.steps * config.classes_per_batch * config.images_per_class
@@ -140,8 +146,10 @@ def main() -> None:
         "bare_images_per_second": round(trained / median(by_hand for _, by_hand in rounds), 1),
         "ratio_median": round(median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
-        "macs": cost(new_module(cloud, options.seed).model).macs,
+        "macs": cost(new_module(cloud, options.side, options.seed).model).macs,
         "threads": options.threads,
+        "side": options.side,
+        "plain": options.plain,
         "steps": options.steps,
         "block": options.block,
         "seed": options.seed,

@@ -84,12 +84,14 @@ def augmented(
     images = pixels.permute(0, 3, 1, 2).float().div_(255.0)
     own = Frame(images.shape[3] / images.shape[2], images.new_ones((len(images), 2)))
     frame = own if frame is None else Frame(frame.aspect, frame.ratio.to(images))
+    # From here on the images are nobody else's: what can be is changed in place, and what is off costs nothing.
     images = _move(images, config, random[:5], frame)
     images = _colour(images, config, random[5:8])
     if config.blur > 0:
-        images = torch.where(_chosen(random[8], config.blur), _blurred(images), images)
+        chosen = random[8] < config.blur
+        images[chosen] = _blurred(images[chosen])
     if config.erase > 0:
-        images = torch.where(_rectangles(images, config, random[9:14], frame), config.ground / 255.0, images)
+        images.masked_fill_(_rectangles(images, config, random[9:14], frame), config.ground / 255.0)
     return images
 
 
@@ -97,11 +99,14 @@ def _move(
     images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "5 b"], frame: Frame
 ) -> Float32[Tensor, "b 3 h w"]:
     """Rotate, scale, shift and flip in one resampling."""
-    if not (config.rotation or config.shift or config.flip or config.scale != (1.0, 1.0)):
+    mirrored = random[4] < config.flip
+    if not (config.rotation or config.shift or config.scale != (1.0, 1.0)):
+        if config.flip:
+            images[mirrored] = images[mirrored].flip(3)
         return images
     angle = math.radians(config.rotation) * _either_way(random[0])
     size = _between(random[1], *config.scale)
-    mirror = 1.0 - 2.0 * (random[4] < config.flip)
+    mirror = 1.0 - 2.0 * mirrored
     # From a place in the output to where it is read in the input, hence the inverse of the scale; both axes
     # run from -1 to 1, so that a rotation needs the aspect ratio.
     cos, sin = angle.cos() / size, angle.sin() / size
@@ -115,19 +120,29 @@ def _move(
     grid = F.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
     # What lies outside is read as zero: the ground, after subtracting it.
     ground = config.ground / 255.0
-    return F.grid_sample(images - ground, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + ground
+    moved = F.grid_sample(images.sub_(ground), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return moved.add_(ground)
 
 
 def _colour(
     images: Float32[Tensor, "b 3 h w"], config: AugmentConfig, random: Float32[Tensor, "3 b"]
 ) -> Float32[Tensor, "b 3 h w"]:
-    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
-    grey = (images * luma).sum(dim=1, keepdim=True)
-    images = torch.where(_chosen(random[0], config.grey), grey, images)
-    brightness = 1.0 + config.brightness * _either_way(random[1]).view(-1, 1, 1, 1)
-    contrast = 1.0 + config.contrast * _either_way(random[2]).view(-1, 1, 1, 1)
-    mean = grey.mean(dim=(2, 3), keepdim=True)
-    return (((images - mean) * contrast + mean) * brightness).clamp_(0.0, 1.0)
+    # Of the colours: taking them away changes no image's mean luma.
+    mean = _luma(images.mean(dim=(2, 3), keepdim=True)) if config.contrast else 0.0
+    if config.grey:
+        chosen = random[0] < config.grey
+        images[chosen] = _luma(images[chosen])
+    if config.brightness or config.contrast:
+        brightness = 1.0 + config.brightness * _either_way(random[1]).view(-1, 1, 1, 1)
+        contrast = 1.0 + config.contrast * _either_way(random[2]).view(-1, 1, 1, 1)
+        # ((image - mean) * contrast + mean) * brightness, in fewer passes.
+        images.mul_(contrast * brightness).add_(mean * (1.0 - contrast) * brightness).clamp_(0.0, 1.0)
+    return images
+
+
+def _luma(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 1 h w"]:
+    red, green, blue = images.split(1, dim=1)
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
 
 
 def _blurred(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
@@ -151,7 +166,8 @@ def _rectangles(
             (width, (share / aspect).sqrt(), random[4], frame.ratio[:, 0]),
         )
     ]
-    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]) & _chosen(random[0], config.erase)
+    chosen = (random[0] < config.erase).view(-1, 1, 1, 1)
+    return inside[0][:, None, :, None] & inside[1][:, None, None, :] & chosen
 
 
 def _within(count: int, side: Tensor, place: Tensor, ratio: Tensor) -> Tensor:
@@ -168,7 +184,3 @@ def _either_way(random: Tensor) -> Tensor:
 
 def _between(random: Tensor, low: float, high: float) -> Tensor:
     return low + (high - low) * random
-
-
-def _chosen(random: Tensor, probability: float) -> Tensor:
-    return (random < probability).view(-1, 1, 1, 1)

@@ -3,8 +3,9 @@
 On its own training images a cloud model has little left to teach: they lie close to their class prototypes. What it
 makes of images changed at random says more, and a student that is given the same changed images learns to agree with
 the cloud where neither was trained (consistent teaching, arXiv 2106.05237). The copies are fixed, so their embeddings
-can be cached. A cloud model and a student that take images of other sizes see the same changed picture each: what is
-random is drawn once, and applied to the images as each of the two takes them.
+can be cached; their pixels follow from the random numbers whenever they are read. A cloud model and a student that
+take images of other sizes see the same changed picture each: what is random is drawn once, and applied to the images
+as each of the two takes them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from hetero.preprocessing import Preprocessing
 _CHUNK = 512
 
 
-def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: int = 0) -> ImageSet:
+def with_copies(
+    images: ImageSet, count: int, config: AugmentConfig, *, seed: int = 0, held_gb: float = 2.0
+) -> ImageSet:
     """The images, followed by changed copies of them.
 
     Args:
@@ -37,9 +40,11 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         count: Copies of each image; none gives the set back.
         config: How much they are changed.
         seed: Decides every copy.
+        held_gb: Sets up to this size (in 10^9 bytes of pixels) are made at once and held in memory; of larger ones each
+            copy is made whenever it is read.
 
     Returns:
-        A set of ``(count + 1) * n`` images in memory; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
+        A set of ``(count + 1) * n`` images; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
 
     Raises:
         InputError: When ``count`` is negative, or an image has the name that a copy would get.
@@ -50,14 +55,9 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         return images
     names = copy_names(images.names, count)
     copied = CopiedImages(images.images, config, random_numbers_of_copies(len(images), count, seed))
-    chunks = [
-        np.arange(start, min(start + _CHUNK, first + len(images)))
-        for first in range(0, len(copied), len(images))
-        for start in range(first, first + len(images), _CHUNK)
-    ]
     return dataclasses.replace(
         images,
-        images=np.concatenate([copied[rows] for rows in chunks]),
+        images=_held(copied) if np.prod(copied.shape) <= held_gb * 1e9 else copied,
         labels=np.tile(np.asarray(images.labels), count + 1),
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
@@ -79,6 +79,13 @@ def copy_names(names: Sequence[str], count: int) -> list[str]:
             f"{len(clashes)} images have the names of changed copies, for instance {clashes[0]!r}; rename them"
         )
     return copies
+
+
+def _held(copied: CopiedImages) -> UInt8[np.ndarray, "m h w 3"]:
+    held = np.empty(copied.shape, np.uint8)
+    for start in range(0, len(copied), _CHUNK):
+        held[start : start + _CHUNK] = copied[start : start + _CHUNK]
+    return held
 
 
 class CopiedImages:
@@ -113,17 +120,18 @@ class CopiedImages:
         rows = np.arange(len(self))[indices]
         copy, source = np.divmod(rows, len(self.images))
         chosen = np.array(self.images[source])
-        for number in np.unique(copy[copy > 0]):
-            those = copy == number
-            chosen[those] = self._changed(chosen[those], int(number) - 1, source[those])
+        if (places := np.flatnonzero(copy)).size:
+            chosen[places] = self._changed(chosen[places], copy[places] - 1, source[places])
         return chosen
 
     def _changed(
-        self, images: UInt8[np.ndarray, "b h w 3"], copy: int, rows: Int64[np.ndarray, " b"]
+        self, images: UInt8[np.ndarray, "b h w 3"], copies: Int64[np.ndarray, " b"], rows: Int64[np.ndarray, " b"]
     ) -> UInt8[np.ndarray, "b h w 3"]:
         which = torch.from_numpy(rows)
         frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[which])
-        changed = augmented(torch.from_numpy(images), self.config, self.drawn[copy][:, which], frame)
+        changed = augmented(
+            torch.from_numpy(images), self.config, self.drawn[torch.from_numpy(copies), :, which].T, frame
+        )
         return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -137,20 +145,32 @@ class CopiedSource:
     def prepared(self, preprocessing: Preprocessing) -> CopiedImages:
         """As another model takes them."""
         others = self.originals.prepared_by(preprocessing)
-        return CopiedImages(others.images, self.copied.config, self.copied.drawn, self._frame(preprocessing))
+        return CopiedImages(
+            others.images, self.copied.config, self.copied.drawn, frame_of(self.originals, preprocessing)
+        )
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         """Of the pictures; a copy has its original's."""
         assert self.originals.source is not None
         return np.tile(self.originals.source.sizes(), (len(self.copied.drawn) + 1, 1))
 
-    def _frame(self, other: Preprocessing) -> Frame | None:
-        own, source = self.originals.preprocessing, self.originals.source
-        assert own is not None and source is not None
-        if same_frame(own, other):
-            return None
-        sizes = source.sizes()
-        return Frame(own.width / own.height, torch.from_numpy(reach(sizes, own) / reach(sizes, other)))
+
+def frame_of(images: ImageSet, other: Preprocessing) -> Frame | None:
+    """Where changes of images are described that are prepared otherwise than these.
+
+    Args:
+        images: Whose changes are described in their own frame; their preprocessing and source are known.
+        other: How the same images are prepared for another model.
+
+    Returns:
+        float32 [n, 2] in it; None when every picture lies in both inputs alike.
+    """
+    own, source = images.preprocessing, images.source
+    assert own is not None and source is not None
+    if same_frame(own, other):
+        return None
+    sizes = source.sizes()
+    return Frame(own.width / own.height, torch.from_numpy(reach(sizes, own) / reach(sizes, other)))
 
 
 def random_numbers_of_copies(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:

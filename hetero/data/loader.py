@@ -17,7 +17,7 @@ from hetero.data.images import Images
 def batches(
     images: Images, index_batches: Iterable[NDArray[np.int64]], ahead: int = 2
 ) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
-    """Yield the images of each batch of rows, in order, read on a background thread.
+    """Yield the images of each batch of rows, in order; read on a background thread unless they are in memory.
 
     Args:
         images: To read from.
@@ -29,6 +29,8 @@ def batches(
     """
     if ahead < 1:
         raise ValueError(f"ahead must be at least 1, got {ahead}")
+    if type(images) is np.ndarray:  # not a file that is mapped into memory
+        return (images[rows] for rows in index_batches)
     return _read_ahead(images, iter(index_batches), ahead)
 
 

@@ -258,6 +258,11 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
     return tuple(single)
 
 
+def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
+    """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
+    return any(entry_of(term.name).needs_labels for term in expanded(terms))
+
+
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
     """Everything that is wrong with a model's objectives, one line each; nothing when they can be built.
 

@@ -48,7 +48,7 @@ class SupernetModule(TrainingModule):
     steps: Tensor
 
     def __init__(self, supernet: Supernet, module: TrainingModule, paths: Paths) -> None:
-        super().__init__(supernet, dict(module.objectives.items()), module.weights)
+        super().__init__(supernet, dict(module.objectives.items()), module.weights, by_class=module.by_class)
         self.paths = paths
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 

@@ -25,8 +25,13 @@ class TrainingConfig:
 
     Attributes:
         steps: Optimiser steps.
+        sampling: ``classes`` draws some classes for each batch and some images of each; ``images`` draws images,
+            whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto``: classes where
+            an objective compares by class, else images.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
+        batch: Images in a batch, in place of ``classes_per_batch`` times ``images_per_class``; where classes are drawn,
+            as many whole classes as fit. 0 leaves it at that product.
         optimizer: ``muon`` makes the steps of matrices and filters orthogonal and takes AdamW for the rest: it gets
             further in as many steps (docs/results.md); ``adamw``.
         learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine; None takes what suits the
@@ -45,8 +50,10 @@ class TrainingConfig:
     """
 
     steps: Count = 900
+    sampling: Literal["auto", "classes", "images"] = "auto"
     classes_per_batch: Count = 43
     images_per_class: Count = 3
+    batch: Number = 0
     optimizer: Optimizer = "muon"
     learning_rate: Positive | None = None
     weight_decay: NotNegative = 0.05

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hetero.data.augment import augment
+from hetero.data.copies import sources_of
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
@@ -31,7 +32,7 @@ from hetero.training.meter import Meter
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from hetero.training.ranks import connect, on_first_rank, ranks
-from hetero.training.sampling import ClassBalancedSampler
+from hetero.training.sampling import sampler_of
 from hetero.training.synchronised_norm import SynchronisedBatchNorm
 
 LOG_EVERY = 10
@@ -86,8 +87,9 @@ def fit(
 ) -> Fitted:
     """Train, keeping the weights that did best on the validation classes.
 
-    Processes that ``torchrun`` started share each batch by whole classes and take the steps that one process would
-    take: objectives see the whole batch, batch norms its statistics, and each image is augmented as in one process.
+    Processes that ``torchrun`` started share each batch by whole classes (or images) and take the steps that one
+    process would take: objectives see the whole batch, batch norms its statistics, and each image is augmented as in
+    one process.
     Rank 0 alone validates, reads and writes.
 
     Args:
@@ -131,11 +133,8 @@ class _Loop:
     ) -> None:
         self.fabric, self.module, self.images, self.config = fabric, module, images, config
         self.validate, self.paths = validate, run
-        self.sampler = ClassBalancedSampler(
-            np.asarray(images.labels),
-            classes_per_batch=config.classes_per_batch,
-            images_per_class=config.images_per_class,
-            seed=run.seed,
+        self.sampler = sampler_of(
+            config, np.asarray(images.labels), sources_of(images.names), by_class=module.by_class, seed=run.seed
         )
         shares = self.sampler.shares(fabric.world_size)
         self.mine = shares[fabric.global_rank]

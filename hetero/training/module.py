@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch, directions
+from hetero.objectives.catalog import compares_classes
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objectives
@@ -91,23 +92,33 @@ class TrainingModule(nn.Module):
         model: In training.
         objectives: By name; they may have weights of their own.
         weights: Of each objective in the sum.
+        by_class: Whether one of them compares images by class.
 
     Attributes:
         shares: How many of a batch's images each rank embeds; empty in one process, which embeds them all.
     """
 
-    def __init__(self, model: Trainable, objectives: Mapping[str, nn.Module], weights: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        model: Trainable,
+        objectives: Mapping[str, nn.Module],
+        weights: Mapping[str, float],
+        *,
+        by_class: bool = True,
+    ) -> None:
         super().__init__()
         self.model = model
         self.objectives = nn.ModuleDict(dict(objectives))
         self.weights = dict(weights)
+        self.by_class = by_class
         self.shares: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
         """Build the objectives that a recipe names."""
         built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
-        return cls(model, {key: objective for key, _, objective in built}, {key: weight for key, weight, _ in built})
+        objectives, weights = {key: one for key, _, one in built}, {key: weight for key, weight, _ in built}
+        return cls(model, objectives, weights, by_class=compares_classes(terms))
 
     def forward(
         self,

@@ -9,67 +9,108 @@ import numpy as np
 from jaxtyping import Int64
 
 from hetero.errors import InputError
+from hetero.training.config import TrainingConfig
 
 
-class ClassBalancedSampler:
-    """Draws some classes, and some images of each.
+class GroupSampler:
+    """Draws some groups of images, and some images of each.
 
-    Classes come in random order and none comes again before all have come. Images of a class are drawn without
-    repetition while it has enough of them.
+    Groups come in random order and none comes again before all have come. Images of a group are drawn without
+    repetition while it has enough of them. A group may be a class; or one picture with its changed copies, of which
+    one is drawn: then every picture comes once an epoch, whatever its class.
 
     Args:
-        labels: int64 [n], class of each training image.
-        classes_per_batch: Classes in a batch; reduced to the number of classes there are.
-        images_per_class: Images of each.
+        groups: int64 [n], group of each training image.
+        groups_per_batch: Groups in a batch; reduced to the number of groups there are.
+        images_per_group: Images of each.
         seed: Fixes every batch.
+        kind: What a group is, for messages.
+
+    Raises:
+        InputError: When there are fewer than two groups.
     """
 
     def __init__(
-        self, labels: Int64[np.ndarray, " n"], *, classes_per_batch: int, images_per_class: int, seed: int
+        self,
+        groups: Int64[np.ndarray, " n"],
+        *,
+        groups_per_batch: int,
+        images_per_group: int,
+        seed: int,
+        kind: str = "classes",
     ) -> None:
-        present = np.unique(labels)
-        if len(present) < 2:
-            raise InputError(f"training needs images of at least two classes, got {len(present)}")
-        order = np.argsort(labels, kind="stable")
-        self._rows = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-        self._classes = min(classes_per_batch, len(self._rows))
-        self._images = images_per_class
-        self._seed = seed
-        # Two rounds meet in a batch at most, as long as no batch holds more than all classes.
+        self._rows = np.argsort(groups, kind="stable")
+        starts = np.flatnonzero(np.diff(groups[self._rows])) + 1
+        self._bounds = np.concatenate([[0], starts, [len(groups)]])
+        self._count = len(self._bounds) - 1
+        if self._count < 2:
+            need = "images of at least two classes" if kind == "classes" else "at least two images"
+            raise InputError(f"training needs {need}, got {min(self._count, len(groups))}")
+        self._groups, self._images = min(groups_per_batch, self._count), images_per_group
+        self._seed, self._kind = seed, kind
+        # Two rounds meet in a batch at most, as long as no batch holds more than all groups.
         self._order = lru_cache(2)(self._shuffled)
 
     @property
     def batch_size(self) -> int:
         """Images in a batch."""
-        return self._classes * self._images
+        return self._groups * self._images
 
     def shares(self, ranks: int) -> list[slice]:
-        """Each rank's part of every batch: whole classes, as evenly as they divide.
+        """Each rank's part of every batch: whole groups, as evenly as they divide.
 
         Raises:
-            InputError: When there are more ranks than classes in a batch.
+            InputError: When there are more ranks than groups in a batch.
         """
-        if ranks > self._classes:
+        if ranks > self._groups:
             raise InputError(
-                f"{ranks} processes share batches of {self._classes} classes: each needs at least one; start fewer, or "
-                "raise classes_per_batch"
+                f"{ranks} processes share batches of {self._groups} {self._kind}: each needs at least one; start "
+                f"fewer, or raise {'classes_per_batch' if self._kind == 'classes' else 'batch'}"
             )
-        limits = [rank * self._classes // ranks * self._images for rank in range(ranks + 1)]
+        limits = [rank * self._groups // ranks * self._images for rank in range(ranks + 1)]
         return [slice(first, last) for first, last in pairwise(limits)]
 
     def batch(self, step: int) -> Int64[np.ndarray, " b"]:
         """Rows of the images of one step."""
         generator = np.random.default_rng([self._seed, 1, step])
-        slots = np.arange(step * self._classes, (step + 1) * self._classes)
-        rounds, places = np.divmod(slots, len(self._rows))
+        slots = np.arange(step * self._groups, (step + 1) * self._groups)
+        rounds, places = np.divmod(slots, self._count)
         orders = {turn: self._order(int(turn)) for turn in np.unique(rounds)}
         drawn = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
         return np.concatenate(drawn)
 
     def _shuffled(self, turn: int) -> Int64[np.ndarray, " k"]:
-        return np.random.default_rng([self._seed, 0, turn]).permutation(len(self._rows))
+        return np.random.default_rng([self._seed, 0, turn]).permutation(self._count)
 
     def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, " m"]:
-        rows = self._rows[index]
+        rows = self._rows[self._bounds[index] : self._bounds[index + 1]]
         repeats = -(-self._images // len(rows))
         return np.concatenate([generator.permutation(rows) for _ in range(repeats)])[: self._images]
+
+
+def sampler_of(
+    config: TrainingConfig,
+    labels: Int64[np.ndarray, " n"],
+    sources: Int64[np.ndarray, " n"],
+    *,
+    by_class: bool,
+    seed: int,
+) -> GroupSampler:
+    """What a training draws its batches with.
+
+    Args:
+        config: Says how, and how many.
+        labels: Classes of the training images.
+        sources: The row of which each image is a changed copy, or its own.
+        by_class: What ``sampling = "auto"`` comes to: see :func:`hetero.objectives.catalog.compares_classes`.
+        seed: Fixes every batch.
+
+    Raises:
+        InputError: When there are too few classes or images.
+    """
+    if config.sampling == "classes" or (config.sampling == "auto" and by_class):
+        each = config.images_per_class
+        count = max(2, config.batch // each) if config.batch else config.classes_per_batch
+        return GroupSampler(labels, groups_per_batch=count, images_per_group=each, seed=seed)
+    count = config.batch or config.classes_per_batch * config.images_per_class
+    return GroupSampler(sources, groups_per_batch=count, images_per_group=1, seed=seed, kind="images")

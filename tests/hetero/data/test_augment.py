@@ -29,7 +29,7 @@ def with_(**changes: object) -> AugmentConfig:
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
-    assert torch.allclose(augment(images(), NOTHING, seeded()), as_floats(images()), atol=1e-6)
+    assert torch.equal(augment(images(), NOTHING, seeded()), as_floats(images()))
 
 
 def test_a_step_repeats_bit_by_bit_and_the_next_one_differs() -> None:
@@ -111,6 +111,27 @@ def test_flip_mirrors_the_share_asked_for() -> None:
     assert ((after[:, 0] - before[0]).abs()[~mirrored] < 0.1).all()
     assert 30 < mirrored.sum() < 70
     assert torch.allclose(after[:, 1], before[1].expand(200), atol=0.1)
+
+
+def test_a_flip_alone_moves_pixels_and_a_flip_in_a_resampling_agrees_with_it() -> None:
+    batch = images(64)
+    alone = augment(batch, with_(flip=0.5), seeded())
+    resampled = augment(batch, with_(flip=0.5, rotation=1e-4), seeded())
+    assert torch.allclose(alone, resampled, atol=1e-3)
+    mirrored = torch.tensor([not torch.equal(one, plain) for one, plain in zip(alone, as_floats(batch), strict=True)])
+    assert torch.equal(alone[mirrored], as_floats(batch)[mirrored].flip(3)) and 20 < mirrored.sum() < 44
+
+
+def test_colours_lost_and_changed_together_recomputed_by_hand() -> None:
+    batch = images(64)
+    drawn = torch.rand((14, 64), generator=seeded())
+    result = augment(batch, with_(grey=0.5, brightness=0.2, contrast=0.3), seeded())
+    luma = _luma(batch)[:, None]
+    for image in range(64):
+        plain = luma[image].expand(3, 16, 16) if drawn[5, image] < 0.5 else as_floats(batch)[image]
+        brightness, contrast = 1 + 0.2 * (2 * drawn[6, image] - 1), 1 + 0.3 * (2 * drawn[7, image] - 1)
+        expected = ((plain - luma[image].mean()) * contrast + luma[image].mean()) * brightness
+        assert torch.allclose(result[image], expected.clamp(0, 1), atol=1e-5)
 
 
 def test_brightness_and_contrast_recomputed_by_hand() -> None:

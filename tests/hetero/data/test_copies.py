@@ -43,6 +43,15 @@ def test_the_seed_decides_every_copy_and_the_fingerprint_tells_sets_apart():
     assert with_copies(IMAGES, 1, dataclasses.replace(AugmentConfig(), blur=0.5), seed=1).fingerprint != one.fingerprint
 
 
+def test_copies_that_are_not_held_are_made_when_they_are_read():
+    held, made = (with_copies(IMAGES, 3, AugmentConfig(), seed=4, held_gb=limit) for limit in (2.0, 0.0))
+    assert isinstance(held.images, np.ndarray) and not isinstance(made.images, np.ndarray)
+    assert held.fingerprint == made.fingerprint and made.images.shape == held.images.shape
+    rows = np.array([19, 0, 7, 7, 12, 4])
+    np.testing.assert_array_equal(made.images[rows], held.images[rows])
+    np.testing.assert_array_equal(made.images[3:17], held.images[3:17])
+
+
 def test_no_copies_give_the_set_back_and_a_negative_number_is_an_error():
     assert with_copies(IMAGES, 0, AugmentConfig()) is IMAGES
     with pytest.raises(InputError, match="expected 0 or more, got -1"):

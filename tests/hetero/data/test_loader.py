@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +16,19 @@ def rows(*groups: list[int]) -> Iterator[np.ndarray]:
     return (np.array(group, np.int64) for group in groups)
 
 
-def test_batches_come_in_order() -> None:
-    got = [batch[:, 0, 0, 0].tolist() for batch in batches(IMAGES, rows([3, 1], [2], [9, 9, 0]))]
+@pytest.mark.parametrize("mapped", [False, True])
+def test_batches_come_in_order(tmp_path: Path, mapped: bool) -> None:
+    np.save(tmp_path / "images.npy", IMAGES)
+    images = np.load(tmp_path / "images.npy", mmap_mode="r" if mapped else None)
+    got = [batch[:, 0, 0, 0].tolist() for batch in batches(images, rows([3, 1], [2], [9, 9, 0]))]
     assert got == [[3, 1], [2], [9, 9, 0]]
-    assert list(batches(IMAGES, rows())) == []
+    assert list(batches(images, rows())) == []
+
+
+def test_no_thread_reads_what_is_in_memory() -> None:
+    iterator = batches(IMAGES, rows([0], [1]))
+    next(iterator)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
 def test_the_next_batch_is_read_while_one_is_used() -> None:

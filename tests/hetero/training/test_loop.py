@@ -18,7 +18,7 @@ from hetero.training.config import TrainingConfig
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
 from hetero.training.optimizer import learning_rate
-from hetero.training.sampling import ClassBalancedSampler
+from hetero.training.sampling import GroupSampler
 
 CONFIG = TrainingConfig(
     steps=12,
@@ -171,7 +171,7 @@ def test_training_that_diverges_says_what_to_do(images, tmp_path):
 def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_path, monkeypatch):
     drawn: list[int] = []
     read: list[list[int]] = []
-    draw = ClassBalancedSampler.batch
+    draw = GroupSampler.batch
 
     def counted(self, step):
         drawn.append(step)
@@ -187,7 +187,7 @@ def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_p
             read.append(rows.tolist())
             return images.images[rows]
 
-    monkeypatch.setattr(ClassBalancedSampler, "batch", counted)
+    monkeypatch.setattr(GroupSampler, "batch", counted)
     drawn_when_judged: list[int] = []
 
     def judge(_):
@@ -198,7 +198,7 @@ def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_p
     seen = Seen()
     fit(seen, watched, CONFIG, Run(tmp_path, "id", 7, "lazy"), validate=judge)
     assert drawn_when_judged == [6, 10, 12]  # two ahead of steps 4, 8 and 12
-    sampler = ClassBalancedSampler(images.labels, classes_per_batch=4, images_per_class=2, seed=7)
+    sampler = GroupSampler(images.labels, groups_per_batch=4, images_per_group=2, seed=7)
     expected = [draw(sampler, step).tolist() for step in range(12)]
     assert read == expected and seen.rows == expected
     assert seen.labels == [images.labels[rows].tolist() for rows in expected]
