@@ -68,7 +68,7 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
             macs += output[0].numel() * layer.in_features
 
     handles = [layer.register_forward_hook(count) for layer in module.modules()]
-    was_training, threads = module.training, torch.get_num_threads()
+    training, threads = [layer.training for layer in module.modules()], torch.get_num_threads()
     # To gather threads takes longer than one small image, ten times as long on a busy machine.
     torch.set_num_threads(1)
     try:
@@ -76,7 +76,9 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
             module.eval()(example)
     finally:
         torch.set_num_threads(threads)
-        module.train(was_training)
+        # Layer by layer: a network in evaluation mode may be part of a module that is not.
+        for layer, mode in zip(module.modules(), training, strict=True):
+            layer.training = mode
         for handle in handles:
             handle.remove()
     return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in module.parameters()))
