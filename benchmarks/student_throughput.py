@@ -80,6 +80,7 @@ class Bare:
             [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}], lr=3e-3
         )
         self.generator = torch.Generator().manual_seed(seed)
+        self.changes = config.augment or AugmentConfig()
         self.seconds = 0.0
 
     def train(self, steps: int) -> None:
@@ -90,7 +91,11 @@ class Bare:
         for _ in range(steps):
             classes = torch.randperm(CLASSES, generator=self.generator)[: self.config.classes_per_batch]
             rows = (3 * classes[:, None] + torch.arange(3)).flatten()
-            pixels = augment(torch.from_numpy(self.images.images[rows.numpy()]), self.config.augment, self.generator)
+            pixels = augment(
+                torch.from_numpy(self.images.images[rows.numpy()]),
+                self.config.augment or AugmentConfig(),
+                self.generator,
+            )
             embeddings = self.module.model.embed(pixels.contiguous(memory_format=torch.channels_last))
             loss = cloud_contrastive(embeddings, labels[rows], cloud.embeddings, labels, temperature=0.1)
             for prototypes in heads:

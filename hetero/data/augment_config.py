@@ -47,3 +47,7 @@ class AugmentConfig:
             for name in ("scale", "erase_area")
             if (values := getattr(self, name))[0] > values[1]
         ]
+
+
+LIGHT = AugmentConfig(rotation=5.0, scale=(0.9, 1.1), shift=0.05, grey=0.05, brightness=0.1, contrast=0.1)
+"""Changes after which an image still means to the cloud what it meant before, so that its vector stays the target."""

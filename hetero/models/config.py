@@ -9,6 +9,7 @@ from annotated_types import Interval
 
 from hetero.constraints import Channels, Number, Positive, Stride
 from hetero.models.block_catalog import block_problem
+from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
 EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -54,11 +55,12 @@ RESIDUAL_STAGES = (
     Stage(channels=192, depth=1, stride=2),
 )
 EDGE_STAGES = (
-    Stage(channels=16, depth=1, stride=1, expansion=2.0),
-    Stage(channels=24, depth=2, stride=2, expansion=3.0),
+    Stage(channels=16, depth=1, stride=2, expansion=2.0),
+    Stage(channels=24, depth=2, stride=1, expansion=3.0),
     Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
     Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
 )
+"""At high resolution early layers take most of the cost: these stages leave it soon, see docs/results.md."""
 
 
 @settings
@@ -75,7 +77,8 @@ class ModelConfig:
         width: Multiplies every stage's channels. An EfficientNet-Lite keeps those of its channels that matter most,
             with their weights, and is never wider than one (:mod:`hetero.models.inherited`); timm's take no width.
         stem_channels: Output channels of the first convolution at width 1.
-        stem_stride: Its stride; 1 keeps detail in small images.
+        stem_stride: Its stride. 0 takes what suits the family and the images: 2, and in the edge family 1 for images of
+            fewer than 48 pixels a side, whose detail it keeps, and 4 for those of 80 and more.
         stages: Empty takes the family's own.
         frozen: Whether a pretrained backbone keeps its weights and batch statistics.
         pretrained: Whether a ``timm`` backbone starts from published weights, which timm fetches over the network.
@@ -87,7 +90,7 @@ class ModelConfig:
     pool: Literal["gem", "avg"] = "avg"
     width: Annotated[float, Interval(gt=0, le=64)] = 1.0
     stem_channels: Channels = 16
-    stem_stride: Stride = 2
+    stem_stride: Annotated[int, Interval(ge=0, le=64)] = 0
     stages: tuple[Stage, ...] = ()
     frozen: bool = False
     pretrained: bool = False
@@ -111,6 +114,14 @@ class ModelConfig:
     def widest(self) -> float:
         """The largest width that the family can have."""
         return 64.0 if self.family in ("residual", "edge") else 1.0
+
+    def for_images(self, preprocessing: Preprocessing) -> ModelConfig:
+        """The same architecture with everything said that depends on the images or the family."""
+        if self.family != "edge":
+            return self if self.stem_stride else replace(self, stem_stride=2)
+        side = min(preprocessing.height, preprocessing.width) // preprocessing.shrink
+        stride = self.stem_stride or (1 if side < 48 else 2 if side < 80 else 4)
+        return replace(self, stem_stride=stride, stages=self.stages or EDGE_STAGES)
 
     def with_width(self, width: float) -> ModelConfig:
         """The same architecture, wider or narrower."""

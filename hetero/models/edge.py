@@ -6,14 +6,18 @@ from torch import nn
 
 from hetero.models.block_catalog import block_class
 from hetero.models.blocks import ConvNorm, activation_layer
-from hetero.models.config import EDGE_STAGES, ModelConfig, scaled
+from hetero.models.config import ModelConfig, scaled
 
 
 class EdgeBackbone(nn.Sequential):
-    """Stem, one module a block, and a last 1x1 expansion; ``channels`` is the width of its output."""
+    """Stem, one module a block, and a last 1x1 expansion; ``channels`` is the width of its output.
+
+    Args:
+        config: Of one that says everything (:meth:`ModelConfig.for_images`).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
-        stages = config.stages or EDGE_STAGES
+        stages = config.stages
         channels = scaled(config.stem_channels, config.width)
         first = activation_layer(stages[0].activation)
         layers: list[nn.Module] = [ConvNorm(3, channels, 3, config.stem_stride, activation=first)]

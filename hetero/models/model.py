@@ -33,6 +33,7 @@ class EmbeddingModel(nn.Module):
 
     def __init__(self, name: str, config: ModelConfig, preprocessing: Preprocessing) -> None:
         super().__init__()
+        config = config.for_images(preprocessing)
         self.name = name
         self.config = config
         self.preprocessing = preprocessing

@@ -31,12 +31,12 @@ def own_options(path: str) -> Mapping[str, Option]:
 
 
 def own_needs_labels(path: str) -> bool:
-    """Whether it learns from labels: its attribute ``needs_labels``, if it has one.
+    """Whether it learns from labels: its attribute ``needs_labels``; one that says nothing may.
 
     Raises:
         InputError: When there is nothing of this name.
     """
-    return bool(getattr(_load(path), "needs_labels", False))
+    return bool(getattr(_load(path), "needs_labels", True))
 
 
 def own(path: str, **options: Any) -> nn.Module:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from hetero.models.block_catalog import block_class
 from hetero.models.blocks import AveragePool, ConvNorm, GeneralisedMean, activation_layer, unit
-from hetero.models.config import EDGE_STAGES, ModelConfig, Stage, scaled
+from hetero.models.config import ModelConfig, Stage, scaled
 from hetero.preprocessing import Preprocessing
 from hetero.search.space import SearchSpace
 from hetero.search.stage_space import StageSpace
@@ -73,7 +73,8 @@ class Layer:
 
 def layers_of(config: ModelConfig, preprocessing: Preprocessing) -> Iterator[Layer]:
     """The layers of a network of the edge family, in order, as :class:`hetero.models.model.EmbeddingModel` has them."""
-    stages = config.stages or EDGE_STAGES
+    config = config.for_images(preprocessing)
+    stages = config.stages
     shrink = preprocessing.shrink
     yield Layer(PIXELS, 3, 3, preprocessing.height, preprocessing.width, shrink)
     height, width = preprocessing.height // shrink, preprocessing.width // shrink

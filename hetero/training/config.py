@@ -46,7 +46,8 @@ class TrainingConfig:
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
         threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
-        augment: Random changes to the training images.
+        augment: Random changes to the training images; None takes what suits the model: strong changes for one that
+            learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images.
     """
 
     steps: Count = 900
@@ -64,7 +65,7 @@ class TrainingConfig:
     checkpoint_every: Count = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: Number = 0
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentConfig | None = None
 
 
 @settings
@@ -151,8 +152,8 @@ class StudentConfig:
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
         head: Margin of its own and of the frozen cloud head.
-        objectives: Feature regression with, lightly, own and cloud head and cloud contrast: what did best on validation
-            in ``hetero compare``, see docs/results.md.
+        objectives: The cloud's own vector of each image, and that it is nearer than those of other images, both seen
+            from the space's centre. Neither needs labels. What was ahead on every space tried, see docs/results.md.
         training: How it is trained.
     """
 
@@ -161,23 +162,22 @@ class StudentConfig:
     live: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     start: str = ""
-    principal: Number | Literal["auto"] = 0
+    principal: Number | Literal["auto"] = "auto"
     refit: bool = False
     max_macs: Number = 0
     max_macs_share: Share = 0.0
     max_parameters: Number = 0
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = (
-        ObjectiveConfig("cloud_regression", 20.0),
-        ObjectiveConfig("hvs_composite", 0.3),
-        ObjectiveConfig("cloud_contrastive", 0.3),
+        ObjectiveConfig("cloud_regression", 10.0, centred=True),
+        ObjectiveConfig("instance_contrastive", temperature=0.1, centred=True),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def rules(self) -> list[str]:
         """What must hold beyond the fields' types."""
         problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
-        if self.principal and self.independent:
+        if self.principal not in (0, "auto") and self.independent:
             problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
         if self.refit and self.independent:
             problems.append("refit: is to the cloud's vectors, and an independent student has none; leave it out")

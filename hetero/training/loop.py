@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hetero.data.augment import augment
+from hetero.data.augment_config import AugmentConfig
 from hetero.data.copies import sources_of
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
@@ -184,7 +185,9 @@ class _Loop:
         set_learning_rate(self.optimizer, learning_rate(self.config, step))
         generator = torch.Generator().manual_seed(_seed_of(self.paths.seed, step))
         here = self.fabric.to_device(torch.from_numpy(images))
-        pixels = augment(here, self.config.augment, generator, first=self.mine.start, count=len(rows))
+        pixels = augment(
+            here, self.config.augment or AugmentConfig(), generator, first=self.mine.start, count=len(rows)
+        )
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         row_tensor = torch.as_tensor(rows)
         labels = self.fabric.to_device(self.labels[row_tensor])

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hetero.data.augment_config import LIGHT
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.files import digest
@@ -20,7 +21,7 @@ from hetero.preprocessing import Preprocessing
 from hetero.training.budget import fit_budget
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
-from hetero.training.config import StudentConfig
+from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.labels import require_labels, with_labels_where_needed
 from hetero.training.loop import Run, fit
 from hetero.training.module import TrainingModule
@@ -118,7 +119,7 @@ def train_student(
     cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     validate = validation_cmc(dataset, cloud)
-    fitted = fit(module, dataset.train, config.training, run, validate=validate, cloud=cached)
+    fitted = fit(module, dataset.train, _training(config, cloud), run, validate=validate, cloud=cached)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(
@@ -129,3 +130,9 @@ def train_student(
     model.space = cloud.space if cloud else own_space(model)
     on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed) | notes))
     return model
+
+
+def _training(config: StudentConfig, cloud: CloudReference | None) -> TrainingConfig:
+    """How it is trained, with light changes to the images where the cloud's vectors are the targets."""
+    training = config.training
+    return training if training.augment or not cloud else dataclasses.replace(training, augment=LIGHT)

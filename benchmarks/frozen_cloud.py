@@ -1,0 +1,306 @@
+"""Students of a raw, frozen, unlabelled cloud: the default beside what a user would write by hand.
+
+The cloud is an EfficientNet-Lite with ImageNet weights, its pooled features as they are. Training and validation
+images have no labels; those of the test images are looked at for the figures alone. Classes that ``--more`` has and
+``--photos`` has not are searched for as well, and never trained on.
+
+    python -m benchmarks.frozen_cloud run --photos PHOTOS --more MORE --out runs/frozen --seeds 0 1 2
+    python -m benchmarks.frozen_cloud table --out runs/frozen
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_metric_learning.losses import NTXentLoss
+from torch import nn
+
+import hetero
+from benchmarks.machine import where_and_when
+from benchmarks.records import signed, spread
+from hetero.data.augment_config import LIGHT
+from hetero.data.images import ImageSet
+from hetero.evaluation.bootstrap import difference_interval
+from hetero.evaluation.retrieval import evaluate
+from hetero.files import write_json
+from hetero.models.cost import cost, module_cost
+from hetero.models.external import embed_all
+from hetero.models.pretrained import Backbone, backbone
+from hetero.objectives.batch import Batch
+from hetero.objectives.config import ObjectiveConfig
+
+BATCH = 64
+PART = "part.json"
+NEW = "new "
+TERMS = {
+    "cosine": (ObjectiveConfig("cloud_regression"),),
+    "ntxent": (ObjectiveConfig("benchmarks.frozen_cloud:ntxent"),),
+    "instance": (ObjectiveConfig("instance_contrastive"),),
+    # The former default without its classifiers, which need labels.
+    "before": (ObjectiveConfig("cloud_regression", 20.0), ObjectiveConfig("cloud_contrastive", 0.3)),
+}
+METHODS = ("default", *TERMS)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training: a cloud, a student's share of its cost, a method, images seen and a seed."""
+
+    cloud: str
+    share: float
+    method: str
+    images: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        return f"{self.cloud}-{round(1 / self.share)}-{self.method}-{self.images // 1000}k-{self.seed}"
+
+    @property
+    def words(self) -> list[str]:
+        """Of its command line."""
+        return [
+            *("--clouds", self.cloud, "--shares", str(round(1 / self.share)), "--methods", self.method),
+            *("--images", str(self.images), "--seeds", str(self.seed)),
+        ]
+
+
+def parts(arguments: argparse.Namespace) -> Iterator[Part]:
+    """All that is asked for."""
+    for seed, images, cloud, share, method in product(
+        arguments.seeds, arguments.images, arguments.clouds, arguments.shares, arguments.methods
+    ):
+        yield Part(cloud, 1 / share, method, images, seed)
+
+
+def write_table(photos: Path, more: Path | None, path: Path) -> None:
+    """A table of the images in which training and validation have no labels.
+
+    Args:
+        photos: Class folders below ``train``, ``validation`` and ``test``.
+        more: A folder with ``labels.csv`` (``path``, ``label``); photos of classes that ``photos`` has join
+            training, those of others the test; images of unknown class are left out, as they may be of either.
+        path: The CSV to write.
+    """
+    classes = {_plain(folder.name) for folder in (photos / "train").iterdir() if folder.is_dir()}
+    rows = [
+        (str(file.resolve()), split, _plain(file.parent.name) if split == "test" else "")
+        for split in ("train", "validation", "test")
+        for file in sorted((photos / split).rglob("*"))
+        if file.is_file()
+    ]
+    if more is not None:
+        with (more / "labels.csv").open(encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                label = _plain(row["label"])
+                if label not in ("", "notsure", "skip"):
+                    known = label in classes
+                    file = str((more / row["path"]).resolve())
+                    rows.append((file, "train" if known else "test", "" if known else f"{NEW}{label}"))
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("path", "split", "label"), *rows])
+
+
+def _plain(label: str) -> str:
+    return label.lower().replace(" ", "")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train what is missing, two at a time with a thread each."""
+    left = [part for part in parts(arguments) if not (arguments.out / part.name / PART).is_file()]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if len(left) == 1:
+        train(arguments, left[0])
+        return
+    more = ["--more", str(arguments.more)] if arguments.more else []
+    common = ["--photos", str(arguments.photos), *more, "--out", str(arguments.out), "--size", str(arguments.size)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def start(part: Part) -> None:
+        command = [sys.executable, "-m", "benchmarks.frozen_cloud", "run", *common, *part.words]
+        with (arguments.out / f"{part.name}.log").open("w") as log:
+            code = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False).returncode
+        print(part.name, "done" if code == 0 else f"FAILED, see {log.name}", flush=True)
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(start, left))
+
+
+def train(arguments: argparse.Namespace, part: Part) -> None:
+    """One training, and its figures on the test images."""
+    work: Path = arguments.out / part.name
+    work.mkdir(parents=True, exist_ok=True)
+    write_table(arguments.photos, arguments.more, work / "images.csv")
+    network = backbone(part.cloud)
+    side = arguments.size
+    takes = hetero.Preprocessing(height=side, width=side, resize="pad", mean=network.mean, std=network.std)
+    photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(work / "images.csv")), takes)
+    embedder = hetero.ModuleEmbedder(Features(network), takes, name=part.cloud, takes="normalised")
+    macs = module_cost(FromBytes(embedder.module), takes).macs
+    seconds = {}
+    started = time.process_time()
+    cloud = hetero.CloudReference.from_embedder(embedder, photos)
+    seconds["embedding"] = time.process_time() - started
+    started = time.process_time()
+    student = hetero.train_student(
+        photos, cloud, student_of(part), takes, work / "model", cloud_macs=macs, seed=part.seed, resume=False
+    )
+    seconds["training"] = time.process_time() - started
+    gallery, queries = embed_all(embedder, photos.test.images), hetero.embed_images(student, photos.test.images)
+    centre = cloud.train.mean(axis=0)
+    agreement = {
+        "training": agreement_of(hetero.embed_images(student, photos.train.images), cloud.train, centre),
+        "test": agreement_of(queries, gallery, centre),
+    }
+    record = dataclasses.asdict(part) | where_and_when() | {"seconds": seconds, "agreement": agreement}
+    record |= {"macs": cost(student).macs, "cloud_macs": macs, "figures": figures(photos.test, queries, gallery)}
+    write_json(work / PART, record)
+
+
+class Features(nn.Module):
+    """Pooled features of a backbone, as they are."""
+
+    def __init__(self, network: Backbone) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Mean over positions."""
+        return self.network(pixels).mean(dim=(2, 3))
+
+
+class FromBytes(nn.Module):
+    """A network that is counted by an image of bytes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Embed without normalising: costs do not depend on values."""
+        return self.network(images.permute(0, 3, 1, 2).float())
+
+
+def student_of(part: Part) -> hetero.StudentConfig:
+    """The student that a method trains; all share architecture, images, batches and changes."""
+    steps = part.images // BATCH
+    common = hetero.TrainingConfig(
+        steps=steps,
+        batch=BATCH,
+        validate_every=max(1, steps // 5),
+        threads=1,
+        augment=dataclasses.replace(LIGHT, flip=0.5),
+    )
+    if part.method == "default":
+        return hetero.StudentConfig(name="default", max_macs_share=part.share, training=common)
+    by_hand = dataclasses.replace(common, optimizer="adamw", learning_rate=6e-3)
+    return hetero.StudentConfig(
+        name=part.method, max_macs_share=part.share, principal=0, objectives=TERMS[part.method], training=by_hand
+    )
+
+
+def ntxent(batch: Batch) -> torch.Tensor:
+    """pytorch-metric-learning's NTXent with the cloud's vectors of the same images as ``ref_emb``."""
+    assert batch.cloud is not None
+    own = torch.arange(len(batch.embeddings))
+    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own)
+
+
+ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def figures(images: ImageSet, queries: np.ndarray, gallery: np.ndarray) -> dict[str, Any]:
+    """map@r a query in the cloud's gallery, and shares of the cloud's own, of trained and of new classes."""
+    names = np.array([images.classes[label] for label in images.labels])
+    labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    is_new = np.char.startswith(names, NEW)
+    found: dict[str, Any] = {}
+    for what, rows in {"known": np.flatnonzero(~is_new), "new": np.flatnonzero(is_new)}.items():
+        if len(rows):
+            ask = (labels[rows], labels[rows])
+            across, within, cloud = (
+                evaluate(asking[rows], searched[rows], *ask, exclude=np.arange(len(rows)))["map@r"]
+                for asking, searched in ((queries, gallery), (queries, queries), (gallery, gallery))
+            )
+            found[what] = {
+                "share": float(across.mean() / cloud.mean()),
+                "own_share": float(within.mean() / cloud.mean()),
+                "cloud": float(cloud.mean()),
+                "map@r": across.tolist(),
+            }
+    return found
+
+
+def agreement_of(ours: np.ndarray, theirs: np.ndarray, centre: np.ndarray) -> float:
+    """Mean cosine of two models' vectors, seen from a centre."""
+    a, b = ours - centre, theirs - centre
+    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean())
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Shares of the cloud's own map@r, and paired differences over seeds and queries."""
+    records = [json.loads(path.read_text()) for path in sorted(arguments.out.glob(f"*/{PART}"))]
+    for cloud, images, share in sorted({(one["cloud"], one["images"], one["share"]) for one in records}):
+        here = [one for one in records if (one["cloud"], one["images"], one["share"]) == (cloud, images, share)]
+        by_method = {name: {one["seed"]: one for one in here if one["method"] == name} for name in METHODS}
+        for what in ("known", "new"):
+            print(f"\n{cloud}, 1/{round(1 / share)}, {images:,} images, {what} classes")
+            for method, seeds in by_method.items():
+                if seeds:
+                    print(f"  {method:10s}{_row(by_method['default'], seeds, what, is_default=method == 'default')}")
+
+
+def _row(ours: dict[int, Any], seeds: dict[int, Any], what: str, *, is_default: bool) -> str:
+    records = list(seeds.values())
+    line = f"share {spread([one['figures'][what]['share'] for one in records])} ({len(records)} seeds)"
+    line += f", agreement {spread([one['agreement']['training'] for one in records])} in training,"
+    line += f" {spread([one['agreement']['test'] for one in records])} on test"
+    line += f", {round(np.mean([one['seconds']['training'] for one in records]))} s"
+    paired = sorted(set(ours) & set(seeds))
+    if is_default or not paired:
+        return line
+    new, old = ([np.array(each[seed]["figures"][what]["map@r"]) for seed in paired] for each in (ours, seeds))
+    return f"{line}; default minus it, map@r: {signed(vars(difference_interval(new, old)))}"
+
+
+def main() -> None:
+    """Run or print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "table"))
+    parser.add_argument("--photos", type=Path, help="class folders below train, validation and test")
+    parser.add_argument("--more", type=Path, help="a folder of further photos with labels.csv")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clouds", nargs="+", default=["efficientnet_lite0", "efficientnet_lite2"])
+    parser.add_argument("--shares", type=int, nargs="+", default=[20, 80], help="1/N of the cloud's cost")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--images", type=int, nargs="+", default=[64_000])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--size", type=int, default=96, help="pixels a side")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a thread each")
+    arguments = parser.parse_args()
+    if arguments.what == "table":
+        table(arguments)
+    elif arguments.photos is None:
+        parser.error("run needs --photos")
+    else:
+        run(arguments)
+
+
+if __name__ == "__main__":
+    main()
