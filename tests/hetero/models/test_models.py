@@ -112,7 +112,7 @@ def test_parameters_are_counted():
 
 
 def test_the_widest_model_within_a_budget_fits_and_the_next_does_not():
-    budget = 100_000
+    budget = 250_000
     fitted = widest_within(TINY["edge"], PREPROCESSING, macs=budget)
     assert cost(EmbeddingModel("m", fitted, PREPROCESSING)).macs <= budget
     wider = [fitted.with_width(fitted.width + step / 20) for step in range(1, 20)]
