@@ -38,8 +38,8 @@ def upgrade_preflight(
         attempt(problems, "data", lambda: fingerprint(data, preprocessing or Preprocessing(32, 32)))
         unlabelled, images = attempt([], "data", lambda: training_labels(data)) or (0, 0)
         if unlabelled == images:
-            told = label_problems(terms, unlabelled=unlabelled, images=images)
-            problems += [f"cloud and upgrade objectives: {problem}" for problem in told]
+            lines = label_problems(terms, unlabelled=unlabelled, images=images)
+            problems += [f"cloud and upgrade objectives: {line}" for line in lines]
     if old:
         attempt(problems, "upgrade.old", lambda: EarlierModel.open(Path(old), preprocessing))
     if model is not None and preprocessing is not None:
