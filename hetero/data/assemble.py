@@ -208,7 +208,7 @@ def _numbered(entries: Sequence[Entry]) -> tuple[tuple[str, ...], Int64[np.ndarr
     """Classes, and the class of each image; without labels, those of equal content are one."""
     classes, _ = _indexed([entry.label for entry in entries if entry.label])
     index: dict[object, int] = {name: position for position, name in enumerate(classes)}
-    keys = [entry.label or (entry.content, entry.box) for entry in entries]
+    keys = [entry.label or (entry.content or entry.name, entry.box) for entry in entries]
     return classes, np.array([index.setdefault(key, len(index)) for key in keys], np.int64)
 
 

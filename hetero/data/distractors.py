@@ -33,12 +33,11 @@ def with_distractors(
     own = np.asarray(images.labels, np.int64)
     first = max(len(images.classes), int(own.max(initial=-1)) + 1)
     known = {name: label for label, name in enumerate(images.classes)}
-    # Each label of others as it is called here; those of images without one count on as they are.
-    called = first + np.arange(int(np.max(others.labels, initial=-1)) + 1, dtype=np.int64)
-    for label, name in enumerate(others.classes[: len(called)]):
-        if name in known:
-            called[label] = known[name]
-    labels = np.concatenate([own, called[np.asarray(others.labels)]])
+    # What each label of others is here; those of images without one count on as they are.
+    numbers = first + np.arange(int(np.max(others.labels, initial=-1)) + 1, dtype=np.int64)
+    for label, name in enumerate(others.classes[: len(numbers)]):
+        numbers[label] = known.get(name, first + label)
+    labels = np.concatenate([own, numbers[np.asarray(others.labels)]])
     views = [np.asarray(one.view_names)[np.asarray(one.views)] for one in (images, others)]
     free = (labels[len(images) :] >= first) & (others.labelled | (not images.classes))
     grown: list[RetrievalTask] = []

@@ -28,6 +28,7 @@ from hetero.data.folder_problems import (
     require_classes_outermost,
     require_one_folder_each,
     require_pairs,
+    require_plain_extra,
     require_splits_alone,
     require_splits_outermost,
 )
@@ -98,6 +99,7 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
     layout, only_classes = "", folders == "classes"
     if not only_classes and _names_splits(outermost):
         require_splits_alone(root, outermost, loose=[parts[0] for parts in images if len(parts) == 1])
+        require_plain_extra(root, images)
         places, layout = _split_places(root, images, outermost)
     else:
         places = [_Place(parts) for parts in images]

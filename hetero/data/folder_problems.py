@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from hetero.data.split_names import role_named, splits_among
+from hetero.data.split_names import role_named, split_named, splits_among
 from hetero.data.walk import printable
 from hetero.errors import InputError
 
@@ -48,6 +48,21 @@ def require_one_folder_each(root: Path, folders: Sequence[str]) -> None:
         problems.append(f"expected queries and gallery, both and without a test folder, found {_some(folders)}")
     if problems:
         raise InputError(f"{root}: expected one folder a split; join them, or {_ONLY_CLASSES}:", problems)
+
+
+def require_plain_extra(root: Path, images: Iterable[tuple[str, ...]]) -> None:
+    """Refuse folders in one called ``extra``: they may be classes, whose images are labelled."""
+    nested = [parts for parts in images if len(parts) > 2 and _is_extra(parts[0])]
+    if nested:
+        inside = sorted({parts[1] for parts in nested})
+        raise InputError(
+            f"{root / nested[0][0]} holds folders ({_some(inside)}), which may be classes; call it unlabelled when its "
+            "images have no labels, or move them into the training images"
+        )
+
+
+def _is_extra(folder: str) -> bool:
+    return split_named(folder) == "unlabelled" and "label" not in folder.casefold()
 
 
 def require_pairs(split: Path, folders: Sequence[str]) -> None:
@@ -97,8 +112,8 @@ def require_classes_outermost(root: Path, images: Sequence[tuple[str, ...]]) -> 
     if place and inside:
         raise InputError(
             f"{root}: expected at least two classes, found one ({printable(place[0])!r}), whose folder holds others "
-            f"({_some(sorted(parts[-1] for parts in inside))}); if these are the classes, give "
-            f"{root.joinpath(*place)}; {FLAT} when no image has a label"
+            f"({_some(sorted(parts[-1] for parts in inside))}); {FLAT} when no image has a "
+            f"label; if these are the classes, give {root.joinpath(*place)}"
         )
 
 

@@ -101,8 +101,8 @@ def _manner(listing: Listing, config: DataConfig) -> str:
 
 
 def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
-    known, asked = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
-    unseen = bool(asked) and not known & asked
+    known, of_test = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
+    unseen = bool(of_test) and not known & of_test
     manner = config.split if config.split != "auto" else ("class" if unseen else "image")
     return _hold_out(listing, "train", "validation", config, manner)
 

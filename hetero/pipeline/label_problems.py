@@ -32,6 +32,6 @@ def unlabelled_problems(draft: Draft, pending: set[str] | None) -> list[str]:
         # Without a cloud model to learn from, models are trained on the images that have a label.
         learnable = has_cloud or unlabelled == images
         if learnable and (pending is None or directory in pending):
-            told = label_problems(terms, unlabelled=unlabelled, images=images, has_cloud=has_cloud)
-            problems += [f"{place}.objectives: {problem}" for problem in told]
+            lines = label_problems(terms, unlabelled=unlabelled, images=images, has_cloud=has_cloud)
+            problems += [f"{place}.objectives: {line}" for line in lines]
     return problems

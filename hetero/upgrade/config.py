@@ -93,6 +93,7 @@ def load_upgrade_recipe(
             recipe.upgrade.old,
             None if "cloud" in doubtful else recipe.cloud.model,
             None if "preprocessing" in doubtful else recipe.preprocessing,
+            recipe.cloud.objectives + recipe.upgrade.objectives,
         )
     if problems or recipe is None:
         raise InputError(f"{path} is not valid:", problems)

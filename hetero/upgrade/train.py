@@ -20,6 +20,7 @@ from hetero.space import EmbeddingSpace
 from hetero.training.cloud import Beside, train_cloud
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import CloudConfig
+from hetero.training.labels import require_labels, with_labels_where_needed
 from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
 from hetero.upgrade.config import UpgradeConfig
@@ -49,9 +50,10 @@ def train_upgrade(
     figures, when M(n, o) > M(o, o) on the test images. All figures are in ``upgrade.json``.
 
     Args:
-        dataset: Images; its classes may be more than the old model was trained on. Weights are chosen on the
-            validation tasks, by the mean of M(n, n) and M(n, o) in cmc@1 (M(n, n) when the old model's vectors of
-            the validation images are not known); figures are of the test tasks.
+        dataset: Images; its classes may be more than the old model was trained on. Training images without a label
+            are left out where an objective learns from labels. Weights are chosen on the validation tasks, by the
+            mean of M(n, n) and M(n, o) in cmc@1 (M(n, n) when the old model's vectors of the validation images are
+            not known); figures are of the test tasks.
         old: The old model's directory, or a file of its embeddings of all images (then classes that its head would
             know are represented by class means).
         config: The new model. ``copies`` changed copies of each training image take the place of augmentation that
@@ -66,12 +68,16 @@ def train_upgrade(
         The figures.
 
     Raises:
-        InputError: When the old model is missing, takes other images, or lacks vectors of images.
+        InputError: When the old model is missing, takes other images, or lacks vectors of images; when an objective
+            learns from labels and no training image has one.
     """
-    earlier = EarlierModel.open(old, preprocessing)
-    dataset = dataset.prepared_by(preprocessing)
     if not upgrade.objectives:
         raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")
+    terms = config.objectives + upgrade.objectives
+    dataset = with_labels_where_needed(terms, dataset)
+    require_labels(terms, dataset, f"cloud model {config.name}", has_cloud=True)
+    earlier = EarlierModel.open(old, preprocessing)
+    dataset = dataset.prepared_by(preprocessing)
     old_test = earlier.embed(dataset.test)  # before training: a file that lacks test images could not be measured
     copies = with_copies(dataset.train, config.copies, config.copies_augment, seed=seed)
     trained_on = dataset.training_on(copies) if config.copies else dataset

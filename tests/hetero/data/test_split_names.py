@@ -82,7 +82,8 @@ def test_queries_and_gallery_in_any_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (("train", "test", "extra"), r"splits \(test, train\) stand beside others that hold images \(extra\)"),
+        (("train", "test", "extra"), r"extra holds folders \(cat, dog\), which may be classes; call it unlabelled"),
+        (("train", "test", "others"), r"splits \(test, train\) stand beside others that hold images \(others\)"),
         (("Train/cat", "Train/dog", "bus", "car"), r"splits \(Train\) stand beside others .* \(bus, car\)"),
         (("train", "Train", "test"), r"one folder a split.*train: Train, train"),
         (("train", "test/query", "test/other", "test/gallery"), r"expected folders for queries and gallery and none"),

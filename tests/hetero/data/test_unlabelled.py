@@ -172,8 +172,8 @@ def test_queries_and_gallery_need_labels(tmp_path: Path) -> None:
 def rows(tmp_path: Path, **labels: list[str]) -> Path:
     """A table with these labels in each split; every image is another."""
     lines: list[str] = []
-    for split, given in labels.items():
-        for label in given:
+    for split, names in labels.items():
+        for label in names:
             file = write_picture(tmp_path / f"{len(lines)}.png", len(lines))
             lines.append(f"{label},{file.name},{split}")
     path = tmp_path / "data.csv"

@@ -9,9 +9,12 @@ from PIL import Image
 
 from hetero.cli import main
 from hetero.data.images import Dataset
+from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
+from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.measure import Upgrade
+from tests.hetero.data.pictures import write_flat
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 RECIPE = """
@@ -134,3 +137,12 @@ def test_it_refuses_before_it_reads_anything_what_this_machine_or_torchrun_canno
     assert run(recipe) == 2 and '"16-mixed" needs a GPU' in capsys.readouterr().err
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run(recipe) == 2 and "torchrun started 2 processes" in capsys.readouterr().err
+
+
+def test_photos_without_labels_are_told_before_anything_runs(place, tmp_path):
+    flat = write_flat(tmp_path / "flat", 12)
+    with pytest.raises(InputError) as caught:
+        load_upgrade_recipe(place / "upgrade.toml", data=flat)
+    (problem,) = caught.value.problems
+    assert problem.startswith("cloud and upgrade objectives: own_head, supervised_contrastive, cloud_head learn from")
+    assert "none has one" in problem

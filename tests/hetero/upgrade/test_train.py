@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hetero.data.embeddings import save_embeddings
+from hetero.data.subset import with_rows
 from hetero.errors import InputError
 from hetero.models.directory import load_model, load_prototypes
 from hetero.models.embed import embed_images
@@ -131,3 +132,18 @@ def test_the_record_is_json_for_other_tools(old, tmp_path):
     train_upgrade(dataset(), old, WIDER, UpgradeConfig(), SHAPE, tmp_path)
     record = json.loads((tmp_path / "upgrade.json").read_text())
     assert record["schema"] == "hetero/upgrade/1" and record["figures"][0]["metric"] == "cmc@1"
+
+
+def test_images_without_a_label_are_left_out_and_without_any_it_is_refused(old, tmp_path):
+    whole = dataset()
+    labels = np.asarray(whole.train.labels).copy()
+    labels[[1, 6]] = len(whole.train.classes) + np.arange(2)
+    partly = whole.training_on(dataclasses.replace(whole.train, labels=labels))
+    named = whole.training_on(with_rows(partly.train, np.flatnonzero(partly.train.labelled)))
+    left = [train_upgrade(one, old, WIDER, UpgradeConfig(), SHAPE, tmp_path / name)
+            for name, one in (("partly", partly), ("named", named))]  # fmt: skip
+    assert left[0] == left[1]
+    bare = whole.training_on(dataclasses.replace(whole.train, labels=np.arange(16), classes=()))
+    with pytest.raises(InputError, match="cloud model new: own_head, supervised_contrastive, cloud_head learn from"):
+        train_upgrade(bare, old, WIDER, UpgradeConfig(), SHAPE, tmp_path / "bare")
+    assert not (tmp_path / "bare").exists()
