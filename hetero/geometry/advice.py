@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hetero.geometry.classes import ClassStatistics
-from hetero.geometry.directions import CENTRED, suggested_directions
+from hetero.geometry.directions import CENTRED, HELD, suggested_directions
 from hetero.geometry.neighbours import NEAR, NeighbourStatistics
-from hetero.geometry.statistics import SHARES, SpaceStatistics
+from hetero.geometry.statistics import SpaceStatistics
 
 HUBS = 2.0
 """Skewness of the k-occurrences from which hubs are worth a word."""
@@ -49,13 +49,15 @@ def _centre(found: SpaceStatistics) -> Iterator[str]:
 
 
 def _last_layer(found: SpaceStatistics) -> str:
-    share, directions = SHARES[-1], found.directions[SHARES[-1]]
-    held = f"{directions} of {found.dimension} directions hold {share:.0%} of the centred energy"
+    directions = found.directions[HELD]
+    held = f"{directions} of {found.dimension} directions hold {HELD:.0%} of the centred energy"
     count = suggested_directions(found)
     if not count:
         return f"{held}: a last layer that is learnt in all dimensions suits it"
     few = "low-dimensional" if directions <= found.dimension // 2 else "not centred"
-    return f'{few}: {held}; start a student\'s last layer there: principal = "auto" takes {count}'
+    return (
+        f'{few}: {held}; start a student\'s last layer there: principal = "auto" takes {count}, or what a budget allows'
+    )
 
 
 def _repeated(found: SpaceStatistics) -> Iterator[str]:

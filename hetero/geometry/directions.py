@@ -8,15 +8,26 @@ LEAST = 8
 """Fewest directions, and what their number is a multiple of, as mobile kernels like it."""
 CENTRED = 0.1
 """Longest mean of a cloud of unit vectors that still counts as centred."""
+EXPANSION = 0.1
+"""Largest share of a budget that goes into expanding coefficients: the backbone needs the rest."""
 
 
-def suggested_directions(statistics: SpaceStatistics) -> int:
+def suggested_directions(statistics: SpaceStatistics, *, macs: int | None = None) -> int:
     """One and a half times the effective dimension, rounded up to 8.
 
     In the leading directions alone the cloud's own queries still find nearly what they find in all of them, and a
-    student that has few to learn learns them better; what is cheap for it, too (docs/results.md). 0, for all
-    dimensions, where that is more than half of them, or there are too few vectors to know.
+    student that has few to learn learns them better; they are cheaper, too (docs/results.md). 0, for all dimensions,
+    where that is more than half of them, or there are too few vectors to know.
+
+    Args:
+        statistics: Of the cloud's vectors.
+        macs: Multiply-accumulates that an image may take, of which a tenth at most expands the coefficients; None
+            for no limit.
     """
     wanted = -(-int(1.5 * statistics.effective_dimension) // LEAST) * LEAST
     most = min(statistics.dimension // 2, statistics.covariance_rows - 1)
-    return wanted if LEAST <= wanted <= most else 0
+    if not LEAST <= wanted <= most:
+        return 0
+    if macs is None:
+        return wanted
+    return min(wanted, max(LEAST, int(EXPANSION * macs / statistics.dimension) // LEAST * LEAST))

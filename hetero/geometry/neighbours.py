@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,6 @@ NEIGHBOUR_ROWS = 10_000
 NEAR = 0.999
 """Cosine from which two vectors that differ are near duplicates."""
 _PAIRS = 10_000
-_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,8 @@ def neighbour_statistics(unit: Float32[np.ndarray, "n d"]) -> NeighbourStatistic
 
 def duplicates(vectors: Float32[np.ndarray, "n d"]) -> int:
     """How many vectors are equal to an earlier one, bit by bit."""
-    seen = set[bytes]()
-    for start in range(0, len(vectors), _CHUNK):
-        seen.update(row.tobytes() for row in vectors[start : start + _CHUNK])
-    return len(vectors) - len(seen)
+    # Digests, since the bytes themselves would be a second copy of everything.
+    return len(vectors) - len({hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in vectors})
 
 
 def _is_equal(vectors: Float32[np.ndarray, "m d"], rows: Int64[np.ndarray, "m k"]) -> np.ndarray:

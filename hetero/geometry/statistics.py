@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from hetero.errors import InputError
 from hetero.geometry.classes import ClassStatistics, class_statistics
@@ -20,6 +20,7 @@ SHARES = (0.5, 0.75, 0.9, 0.95)
 UNIT = 1e-3
 """How far a length may be from one and still count as one."""
 _DEAD = 1e-12
+_ALREADY_UNIT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ def space_statistics(
             f"expected at least two vectors with a direction, got {int(used.sum())}: of {len(vectors)}, "
             f"{int((~finite).sum())} are not finite and {int((finite & (length == 0)).sum())} are zero"
         )
-    whole = bool(used.all())
-    unit = scaled(vectors if whole else vectors[used], length[used])
+    unit = _scaled(vectors if used.all() else vectors[used], length[used])
     around = spread(unit)
     return SpaceStatistics(
         count=len(vectors),
@@ -113,7 +113,7 @@ def space_statistics(
         mean_length=float(np.linalg.norm(around.mean)),
         effective_dimension=_participation(around.variances),
         directions=_directions(around),
-        constant=int((unit == unit[0]).all(axis=0).sum()),
+        constant=int((unit.max(axis=0) == unit.min(axis=0)).sum()),
         duplicates=duplicates(unit),
         covariance_rows=min(len(unit), COVARIANCE_ROWS),
         neighbours=neighbour_statistics(unit),
@@ -125,6 +125,13 @@ def _measured(vectors: Float[np.ndarray, "n d"]) -> tuple[Float64[np.ndarray, " 
     """Length of each vector, and whether it is finite."""
     length = lengths(vectors)
     return length, np.isfinite(length)
+
+
+def _scaled(vectors: Float[np.ndarray, "n d"], length: Float64[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
+    """Vectors of length one; those that have it already stay as they are, and none is copied."""
+    if vectors.dtype == np.float32 and np.abs(length - 1).max() <= _ALREADY_UNIT:
+        return vectors
+    return scaled(vectors, length)
 
 
 def _participation(variances: Float64[np.ndarray, " r"]) -> float:

@@ -43,14 +43,12 @@ def require_budget(config: StudentConfig, dimension: int, preprocessing: Preproc
     return architecture.with_width(widths_of(architecture)[0])
 
 
-class _Limits(TypedDict):
-    macs: int
-    parameters: int | None
+def most_macs(config: StudentConfig, cloud_macs: int) -> int | None:
+    """Multiply-accumulates that an image may take; None for no limit.
 
-
-def _within(
-    config: StudentConfig, dimension: int, cloud_macs: int, principal: int
-) -> tuple[ModelConfig, _Limits | None]:
+    Raises:
+        InputError: When the limit is a share of a cost that is not known.
+    """
     if config.max_macs_share and not cloud_macs:
         raise InputError(
             f"student {config.name}: max_macs_share = {config.max_macs_share:g} is a share of the cloud model's cost, "
@@ -59,7 +57,19 @@ def _within(
         )
     macs = [config.max_macs] if config.max_macs else []
     macs += [int(config.max_macs_share * cloud_macs)] if config.max_macs_share else []
+    return min(macs, default=None)
+
+
+class _Limits(TypedDict):
+    macs: int
+    parameters: int | None
+
+
+def _within(
+    config: StudentConfig, dimension: int, cloud_macs: int, principal: int
+) -> tuple[ModelConfig, _Limits | None]:
+    macs = most_macs(config, cloud_macs)
     architecture = dataclasses.replace(config.model, dimension=dimension, principal=principal)
-    if not macs and not config.max_parameters:
+    if macs is None and not config.max_parameters:
         return architecture, None
-    return architecture, {"macs": min(macs, default=2**62), "parameters": config.max_parameters or None}
+    return architecture, {"macs": 2**62 if macs is None else macs, "parameters": config.max_parameters or None}

@@ -18,7 +18,7 @@ from hetero.models.model import EmbeddingModel
 from hetero.models.principal import start_at
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.budget import fit_budget
+from hetero.training.budget import fit_budget, most_macs
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
@@ -82,7 +82,7 @@ def train_student(
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
-    directions = principal_start(config, cloud.train) if cloud else None
+    directions = principal_start(config, cloud.train, macs=most_macs(config, cloud_macs)) if cloud else None
     principal = directions.count if directions else 0
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs, principal=principal)
     model = EmbeddingModel(config.name, architecture, preprocessing)

@@ -177,3 +177,14 @@ def test_the_rule_for_the_last_layer(changes, expected):
         space_statistics(isotropic(count=10)), dimension=64, mean_length=0.6, directions={0.95: 12}, covariance_rows=500
     )
     assert suggested_directions(dataclasses.replace(base, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("macs", "expected"), [(10**9, 24), (15_360, 24), (15_359, 16), (10_240, 16), (640, 8), (0, 8)]
+)
+def test_a_tenth_of_the_budget_expands_coefficients(macs, expected):
+    base = space_statistics(isotropic(count=10))
+    changed = dataclasses.replace(base, dimension=64, mean_length=0.6, directions={0.95: 20}, covariance_rows=500)
+    assert suggested_directions(changed, macs=macs) == expected
+    full = dataclasses.replace(changed, directions={0.95: 60}, mean_length=0.05)
+    assert suggested_directions(full, macs=macs) == 0

@@ -83,7 +83,7 @@ def total(trained: nn.Module) -> float:
 
 
 def models(out: Path) -> dict[str, list[float]]:
-    """A cloud model, a student beside it, its tuning and an upgrade: the losses of all their steps."""
+    """A cloud model, students beside it, a tuning and an upgrade: the losses of all their steps."""
     train_cloud(DATA, cloud(), SHAPE, out / "v1", seed=1)
     reference = CloudReference.from_model(out / "v1", DATA)
     previous = PreviousStudent.of(reference.train, reference.train, DATA.train)
@@ -92,10 +92,12 @@ def models(out: Path) -> dict[str, list[float]]:
     train_student(DATA, reference, student, SHAPE, out / "student", previous=previous)
     student = dataclasses.replace(student, objectives=StudentConfig("s").objectives)
     tune_for_int8(DATA, reference, student, out / "student", out / "tuned", steps=2)
+    inside = StudentConfig("inside", model=cloud().model, principal=4, refit=True, training=TRAINING)
+    train_student(DATA, reference, inside, SHAPE, out / "inside")
     upgrade = UpgradeConfig(control=True)
     measured = train_upgrade(DATA, out / "v1", cloud(name="v2"), upgrade, SHAPE, out / "v2")
     assert measured.new == load_model(out / "v2").space.space_id
-    return {name: losses(out / name) for name in ("v1", "student", "tuned", "v2", "v2/control")}
+    return {name: losses(out / name) for name in ("v1", "student", "tuned", "inside", "v2", "v2/control")}
 
 
 def contrast_alone(out: Path) -> list[float]:

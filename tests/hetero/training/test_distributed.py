@@ -47,7 +47,7 @@ def test_a_loss_within_the_batch_sees_the_batches_of_all_ranks(two, alone):
         assert rank["contrast_alone"] == pytest.approx(alone["contrast_alone"], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["v1", "student", "tuned", "v2", "v2/control"])
+@pytest.mark.parametrize("name", ["v1", "student", "tuned", "inside", "v2", "v2/control"])
 def test_every_training_takes_the_steps_of_one_process(two, alone, name):
     for rank in two:
         assert rank["models"][name] == pytest.approx(alone["models"][name], rel=1e-4)

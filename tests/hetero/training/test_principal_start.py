@@ -86,6 +86,16 @@ def test_a_number_is_taken_as_it_is_and_auto_follows_the_rule():
     assert principal_start(dataclasses.replace(CONFIG, principal=0), low_dimensional()) is None
 
 
+def test_a_student_of_a_small_budget_takes_fewer(dataset, cloud, tmp_path):
+    wide = low_dimensional(count=len(dataset.train), dimension=512, rank=11)
+    space = dataclasses.replace(cloud.space, dimension=512)
+    known = CloudReference(space, wide, class_means(wide, np.asarray(dataset.train.labels), 3), None)
+    assert principal_start(CONFIG, low_dimensional(dimension=512, rank=14)).count == 16
+    assert principal_start(CONFIG, low_dimensional(dimension=512, rank=14), macs=60_000).count == 8
+    student = train_student(dataset, known, dataclasses.replace(CONFIG, max_macs=60_000), SHAPE, tmp_path)
+    assert student.config.principal == 8
+
+
 def test_too_many_are_refused(dataset, cloud, tmp_path):
     with pytest.raises(InputError, match="expected 1 to 11 principal directions.*got 20"):
         train_student(dataset, cloud, dataclasses.replace(CONFIG, principal=20), SHAPE, tmp_path)
