@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hetero.geometry.classes import ClassStatistics
-from hetero.geometry.directions import CENTRED, HELD, suggested_directions
+from hetero.geometry.directions import CENTRED, suggested_directions
 from hetero.geometry.neighbours import NEAR, NeighbourStatistics
 from hetero.geometry.statistics import SpaceStatistics
 
@@ -49,14 +49,13 @@ def _centre(found: SpaceStatistics) -> Iterator[str]:
 
 
 def _last_layer(found: SpaceStatistics) -> str:
-    directions = found.directions[HELD]
-    held = f"{directions} of {found.dimension} directions hold {HELD:.0%} of the centred energy"
+    effective = f"{found.effective_dimension:.0f} of {found.dimension} dimensions are used in effect"
     count = suggested_directions(found)
     if not count:
-        return f"{held}: a last layer that is learnt in all dimensions suits it"
-    few = "low-dimensional" if directions <= found.dimension // 2 else "not centred"
+        return f"{effective}: a last layer that is learnt in all dimensions suits it"
     return (
-        f'{few}: {held}; start a student\'s last layer there: principal = "auto" takes {count}, or what a budget allows'
+        f"low-dimensional: {effective}; start a student's last layer in the leading principal directions: "
+        f'principal = "auto" takes {count}, or what a budget allows'
     )
 
 
