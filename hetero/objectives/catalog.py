@@ -26,7 +26,7 @@ class Entry:
         needs_cloud: Whether it compares with a cloud (or old) model.
         needs_own_head: Whether it uses the model's own classifier.
         needs_previous: Whether it compares with the student that is replaced.
-        needs_labels: Whether it compares by class; what comes from outside may.
+        needs_labels: Whether it compares by class.
         takes_head: Whether ``home`` takes a :class:`hetero.objectives.registry.Head`, too.
         fixed: Further arguments of ``home``.
     """
@@ -233,12 +233,10 @@ def _outside(name: str) -> Entry:
 
         home = "hetero.objectives.metric_learning:metric_learning_loss"
         options = metric_learning_options(name)
-        return Entry(
-            home, "of pytorch-metric-learning", options, needs_labels=True, takes_head=True, fixed={"loss": name}
-        )
+        return Entry(home, "of pytorch-metric-learning", options, takes_head=True, fixed={"loss": name})
     from hetero.objectives.own import own_options
 
-    return Entry("hetero.objectives.own:own", "of your own", own_options(name), needs_labels=True, fixed={"path": name})
+    return Entry("hetero.objectives.own:own", "of your own", own_options(name), fixed={"path": name})
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
@@ -255,7 +253,13 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
 
 def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
     """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
-    return any(entry_of(term.name).needs_labels for term in expanded(terms))
+    return any(_needs_labels(term) for term in expanded(terms))
+
+
+def _needs_labels(term: ObjectiveConfig) -> bool:
+    found = CATALOG.get(term.name)
+    # What comes from outside may compare by class.
+    return found.needs_labels if isinstance(found, Entry) else True
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:

@@ -92,7 +92,9 @@ def train_student(
         ]
     )
     who = f"student {config.name}"
-    cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
+    cached = (
+        cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed, previous=previous) if cloud else None
+    )
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
