@@ -91,7 +91,7 @@ class Feed:
         share = self._live.share if self._live else 0.0
         self._planner = Planner(sampler, sources, share=share, mixup=config.mixup, seed=seed)
         self._grown: GrownVectors | None = None
-        if cloud is not None and 0 < self._planner.fresh < self.batch_size:
+        if cloud is not None and self._planner.fresh and not self._planner.embeds_all:
             self._grown = GrownVectors(self._planner.fresh, cloud.embeddings.shape[1])
 
     def save(self, path: Path) -> None:
@@ -120,7 +120,7 @@ class Feed:
 
     def _seen(self, plan: Plan) -> Int64[np.ndarray, " k"]:
         """Places of the images that this rank's cloud model is given; of a mixture, of both images."""
-        if plan.mixture and self._live and self._live.embeds_all:
+        if plan.mixture and self._planner.embeds_all:
             return np.arange(self.batch_size)
         return self._fresh(plan, self._mine)
 
@@ -153,7 +153,7 @@ class Feed:
     ) -> Float[Tensor, "b c"] | None:
         if self._cloud is None or not (self._live or plan.mixture):
             return None
-        if self._live and self._live.embeds_all:
+        if self._live and self._planner.embeds_all:
             return self._embedded(self._live, plan, shown, others)
         targets = self._cloud.embeddings[torch.as_tensor(plan.rows)]
         if self._live and self._grown:
@@ -180,7 +180,7 @@ class Feed:
             places = self._seen(plan)
             frame = live.frame_at(plan.rows[places])
             pixels = augmented(self._here(others), self._config.augment, plan.drawn[:, places], frame)
-            if plan.mixture and live.embeds_all:
+            if plan.mixture and self._planner.embeds_all:
                 pixels = plan.mixture.of(pixels)[torch.as_tensor(fresh)]
         if not len(fresh):  # all of them are other ranks'
             vectors = cached.new_empty((0, cached.shape[1]))

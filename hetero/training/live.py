@@ -53,11 +53,6 @@ class LiveCloud:
             return cls(model, share)
         return cls(model, share, others.images, frame_of(images, model.preprocessing))
 
-    @property
-    def embeds_all(self) -> bool:
-        """True if no cached vector is used."""
-        return self.share == 1
-
     def frame_at(self, rows: Int64[np.ndarray, " m"]) -> Frame | None:
         """The frame of these images."""
         return self.frame and replace(self.frame, ratio=self.frame.ratio[torch.from_numpy(rows)])

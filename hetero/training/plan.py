@@ -47,6 +47,10 @@ class Planner:
         share: Of a batch, that is embedded live; 1 shows nothing again, 0 embeds nothing.
         mixup: Parameter of the Beta distribution that images are mixed by; 0 mixes none.
         seed: Fixes every plan.
+
+    Attributes:
+        fresh: Images of each batch that are embedded live.
+        embeds_all: True if these are all of them.
     """
 
     def __init__(
@@ -54,7 +58,8 @@ class Planner:
     ) -> None:
         self._sampler, self._sources, self._mixup, self._seed = sampler, sources, mixup, seed
         self.fresh = max(1, round(share * sampler.batch_size)) if share else 0
-        self._replays = 0 < self.fresh < sampler.batch_size
+        self.embeds_all = self.fresh == sampler.batch_size
+        self._replays = self.fresh > 0 and not self.embeds_all
 
     def plans(self, first: int, last: int) -> Iterator[Plan]:
         """Plans of the steps from ``first`` (counted from 0) to before ``last``."""
