@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from hetero.mistakes import attempt
-from hetero.objectives.catalog import problems_of
+from hetero.objectives.catalog import compares_classes, problems_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.recipe import Recipe
 from hetero.search.budget import COUNTED, MEASURED, Budget, is_measured
-from hetero.training.config import CloudConfig, StudentConfig
+from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 
 
 def _nothing(*_place: str | int) -> bool:
@@ -47,6 +47,7 @@ def _name_problems(names: Sequence[str]) -> list[str]:
 def cloud_problems(cloud: CloudConfig) -> list[str]:
     """What does not fit in a cloud model's table, its objectives apart from an old model's."""
     problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
+    problems += _mixup_problems("cloud", cloud.training, cloud.objectives, has_cloud=False)
     if cloud.embeddings and cloud.onnx:
         problems.append("cloud: expected embeddings or onnx, got both; name the one that defines the space")
     if not cloud.is_external:
@@ -61,18 +62,15 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
 
 
 def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> list[str]:
-    cloud, preprocessing = recipe.cloud, recipe.preprocessing
+    cloud = recipe.cloud
     problems = objective_problems(place, student.objectives, has_cloud=not student.independent)
-    if student.live and cloud.is_external:
+    if student.embeds_live and cloud.embeddings:
+        name = "live" if student.live else "refresh"
         problems.append(
-            f"{place}.live: runs the cloud model on each augmented batch, and here it is a file; set live = false and, "
-            "with onnx, cloud.copies"
+            f"{place}.{name}: runs the cloud model on images as they are changed, and only its embeddings are known; "
+            "leave it out, or give the model as cloud.onnx"
         )
-    elif student.live and cloud.preprocessing and cloud.preprocessing.decoding != preprocessing.decoding:
-        problems.append(
-            f"{place}.live: shows the cloud model the very images that the student sees, and cloud.preprocessing says "
-            "that it takes others; set live = false and cloud.copies"
-        )
+    problems += _mixup_problems(place, student.training, student.objectives, has_cloud=not student.independent)
     if student.max_macs_share and cloud.is_external and not cloud.macs:
         problems.append(
             f"{place}.max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "
@@ -84,6 +82,8 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
 def _search_problems(recipe: Recipe) -> list[str]:
     config, problems = recipe.search, list[str]()
     problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True)
+    supernet = config.supernet
+    problems += _mixup_problems("search.supernet", supernet.training, supernet.objectives, has_cloud=True)
     problems += _student_problems("search.student", config.student, recipe)
     if config.student.principal:
         problems.append("search.student.principal: costs of a search are those of a learnt last layer; leave it out")
@@ -118,6 +118,18 @@ def _budget_problems(place: str, budget: Budget, recipe: Recipe) -> list[str]:
         if limit.of_cloud and cloud.is_external and not getattr(cloud, limit.quantity)
     ]
     return problems
+
+
+def _mixup_problems(
+    place: str, training: TrainingConfig, terms: Sequence[ObjectiveConfig], *, has_cloud: bool
+) -> list[str]:
+    """Whether images are to be mixed whose mixtures an objective could not judge."""
+    if not training.mixup or (has_cloud and not compares_classes(terms)):
+        return []
+    return [
+        f"{place}.training.mixup: a mixed image has the cloud's mixed vector and no class; leave out objectives that "
+        "compare by class, or mixup"
+    ]
 
 
 def objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:

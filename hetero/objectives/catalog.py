@@ -260,7 +260,13 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
 
 def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
     """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
-    return any(entry_of(term.name).needs_labels for term in expanded(terms))
+    return any(_needs_labels(term) for term in expanded(terms))
+
+
+def _needs_labels(term: ObjectiveConfig) -> bool:
+    found = CATALOG.get(term.name)
+    # What comes from outside may compare by class.
+    return found.needs_labels if isinstance(found, Entry) else True
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:

@@ -28,7 +28,7 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
         parts, space = [aligned(stored, one) for one in sets], stored.space
     else:
         takes = recipe.cloud_preprocessing
-        embedder = OnnxEmbedder(Path(config.onnx), takes, name=config.name, version=config.version)
+        embedder = onnx_cloud(recipe)
         seen = [one.prepared_by(takes).images for one in sets]
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
         space = embedder.space
@@ -36,3 +36,9 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     space.save(work / "space.json")
     costs = {"macs": config.macs, "parameters": config.parameters}
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count})
+
+
+def onnx_cloud(recipe: Recipe) -> OnnxEmbedder:
+    """The cloud model that a recipe gives as an ONNX file."""
+    config = recipe.cloud
+    return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
+from hetero.data.images import Dataset
 from hetero.evaluation.heatmap import heatmap
 from hetero.evaluation.matrix import ModelCost, compatibility_matrix
 from hetero.files import read_json, write_bytes, write_json
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
+from hetero.pipeline.external_cloud import external_cloud, onnx_cloud
 from hetero.pipeline.policy import policy_of
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
@@ -46,8 +49,6 @@ def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
     recipe, dataset = context.recipe, context.dataset
     if recipe.cloud.embeddings or recipe.cloud.onnx:
-        from hetero.pipeline.external_cloud import external_cloud
-
         external_cloud(recipe, context.with_copies, work)
         return
     takes = recipe.cloud_preprocessing
@@ -66,7 +67,7 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
     dataset = context.dataset if config.independent else context.with_copies
     train_student(
         dataset,
-        None if config.independent else CloudReference.from_directory(context.cloud, dataset, live=config.live),
+        None if config.independent else _reference(context, dataset, config),
         config,
         recipe.preprocessing,
         work,
@@ -140,7 +141,7 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
     dataset = context.with_copies
     tune_for_int8(
         dataset,
-        CloudReference.from_directory(context.cloud, dataset, live=config.live),
+        _reference(context, dataset, config),
         config,
         context.student(config.name),
         work,
@@ -169,6 +170,16 @@ def report(context: Context, work: Path) -> None:
         bundles=bundles,
         embeddings=context.root / "verification" / "embeddings",
     )
+
+
+def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
+    """What the cloud stage left, with the model itself for a student that is trained beside it."""
+    recipe = context.recipe
+    live = bool(config.embeds_live)
+    if not (live and recipe.cloud.onnx):
+        return CloudReference.from_directory(context.cloud, dataset, live=live)
+    reference = CloudReference.from_directory(context.cloud, dataset)
+    return dataclasses.replace(reference, model=onnx_cloud(recipe))
 
 
 def _costs(directory: Path) -> dict[str, int]:

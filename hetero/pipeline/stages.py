@@ -13,7 +13,7 @@ from hetero.pipeline.stage import Stage
 from hetero.recipe import Recipe
 from hetero.training.config import StudentConfig
 
-CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors")
+CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors", "copies.f16")
 NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", "report")
 
 

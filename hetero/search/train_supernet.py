@@ -58,6 +58,7 @@ class SupernetModule(TrainingModule):
         labels: Int[Tensor, " b"],
         rows: Int[Tensor, " b"],
         cloud: CloudTensors | None,
+        targets: Float[Tensor, "b c"] | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Mean over the step's paths of what :meth:`TrainingModule.forward` gives."""
         supernet = self.model
@@ -65,7 +66,7 @@ class SupernetModule(TrainingModule):
         outcomes: list[tuple[Tensor, dict[str, Tensor]]] = []
         for path in self.paths.of(int(self.steps)):
             supernet.path = path
-            outcomes.append(super().forward(pixels, labels, rows, cloud))
+            outcomes.append(super().forward(pixels, labels, rows, cloud, targets))
         self.steps += 1
         total = torch.stack([loss for loss, _ in outcomes]).mean()
         return total, {name: torch.stack([terms[name] for _, terms in outcomes]).mean() for name in outcomes[0][1]}
@@ -131,7 +132,7 @@ def train_supernet(
         "training the supernet",
         resume,
     )
-    cached = cloud_tensors(cloud, dataset, live=False, who="the supernet", seed=seed)
+    cached = cloud_tensors(cloud, dataset, who="the supernet", seed=seed)
     watch = _watching(space, data, seed)
     # On few points' figures no step is better than the last, whose learning rate is lowest.
     training = dataclasses.replace(config.training, candidates_from=1.0)

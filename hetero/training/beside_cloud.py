@@ -15,18 +15,22 @@ class BesideCloud(nn.Module):
     Args:
         module: Model and objectives.
         cloud: On the module's device.
+
+    Attributes:
+        targets: float32 [b, c], the cloud's vectors of the next batch; None when these are the cached ones of its rows.
     """
 
     def __init__(self, module: TrainingModule, cloud: CloudTensors | None) -> None:
         super().__init__()
         self.module = module
         self.cloud = cloud
+        self.targets: Float[Tensor, "b c"] | None = None
 
     def forward(
         self, pixels: Float[Tensor, "m 3 h w"], labels: Int[Tensor, " b"], rows: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """:meth:`TrainingModule.forward`."""
-        return self.module(pixels, labels, rows, self.cloud)
+        return self.module(pixels, labels, rows, self.cloud, self.targets)
 
 
 def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
@@ -43,7 +47,7 @@ def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None
         fabric.to_device(cloud.bank),
         sources=here(cloud.sources),
         prototypes=here(cloud.prototypes),
-        live=None if cloud.live is None else cloud.live.eval().requires_grad_(False).to(fabric.device),
+        live=cloud.live and cloud.live.on(fabric),
         previous=here(cloud.previous),
         previous_right=here(cloud.previous_right),
     )

@@ -33,9 +33,18 @@ class Progress:
     best: float = float("-inf")
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write weights, optimiser state and progress."""
+def save_checkpoint(
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    *,
+    average: nn.Module | None = None,
+) -> None:
+    """Write weights, their moving average if there is one, optimiser state and progress."""
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     for index, entries in state.items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
@@ -43,7 +52,14 @@ def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     write_bytes(path, save(contiguous, metadata={"progress": json.dumps(vars(progress))}))
 
 
-def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> Progress | None:
+def load_checkpoint(
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    identity: str,
+    *,
+    average: nn.Module | None = None,
+) -> Progress | None:
     """Restore a checkpoint of the same run.
 
     Returns:
@@ -60,7 +76,10 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             if progress.identity != identity:
                 return None
             tensors: dict[str, Tensor] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        _restore(module, optimizer, tensors)
+        module.load_state_dict(_part("module", tensors))
+        if average is not None:
+            average.load_state_dict(_part("average", tensors))
+        _restore(optimizer, _part("optimizer", tensors))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{path} is not a readable checkpoint ({error}); remove it to train from the start"
@@ -68,12 +87,13 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     return progress
 
 
-def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    weights = {name.removeprefix("module."): tensor for name, tensor in tensors.items() if name.startswith("module.")}
-    module.load_state_dict(weights)
+def _part(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

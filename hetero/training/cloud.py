@@ -103,7 +103,9 @@ def train_cloud(
         config.training,
         run,
         validate=(beside and beside.validate) or validation_cmc(dataset),
-        cloud=cloud_tensors(beside.old, dataset, live=beside.live, who=config.name, seed=seed) if beside else None,
+        cloud=cloud_tensors(beside.old, dataset, live=float(beside.live), who=config.name, seed=seed)
+        if beside
+        else None,
     )
     prototypes = on_first_rank(lambda: _save_head(directory, module, dataset))
     model.space = own_space(model, version=config.version, prototypes=prototypes)

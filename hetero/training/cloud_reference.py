@@ -34,14 +34,14 @@ class CloudReference:
         prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
         validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
             student's weights are chosen by its own symmetric figure.
-        model: The cloud model itself, for students that are trained beside it (``live = true``).
+        model: The cloud model itself, for students that are trained beside it (``live``, ``refresh``).
     """
 
     space: EmbeddingSpace
     train: Float32[np.ndarray, "n d"]
     prototypes: Float32[np.ndarray, "k d"]
     validation: Float32[np.ndarray, "m d"] | None
-    model: EmbeddingModel | None = None
+    model: EmbeddingModel | ImageEmbedder | None = None
 
     @property
     def identity(self) -> str:
@@ -104,7 +104,7 @@ class CloudReference:
         train = embed_all(embedder, seen[0], progress="embedding the training images")
         validation = embed_all(embedder, seen[1], progress="embedding the validation images")
         means = _means(train, dataset.train)
-        return cls(embedder.space, train, means, validation)
+        return cls(embedder.space, train, means, validation, embedder)
 
     @classmethod
     def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:

@@ -8,9 +8,9 @@ import torch
 from hetero.data.copies import sources_of
 from hetero.data.images import Dataset
 from hetero.errors import InputError
-from hetero.preprocessing import Preprocessing
 from hetero.training.bank import bank_rows
 from hetero.training.cloud_reference import CloudReference
+from hetero.training.live import LiveCloud
 from hetero.training.module import CloudTensors
 from hetero.training.previous import PreviousStudent
 from hetero.training.seeds import seed_of
@@ -20,7 +20,7 @@ def cloud_tensors(
     cloud: CloudReference,
     dataset: Dataset,
     *,
-    live: bool,
+    live: float = 0.0,
     who: str,
     seed: int,
     previous: PreviousStudent | None = None,
@@ -30,21 +30,21 @@ def cloud_tensors(
     Args:
         cloud: What is known of the cloud model.
         dataset: The images that are trained on.
-        live: Run the cloud model on each augmented batch.
+        live: Share of each batch that the cloud model embeds as it is changed.
         who: Names what is trained in the error message.
         seed: Decides which of many images make the bank.
         previous: The student to be replaced, if there is one.
 
     Raises:
-        InputError: When a live cloud model is asked for and only embeddings are given, or it takes other images.
+        InputError: When a live cloud model is asked for and only embeddings are given, or it takes other images than
+            these and only their pixels are left.
     """
     if live and cloud.model is None:
         raise InputError(
-            f"{who}: live = true runs the cloud model on each augmented batch, but only its embeddings are known; "
-            "give a model directory (CloudReference.from_model), or set live = false"
+            f"{who}: {'live = true' if live == 1 else f'refresh = {live:g}'} runs the cloud model on images as they "
+            "are changed, but only its embeddings are known; give the model (CloudReference.from_model, "
+            "from_embedder), or leave it out"
         )
-    if live and cloud.model is not None:
-        _require_same_images(cloud.model.preprocessing, dataset, who)
     labels, sources = np.asarray(dataset.train.labels), sources_of(dataset.train.names)
     return CloudTensors(
         torch.from_numpy(cloud.train),
@@ -52,15 +52,7 @@ def cloud_tensors(
         torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed), classes=len(dataset.train.classes))),
         sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
-        live=cloud.model if live else None,
+        live=LiveCloud.of(cloud.model, live, dataset.train) if live and cloud.model else None,
         previous=torch.from_numpy(previous.train) if previous else None,
         previous_right=torch.from_numpy(previous.right) if previous else None,
     )
-
-
-def _require_same_images(preprocessing: Preprocessing, dataset: Dataset, who: str) -> None:
-    if dataset.train.prepared_by(preprocessing) is not dataset.train:
-        raise InputError(
-            f"{who}: live = true shows the cloud model the very images that are trained on, and it takes others, of "
-            f"{preprocessing.in_words}; set live = false, and give it changed copies (hetero.with_copies, cloud.copies)"
-        )

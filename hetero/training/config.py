@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from hetero.constraints import Count, NotNegative, Number, Positive, Share, Text
+from hetero.constraints import Count, NotNegative, Number, PartialShare, Positive, Share, Text
 from hetero.data.augment_config import AugmentConfig
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
@@ -38,6 +38,11 @@ class TrainingConfig:
             optimiser. Under ``muon`` it is that of matrices; the rest takes 0.3 times as much.
         weight_decay: Decoupled decay; applied to matrices and filters only.
         warmup: Share of the steps.
+        mixup: Mix each image of a batch with another, and the cloud's vectors of the two: parameter of the Beta
+            distribution of the shares (arXiv 1710.09412; .2 to 1 is usual). Only with objectives that look at the
+            cloud's vectors and not at classes. 0 mixes none.
+        average: Validate and keep a moving average of the weights, of which each step keeps this share, such as .999.
+            0 keeps the weights themselves.
         clip: Largest gradient norm; 0 clips nothing.
         validate_every: Steps between looks at the validation classes; the best weights seen are kept.
         candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
@@ -59,6 +64,8 @@ class TrainingConfig:
     learning_rate: Positive | None = None
     weight_decay: NotNegative = 0.05
     warmup: Share = 0.1
+    mixup: NotNegative = 0.0
+    average: PartialShare = 0.0
     clip: NotNegative = 5.0
     validate_every: Count = 100
     candidates_from: Share = 0.8
@@ -141,6 +148,8 @@ class StudentConfig:
         independent: Train without the cloud model: a control that shows what compatible training is for. Not exported.
         live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
             for the very image that the student sees.
+        refresh: Run it on this share of each batch only. Its vectors are kept, and the changed images shown again with
+            them later, so that each image has ever more changed copies; 0 runs it on none.
         model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
         start: A model directory whose weights it starts from: of the same family, stages and width; empty for random
             weights, or those that come with the family.
@@ -160,6 +169,7 @@ class StudentConfig:
     name: Text
     independent: bool = False
     live: bool = False
+    refresh: PartialShare = 0.0
     model: ModelConfig = field(default_factory=ModelConfig)
     start: str = ""
     principal: Number | Literal["auto"] = "auto"
@@ -174,11 +184,20 @@ class StudentConfig:
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    @property
+    def embeds_live(self) -> float:
+        """Share of each batch that the cloud model embeds while the student trains."""
+        return 1.0 if self.live else self.refresh
+
     def rules(self) -> list[str]:
-        """What must hold beyond the fields' types."""
+        """What must hold between fields."""
         problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
         if self.principal not in (0, "auto") and self.independent:
             problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
         if self.refit and self.independent:
             problems.append("refit: is to the cloud's vectors, and an independent student has none; leave it out")
+        if self.live and self.refresh:
+            problems.append(
+                f"refresh: live = true embeds every image of a batch, got {self.refresh:g}; leave one of them out"
+            )
         return problems

@@ -6,34 +6,29 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor
 from tqdm import tqdm
 
-from hetero.data.augment import augment
-from hetero.data.augment_config import AugmentConfig
-from hetero.data.copies import sources_of
 from hetero.data.images import ImageSet
-from hetero.data.loader import batches
 from hetero.errors import InputError
+from hetero.training.average import AveragedWeights
 from hetero.training.beside_cloud import BesideCloud, on_device
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
+from hetero.training.feed import Fed, Feed
 from hetero.training.log import TrainingLog
 from hetero.training.memory import keep_freed_memory
 from hetero.training.meter import Meter
 from hetero.training.module import CloudTensors, TrainingModule
 from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from hetero.training.ranks import connect, on_first_rank, ranks
-from hetero.training.sampling import sampler_of
 from hetero.training.synchronised_norm import SynchronisedBatchNorm
 
 LOG_EVERY = 10
@@ -61,6 +56,11 @@ class Run:
     def checkpoint(self) -> Path:
         """Everything that the run needs to continue."""
         return self.directory / "checkpoint.safetensors"
+
+    @property
+    def copies(self) -> Path:
+        """Vectors of the copies that a live cloud model embedded, which belong to the checkpoint."""
+        return self.directory / "copies.f16"
 
     @property
     def best(self) -> Path:
@@ -134,18 +134,17 @@ class _Loop:
     ) -> None:
         self.fabric, self.module, self.images, self.config = fabric, module, images, config
         self.validate, self.paths = validate, run
-        self.sampler = sampler_of(
-            config, np.asarray(images.labels), sources_of(images.names), by_class=module.by_class, seed=run.seed
-        )
-        shares = self.sampler.shares(fabric.world_size)
-        self.mine = shares[fabric.global_rank]
+        cloud = on_device(fabric, cloud)
+        self.feed = Feed(fabric, images, config, cloud, by_class=module.by_class, seed=run.seed)
+        shares = self.feed.shares
         module.shares = tuple(share.stop - share.start for share in shares) if len(shares) > 1 else ()
         module.train().to(fabric.device)
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = build_optimizer(module, config)
+        self.average = AveragedWeights(module, config.average) if config.average else None
         self.progress = self._restored() or Progress(run.identity, 0)
-        self.wrapped, self.stepper = fabric.setup(BesideCloud(module, on_device(fabric, cloud)), self.optimizer)
-        self.labels = torch.as_tensor(np.asarray(images.labels))
+        self.beside = BesideCloud(module, cloud)
+        self.wrapped, self.stepper = fabric.setup(self.beside, self.optimizer)
         self.log = TrainingLog(run.directory / "log.jsonl", self.progress.step) if fabric.is_global_zero else None
 
     def _restored(self) -> Progress | None:
@@ -153,22 +152,27 @@ class _Loop:
         module, optimizer, run = self.module, self.optimizer, self.paths
         if not run.resume:
             return None
-        progress = on_first_rank(lambda: load_checkpoint(run.checkpoint, module, optimizer, run.identity))
+        average = self.average and self.average.module
+        progress = on_first_rank(
+            lambda: load_checkpoint(run.checkpoint, module, optimizer, run.identity, average=average)
+        )
+        if progress:
+            self.feed.load(run.copies, progress.step)
         if progress and ranks() > 1:
-            # The weights follow when the module is set up.
+            if average:
+                average.load_state_dict(on_first_rank(lambda: move_data_to_device(average.state_dict(), "cpu")))
+            # The weights in training follow when the module is set up.
             optimizer.load_state_dict(on_first_rank(lambda: move_data_to_device(optimizer.state_dict(), "cpu")))
         return progress
 
     def run(self) -> None:
         """All steps that are left."""
         first, last = self.progress.step, self.config.steps
-        rows_of_steps, rows_to_read = tee(self.sampler.batch(step) for step in range(first, last))
-        pixels = batches(self.images.images, (rows[self.mine] for rows in rows_to_read))
-        meter = Meter(self.sampler.batch_size)
+        meter = Meter(self.feed.batch_size)
         quiet = not self.fabric.is_global_zero
         with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet) as bar:
-            for step, (images, rows) in enumerate(zip(pixels, rows_of_steps, strict=True), start=first + 1):
-                total, terms = self._step(step, rows, images)
+            for step, batch in enumerate(self.feed.batches(first, last), start=first + 1):
+                total, terms = self._step(step, batch)
                 meter.count()
                 saving = step % self.config.checkpoint_every == 0 or step == last
                 if step % LOG_EVERY == 0 or saving:
@@ -177,27 +181,20 @@ class _Loop:
                 if step % self.config.validate_every == 0 or step == last:
                     self._validate(step)
                 if saving:
-                    self._save(self.paths.checkpoint, step)
+                    self._save(step)
 
-    def _step(
-        self, step: int, rows: Int64[np.ndarray, " b"], images: UInt8[np.ndarray, "m h w 3"]
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def _step(self, step: int, batch: Fed) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         set_learning_rate(self.optimizer, learning_rate(self.config, step))
-        generator = torch.Generator().manual_seed(_seed_of(self.paths.seed, step))
-        here = self.fabric.to_device(torch.from_numpy(images))
-        pixels = augment(
-            here, self.config.augment or AugmentConfig(), generator, first=self.mine.start, count=len(rows)
-        )
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        row_tensor = torch.as_tensor(rows)
-        labels = self.fabric.to_device(self.labels[row_tensor])
+        self.beside.targets = batch.targets
         with SynchronisedBatchNorm() if ranks() > 1 else nullcontext():
-            total, terms = self.wrapped(pixels, labels, self.fabric.to_device(row_tensor))
+            total, terms = self.wrapped(batch.pixels, batch.labels, batch.rows)
         self.fabric.backward(total)
         if self.config.clip:
             self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=self.config.clip, error_if_nonfinite=False)
         self.stepper.step()
         self.stepper.zero_grad()
+        if self.average:
+            self.average.update(self.module, step)
         return total, terms
 
     def _agreed(self, total: Float[Tensor, ""]) -> float:
@@ -218,20 +215,23 @@ class _Loop:
             self.log.write(step, loss=loss, images_per_second=round(rate, 1), **values)
 
     def _validate(self, step: int) -> None:
-        figure = on_first_rank(lambda: self.validate(self.module.model))
-        self.module.train()
+        judged = self.average.module if self.average else self.module
+        figure = on_first_rank(lambda: self.validate(judged.model))
+        judged.train()
         if self.log:
             self.log.write(step, validation=figure)
         candidate = step >= self.config.candidates_from * self.config.steps
         if candidate and figure > self.progress.best:
             self.progress = replace(self.progress, best=figure, best_step=step)
-            self._save(self.paths.best, step)
+            best = replace(self.progress, step=step)
+            on_first_rank(lambda: save_checkpoint(self.paths.best, judged, self.optimizer, best))
 
-    def _save(self, path: Path, step: int) -> None:
+    def _save(self, step: int) -> None:
+        """All that the run needs to continue from here."""
         progress = replace(self.progress, step=step)
-        on_first_rank(lambda: save_checkpoint(path, self.module, self.optimizer, progress))
-
-
-def _seed_of(seed: int, step: int) -> int:
-    state = np.random.SeedSequence([seed, 2, step, 0]).generate_state(1, np.uint64)[0]
-    return int(state >> np.uint64(1))
+        # What a checkpoint counts on is there before it.
+        on_first_rank(lambda: self.feed.save(self.paths.copies))
+        average = self.average and self.average.module
+        on_first_rank(
+            lambda: save_checkpoint(self.paths.checkpoint, self.module, self.optimizer, progress, average=average)
+        )

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch, directions
 from hetero.objectives.catalog import compares_classes
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objectives
 from hetero.training.gather import whole_batch
+from hetero.training.live import LiveCloud
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CloudTensors:
         bank: int64 [m], rows of those that every batch is compared with.
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
-        live: The cloud model itself, to embed each batch as it was augmented; None takes the cached vectors.
+        live: The cloud model itself, to embed images as they were changed; None takes the cached vectors.
         previous: float32 [n, p], unit vectors of the training images by the student to be replaced, if there is one.
         previous_right: bool [n], whether its first hit was right.
     """
@@ -41,7 +41,7 @@ class CloudTensors:
     bank: Int[Tensor, " m"]
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
-    live: EmbeddingModel | None = None
+    live: LiveCloud | None = None
     previous: Float[Tensor, "n p"] | None = None
     previous_right: Bool[Tensor, " n"] | None = None
 
@@ -126,6 +126,7 @@ class TrainingModule(nn.Module):
         labels: Int[Tensor, " b"],
         rows: Int[Tensor, " b"],
         cloud: CloudTensors | None,
+        targets: Float[Tensor, "b c"] | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Weighted sum of the objectives, and each of them.
 
@@ -134,17 +135,14 @@ class TrainingModule(nn.Module):
 
         Args:
             pixels: This rank's augmented images (all of them in one process), scaled to 0..1.
-            labels: Classes of the whole batch.
-            rows: Rows of its images among the training images.
+            labels: Classes of the whole batch; -1 for images of no class, which are mixtures.
+            rows: Rows of its images among the training images; -1 for mixtures.
             cloud: Cached cloud embeddings of all training images, if there is a cloud model.
+            targets: The cloud's unit vectors of the whole batch as it is shown; None takes those of the rows.
         """
         embeddings = self._whole(self.model.embed(pixels))
-        live = None
-        if cloud is not None and cloud.live is not None:
-            with torch.no_grad():
-                live = self._whole(cloud.live.embed(pixels))
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._judged(Batch(embeddings, labels), rows, cloud, live)
+            return self._judged(Batch(embeddings, labels), rows, cloud, targets)
 
     def _whole(self, vectors: Float[Tensor, "m d"]) -> Float[Tensor, "b d"]:
         half = vectors.dtype in (torch.float16, torch.bfloat16)
@@ -152,10 +150,10 @@ class TrainingModule(nn.Module):
         return whole_batch(F.normalize(vectors.float(), dim=1) if half else vectors, self.shares)
 
     def _judged(
-        self, batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors | None, live: Float[Tensor, "b c"] | None
+        self, batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors | None, targets: Float[Tensor, "b c"] | None
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         if cloud is not None:
-            batch = _beside_cloud(batch, rows, cloud, live)
+            batch = _beside_cloud(batch, rows, cloud, targets)
         if any(getattr(objective, "uses_logits", False) for objective in self.objectives.values()):
             batch = self._with_logits(batch, cloud)
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
@@ -178,14 +176,14 @@ def _key(name: str) -> str:
 
 
 def _beside_cloud(
-    batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors, live: Float[Tensor, "b c"] | None
+    batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors, targets: Float[Tensor, "b c"] | None
 ) -> Batch:
     return replace(
         batch,
-        cloud=cloud.embeddings[rows] if live is None else live,
+        cloud=cloud.embeddings[rows] if targets is None else targets,
         bank=cloud.bank_embeddings,
         bank_labels=cloud.bank_labels,
-        rows=cloud.places[rows],
+        rows=torch.where(rows >= 0, cloud.places[rows], -1),
         centre=cloud.centre,
         centred_bank=cloud.centred_bank,
         previous=None if cloud.previous is None else cloud.previous[rows],

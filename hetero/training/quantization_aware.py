@@ -86,7 +86,7 @@ def tune_for_int8(
     run = Run(directory, identity, seed, f"tuning {model.name} for int8", resume)
     with fake_quantised(model, _spread(dataset.train)):
         module = TrainingModule.of(model, config.objectives, head)
-        cached = cloud_tensors(cloud, dataset, live=config.live, who=f"student {config.name}", seed=seed)
+        cached = cloud_tensors(cloud, dataset, live=config.embeds_live, who=f"student {config.name}", seed=seed)
         fitted = fit(module, dataset.train, training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
     metrics = training_metrics(fitted, model, seed) | {"tuned_for": "int8"}
     on_first_rank(lambda: save_model(directory, model, metrics))
@@ -110,6 +110,7 @@ def short(training: TrainingConfig, steps: int) -> TrainingConfig:
         validate_every=max(1, steps // 8),
         candidates_from=0.0,
         precision="32-true",
+        average=0.0,
     )
 
 

@@ -116,7 +116,9 @@ def train_student(
         ]
     )
     who = f"student {config.name}"
-    cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
+    cached = (
+        cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed, previous=previous) if cloud else None
+    )
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     validate = validation_cmc(dataset, cloud)
     fitted = fit(module, dataset.train, _training(config, cloud), run, validate=validate, cloud=cached)

@@ -45,6 +45,24 @@ def test_help_names_every_command_and_loads_none():
         assert command in answer.stdout
 
 
+@pytest.mark.parametrize(("own", "expected"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own, expected):
+    code = (
+        "import sys, os, contextlib\n"
+        "from hetero.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['--version'])\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    ruled = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    environment = {name: value for name, value in os.environ.items() if name not in ruled}
+    environment |= {"OMP_WAIT_POLICY": own} if own else {}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True, env=environment
+    )
+    assert answer.stdout.split()[-1] == expected
+
+
 @pytest.mark.parametrize(
     "command",
     [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["fleet"], ["evaluate"], ["embed"],

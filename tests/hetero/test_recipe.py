@@ -106,3 +106,24 @@ def test_objectives_carry_their_options_and_wrong_ones_are_told_with_the_rest(tm
             load_recipe(write(tmp_path, broken))
         for part in ("csd.temperature: expected a number above 0, got -1", "csd.neighbors: unknown option"):
             assert part in str(caught.value)
+
+
+def test_images_are_mixed_only_where_vectors_alone_are_compared(tmp_path):
+    mixing = GOOD + "training = { mixup = 0.2 }\n"
+    fitting = 'objectives = [{ name = "cloud_regression" }, { name = "instance_contrastive" }]\n'
+    assert load_recipe(write(tmp_path, mixing + fitting)).students[0].training.mixup == 0.2
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path, mixing + "[cloud]\ntraining = { mixup = 1.0 }\n"))
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "cloud.training.mixup",
+        "students.0 (edge).training.mixup",
+    ]
+    with pytest.raises(InputError, match="students.0 .*mixup"):
+        load_recipe(write(tmp_path, mixing + fitting + "independent = true\n"))
+
+
+def test_a_cloud_model_given_as_a_file_can_run_and_one_given_as_vectors_cannot(tmp_path):
+    beside = GOOD + "refresh = 0.2\n"
+    assert load_recipe(write(tmp_path, beside + "[cloud]\nonnx = 'x.onnx'\n")).students[0].embeds_live == 0.2
+    with pytest.raises(InputError, match=r"students\.0 \(edge\)\.refresh: .* only its embeddings are known"):
+        load_recipe(write(tmp_path, beside + "[cloud]\nembeddings = 'x.npy'\n"))

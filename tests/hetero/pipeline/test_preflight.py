@@ -87,7 +87,7 @@ TOLD = (
     "students.0.training.precision: Input should be '32-true'",
     "students.0 (shared).max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "
     "model as cloud.macs",
-    "students.0 (shared).live: runs the cloud model on each augmented batch, and here it is a file",
+    "students.0 (shared).live: runs the cloud model on images as they are changed, and only its embeddings are known",
     "students.1 (small): model: no width of this edge architecture fits the budget of 10 MACs: the narrowest needs",
     "students.1 (small).objectives: focal_update needs the student that is replaced",
     "students.1 (small).objectives: unknown objective 'cloud_regresion' (did you mean cloud_regression?)",

@@ -100,6 +100,28 @@ def models(out: Path) -> dict[str, list[float]]:
     return {name: losses(out / name) for name in ("v1", "student", "tuned", "inside", "v2", "v2/control")}
 
 
+def fed(out: Path) -> dict[str, list[float]]:
+    """Students whose batches are drawn by image, partly embedded live, or mixed; the weights averaged."""
+    train_cloud(DATA, cloud(), SHAPE, out / "v0", seed=1)
+    reference = CloudReference.from_model(out / "v0", DATA)
+    terms = (ObjectiveConfig("cloud_regression"), ObjectiveConfig("instance_contrastive"))
+    training = dataclasses.replace(TRAINING, batch=7, average=0.9)
+    plain = StudentConfig("s", model=cloud().model, objectives=terms, training=training)
+    mixing = dataclasses.replace(training, mixup=0.5)
+    students = {
+        "refreshed": dataclasses.replace(plain, refresh=0.4),
+        "rarely": dataclasses.replace(plain, refresh=0.1),  # one image: the other rank has none
+        "mixed": dataclasses.replace(plain, training=mixing),
+        "mixed-live": dataclasses.replace(plain, training=mixing, live=True),
+        "mixed-refreshed": dataclasses.replace(plain, training=mixing, refresh=0.4),
+    }
+    found: dict[str, list[float]] = {}
+    for name, student in students.items():
+        model = train_student(DATA, reference, student, SHAPE, out / name)
+        found[name] = [*losses(out / name), total(model)]
+    return found
+
+
 def contrast_alone(out: Path) -> list[float]:
     train(out / "contrast", module(CONTRAST))
     return losses(out / "contrast")

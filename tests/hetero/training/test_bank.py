@@ -64,9 +64,9 @@ def test_a_listing_sorted_by_class_gives_every_class(tmp_path):
     vectors = generator.normal(size=(6000, 4)).astype(np.float32)
     space = EmbeddingSpace.define(defined_by="0" * 64, name="t", version="1", dimension=4)
     cloud = CloudReference(space, vectors, class_means(vectors, train.labels, 60), None)
-    known = cloud_tensors(cloud, data, live=False, who="x", seed=0)
+    known = cloud_tensors(cloud, data, who="x", seed=0)
     counts = np.bincount(known.bank_labels.numpy(), minlength=60)
     assert len(known.bank) == 4096 and counts.min() == 68 and counts.max() == 69
     np.testing.assert_array_equal(known.bank_embeddings.numpy(), vectors[known.bank.numpy()])
-    other = cloud_tensors(cloud, data, live=False, who="x", seed=1)
+    other = cloud_tensors(cloud, data, who="x", seed=1)
     assert not np.array_equal(known.bank.numpy(), other.bank.numpy())

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 from torch import nn
 
@@ -27,6 +28,10 @@ from hetero.preprocessing import Preprocessing
 from hetero.recipe import parse_recipe
 from hetero.space import EmbeddingSpace
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
+from hetero.training.config import TrainingConfig
+from hetero.training.feed import Feed
+from hetero.training.live import LiveCloud
+from hetero.training.module import CloudTensors
 
 STUDENT = Preprocessing(height=16, width=16)
 CLOUD = Preprocessing(height=48, width=48, resize="crop", filter="bicubic")
@@ -186,10 +191,44 @@ def test_a_recipe_gives_the_cloud_a_preprocessing_of_its_own(
     assert EmbeddingSpace.load(tmp_path / "run" / "cloud" / "space.json") == cloud.space
 
 
-def test_a_live_cloud_must_take_the_students_images(config: DataConfig) -> None:
-    students = [RECIPE["students"][0] | {"live": True}]  # pyright: ignore[reportArgumentType, reportIndexIssue, reportOperatorIssue]
+def test_a_live_cloud_sees_the_students_pictures_as_it_takes_them(tmp_path: Path) -> None:
+    """The pictures' colours are their coordinates: the two models' changed images tell where each point came from."""
+    student = Preprocessing(32, 32, resize="crop")
+    down, across = np.mgrid[:HEIGHT, :WIDTH]
+    picture = np.stack([4 * across, 5 * down, 0 * down], axis=-1).astype(np.uint8)
+    train = prepare(write_photos(tmp_path, picture), student, cache=tmp_path / "cache").train
+    shown: list[np.ndarray] = []
+
+    class Watching(ModuleEmbedder):
+        def embed(self, images: np.ndarray) -> np.ndarray:
+            shown.append(images)
+            return super().embed(images)
+
+    takes = Preprocessing(40, 64)
+    cloud = LiveCloud.of(Watching(Corners(), takes, takes="scaled"), 1.0, train)
+    tensors = CloudTensors(torch.rand(9, 12), torch.arange(9) % 3, torch.arange(9), live=cloud)
+    training = TrainingConfig(batch=9, augment=dataclasses.replace(CHANGES, erase=0.0))
+    feed = Feed(Fabric(accelerator="cpu", devices=1), train, training, tensors, by_class=False, seed=3)
+    known, moved = 0, list[float]()
+    for batch in feed.batches(0, 3):
+        ours = (batch.pixels * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        for one, other in zip(ours, shown[-1], strict=True):
+            both = [_points(one, student), _points(other, takes)]
+            inside = (both[0][..., 2] < 1) & (both[1][..., 2] < 1)
+            apart = np.abs(both[0] - both[1])[inside]
+            assert (apart[:, 0] / 4 < 1.5).all() and (apart[:, 1] / 5 < 1.5).all(), "pixels of 60 x 44"
+            known += int(inside.sum())
+            moved.append(float(both[0][4, 5, 0]))
+    assert len(shown) == 3 and known > 27 * 40 and np.std(moved) > 10, "and it moved them"
+
+
+@pytest.mark.parametrize("beside", [{"live": True}, {"refresh": 0.5}])
+def test_a_recipe_trains_beside_a_live_cloud_of_another_size(
+    config: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: dict[str, object]
+) -> None:
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
+    students = [RECIPE["students"][0] | beside]  # pyright: ignore[reportArgumentType, reportIndexIssue, reportOperatorIssue]
     value = RECIPE | {"data": {"kind": "folder", "path": config.path}, "students": students}
-    with pytest.raises(
-        InputError, match=r"students\.0 \(edge\)\.live: .*takes others; set live = false and cloud\.copies"
-    ):
-        parse_recipe(value, what="it")
+    assert run_until(parse_recipe(value, what="it"), tmp_path / "run", None, "students", True) == 0
+    edge = load_model(tmp_path / "run" / "students" / "edge")
+    assert edge.space == EmbeddingSpace.load(tmp_path / "run" / "cloud" / "space.json")

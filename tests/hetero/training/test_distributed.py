@@ -31,14 +31,14 @@ def launch(out: Path, *command: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     out = tmp_path_factory.mktemp("two") / "out"
-    scenarios = ("contrast_alone", "normalised", "judged", "broken", "resumed", "models")
+    scenarios = ("contrast_alone", "normalised", "judged", "broken", "resumed", "models", "fed")
     return launch(out, *TORCHRUN, "2", *PROGRAM, str(out), *scenarios)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     out = tmp_path_factory.mktemp("one") / "out"
-    return launch(out, *PROGRAM, str(out), "contrast_alone", "models")[0]
+    return launch(out, *PROGRAM, str(out), "contrast_alone", "models", "fed")[0]
 
 
 def test_a_loss_within_the_batch_sees_the_batches_of_all_ranks(two, alone):
@@ -51,6 +51,12 @@ def test_a_loss_within_the_batch_sees_the_batches_of_all_ranks(two, alone):
 def test_every_training_takes_the_steps_of_one_process(two, alone, name):
     for rank in two:
         assert rank["models"][name] == pytest.approx(alone["models"][name], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["refreshed", "rarely", "mixed", "mixed-live", "mixed-refreshed"])
+def test_every_batch_is_that_of_one_process(two, alone, name):
+    for rank in two:
+        assert rank["fed"][name] == pytest.approx(alone["fed"][name], rel=1e-4)
 
 
 def test_batch_norm_is_that_of_the_whole_batch(two):

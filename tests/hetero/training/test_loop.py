@@ -70,10 +70,10 @@ class Seen(TrainingModule):
         self.rows: list[list[int]] = []
         self.labels: list[list[int]] = []
 
-    def forward(self, pixels, labels, rows, cloud):
+    def forward(self, pixels, labels, rows, cloud, targets=None):
         self.rows.append(rows.tolist())
         self.labels.append(labels.tolist())
-        return super().forward(pixels, labels, rows, cloud)
+        return super().forward(pixels, labels, rows, cloud, targets)
 
 
 def weight_norm(model) -> float:

@@ -79,17 +79,15 @@ def test_logits_are_scaled_cosines_of_both_heads(parts):
     torch.testing.assert_close(seen.cloud_logits, 5.0 * cloud.embeddings[rows][:, :3])
 
 
-def test_a_live_cloud_embeds_the_augmented_batch_itself_and_learns_nothing(parts):
+def test_targets_take_the_place_of_cached_vectors_and_mixtures_are_nowhere_in_the_bank(parts):
     module, _, recorder, cloud = parts
-    live = tiny(2).eval()
-    pixels, rows = torch.rand(2, 3, 8, 8), torch.tensor([0, 1])
-    total, _ = module(
-        pixels, cloud.labels[rows], rows, CloudTensors(cloud.embeddings, cloud.labels, cloud.bank, live=live)
-    )
-    total.backward()
-    torch.testing.assert_close(recorder.seen.cloud, live.embed(pixels))
-    assert not recorder.seen.cloud.requires_grad and all(one.grad is None for one in live.parameters())
-    assert not any(name.startswith("live") for name in module.state_dict())
+    targets = F.normalize(torch.rand(2, 4), dim=1)
+    rows = torch.tensor([0, 1])
+    module(torch.rand(2, 3, 8, 8), cloud.labels[rows], rows, cloud, targets)
+    assert torch.equal(recorder.seen.cloud, targets) and recorder.seen.rows.tolist() == [0, 1]
+    alone = TrainingModule(module.model, {"recorder": recorder}, {"recorder": 1.0})
+    alone(torch.rand(2, 3, 8, 8), torch.tensor([-1, -1]), torch.tensor([-1, -1]), cloud, targets)
+    assert recorder.seen.rows.tolist() == [-1, -1]
 
 
 def test_copies_are_known_by_their_names_alone():

@@ -135,5 +135,7 @@ def test_a_live_cloud_at_hand_trains_and_one_that_is_not_is_an_error(dataset, cl
     config = StudentConfig(name="edge", model=EDGE, training=TRAINING, live=True)
     cloud = CloudReference.from_model(cloud_directory, dataset)
     assert train_student(dataset, cloud, config, SHAPE, tmp_path / "a").space == cloud.space
+    changing = dataclasses.replace(config, live=False, refresh=0.5)
+    assert train_student(dataset, cloud, changing, SHAPE, tmp_path / "c").space == cloud.space
     with pytest.raises(InputError, match=r"live = true.*only its embeddings"):
         train_student(dataset, dataclasses.replace(cloud, model=None), config, SHAPE, tmp_path / "b")
