@@ -12,20 +12,31 @@ from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
+JudgedBy = Literal["auto", "map@r", "cmc@1", "label-free", "agreement"]
+"""How weights are chosen among those that a training passes."""
+
+COMPARES_WITH_CLOUD = ("label-free", "agreement")
+"""Those that need the cloud's vectors of the validation images."""
+
 
 @settings
 class TrainingConfig:
     """How a model is trained, whatever it is.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Optimiser steps. ``"auto"`` trains at a constant rate until the figure on held-out images has flattened,
+            and finishes with a falling one: see :mod:`hetero.training.schedule`.
+        max_steps: Most steps of ``"auto"``.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
-        learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine.
+        learning_rate: Peak, reached after the warm-up, then falling to zero: along a cosine, or in the last steps of
+            ``"auto"`` along a root.
         weight_decay: AdamW's decoupled decay; applied to matrices and filters only.
-        warmup: Share of the steps.
+        warmup: Share of the steps; with ``"auto"`` of the fewest that it may take.
         clip: Largest gradient norm; 0 clips nothing.
-        validate_every: Steps between looks at the validation classes; the best weights seen are kept.
+        validate_every: Steps between looks at the validation images; the best weights seen are kept.
+        judged_by: Figure by which weights are chosen, see :mod:`hetero.training.validation`. ``auto``: ``map@r`` where
+            the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors of them.
         candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
             is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
@@ -35,7 +46,8 @@ class TrainingConfig:
         augment: Random changes to the training images.
     """
 
-    steps: Count = 900
+    steps: Count | Literal["auto"] = 900
+    max_steps: Count = 10_000
     classes_per_batch: Count = 43
     images_per_class: Count = 3
     learning_rate: Positive = 3e-3
@@ -43,11 +55,24 @@ class TrainingConfig:
     warmup: Share = 0.1
     clip: NotNegative = 5.0
     validate_every: Count = 100
+    judged_by: JudgedBy = "auto"
     candidates_from: Share = 0.8
     checkpoint_every: Count = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: Number = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        from hetero.training.schedule import fewest_steps
+
+        fewest = fewest_steps(self.validate_every)
+        if self.steps != "auto" or self.max_steps >= fewest:
+            return []
+        return [
+            f"max_steps: expected {fewest} or more, got {self.max_steps}; the held-out curve that ends steps = 'auto' "
+            f"is read from looks that are {self.validate_every} steps apart (validate_every)"
+        ]
 
 
 @settings

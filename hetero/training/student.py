@@ -18,12 +18,14 @@ from hetero.training.budget import fit_budget
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig
-from hetero.training.loop import Run, fit
+from hetero.training.loop import fit
 from hetero.training.module import TrainingModule
-from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.outcome import own_space, training_metrics
 from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.ranks import on_first_rank
+from hetero.training.run import Run
 from hetero.training.seeds import seed_of
+from hetero.training.validation import validation
 
 
 def train_student(
@@ -43,7 +45,7 @@ def train_student(
     The cloud model does not run, its cached embeddings stand in for it; unless ``config.live`` asks for it.
 
     Args:
-        dataset: Images. Weights are chosen by M(student query, cloud gallery) on its validation tasks, mean cmc@1.
+        dataset: Images. Weights are chosen on its validation images, see :mod:`hetero.training.validation`.
         cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
             the model's own: a control that shows what compatible training is for.
         config: Architecture and budget, objectives and training.
@@ -79,6 +81,7 @@ def train_student(
         seed=seed_of(config.name, seed),
     )
     module = TrainingModule.of(model, config.objectives, head)
+    judged = validation(dataset, cloud, config.training.judged_by)
     identity = digest(
         [
             "student",
@@ -94,7 +97,7 @@ def train_student(
     who = f"student {config.name}"
     cached = cloud_tensors(cloud, dataset, live=config.live, who=who, seed=seed, previous=previous) if cloud else None
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, config.training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+    fitted = fit(module, dataset.train, config.training, run, validate=judged, cloud=cached)
     model.space = cloud.space if cloud else own_space(model)
     on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed)))
     return model
