@@ -24,8 +24,8 @@ class TrainingConfig:
     """How a model is trained, whatever it is.
 
     Attributes:
-        steps: Optimiser steps. ``"auto"`` trains at a constant rate until the figure on held-out images has flattened,
-            and finishes with a falling one: see :mod:`hetero.training.schedule`.
+        steps: Optimiser steps. ``"auto"`` trains at a constant rate until the held-out curves have flattened, and
+            finishes with a falling one: see :mod:`hetero.training.schedule`.
         max_steps: Most steps of ``"auto"``.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.

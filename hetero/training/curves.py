@@ -49,17 +49,24 @@ class Look:
 
 
 def flattened(looks: Sequence[Look]) -> bool:
-    """True if the figure by which weights are chosen has all but stopped rising.
+    """True if the held-out curves have all but stopped rising: the figure by which weights are chosen, and agreement.
 
-    Means of quarters are compared, so that the noise of a look does not decide; and quarters grow with the training, so
-    that a curve that rises with the logarithm of the steps flattens, too.
+    Both have to: the first is noisy on few images, and the second, which is smooth, may stop before the first. Means of
+    quarters are compared, so that the noise of a look does not decide; and quarters grow with the training, so that a
+    curve that rises with the logarithm of the steps flattens, too.
 
     Args:
         looks: All so far, the last one last.
     """
     if len(looks) < FEWEST_LOOKS:
         return False
-    before, recent = _last_quarters([look.judgement.figure for look in looks])
+    names = {looks[-1].judgement.judged_by, AGREEMENT}
+    figures = [look.judgement.figures for look in looks]
+    return all(_is_flat([one[name] for one in figures]) for name in names if name in figures[-1])
+
+
+def _is_flat(values: Sequence[float]) -> bool:
+    before, recent = _last_quarters(values)
     return recent - before < FLAT * abs(recent)
 
 

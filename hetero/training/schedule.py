@@ -1,7 +1,7 @@
 """How long a training goes on, and its learning rate: pure functions of the step and of what a checkpoint holds.
 
 A fixed number of steps falls along a cosine. ``steps = "auto"`` does not know its end, so its rate stays constant after
-the warm-up until the held-out curve has flattened, and falls to zero over steps that are a share of those taken by then
+the warm-up until the held-out curves have flattened, and falls to zero over a share of the steps taken by then
 (warm-up, stable, decay: Hu et al., arXiv 2404.06395). The fall is along a root, which Hägele et al. (arXiv 2405.18392,
 section 3) found ahead of a line.
 """

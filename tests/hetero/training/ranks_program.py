@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,15 @@ def judged(out: Path) -> list[float]:
 
     outcome = train(out / "judged", module(CONTRAST), validate)
     return [outcome.best.judgement.figure, len(seen)]
+
+
+def ended(out: Path) -> list[float]:
+    """Steps of a training that ends by a curve of which rank 0 alone takes looks, and its weights."""
+    looks = count(1)
+    config = dataclasses.replace(TRAINING, steps="auto", max_steps=40, validate_every=1)
+    trained, run = module(CONTRAST), Run(out / "ended", "id", 1, "x")
+    fitted = fit(trained, DATA.train, config, run, validate=lambda _: scored(min(0.1 * next(looks), 0.5)))
+    return [fitted.steps, total(trained), next(looks) - 1]
 
 
 def broken(out: Path) -> str:

@@ -33,6 +33,13 @@ def test_a_curve_flattens_when_quarters_differ_by_less_than_a_fiftieth():
     assert flattened(curve([0.0] * 8)) is False  # nothing has been learnt yet
 
 
+def test_both_curves_have_to_flatten_where_both_are_known():
+    flat, rising = [0.5] * 12, [0.1 * turn for turn in range(12)]
+    for figure, agreed, expected in ((flat, flat, True), (flat, rising, False), (rising, flat, False)):
+        figures = [{"map@r": one, "agreement": other} for one, other in zip(figure, agreed, strict=True)]
+        assert flattened([Look(turn, Judgement("map@r", each)) for turn, each in enumerate(figures)]) is expected
+
+
 def test_a_steady_rise_does_not_flatten_and_one_with_the_logarithm_does():
     assert not any(flattened(curve([0.01 * turn for turn in range(count)])) for count in range(1, 60))
     # A doubling adds .02; the quarters' middles lie log2(7 / 5) = .485 doublings apart: .0097, a fiftieth of .485.
