@@ -70,24 +70,27 @@ def _is_flat(values: Sequence[float]) -> bool:
     return recent - before < FLAT * abs(recent)
 
 
-def advice(looks: Sequence[Look]) -> tuple[str, ...]:
+def advice(looks: Sequence[Look], *, decay_from: int = 0) -> tuple[str, ...]:
     """What the curves of a finished training say would do more for it; nothing where they say nothing.
 
     Args:
         looks: All of them.
+        decay_from: Steps taken when a constant rate began to fall. Agreement rises then in any case, so whether more
+            steps would have raised it is asked of the looks before; 0 for a rate that falls all along.
     """
     held_out = [look.held_out for look in looks if look.held_out is not None]
     training = [look.training for look in looks if look.training is not None]
     if len(looks) < FEWEST_LOOKS or len(held_out) < len(looks) or len(training) < len(looks):
         return ()
-    rise = _rise(held_out)
+    full = sum(look.step <= decay_from for look in looks) if decay_from else len(looks)
+    rise = _rise(held_out[:full])
     shown, kept = mean(_last_quarter(training)), mean(_last_quarter(held_out))
-    said: list[str] = []
+    said, at_full = list[str](), " at the full rate" if decay_from else ""
     if rise > RISING:
-        said.append(f"train longer: held-out agreement rose by {rise:.2f} in the last quarter of the steps")
+        said.append(f"train longer: held-out agreement rose by {rise:.2f} in the last quarter of the steps{at_full}")
     if shown - kept > GAP:
         said.append(f"more photos or more copies of them: agreement is {shown:.2f} in training and {kept:.2f} held out")
-    if not said and shown < LOW and _rise(training) <= RISING:
+    if not said and shown < LOW and _rise(training[:full]) <= RISING:
         said.append(f"a larger student: agreement with the cloud has stopped at {shown:.2f} on training images, too")
     return tuple(said)
 

@@ -81,7 +81,8 @@ def fit(
     if ranks() > 1:
         module.load_state_dict(on_first_rank(module.state_dict))
     assert loop.progress.best is not None  # the last step's weights are judged, and are candidates
-    fitted = Fitted(loop.progress.best, loop.progress.step, on_first_rank(lambda: advice(loop.progress.looks)))
+    said = on_first_rank(lambda: advice(loop.progress.looks, decay_from=loop.progress.decay_from))
+    fitted = Fitted(loop.progress.best, loop.progress.step, said)
     if fitted.advice and rank() == 0:
         print("\n".join([f"{run.label}: the curves say", *(f"  - {line}" for line in fitted.advice)]), file=sys.stderr)
     return fitted

@@ -61,6 +61,16 @@ def test_a_curve_that_still_rises_asks_for_more_steps():
     assert line == "train longer: held-out agreement rose by 0.15 in the last quarter of the steps"
 
 
+def test_a_rise_while_the_rate_falls_asks_for_nothing():
+    flat_then_falling = [0.1, 0.3, 0.5, 0.6, 0.65, 0.65, 0.65, 0.65, 0.65, 0.7, 0.75, 0.8]
+    looks = beside(flat_then_falling, flat_then_falling)
+    assert advice(looks) == ("train longer: held-out agreement rose by 0.15 in the last quarter of the steps",)
+    assert advice(looks, decay_from=9) == ()
+    rising = beside([0.05 * turn for turn in range(12)], [0.05 * turn for turn in range(12)])
+    (line,) = advice(rising, decay_from=9)
+    assert line == "train longer: held-out agreement rose by 0.10 in the last quarter of the steps at the full rate"
+
+
 def test_a_gap_asks_for_more_images():
     (line,) = advice(beside(saturating(0.9, pace=8.0), saturating(0.9 - GAP - 0.05, pace=8.0)))
     assert line == "more photos or more copies of them: agreement is 0.90 in training and 0.75 held out"
