@@ -37,8 +37,8 @@ class TrainingConfig:
         validate_every: Steps between looks at the validation images; the best weights seen are kept.
         judged_by: Figure by which weights are chosen, see :mod:`hetero.training.validation`. ``auto``: ``map@r`` where
             the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors of them.
-        candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
-            is high, and a lucky figure on few validation classes says little.
+        candidates_from: Share of the steps (of ``"auto"``: of those whose rate falls) after which weights are
+            candidates for the best; before, the rate is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.

@@ -214,8 +214,9 @@ class _Loop:
         if self.log:
             training = {} if look.training is None else {"training_agreement": look.training}
             self.log.write(step, validation=dict(judgement.figures), judged_by=judgement.judged_by, **training)
-        candidate = step >= self.config.candidates_from * schedule.last
-        if candidate and (self.progress.best is None or judgement.figure > self.progress.best.judgement.figure):
+        if schedule.is_candidate(step) and (
+            self.progress.best is None or judgement.figure > self.progress.best.judgement.figure
+        ):
             self.progress = replace(self.progress, best=look)
             self._save(self.paths.best, step)
         self.progress = replace(self.progress, decay_from=schedule.after(self.progress.looks).decay_from)

@@ -62,6 +62,11 @@ class Schedule:
             return peak * (1 - math.sqrt(past / max(1, self.last - self.decay_from)))
         return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.last - warm)))
 
+    def is_candidate(self, step: int) -> bool:
+        """True if the weights after a step may be kept: the rate is low (``candidates_from``)."""
+        share, first = self.config.candidates_from, self.decay_from
+        return not self.is_stable and step >= first + share * (self.last - first)
+
     @property
     def _warm_up(self) -> int:
         steps = FEWEST_LOOKS * self.config.validate_every if self.config.steps == "auto" else self.config.steps

@@ -39,6 +39,16 @@ def test_the_rate_of_auto_stays_until_the_curve_has_flattened():
     assert falling.after(looks([0.1] * 9)) == falling
 
 
+def test_weights_are_candidates_where_the_rate_is_low():
+    fixed = Schedule(TrainingConfig(steps=100, candidates_from=0.8))
+    assert [fixed.is_candidate(step) for step in (79, 80, 100)] == [False, True, True]
+    assert not any(Schedule(AUTO).is_candidate(step) for step in range(1, 1001))
+    falling = Schedule(AUTO, decay_from=100)  # to 130
+    assert [falling.is_candidate(step) for step in (100, 123, 124, 130)] == [False, False, True, True]
+    assert fixed.rate(80) / fixed.config.learning_rate == pytest.approx(0.117, abs=0.001)
+    assert falling.rate(124) == pytest.approx(0.106, abs=0.001)
+
+
 def test_auto_ends_within_its_largest_number_of_steps():
     rising = [0.01 * 1.1**turn for turn in range(100)]
     schedule, taken = Schedule(AUTO), 0
