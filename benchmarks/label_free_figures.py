@@ -70,6 +70,12 @@ def _neighbours(k: int) -> Callable[[Held], float]:
     return lambda held: neighbour_map(held.student, held.cloud, held.center, held.tasks, k=k)
 
 
+def _neighbours_among_all(held: Held) -> float:
+    rows = np.arange(len(held.cloud))
+    task = RetrievalTask("leave-one-out", rows, rows, exclude_self=True)
+    return neighbour_map(held.student, held.cloud, held.center, (task,))
+
+
 def _raw_neighbours(held: Held) -> float:
     return neighbour_map(held.student, held.cloud, np.zeros_like(held.center), held.tasks)
 
@@ -144,6 +150,7 @@ FIGURES: Mapping[str, Callable[[Held], float]] = {
     "map@20 of the cloud's neighbours": _neighbours(20),
     "map@10 of neighbours with the mean": _raw_neighbours,
     "map@10 of neighbours, student centred too": _neighbours_of_centred,
+    "map@10 of neighbours, each image among all others": _neighbours_among_all,
     "map@10 of neighbours, asked by altered copies": _copy_neighbours,
     "overlap@10 with the cloud's neighbours": _overlap,
     "agreement": _agreement,
