@@ -33,8 +33,10 @@ from hetero.objectives.margin_softmax import margin_logits
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import TrainingConfig
-from hetero.training.loop import Run, fit
+from hetero.training.judgement import Judgement
+from hetero.training.loop import fit
 from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.run import Run
 
 CLASSES, DIMENSION = 885, 128
 PLAIN = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
@@ -116,9 +118,9 @@ def one_round(images: ImageSet, cloud: CloudTensors, config: TrainingConfig, see
     """
     bare = Bare(images, cloud, config, seed)
 
-    def turn(_: object) -> float:
+    def turn(_: object) -> Judgement:
         bare.train(config.validate_every)
-        return 0.0
+        return Judgement("none", {"none": 0.0})
 
     with tempfile.TemporaryDirectory() as directory:
         module = new_module(cloud, images.images.shape[1], seed)

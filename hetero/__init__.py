@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hetero.training.cloud import Beside, train_cloud
     from hetero.training.cloud_reference import CloudReference
     from hetero.training.config import CloudConfig, HeadConfig, StudentConfig, TrainingConfig
+    from hetero.training.judgement import Judgement
     from hetero.training.previous import PreviousStudent
     from hetero.training.student import train_student
     from hetero.upgrade.config import UpgradeConfig
@@ -93,6 +94,7 @@ _HOMES = {
     "training.cloud": ("Beside", "train_cloud"),
     "training.cloud_reference": ("CloudReference",),
     "training.config": ("CloudConfig", "HeadConfig", "StudentConfig", "TrainingConfig"),
+    "training.judgement": ("Judgement",),
     "training.previous": ("PreviousStudent",),
     "training.student": ("train_student",),
     "upgrade.config": ("UpgradeConfig",),
@@ -123,6 +125,7 @@ __all__ = [
     "ImageSet",
     "InputError",
     "IntegrityError",
+    "Judgement",
     "ModelConfig",
     "ModuleEmbedder",
     "ObjectiveConfig",

@@ -51,7 +51,7 @@ class Mistake:
 
 def mistakes_of(error: Any) -> list[Mistake]:
     """Everything that a ``pydantic.ValidationError`` found."""
-    return [mistake for item in error.errors() if not _follows(item) for mistake in _described(item)]
+    return [mistake for item in _joined(error.errors()) if not _follows(item) for mistake in _described(item)]
 
 
 def without(value: Any, places: Iterable[Place]) -> Any:
@@ -69,6 +69,20 @@ def without(value: Any, places: Iterable[Place]) -> Any:
         if len(holders) > 1:
             del holders[-2][place[len(holders) - 2]]
     return rest
+
+
+def _joined(items: list[Any]) -> list[Any]:
+    """Of a value that may be a number or a word, pydantic says what is wrong with it as each: here it is said once."""
+    words = {item["loc"][:-1]: item["ctx"]["expected"] for item in items if _is_word(item)}
+    numbers = [item for item in items if not _is_word(item)]
+    return [
+        {**item, "loc": place, "or": f", or {words[place]}"} if (place := item["loc"][:-1]) in words else item
+        for item in numbers
+    ]
+
+
+def _is_word(item: Any) -> bool:
+    return bool(item["loc"]) and str(item["loc"][-1]).startswith("literal[")
 
 
 def _follows(item: Any) -> bool:
@@ -91,10 +105,10 @@ def _described(item: Any) -> list[Mistake]:
         return [Mistake(place, ": unknown key")]
     if item["type"] == "missing":
         return [Mistake(place, ": missing")]
-    came = repr(item["input"])[:_SHOWN]
+    came, otherwise = repr(item["input"])[:_SHOWN], item.get("or", "")
     if expected := _EXPECTED.get(item["type"]):
-        return [Mistake(place, f": expected {expected.format(**item.get('ctx', {}))}, got {came}")]
-    return [Mistake(place, f": {item['msg']}; got {came}")]
+        return [Mistake(place, f": expected {expected.format(**item.get('ctx', {}))}{otherwise}, got {came}")]
+    return [Mistake(place, f": {item['msg']}{otherwise}; got {came}")]
 
 
 def attempt(problems: list[str], place: str, call: Callable[[], T]) -> T | None:

@@ -10,7 +10,7 @@ from hetero.objectives.catalog import compares_classes, problems_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.recipe import Recipe
 from hetero.search.budget import COUNTED, MEASURED, Budget, is_measured
-from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, StudentConfig, TrainingConfig
 
 
 def _nothing(*_place: str | int) -> bool:
@@ -48,6 +48,7 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
     """What does not fit in a cloud model's table, its objectives apart from an old model's."""
     problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
     problems += _mixup_problems("cloud", cloud.training, cloud.objectives, has_cloud=False)
+    problems += _judging_problems("cloud", cloud.training)
     if cloud.embeddings and cloud.onnx:
         problems.append("cloud: expected embeddings or onnx, got both; name the one that defines the space")
     if not cloud.is_external:
@@ -64,6 +65,7 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
 def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> list[str]:
     cloud = recipe.cloud
     problems = objective_problems(place, student.objectives, has_cloud=not student.independent)
+    problems += _judging_problems(place, student.training) if student.independent else []
     if student.embeds_live and cloud.embeddings:
         name = "live" if student.live else "refresh"
         problems.append(
@@ -77,6 +79,16 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
             "model as cloud.macs"
         )
     return problems
+
+
+def _judging_problems(place: str, training: TrainingConfig) -> list[str]:
+    """What is wrong with how a model is judged that has a space of its own."""
+    if training.judged_by not in COMPARES_WITH_CLOUD:
+        return []
+    return [
+        f"{place}.training.judged_by: {training.judged_by} compares with the cloud's vectors, and this model has a "
+        "space of its own; expected auto, map@r or cmc@1"
+    ]
 
 
 def _search_problems(recipe: Recipe) -> list[str]:

@@ -86,6 +86,12 @@ class Comparison:
     metric: Literal["map@r", "cmc@1"] = "map@r"
     baselines: tuple[str, ...] = ()
 
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        if self.student.training.steps != "auto":
+            return []
+        return ["student.training.steps: expected a number, got 'auto': methods are compared under one budget"]
+
     def recipe(self, seed: int) -> Recipe:
         """One seed's recipe: a student for each choice of each method that trains one."""
         trained_here = not (self.cloud.embeddings or self.cloud.onnx)

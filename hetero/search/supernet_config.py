@@ -32,7 +32,8 @@ class SupernetConfig:
             candidate the time of one image.
         head: As a student's.
         objectives: As a student's.
-        training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept.
+        training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept; and its
+            steps are a number.
     """
 
     sampling: Literal["uniform", "sandwich"] = "uniform"
@@ -45,3 +46,9 @@ class SupernetConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = _STUDENT.objectives
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000, optimizer="adamw"))
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        if self.training.steps != "auto":
+            return []
+        return ["training.steps: expected a number, got 'auto': the space opens over a share of the steps"]

@@ -26,10 +26,12 @@ from hetero.search.supernet_config import SupernetConfig
 from hetero.search.supernet_directory import save_supernet
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.judgement import Judgement
 from hetero.training.labels import require_labels
 from hetero.training.launch import require_one_process
-from hetero.training.loop import Run, fit
+from hetero.training.loop import fit
 from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.run import Run
 from hetero.training.seeds import seed_of
 
 WATCHED = 4
@@ -121,6 +123,7 @@ def train_supernet(
         cloud_prototypes=torch.from_numpy(cloud.prototypes),
         seed=seed_of("supernet", seed),
     )
+    assert config.training.steps != "auto"  # refused by the configuration
     opening = round(config.opening * config.training.steps)
     paths = Paths(space, config.sampling, config.random_paths, seed, opening)
     module = SupernetModule(supernet, TrainingModule.of(supernet, config.objectives, head), paths)
@@ -139,8 +142,8 @@ def train_supernet(
     fitted = fit(module, dataset.train, training, run, validate=watch, cloud=cached)
     metrics = {
         "steps": fitted.steps,
-        "best_step": fitted.best_step,
-        "validation_map@r": fitted.best,
+        "best_step": fitted.best.step,
+        "validation_map@r": fitted.best.judgement.figure,
         "watched": WATCHED,
         "parameters": sum(parameter.numel() for parameter in supernet.parameters()),
         "points": space.size,
@@ -150,18 +153,18 @@ def train_supernet(
     return supernet
 
 
-def _watching(space: SearchSpace, data: RewardSet, seed: int) -> Callable[[Supernet], float]:
+def _watching(space: SearchSpace, data: RewardSet, seed: int) -> Callable[[Supernet], Judgement]:
     """Validation figure of a supernet: mean M(a, g), map@r, of some fixed random points."""
     rng = np.random.default_rng(seed_of("watched points", seed))
     points = [space.sample(rng) for _ in range(WATCHED)]
     calibration = torch.from_numpy(data.calibration)
 
-    def validate(supernet: Supernet) -> float:
+    def validate(supernet: Supernet) -> Judgement:
         figures: list[float] = []
         for point in points:
             model = supernet.candidate(point)
             estimate_statistics(model, calibration)
             figures.append(rewards(model, data)["r2"])
-        return float(np.mean(figures))
+        return Judgement("map@r", {"map@r": float(np.mean(figures))})
 
     return validate

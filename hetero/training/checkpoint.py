@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from hetero.errors import IntegrityError
 from hetero.files import write_bytes
+from hetero.training.curves import Look
+from hetero.training.judgement import Judgement
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,40 @@ class Progress:
     Attributes:
         identity: Digest of what is being trained on what; another digest means another run.
         step: Steps done.
-        best_step: Step of the best weights so far; -1 before the first validation.
-        best: Their validation figure.
+        looks: At validation, so far.
+        best: The look that saw the best weights among the candidates; None before the first candidate.
+        decay_from: Steps done when the rate of ``steps = "auto"`` began to fall; 0 before.
+        agreements: Of the training batches that were logged since the last look.
     """
 
     identity: str
     step: int
-    best_step: int = -1
-    best: float = float("-inf")
+    looks: tuple[Look, ...] = ()
+    best: Look | None = None
+    decay_from: int = 0
+    agreements: tuple[float, ...] = ()
+
+    def after(self, step: int, judgement: Judgement) -> Progress:
+        """With one look at validation more."""
+        look = Look(step, judgement, mean(self.agreements) if self.agreements else None)
+        return replace(self, looks=(*self.looks, look), agreements=())
+
+    @classmethod
+    def read(cls, text: str) -> Progress:
+        """What a checkpoint holds."""
+        values: dict[str, Any] = json.loads(text)
+        values["looks"] = tuple(_look(look) for look in values["looks"])
+        values["best"] = None if values["best"] is None else _look(values["best"])
+        values["agreements"] = tuple(values["agreements"])
+        return cls(**values)
+
+    def written(self) -> str:
+        """As a checkpoint holds it."""
+        return json.dumps(asdict(self))
+
+
+def _look(values: dict[str, Any]) -> Look:
+    return Look(values["step"], Judgement(**values["judgement"]), values["training"])
 
 
 def save_checkpoint(
@@ -49,7 +78,7 @@ def save_checkpoint(
     for index, entries in state.items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(contiguous, metadata={"progress": json.dumps(vars(progress))}))
+    write_bytes(path, save(contiguous, metadata={"progress": progress.written()}))
 
 
 def load_checkpoint(
@@ -72,7 +101,7 @@ def load_checkpoint(
         return None
     try:
         with safe_open(path, framework="pt") as stream:
-            progress = Progress(**json.loads(stream.metadata()["progress"]))
+            progress = Progress.read(stream.metadata()["progress"])
             if progress.identity != identity:
                 return None
             tensors: dict[str, Tensor] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118

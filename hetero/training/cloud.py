@@ -21,12 +21,15 @@ from hetero.preprocessing import Preprocessing
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import CloudConfig
+from hetero.training.judgement import Judgement
 from hetero.training.labels import require_labels, with_labels_where_needed
-from hetero.training.loop import Run, fit
+from hetero.training.loop import fit
 from hetero.training.module import TrainingModule
-from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.outcome import own_space, training_metrics
 from hetero.training.ranks import on_first_rank
+from hetero.training.run import Run
 from hetero.training.seeds import seed_of
+from hetero.training.validation import validation
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class Beside:
         old: What is known of it.
         objectives: Terms that look at it, in addition to the new model's own.
         live: Run it on each augmented batch instead of taking its cached vectors.
-        validate: Figure by which weights are chosen, larger is better; None takes the model's own mean cmc@1.
+        validate: Judges the model; None asks how well it searches its own gallery.
     """
 
     old: CloudReference
     objectives: tuple[ObjectiveConfig, ...]
     live: bool = False
-    validate: Callable[[EmbeddingModel], float] | None = None
+    validate: Callable[[EmbeddingModel], Judgement] | None = None
 
 
 def train_cloud(
@@ -59,8 +62,8 @@ def train_cloud(
     """Train a cloud model and write its model directory.
 
     Args:
-        dataset: Images; weights are chosen by mean cmc@1 over its validation tasks. Where an objective learns from
-            labels, it is trained on the images that have one.
+        dataset: Images; weights are chosen on its validation images, see :mod:`hetero.training.validation`. Where an
+            objective learns from labels, it is trained on the images that have one.
         config: Architecture, head, objectives and training.
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.
@@ -102,7 +105,7 @@ def train_cloud(
         dataset.train,
         config.training,
         run,
-        validate=(beside and beside.validate) or validation_cmc(dataset),
+        validate=(beside and beside.validate) or validation(dataset, None, config.training.judged_by),
         cloud=cloud_tensors(beside.old, dataset, live=float(beside.live), who=config.name, seed=seed)
         if beside
         else None,

@@ -17,6 +17,11 @@ PRINCIPAL_OF_STUDENTS = (
     "model.principal: the directions are those of a cloud's space, in which a student lives; say principal for the "
     "student instead"
 )
+JudgedBy = Literal["auto", "map@r", "cmc@1", "label-free", "agreement"]
+"""How weights are chosen among those that a training passes."""
+
+COMPARES_WITH_CLOUD = ("label-free", "agreement")
+"""Those that need the cloud's vectors of the validation images."""
 
 
 @settings
@@ -24,7 +29,9 @@ class TrainingConfig:
     """How a model is trained, whatever it is.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Optimiser steps. ``"auto"`` trains at a constant rate until the held-out curves have flattened, and
+            finishes with a falling one: see :mod:`hetero.training.schedule`.
+        max_steps: Most steps of ``"auto"``.
         sampling: ``classes`` draws some classes for each batch and some images of each; ``images`` draws images,
             whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto``: classes where
             an objective compares by class, else images.
@@ -34,19 +41,22 @@ class TrainingConfig:
             as many whole classes as fit. 0 leaves it at that product.
         optimizer: ``muon`` makes the steps of matrices and filters orthogonal and takes AdamW for the rest: it gets
             further in as many steps (docs/results.md); ``adamw``.
-        learning_rate: Peak, reached after the warm-up, then falling to zero along a cosine; None takes what suits the
-            optimiser. Under ``muon`` it is that of matrices; the rest takes 0.3 times as much.
+        learning_rate: Peak, reached after the warm-up, then falling to zero: along a cosine, or in the last steps of
+            ``"auto"`` along a root. None takes what suits the optimiser. Under ``muon`` it is that of matrices; the
+            rest takes 0.3 times as much.
         weight_decay: Decoupled decay; applied to matrices and filters only.
-        warmup: Share of the steps.
+        warmup: Share of the steps; with ``"auto"`` of the fewest that it may take.
         mixup: Mix each image of a batch with another, and the cloud's vectors of the two: parameter of the Beta
             distribution of the shares (arXiv 1710.09412; .2 to 1 is usual). Only with objectives that look at the
             cloud's vectors and not at classes. 0 mixes none.
         average: Validate and keep a moving average of the weights, of which each step keeps this share, such as .999.
             0 keeps the weights themselves.
         clip: Largest gradient norm; 0 clips nothing.
-        validate_every: Steps between looks at the validation classes; the best weights seen are kept.
-        candidates_from: Share of the steps after which weights are candidates for the best; before, the learning rate
-            is high, and a lucky figure on few validation classes says little.
+        validate_every: Steps between looks at the validation images; the best weights seen are kept.
+        judged_by: Figure by which weights are chosen, see :mod:`hetero.training.validation`. ``auto``: ``map@r`` where
+            the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors of them.
+        candidates_from: Share of the steps (of ``"auto"``: of those whose rate falls) after which weights are
+            candidates for the best; before, the rate is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
@@ -55,7 +65,8 @@ class TrainingConfig:
             learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images.
     """
 
-    steps: Count = 900
+    steps: Count | Literal["auto"] = 900
+    max_steps: Count = 10_000
     sampling: Literal["auto", "classes", "images"] = "auto"
     classes_per_batch: Count = 43
     images_per_class: Count = 3
@@ -68,11 +79,24 @@ class TrainingConfig:
     average: PartialShare = 0.0
     clip: NotNegative = 5.0
     validate_every: Count = 100
+    judged_by: JudgedBy = "auto"
     candidates_from: Share = 0.8
     checkpoint_every: Count = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: Number = 0
     augment: AugmentConfig | None = None
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        from hetero.training.schedule import fewest_steps
+
+        fewest = fewest_steps(self.validate_every)
+        if self.steps != "auto" or self.max_steps >= fewest:
+            return []
+        return [
+            f"max_steps: expected {fewest} or more, got {self.max_steps}; the held-out curve that ends steps = 'auto' "
+            f"is read from looks that are {self.validate_every} steps apart (validate_every)"
+        ]
 
 
 @settings

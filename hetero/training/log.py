@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from hetero.files import write_text
+from hetero.training.checkpoint import Progress
 
 
 class TrainingLog:
@@ -25,10 +26,23 @@ class TrainingLog:
                     kept.append(line)
         write_text(path, "".join(f"{line}\n" for line in kept))
 
-    def write(self, step: int, **values: float | str) -> None:
+    def write(self, step: int, **values: float | str | dict[str, float]) -> None:
         """Append one line."""
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def in_words(progress: Progress) -> str:
+    """What the last look at validation saw, and the best, for a progress bar; empty before the first."""
+    if not progress.looks:
+        return ""
+    look, best = progress.looks[-1], progress.best
+    said = [f"{look.judgement.judged_by} {look.judgement.figure:.3f}"]
+    said += [f"best {best.judgement.figure:.3f}"] if best else []
+    if look.held_out is not None:
+        training = "" if look.training is None else f"{look.training:.2f} in training, "
+        said.append(f"agreement {training}{look.held_out:.2f} held out")
+    return "".join(f", {one}" for one in said)
 
 
 def _step(line: str) -> float:

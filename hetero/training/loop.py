@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,59 +22,20 @@ from hetero.training.average import AveragedWeights
 from hetero.training.beside_cloud import BesideCloud, on_device
 from hetero.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hetero.training.config import TrainingConfig
+from hetero.training.curves import AGREEMENT, advice
 from hetero.training.feed import Fed, Feed
-from hetero.training.log import TrainingLog
+from hetero.training.judgement import Judgement
+from hetero.training.log import TrainingLog, in_words
 from hetero.training.memory import keep_freed_memory
 from hetero.training.meter import Meter
 from hetero.training.module import CloudTensors, TrainingModule
-from hetero.training.optimizer import build_optimizer, learning_rate, set_learning_rate
-from hetero.training.ranks import connect, on_first_rank, ranks
+from hetero.training.optimizer import build_optimizer, set_learning_rate
+from hetero.training.ranks import connect, on_first_rank, rank, ranks
+from hetero.training.run import Fitted, Run
+from hetero.training.schedule import Schedule
 from hetero.training.synchronised_norm import SynchronisedBatchNorm
 
 LOG_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run.
-
-    Attributes:
-        directory: Where checkpoint and log go.
-        identity: Digest of everything that decides the outcome; a checkpoint of another identity is not continued.
-        seed: Fixes batches and augmentation.
-        label: Shown beside the progress bar.
-        resume: Whether to continue from a checkpoint.
-    """
-
-    directory: Path
-    identity: str
-    seed: int
-    label: str
-    resume: bool = True
-
-    @property
-    def checkpoint(self) -> Path:
-        """Everything that the run needs to continue."""
-        return self.directory / "checkpoint.safetensors"
-
-    @property
-    def copies(self) -> Path:
-        """Vectors of the copies that a live cloud model embedded, which belong to the checkpoint."""
-        return self.directory / "copies.f16"
-
-    @property
-    def best(self) -> Path:
-        """The weights that did best on validation."""
-        return self.directory / "best.safetensors"
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The outcome of a run: the best step, its validation figure, and all steps."""
-
-    best_step: int
-    best: float
-    steps: int
 
 
 def fit(
@@ -83,10 +44,10 @@ def fit(
     config: TrainingConfig,
     run: Run,
     *,
-    validate: Callable[[Any], float],
+    validate: Callable[[Any], Judgement],
     cloud: CloudTensors | None = None,
 ) -> Fitted:
-    """Train, keeping the weights that did best on the validation classes.
+    """Train, keeping the weights that did best on the validation images; say what their curves say.
 
     Processes that ``torchrun`` started share each batch by whole classes (or images) and take the steps that one
     process would take: objectives see the whole batch, batch norms its statistics, and each image is augmented as in
@@ -99,7 +60,7 @@ def fit(
         images: Training images.
         config: How to train.
         run: Where, from which seed, whether to resume.
-        validate: Figure of ``module.model`` in evaluation mode; larger is better.
+        validate: Judges ``module.model``; larger is better.
         cloud: Cached cloud embeddings in the order of ``images``.
 
     Raises:
@@ -116,7 +77,12 @@ def fit(
     module.cpu().eval()
     if ranks() > 1:
         module.load_state_dict(on_first_rank(module.state_dict))
-    return Fitted(loop.progress.best_step, loop.progress.best, config.steps)
+    assert loop.progress.best is not None  # the last step's weights are judged, and are candidates
+    said = on_first_rank(lambda: advice(loop.progress.looks, decay_from=loop.progress.decay_from))
+    fitted = Fitted(loop.progress.best, loop.progress.step, said)
+    if fitted.advice and rank() == 0:
+        print("\n".join([f"{run.label}: the curves say", *(f"  - {line}" for line in fitted.advice)]), file=sys.stderr)
+    return fitted
 
 
 class _Loop:
@@ -129,7 +95,7 @@ class _Loop:
         images: ImageSet,
         config: TrainingConfig,
         run: Run,
-        validate: Callable[[Any], float],
+        validate: Callable[[Any], Judgement],
         cloud: CloudTensors | None,
     ) -> None:
         self.fabric, self.module, self.images, self.config = fabric, module, images, config
@@ -165,26 +131,39 @@ class _Loop:
             optimizer.load_state_dict(on_first_rank(lambda: move_data_to_device(optimizer.state_dict(), "cpu")))
         return progress
 
+    @property
+    def schedule(self) -> Schedule:
+        """How many steps, and at which rate, as far as it is known."""
+        return Schedule(self.config, self.progress.decay_from)
+
     def run(self) -> None:
         """All steps that are left."""
-        first, last = self.progress.step, self.config.steps
+        first, total = self.progress.step, self.schedule.last
         meter = Meter(self.feed.batch_size)
         quiet = not self.fabric.is_global_zero
-        with tqdm(total=last, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet) as bar:
-            for step, batch in enumerate(self.feed.batches(first, last), start=first + 1):
-                total, terms = self._step(step, batch)
+        with tqdm(
+            total=total, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet
+        ) as bar:
+            for step, batch in enumerate(self.feed.batches(first, total), start=first + 1):
+                loss, terms = self._step(step, batch)
                 meter.count()
+                last = self.schedule.last
                 saving = step % self.config.checkpoint_every == 0 or step == last
-                if step % LOG_EVERY == 0 or saving:
-                    self._report(step, self._agreed(total), terms, meter.rate(), bar)
+                looking = step % self.config.validate_every == 0 or step == last
+                if step % LOG_EVERY == 0 or saving or looking:
+                    self._report(step, self._agreed(loss), terms, meter.rate(), bar)
                 bar.update()
-                if step % self.config.validate_every == 0 or step == last:
+                if looking:
                     self._validate(step)
+                    bar.total = self.schedule.last
                 if saving:
                     self._save(step)
+                if step == last:
+                    break
+        self.progress = replace(self.progress, step=self.schedule.last)
 
     def _step(self, step: int, batch: Fed) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        set_learning_rate(self.optimizer, learning_rate(self.config, step))
+        set_learning_rate(self.optimizer, self.schedule.rate(step))
         self.beside.targets = batch.targets
         with SynchronisedBatchNorm() if ranks() > 1 else nullcontext():
             total, terms = self.wrapped(batch.pixels, batch.labels, batch.rows)
@@ -209,22 +188,31 @@ class _Loop:
                 f"{self.paths.label}: the loss is {loss} at step {step}; lower learning_rate or use 32-true. "
                 f"The checkpoint in {self.paths.directory} is from before and stays as it is"
             )
-        bar.set_postfix_str(f"loss {loss:.3f}, {rate:.0f} images/s, best {self.progress.best:.3f}", refresh=False)
+        bar.set_postfix_str(f"loss {loss:.3f}, {rate:.0f} images/s{in_words(self.progress)}", refresh=False)
+        values = {name: float(term) for name, term in terms.items()}
+        if AGREEMENT in values:
+            agreements = (*self.progress.agreements, values[AGREEMENT])
+            self.progress = replace(self.progress, agreements=agreements)
         if self.log:
-            values = {name: float(term) for name, term in terms.items()}
             self.log.write(step, loss=loss, images_per_second=round(rate, 1), **values)
 
     def _validate(self, step: int) -> None:
         judged = self.average.module if self.average else self.module
-        figure = on_first_rank(lambda: self.validate(judged.model))
+        judgement = on_first_rank(lambda: self.validate(judged.model))
         judged.train()
+        schedule = self.schedule
+        self.progress = self.progress.after(step, judgement)
+        look = self.progress.looks[-1]
         if self.log:
-            self.log.write(step, validation=figure)
-        candidate = step >= self.config.candidates_from * self.config.steps
-        if candidate and figure > self.progress.best:
-            self.progress = replace(self.progress, best=figure, best_step=step)
+            training = {} if look.training is None else {"training_agreement": look.training}
+            self.log.write(step, validation=dict(judgement.figures), judged_by=judgement.judged_by, **training)
+        if schedule.is_candidate(step) and (
+            self.progress.best is None or judgement.figure > self.progress.best.judgement.figure
+        ):
+            self.progress = replace(self.progress, best=look)
             best = replace(self.progress, step=step)
             on_first_rank(lambda: save_checkpoint(self.paths.best, judged, self.optimizer, best))
+        self.progress = replace(self.progress, decay_from=schedule.after(self.progress.looks).decay_from)
 
     def _save(self, step: int) -> None:
         """All that the run needs to continue from here."""

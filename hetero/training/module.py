@@ -17,6 +17,8 @@ from hetero.objectives.catalog import compares_classes
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import Head, build_objectives
+from hetero.training.agreement import agreement
+from hetero.training.curves import AGREEMENT
 from hetero.training.gather import whole_batch
 from hetero.training.live import LiveCloud
 
@@ -52,11 +54,8 @@ class CloudTensors:
 
     @cached_property
     def centre(self) -> Float[Tensor, " d"]:
-        """Mean of the vectors of the training images, changed copies left out."""
-        if self.sources is None:
-            return self.embeddings.mean(dim=0)
-        originals = self.sources == torch.arange(len(self.sources), device=self.sources.device)
-        return self.embeddings[originals].mean(dim=0)
+        """Mean of the training images' vectors."""
+        return self.embeddings.mean(dim=0)
 
     @cached_property
     def centred_bank(self) -> Float[Tensor, "m d"]:
@@ -128,7 +127,7 @@ class TrainingModule(nn.Module):
         cloud: CloudTensors | None,
         targets: Float[Tensor, "b c"] | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Weighted sum of the objectives, and each of them.
+        """Weighted sum of the objectives, each of them, and the batch's agreement with the cloud.
 
         Whoever embeds which images, objectives see the whole batch, in float32: they compare within it, and half
         precision would round the differences that they compare.
@@ -158,7 +157,8 @@ class TrainingModule(nn.Module):
             batch = self._with_logits(batch, cloud)
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
-        return total, {name: term.detach() for name, term in terms.items()}
+        values = {name: term.detach() for name, term in terms.items()}
+        return total, values if cloud is None else values | _agreement(batch, cloud)
 
     def _with_logits(self, batch: Batch, cloud: CloudTensors | None) -> Batch:
         own = dict(self.objectives.items()).get("own_head")
@@ -189,6 +189,13 @@ def _beside_cloud(
         previous=None if cloud.previous is None else cloud.previous[rows],
         previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
     )
+
+
+def _agreement(batch: Batch, cloud: CloudTensors) -> dict[str, Tensor]:
+    """The batch's agreement with the cloud, by name; nothing for a model of another dimension."""
+    if batch.cloud is None or batch.cloud.shape != batch.embeddings.shape:
+        return {}
+    return {AGREEMENT: agreement(batch.embeddings.detach(), batch.cloud, cloud.centre)}
 
 
 def _logits(vectors: Float[Tensor, "b d"], prototypes: Float[Tensor, "k d"], scale: float) -> Float[Tensor, "b k"]:

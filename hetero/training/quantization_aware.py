@@ -20,12 +20,14 @@ from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.labels import require_labels
-from hetero.training.loop import Run, fit
+from hetero.training.loop import fit
 from hetero.training.module import TrainingModule
-from hetero.training.optimizer import peak_rate
-from hetero.training.outcome import training_metrics, validation_cmc
+from hetero.training.outcome import training_metrics
 from hetero.training.ranks import on_first_rank
+from hetero.training.rates import peak_rate
+from hetero.training.run import Run
 from hetero.training.seeds import seed_of
+from hetero.training.validation import validation
 
 RANGE_IMAGES = 256
 RATE = 0.02
@@ -87,7 +89,8 @@ def tune_for_int8(
     with fake_quantised(model, _spread(dataset.train)):
         module = TrainingModule.of(model, config.objectives, head)
         cached = cloud_tensors(cloud, dataset, live=config.embeds_live, who=f"student {config.name}", seed=seed)
-        fitted = fit(module, dataset.train, training, run, validate=validation_cmc(dataset, cloud), cloud=cached)
+        judged = validation(dataset, cloud, training.judged_by)
+        fitted = fit(module, dataset.train, training, run, validate=judged, cloud=cached)
     metrics = training_metrics(fitted, model, seed) | {"tuned_for": "int8"}
     on_first_rank(lambda: save_model(directory, model, metrics))
     return model.eval()

@@ -23,15 +23,17 @@ from hetero.training.cloud_reference import CloudReference
 from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
 from hetero.training.labels import require_labels, with_labels_where_needed
-from hetero.training.loop import Run, fit
+from hetero.training.loop import fit
 from hetero.training.module import TrainingModule
-from hetero.training.outcome import own_space, training_metrics, validation_cmc
+from hetero.training.outcome import own_space, training_metrics
 from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.principal_start import principal_start
 from hetero.training.ranks import on_first_rank
 from hetero.training.refit import refit, require_validation
+from hetero.training.run import Run
 from hetero.training.seeds import seed_of
 from hetero.training.start import start_at_weights, start_identity, start_of
+from hetero.training.validation import validation
 
 
 def train_student(
@@ -52,7 +54,7 @@ def train_student(
     The cloud model does not run, its cached embeddings stand in for it; unless ``config.live`` asks for it.
 
     Args:
-        dataset: Images. Weights are chosen by M(student query, cloud gallery) on its validation tasks, mean cmc@1.
+        dataset: Images. Weights are chosen on its validation images, see :mod:`hetero.training.validation`.
         cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
             the model's own: a control that shows what compatible training is for.
         config: Architecture and budget, objectives and training.
@@ -101,6 +103,7 @@ def train_student(
         seed=seed_of(config.name, seed),
     )
     module = TrainingModule.of(model, config.objectives, head)
+    judged = validation(dataset, cloud, config.training.judged_by)
     identity = digest(
         [
             "student",
@@ -120,12 +123,11 @@ def train_student(
         cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed, previous=previous) if cloud else None
     )
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    validate = validation_cmc(dataset, cloud)
-    fitted = fit(module, dataset.train, _training(config, cloud), run, validate=validate, cloud=cached)
+    fitted = fit(module, dataset.train, _training(config, cloud), run, validate=judged, cloud=cached)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(
-            lambda: (*refit(model, dataset, cloud, fitted, validate), model.state_dict())
+            lambda: (*refit(model, dataset, cloud, fitted, judged), model.state_dict())
         )
         model.load_state_dict(weights)
         notes = {"refit": dataclasses.asdict(outcome)}

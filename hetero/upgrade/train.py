@@ -19,10 +19,12 @@ from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 from hetero.training.cloud import Beside, train_cloud
 from hetero.training.cloud_reference import CloudReference
-from hetero.training.config import CloudConfig
+from hetero.training.config import CloudConfig, JudgedBy
+from hetero.training.judgement import Judgement
 from hetero.training.labels import require_labels, with_labels_where_needed
 from hetero.training.ranks import on_first_rank
 from hetero.training.seeds import seed_of
+from hetero.training.validation import BY_CLASS
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade, measure_upgrade
@@ -52,8 +54,8 @@ def train_upgrade(
     Args:
         dataset: Images; its classes may be more than the old model was trained on. Training images without a label
             are left out where an objective learns from labels. Weights are chosen on the validation tasks, by the
-            mean of M(n, n) and M(n, o) in cmc@1 (M(n, n) when the old model's vectors of the validation images are
-            not known); figures are of the test tasks.
+            mean of M(n, n) and M(n, o) (M(n, n) when the old model's vectors of the validation images are not known);
+            figures are of the test tasks.
         old: The old model's directory, or a file of its embeddings of all images (then classes that its head would
             know are represented by class means).
         config: The new model. ``copies`` changed copies of each training image take the place of augmentation that
@@ -82,7 +84,8 @@ def train_upgrade(
     copies = with_copies(dataset.train, config.copies, config.copies_augment, seed=seed)
     trained_on = dataset.training_on(copies) if config.copies else dataset
     reference = earlier.reference(trained_on, upgrade.missing_classes)
-    beside = Beside(reference, upgrade.objectives, upgrade.live, compatible_cmc(dataset, reference))
+    judged_by = config.training.judged_by
+    beside = Beside(reference, upgrade.objectives, upgrade.live, compatible_validation(dataset, reference, judged_by))
     model = train_cloud(trained_on, config, preprocessing, directory, beside=beside, seed=seed, resume=resume)
     control = (
         _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None
@@ -120,23 +123,36 @@ def _measured(
     )
 
 
-def compatible_cmc(dataset: Dataset, old: CloudReference) -> Callable[[EmbeddingModel], float]:
-    """Validation figure of an upgrade: mean of M(n, n) and M(n, o), cmc@1 on the validation tasks.
+def compatible_validation(
+    dataset: Dataset, old: CloudReference, judged_by: JudgedBy = "auto"
+) -> Callable[[EmbeddingModel], Judgement]:
+    """What judges an upgrade: means of M(n, n) and M(n, o) on the validation tasks.
 
     Args:
         dataset: Gives validation images and tasks.
         old: M(n, n) alone counts when its vectors of the validation images are not known.
+        judged_by: ``map@r`` (``auto``, too) or ``cmc@1``.
+
+    Raises:
+        InputError: For a figure that a new space cannot be judged by.
     """
+    chosen = "map@r" if judged_by == "auto" else judged_by
+    if chosen not in BY_CLASS:
+        raise InputError(
+            f"cloud.training.judged_by: {judged_by} compares with a space to live in, and an upgrade makes one of its "
+            f"own; expected auto, {' or '.join(BY_CLASS)}"
+        )
     labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
     gallery = old.validation
 
-    def validate(model: EmbeddingModel) -> float:
+    def validate(model: EmbeddingModel) -> Judgement:
         vectors = embed_images(model, dataset.validation.images)
-        own = evaluate_tasks(vectors, vectors, labels, tasks, ks=(1,)).mean("cmc@1")
-        if gallery is None:
-            return own
-        cross = evaluate_tasks(truncated(vectors, gallery.shape[1]), gallery, labels, tasks, ks=(1,)).mean("cmc@1")
-        return (own + cross) / 2
+        measured = {"M(n, n)": evaluate_tasks(vectors, vectors, labels, tasks, ks=(1,))}
+        if gallery is not None:
+            query = truncated(vectors, gallery.shape[1])
+            measured["M(n, o)"] = evaluate_tasks(query, gallery, labels, tasks, ks=(1,))
+        figures = {name: float(np.mean([one.mean(name) for one in measured.values()])) for name in BY_CLASS}
+        return Judgement(chosen, figures | {pair: one.mean("map@r") for pair, one in measured.items()})
 
     return validate
 

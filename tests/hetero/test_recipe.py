@@ -67,7 +67,7 @@ objectives = [{ name = "cloud_head" }, { name = "magic" }]
         load_recipe(write(tmp_path, text))
     for part in (
         "used by 2 models",
-        "steps: expected 1 or more, got 0",
+        "steps: expected 1 or more, or 'auto', got 0",
         "unknown objective 'magic'",
         "cloud_head needs a cloud",
     ):
@@ -127,3 +127,33 @@ def test_a_cloud_model_given_as_a_file_can_run_and_one_given_as_vectors_cannot(t
     assert load_recipe(write(tmp_path, beside + "[cloud]\nonnx = 'x.onnx'\n")).students[0].embeds_live == 0.2
     with pytest.raises(InputError, match=r"students\.0 \(edge\)\.refresh: .* only its embeddings are known"):
         load_recipe(write(tmp_path, beside + "[cloud]\nembeddings = 'x.npy'\n"))
+
+
+def test_a_model_with_its_own_space_is_not_judged_by_the_clouds_vectors(tmp_path):
+    text = (
+        GOOD
+        + """
+training = { judged_by = "agreement", steps = "auto" }
+[[students]]
+name = "control"
+independent = true
+objectives = [{ name = "own_head" }]
+training = { judged_by = "label-free" }
+[cloud.training]
+judged_by = "agreement"
+"""
+    )
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert len(caught.value.problems) == 2
+    for part in (
+        "cloud.training.judged_by: agreement compares with the cloud's vectors",
+        "students.1 (control).training.judged_by: label-free compares",
+    ):
+        assert part in str(caught.value)
+
+
+def test_a_supernet_needs_a_number_of_steps(tmp_path):
+    text = GOOD + '[search.supernet.training]\nsteps = "auto"\nmax_steps = 9000'
+    with pytest.raises(InputError, match=r"search.supernet.training.steps: expected a number, got 'auto'"):
+        load_recipe(write(tmp_path, text))

@@ -74,7 +74,7 @@ def test_what_is_left_without_the_mistakes_is_still_read() -> None:
     rest, mistakes = parse_rest(TrainingConfig, value, instead={})
     assert rest == TrainingConfig(learning_rate=0.1)
     assert [str(mistake) for mistake in mistakes] == [
-        "steps: expected 1 or more, got 0",
+        "steps: expected 1 or more, or 'auto', got 0",
         "augment.scale: expected the smallest value first, got [2.0, 1.0]",
         "x: unknown key",
     ]

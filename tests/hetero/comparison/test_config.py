@@ -82,3 +82,9 @@ def test_an_adapter_needs_the_method_that_it_maps():
         parse_comparison(VALID, what="x").only(["turned", "contrasts"])
     assert "'contrasts' is not a method" in str(raised.value)
     assert "maps the vectors of 'plain'" in str(raised.value)
+
+
+def test_methods_are_compared_under_one_budget():
+    training = {"training": {"steps": "auto"}}
+    with pytest.raises(InputError, match=r"student.training.steps: expected a number, got 'auto'"):
+        parse_comparison(VALID | {"student": VALID["student"] | training}, what="x")

@@ -83,7 +83,7 @@ TOLD = (
     "students.0.training.threads: expected 0 or more, got -1",
     "students.0.training.weight_decay: expected 0 or more, got -1.0",
     "students.0.training.clip: expected 0 or more, got -1.0",
-    "students.0.training.steps: expected 1 or more, got 0",
+    "students.0.training.steps: expected 1 or more, or 'auto', got 0",
     "students.0.training.precision: Input should be '32-true'",
     "students.0 (shared).max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "
     "model as cloud.macs",

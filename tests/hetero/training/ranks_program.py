@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from hetero.objectives.registry import Head
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.loop import Fitted, Run, fit
+from hetero.training.judgement import Judgement
+from hetero.training.loop import fit
 from hetero.training.module import TrainingModule
 from hetero.training.previous import PreviousStudent
 from hetero.training.quantization_aware import tune_for_int8
+from hetero.training.run import Fitted, Run
 from hetero.training.student import train_student
 from hetero.training.synchronised_norm import SynchronisedBatchNorm
 from hetero.upgrade.config import UpgradeConfig
@@ -69,7 +72,13 @@ def module(*terms: ObjectiveConfig) -> TrainingModule:
     return TrainingModule.of(EmbeddingModel("tiny", cloud().model, SHAPE), terms, Head(4, 8, "arcface", 0.1, 8.0))
 
 
-def train(directory: Path, trained: TrainingModule, validate: Callable[[Any], float] = lambda _: 0.5) -> Fitted:
+def scored(figure: float) -> Judgement:
+    return Judgement("score", {"score": figure})
+
+
+def train(
+    directory: Path, trained: TrainingModule, validate: Callable[[Any], Judgement] = lambda _: scored(0.5)
+) -> Fitted:
     return fit(trained, DATA.train, TRAINING, Run(directory, "id", 1, "x"), validate=validate)
 
 
@@ -131,12 +140,21 @@ def judged(out: Path) -> list[float]:
     """A figure that would differ from rank to rank."""
     seen: list[int] = []
 
-    def validate(_: object) -> float:
+    def validate(_: object) -> Judgement:
         seen.append(RANK)
-        return 0.25 + RANK
+        return scored(0.25 + RANK)
 
     outcome = train(out / "judged", module(CONTRAST), validate)
-    return [outcome.best, len(seen)]
+    return [outcome.best.judgement.figure, len(seen)]
+
+
+def ended(out: Path) -> list[float]:
+    """Steps of a training that ends by a curve of which rank 0 alone takes looks, and its weights."""
+    looks = count(1)
+    config = dataclasses.replace(TRAINING, steps="auto", max_steps=40, validate_every=1)
+    trained, run = module(CONTRAST), Run(out / "ended", "id", 1, "x")
+    fitted = fit(trained, DATA.train, config, run, validate=lambda _: scored(min(0.1 * next(looks), 0.5)))
+    return [fitted.steps, total(trained), next(looks) - 1]
 
 
 def broken(out: Path) -> str:
@@ -154,7 +172,7 @@ def resumed(out: Path) -> list[float]:
     whole, first, second = (module(CONTRAST, ObjectiveConfig("own_head")) for _ in range(3))
     train(out / "whole", whole)
 
-    def dies(_: object) -> float:
+    def dies(_: object) -> Judgement:
         raise InputError("rank 0 alone comes here")
 
     try:

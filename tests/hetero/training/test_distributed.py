@@ -31,7 +31,7 @@ def launch(out: Path, *command: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     out = tmp_path_factory.mktemp("two") / "out"
-    scenarios = ("contrast_alone", "normalised", "judged", "broken", "resumed", "models", "fed")
+    scenarios = ("contrast_alone", "normalised", "judged", "ended", "broken", "resumed", "models", "fed")
     return launch(out, *TORCHRUN, "2", *PROGRAM, str(out), *scenarios)
 
 
@@ -66,6 +66,12 @@ def test_batch_norm_is_that_of_the_whole_batch(two):
 
 def test_rank_0_alone_validates_and_all_agree_on_its_figure(two):
     assert [rank["judged"] for rank in two] == [[0.25, 2], [0.25, 0]]
+
+
+def test_all_ranks_end_where_the_curve_of_rank_0_ends_them(two):
+    first, second = (rank["ended"] for rank in two)
+    assert first[:2] == second[:2]
+    assert (first[0], first[2], second[2]) == (11, 11, 0)  # flat after 8 looks, and 3 steps more
 
 
 def test_a_loss_that_is_not_finite_on_a_single_rank_stops_all(two):

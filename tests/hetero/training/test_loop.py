@@ -14,10 +14,14 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
+from hetero.training.checkpoint import Progress
 from hetero.training.config import TrainingConfig
-from hetero.training.loop import Run, fit
-from hetero.training.module import TrainingModule
-from hetero.training.optimizer import learning_rate
+from hetero.training.curves import Look
+from hetero.training.judgement import Judgement
+from hetero.training.log import in_words
+from hetero.training.loop import fit
+from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.run import Run
 from hetero.training.sampling import GroupSampler
 
 CONFIG = TrainingConfig(
@@ -76,8 +80,16 @@ class Seen(TrainingModule):
         return super().forward(pixels, labels, rows, cloud, targets)
 
 
-def weight_norm(model) -> float:
-    return float(sum(parameter.detach().abs().sum() for parameter in model.parameters()))
+def scored(figure: float) -> Judgement:
+    return Judgement("score", {"score": figure})
+
+
+def weight_norm(model) -> Judgement:
+    return scored(float(sum(parameter.detach().abs().sum() for parameter in model.parameters())))
+
+
+def entries(directory) -> list[dict]:
+    return [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
 
 
 def test_a_killed_run_ends_in_the_bits_of_an_uninterrupted_one(images, tmp_path):
@@ -106,8 +118,7 @@ def test_a_killed_run_ends_in_the_bits_of_an_uninterrupted_one(images, tmp_path)
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
     def losses(path):
-        entries = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
-        return [(entry["step"], entry.get("loss"), entry.get("validation")) for entry in entries]
+        return [(entry["step"], entry.get("loss"), entry.get("validation")) for entry in entries(path)]
 
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
@@ -130,10 +141,10 @@ def test_the_best_weights_on_validation_are_kept(images, tmp_path):
 
     def validate(model):
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return next(figures)
+        return scored(next(figures))
 
     outcome = fit(trained, images, CONFIG, Run(tmp_path, "id", 1, "best"), validate=validate)
-    assert (outcome.best_step, outcome.best) == (8, 0.9)
+    assert (outcome.best.step, outcome.best.judgement.figure) == (8, 0.9)
     for name, tensor in trained.model.state_dict().items():
         assert torch.equal(tensor, seen[1][name]), name
 
@@ -141,8 +152,8 @@ def test_the_best_weights_on_validation_are_kept(images, tmp_path):
 def test_weights_are_no_candidates_while_the_rate_is_high(images, tmp_path):
     figures = iter([0.9, 0.5, 0.4])
     config = dataclasses.replace(CONFIG, candidates_from=0.6)
-    outcome = fit(module(), images, config, Run(tmp_path, "id", 1, "late"), validate=lambda _: next(figures))
-    assert (outcome.best_step, outcome.best) == (8, 0.5)
+    outcome = fit(module(), images, config, Run(tmp_path, "id", 1, "late"), validate=lambda _: scored(next(figures)))
+    assert (outcome.best.step, outcome.best.judgement.figure) == (8, 0.5)
 
 
 def test_a_checkpoint_of_another_run_is_not_continued(images, tmp_path):
@@ -165,7 +176,7 @@ def test_training_that_diverges_says_what_to_do(images, tmp_path):
     with torch.no_grad():
         broken.model.embedding.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="lower learning_rate"):
-        fit(broken, images, config, Run(tmp_path, "id", 1, "diverging"), validate=lambda _: 0.0)
+        fit(broken, images, config, Run(tmp_path, "id", 1, "diverging"), validate=lambda _: scored(0.0))
 
 
 def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_path, monkeypatch):
@@ -192,7 +203,7 @@ def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_p
 
     def judge(_):
         drawn_when_judged.append(len(drawn))
-        return 0.5
+        return scored(0.5)
 
     watched = dataclasses.replace(images, images=Watched())
     seen = Seen()
@@ -207,15 +218,105 @@ def test_batches_are_drawn_as_they_are_needed_and_are_the_samplers(images, tmp_p
 def test_training_learns(images, tmp_path):
     trained = module()
     config = dataclasses.replace(CONFIG, steps=80, classes_per_batch=6, images_per_class=4, validate_every=80)
-    fit(trained, images, config, Run(tmp_path, "id", 1, "learning"), validate=lambda _: 0.0)
-    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    fit(trained, images, config, Run(tmp_path, "id", 1, "learning"), validate=lambda _: scored(0.0))
+    losses = [entry["loss"] for entry in entries(tmp_path) if "loss" in entry]
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_rate_warms_up_and_falls_to_zero():
-    config = TrainingConfig(steps=100, warmup=0.1, learning_rate=1.0)
-    assert learning_rate(config, 5) == pytest.approx(0.5)
-    assert learning_rate(config, 10) == 1.0
-    assert learning_rate(config, 55) == pytest.approx(0.5)
-    assert learning_rate(config, 100) == pytest.approx(0.0)
+AUTO = dataclasses.replace(CONFIG, steps="auto", max_steps=100, validate_every=2, candidates_from=0.8)
+FLAT_AFTER_16 = {
+    2 * look: min(0.1 * look, 0.5) for look in range(1, 51)
+}  # the last quarters are flat at look 8, step 16
+
+
+class Figures:
+    """Judges by the step, which it counts by the looks; may be killed at one."""
+
+    def __init__(self, looks: int = 0, dies_at: int = 0) -> None:
+        self.step, self.dies_at = 2 * looks, dies_at
+
+    def __call__(self, _):
+        self.step += 2
+        if self.step == self.dies_at:
+            raise Killed
+        return scored(FLAT_AFTER_16.get(self.step, 0.5))
+
+
+def test_auto_trains_until_the_figure_is_flat_and_then_lets_the_rate_fall(images, tmp_path):
+    seen = Seen()
+    outcome = fit(seen, images, AUTO, Run(tmp_path, "id", 1, "auto"), validate=Figures())
+    assert outcome.steps == 21 == len(seen.rows)  # 16, and 30 % of them
+    looks = [entry["step"] for entry in entries(tmp_path) if "validation" in entry]
+    assert looks == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 21]
+    assert outcome.best.step == 20  # .8 of the 5 steps after 16: before, the rate is high
+
+
+@pytest.mark.parametrize("dies_at", [8, 16, 18, 20])
+def test_a_killed_auto_run_ends_in_the_bits_of_an_uninterrupted_one(images, tmp_path, dies_at):
+    whole, resumed = module(), module()
+    expected = fit(whole, images, AUTO, Run(tmp_path / "whole", "id", 1, "whole"), validate=Figures())
+    run = Run(tmp_path / "killed", "id", 1, "killed")
+    with pytest.raises(Killed):
+        fit(module(), images, AUTO, run, validate=Figures(dies_at=dies_at))
+    checkpoints = (dies_at - 1) // 3 * 3  # every three steps; a look comes first where both are due
+    outcome = fit(resumed, images, AUTO, run, validate=Figures(looks=checkpoints // 2))
+    assert outcome == expected
+    assert all(torch.equal(tensor, resumed.state_dict()[name]) for name, tensor in whole.state_dict().items())
+
+
+def test_the_largest_number_of_steps_ends_auto(images, tmp_path):
+    rising = (scored(0.1 * 2**look) for look in range(100))
+    config = dataclasses.replace(AUTO, max_steps=32)
+    outcome = fit(module(), images, config, Run(tmp_path, "id", 1, "most"), validate=lambda _: next(rising))
+    assert outcome.steps == 32  # 24 and 8; after 26 it would be 34
+
+
+def beside_a_cloud(images) -> CloudTensors:
+    vectors = torch.nn.functional.normalize(
+        torch.randn(len(images), 8, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    return CloudTensors(vectors, torch.as_tensor(images.labels), torch.arange(len(images)))
+
+
+def test_the_log_shows_training_and_held_out_agreement_at_each_look(images, tmp_path):
+    config = dataclasses.replace(CONFIG, steps=40, validate_every=15, checkpoint_every=20)
+    held_out = iter([0.05 * look for look in range(8)])
+
+    def validate(_):
+        return Judgement("score", {"score": 0.5, "agreement": next(held_out)})
+
+    run = Run(tmp_path, "id", 1, "curves")
+    outcome = fit(module(), images, config, run, validate=validate, cloud=beside_a_cloud(images))
+    logged = entries(tmp_path)
+    batches = {entry["step"]: entry["agreement"] for entry in logged if "loss" in entry}
+    assert list(batches) == [10, 15, 20, 30, 40] and all(-1 <= value <= 1 for value in batches.values())
+    looks = {entry["step"]: entry for entry in logged if "validation" in entry}
+    assert looks[30]["validation"] == {"score": 0.5, "agreement": 0.05} and looks[30]["judged_by"] == "score"
+    means = [(batches[10] + batches[15]) / 2, (batches[20] + batches[30]) / 2, batches[40]]
+    assert [looks[step]["training_agreement"] for step in (15, 30, 40)] == pytest.approx(means)
+    assert outcome.advice == ()  # three looks are no curve
+
+
+def test_what_the_curves_say_is_printed_once_and_handed_back(images, tmp_path, capsys):
+    config = dataclasses.replace(CONFIG, steps=80, validate_every=10)
+    rising = iter([0.1 * look for look in range(8)])
+    run = Run(tmp_path, "id", 1, "curves")
+    outcome = fit(
+        module(),
+        images,
+        config,
+        run,
+        validate=lambda _: Judgement("agreement", {"agreement": next(rising)}),
+        cloud=beside_a_cloud(images),
+    )
+    assert outcome.advice == ("train longer: held-out agreement rose by 0.20 in the last quarter of the steps",)
+    assert capsys.readouterr().err.count("curves: the curves say\n  - train longer") == 1
+
+
+def test_the_progress_bar_says_nothing_of_a_best_before_there_is_one():
+    progress = Progress("id", 0)
+    assert in_words(progress) == ""
+    look = Look(5, Judgement("map@r", {"map@r": 0.25, "agreement": 0.5}), 0.625)
+    progress = dataclasses.replace(progress, looks=(look,))
+    assert in_words(progress) == ", map@r 0.250, agreement 0.62 in training, 0.50 held out"
+    assert ", best 0.250" in in_words(dataclasses.replace(progress, best=look))

@@ -109,7 +109,7 @@ def test_all_mistakes_come_together_before_an_image_is_decoded(place, monkeypatc
     assert run(place / "wrong.toml", *arguments) == 2
     error = capsys.readouterr().err
     for part in (
-        "cloud.training.steps: expected 1 or more, got 0",
+        "cloud.training.steps: expected 1 or more, or 'auto', got 0",
         "upgrade.live",
         "upgrade.controls: unknown key",
         "seed: expected 0 or more, got -1",

@@ -19,7 +19,7 @@ from hetero.training.config import ObjectiveConfig
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade
-from hetero.upgrade.train import compatible_cmc, train_upgrade
+from hetero.upgrade.train import compatible_validation, train_upgrade
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 WIDER = cloud(12, name="new", version="2")
@@ -112,15 +112,25 @@ def test_a_changed_constraint_is_another_run(old, tmp_path):
 def test_weights_are_chosen_by_both_figures(old):
     data, model = dataset(), load_model(old)
     reference = EarlierModel.open(old).reference(data, "class_means")
-    validate = compatible_cmc(data, reference)
+    validate = compatible_validation(data, reference, "cmc@1")
     labels = data.validation.labels
     vectors = embed_images(model, data.validation.images)
     right = labels[(vectors @ vectors.T - 2 * np.eye(8)).argmax(axis=1)] == labels
-    assert validate(model) == right.mean()  # the old model itself: both figures are M(o, o)
+    assert validate(model).figure == right.mean()  # the old model itself: both figures are M(o, o)
     torch.manual_seed(0)
     turned = dataclasses.replace(reference, validation=-reference.validation)
-    assert compatible_cmc(data, turned)(model) < right.mean()
-    assert compatible_cmc(data, dataclasses.replace(reference, validation=None))(model) == right.mean()
+    apart = compatible_validation(data, turned)(model)
+    assert apart.figures["cmc@1"] < right.mean()
+    assert apart.judged_by == "map@r" and apart.figure == (apart.figures["M(n, n)"] + apart.figures["M(n, o)"]) / 2
+    alone = compatible_validation(data, dataclasses.replace(reference, validation=None), "cmc@1")(model)
+    assert alone.figure == right.mean()
+
+
+def test_an_upgrade_is_not_judged_by_a_space_that_it_leaves(old):
+    data = dataset()
+    reference = EarlierModel.open(old).reference(data, "class_means")
+    with pytest.raises(InputError, match=r"cloud.training.judged_by: agreement .* expected auto, map@r or cmc@1"):
+        compatible_validation(data, reference, "agreement")
 
 
 def test_an_old_model_of_another_preprocessing_is_refused(old, tmp_path):
