@@ -145,12 +145,12 @@ def _divergence(held: Held) -> float:
 
 
 FIGURES: Mapping[str, Callable[[Held], float]] = {
-    "map@10 of the cloud's neighbours (label-free)": _neighbours(10),
+    "map@10 of the cloud's neighbours, on the tasks": _neighbours(10),
     "map@5 of the cloud's neighbours": _neighbours(5),
     "map@20 of the cloud's neighbours": _neighbours(20),
     "map@10 of neighbours with the mean": _raw_neighbours,
     "map@10 of neighbours, student centred too": _neighbours_of_centred,
-    "map@10 of neighbours, each image among all others": _neighbours_among_all,
+    "map@10 of neighbours, each image among all others (label-free)": _neighbours_among_all,
     "map@10 of neighbours, asked by altered copies": _copy_neighbours,
     "overlap@10 with the cloud's neighbours": _overlap,
     "agreement": _agreement,

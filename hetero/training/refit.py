@@ -19,7 +19,8 @@ from hetero.errors import InputError
 from hetero.models.model import EmbeddingModel
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.loop import Fitted
+from hetero.training.judgement import Judgement
+from hetero.training.run import Fitted
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """That are tried, as shares of the features' mean variance."""
@@ -125,7 +126,7 @@ def refit(
     dataset: Dataset,
     cloud: CloudReference,
     fitted: Fitted,
-    validate: Callable[[EmbeddingModel], float],
+    validate: Callable[[EmbeddingModel], Judgement],
 ) -> tuple[Fitted, Refit]:
     """Refit a trained student's last layer, in place, unless its validation figure falls by it.
 
@@ -145,12 +146,12 @@ def refit(
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     found = fit_last_layers(model, (dataset.train.images, cloud.train), (dataset.validation.images, cloud.validation))
     put(model, found.maps[found.best])
-    figure = validate(model)
-    kept = figure >= fitted.best
+    judgement = validate(model)
+    kept = judgement.figure >= fitted.best.judgement.figure
     if not kept:
         model.load_state_dict(before)
-    outcome = Refit(PENALTIES[found.best], found.agreement[found.best], figure, kept)
-    return (replace(fitted, best=figure) if kept else fitted), outcome
+    outcome = Refit(PENALTIES[found.best], found.agreement[found.best], judgement.figure, kept)
+    return (replace(fitted, best=replace(fitted.best, judgement=judgement)) if kept else fitted), outcome
 
 
 def put(model: EmbeddingModel, affine: Affine) -> None:

@@ -5,7 +5,8 @@ Four figures, of which each needs something:
 - ``map@r`` and ``cmc@1``: retrieval on the validation tasks, by class; in the cloud's gallery where its vectors of the
   validation images are known, otherwise in the model's own.
 - ``label-free``: how well the model finds in the cloud's gallery what the cloud takes for near, see
-  :func:`hetero.evaluation.label_free.neighbour_map`. It needs the cloud's vectors, and looks at no label.
+  :func:`hetero.evaluation.label_free.neighbour_map`, each image among all others. It needs the cloud's vectors, and
+  looks at no label.
 - ``agreement``: mean cosine with the cloud's vectors, the space's mean removed. It needs them, too. It says how far a
   student has come, and is comparable with that of its training images; it ranks methods less well.
 
@@ -14,7 +15,7 @@ Weights are chosen by one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.evaluation.label_free import neighbour_map
 from hetero.evaluation.retrieval import evaluate_tasks
+from hetero.evaluation.task import RetrievalTask
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.training.agreement import agreement
@@ -52,6 +54,7 @@ def validation(
     labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
     gallery = None if cloud is None else cloud.validation
     centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
+    among_others = _among_others(tasks)
     chosen = _chosen(judged_by, has_labels=_has_labels(dataset.validation), has_vectors=gallery is not None)
 
     def validate(model: EmbeddingModel) -> Judgement:
@@ -59,7 +62,7 @@ def validation(
         found = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, ks=(1,))
         figures = {name: found.mean(name) for name in BY_CLASS}
         if gallery is not None:
-            figures[LABEL_FREE] = neighbour_map(queries, gallery, centre, tasks)
+            figures[LABEL_FREE] = neighbour_map(queries, gallery, centre, (among_others,))
             agreed = agreement(*(torch.from_numpy(np.asarray(one)) for one in (queries, gallery, centre)))
             figures[AGREEMENT] = float(agreed)
         return Judgement(chosen, figures)
@@ -76,6 +79,12 @@ def _chosen(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
             "not known here; give them, or choose auto, map@r or cmc@1"
         )
     return judged_by
+
+
+def _among_others(tasks: Sequence[RetrievalTask]) -> RetrievalTask:
+    """Each image of the tasks' galleries searched among all others; altered copies, which only ask, are left out."""
+    rows = np.unique(np.concatenate([task.gallery for task in tasks]))
+    return RetrievalTask("among the others", rows, rows, exclude_self=True)
 
 
 def _has_labels(images: ImageSet) -> bool:

@@ -12,7 +12,8 @@ from torch import nn
 
 from hetero.training.config import TrainingConfig
 from hetero.training.muon import Muon, orthogonalised, takes_orthogonal_steps
-from hetero.training.optimizer import VECTOR_SHARE, build_optimizer, learning_rate, set_learning_rate
+from hetero.training.optimizer import VECTOR_SHARE, build_optimizer, set_learning_rate
+from hetero.training.schedule import Schedule
 
 
 @settings(deadline=None, max_examples=30)
@@ -77,7 +78,7 @@ def test_every_weight_is_trained_once_and_what_is_no_matrix_slower():
     optimizer = build_optimizer(network, config)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     assert sorted(map(id, trained)) == sorted(map(id, network.parameters()))
-    set_learning_rate(optimizer, learning_rate(config, 1))
+    set_learning_rate(optimizer, Schedule(config).rate(1))
     rates = [group["lr"] for group in optimizer.param_groups]
     assert rates == [0.02, pytest.approx(0.02 * VECTOR_SHARE), pytest.approx(0.02 * VECTOR_SHARE)]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.05, 0.0]

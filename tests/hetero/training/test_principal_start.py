@@ -19,10 +19,10 @@ from hetero.search.config import SearchConfig, Tier
 from hetero.space import EmbeddingSpace
 from hetero.training.budget import require_budget
 from hetero.training.cloud_reference import CloudReference, class_means
-from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
-from hetero.training.optimizer import learning_rate
+from hetero.training.config import CloudConfig, StudentConfig
 from hetero.training.principal_start import principal_start
 from hetero.training.quantization_aware import tune_for_int8
+from hetero.training.schedule import Schedule
 from hetero.training.student import train_student
 from tests.hetero.geometry.clouds import isotropic, low_dimensional
 from tests.hetero.training.test_student import EDGE, SHAPE, TRAINING, dataset
@@ -59,13 +59,15 @@ def test_an_interrupted_run_ends_in_the_same_bits(dataset, cloud, tmp_path):
     class KilledError(Exception):
         pass
 
-    def rate_until_killed(training: TrainingConfig, step: int) -> float:
+    rate = Schedule.rate
+
+    def rate_until_killed(schedule: Schedule, step: int) -> float:
         if step == 4:
             raise KilledError
-        return learning_rate(training, step)
+        return rate(schedule, step)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr("hetero.training.loop.learning_rate", rate_until_killed)
+        patch.setattr("hetero.training.schedule.Schedule.rate", rate_until_killed)
         train_student(dataset, cloud, config, SHAPE, tmp_path / "killed")
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     resumed = train_student(dataset, cloud, config, SHAPE, tmp_path / "killed")

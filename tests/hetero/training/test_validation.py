@@ -1,6 +1,7 @@
 """What judges a model in training, with labels and without."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -18,6 +19,12 @@ from hetero.training.validation import validation
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 DATA = dataset()
+
+
+@pytest.fixture(autouse=True)
+def two_neighbours(monkeypatch):
+    """Of so few images ten would be all."""
+    monkeypatch.setattr("hetero.training.validation.neighbour_map", functools.partial(neighbour_map, k=2))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,7 @@ def test_the_figures_beside_a_cloud(model, reference):
     assert judgement.figures == {
         "map@r": found.mean("map@r"),
         "cmc@1": found.mean("cmc@1"),
-        "label-free": neighbour_map(queries, reference.validation, center, tasks),
+        "label-free": neighbour_map(queries, reference.validation, center, tasks, k=2),
         "agreement": pytest.approx(float(cosines.mean()), abs=1e-6),
     }
     assert (judgement.judged_by, judgement.figure) == ("map@r", found.mean("map@r"))
@@ -67,8 +74,19 @@ def test_the_label_free_figure_looks_at_no_label(model, reference):
     labels = rng.permutation(np.asarray(DATA.validation.labels))
     shuffled = dataclasses.replace(DATA, validation=dataclasses.replace(DATA.validation, labels=labels))
     one, other = (validation(data, reference, "label-free")(model) for data in (DATA, shuffled))
-    assert one.figure == other.figure and one.judged_by == "label-free"
+    assert 0 < one.figure == other.figure < 1 and one.judged_by == "label-free"
     assert one.figures["map@r"] != other.figures["map@r"]
+
+
+def test_without_labels_each_original_is_searched_among_the_others(model, reference):
+    half = len(DATA.validation) // 2
+    queries, center = embed_images(model, DATA.validation.images)[:half], reference.train.mean(axis=0)
+    rows = np.arange(half)
+    expected = neighbour_map(
+        queries, reference.validation[:half], center, [RetrievalTask("x", rows, rows, exclude_self=True)], k=2
+    )
+    assert validation(without_labels(), reference)(model).figure == expected
+    assert 0 < expected < 1
 
 
 def test_auto_takes_labels_where_there_are_any(model, reference):
