@@ -5,7 +5,8 @@ Channels are kept by importance: how strongly a channel is written (its batch no
 channels that blocks hand on through their shortcuts are chosen once for all of them. Of each stage the first block is
 kept, and of the others, each of which only adds to its input, those that add most.
 
-Batch-norm statistics are those of the whole network: training replaces them as it goes.
+Batch-norm statistics are those of the whole network, and no longer fit: training replaces them as it goes, ten times as
+fast as the whole network's own momentum would.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hetero.models.config import scaled
+
+MOMENTUM = 0.1
+"""Of batch-norm statistics. By the package's .01 a fifth of the old ones is left after 150 steps."""
 
 
 def narrow(network: Any, width: float) -> None:
@@ -46,6 +50,9 @@ def narrow(network: Any, width: float) -> None:
     _keep_inputs(network._conv_head, inputs)
     _keep_outputs(network._conv_head, network._bn1, _largest(_scale(network._bn1), width))
     network._blocks = nn.ModuleList([block for stage in stages for block in stage])
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = MOMENTUM
 
 
 def _stages(blocks: list[Any]) -> list[list[Any]]:

@@ -93,6 +93,8 @@ def test_widths_and_depths(whole, width):
     for block in narrow.network._blocks:
         depthwise = block._depthwise_conv
         assert depthwise.groups == depthwise.in_channels == depthwise.weight.shape[0] == block._bn1.num_features
+    norms = [module for module in narrow.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.1}, "statistics of the whole network must go soon"
     narrow.eval()(pixels()).sum().backward()
     assert all(parameter.grad is not None for parameter in narrow.parameters())
     again = backbone(LITE, width=width)
