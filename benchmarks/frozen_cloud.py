@@ -34,7 +34,8 @@ import hetero
 from benchmarks.machine import where_and_when
 from benchmarks.records import signed, spread
 from hetero.data.augment_config import LIGHT
-from hetero.data.images import ImageSet
+from hetero.data.embeddings import aligned, save_embeddings
+from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import evaluate
 from hetero.files import write_json
@@ -128,6 +129,8 @@ def run(arguments: argparse.Namespace) -> None:
     if len(left) == 1:
         train(arguments, left[0])
         return
+    for cloud in dict.fromkeys(part.cloud for part in left):
+        embedded(arguments, next(part for part in left if part.cloud == cloud))
     more = ["--more", str(arguments.more)] if arguments.more else []
     common = ["--photos", str(arguments.photos), *more, "--out", str(arguments.out), "--size", str(arguments.size)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -142,27 +145,47 @@ def run(arguments: argparse.Namespace) -> None:
         list(pool.map(start, left))
 
 
-def train(arguments: argparse.Namespace, part: Part) -> None:
-    """One training, and its figures on the test images."""
-    work: Path = arguments.out / part.name
-    work.mkdir(parents=True, exist_ok=True)
-    write_table(arguments.photos, arguments.more, work / "images.csv")
+def embedded(arguments: argparse.Namespace, part: Part) -> tuple[Dataset, Path]:
+    """The images, and a file of what the cloud says of them, made once for all parts."""
     network = backbone(part.cloud)
     side = arguments.size
     takes = hetero.Preprocessing(height=side, width=side, resize="pad", mean=network.mean, std=network.std)
-    photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(work / "images.csv")), takes)
-    embedder = hetero.ModuleEmbedder(Features(network), takes, name=part.cloud, takes="normalised")
-    macs = module_cost(FromBytes(embedder.module), takes).macs
-    seconds = {}
-    started = time.process_time()
-    cloud = hetero.CloudReference.from_embedder(embedder, photos)
-    seconds["embedding"] = time.process_time() - started
+    table = arguments.out / "images.csv"
+    if not table.is_file():
+        write_table(arguments.photos, arguments.more, table)
+    photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(table)), takes)
+    path = arguments.out / f"{part.cloud}.safetensors"
+    if not path.is_file():
+        embedder = hetero.ModuleEmbedder(Features(network), takes, name=part.cloud)
+        sets = (photos.train, photos.validation, photos.test)
+        vectors = [embed_all(embedder, one.images, progress=f"embedding with {part.cloud}") for one in sets]
+        save_embeddings(path, np.concatenate(vectors), [name for one in sets for name in one.names], embedder.space)
+        macs = module_cost(FromBytes(embedder.module), takes).macs
+        write_json(path.with_suffix(".json"), {"macs": macs, "takes": takes.to_dict()})
+    return photos, path
+
+
+def train(arguments: argparse.Namespace, part: Part) -> None:
+    """One training, and its figures on the test images."""
+    work: Path = arguments.out / part.name
+    photos, path = embedded(arguments, part)
+    assert photos.train.preprocessing is not None
+    macs = json.loads(path.with_suffix(".json").read_text())["macs"]
+    cloud = hetero.CloudReference.from_file(path, photos)
     started = time.process_time()
     student = hetero.train_student(
-        photos, cloud, student_of(part), takes, work / "model", cloud_macs=macs, seed=part.seed, resume=False
+        photos,
+        cloud,
+        student_of(part),
+        photos.train.preprocessing,
+        work / "model",
+        cloud_macs=macs,
+        seed=part.seed,
+        resume=False,
     )
-    seconds["training"] = time.process_time() - started
-    gallery, queries = embed_all(embedder, photos.test.images), hetero.embed_images(student, photos.test.images)
+    seconds = time.process_time() - started
+    gallery = aligned(hetero.load_embeddings(path), photos.test)
+    queries = hetero.embed_images(student, photos.test.images)
     centre = cloud.train.mean(axis=0)
     agreement = {
         "training": agreement_of(hetero.embed_images(student, photos.train.images), cloud.train, centre),
@@ -271,7 +294,7 @@ def _row(ours: dict[int, Any], seeds: dict[int, Any], what: str, *, is_default: 
     line = f"share {spread([one['figures'][what]['share'] for one in records])} ({len(records)} seeds)"
     line += f", agreement {spread([one['agreement']['training'] for one in records])} in training,"
     line += f" {spread([one['agreement']['test'] for one in records])} on test"
-    line += f", {round(np.mean([one['seconds']['training'] for one in records]))} s"
+    line += f", {round(np.mean([one['seconds'] for one in records]))} s"
     paired = sorted(set(ours) & set(seeds))
     if is_default or not paired:
         return line

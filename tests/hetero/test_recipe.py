@@ -28,7 +28,7 @@ def test_a_recipe_is_filled_with_defaults_and_paths_count_from_its_folder(tmp_pa
     assert recipe.data.path == str(tmp_path / "photos")
     assert recipe.students[0].max_macs == 3_000_000
     terms = [term.name for term in recipe.students[0].objectives]
-    assert terms == ["cloud_regression", "hvs_composite", "cloud_contrastive"]
+    assert terms == ["cloud_regression", "instance_contrastive"]
     assert recipe.verify.targets == ("desktop", "phone-arm64")
     assert recipe.verify.policy == ""
 
@@ -110,16 +110,16 @@ def test_objectives_carry_their_options_and_wrong_ones_are_told_with_the_rest(tm
 
 def test_images_are_mixed_only_where_vectors_alone_are_compared(tmp_path):
     mixing = GOOD + "training = { mixup = 0.2 }\n"
-    fitting = 'objectives = [{ name = "cloud_regression" }, { name = "instance_contrastive" }]\n'
-    assert load_recipe(write(tmp_path, mixing + fitting)).students[0].training.mixup == 0.2
+    classes = 'objectives = [{ name = "cloud_regression" }, { name = "hvs_composite" }]\n'
+    assert load_recipe(write(tmp_path, mixing)).students[0].training.mixup == 0.2
     with pytest.raises(InputError) as caught:
-        load_recipe(write(tmp_path, mixing + "[cloud]\ntraining = { mixup = 1.0 }\n"))
+        load_recipe(write(tmp_path, mixing + classes + "[cloud]\ntraining = { mixup = 1.0 }\n"))
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "cloud.training.mixup",
         "students.0 (edge).training.mixup",
     ]
     with pytest.raises(InputError, match="students.0 .*mixup"):
-        load_recipe(write(tmp_path, mixing + fitting + "independent = true\n"))
+        load_recipe(write(tmp_path, mixing + "independent = true\n"))
 
 
 def test_a_cloud_model_given_as_a_file_can_run_and_one_given_as_vectors_cannot(tmp_path):

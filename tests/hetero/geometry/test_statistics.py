@@ -161,20 +161,19 @@ def test_the_record_is_json():
     ("changes", "expected"),
     [
         ({}, 16),
-        ({"directions": {0.95: 16}}, 16),
-        ({"directions": {0.95: 17}}, 24),
-        ({"directions": {0.95: 1}}, 8),
-        ({"directions": {0.95: 60}}, 32),
-        ({"directions": {0.95: 60}, "mean_length": 0.05}, 0),
-        ({"directions": {0.95: 12}, "mean_length": 0.05}, 16),
-        ({"covariance_rows": 12}, 8),
-        ({"covariance_rows": 8}, 0),
-        ({"dimension": 14}, 0),
+        ({"effective_dimension": 10.7}, 16),
+        ({"effective_dimension": 11.4}, 24),
+        ({"effective_dimension": 1.0}, 8),
+        ({"effective_dimension": 21.0}, 32),
+        ({"effective_dimension": 22.0}, 0),
+        ({"covariance_rows": 17}, 16),
+        ({"covariance_rows": 16}, 0),
+        ({"dimension": 30}, 0),
     ],
 )
 def test_the_rule_for_the_last_layer(changes, expected):
     base = dataclasses.replace(
-        space_statistics(isotropic(count=10)), dimension=64, mean_length=0.6, directions={0.95: 12}, covariance_rows=500
+        space_statistics(isotropic(count=10)), dimension=64, effective_dimension=8.0, covariance_rows=500
     )
     assert suggested_directions(dataclasses.replace(base, **changes)) == expected
 
@@ -184,7 +183,7 @@ def test_the_rule_for_the_last_layer(changes, expected):
 )
 def test_a_tenth_of_the_budget_expands_coefficients(macs, expected):
     base = space_statistics(isotropic(count=10))
-    changed = dataclasses.replace(base, dimension=64, mean_length=0.6, directions={0.95: 20}, covariance_rows=500)
+    changed = dataclasses.replace(base, dimension=64, effective_dimension=14.0, covariance_rows=500)
     assert suggested_directions(changed, macs=macs) == expected
-    full = dataclasses.replace(changed, directions={0.95: 60}, mean_length=0.05)
+    full = dataclasses.replace(changed, effective_dimension=60.0)
     assert suggested_directions(full, macs=macs) == 0

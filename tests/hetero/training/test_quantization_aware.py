@@ -18,6 +18,7 @@ from hetero.space import EmbeddingSpace
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
 from hetero.training.quantization_aware import RATE, short, tune_for_int8
+from hetero.training.rates import PEAK_RATES
 from hetero.training.student import train_student
 from tests.hetero.training.test_student import EDGE, SHAPE, TRAINING, dataset
 
@@ -69,7 +70,7 @@ def test_tuning_brings_the_rounded_model_closer_to_the_cloud(dataset, cloud, stu
     config = dataclasses.replace(
         CONFIG,
         objectives=(ObjectiveConfig("cloud_regression", weight=10.0),),
-        training=dataclasses.replace(TRAINING, learning_rate=0.3),
+        training=dataclasses.replace(TRAINING, optimizer="adamw", learning_rate=0.3),
     )
     known = dataclasses.replace(cloud, validation=cloud.train)
     tune_for_int8(seen, known, config, student, tmp_path, steps=40)
@@ -97,4 +98,6 @@ def test_another_space_is_refused(dataset, cloud, student, tmp_path):
 def test_the_schedule_is_short_and_slow():
     made = short(TRAINING, 80)
     assert (made.steps, made.validate_every, made.candidates_from) == (80, 10, 0.0)
-    assert made.learning_rate == TRAINING.learning_rate * RATE
+    assert (made.optimizer, made.learning_rate) == ("adamw", PEAK_RATES["adamw"] * RATE)
+    asked = dataclasses.replace(TRAINING, optimizer="adamw", learning_rate=0.01)
+    assert short(asked, 80).learning_rate == 0.01 * RATE

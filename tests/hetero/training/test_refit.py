@@ -14,8 +14,10 @@ from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.model import EmbeddingModel
 from hetero.training.config import StudentConfig
-from hetero.training.loop import Fitted
+from hetero.training.curves import Look
+from hetero.training.judgement import Judgement
 from hetero.training.refit import PENALTIES, fit_last_layers, put, refit
+from hetero.training.run import Fitted
 from hetero.training.student import train_student
 from tests.hetero.training.test_principal_start import CONFIG, cloud
 from tests.hetero.training.test_student import SHAPE, dataset
@@ -70,12 +72,17 @@ def test_the_necks_statistics_are_those_of_its_results(model, dataset, cloud):
     np.testing.assert_allclose(model.neck.running_var, results.var(axis=0), rtol=1e-3, atol=1e-9)
 
 
+def judged(figure: float) -> Judgement:
+    return Judgement("map@r", {"map@r": figure})
+
+
 @pytest.mark.parametrize(("figure", "kept"), [(0.6, True), (0.5, True), (0.4, False)])
 def test_it_is_kept_unless_the_validation_figure_falls(model, dataset, cloud, figure, kept):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fitted, outcome = refit(model, dataset, cloud, Fitted(2, 0.5, 4), lambda _: figure)
+    before_refit = Fitted(Look(2, judged(0.5)), 4)
+    fitted, outcome = refit(model, dataset, cloud, before_refit, lambda _: judged(figure))
     assert (outcome.kept, outcome.validation, outcome.penalty in PENALTIES) == (kept, figure, True)
-    assert fitted == Fitted(2, max(figure, 0.5), 4)
+    assert fitted == Fitted(Look(2, judged(max(figure, 0.5))), 4)
     same = all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert same is not kept
 
@@ -89,7 +96,7 @@ def test_a_training_with_refit_gives_the_same_bits_each_time(dataset, cloud, tmp
     metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
     assert set(metrics["refit"]) == {"penalty", "agreement", "validation", "kept"}
     if metrics["refit"]["kept"]:
-        assert metrics["validation_cmc@1"] == metrics["refit"]["validation"]
+        assert metrics["validation"][metrics["judged_by"]] == metrics["refit"]["validation"]
     again = train_student(dataset, cloud, config, SHAPE, tmp_path / "a")
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
 

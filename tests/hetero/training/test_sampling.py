@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hetero.errors import InputError
 from hetero.objectives.catalog import compares_classes
 from hetero.objectives.config import ObjectiveConfig
-from hetero.training.config import StudentConfig, TrainingConfig
+from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
 from hetero.training.sampling import GroupSampler, sampler_of
 
 
@@ -109,7 +109,8 @@ def test_what_is_drawn_follows_the_setting_or_the_objectives(sampling, by_class,
 
 
 def test_objectives_say_whether_they_compare_by_class():
-    assert compares_classes(StudentConfig("s").objectives)
+    assert not compares_classes(StudentConfig("s").objectives)
+    assert compares_classes(CloudConfig().objectives)
     assert compares_classes([ObjectiveConfig("hvs_composite")])
     alone = [ObjectiveConfig("cloud_regression"), ObjectiveConfig("instance_contrastive"), ObjectiveConfig("csd")]
     assert not compares_classes(alone)

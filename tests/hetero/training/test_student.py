@@ -66,7 +66,7 @@ def test_a_cloud_model_defines_a_space_and_its_prototypes_belong_to_it(cloud_dir
 
 def test_a_student_lives_in_the_clouds_space_within_its_budget(dataset, cloud_directory, tmp_path):
     cloud = CloudReference.from_model(cloud_directory, dataset)
-    config = StudentConfig(name="edge", model=EDGE, max_macs=60_000, training=TRAINING)
+    config = StudentConfig(name="edge", model=EDGE, max_macs=160_000, training=TRAINING)
     student = train_student(dataset, cloud, config, SHAPE, tmp_path)
     assert student.space == cloud.space
     saved = load_model(tmp_path)
