@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hetero.data.images import Dataset
 from hetero.recipe import Recipe
@@ -42,6 +43,10 @@ class Context:
         cloud, seed = self.recipe.cloud, self.recipe.data.seed
         train = with_copies(self.dataset.train, cloud.copies, cloud.copies_augment, seed=seed)
         return self.dataset.training_on(train)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process is given: the images it reads itself, from the cache."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def cloud(self) -> Path:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
-from hetero.evaluation.heatmap import heatmap
-from hetero.evaluation.matrix import ModelCost, compatibility_matrix
 from hetero.files import read_json, write_bytes, write_json
-from hetero.models.directory import load_model
-from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
 from hetero.pipeline.policy import policy_of
-from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.student import train_student
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
+
+# Each stage has a process of its own: it loads what it needs, and torch only where a model runs.
 
 
 def data(context: Context, work: Path) -> None:
@@ -41,8 +38,12 @@ def data(context: Context, work: Path) -> None:
 
 def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
+    from hetero.models.embed import embed_images
+    from hetero.training.cloud import train_cloud
+    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+
     recipe, dataset = context.recipe, context.dataset
-    if recipe.cloud.embeddings or recipe.cloud.onnx:
+    if recipe.cloud.is_external:
         from hetero.pipeline.external_cloud import external_cloud
 
         external_cloud(recipe, context.with_copies, work)
@@ -59,6 +60,9 @@ def cloud(context: Context, work: Path) -> None:
 
 def student(context: Context, work: Path, config: StudentConfig) -> None:
     """Train a student from the cloud's cached embeddings."""
+    from hetero.training.cloud_reference import CloudReference
+    from hetero.training.student import train_student
+
     recipe = context.recipe
     dataset = context.dataset if config.independent else context.with_copies
     train_student(
@@ -82,6 +86,12 @@ def searched_student(context: Context, work: Path, tier: str) -> None:
 
 def evaluate(context: Context, work: Path) -> None:
     """The compatibility matrix over all models, on the test images."""
+    from hetero.evaluation.heatmap import heatmap
+    from hetero.evaluation.matrix import ModelCost, compatibility_matrix
+    from hetero.models.directory import load_model
+    from hetero.models.embed import embed_images
+    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
@@ -132,6 +142,7 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
 
 
 def _tune(context: Context, work: Path, config: StudentConfig) -> None:
+    from hetero.training.cloud_reference import CloudReference
     from hetero.training.quantization_aware import tune_for_int8
 
     dataset = context.with_copies
@@ -145,6 +156,19 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
         seed=context.recipe.seed,
         resume=context.resume,
     )
+
+
+def targets(context: Context, work: Path) -> None:
+    """Set up the emulated targets, which takes a while; what cannot be set up now is left to the verification."""
+    ahead: Any = importlib.import_module("device_tests.ahead")
+    write_json(work / "targets.json", ahead.set_up_ahead(context.recipe.verify.targets))
+
+
+def emulate(context: Context, work: Path, config: StudentConfig) -> None:
+    """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
+    ahead: Any = importlib.import_module("device_tests.ahead")
+    answers = ahead.ask_ahead(context.bundle(config.name), context.recipe.verify.targets)
+    write_json(work / "answers.json", answers)
 
 
 def verify(context: Context, work: Path) -> None:
