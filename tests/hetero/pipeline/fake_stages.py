@@ -1,4 +1,4 @@
-"""Stages that wait for each other, fail and die, for processes of their own; run as a program, a run to be interrupted."""
+"""Stages that wait for each other, fail and die; as a program, a run to be interrupted."""
 
 from __future__ import annotations
 
