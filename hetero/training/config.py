@@ -31,7 +31,8 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
-        threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
+        threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run its
+            share of them, where others may train at the same time (:mod:`hetero.pipeline.threads`).
         augment: Random changes to the training images.
     """
 
