@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from hetero.data.augment import Frame, augmented, random_numbers
 from hetero.data.augment_config import AugmentConfig
 from hetero.data.frame import reach, same_frame
 from hetero.data.images import Images, ImageSet, no_original
+from hetero.data.kept_copies import kept_copies
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
@@ -29,7 +31,9 @@ from hetero.preprocessing import Preprocessing
 _CHUNK = 512
 
 
-def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: int = 0) -> ImageSet:
+def with_copies(
+    images: ImageSet, count: int, config: AugmentConfig, *, seed: int = 0, cache: Path | None = None
+) -> ImageSet:
     """The images, followed by changed copies of them.
 
     Args:
@@ -37,9 +41,11 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         count: Copies of each image; none gives the set back.
         config: How much they are changed.
         seed: Decides every copy.
+        cache: Where they are kept as a memory-mapped file, which is made once and takes no process's own memory; None
+            holds them in memory.
 
     Returns:
-        A set of ``(count + 1) * n`` images in memory; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
+        A set of ``(count + 1) * n`` images; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
 
     Raises:
         InputError: When ``count`` is negative, or an image has the name that a copy would get.
@@ -59,13 +65,18 @@ def with_copies(images: ImageSet, count: int, config: AugmentConfig, *, seed: in
         for first in range(0, len(copied), len(images))
         for start in range(first, first + len(images), _CHUNK)
     ]
+    fingerprint = digest([images.fingerprint, count, dataclasses.asdict(config), seed])
+    if cache is None:
+        pixels = np.concatenate([copied[rows] for rows in chunks])
+    else:
+        pixels = kept_copies(copied, chunks, identity=fingerprint, cache=cache)
     return dataclasses.replace(
         images,
-        images=np.concatenate([copied[rows] for rows in chunks]),
+        images=pixels,
         labels=np.tile(np.asarray(images.labels), count + 1),
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
-        fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
+        fingerprint=fingerprint,
         source=_CopiedSource(images, copied) if images.source and images.preprocessing else None,
         original=no_original,
     )

@@ -12,6 +12,7 @@ from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.files import read_json, write_bytes, write_json
 from hetero.pipeline.context import Context
 from hetero.pipeline.policy import policy_of
+from hetero.pipeline.threads import cores
 from hetero.training.config import StudentConfig
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def data(context: Context, work: Path) -> None:
 
 def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
+    import torch
+
     from hetero.models.embed import embed_images
     from hetero.training.cloud import train_cloud
     from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
@@ -53,7 +56,10 @@ def cloud(context: Context, work: Path) -> None:
     assert model.space is not None
     sets = (context.with_copies.train, dataset.validation, dataset.test)
     seen = [one.prepared_by(takes).images for one in sets]
-    embeddings = [embed_images(model, images, progress="embedding with the cloud model") for images in seen]
+    # What waits for the cloud leaves cores without work.
+    at_once = max(1, cores() // torch.get_num_threads())
+    told = "embedding with the cloud model"
+    embeddings = [embed_images(model, images, progress=told, at_once=at_once) for images in seen]
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 

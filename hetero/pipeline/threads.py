@@ -23,8 +23,11 @@ def with_threads(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def cores() -> int:
-    """Cores that this process may use; ``OMP_NUM_THREADS`` lowers the number, as it does for torch."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    """Cores that this process may use; ``OMP_THREAD_LIMIT`` or ``OMP_NUM_THREADS`` lowers the number.
+
+    A stage's process has its own share of them in the second, and the number that a run has in the first.
+    """
+    limit = os.environ.get("OMP_THREAD_LIMIT") or os.environ.get("OMP_NUM_THREADS", "")
     return min(int(limit), workers()) if limit.isdecimal() and int(limit) else workers()
 
 

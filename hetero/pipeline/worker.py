@@ -16,6 +16,7 @@ from pathlib import Path
 from hetero.errors import InputError
 from hetero.pipeline.screen import Screen
 from hetero.pipeline.stage import Stage, perform
+from hetero.pipeline.threads import cores
 
 _PATIENCE = 10.0
 """Seconds that an interrupted stage has to end what it started itself, before it is killed."""
@@ -69,7 +70,6 @@ class Worker:
             self._process.join()
             if self._process.exitcode:
                 error = InputError(f"{self._name}: {_death(self._process.exitcode)}; the same command continues")
-        self._process.join(_PATIENCE)
         self.end()
         if error is not None:
             raise error
@@ -107,7 +107,8 @@ def _work(root: Path, stage: Stage, errors: Connection, outcome: Connection) -> 
     os.dup2(errors.fileno(), 2)
     errors.close()
     # Read when torch is loaded. Threads that wait at a barrier leave the cores to the other stages.
-    os.environ.update(OMP_NUM_THREADS=str(stage.threads), OMP_WAIT_POLICY="PASSIVE")
+    limits = {"OMP_NUM_THREADS": str(stage.threads), "OMP_THREAD_LIMIT": str(max(stage.threads, cores()))}
+    os.environ.update(limits, OMP_WAIT_POLICY="PASSIVE")
     threading.Thread(target=_end_with_run, daemon=True).start()
     error: BaseException | None = None
     try:

@@ -17,7 +17,8 @@ TRAINING = {"trains": True}
 
 
 def shares(monkeypatch, count: int, *stages) -> dict[str, int]:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: count)
     return {one.name: one.threads for one in with_threads(stages)}
 
@@ -38,12 +39,16 @@ def test_trainings_in_a_row_have_all_cores_and_those_side_by_side_share_them(mon
 @pytest.mark.parametrize(("said", "found"), [("1", 1), ("3", 3), ("64", 4), ("", 4), ("0", 4), ("2,1", 4)])
 def test_omp_num_threads_lowers_the_number_of_cores(monkeypatch, said, found):
     monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: 4)
+    monkeypatch.delenv("OMP_THREAD_LIMIT", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert cores() == found
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "2")
+    assert cores() == 2
 
 
 def test_the_demo_trains_with_one_thread_each_on_two_cores(monkeypatch, tmp_path):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: 2)
     stages = {one.name: one for _, one in stages_of(Context(built_in("demo"), Path(tmp_path)))}
     assert {one.threads for one in stages.values() if one.trains} == {1}
