@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device_tests.running import jobs_of, run_jobs, set_up
+from device_tests.sample import asked_of
 from device_tests.targets.registry import emulated
 from device_tests.targets.registry import target as target_called
 from export.bundle import read_bundle
@@ -26,8 +27,13 @@ def set_up_ahead(targets: Sequence[str]) -> dict[str, str]:
     return {machine.name: reasons.get(machine.name, "ready") for machine in machines}
 
 
-def ask_ahead(bundle: Path, targets: Sequence[str]) -> dict[str, str]:
+def ask_ahead(bundle: Path, targets: Sequence[str], *, queries: int | None = None) -> dict[str, str]:
     """Run a bundle's models on those of the targets that are emulated.
+
+    Args:
+        bundle: Its directory.
+        targets: Of the verification.
+        queries: As of the verification.
 
     Returns:
         For each of them and each model ``answered``, or why not.
@@ -37,7 +43,8 @@ def ask_ahead(bundle: Path, targets: Sequence[str]) -> dict[str, str]:
     """
     opened, machines = read_bundle(bundle), [target_called(name) for name in emulated(targets)]
     reasons, _ = set_up(machines)
-    jobs = [job for machine in machines if machine.name not in reasons for job in jobs_of(opened, machine)]
+    ready = [machine for machine in machines if machine.name not in reasons]
+    jobs = [job for machine in ready for job in jobs_of(asked_of(opened, machine, queries), machine)]
     try:
         answers = run_jobs(jobs)
     finally:

@@ -173,7 +173,8 @@ def targets(context: Context, work: Path) -> None:
 def emulate(context: Context, work: Path, config: StudentConfig) -> None:
     """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
     ahead: Any = importlib.import_module("device_tests.ahead")
-    answers = ahead.ask_ahead(context.bundle(config.name), context.recipe.verify.targets)
+    wanted = context.recipe.verify
+    answers = ahead.ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
     write_json(work / "answers.json", answers)
 
 
@@ -182,7 +183,8 @@ def verify(context: Context, work: Path) -> None:
     device: Any = importlib.import_module("device_tests.verify")
     recipe = context.recipe
     bundles = [context.bundle(config.name) for config in recipe.all_students if not config.independent]
-    device.verify(bundles, recipe.verify.targets, work, gates=policy_of(recipe.verify))
+    wanted = recipe.verify
+    device.verify(bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
 
 
 def report(context: Context, work: Path) -> None:

@@ -147,7 +147,7 @@ def _asking_stage(context: Context, student: StudentConfig, targets: Stage, expo
         f"emulate {student.name}",
         f"emulation/{student.name}",
         partial(_call, "emulate", context, student),
-        [],
+        [context.recipe.verify.queries],
         [targets, exported],
     )
 
