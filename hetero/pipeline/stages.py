@@ -61,7 +61,8 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         "verification",
         partial(_call, "verify", context),
         [_plain(recipe.verify), _content_of(recipe.verify.policy)],
-        [*(stage for _, stage in exports), *asked],
+        # Models are timed: whatever else there is to run comes before.
+        [*(stage for _, stage in exports), *asked, evaluate],
         publish=("verdict.json",),
     )
     report = _stage(

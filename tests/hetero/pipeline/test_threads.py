@@ -54,4 +54,6 @@ def test_the_demo_trains_with_one_thread_each_on_two_cores(monkeypatch, tmp_path
     assert {one.threads for one in stages.values() if one.trains} == {1}
     assert set(stages["student control"].after) == {"data"}
     assert set(stages["student edge-s"].after) == {"data", "cloud"}
+    # Nothing runs beside what is timed: every stage comes before it, or after.
+    assert set(stages["verify"].after) >= {"bundles/edge-m", "bundles/edge-s", "emulation/edge-m", "evaluation"}
     assert "targets" in stages["emulate edge-s"].after and not stages["targets"].after
