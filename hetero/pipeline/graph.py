@@ -32,31 +32,25 @@ def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
         Exception: What else a stage raised; a note says where.
         KeyboardInterrupt: When it was interrupted, once all processes have ended.
     """
-    known = {stage.directory: stage for stage in stages}
-    place = {directory: number for number, directory in enumerate(known)}
-    heads = {stage.directory: f"[{place[stage.directory] + 1}/{len(stages)}] {stage.name}" for stage in stages}
-    sorter = TopologicalSorter({stage.directory: known.keys() & set(stage.after) for stage in stages})
-    sorter.prepare()
-    ready, running, ran = list[str](), dict[str, Worker](), list[str]()
+    heads = {stage.directory: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
+    order, running, ran = _Order(stages), dict[str, Worker](), list[str]()
     with Screen(sys.stderr, lines=jobs) as screen:
         try:
-            while sorter.is_active():
-                ready = sorted([*ready, *sorter.get_ready()], key=place.__getitem__)
-                while ready and len(running) < jobs:
-                    stage = known[directory := ready.pop(0)]
+            while order.is_active:
+                while len(running) < jobs and (stage := order.next()):
+                    head = heads[stage.directory]
                     if up_to_date(root, stage):
                         publish(root, stage)
-                        screen.say(f"{heads[directory]}: up to date")
-                        sorter.done(directory)
-                        ready = sorted([*ready, *sorter.get_ready()], key=place.__getitem__)
+                        order.done(stage.directory)
+                        screen.say(f"{head}: up to date")
                         continue
-                    screen.say(f"{heads[directory]} ...")
-                    running[directory] = Worker(root, stage, screen)
+                    screen.say(f"{head} ...")
+                    running[stage.directory] = Worker(root, stage, screen)
                 for directory in _ended(running):
                     worker = running.pop(directory)
                     worker.finish()
-                    sorter.done(directory)
-                    ran.append(known[directory].name)
+                    order.done(directory)
+                    ran.append(worker.name)
                     screen.say(f"{heads[directory]}: done in {time.monotonic() - worker.started:.0f} s")
         finally:
             for worker in running.values():
@@ -64,6 +58,36 @@ def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
             for worker in running.values():
                 worker.end()
     return ran
+
+
+class _Order:
+    """Which stage is next: of those that are ready, the one given first."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._stages = {stage.directory: stage for stage in stages}
+        self._sorter = TopologicalSorter(
+            {stage.directory: self._stages.keys() & set(stage.after) for stage in self._stages.values()}
+        )
+        self._sorter.prepare()
+        self._ready: set[str] = set()
+
+    @property
+    def is_active(self) -> bool:
+        """True if some stage is not done."""
+        return self._sorter.is_active()
+
+    def next(self) -> Stage | None:
+        """The next stage, which is not given again; None when all that is left waits for others."""
+        self._ready.update(self._sorter.get_ready())
+        directory = next((one for one in self._stages if one in self._ready), None)
+        if directory is None:
+            return None
+        self._ready.remove(directory)
+        return self._stages[directory]
+
+    def done(self, directory: str) -> None:
+        """Those that build on a stage need not wait for it any more."""
+        self._sorter.done(directory)
 
 
 def _ended(running: Mapping[str, Worker]) -> list[str]:

@@ -33,6 +33,7 @@ class Worker:
         screen: Shows what it says.
 
     Attributes:
+        name: The stage's.
         errors: What it writes to its standard error can be read here.
         outcome: Readable when it has ended.
         started: ``time.monotonic()`` when it was started.
@@ -41,7 +42,7 @@ class Worker:
 
     def __init__(self, root: Path, stage: Stage, screen: Screen) -> None:
         context = multiprocessing.get_context("spawn")
-        self._name, self._line = stage.name, screen.line(stage.name)
+        self.name, self._line = stage.name, screen.line(stage.name)
         self.started, self.silent = time.monotonic(), False
         self.errors, errors = context.Pipe(duplex=False)
         self.outcome, outcome = context.Pipe(duplex=False)
@@ -69,7 +70,7 @@ class Worker:
             error = None
             self._process.join()
             if self._process.exitcode:
-                error = InputError(f"{self._name}: {_death(self._process.exitcode)}; the same command continues")
+                error = InputError(f"{self.name}: {_death(self._process.exitcode)}; the same command continues")
         self.end()
         if error is not None:
             raise error
