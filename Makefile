@@ -6,6 +6,9 @@ VENV_DEMO := .venv-demo
 VENV_TEST := .venv-test
 INSTALL = install --disable-pip-version-check --constraint constraints.txt
 
+# The demo's modules are compiled when they are first loaded: most of what is installed never is.
+unexport PYTHONDONTWRITEBYTECODE
+
 define create_venv
 @$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer with venv: apt-get install python3.11-venv"; exit 1; }
 $(PYTHON) -m venv --clear $(1)
@@ -32,7 +35,7 @@ format: $(VENV_TEST)/.installed
 
 $(VENV_DEMO)/.installed: pyproject.toml constraints.txt
 	$(call create_venv,$(VENV_DEMO))
-	$(VENV_DEMO)/bin/pip $(INSTALL) --editable '.[demo]'
+	$(VENV_DEMO)/bin/pip $(INSTALL) --no-compile --editable '.[demo]'
 	touch $@
 
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt

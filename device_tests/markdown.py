@@ -7,7 +7,7 @@ from typing import Any
 
 from device_tests.checks.finding import RUNGS
 from device_tests.headline import Headline
-from device_tests.student_table import COLUMNS, cells
+from device_tests.student_table import COLUMNS, cells, rule_line
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail"}
 _KEY = ("bundle", "target", "format", "precision")
@@ -31,6 +31,7 @@ def markdown(
     ]
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
+        lines += [text for student in students if (line := rule_line(student)) for text in (line, "")]
     lines.append(_rungs(rows))
     for title, items in _reasons(rows, students, regressions).items():
         if items:

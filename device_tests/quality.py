@@ -138,7 +138,7 @@ def _own(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
         return None
     allowed = f"; {limit:g} is allowed" if limit else ""
     told = f"M(q, g) > M(q, q) does not hold: cmc@1 is {measured.student.value:.4f} in the cloud's gallery and "
-    told += f"{measured.own:.4f} in the student's own, {-above.value:.4f} less (95 %: {-above.high:.4f} to "
+    told += f"{measured.own.value:.4f} in the student's own, {-above.value:.4f} less (95 %: {-above.high:.4f} to "
     told += f"{-above.low:.4f}){allowed}"
     if measured.queries < (least := queries_for_floor(_EVEN)):
         return "not judged", f"{told}: needs {least} queries"

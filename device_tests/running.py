@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from device_tests import kept
 from device_tests.ladder import run_model
+from device_tests.scope import no_runtime
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
 from export.manifest import ModelEntry
+from hetero.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,25 @@ class Job:
         returned = run_model(self.bundle, self.entry, self.target, advance)
         kept.save(key, returned)
         return returned
+
+
+def set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
+    """Why targets cannot be had, and what the others are; both by name."""
+    reasons: dict[str, str] = {}
+    described: dict[str, Mapping[str, str]] = {}
+    for machine in machines:
+        try:
+            machine.set_up()
+            described[machine.name] = machine.describe()
+        except InputError as error:
+            reasons[machine.name] = str(error)
+            described[machine.name] = {"not available": str(error)}
+    return reasons, described
+
+
+def jobs_of(bundle: Bundle, machine: Target) -> list[Job]:
+    """A job for each of a bundle's models that the target, set up, has a runtime for."""
+    return [Job(bundle, entry, machine) for entry in bundle.manifest.models if not no_runtime(machine, entry.format)]
 
 
 def run_jobs(jobs: Sequence[Job], *, again: bool = False) -> list[Returned]:

@@ -13,6 +13,7 @@ from export.goldens import Goldens
 from hetero.evaluation.bootstrap import Interval, difference_interval, function_interval, mean_interval
 from hetero.evaluation.chance import chance_of_rank_one, share_relevant
 from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.evaluation.rule_reason import RuleReason, rule_reason
 
 METRIC = "cmc@1"
 
@@ -28,7 +29,7 @@ class StudentFigures:
         cloud: M(cloud, cloud): the cloud's own queries there.
         share: The first over the second, resampled together; None when the cloud finds nothing.
         own: M(student, student): its queries in a gallery of its own.
-        above_own: M(student, cloud) - M(student, student).
+        compared: M(student, cloud) - M(student, student), and why it is above zero or not.
         chance: Of a gallery in random order.
         above_chance: By how much the student is above that.
         queries: How many there are.
@@ -39,8 +40,8 @@ class StudentFigures:
     student: Interval
     cloud: Interval
     share: Interval | None
-    own: float
-    above_own: Interval
+    own: Interval
+    compared: RuleReason
     chance: float
     above_chance: Interval
     queries: int
@@ -67,14 +68,19 @@ class StudentFigures:
             student=mean_interval(found, clusters=classes),
             cloud=mean_interval(best, clusters=classes),
             share=function_interval([found, best], _ratio, clusters=classes) if any(map(np.any, best)) else None,
-            own=own.mean(METRIC),
-            above_own=difference_interval(found, alone, clusters=classes),
+            own=mean_interval(alone, clusters=classes),
+            compared=rule_reason(across, own, above, metric=METRIC, clusters=classes),
             chance=chance_of_rank_one(goldens.retrieval_labels, goldens.tasks),
             above_chance=difference_interval(found, by_chance, clusters=classes),
             queries=sum(map(len, found)),
             found_by_cloud=int(sum(hits.sum() for hits in best)),
             tasks=len(found),
         )
+
+    @property
+    def above_own(self) -> Interval:
+        """M(student, cloud) - M(student, student)."""
+        return self.compared.rule
 
     @property
     def rule(self) -> str:
@@ -84,19 +90,23 @@ class StudentFigures:
     def to_dict(self) -> dict[str, Figure]:
         """Flat, as findings tell their figures."""
         share = self.share
+        ends = {
+            "cmc@1": self.student,
+            "cmc@1_cloud": self.cloud,
+            "cmc@1_own_gallery": self.own,
+            "above_own_gallery": self.compared.rule,
+            "lead_of_cloud": self.compared.lead,
+            "loss_to_cloud": self.compared.loss,
+        }
         return {
-            "cmc@1": self.student.value,
-            "cmc@1_low": self.student.low,
-            "cmc@1_high": self.student.high,
-            "cmc@1_cloud": self.cloud.value,
+            **{name: interval.value for name, interval in ends.items()},
+            **{f"{name}_low": interval.low for name, interval in ends.items()},
+            **{f"{name}_high": interval.high for name, interval in ends.items()},
             "share_of_cloud": None if share is None else share.value,
             "share_of_cloud_low": None if share is None else share.low,
             "share_of_cloud_high": None if share is None else share.high,
-            "cmc@1_own_gallery": self.own,
-            "above_own_gallery": self.above_own.value,
-            "above_own_gallery_low": self.above_own.low,
-            "above_own_gallery_high": self.above_own.high,
             "rule": self.rule,
+            "rule_reason": self.compared.in_words(),
             "chance": self.chance,
             "queries": self.queries,
             "tasks": self.tasks,

@@ -10,6 +10,8 @@ COLUMNS = (
     "good enough",
 )  # fmt: skip
 
+STATUSES = {"holds": "holds", "fails": "does not hold", "undecided": "is undecided"}
+
 
 def cells(student: Mapping[str, Any]) -> tuple[str, ...]:
     """One for each of :data:`COLUMNS` but the last, which is the answer.
@@ -24,6 +26,14 @@ def cells(student: Mapping[str, Any]) -> tuple[str, ...]:
         share(figures),
         *(_number(figures.get(name)) for name in ("cmc@1_own_gallery", "chance")),
     )
+
+
+def rule_line(student: Mapping[str, Any]) -> str:
+    """Whether M(q, g) > M(q, q), and why: a line for people; empty without the figures."""
+    figures = student["figures"]
+    if not figures.get("rule_reason"):
+        return ""
+    return f"M(q, g) > M(q, q) {STATUSES[figures['rule']]} for {student['bundle']}: {figures['rule_reason']}"
 
 
 def share(figures: Mapping[str, Any]) -> str:

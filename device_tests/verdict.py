@@ -12,7 +12,7 @@ from device_tests.headline import Headline, files_headline, student_headline
 from device_tests.junit import junit_xml
 from device_tests.markdown import markdown
 from device_tests.quality import Quality
-from device_tests.student_table import COLUMNS, cells
+from device_tests.student_table import COLUMNS, cells, rule_line
 from hetero.files import write_bytes, write_json, write_text
 
 PASSED, GATE_FAILED, BAD_INPUT, NOT_VERIFIED = 0, 1, 2, 3
@@ -125,6 +125,7 @@ class Verdict:
                 (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
             ]
             told += ["", *_aligned([COLUMNS, *students])]
+            told += [line for one in self.students if (line := rule_line(one.to_dict()))]
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]
         return "\n".join([*told, "", *reasons] if reasons else told)

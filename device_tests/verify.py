@@ -16,7 +16,7 @@ from device_tests.ladder import check_model
 from device_tests.policy import ANY, Policy, policy_called
 from device_tests.quality import STUDENT, Quality, judge
 from device_tests.resizer_cost import ResizerCost, resizer_costs
-from device_tests.running import Job, run_jobs
+from device_tests.running import jobs_of, run_jobs, set_up
 from device_tests.sample import asked_of, told
 from device_tests.scope import missing, no_runtime, without_runtime
 from device_tests.targets.registry import target as target_called
@@ -71,14 +71,13 @@ def verify(
         for bundle in bundles
         for machine in machines
     }
-    reasons, described = _set_up(machines)
+    reasons, described = set_up(machines)
     jobs = [
-        Job(asked_about[bundle.manifest.name, machine.name], entry, machine)
+        job
         for bundle in bundles
         for machine in machines
         if not reasons.get(machine.name)
-        for entry in bundle.manifest.models
-        if not no_runtime(machine, entry.format)
+        for job in jobs_of(asked_about[bundle.manifest.name, machine.name], machine)
     ]
     try:
         answers = run_jobs(jobs, again=again)
@@ -136,20 +135,6 @@ def load_gallery_space(path: Path) -> EmbeddingSpace:
         InputError: When there is none.
     """
     return EmbeddingSpace.load(path / "space.json" if path.is_dir() else path)
-
-
-def _set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
-    """Why targets cannot be had, and what the others are; both by name."""
-    reasons: dict[str, str] = {}
-    described: dict[str, Mapping[str, str]] = {}
-    for machine in machines:
-        try:
-            machine.set_up()
-            described[machine.name] = machine.describe()
-        except InputError as error:
-            reasons[machine.name] = str(error)
-            described[machine.name] = {"not available": str(error)}
-    return reasons, described
 
 
 def _rows(

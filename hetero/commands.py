@@ -13,20 +13,26 @@ from cyclopts.types import PositiveInt
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.pipeline.context import Context
+from hetero.pipeline.graph import run_graph
 from hetero.pipeline.preflight import stages_when_sound
-from hetero.pipeline.stage import RECORD, locked, run_stages
+from hetero.pipeline.stage import RECORD, locked, up_to_date
 from hetero.pipeline.stages import NAMES
+from hetero.pipeline.threads import stages_at_once
 from hetero.recipe import Draft, Recipe, draft_called
 from hetero.search.workers_config import WorkersConfig
 
 Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
 Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
 Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
+Jobs = Annotated[
+    PositiveInt | None,
+    Parameter(help="Stages run at once; default as many as there are cores, or one beside a GPU."),
+]
 Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
 RecipeFile = Annotated[Path, Parameter(help="A TOML file, or a built-in recipe: demo, demo-search.")]
 
 
-def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True) -> int:
+def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True, jobs: Jobs = None) -> int:
     """Train a cloud model and students on emoji, export them, verify them here and on an emulated phone.
 
     Finished stages are skipped; an interrupted run continues.
@@ -38,8 +44,9 @@ def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: R
         seed: Overrides the recipe's seed.
         until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
         resume: Continue interrupted training from its checkpoint.
+        jobs: Stages run at once; what comes out does not depend on it.
     """
-    return run_until(draft_called(Path("demo"), seed=seed), out, None, until, resume)
+    return run_until(draft_called(Path("demo"), seed=seed), out, None, until, resume, jobs=jobs)
 
 
 def run(
@@ -50,6 +57,7 @@ def run(
     seed: Seed = None,
     until: str = "report",
     resume: Resume = True,
+    jobs: Jobs = None,
 ) -> int:
     """Run a recipe: data, cloud, search, students, evaluate, export, verify, report.
 
@@ -65,8 +73,9 @@ def run(
         seed: Overrides the recipe's seed.
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
+        jobs: Stages run at once; what comes out does not depend on it.
     """
-    return run_until(draft_called(recipe, data=data, seed=seed), out, None, until, resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, until, resume, jobs=jobs)
 
 
 def train_cloud(
@@ -80,23 +89,35 @@ def train_cloud(
 
 
 def train_students(
-    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    jobs: Jobs = None,
 ) -> int:
     """Train the recipe's students (and what they depend on, unless it is up to date).
 
     Example: hetero train students recipe.toml --out runs/mine
     """
-    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "students", resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "students", resume, jobs=jobs)
 
 
 def evaluate(
-    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    jobs: Jobs = None,
 ) -> int:
     """Compute the compatibility matrix over the recipe's models.
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
-    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume)
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume, jobs=jobs)
 
 
 def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256) -> int:
@@ -138,8 +159,19 @@ def run_until(
     until: str,
     resume: bool,
     workers: WorkersConfig = WorkersConfig(),  # noqa: B008 - frozen
+    *,
+    jobs: int | None = None,
 ) -> int:
     """Run a recipe's stages up to one; returns the exit status.
+
+    Args:
+        recipe: What to run.
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last group of stages.
+        resume: Whether interrupted training continues.
+        workers: Where a search evaluates its candidates.
+        jobs: Stages run at once; None for as many as there are cores, or one where there is a GPU to share.
 
     Raises:
         InputError: With every mistake of the recipe, before anything runs.
@@ -154,7 +186,8 @@ def run_until(
     stages = stages_when_sound(asked, context, wanted)
     with locked(root):
         _retry_unverified(root)
-        run_stages(root, stages)
+        pending = any(not up_to_date(root, stage) for stage in stages)
+        run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
     if until in ("verify", "report"):
         return _verdict(root)
     return 0

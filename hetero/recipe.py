@@ -60,12 +60,15 @@ class VerifyConfig:
         policy: ``release``, which comes with the package, or a TOML file; without one the student is not judged.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; None leaves it to the policy.
         floor: Least cmc@1 against the cloud gallery; None leaves it to the policy.
+        queries: Most query images that emulated targets embed, evenly spread: they are slow; None for all.
     """
 
     targets: Annotated[tuple[Text, ...], MinLen(1)] = ("desktop", "phone-arm64")
     policy: str = ""
     largest_loss: Share | None = None
     floor: Share | None = None
+    # A retrieval task needs two queries.
+    queries: Annotated[int, Ge(2)] | None = None
 
 
 @settings

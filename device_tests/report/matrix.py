@@ -8,6 +8,8 @@ from typing import Any
 
 from device_tests.report.plots import Point
 from device_tests.report.table import Line
+from hetero.evaluation.rule_reason import RuleReason
+from hetero.schema import parse
 
 HEADLINE_METRIC = "cmc@1"
 _NOTABLE = 0.01
@@ -47,6 +49,7 @@ class RuleLine:
         symmetric: M(q, q).
         difference: With its interval, for people.
         status: ``holds``, ``fails`` or ``undecided``.
+        reason: Why, for people; empty where the matrix does not say.
     """
 
     query: str
@@ -54,6 +57,7 @@ class RuleLine:
     symmetric: float
     difference: str
     status: str
+    reason: str = ""
 
 
 def cloud_name(matrix: Mapping[str, Any]) -> str:
@@ -74,10 +78,18 @@ def rules(matrix: Mapping[str, Any]) -> list[RuleLine]:
             float(rule["symmetric"]),
             f"{rule['difference']:+.3f} ({rule['low']:+.3f} to {rule['high']:+.3f})",
             str(rule["status"]),
+            _reason(rule),
         )
         for rule in matrix.get("rules") or []
         if rule["metric"] == HEADLINE_METRIC
     ]
+
+
+def _reason(rule: Mapping[str, Any]) -> str:
+    held = rule.get("reason")
+    if held is None:
+        return ""
+    return parse(RuleReason, held, what="matrix.json").in_words(rule["query_model"], rule["gallery_model"])
 
 
 def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:

@@ -26,6 +26,7 @@ from device_tests.report.plots import accuracy_against_macs, parity_strips
 from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
+from device_tests.student_table import rule_line
 from hetero.files import write_text
 from hetero.wording import change_in_words, range_of_change
 
@@ -80,7 +81,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words: dict[str, Any] = {"change": change_in_words, "change_to": range_of_change}
+    words: dict[str, Any] = {"rule_line": rule_line, "change": change_in_words, "change_to": range_of_change}
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(
         headlines=_headlines(rows, seen.summary),

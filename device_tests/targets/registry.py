@@ -61,6 +61,11 @@ def target_problems(names: Sequence[str]) -> list[str]:
     ]
 
 
+def emulated(names: Sequence[str]) -> list[str]:
+    """Those of the targets that are emulated: slow to set up and to run, and never timed."""
+    return [name for name in dict.fromkeys(names) if _exists(name) and target(name).emulated]
+
+
 def _exists(name: str) -> bool:
     try:
         target(name)

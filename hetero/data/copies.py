@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from hetero.data.augment import Frame, augmented, random_numbers
 from hetero.data.augment_config import AugmentConfig
 from hetero.data.frame import reach, same_frame
 from hetero.data.images import Images, ImageSet, no_original
+from hetero.data.kept_copies import kept_copies
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
@@ -31,7 +33,13 @@ _CHUNK = 512
 
 
 def with_copies(
-    images: ImageSet, count: int, config: AugmentConfig, *, seed: int = 0, held_gb: float = 2.0
+    images: ImageSet,
+    count: int,
+    config: AugmentConfig,
+    *,
+    seed: int = 0,
+    held_gb: float = 2.0,
+    cache: Path | None = None,
 ) -> ImageSet:
     """The images, followed by changed copies of them.
 
@@ -40,8 +48,10 @@ def with_copies(
         count: Copies of each image; none gives the set back.
         config: How much they are changed.
         seed: Decides every copy.
-        held_gb: Sets up to this size (in 10^9 bytes of pixels) are made at once and held in memory; of larger ones each
-            copy is made whenever it is read.
+        held_gb: Sets up to this size (in 10^9 bytes of pixels) are made at once and kept; of larger ones each copy is
+            made whenever it is read.
+        cache: Where they are kept as a memory-mapped file, which is made once and takes no process's own memory; None
+            holds them in memory.
 
     Returns:
         A set of ``(count + 1) * n`` images; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
@@ -55,13 +65,18 @@ def with_copies(
         return images
     names = copy_names(images.names, count)
     copied = CopiedImages(images.images, config, random_numbers_of_copies(len(images), count, seed))
+    fingerprint = digest([images.fingerprint, count, dataclasses.asdict(config), seed])
+    pixels: Images = copied
+    if np.prod(copied.shape) <= held_gb * 1e9:
+        rows = _chunks(len(copied))
+        pixels = _held(copied, rows) if cache is None else kept_copies(copied, rows, identity=fingerprint, cache=cache)
     return dataclasses.replace(
         images,
-        images=_held(copied) if np.prod(copied.shape) <= held_gb * 1e9 else copied,
+        images=pixels,
         labels=np.tile(np.asarray(images.labels), count + 1),
         views=np.tile(np.asarray(images.views), count + 1),
         names=(*images.names, *names),
-        fingerprint=digest([images.fingerprint, count, dataclasses.asdict(config), seed]),
+        fingerprint=fingerprint,
         source=CopiedSource(images, copied) if images.source and images.preprocessing else None,
         original=no_original,
     )
@@ -81,11 +96,16 @@ def copy_names(names: Sequence[str], count: int) -> list[str]:
     return copies
 
 
-def _held(copied: CopiedImages) -> UInt8[np.ndarray, "m h w 3"]:
+def _held(copied: CopiedImages, rows: Sequence[Int64[np.ndarray, " b"]]) -> UInt8[np.ndarray, "m h w 3"]:
     held = np.empty(copied.shape, np.uint8)
-    for start in range(0, len(copied), _CHUNK):
-        held[start : start + _CHUNK] = copied[start : start + _CHUNK]
+    for some in rows:
+        held[some] = copied[some]
     return held
+
+
+def _chunks(count: int) -> list[Int64[np.ndarray, " b"]]:
+    """All rows in order, as many at once as are made at once."""
+    return [np.arange(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
 
 
 class CopiedImages:

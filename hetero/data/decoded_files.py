@@ -100,7 +100,7 @@ def kept_whole(directory: Path, shape: tuple[int, ...] | None) -> bool:
             return True
     except (OSError, ValueError, InputError):
         pass
-    logging.getLogger(__name__).warning("%s is damaged; decoding the images again", directory)
+    logging.getLogger(__name__).warning("%s is damaged; making it again", directory)
     return False
 
 

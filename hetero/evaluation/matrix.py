@@ -201,6 +201,7 @@ def _rules(
             query_model=name,
             gallery_model=gallery_model,
             metric=metric,
+            gallery=results[gallery_model, gallery_model],
             **options,
         )
         for name in names

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from hetero.errors import InputError
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import TaskResult
+from hetero.evaluation.rule_reason import RuleReason, rule_reason
 from hetero.schema import record
 
 Status = Literal["holds", "fails", "undecided"]
@@ -27,6 +28,7 @@ class Rule:
         high: Upper end.
         status: ``holds`` when the whole interval is above zero, ``fails`` when it is below or all answers are equal,
             ``undecided`` when it holds zero: chance explains the difference.
+        reason: The gallery model's lead and what its gallery costs; None where its own queries were not measured.
     """
 
     query_model: str
@@ -38,6 +40,7 @@ class Rule:
     low: float
     high: float
     status: Status
+    reason: RuleReason | None = None
 
 
 def compatibility_rule(
@@ -47,6 +50,7 @@ def compatibility_rule(
     query_model: str,
     gallery_model: str,
     metric: str = "cmc@1",
+    gallery: TaskResult | None = None,
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -59,6 +63,7 @@ def compatibility_rule(
         query_model: Its name, recorded.
         gallery_model: Its name, recorded.
         metric: Which figure to compare.
+        gallery: The gallery model against itself, which says why.
         resamples: Bootstrap samples.
         level: Coverage of the interval.
         seed: Seed of the resampling.
@@ -68,14 +73,8 @@ def compatibility_rule(
     """
     if asymmetric.tasks != symmetric.tasks:
         raise InputError(f"both sides must be measured on the same tasks, got {asymmetric.tasks} and {symmetric.tasks}")
-    interval = difference_interval(
-        asymmetric.per_query(metric),
-        symmetric.per_query(metric),
-        clusters=asymmetric.labels,
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
+    options: Any = {"clusters": asymmetric.labels, "resamples": resamples, "level": level, "seed": seed}
+    interval = difference_interval(asymmetric.per_query(metric), symmetric.per_query(metric), **options)
     return Rule(
         query_model=query_model,
         gallery_model=gallery_model,
@@ -86,4 +85,5 @@ def compatibility_rule(
         low=interval.low,
         high=interval.high,
         status=interval.status,
+        reason=gallery and rule_reason(asymmetric, symmetric, gallery, metric=metric, **options),
     )

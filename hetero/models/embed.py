@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from jaxtyping import Float32
@@ -12,7 +14,7 @@ from hetero.models.model import EmbeddingModel
 
 
 def embed_images(
-    model: EmbeddingModel, images: Images, *, batch_size: int = 256, progress: str = ""
+    model: EmbeddingModel, images: Images, *, batch_size: int = 256, progress: str = "", at_once: int = 1
 ) -> Float32[np.ndarray, "n d"]:
     """Unit vectors of all images, in order.
 
@@ -21,6 +23,7 @@ def embed_images(
         images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
         batch_size: Images at a time.
         progress: Label of a progress bar; none when empty.
+        at_once: Batches at a time, each with torch's own threads: the vectors do not depend on it.
 
     Raises:
         InputError: When the images are of another size than the model takes.
@@ -29,14 +32,19 @@ def embed_images(
     device = model.mean.device
     training = model.training
     model.eval()
-    parts: list[np.ndarray] = []
-    starts = tqdm(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch")
-    try:
+
+    def embedded(start: int) -> Float32[np.ndarray, "b d"]:
+        rows = np.arange(start, min(start + batch_size, len(images)))
+        # Each thread has a mode of its own.
         with torch.inference_mode():
-            for start in starts:
-                rows = np.arange(start, min(start + batch_size, len(images)))
-                batch = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
-                parts.append(model(batch).float().cpu().numpy())
+            batch = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
+            return model(batch).float().cpu().numpy()
+
+    starts = range(0, len(images), batch_size)
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            found = pool.map(embedded, starts) if at_once > 1 else map(embedded, starts)
+            parts = list(tqdm(found, desc=progress, disable=not progress, unit="batch", total=len(starts)))
     finally:
         model.train(training)
     return np.concatenate(parts) if parts else np.zeros((0, model.config.dimension), np.float32)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hetero.data.images import Dataset
+from hetero.files import cache_directory
 from hetero.recipe import Recipe
 from hetero.search.workers_config import WorkersConfig
 
@@ -36,12 +39,21 @@ class Context:
 
     @cached_property
     def with_copies(self) -> Dataset:
-        """The images, with changed copies of those for training: what the cloud embeds and students learn from."""
+        """The images, with changed copies of those for training: what the cloud embeds and students learn from.
+
+        As decoded images are, copies are kept in the cache for all processes while they are not too large.
+        """
         from hetero.data.copies import with_copies
 
-        cloud, seed = self.recipe.cloud, self.recipe.data.seed
-        train = with_copies(self.dataset.train, cloud.copies, cloud.copies_augment, seed=seed)
+        cloud, data, train = self.recipe.cloud, self.recipe.data, self.dataset.train
+        size = (cloud.copies + 1) * math.prod(train.images.shape)
+        cache = cache_directory() if size <= data.decoded_limit_gb * 1e9 else None
+        train = with_copies(train, cloud.copies, cloud.copies_augment, seed=data.seed, cache=cache)
         return self.dataset.training_on(train)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process is given: the images it reads itself, from the cache."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def cloud(self) -> Path:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
-from hetero.data.images import Dataset
-from hetero.evaluation.heatmap import heatmap
-from hetero.evaluation.matrix import ModelCost, compatibility_matrix
 from hetero.files import read_json, write_bytes, write_json
-from hetero.models.directory import load_model
-from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.pipeline.external_cloud import external_cloud, onnx_cloud
 from hetero.pipeline.policy import policy_of
-from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
+from hetero.pipeline.threads import cores
 from hetero.training.config import StudentConfig
-from hetero.training.student import train_student
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
+
+    from hetero.data.images import Dataset
+    from hetero.training.cloud_reference import CloudReference
+
+# Each stage has a process of its own: it loads what it needs, and torch only where a model runs.
 
 
 def data(context: Context, work: Path) -> None:
@@ -47,8 +46,16 @@ def data(context: Context, work: Path) -> None:
 
 def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
+    import torch
+
+    from hetero.models.embed import embed_images
+    from hetero.training.cloud import train_cloud
+    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+
     recipe, dataset = context.recipe, context.dataset
-    if recipe.cloud.embeddings or recipe.cloud.onnx:
+    if recipe.cloud.is_external:
+        from hetero.pipeline.external_cloud import external_cloud
+
         external_cloud(recipe, context.with_copies, work)
         return
     takes = recipe.cloud_preprocessing
@@ -56,13 +63,18 @@ def cloud(context: Context, work: Path) -> None:
     assert model.space is not None
     sets = (context.with_copies.train, dataset.validation, dataset.test)
     seen = [one.prepared_by(takes).images for one in sets]
-    embeddings = [embed_images(model, images, progress="embedding with the cloud model") for images in seen]
+    # What waits for the cloud leaves cores without work.
+    at_once = max(1, cores() // torch.get_num_threads())
+    told = "embedding with the cloud model"
+    embeddings = [embed_images(model, images, progress=told, at_once=at_once) for images in seen]
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 
 
 def student(context: Context, work: Path, config: StudentConfig) -> None:
     """Train a student from the cloud's cached embeddings."""
+    from hetero.training.student import train_student
+
     recipe = context.recipe
     dataset = context.dataset if config.independent else context.with_copies
     train_student(
@@ -86,6 +98,12 @@ def searched_student(context: Context, work: Path, tier: str) -> None:
 
 def evaluate(context: Context, work: Path) -> None:
     """The compatibility matrix over all models, on the test images."""
+    from hetero.evaluation.heatmap import heatmap
+    from hetero.evaluation.matrix import ModelCost, compatibility_matrix
+    from hetero.models.directory import load_model
+    from hetero.models.embed import embed_images
+    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
@@ -151,12 +169,27 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
     )
 
 
+def targets(context: Context, work: Path) -> None:
+    """Set up the emulated targets, which takes a while; what cannot be set up now is left to the verification."""
+    ahead: Any = importlib.import_module("device_tests.ahead")
+    write_json(work / "targets.json", ahead.set_up_ahead(context.recipe.verify.targets))
+
+
+def emulate(context: Context, work: Path, config: StudentConfig) -> None:
+    """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
+    ahead: Any = importlib.import_module("device_tests.ahead")
+    wanted = context.recipe.verify
+    answers = ahead.ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
+    write_json(work / "answers.json", answers)
+
+
 def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
     device: Any = importlib.import_module("device_tests.verify")
     recipe = context.recipe
     bundles = [context.bundle(config.name) for config in recipe.all_students if not config.independent]
-    device.verify(bundles, recipe.verify.targets, work, gates=policy_of(recipe.verify))
+    wanted = recipe.verify
+    device.verify(bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
 
 
 def report(context: Context, work: Path) -> None:
@@ -174,6 +207,9 @@ def report(context: Context, work: Path) -> None:
 
 def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
     """What the cloud stage left, with the model itself for a student that is trained beside it."""
+    from hetero.pipeline.external_cloud import onnx_cloud
+    from hetero.training.cloud_reference import CloudReference
+
     recipe = context.recipe
     live = bool(config.embeds_live)
     if not (live and recipe.cloud.onnx):

@@ -31,6 +31,9 @@ class Stage:
             what was there, so it may go on.
         publish: Files of the directory that are also put at the run's top.
         scratch: Files of the directory that only serve to continue after an interruption; removed when it is done.
+        after: Directories of the stages whose files it reads.
+        trains: True if it trains a model: trainings that may run side by side share the cores.
+        threads: Of its process, when it has one of its own: see :mod:`hetero.pipeline.threads`.
     """
 
     name: str
@@ -39,6 +42,9 @@ class Stage:
     produce: Callable[[Path], None]
     publish: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    trains: bool = False
+    threads: int = 1
 
 
 def up_to_date(root: Path, stage: Stage) -> bool:
@@ -51,49 +57,52 @@ def up_to_date(root: Path, stage: Stage) -> bool:
 
 
 def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
-    """Run what is not up to date, in order.
-
-    A stage works in a directory of its own beside its final place and is renamed when it is done, so that a killed
-    run leaves the last complete result where it was.
+    """Run what is not up to date in this process, in the order given; :mod:`hetero.pipeline.graph` runs them beside it.
 
     Returns:
         Names of the stages that ran.
-
-    Raises:
-        InputError: When another process is at work on the same run.
     """
     ran: list[str] = []
     for number, stage in enumerate(stages, start=1):
         head = f"[{number}/{len(stages)}] {stage.name}"
         if up_to_date(root, stage):
-            _publish(root, stage)
+            publish(root, stage)
             _say(f"{head}: up to date")
             continue
         _say(f"{head} ...")
         started = time.monotonic()
-        _run(root, stage)
+        perform(root, stage)
         ran.append(stage.name)
         _say(f"{head}: done in {time.monotonic() - started:.0f} s")
     return ran
 
 
-def _run(root: Path, stage: Stage) -> None:
+def perform(root: Path, stage: Stage) -> None:
+    """Run one stage, whether it is up to date or not.
+
+    It works in a directory of its own beside its final place, which is renamed when it is done, so that a killed run
+    leaves the last complete result where it was. What a killed run of the same stage still has at work is waited for.
+    """
     work = root / PARTIAL / stage.directory
     mark = work / RECORD
-    if work.exists() and not _belongs(mark, stage):
-        shutil.rmtree(work)
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(mark, {"stage": stage.name, "identity": stage.identity})
-    stage.produce(work)
-    final = root / stage.directory
-    final.parent.mkdir(parents=True, exist_ok=True)
-    swap_directory(work, final)
-    for name in stage.scratch:
-        (final / name).unlink(missing_ok=True)
-    _publish(root, stage)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with (work.parent / f".{work.name}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if work.exists() and not _belongs(mark, stage):
+            shutil.rmtree(work)
+        work.mkdir(exist_ok=True)
+        write_json(mark, {"stage": stage.name, "identity": stage.identity})
+        stage.produce(work)
+        final = root / stage.directory
+        final.parent.mkdir(parents=True, exist_ok=True)
+        swap_directory(work, final)
+        for name in stage.scratch:
+            (final / name).unlink(missing_ok=True)
+    publish(root, stage)
 
 
-def _publish(root: Path, stage: Stage) -> None:
+def publish(root: Path, stage: Stage) -> None:
+    """Put a finished stage's published files at the run's top."""
     for name in stage.publish:
         data = (root / stage.directory / name).read_bytes()
         if not (root / name).is_file() or (root / name).read_bytes() != data:

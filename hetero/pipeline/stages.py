@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import hetero
 from hetero.files import digest, sha256_file
 from hetero.pipeline.context import Context
 from hetero.pipeline.stage import Stage
+from hetero.pipeline.threads import with_threads
 from hetero.recipe import Recipe
 from hetero.training.config import StudentConfig
 
@@ -18,124 +22,170 @@ NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", 
 
 
 def stages_of(context: Context) -> list[tuple[str, Stage]]:
-    """Every stage of a recipe with the name of its group (one of :data:`NAMES`), in order.
+    """Every stage of a recipe with the name of its group (one of :data:`NAMES`); each after those that it builds on.
 
     Each identity holds the identities that it builds on, so a change anywhere reaches all that follows.
     """
     recipe = context.recipe
-    images = _images_identity(recipe)
-    data = _stage("data", "data", [images], lambda work: _call("data", context, work))
+    data = _stage("data", "data", partial(_call, "data", context), [_images_identity(recipe)])
+    targets = _stage("targets", "targets", partial(_call, "targets", context), [list(recipe.verify.targets)])
     cloud = _stage(
         "cloud",
         "cloud",
-        [images, _plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
-        lambda work: _call("cloud", context, work),
+        partial(_call, "cloud", context),
+        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
+        [data],
         scratch=CHECKPOINTS,
+        trains=not recipe.cloud.is_external,
     )
-    searching = _search_stages(context, cloud, images) if recipe.tiers else []
-    students = [(student, _student_stage(context, student, cloud, images)) for student in recipe.students]
+    searching = _search_stages(context, data, cloud) if recipe.tiers else []
+    students = [(student, _student_stage(context, student, data, cloud)) for student in recipe.students]
     students += [
-        (student, _searched_stage(context, student, cloud, searching[-1], images))
+        (student, _searched_stage(context, student, data, cloud, searching[-1]))
         for student in recipe.all_students[len(recipe.students) :]
     ]
     evaluate = _stage(
         "evaluate",
         "evaluation",
-        [cloud.identity, *(stage.identity for _, stage in students)],
-        lambda work: _call("evaluate", context, work),
+        partial(_call, "evaluate", context),
+        [],
+        [data, cloud, *(stage for _, stage in students)],
         publish=("matrix.json",),
     )
-    exports = [_export_stage(context, student, trained) for student, trained in students if not student.independent]
+    shipped = [(student, trained) for student, trained in students if not student.independent]
+    exports = [(student, _export_stage(context, student, data, cloud, trained)) for student, trained in shipped]
+    emulated = _emulated(recipe)
+    asked = [_asking_stage(context, student, targets, exported) for student, exported in exports] if emulated else []
     verify = _stage(
         "verify",
         "verification",
-        [*(stage.identity for stage in exports), _plain(recipe.verify), _content_of(recipe.verify.policy)],
-        lambda work: _call("verify", context, work),
+        partial(_call, "verify", context),
+        [_plain(recipe.verify), _content_of(recipe.verify.policy)],
+        # Models are timed: whatever else there is to run comes before.
+        [*(stage for _, stage in exports), *asked, evaluate],
         publish=("verdict.json",),
     )
     report = _stage(
         "report",
         "report",
-        [evaluate.identity, verify.identity],
-        lambda work: _call("report", context, work),
+        partial(_call, "report", context),
+        [],
+        [evaluate, verify],
         publish=("report.html",),
     )
-    return [
+    grouped = [
         ("data", data),
+        *([("verify", targets)] if emulated else []),
         ("cloud", cloud),
         *(("search", stage) for stage in searching),
         *(("students", stage) for _, stage in students),
+        *(("export", stage) for _, stage in exports),
+        *(("verify", stage) for stage in asked),
         ("evaluate", evaluate),
-        *(("export", stage) for stage in exports),
         ("verify", verify),
         ("report", report),
     ]
+    shared = with_threads([stage for _, stage in grouped])
+    return [(group, stage) for (group, _), stage in zip(grouped, shared, strict=True)]
 
 
-def _student_stage(context: Context, student: StudentConfig, cloud: Stage, images: str) -> Stage:
-    depends = [images, _plain(student), context.recipe.seed] + ([] if student.independent else [cloud.identity])
-    if student.start:
-        depends.append(_content_of(str(Path(student.start) / "config.json")))
+def _student_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage) -> Stage:
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
-        depends,
-        lambda work: _call("student", context, work, student),
+        partial(_call, "student", context, student),
+        [_plain(student), context.recipe.seed, *_start_of(student)],
+        [data] if student.independent else [data, cloud],
         scratch=CHECKPOINTS,
+        trains=True,
     )
 
 
-def _search_stages(context: Context, cloud: Stage, images: str) -> list[Stage]:
+def _start_of(student: StudentConfig) -> list[str]:
+    """What decides the weights that it starts from, where they are another model's."""
+    return [_content_of(str(Path(student.start) / "config.json"))] if student.start else []
+
+
+def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:
     """Train a supernet, and search: two stages, so that another budget does not train it again."""
     recipe, config = context.recipe, context.recipe.search
-    trained_from = [images, _plain(config.supernet), _plain(config.search_space), recipe.seed, cloud.identity]
     supernet = _stage(
-        "supernet", "supernet", trained_from, lambda work: _call_search("supernet", context, work), scratch=CHECKPOINTS
+        "supernet",
+        "supernet",
+        partial(_call_search, "supernet", context),
+        [_plain(config.supernet), _plain(config.search_space), recipe.seed],
+        [data, cloud],
+        scratch=CHECKPOINTS,
+        trains=True,
     )
     table = _content_of(config.latency)
     asked = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
-    search = _stage("search", "search", [supernet.identity, *asked], lambda work: _call_search("search", context, work))
+    search = _stage("search", "search", partial(_call_search, "search", context), asked, [cloud, supernet])
     return [supernet, search]
 
 
-def _searched_stage(context: Context, student: StudentConfig, cloud: Stage, search: Stage, images: str) -> Stage:
+def _searched_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage, search: Stage) -> Stage:
     """A tier's student; its architecture is read when the search is done."""
-    depends = [images, _plain(student), context.recipe.seed, cloud.identity, search.identity]
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
-        depends,
-        lambda work: _call("searched_student", context, work, student.name),
+        partial(_call, "searched_student", context, student.name),
+        [_plain(student), context.recipe.seed],
+        [data, cloud, search],
         scratch=CHECKPOINTS,
+        trains=True,
     )
 
 
-def _export_stage(context: Context, student: StudentConfig, trained: Stage) -> Stage:
-    depends = [trained.identity, _plain(context.recipe.export)]
+def _export_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage, trained: Stage) -> Stage:
     return _stage(
         f"export {student.name}",
         f"bundles/{student.name}",
-        depends,
-        lambda work: _call("export", context, work, student),
+        partial(_call, "export", context, student),
+        [_plain(context.recipe.export)],
+        [data, cloud, trained],
     )
+
+
+def _asking_stage(context: Context, student: StudentConfig, targets: Stage, exported: Stage) -> Stage:
+    """Emulated targets are slow, and nothing is timed there: what they answer need not wait for the other bundles."""
+    return _stage(
+        f"emulate {student.name}",
+        f"emulation/{student.name}",
+        partial(_call, "emulate", context, student),
+        [context.recipe.verify.queries],
+        [targets, exported],
+    )
+
+
+def _emulated(recipe: Recipe) -> list[str]:
+    registry: Any = importlib.import_module("device_tests.targets.registry")
+    return registry.emulated(recipe.verify.targets)
 
 
 def _stage(
     name: str,
     directory: str,
-    depends: list[Any],
     produce: Any,
+    inputs: Sequence[Any],
+    after: Sequence[Stage] = (),
+    *,
     publish: tuple[str, ...] = (),
     scratch: tuple[str, ...] = (),
+    trains: bool = False,
 ) -> Stage:
-    return Stage(name, directory, digest([name, hetero.__version__, *depends]), produce, publish, scratch)
+    """A stage whose identity follows from its own inputs and the stages that it builds on."""
+    identity = digest([name, hetero.__version__, *inputs, *(stage.identity for stage in after)])
+    before = tuple(stage.directory for stage in after)
+    return Stage(name, directory, identity, produce, publish, scratch, before, trains)
 
 
-def _call(function: str, context: Context, work: Path, *rest: Any) -> None:
+def _call(function: str, context: Context, *rest: Any) -> None:
     # Late, so that a run with nothing to do never imports torch.
     from hetero.pipeline import produce
 
-    getattr(produce, function)(context, work, *rest)
+    *given, work = rest
+    getattr(produce, function)(context, work, *given)
 
 
 def _call_search(function: str, context: Context, work: Path) -> None:

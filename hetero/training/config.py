@@ -60,7 +60,8 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
-        threads: CPU threads; 0 takes all cores. Equal thread counts give bit-identical runs on CPU.
+        threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run its
+            share of them, where others may train at the same time (:mod:`hetero.pipeline.threads`).
         augment: Random changes to the training images; None takes what suits the model: strong changes for one that
             learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images.
     """

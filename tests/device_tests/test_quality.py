@@ -61,6 +61,10 @@ def test_every_figure_by_hand() -> None:
     assert (measured.queries, measured.found_by_cloud) == (100, 80)
     assert measured.chance == pytest.approx(0.01)
     assert measured.above_chance.value == pytest.approx(0.59)
+    assert (measured.compared.lead.value, measured.compared.loss.value) == (pytest.approx(0.2), pytest.approx(0.2))
+    figures = measured.to_dict()
+    assert (figures["rule"], figures["loss_to_cloud"]) == ("fails", pytest.approx(0.2))
+    assert str(figures["rule_reason"]).startswith("the cloud is better on these images than the student by itself")
 
 
 def test_a_good_student_passes_and_a_useless_one_fails() -> None:

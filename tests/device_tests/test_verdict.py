@@ -72,6 +72,15 @@ def test_two_headlines_with_figures() -> None:
     ]
 
 
+def test_a_student_that_passes_says_why_its_own_gallery_would_be_better() -> None:
+    told = {**FIGURES, "rule_reason": "the cloud leads by little"}
+    judged = Quality("edge", "pass", "", told, True)
+    verdict = Verdict((row("pass"),), students=(judged,))
+    assert "M(q, g) > M(q, q) does not hold for edge: the cloud leads by little" in verdict.table()
+    without = Verdict((row("pass"),), students=(student("pass"),))
+    assert "does not hold" not in without.table()
+
+
 def test_everything_is_verified_only_where_nothing_is_left_open() -> None:
     everything = "Everything that was asked for was verified"
     for rows, said in (

@@ -77,7 +77,7 @@ def test_a_damaged_array_is_made_again(
     with caplog.at_level(logging.WARNING):
         again = prepared(root, tmp_path / "cache")
     assert np.array_equal(again.train.images[:], whole)
-    assert "is damaged; decoding the images again" in caplog.text
+    assert "is damaged; making it again" in caplog.text
     caplog.clear()
     assert np.array_equal(prepared(root, tmp_path / "cache").train.images[:], whole) and not caplog.text
 

@@ -53,14 +53,14 @@ def write_recipe(folder: Path, name: str, steps: int = 60, cloud: str = "") -> P
     return path
 
 
-def start(folder: Path, recipe: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "hetero", "evaluate", str(recipe), "--out", str(out)]
+def start(folder: Path, recipe: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hetero", "evaluate", str(recipe), "--out", str(out), *options]
     environment = {**os.environ, "HETERO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(folder: Path, recipe: Path, out: Path) -> str:
-    process = start(folder, recipe, out)
+def finish(folder: Path, recipe: Path, out: Path, *options: str) -> str:
+    process = start(folder, recipe, out, *options)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return errors
@@ -97,6 +97,30 @@ def test_a_run_killed_twice_continues_and_equals_an_uninterrupted_one(folder):
     assert not list(killed.rglob("checkpoint.safetensors"))
     again = finish(folder, recipe, killed)
     assert again.count("up to date") == 4 and "done in" not in again
+
+
+CONTROL = """
+[[students]]
+name = "control"
+independent = true
+objectives = [{ name = "own_head" }]
+model = { stem_channels = 8, stages = [{ channels = 8, stride = 2 }] }
+training = { steps = 20, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5 }
+"""
+
+
+@pytest.mark.slow
+def test_stages_side_by_side_give_the_bits_of_one_after_another(folder):
+    recipe = write_recipe(folder, "beside", steps=20)
+    recipe.write_text(recipe.read_text() + CONTROL)
+    names = ("cloud", "students/edge", "students/control")
+    found: list[dict[str, bytes]] = []
+    for jobs in ("1", "2"):
+        out = folder / f"jobs-{jobs}"
+        finish(folder, recipe, out, "--jobs", jobs)
+        weights = {name: (out / name / "model.safetensors").read_bytes() for name in names}
+        found.append(results(out) | weights)
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow

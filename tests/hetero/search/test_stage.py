@@ -12,6 +12,9 @@ from hetero.errors import InputError
 from hetero.models.cost import cost
 from hetero.models.directory import load_model
 from hetero.models.handmade import handmade
+from hetero.pipeline.context import Context
+from hetero.pipeline.stage import run_stages
+from hetero.pipeline.stages import stages_of
 from hetero.recipe import built_in, load_recipe, parse_recipe
 from hetero.search.budget import Budget
 from hetero.search.commands import search_command
@@ -156,7 +159,9 @@ def with_budget(recipe, budget):
 
 def test_counted_instructions_are_a_budget(place, counted):
     found = with_budget(counted, "macs <= 500k and instructions.litert <= 70k")
-    assert run_until(found, place / "run", None, "search", True) == 0
+    # In this process: checked shape annotations change how operators are named, and the table has these names.
+    context = Context(found, place / "run")
+    run_stages(context.root, [stage for group, stage in stages_of(context) if group in ("data", "cloud", "search")])
     (winner,) = load_outcome(place / "run" / "search").winners
     assert 5e4 < winner.costs["instructions.litert"] <= 7e4
     page = (place / "run" / "search" / "search.md").read_text(encoding="utf-8")

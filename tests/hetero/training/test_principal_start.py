@@ -89,7 +89,7 @@ def test_a_number_is_taken_as_it_is_and_auto_follows_the_rule():
 
 
 def test_a_student_of_a_small_budget_takes_fewer(dataset, cloud, tmp_path):
-    wide = low_dimensional(count=len(dataset.train), dimension=2048, rank=11)
+    wide = low_dimensional(count=len(dataset.train), dimension=2048, rank=8)
     space = dataclasses.replace(cloud.space, dimension=2048)
     known = CloudReference(space, wide, class_means(wide, np.asarray(dataset.train.labels), 3), None)
     assert principal_start(CONFIG, low_dimensional(dimension=2048, rank=14)).count == 24

@@ -1,0 +1,84 @@
+"""What running stages say: on a terminal a line for each at the bottom, elsewhere whole lines only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class Screen:
+    """Where a run is watched.
+
+    Args:
+        stream: Lines go here.
+        lines: How many stages run at once.
+    """
+
+    def __init__(self, stream: TextIO, *, lines: int) -> None:
+        self.stream = stream
+        self.free = list(range(lines))
+
+    def __enter__(self) -> Screen:
+        """Nothing to open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lines are closed by those who say something there."""
+        self.stream.flush()
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        tqdm.write(text, file=self.stream)
+        self.stream.flush()
+
+    def line(self, name: str) -> Line:
+        """A line of one's own, for a stage of this name."""
+        return Line(self, name)
+
+
+class Line:
+    """The line of one stage.
+
+    Args:
+        screen: Where.
+        name: Goes before everything that the stage says.
+    """
+
+    def __init__(self, screen: Screen, name: str) -> None:
+        self._screen, self._name, self._rest = screen, name, b""
+        self._place = screen.free.pop(0)
+        # Nothing is drawn where the stream is no terminal.
+        self._bar: tqdm[Any] = tqdm(
+            total=0,
+            bar_format="{desc}",
+            position=self._place,
+            leave=False,
+            file=screen.stream,
+            disable=None,
+            dynamic_ncols=True,
+        )
+
+    def add(self, said: bytes) -> None:
+        """Show what was said: whole lines stay, what a progress bar overwrites is overwritten."""
+        *whole, self._rest = (self._rest + said).split(b"\n")
+        for text in map(_last_state, whole):
+            if text:
+                self._screen.say(f"{self._name}: {text}")
+        if now := _last_state(self._rest):
+            self._bar.set_description_str(f"{self._name}: {now}")
+
+    def close(self) -> None:
+        """Show what was begun, and give the line back."""
+        if self._rest:
+            self.add(b"\n")
+        self._bar.close()
+        self._screen.free = sorted([*self._screen.free, self._place])
+
+
+def _last_state(text: bytes) -> str:
+    """What a terminal would show of a line that was overwritten again and again."""
+    return _ESCAPES.sub("", text.decode(errors="replace")).rstrip("\r ").rpartition("\r")[2].rstrip()
