@@ -27,13 +27,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_metric_learning.losses import NTXentLoss
 from torch import nn
 
 import hetero
+from benchmarks.frozen_cloud_methods import ABLATIONS, METHODS, student_of
 from benchmarks.machine import where_and_when
 from benchmarks.records import signed, spread
-from hetero.data.augment_config import LIGHT
 from hetero.data.embeddings import aligned, save_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.bootstrap import difference_interval
@@ -42,20 +41,9 @@ from hetero.files import write_json
 from hetero.models.cost import cost, module_cost
 from hetero.models.external import embed_all
 from hetero.models.pretrained import Backbone, backbone
-from hetero.objectives.batch import Batch
-from hetero.objectives.config import ObjectiveConfig
 
-BATCH = 64
 PART = "part.json"
 NEW = "new "
-TERMS = {
-    "cosine": (ObjectiveConfig("cloud_regression"),),
-    "ntxent": (ObjectiveConfig("benchmarks.frozen_cloud:ntxent"),),
-    "instance": (ObjectiveConfig("instance_contrastive"),),
-    # The former default without its classifiers, which need labels.
-    "before": (ObjectiveConfig("cloud_regression", 20.0), ObjectiveConfig("cloud_contrastive", 0.3)),
-}
-METHODS = ("default", *TERMS)
 
 
 @dataclass(frozen=True)
@@ -176,7 +164,7 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     student = hetero.train_student(
         photos,
         cloud,
-        student_of(part),
+        student_of(part.method, share=part.share, images=part.images),
         photos.train.preprocessing,
         work / "model",
         cloud_macs=macs,
@@ -220,34 +208,6 @@ class FromBytes(nn.Module):
         return self.network(images.permute(0, 3, 1, 2).float())
 
 
-def student_of(part: Part) -> hetero.StudentConfig:
-    """The student that a method trains; all share architecture, images, batches and changes."""
-    steps = part.images // BATCH
-    common = hetero.TrainingConfig(
-        steps=steps,
-        batch=BATCH,
-        validate_every=max(1, steps // 5),
-        threads=1,
-        augment=dataclasses.replace(LIGHT, flip=0.5),
-    )
-    if part.method == "default":
-        return hetero.StudentConfig(name="default", max_macs_share=part.share, training=common)
-    by_hand = dataclasses.replace(common, optimizer="adamw", learning_rate=6e-3)
-    return hetero.StudentConfig(
-        name=part.method, max_macs_share=part.share, principal=0, objectives=TERMS[part.method], training=by_hand
-    )
-
-
-def ntxent(batch: Batch) -> torch.Tensor:
-    """pytorch-metric-learning's NTXent with the cloud's vectors of the same images as ``ref_emb``."""
-    assert batch.cloud is not None
-    own = torch.arange(len(batch.embeddings))
-    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own)
-
-
-ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]
-
-
 def figures(images: ImageSet, queries: np.ndarray, gallery: np.ndarray) -> dict[str, Any]:
     """map@r a query in the cloud's gallery, and shares of the cloud's own, of trained and of new classes."""
     names = np.array([images.classes[label] for label in images.labels])
@@ -281,12 +241,14 @@ def table(arguments: argparse.Namespace) -> None:
     records = [json.loads(path.read_text()) for path in sorted(arguments.out.glob(f"*/{PART}"))]
     for cloud, images, share in sorted({(one["cloud"], one["images"], one["share"]) for one in records}):
         here = [one for one in records if (one["cloud"], one["images"], one["share"]) == (cloud, images, share)]
-        by_method = {name: {one["seed"]: one for one in here if one["method"] == name} for name in METHODS}
+        by_method = {
+            name: {one["seed"]: one for one in here if one["method"] == name} for name in (*METHODS, *ABLATIONS)
+        }
         for what in ("known", "new"):
             print(f"\n{cloud}, 1/{round(1 / share)}, {images:,} images, {what} classes")
             for method, seeds in by_method.items():
                 if seeds:
-                    print(f"  {method:10s}{_row(by_method['default'], seeds, what, is_default=method == 'default')}")
+                    print(f"  {method:24s}{_row(by_method['default'], seeds, what, is_default=method == 'default')}")
 
 
 def _row(ours: dict[int, Any], seeds: dict[int, Any], what: str, *, is_default: bool) -> str:
@@ -311,7 +273,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clouds", nargs="+", default=["efficientnet_lite0", "efficientnet_lite2"])
     parser.add_argument("--shares", type=int, nargs="+", default=[20, 80], help="1/N of the cloud's cost")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=(*METHODS, *ABLATIONS))
     parser.add_argument("--images", type=int, nargs="+", default=[64_000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=96, help="pixels a side")

@@ -1,0 +1,94 @@
+"""The students that :mod:`benchmarks.frozen_cloud` compares."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pytorch_metric_learning.losses import NTXentLoss
+
+import hetero
+from hetero.data.augment_config import LIGHT, AugmentConfig
+from hetero.objectives.batch import Batch
+from hetero.objectives.config import ObjectiveConfig
+
+BATCH = 64
+FLIP = 0.5
+
+BY_HAND = {"optimizer": "adamw", "learning_rate": 6e-3}
+"""The optimiser of the loops that a user would write."""
+
+METHODS: Mapping[str, dict[str, Any]] = {
+    "default": {},
+    "cosine": {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),), "training": BY_HAND},
+    "ntxent": {
+        "principal": 0,
+        "objectives": (ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent"),),
+        "training": BY_HAND,
+    },
+    "instance": {"principal": 0, "objectives": (ObjectiveConfig("instance_contrastive"),), "training": BY_HAND},
+    # The former default without its classifiers, which need labels.
+    "before": {
+        "principal": 0,
+        "objectives": (ObjectiveConfig("cloud_regression", 20.0), ObjectiveConfig("cloud_contrastive", 0.3)),
+        "training": BY_HAND,
+    },
+}
+"""The default, and what stands beside it: what differs from the default."""
+
+_REGRESSION, _CONTRAST = hetero.StudentConfig("default").objectives
+_UNCENTRED = (ObjectiveConfig("cloud_regression", 10.0), ObjectiveConfig("instance_contrastive", temperature=0.1))
+_PLAIN = {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),)}
+
+ABLATIONS: Mapping[str, dict[str, Any]] = {
+    "without-muon": {"training": {"optimizer": "adamw", "learning_rate": 12e-3}},
+    "without-light-changes": {"training": {"augment": AugmentConfig(scale=(0.7, 1.3), flip=FLIP, erase=0.2)}},
+    "without-directions": {"principal": 0},
+    "without-centre": {"objectives": _UNCENTRED},
+    "without-contrast": {"objectives": (_REGRESSION,)},
+    "without-regression": {"objectives": (_CONTRAST,)},
+    "with-average": {"training": {"average": 0.99}},
+    "with-refit": {"refit": True},
+    "with-mixup": {"training": {"mixup": 0.2}},
+    "cosine-muon": _PLAIN,
+    "cosine-directions": {**_PLAIN, "principal": "auto", "training": BY_HAND},
+    "cosine-centred": {
+        "principal": 0,
+        "objectives": (ObjectiveConfig("cloud_regression", centred=True),),
+        "training": BY_HAND,
+    },
+}
+"""Each ingredient removed from the default, added to it, and added to the plain cosine loop alone."""
+
+
+def student_of(method: str, *, share: float, images: int) -> hetero.StudentConfig:
+    """The student that a method trains; all share architecture, images, batches and (but for one) changes.
+
+    Args:
+        method: A key of :data:`METHODS` or :data:`ABLATIONS`.
+        share: Of the cloud's multiply-accumulates.
+        images: Seen in training.
+    """
+    changes = dict({**METHODS, **ABLATIONS}[method])
+    steps = images // BATCH
+    common = {
+        "steps": steps,
+        "batch": BATCH,
+        "validate_every": max(1, steps // 5),
+        "threads": 1,
+        "augment": dataclasses.replace(LIGHT, flip=FLIP),
+    }
+    training = hetero.TrainingConfig(**(common | changes.pop("training", {})))
+    return hetero.StudentConfig(name=method, max_macs_share=share, training=training, **changes)
+
+
+def ntxent(batch: Batch) -> torch.Tensor:
+    """pytorch-metric-learning's NTXent with the cloud's vectors of the same images as ``ref_emb``."""
+    assert batch.cloud is not None
+    own = torch.arange(len(batch.embeddings))
+    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own)
+
+
+ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]
