@@ -88,7 +88,8 @@ def ntxent(batch: Batch) -> torch.Tensor:
     """pytorch-metric-learning's NTXent with the cloud's vectors of the same images as ``ref_emb``."""
     assert batch.cloud is not None
     own = torch.arange(len(batch.embeddings))
-    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own)
+    # Of labels that are one object the loss takes each pair with itself out.
+    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own.clone())
 
 
 ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]
