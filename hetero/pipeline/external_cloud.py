@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from hetero.data.images import Dataset
 from hetero.files import write_json
 from hetero.models.external import OnnxEmbedder, embed_all
 from hetero.recipe import Recipe
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, MIRRORS
+from hetero.training.mirrored import takes_mirrored_alike
 
 
 def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
@@ -25,17 +27,18 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     names = [name for one in sets for name in one.names]
     if config.embeddings:
         stored = load_embeddings(Path(config.embeddings))
-        parts, space = [aligned(stored, one) for one in sets], stored.space
+        parts, space, mirrors = [aligned(stored, one) for one in sets], stored.space, False
     else:
         takes = recipe.cloud_preprocessing
         embedder = onnx_cloud(recipe)
         seen = [one.prepared_by(takes).images for one in sets]
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
         space = embedder.space
+        mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], parts[0])
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")
     costs = {"macs": config.macs, "parameters": config.parameters}
-    write_json(work / "metrics.json", {name: count for name, count in costs.items() if count})
+    write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 
 
 def onnx_cloud(recipe: Recipe) -> OnnxEmbedder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def cloud(context: Context, work: Path) -> None:
 
     from hetero.models.embed import embed_images
     from hetero.training.cloud import train_cloud
-    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, MIRRORS
+    from hetero.training.mirrored import takes_mirrored_alike
 
     recipe, dataset = context.recipe, context.dataset
     if recipe.cloud.is_external:
@@ -67,6 +69,8 @@ def cloud(context: Context, work: Path) -> None:
     at_once = max(1, cores() // torch.get_num_threads())
     told = "embedding with the cloud model"
     embeddings = [embed_images(model, images, progress=told, at_once=at_once) for images in seen]
+    mirrors = takes_mirrored_alike(partial(embed_images, model), seen[0], embeddings[0])
+    write_json(work / "metrics.json", read_json(work / "metrics.json") | {MIRRORS: mirrors})
     names = [name for one in sets for name in one.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 

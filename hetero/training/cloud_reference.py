@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,17 @@ from hetero.data.embeddings import EmbeddingFile, aligned, embeddings_of, load_e
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.protocols import COPY_VIEWS
 from hetero.errors import InputError
-from hetero.files import digest, sha256_bytes
+from hetero.files import digest, read_json, sha256_bytes
 from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
 from hetero.models.embed import embed_images
 from hetero.models.external import ImageEmbedder, embed_all
 from hetero.models.model import EmbeddingModel
 from hetero.space import EmbeddingSpace
+from hetero.training.mirrored import takes_mirrored_alike
 
 CLOUD_EMBEDDINGS = "embeddings.safetensors"
+MIRRORS = "mirrors"
+"""Under this name ``metrics.json`` of a cloud says whether it takes mirror images for the same."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class CloudReference:
         prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
         validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
             student's weights are chosen by its own symmetric figure.
+        mirrors: Whether the cloud takes an image and its mirror image for the same
+            (:func:`hetero.training.mirrored.takes_mirrored_alike`); False where it is not known.
         model: The cloud model itself, for students that are trained beside it (``live``, ``refresh``).
     """
 
@@ -42,12 +48,19 @@ class CloudReference:
     prototypes: Float32[np.ndarray, "k d"]
     validation: Float32[np.ndarray, "m d"] | None
     model: EmbeddingModel | ImageEmbedder | None = None
+    mirrors: bool = False
 
     @property
     def identity(self) -> str:
         """Digest of everything a student can learn from it."""
         arrays = [self.train, self.prototypes] + ([self.validation] if self.validation is not None else [])
-        return digest([self.space.space_id, *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays)])
+        return digest(
+            [
+                self.space.space_id,
+                self.mirrors,
+                *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays),
+            ]
+        )
 
     @classmethod
     def from_directory(cls, directory: Path, dataset: Dataset, *, live: bool = False) -> CloudReference:
@@ -64,6 +77,7 @@ class CloudReference:
             reference,
             prototypes=reference.prototypes if prototypes is None else prototypes,
             model=load_model(directory) if live else None,
+            mirrors=_mirrors(directory),
         )
 
     @classmethod
@@ -83,9 +97,10 @@ class CloudReference:
         seen = [one.prepared_by(model.preprocessing).images for one in (dataset.train, dataset.validation)]
         train = embed_images(model, seen[0], progress="embedding the training images")
         validation = embed_images(model, seen[1], progress="embedding the validation images")
+        mirrors = takes_mirrored_alike(partial(embed_images, model), seen[0], train)
         means = _means(train, dataset.train)
         prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
-        return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model)
+        return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model, mirrors)
 
     @classmethod
     def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
@@ -103,8 +118,8 @@ class CloudReference:
         seen = [one.prepared_by(embedder.preprocessing).images for one in (dataset.train, dataset.validation)]
         train = embed_all(embedder, seen[0], progress="embedding the training images")
         validation = embed_all(embedder, seen[1], progress="embedding the validation images")
-        means = _means(train, dataset.train)
-        return cls(embedder.space, train, means, validation, embedder)
+        mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], train)
+        return cls(embedder.space, train, _means(train, dataset.train), validation, embedder, mirrors)
 
     @classmethod
     def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:
@@ -123,6 +138,12 @@ class CloudReference:
         train = aligned(stored, dataset.train)
         means = _means(train, dataset.train)
         return cls(stored.space, train, means, _validation(stored, dataset.validation))
+
+
+def _mirrors(directory: Path) -> bool:
+    """What a run's cloud stage found out."""
+    path = directory / "metrics.json"
+    return path.is_file() and bool(read_json(path).get(MIRRORS))
 
 
 def known_prototypes(

@@ -139,4 +139,7 @@ def train_student(
 def _training(config: StudentConfig, cloud: CloudReference | None) -> TrainingConfig:
     """How it is trained, with light changes to the images where the cloud's vectors are the targets."""
     training = config.training
-    return training if training.augment or not cloud else dataclasses.replace(training, augment=LIGHT)
+    if training.augment or not cloud:
+        return training
+    changes = dataclasses.replace(LIGHT, flip=0.5) if cloud.mirrors else LIGHT
+    return dataclasses.replace(training, augment=changes)
