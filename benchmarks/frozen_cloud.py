@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 import hetero
 from benchmarks.frozen_cloud_methods import ABLATIONS, METHODS, student_of
@@ -38,9 +36,8 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import evaluate
 from hetero.files import write_json
-from hetero.models.cost import cost, module_cost
+from hetero.models.cost import cost
 from hetero.models.external import embed_all
-from hetero.models.pretrained import Backbone, backbone
 
 PART = "part.json"
 NEW = "new "
@@ -135,21 +132,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 def embedded(arguments: argparse.Namespace, part: Part) -> tuple[Dataset, Path]:
     """The images, and a file of what the cloud says of them, made once for all parts."""
-    network = backbone(part.cloud)
     side = arguments.size
-    takes = hetero.Preprocessing(height=side, width=side, resize="pad", mean=network.mean, std=network.std)
+    embedder = hetero.backbone_embedder(part.cloud, hetero.Preprocessing(height=side, width=side))
+    takes = embedder.preprocessing
     table = arguments.out / "images.csv"
     if not table.is_file():
         write_table(arguments.photos, arguments.more, table)
     photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(table)), takes)
     path = arguments.out / f"{part.cloud}.safetensors"
     if not path.is_file():
-        embedder = hetero.ModuleEmbedder(Features(network), takes, name=part.cloud)
         sets = (photos.train, photos.validation, photos.test)
         vectors = [embed_all(embedder, one.images, progress=f"embedding with {part.cloud}") for one in sets]
         save_embeddings(path, np.concatenate(vectors), [name for one in sets for name in one.names], embedder.space)
-        macs = module_cost(FromBytes(embedder.module), takes).macs
-        write_json(path.with_suffix(".json"), {"macs": macs, "takes": takes.to_dict()})
+        write_json(path.with_suffix(".json"), {"macs": embedder.cost.macs, "takes": takes.to_dict()})
     return photos, path
 
 
@@ -182,30 +177,6 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     record = dataclasses.asdict(part) | where_and_when() | {"seconds": seconds, "agreement": agreement}
     record |= {"macs": cost(student).macs, "cloud_macs": macs, "figures": figures(photos.test, queries, gallery)}
     write_json(work / PART, record)
-
-
-class Features(nn.Module):
-    """Pooled features of a backbone, as they are."""
-
-    def __init__(self, network: Backbone) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Mean over positions."""
-        return self.network(pixels).mean(dim=(2, 3))
-
-
-class FromBytes(nn.Module):
-    """A network that is counted by an image of bytes."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed without normalising: costs do not depend on values."""
-        return self.network(images.permute(0, 3, 1, 2).float())
 
 
 def figures(images: ImageSet, queries: np.ndarray, gallery: np.ndarray) -> dict[str, Any]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hetero.models.directory import load_model, save_model
     from hetero.models.embed import embed_images
     from hetero.models.external import ModuleEmbedder, OnnxEmbedder, embed_all
+    from hetero.models.frozen import backbone_embedder
     from hetero.models.model import EmbeddingModel
     from hetero.objectives.batch import Batch
     from hetero.objectives.config import ObjectiveConfig
@@ -78,6 +79,7 @@ _HOMES = {
     "models.directory": ("load_model", "save_model"),
     "models.embed": ("embed_images",),
     "models.external": ("ModuleEmbedder", "OnnxEmbedder", "embed_all"),
+    "models.frozen": ("backbone_embedder",),
     "models.model": ("EmbeddingModel",),
     "objectives.batch": ("Batch",),
     "objectives.config": ("ObjectiveConfig",),
@@ -146,6 +148,7 @@ __all__ = [
     "UpgradeConfig",
     "as_earlier",
     "as_student",
+    "backbone_embedder",
     "built_in_space",
     "compatibility_matrix",
     "embed_all",

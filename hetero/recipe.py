@@ -101,7 +101,7 @@ class Recipe:
 
     @property
     def cloud_preprocessing(self) -> Preprocessing:
-        """How the cloud's images are prepared."""
+        """How images of a cloud model are prepared that is trained here, or an ONNX file."""
         return self.cloud.preprocessing or self.preprocessing
 
     @property

@@ -12,6 +12,8 @@ from hetero.recipe import Recipe
 from hetero.search.budget import COUNTED, MEASURED, Budget, is_measured
 from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, StudentConfig, TrainingConfig
 
+TRAINED_HERE = CloudConfig()
+
 
 def _nothing(*_place: str | int) -> bool:
     return False
@@ -49,13 +51,22 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
     problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
     problems += _mixup_problems("cloud", cloud.training, cloud.objectives, has_cloud=False)
     problems += _judging_problems("cloud", cloud.training)
-    if cloud.embeddings and cloud.onnx:
-        problems.append("cloud: expected embeddings or onnx, got both; name the one that defines the space")
-    if not cloud.is_external:
+    if len(cloud.sources) > 1:
+        problems.append(
+            f"cloud: expected one of {', '.join(cloud.sources)}, got all of them; name the one that defines the space"
+        )
+    if cloud.is_counted:
         problems += [
-            f"cloud.{name}: is counted where the cloud model is trained; leave it out, or give embeddings or onnx"
+            f"cloud.{name}: is counted, unless the cloud model is a file (embeddings, onnx); leave it out"
             for name in ("macs", "parameters")
             if getattr(cloud, name)
+        ]
+    if cloud.is_external:
+        problems += [
+            f"cloud.{name}: belongs to a cloud model that is trained here, and {' and '.join(cloud.sources)} gives one "
+            "that is not; leave one of them out"
+            for name in ("model", "head", "objectives", "training")
+            if getattr(cloud, name) != getattr(TRAINED_HERE, name)
         ]
     if cloud.embeddings and cloud.preprocessing:
         problems.append("cloud.preprocessing: a file of embeddings needs no images; leave it out")
@@ -70,10 +81,10 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
         name = "live" if student.live else "refresh"
         problems.append(
             f"{place}.{name}: runs the cloud model on images as they are changed, and only its embeddings are known; "
-            "leave it out, or give the model as cloud.onnx"
+            "leave it out, or give the model as cloud.onnx or cloud.backbone"
         )
     problems += _mixup_problems(place, student.training, student.objectives, has_cloud=not student.independent)
-    if student.max_macs_share and cloud.is_external and not cloud.macs:
+    if student.max_macs_share and not cloud.is_counted and not cloud.macs:
         problems.append(
             f"{place}.max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "
             "model as cloud.macs"
@@ -97,7 +108,7 @@ def _search_problems(recipe: Recipe) -> list[str]:
     supernet = config.supernet
     problems += _mixup_problems("search.supernet", supernet.training, supernet.objectives, has_cloud=True)
     problems += _student_problems("search.student", config.student, recipe)
-    if config.student.principal:
+    if config.student.principal not in (0, "auto"):
         problems.append("search.student.principal: costs of a search are those of a learnt last layer; leave it out")
     if config.student.start:
         problems.append("search.student.start: a tier's architecture is what a search finds; leave it out")
@@ -127,7 +138,7 @@ def _budget_problems(place: str, budget: Budget, recipe: Recipe) -> list[str]:
     problems += [
         f"{place}: the cloud's {limit.quantity} is not known; give a number, or cloud.{limit.quantity}"
         for limit in budget.limits
-        if limit.of_cloud and cloud.is_external and not getattr(cloud, limit.quantity)
+        if limit.of_cloud and not cloud.is_counted and not getattr(cloud, limit.quantity)
     ]
     return problems
 

@@ -20,16 +20,17 @@ ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("make ", "pip install ", "hetero compare ", "hetero backfill plan ", "hetero device latency ", "ray ")
 
 
-def lay_out(folder: Path) -> Path:
-    """Photos of coloured shapes, and a file with a cloud model's answers."""
+def lay_out(folder: Path, *, labelled: bool = True) -> Path:
+    """Photos of coloured shapes, by split and class or all in one folder, and a file with a cloud model's answers."""
     generator = np.random.default_rng(0)
     for split, count in (("train", 6), ("validation", 3), ("test", 4)):
         for label, colour in (("red", 0), ("green", 1), ("blue", 2)):
-            (folder / "photos" / split / label).mkdir(parents=True)
+            place = folder / "photos" / split / label if labelled else folder / "photos"
+            place.mkdir(parents=True, exist_ok=True)
             for index in range(count):
                 pixels = generator.integers(0, 90, (70, 60, 3), dtype=np.uint8)
                 pixels[15:50, 10:45, colour] += 140
-                Image.fromarray(pixels).save(folder / "photos" / split / label / f"{index}.png")
+                Image.fromarray(pixels).save(place / f"{index if labelled else f'{split}-{label}-{index}'}.png")
     photos = hetero.prepare(
         hetero.DataConfig(kind="folder", path=str(folder / "photos")), hetero.Preprocessing(height=64, width=64)
     )
@@ -43,7 +44,7 @@ def lay_out(folder: Path) -> Path:
 
 def shortened(text: str) -> str:
     text = re.sub(r"(population|generations) = \d+", r"\1 = 2", text)
-    return re.sub(r"steps ?= ?\d+", "steps=6", text)
+    return re.sub(r'steps ?= ?(\d+|"auto")', "steps=6", text)
 
 
 def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:

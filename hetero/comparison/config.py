@@ -94,8 +94,8 @@ class Comparison:
 
     def recipe(self, seed: int) -> Recipe:
         """One seed's recipe: a student for each choice of each method that trains one."""
-        trained_here = not (self.cloud.embeddings or self.cloud.onnx)
-        dimension = self.cloud.model.dimension if trained_here else self.student.model.dimension
+        external = self.cloud.is_external
+        dimension = self.student.model.dimension if external else self.cloud.model.dimension
         students = tuple(
             dataclasses.replace(
                 self.student,

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hetero.data.images import Images, require_size
 from hetero.errors import InputError
+from hetero.models.cost import Cost, counted
 from hetero.models.external_onnx import OnnxEmbedder
 from hetero.models.module_output import Layout, described, device_of, probe_vectors, require_output, require_vectors
 from hetero.models.weights import weights_digest
@@ -77,6 +78,14 @@ class ModuleEmbedder:
             dimension=dimension,
             preprocessing=preprocessing.digest,
         )
+
+    @property
+    def cost(self) -> Cost:
+        """What an image costs, as far as it is spent in convolutions and linear layers; counted by running one."""
+        height, width = self.preprocessing.height, self.preprocessing.width
+        shape = (1, height, width, 3) if self.takes == "uint8" else (1, 3, height, width)
+        dtype = torch.uint8 if self.takes == "uint8" else torch.float32
+        return counted(self.module, torch.zeros(shape, dtype=dtype, device=self._device))
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
         """Vectors as the module gives them."""

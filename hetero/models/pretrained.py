@@ -24,14 +24,16 @@ class Backbone(nn.Module):
         channels: Channels of the feature map.
         mean: Per-channel mean (RGB, of values in 0..1) of the images that the weights were trained on.
         std: Their standard deviation.
+        size: Their height and width.
     """
 
-    def __init__(self, network: nn.Module, channels: int, mean: Channels, std: Channels) -> None:
+    def __init__(self, network: nn.Module, channels: int, mean: Channels, std: Channels, size: tuple[int, int]) -> None:
         super().__init__()
         self.network = network
         self.channels = channels
         self.mean = mean
         self.std = std
+        self.size = size
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c hh ww"]:
         """The feature map of normalised images; a transformer's patches come as a map of width one."""
@@ -63,6 +65,24 @@ def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Back
         InputError: When the name is not known, its package is not installed, or weights cannot be fetched.
         IntegrityError: When the weights do not fit.
     """
+    loaded = published(name, pretrained=pretrained, width=width)
+    if name.startswith(TIMM):
+        _require_map(loaded, name)
+    return loaded
+
+
+def published(name: str, *, pretrained: bool = True, width: float = 1.0) -> Backbone:
+    """Load a network as it was published: its ``network`` gives pooled features, whether or not it has a feature map.
+
+    Args:
+        name: As for :func:`backbone`.
+        pretrained: As for :func:`backbone`.
+        width: As for :func:`backbone`.
+
+    Raises:
+        InputError: As :func:`backbone` does.
+        IntegrityError: When the weights do not fit.
+    """
     if name in EFFICIENTNET_LITE:
         return _efficientnet_lite(name, width)
     if name.startswith(TIMM):
@@ -85,7 +105,8 @@ def _efficientnet_lite(name: str, width: float) -> Backbone:
     # The original was trained on (value - 127) / 128 for values 0 to 255.
     mean, std = 127 / 255, 128 / 255
     channels = int(network._conv_head.out_channels)
-    return Backbone(network, channels, (mean, mean, mean), (std, std, std))
+    side = int(network._global_params.image_size)
+    return Backbone(network, channels, (mean, mean, mean), (std, std, std), (side, side))
 
 
 def _load(network: nn.Module, path: Path) -> None:
@@ -105,15 +126,20 @@ def _timm(name: str, pretrained: bool) -> Backbone:
     except (OSError, RuntimeError) as error:
         raise InputError(f"timm could not make {name!r} (pretrained={pretrained}): {error}") from error
     config: dict[str, Any] = timm.data.resolve_data_config({}, model=network)
-    loaded = Backbone(network, int(network.num_features), tuple(config["mean"]), tuple(config["std"]))
+    _, height, width = config["input_size"]
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    return Backbone(network, int(network.num_features), mean, std, (int(height), int(width)))
+
+
+def _require_map(loaded: Backbone, name: str) -> None:
     with torch.no_grad():
-        shape = tuple(loaded.eval()(torch.zeros(1, *config["input_size"])).shape)
+        shape = tuple(loaded.eval()(torch.zeros(1, 3, *loaded.size)).shape)
     if len(shape) != 4 or shape[1] != loaded.channels:
         raise InputError(
-            f"{TIMM}{name} gives features of shape {list(shape)}; expected [b, {loaded.channels}, h, w] or tokens: "
+            f"{name} gives features of shape {list(shape)}; expected [b, {loaded.channels}, h, w] or tokens: "
             "choose a model of another family"
         )
-    return loaded.train()
+    loaded.train()
 
 
 def _require(module: str, wanted_by: str, *, extra: str) -> Any:

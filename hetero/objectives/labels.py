@@ -38,7 +38,8 @@ def label_problems(
     instead = (
         f"use {', '.join(without_labels())}, which learn from the cloud model alone"
         if has_cloud
-        else "bring labels, or learn from a model that is trained already (cloud.onnx or cloud.embeddings in a recipe)"
+        else "bring labels, or learn from a model that is trained already (cloud.backbone, cloud.onnx or "
+        "cloud.embeddings in a recipe)"
     )
     verb = "learns" if len(needing) == 1 else "learn"
     return [f"{', '.join(needing)} {verb} from the labels of the {images} training images, and {have}; {instead}"]

@@ -1,7 +1,8 @@
-"""A cloud model that is not trained here: an ONNX file, or only a file of its embeddings."""
+"""A cloud model that is not trained here: a published backbone, an ONNX file, or only a file of its embeddings."""
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.data.images import Dataset
 from hetero.files import write_json
-from hetero.models.external import OnnxEmbedder, embed_all
+from hetero.models.external import ModuleEmbedder, OnnxEmbedder, embed_all
+from hetero.models.frozen import embedder_of
+from hetero.models.pretrained import published
 from hetero.recipe import Recipe
 from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, MIRRORS
 from hetero.training.mirrored import takes_mirrored_alike
@@ -22,26 +25,43 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     Raises:
         InputError: When embeddings of an image are missing.
     """
-    config = recipe.cloud
+    config, costs = recipe.cloud, {"macs": recipe.cloud.macs, "parameters": recipe.cloud.parameters}
     sets = (dataset.train, dataset.validation, dataset.test)
     names = [name for one in sets for name in one.names]
     if config.embeddings:
         stored = load_embeddings(Path(config.embeddings))
         parts, space, mirrors = [aligned(stored, one) for one in sets], stored.space, False
     else:
-        takes = recipe.cloud_preprocessing
-        embedder = onnx_cloud(recipe)
-        seen = [one.prepared_by(takes).images for one in sets]
+        embedder = cloud_embedder(recipe)
+        if isinstance(embedder, ModuleEmbedder):
+            costs = dataclasses.asdict(embedder.cost)
+        seen = [one.prepared_by(embedder.preprocessing).images for one in sets]
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
         space = embedder.space
         mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], parts[0])
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")
-    costs = {"macs": config.macs, "parameters": config.parameters}
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 
 
-def onnx_cloud(recipe: Recipe) -> OnnxEmbedder:
-    """The cloud model that a recipe gives as an ONNX file."""
+def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder | OnnxEmbedder:
+    """The cloud model that a recipe gives as a backbone or an ONNX file.
+
+    Args:
+        recipe: The recipe.
+        pretrained: False leaves out weights that would be fetched: enough to count it.
+
+    Raises:
+        InputError: When it cannot be made, or takes no such images.
+    """
     config = recipe.cloud
-    return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)
+    if config.onnx:
+        return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)
+    backbone = published(config.backbone, pretrained=pretrained)
+    height, width = backbone.size
+    # The students' photos, in the backbone's size and with its normalisation.
+    alike = dataclasses.replace(
+        recipe.preprocessing, height=height, width=width, shrink=1, mean=backbone.mean, std=backbone.std
+    )
+    takes = config.preprocessing or alike
+    return embedder_of(backbone, config.backbone, takes, space=config.name, version=config.version)

@@ -9,7 +9,8 @@ from hetero.data.embeddings import embeddings_of, load_embeddings
 from hetero.data.prepare import expected_names
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
-from hetero.models.external_onnx import OnnxEmbedder
+from hetero.models.external import ModuleEmbedder
+from hetero.pipeline.external_cloud import cloud_embedder
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import Draft, Recipe
 from hetero.search.budget import Budget
@@ -68,7 +69,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     """What is known of the cloud model; None when that is too little."""
     recipe, config = draft.recipe, draft.recipe.cloud
-    if draft.doubts("cloud", "model") or draft.doubts("cloud", "embeddings") or draft.doubts("cloud", "onnx"):
+    if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx")):
         return None
     if config.embeddings:
         if not Path(config.embeddings).is_file():
@@ -80,11 +81,14 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
         return stored and Cloud(stored.space.dimension, config.macs, config.parameters)
     if draft.doubts("cloud", "preprocessing") or not (config.preprocessing or sized):
         return None
-    if config.onnx:
-        if not Path(config.onnx).is_file():
+    if config.is_external:
+        if config.onnx and not Path(config.onnx).is_file():
             return None
-        opened = attempt(problems, "cloud.onnx", lambda: OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing))
-        return opened and Cloud(opened.space.dimension, config.macs, config.parameters)
+        place = "cloud.onnx" if config.onnx else "cloud.backbone"
+        opened = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
+        if not isinstance(opened, ModuleEmbedder):
+            return opened and Cloud(opened.space.dimension, config.macs, config.parameters)
+        return Cloud(opened.space.dimension, opened.cost.macs, opened.cost.parameters)
     counts = attempt(problems, "cloud", lambda: untrained_cost(config.model, recipe.cloud_preprocessing))
     return counts and Cloud(config.model.dimension, counts.macs, counts.parameters)
 

@@ -211,15 +211,15 @@ def report(context: Context, work: Path) -> None:
 
 def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
     """What the cloud stage left, with the model itself for a student that is trained beside it."""
-    from hetero.pipeline.external_cloud import onnx_cloud
+    from hetero.pipeline.external_cloud import cloud_embedder
     from hetero.training.cloud_reference import CloudReference
 
     recipe = context.recipe
     live = bool(config.embeds_live)
-    if not (live and recipe.cloud.onnx):
+    if not (live and recipe.cloud.is_external):
         return CloudReference.from_directory(context.cloud, dataset, live=live)
     reference = CloudReference.from_directory(context.cloud, dataset)
-    return dataclasses.replace(reference, model=onnx_cloud(recipe))
+    return dataclasses.replace(reference, model=cloud_embedder(recipe))
 
 
 def _costs(directory: Path) -> dict[str, int]:

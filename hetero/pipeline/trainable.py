@@ -20,8 +20,7 @@ def require_trainable(recipe: Recipe) -> None:
 
 def trainings_of(recipe: Recipe) -> dict[str, TrainingConfig]:
     """How each model is trained, by the place in the recipe that says so."""
-    ready = recipe.cloud.embeddings or recipe.cloud.onnx
-    trainings = {} if ready else {"cloud.training": recipe.cloud.training}
+    trainings = {} if recipe.cloud.is_external else {"cloud.training": recipe.cloud.training}
     trainings |= {f"students.{student.name}.training": student.training for student in recipe.students}
     if recipe.tiers:
         trainings["search.supernet.training"] = recipe.search.supernet.training

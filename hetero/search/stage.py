@@ -94,10 +94,10 @@ def load_outcome(directory: Path) -> SearchOutcome:
 
 
 def student_of(context: Context, tier: str) -> StudentConfig:
-    """The student that a finished search found for a tier."""
+    """The student that a finished search found for a tier, with the last layer whose cost the search counted."""
     config = context.recipe.search
     architecture = load_outcome(context.search).winner(tier).architecture
-    return as_student(config.search_space, architecture, dataclasses.replace(config.student, name=tier))
+    return as_student(config.search_space, architecture, dataclasses.replace(config.student, name=tier, principal=0))
 
 
 def _table(context: Context) -> LatencyTable | None:

@@ -124,10 +124,13 @@ class CloudConfig:
         version: For people.
         preprocessing: How its images are prepared, where that differs from the students'; None for the recipe's. Images
             and their changed copies are prepared twice then: the same pictures, for each as it takes them.
+        backbone: A published network whose pooled features are the space as they are: ``efficientnet_lite0``, ``1`` or
+            ``2``, or ``timm:NAME``; then nothing is trained. Its images have the size and the normalisation that it was
+            trained with, where ``preprocessing`` does not say another size.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
-        macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is not
-            trained here, and so not counted. 0 when that is not known.
+        macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is a
+            file, and so not counted. 0 when that is not known.
         parameters: The same of its weights.
         copies: Changed copies of each training image that it embeds for the students to learn from.
         copies_augment: How much the copies are changed.
@@ -140,6 +143,7 @@ class CloudConfig:
     name: Text = "cloud"
     version: str = "1"
     preprocessing: Preprocessing | None = None
+    backbone: str = ""
     embeddings: str = ""
     onnx: str = ""
     macs: Number = 0
@@ -159,9 +163,20 @@ class CloudConfig:
         return [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
 
     @property
+    def sources(self) -> dict[str, str]:
+        """Where a model comes from that is not trained here, by the key that says so; one, or something is wrong."""
+        keys = ("backbone", "embeddings", "onnx")
+        return {key: value for key in keys if (value := getattr(self, key))}
+
+    @property
     def is_external(self) -> bool:
-        """True if it is not trained here: there is an ONNX file of it, or only its embeddings."""
-        return bool(self.embeddings or self.onnx)
+        """True if it is not trained here: it is published, an ONNX file, or known by its embeddings only."""
+        return bool(self.sources)
+
+    @property
+    def is_counted(self) -> bool:
+        """True if its cost is counted here; what files cost, their owner has to say."""
+        return not (self.embeddings or self.onnx)
 
 
 @settings

@@ -113,7 +113,7 @@ def _problems(recipe: UpgradeRecipe, *, has_old: bool) -> list[str]:
     if not recipe.upgrade.objectives:
         problems.append("upgrade.objectives: expected at least one term that looks at the old model, got none")
     if recipe.cloud.is_external:
-        problems.append("cloud: an upgrade trains the new cloud model; remove embeddings and onnx")
+        problems.append(f"cloud: an upgrade trains the new cloud model; remove {' and '.join(recipe.cloud.sources)}")
     if recipe.cloud.preprocessing:
         problems.append("cloud.preprocessing: an upgrade has the preprocessing of its new model; leave it out")
     if has_old and not recipe.upgrade.old:

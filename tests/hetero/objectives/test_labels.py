@@ -51,15 +51,15 @@ def test_an_own_head_says_that_it_needs_them() -> None:
             assert entry.needs_labels, name
 
 
-def needs(batch: Batch) -> torch.Tensor:
+def says_nothing(batch: Batch) -> torch.Tensor:
     return batch.embeddings.sum()
-
-
-needs.needs_labels = True  # type: ignore[attr-defined]
 
 
 def needs_none(batch: Batch) -> torch.Tensor:
     return batch.embeddings.sum()
+
+
+needs_none.needs_labels = False  # type: ignore[attr-defined]
 
 
 def test_composites_and_objectives_from_elsewhere_count() -> None:
@@ -67,10 +67,10 @@ def test_composites_and_objectives_from_elsewhere_count() -> None:
         "cloud_regression",
         "hvs_composite",
         "pml:TripletMarginLoss",
-        f"{__name__}:needs",
+        f"{__name__}:says_nothing",
         f"{__name__}:needs_none",
     ]
-    expected = ["hvs_composite", "pml:TripletMarginLoss", f"{__name__}:needs"]
+    expected = ["hvs_composite", "pml:TripletMarginLoss", f"{__name__}:says_nothing"]
     assert needing_labels([ObjectiveConfig(name) for name in [*terms, "no_such"]]) == expected
 
 

@@ -87,7 +87,7 @@ def test_it_trains_measures_and_says_so(place, monkeypatch, capsys):
         (('old = "v1"', 'old = "photos"'), "no config.json"),
         (("steps = 3", "steps = 0"), "cloud.training.steps"),
         (("[upgrade]", '[upgrade]\nmissing_classes = "guess"'), "missing_classes"),
-        (("[cloud.model]", '[cloud]\nonnx = "x.onnx"\n[cloud.model]'), "remove embeddings and onnx"),
+        (("[cloud.model]", '[cloud]\nonnx = "x.onnx"\n[cloud.model]'), "remove onnx"),
         (("[upgrade]", '[upgrade]\nobjectives = [{ name = "cloud_head", variant = "old" }]'), "cloud_head.variant"),
         (("[upgrade]", '[upgrade]\nobjectives = [{ name = "hvs_composite" }]'), "own_head is given 2 times"),
         (("height = 16", "height = 24"), "takes images of 16x16"),
