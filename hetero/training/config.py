@@ -202,7 +202,7 @@ class StudentConfig:
         max_parameters: Most weights; 0 for no limit.
         head: Margin of its own and of the frozen cloud head.
         objectives: The cloud's own vector of each image, and that it is nearer than those of other images, both seen
-            from the space's centre. Neither needs labels. What was ahead on every space tried, see docs/results.md.
+            from the space's centre. Neither needs labels; docs/results.md has each of them taken out.
         training: How it is trained.
     """
 
