@@ -114,6 +114,7 @@ def net(task: Task, name: str, channels: tuple[int, ...], steps: int) -> hetero.
         objectives=(hetero.ObjectiveConfig("own_head"),),
         training=hetero.TrainingConfig(
             steps=steps,
+            optimizer="adamw",
             classes_per_batch=classes,
             images_per_class=images,
             validate_every=steps,

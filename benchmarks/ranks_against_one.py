@@ -74,6 +74,7 @@ def train(out: Path, what: str, ranks: int, steps: int, precision: str, threads:
     classes, images = PLACES[ranks]
     training = hetero.TrainingConfig(
         steps=steps,
+        optimizer="adamw",
         classes_per_batch=classes,
         images_per_class=images,
         validate_every=steps,

@@ -42,7 +42,12 @@ UNCHANGED = hetero.AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey
 def net(name: str, version: str, channels: tuple[int, ...], steps: int, depth: int = 1) -> hetero.CloudConfig:
     stages = tuple(Stage(channels=each, stride=2, depth=depth if i == 1 else 1) for i, each in enumerate(channels))
     training = hetero.TrainingConfig(
-        steps=steps, classes_per_batch=24, validate_every=max(1, steps // 5), checkpoint_every=100, threads=1
+        steps=steps,
+        optimizer="adamw",
+        classes_per_batch=24,
+        validate_every=max(1, steps // 5),
+        checkpoint_every=100,
+        threads=1,
     )
     model = hetero.ModelConfig(family="residual", pool="gem", stem_channels=channels[0] // 2, stem_stride=1)
     return hetero.CloudConfig(
