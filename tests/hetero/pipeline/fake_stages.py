@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from functools import partial
@@ -78,6 +79,8 @@ def stage(name: str, produce: partial[None], after: tuple[str, ...] = (), **rest
 
 
 if __name__ == "__main__":
+    # A shell lets what it starts in the background, such as a whole run of the tests, ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     root, signs = Path(sys.argv[1]), Path(sys.argv[2])
     done = stage("done", partial(note_times, signs, "done", 0.0))
     try:

@@ -125,7 +125,7 @@ def test_a_cloud_that_is_a_file_is_not_trained():
         "name": "x",
         "preprocessing": {"height": 32, "width": 32},
         "data": {"kind": "folder", "path": "photos"},
-        "cloud": {"embeddings": "cloud.npy", "training": {"precision": "16-mixed"}},
+        "cloud": {"embeddings": "cloud.npy"},
         "students": [{"name": "edge"}],
     }
     trainings = trainings_of(parse_recipe(value, what="x"))
