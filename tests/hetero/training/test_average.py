@@ -12,6 +12,7 @@ import torch
 from hetero.errors import InputError
 from hetero.training.average import AveragedWeights
 from hetero.training.config import StudentConfig, TrainingConfig
+from hetero.training.judgement import Judgement
 from hetero.training.loop import Run, fit
 from hetero.training.quantization_aware import short
 from tests.hetero.training.test_loop import CONFIG, Killed, image_set, module, weight_norm
@@ -41,14 +42,14 @@ def test_the_average_is_judged_and_kept_and_training_goes_on_with_the_weights(tm
     images = image_set(6, 4, 16)
     judged: list[dict[str, torch.Tensor]] = []
 
-    def validate(model: Any) -> float:
+    def validate(model: Any) -> Judgement:
         judged.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return float(len(judged))
+        return Judgement("map@r", {"map@r": float(len(judged))})
 
     plain, averaged = module(), module()
     fit(plain, images, CONFIG, Run(tmp_path / "plain", "id", 1, "x"), validate=weight_norm)
     outcome = fit(averaged, images, AVERAGING, Run(tmp_path / "averaged", "id", 1, "x"), validate=validate)
-    assert outcome.best_step == 12 and len(judged) == 3
+    assert outcome.best.step == 12 and len(judged) == 3
     kept = {name.removeprefix("model."): tensor for name, tensor in averaged.state_dict().items()}
     assert all(torch.equal(kept[name], tensor) for name, tensor in judged[-1].items())
     assert not torch.equal(averaged.model.embedding.weight, plain.model.embedding.weight)  # pyright: ignore[reportAttributeAccessIssue]
