@@ -13,6 +13,7 @@ from hetero.data.augment_config import LIGHT
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.files import digest
+from hetero.geometry.principal import PrincipalDirections
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
 from hetero.models.principal import start_at
@@ -28,7 +29,7 @@ from hetero.training.module import TrainingModule
 from hetero.training.outcome import own_space, training_metrics
 from hetero.training.previous import PreviousStudent, start_from
 from hetero.training.principal_start import principal_start
-from hetero.training.ranks import on_first_rank
+from hetero.training.ranks import connect, on_first_rank
 from hetero.training.refit import refit, require_validation
 from hetero.training.run import Run
 from hetero.training.seeds import seed_of
@@ -84,7 +85,7 @@ def train_student(
     dataset = dataset.prepared_by(preprocessing)
     torch.manual_seed(seed)
     dimension = cloud.space.dimension if cloud else config.model.dimension
-    directions = principal_start(config, cloud.train, macs=most_macs(config, cloud_macs)) if cloud else None
+    directions = _directions(config, cloud, cloud_macs) if cloud else None
     principal = directions.count if directions else 0
     architecture = fit_budget(config, dimension, preprocessing, cloud_macs, principal=principal)
     model = EmbeddingModel(config.name, architecture, preprocessing)
@@ -134,6 +135,12 @@ def train_student(
     model.space = cloud.space if cloud else own_space(model)
     on_first_rank(lambda: save_model(directory, model, training_metrics(fitted, model, seed) | notes))
     return model
+
+
+def _directions(config: StudentConfig, cloud: CloudReference, cloud_macs: int) -> PrincipalDirections | None:
+    """Those of rank 0's vectors, on every rank: how many there are decides the weights' shapes."""
+    connect(config.training)
+    return on_first_rank(lambda: principal_start(config, cloud.train, macs=most_macs(config, cloud_macs)))
 
 
 def _training(config: StudentConfig, cloud: CloudReference | None) -> TrainingConfig:

@@ -24,11 +24,13 @@ height = 24
 width = 24
 [cloud]
 {cloud}
-model = {{ family = "residual", dimension = 16, stem_channels = 8, stages = [{{ channels = 16, stride = 2 }}] }}
-training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5 }}
 [[students]]
 name = "edge"
 model = {{ stem_channels = 8, stages = [{{ channels = 8, stride = 2 }}] }}
+training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5 }}
+"""
+TRAINED = """
+model = {{ family = "residual", dimension = 16, stem_channels = 8, stages = [{{ channels = 16, stride = 2 }}] }}
 training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, validate_every = 20, checkpoint_every = 5 }}
 """
 
@@ -49,7 +51,7 @@ def folder(tmp_path_factory) -> Path:
 
 def write_recipe(folder: Path, name: str, steps: int = 60, cloud: str = "") -> Path:
     path = folder / f"{name}.toml"
-    path.write_text(RECIPE.format(steps=steps, cloud=cloud), encoding="utf-8")
+    path.write_text(RECIPE.format(steps=steps, cloud=cloud or TRAINED.format(steps=steps)), encoding="utf-8")
     return path
 
 
