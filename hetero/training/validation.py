@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from hetero.data.images import Dataset, ImageSet
+from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.evaluation.label_free import neighbour_map
 from hetero.evaluation.retrieval import evaluate_tasks
@@ -55,7 +55,7 @@ def validation(
     gallery = None if cloud is None else cloud.validation
     centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
     among_others = _among_others(tasks)
-    chosen = _chosen(judged_by, has_labels=_has_labels(dataset.validation), has_vectors=gallery is not None)
+    chosen = _chosen(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
 
     def validate(model: EmbeddingModel) -> Judgement:
         queries = embed_images(model, dataset.validation.images)
@@ -85,8 +85,3 @@ def _among_others(tasks: Sequence[RetrievalTask]) -> RetrievalTask:
     """Each image of the tasks' galleries searched among all others; altered copies, which only ask, are left out."""
     rows = np.unique(np.concatenate([task.gallery for task in tasks]))
     return RetrievalTask("among the others", rows, rows, exclude_self=True)
-
-
-def _has_labels(images: ImageSet) -> bool:
-    """True if every image has a label: one without is a class of its own, beyond those that have names."""
-    return bool((np.asarray(images.labels) < len(images.classes)).all())
