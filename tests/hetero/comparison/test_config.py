@@ -69,6 +69,15 @@ def test_the_built_in_comparisons_are_valid_and_name_what_they_compare():
     assert not is_built_in("nothing-of-the-kind")
 
 
+@pytest.mark.parametrize("name", ["emoji", "photos"])
+def test_built_in_methods_train_as_when_they_were_measured(name):
+    for student in built_in_comparison(name).recipe(0).students:
+        training = student.training
+        how = training.optimizer, training.learning_rate, training.sampling, student.principal
+        assert how == ("adamw", 6e-3, "classes", 0)
+        assert training.augment is not None
+
+
 def test_some_methods_with_another_budget():
     whole = parse_comparison(VALID | {"baselines": ["plain", "contrast"]}, what="x")
     some = whole.only(["plain", "turned"]).with_steps(9)
