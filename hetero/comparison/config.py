@@ -154,8 +154,8 @@ def _problems(comparison: Comparison, *, methods_read: bool) -> list[str]:
 
 def _method_problems(method: MethodConfig, trained: set[str]) -> list[str]:
     problems: list[str] = []
-    if method.adapter and (method.objectives or method.variants):
-        problems.append("an adapter trains nothing: give no objectives")
+    if method.adapter and (method.objectives or method.variants or method.default or method.optimizer):
+        problems.append("an adapter trains nothing: give no objectives, default or optimizer")
     if method.adapter and method.adapter not in ADAPTERS:
         problems.append(f"unknown adapter {method.adapter!r}; expected one of {', '.join(ADAPTERS)}")
     if method.adapter and method.of not in trained:

@@ -43,7 +43,7 @@ def test_every_mistake_at_once():
     wrong = copy.deepcopy(VALID)
     wrong["seeds"] = [1, 1]
     wrong["baselines"] = ["nobody"]
-    wrong["methods"][1] |= {"of": "contrasts", "adapter": "rotate"}
+    wrong["methods"][1] |= {"of": "contrasts", "adapter": "rotate", "default": True}
     wrong["methods"][2]["objectives"] = [{"name": "own_head"}]
     with pytest.raises(InputError) as raised:
         parse_comparison(wrong, what="x")
@@ -53,6 +53,7 @@ def test_every_mistake_at_once():
         "'nobody' is not a method",
         "of = 'contrasts'",
         "unknown adapter 'rotate'",
+        "methods (turned): an adapter trains nothing: give no objectives, default or optimizer",
         "not both",
     ):
         assert part in text
