@@ -11,53 +11,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hetero.adapters.registry import ADAPTERS
+from hetero.comparison.method import MethodConfig
 from hetero.constraints import Seed, Text
-from hetero.data.augment_config import AugmentConfig
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
-from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import STAND_INS, Recipe, anchored
 from hetero.recipe_rules import recipe_problems
 from hetero.schema import parse_rest, read_toml, settings
-from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+from hetero.training.config import CloudConfig, StudentConfig
 
 CLOUD = "cloud"
-
-
-@settings
-class MethodConfig:
-    """One way to make a student live in the cloud's space.
-
-    Attributes:
-        name: For people and files.
-        objectives: Terms of its objective.
-        variants: Several objectives to choose from instead: the first seed trains each, and the one with the best
-            figure on the validation classes is trained with the other seeds too.
-        independent: Train without the cloud model, and so without the copies that it embedded.
-        augment: Changes to the training images, where the method needs others than the student's.
-        live: Run the cloud model on each augmented batch, see ``StudentConfig``.
-        adapter: Train nothing, but map another method's vectors into the cloud's space by this adapter.
-        of: That other method.
-    """
-
-    name: Text
-    objectives: tuple[Term, ...] = ()
-    variants: tuple[tuple[Term, ...], ...] = ()
-    independent: bool = False
-    augment: AugmentConfig | None = None
-    live: bool = False
-    adapter: str = ""
-    of: str = ""
-
-    @property
-    def choices(self) -> tuple[tuple[ObjectiveConfig, ...], ...]:
-        """The objectives to choose from; one when there is nothing to choose."""
-        return self.variants or (self.objectives,)
-
-    def trained_as(self, choice: int) -> str:
-        """Name of the student that a choice trains."""
-        return self.name if len(self.choices) == 1 else f"{self.name}.{choice + 1}"
 
 
 @settings
@@ -96,20 +60,9 @@ class Comparison:
         """One seed's recipe: a student for each choice of each method that trains one."""
         external = self.cloud.is_external
         dimension = self.student.model.dimension if external else self.cloud.model.dimension
-        students = tuple(
-            dataclasses.replace(
-                self.student,
-                name=method.trained_as(choice),
-                model=dataclasses.replace(self.student.model, dimension=dimension),
-                objectives=objectives,
-                independent=method.independent,
-                live=method.live,
-                training=self._training(method),
-            )
-            for method in self.methods
-            if not method.adapter
-            for choice, objectives in enumerate(method.choices)
-        )
+        model = dataclasses.replace(self.student.model, dimension=dimension)
+        shared = dataclasses.replace(self.student, model=model)
+        students = tuple(student for method in self.methods for student in method.students(shared))
         return Recipe(self.name, self.preprocessing, self.data, students, self.cloud, seed=seed)
 
     def only(self, names: Sequence[str]) -> Comparison:
@@ -137,10 +90,6 @@ class Comparison:
         """The same comparison with another budget of optimiser steps for each student."""
         training = dataclasses.replace(self.student.training, steps=steps)
         return dataclasses.replace(self, student=dataclasses.replace(self.student, training=training))
-
-    def _training(self, method: MethodConfig) -> TrainingConfig:
-        training = self.student.training
-        return training if method.augment is None else dataclasses.replace(training, augment=method.augment)
 
 
 def load_comparison(path: Path) -> Comparison:
@@ -205,8 +154,8 @@ def _problems(comparison: Comparison, *, methods_read: bool) -> list[str]:
 
 def _method_problems(method: MethodConfig, trained: set[str]) -> list[str]:
     problems: list[str] = []
-    if method.adapter and (method.objectives or method.variants):
-        problems.append("an adapter trains nothing: give no objectives")
+    if method.adapter and (method.objectives or method.variants or method.default or method.optimizer):
+        problems.append("an adapter trains nothing: give no objectives, default or optimizer")
     if method.adapter and method.adapter not in ADAPTERS:
         problems.append(f"unknown adapter {method.adapter!r}; expected one of {', '.join(ADAPTERS)}")
     if method.adapter and method.of not in trained:

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from hetero.adapters.registry import ADAPTERS, fit_adapter
-from hetero.comparison.config import Comparison, MethodConfig
+from hetero.comparison.config import Comparison
+from hetero.comparison.method import MethodConfig
 from hetero.comparison.work import EMBEDDINGS
 from hetero.data.distractors import with_distractors
 from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings

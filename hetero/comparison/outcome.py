@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hetero.comparison.config import Comparison, MethodConfig
+from hetero.comparison.config import Comparison
 from hetero.comparison.measure import Measured, over_seeds
+from hetero.comparison.method import MethodConfig
 from hetero.evaluation.bootstrap import Interval, difference_interval, mean_interval
 from hetero.evaluation.retrieval import TaskResult
 from hetero.schema import record

@@ -9,6 +9,7 @@ import pytest
 
 from hetero.comparison.config import built_in_comparison, is_built_in, parse_comparison
 from hetero.errors import InputError
+from hetero.training.config import StudentConfig
 
 VALID: dict[str, Any] = {
     "name": "tiny",
@@ -43,7 +44,7 @@ def test_every_mistake_at_once():
     wrong = copy.deepcopy(VALID)
     wrong["seeds"] = [1, 1]
     wrong["baselines"] = ["nobody"]
-    wrong["methods"][1] |= {"of": "contrasts", "adapter": "rotate"}
+    wrong["methods"][1] |= {"of": "contrasts", "adapter": "rotate", "default": True}
     wrong["methods"][2]["objectives"] = [{"name": "own_head"}]
     with pytest.raises(InputError) as raised:
         parse_comparison(wrong, what="x")
@@ -53,6 +54,7 @@ def test_every_mistake_at_once():
         "'nobody' is not a method",
         "of = 'contrasts'",
         "unknown adapter 'rotate'",
+        "methods (turned): an adapter trains nothing: give no objectives, default or optimizer",
         "not both",
     ):
         assert part in text
@@ -67,6 +69,32 @@ def test_the_built_in_comparisons_are_valid_and_name_what_they_compare():
         assert {"combination", "procrustes", "adapter"} <= methods
         assert set(comparison.baselines) == {"regression", "bct"} and len(comparison.seeds) == 3
     assert not is_built_in("nothing-of-the-kind")
+
+
+@pytest.mark.parametrize("name", ["emoji", "photos"])
+def test_built_in_methods_train_as_when_they_were_measured_and_the_default_as_it_comes(name):
+    students = built_in_comparison(name).recipe(0).students
+    before = ("adamw", 6e-3, "classes", 0)
+    muon = {student.name: ("muon", None, "classes", 0) for student in students if "-muon" in student.name}
+    default = {student.name: ("muon", None, "auto", "auto") for student in students if "default" in student.name}
+    assert len(muon) == {"emoji": 4, "photos": 2}[name] and len(default) == 3
+    for student in students:
+        training = student.training
+        how = training.optimizer, training.learning_rate, training.sampling, student.principal
+        assert how == (muon | default).get(student.name, before)
+        assert (training.augment is None) == (student.name in default)
+    (plain,) = [student for student in students if student.name == "default"]
+    assert plain.objectives == StudentConfig("default").objectives
+    assert len({student.training.steps for student in students}) == 1
+    images = {student.training.classes_per_batch * student.training.images_per_class for student in students}
+    assert len(images) == 1
+
+
+@pytest.mark.parametrize("name", ["emoji", "photos"])
+def test_what_built_in_comparisons_try_again_under_muon_was_tried_under_adamw(name):
+    methods = {method.name: method for method in built_in_comparison(name).methods}
+    for before in ("instance", "combination"):
+        assert set(methods[f"{before}-muon"].choices) <= set(methods[before].choices)
 
 
 def test_some_methods_with_another_budget():
