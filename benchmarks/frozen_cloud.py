@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import hetero
 from benchmarks.frozen_cloud_methods import ABLATIONS, METHODS, student_of
@@ -38,6 +39,7 @@ from hetero.evaluation.retrieval import evaluate
 from hetero.files import write_json
 from hetero.models.cost import cost
 from hetero.models.external import embed_all
+from hetero.training.agreement import agreement
 
 PART = "part.json"
 NEW = "new "
@@ -170,11 +172,15 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     gallery = aligned(hetero.load_embeddings(path), photos.test)
     queries = hetero.embed_images(student, photos.test.images)
     centre = cloud.train.mean(axis=0)
-    agreement = {
-        "training": agreement_of(hetero.embed_images(student, photos.train.images), cloud.train, centre),
-        "test": agreement_of(queries, gallery, centre),
+    pairs = {
+        "training": (hetero.embed_images(student, photos.train.images), cloud.train),
+        "test": (queries, gallery),
     }
-    record = dataclasses.asdict(part) | where_and_when() | {"seconds": seconds, "agreement": agreement}
+    agreements = {
+        what: float(agreement(*(torch.from_numpy(one) for one in (ours, theirs, centre))))
+        for what, (ours, theirs) in pairs.items()
+    }
+    record = dataclasses.asdict(part) | where_and_when() | {"seconds": seconds, "agreement": agreements}
     record |= {"macs": cost(student).macs, "cloud_macs": macs, "figures": figures(photos.test, queries, gallery)}
     write_json(work / PART, record)
 
@@ -199,12 +205,6 @@ def figures(images: ImageSet, queries: np.ndarray, gallery: np.ndarray) -> dict[
                 "map@r": across.tolist(),
             }
     return found
-
-
-def agreement_of(ours: np.ndarray, theirs: np.ndarray, centre: np.ndarray) -> float:
-    """Mean cosine of two models' vectors, seen from a centre."""
-    a, b = ours - centre, theirs - centre
-    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean())
 
 
 def table(arguments: argparse.Namespace) -> None:
