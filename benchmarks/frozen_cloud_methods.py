@@ -20,9 +20,15 @@ FLIP = 0.5
 BY_HAND = {"optimizer": "adamw", "learning_rate": 6e-3}
 """The optimiser of the loops that a user would write."""
 
+PLAIN_LOOP = "by-hand"
+"""The method that hetero does not train: :mod:`benchmarks.frozen_cloud_by_hand`."""
+
+_COSINE = {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),), "training": BY_HAND}
+
 METHODS: Mapping[str, dict[str, Any]] = {
     "default": {},
-    "cosine": {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),), "training": BY_HAND},
+    "cosine": _COSINE,
+    PLAIN_LOOP: _COSINE,
     "ntxent": {
         "principal": 0,
         "objectives": (ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent"),),

@@ -1,8 +1,8 @@
-"""How many principal directions a student's last layer should work in: a rule on a space's statistics."""
+"""How many principal directions a student's last layer should work in: a rule on how its space spreads."""
 
 from __future__ import annotations
 
-from hetero.geometry.statistics import SpaceStatistics
+from typing import Protocol, runtime_checkable
 
 LEAST = 8
 """Fewest directions, and what their number is a multiple of, as mobile kernels like it."""
@@ -12,7 +12,27 @@ EXPANSION = 0.1
 """Largest share of a budget that goes into expanding coefficients: the backbone needs the rest."""
 
 
-def suggested_directions(statistics: SpaceStatistics, *, macs: int | None = None) -> int:
+@runtime_checkable
+class Spreading(Protocol):
+    """What the rule goes by; both a space's statistics and the spread that they come from say it."""
+
+    @property
+    def dimension(self) -> int:
+        """Of each vector."""
+        ...
+
+    @property
+    def effective_dimension(self) -> float:
+        """Participation ratio of the covariance's eigenvalues."""
+        ...
+
+    @property
+    def covariance_rows(self) -> int:
+        """Vectors that the covariance was taken of."""
+        ...
+
+
+def suggested_directions(space: Spreading, *, macs: int | None = None) -> int:
     """One and a half times the effective dimension, rounded up to 8.
 
     In the leading directions alone the cloud's own queries still find nearly what they find in all of them, and a
@@ -20,14 +40,14 @@ def suggested_directions(statistics: SpaceStatistics, *, macs: int | None = None
     where that is more than half of them, or there are too few vectors to know.
 
     Args:
-        statistics: Of the cloud's vectors.
+        space: How the cloud's unit vectors spread.
         macs: Multiply-accumulates that an image may take, of which a tenth at most expands the coefficients; None
             for no limit.
     """
-    wanted = -(-int(1.5 * statistics.effective_dimension) // LEAST) * LEAST
-    most = min(statistics.dimension // 2, statistics.covariance_rows - 1)
+    wanted = -(-int(1.5 * space.effective_dimension) // LEAST) * LEAST
+    most = min(space.dimension // 2, space.covariance_rows - 1)
     if not LEAST <= wanted <= most:
         return 0
     if macs is None:
         return wanted
-    return min(wanted, max(LEAST, int(EXPANSION * macs / statistics.dimension) // LEAST * LEAST))
+    return min(wanted, max(LEAST, int(EXPANSION * macs / space.dimension) // LEAST * LEAST))

@@ -12,6 +12,8 @@ from hetero.geometry.sample import sampled
 
 COVARIANCE_ROWS = 1 << 16
 """Of more vectors than this a seeded sample gives the covariance; their mean is always that of all."""
+NO_ENERGY = 1e-12
+"""Sum of variances up to which unit vectors count as equal."""
 _CHUNK = 4096
 
 
@@ -24,11 +26,24 @@ class Spread:
         variances: float64 [r], along the principal directions, largest first; r is the smaller of d and the number of
             vectors less one, since no more can differ from zero.
         directions: float64 [d, r], orthonormal columns. Of each the entry of largest size is positive.
+        covariance_rows: Vectors that the covariance was taken of.
     """
 
     mean: Float64[np.ndarray, " d"]
     variances: Float64[np.ndarray, " r"]
     directions: Float64[np.ndarray, "d r"]
+    covariance_rows: int
+
+    @property
+    def dimension(self) -> int:
+        """Of each vector."""
+        return len(self.mean)
+
+    @property
+    def effective_dimension(self) -> float:
+        """Participation ratio of the variances, (sum v)^2 / sum v^2; 0 where nothing differs."""
+        squares = float(np.square(self.variances).sum())
+        return float(self.variances.sum()) ** 2 / squares if squares > NO_ENERGY**2 else 0.0
 
     def leading(self, count: int) -> PrincipalDirections:
         """The directions of largest variance.
@@ -88,7 +103,7 @@ def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
     directions = directions[:, kept]
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
     # Rounding leaves variances of nothing a little below zero.
-    return Spread(mean, np.maximum(variances[kept], 0.0), directions * signs)
+    return Spread(mean, np.maximum(variances[kept], 0.0), directions * signs, len(chosen))
 
 
 def principal_directions(vectors: Float[np.ndarray, "n d"], count: int) -> PrincipalDirections:

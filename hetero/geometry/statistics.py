@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 from hetero.errors import InputError
 from hetero.geometry.classes import ClassStatistics, class_statistics
 from hetero.geometry.neighbours import NeighbourStatistics, duplicates, neighbour_statistics
-from hetero.geometry.principal import COVARIANCE_ROWS, Spread, spread
+from hetero.geometry.principal import NO_ENERGY, Spread, spread
 from hetero.lengths import lengths, scaled
 
 SHARES = (0.5, 0.75, 0.9, 0.95)
 """Of the centred energy, for each of which the directions are counted that hold it."""
 UNIT = 1e-3
 """How far a length may be from one and still count as one."""
-_DEAD = 1e-12
 _ALREADY_UNIT = 1e-6
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ def space_statistics(
         zero=int((finite & (length == 0)).sum()),
         lengths=Lengths(*(float(value) for value in np.quantile(length[used], (0, 0.5, 1)))),
         mean_length=float(np.linalg.norm(around.mean)),
-        effective_dimension=_participation(around.variances),
+        effective_dimension=around.effective_dimension,
         directions=_directions(around),
         constant=int((unit.max(axis=0) == unit.min(axis=0)).sum()),
         duplicates=duplicates(unit),
-        covariance_rows=min(len(unit), COVARIANCE_ROWS),
+        covariance_rows=around.covariance_rows,
         neighbours=neighbour_statistics(unit),
         classes=None if labels is None else class_statistics(unit, _numbers(labels)[used], around.mean),
     )
@@ -134,18 +134,13 @@ def _scaled(vectors: Float[np.ndarray, "n d"], length: Float64[np.ndarray, " n"]
     return scaled(vectors, length)
 
 
-def _participation(variances: Float64[np.ndarray, " r"]) -> float:
-    squares = float(np.square(variances).sum())
-    return float(variances.sum()) ** 2 / squares if squares > _DEAD**2 else 0.0
-
-
 def _directions(around: Spread) -> dict[float, int]:
     total = float(around.variances.sum())
-    if total <= _DEAD:
+    if total <= NO_ENERGY:
         return dict.fromkeys(SHARES, 0)
     held = np.cumsum(around.variances) / total
     # Rounding may leave the last of all a little below one.
-    return {share: int(np.searchsorted(held, share - _DEAD)) + 1 for share in SHARES}
+    return {share: int(np.searchsorted(held, share - _ROUNDING)) + 1 for share in SHARES}
 
 
 def _numbers(labels: Int64[np.ndarray, " n"] | Sequence[str]) -> Int64[np.ndarray, " n"]:

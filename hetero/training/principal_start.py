@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.geometry.directions import suggested_directions
-from hetero.geometry.principal import PrincipalDirections, principal_directions
-from hetero.geometry.statistics import space_statistics
+from hetero.geometry.principal import PrincipalDirections, spread
 from hetero.training.config import StudentConfig
 
 
@@ -18,13 +17,14 @@ def principal_start(
 
     Args:
         config: Says how many, or ``auto``.
-        vectors: The cloud's, of all training images and their changed copies.
+        vectors: The cloud's unit vectors, of all training images and their changed copies.
         macs: Multiply-accumulates that an image may take; None for no limit.
 
     Raises:
         InputError: When the vectors have fewer.
     """
-    count = config.principal
-    if count == "auto":
-        count = suggested_directions(space_statistics(vectors), macs=macs)
-    return principal_directions(vectors, count) if count else None
+    if not config.principal:
+        return None
+    around = spread(vectors)
+    count = suggested_directions(around, macs=macs) if config.principal == "auto" else config.principal
+    return around.leading(count) if count else None

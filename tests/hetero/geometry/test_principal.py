@@ -20,6 +20,8 @@ def test_two_axes_by_hand():
     np.testing.assert_allclose(found.variances, [18 / 4, 2 / 4])
     np.testing.assert_allclose(found.directions, np.eye(2), atol=1e-15)
     leading = found.leading(1)
+    assert (found.dimension, found.covariance_rows) == (2, 4)
+    assert found.effective_dimension == pytest.approx(25 / (81 / 4 + 1 / 4))
     assert (leading.count, leading.basis.shape) == (1, (2, 1))
     np.testing.assert_allclose(leading.std, [np.sqrt(4.5)])
 

@@ -10,7 +10,9 @@ import torch
 
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
+from hetero.geometry.directions import suggested_directions
 from hetero.geometry.principal import principal_directions
+from hetero.geometry.statistics import space_statistics
 from hetero.models.config import ModelConfig
 from hetero.models.directory import load_model
 from hetero.recipe import Recipe
@@ -86,6 +88,15 @@ def test_a_number_is_taken_as_it_is_and_auto_follows_the_rule():
     assert principal_start(CONFIG, low_dimensional()).count == 8
     assert principal_start(CONFIG, isotropic()) is None
     assert principal_start(dataclasses.replace(CONFIG, principal=0), low_dimensional()) is None
+
+
+def test_auto_decomposes_once_and_takes_what_the_space_check_says(monkeypatch):
+    vectors, decomposed, eigh = low_dimensional(rank=14, dimension=64), [], np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: decomposed.append(matrix) or eigh(matrix))
+    start = principal_start(CONFIG, vectors)
+    assert len(decomposed) == 1
+    assert start.count == suggested_directions(space_statistics(vectors)) == 24
+    np.testing.assert_array_equal(start.basis, principal_directions(vectors, 24).basis)
 
 
 def test_a_student_of_a_small_budget_takes_fewer(dataset, cloud, tmp_path):
