@@ -45,7 +45,8 @@ METHODS: Mapping[str, dict[str, Any]] = {
 """The default, and what stands beside it: what differs from the default."""
 
 _REGRESSION, _CONTRAST = hetero.StudentConfig("default").objectives
-_UNCENTRED = (ObjectiveConfig("cloud_regression", 10.0), ObjectiveConfig("instance_contrastive", temperature=0.1))
+_UNCENTRED = (ObjectiveConfig("cloud_regression", 10.0), _CONTRAST)
+_CENTRED = (_REGRESSION, ObjectiveConfig("instance_contrastive", temperature=0.1, centred=True))
 _PLAIN = {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),)}
 
 ABLATIONS: Mapping[str, dict[str, Any]] = {
@@ -53,6 +54,7 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-light-changes": {"training": {"augment": AugmentConfig(scale=(0.7, 1.3), flip=FLIP, erase=0.2)}},
     "without-directions": {"principal": 0},
     "without-centre": {"objectives": _UNCENTRED},
+    "with-centred-contrast": {"objectives": _CENTRED},
     "without-contrast": {"objectives": (_REGRESSION,)},
     "without-regression": {"objectives": (_CONTRAST,)},
     "with-average": {"training": {"average": 0.99}},

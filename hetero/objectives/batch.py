@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -50,6 +51,17 @@ class Batch:
     centre: Float[Tensor, " c"] | None = None
     centred_bank: Float[Tensor, "n c"] | None = None
 
+    @property
+    def spread(self) -> Float[Tensor, ""]:
+        """Mean squared distance of the cloud's vectors from their centre: 1 minus the squared length of their mean.
+
+        Raises:
+            InputError: When there is no cloud model.
+        """
+        if self.centre is None:
+            raise InputError("relative = true needs the cloud model's embeddings of the training images")
+        return 1.0 - self.centre.square().sum()
+
     def centred(self) -> Batch:
         """The same vectors as directions from the space's centre.
 
@@ -66,6 +78,7 @@ class Batch:
             embeddings=directions(self.embeddings, self.centre),
             cloud=directions(self.cloud, self.centre),
             bank=self.centred_bank,
+            centre=torch.zeros_like(self.centre),
         )
 
 

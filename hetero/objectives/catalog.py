@@ -105,7 +105,11 @@ CATALOG: Mapping[str, Entry | Composite] = {
     "instance_contrastive": Entry(
         "hetero.objectives.instance_contrastive:InstanceContrastive",
         "an image's own cloud vector among the cloud's other classes (as in CRD, arXiv 1910.10699)",
-        {"temperature": positive(0.05, "divides the cosines"), "centred": _CENTRED},
+        {
+            "temperature": positive(0.05, "divides the cosines"),
+            "centred": _CENTRED,
+            "relative": Option(False, "the temperature is a share of the space's spread"),
+        },
         needs_cloud=True,
     ),
     "cloud_regression": Entry(

@@ -18,7 +18,7 @@ def instance_contrastive(
     keys: Float[Tensor, "n d"],
     key_labels: Int[Tensor, " n"],
     *,
-    temperature: float,
+    temperature: float | Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
     """Mean of ``-log softmax`` of an image's own cloud vector among it and the cloud's vectors of other classes.
 
@@ -47,12 +47,16 @@ class InstanceContrastive(nn.Module):
     Args:
         temperature: Divides the cosines.
         centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
+        relative: Whether the temperature is a share of the space's spread (:attr:`Batch.spread`): the vectors are
+            compared as a search compares them, and one number suits spaces with a long mean and without. Directions
+            from the centre have a spread of one as they are.
     """
 
-    def __init__(self, temperature: float = 0.05, centred: bool = False) -> None:
+    def __init__(self, temperature: float = 0.05, centred: bool = False, relative: bool = False) -> None:
         super().__init__()
         self.temperature = temperature
         self.centred = centred
+        self.relative = relative
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """Contrast with the cloud's embeddings.
@@ -62,6 +66,7 @@ class InstanceContrastive(nn.Module):
         """
         seen = comparable(batch, "instance_contrastive", centred=self.centred)
         side = CloudSide.of(seen, "instance_contrastive")
+        temperature = self.temperature * (seen.spread if self.relative else 1.0)
         return instance_contrastive(
-            seen.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=self.temperature
+            seen.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=temperature
         )

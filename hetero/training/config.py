@@ -201,8 +201,8 @@ class StudentConfig:
         max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
         head: Margin of its own and of the frozen cloud head.
-        objectives: The cloud's own vector of each image, and that it is nearer than those of other images, both seen
-            from the space's centre. Neither needs labels; docs/results.md has each of them taken out.
+        objectives: The cloud's own direction of each image from the space's centre, and that in the gallery its vector
+            is nearer than those of other images. Neither needs labels; docs/results.md has each of them taken out.
         training: How it is trained.
     """
 
@@ -220,7 +220,7 @@ class StudentConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     objectives: tuple[Term, ...] = (
         ObjectiveConfig("cloud_regression", 10.0, centred=True),
-        ObjectiveConfig("instance_contrastive", temperature=0.1, centred=True),
+        ObjectiveConfig("instance_contrastive", temperature=0.1, relative=True),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
 

@@ -46,6 +46,21 @@ def test_contrast_compares_angles_seen_from_the_centre():
     assert loss.item() == pytest.approx(-math.log(own / (own + right + back)), abs=1e-6)
 
 
+def test_a_relative_temperature_is_a_share_of_the_spread():
+    # The mean has length .6: what is left of a unit vector's square is .64.
+    batch = batch_of([1.0, 0.0], [0.8, 0.6], [[0.0, 1.0], [-1.0, 0.0]])
+    temperature = 0.5 * 0.64
+    own, right, back = math.exp(0.8 / temperature), math.exp(0.0), math.exp(-1.0 / temperature)
+    loss = InstanceContrastive(temperature=0.5, relative=True)(batch)
+    assert loss.item() == pytest.approx(-math.log(own / (own + right + back)), abs=1e-6)
+
+
+def test_directions_from_the_centre_have_a_spread_of_one():
+    batch = batch_of(around_centre(0), around_centre(60), [around_centre(90)])
+    plain, relative = (InstanceContrastive(0.5, centred=True, relative=one)(batch) for one in (False, True))
+    assert relative.item() == plain.item()
+
+
 def test_a_model_that_learnt_the_mean_alone_has_learnt_nothing():
     generator = torch.Generator().manual_seed(0)
     mean = torch.tensor([3.0, 0.0, 0.0, 0.0])
@@ -57,7 +72,9 @@ def test_a_model_that_learnt_the_mean_alone_has_learnt_nothing():
     assert CloudRegression(centred=True)(batch) > 0.7
 
 
-@pytest.mark.parametrize("objective", [CloudRegression(centred=True), InstanceContrastive(centred=True)])
+@pytest.mark.parametrize(
+    "objective", [CloudRegression(centred=True), InstanceContrastive(centred=True), InstanceContrastive(relative=True)]
+)
 def test_without_a_cloud_it_is_an_error(objective: torch.nn.Module):
     with pytest.raises(InputError, match="cloud model's embeddings"):
         objective(Batch(torch.eye(2), torch.arange(2)))
