@@ -49,5 +49,8 @@ class AugmentConfig:
         ]
 
 
+UNCHANGED = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)
+"""No changes at all."""
+
 LIGHT = AugmentConfig(rotation=5.0, scale=(0.9, 1.1), shift=0.05, grey=0.05, brightness=0.1, contrast=0.1)
 """Changes after which an image still means to the cloud what it meant before, so that its vector stays the target."""

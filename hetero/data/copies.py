@@ -215,3 +215,8 @@ def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
         return rows.get(original, row) if mark and copy.isdecimal() else row
 
     return np.array([source(row, name) for row, name in enumerate(names)], np.int64)
+
+
+def has_copies(names: Sequence[str]) -> bool:
+    """True if some of the images are changed copies of others (see :func:`with_copies`)."""
+    return bool((sources_of(names) != np.arange(len(names))).any())

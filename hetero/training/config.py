@@ -63,7 +63,8 @@ class TrainingConfig:
         threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run its
             share of them, where others may train at the same time (:mod:`hetero.pipeline.threads`).
         augment: Random changes to the training images; None takes what suits the model: strong changes for one that
-            learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images.
+            learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images, and
+            none where these have changed copies already.
     """
 
     steps: Count | Literal["auto"] = 900

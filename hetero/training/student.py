@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from hetero.data.augment_config import LIGHT
-from hetero.data.images import Dataset
+from hetero.data.augment_config import LIGHT, UNCHANGED
+from hetero.data.copies import has_copies
+from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.geometry.principal import PrincipalDirections
@@ -124,7 +125,7 @@ def train_student(
         cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed, previous=previous) if cloud else None
     )
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, _training(config, cloud), run, validate=judged, cloud=cached)
+    fitted = fit(module, dataset.train, _training(config, cloud, dataset.train), run, validate=judged, cloud=cached)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(
@@ -143,10 +144,10 @@ def _directions(config: StudentConfig, cloud: CloudReference, cloud_macs: int) -
     return on_first_rank(lambda: principal_start(config, cloud.train, macs=most_macs(config, cloud_macs)))
 
 
-def _training(config: StudentConfig, cloud: CloudReference | None) -> TrainingConfig:
-    """How it is trained, with light changes to the images where the cloud's vectors are the targets."""
+def _training(config: StudentConfig, cloud: CloudReference | None, images: ImageSet) -> TrainingConfig:
+    """How it is trained: where the cloud's vectors are the targets, with light changes; with none to changed copies."""
     training = config.training
     if training.augment or not cloud:
         return training
-    changes = dataclasses.replace(LIGHT, flip=0.5) if cloud.mirrors else LIGHT
-    return dataclasses.replace(training, augment=changes)
+    changes = UNCHANGED if has_copies(images.names) else LIGHT
+    return dataclasses.replace(training, augment=dataclasses.replace(changes, flip=0.5 if cloud.mirrors else 0.0))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from hetero.data.augment_config import LIGHT, UNCHANGED, AugmentConfig
+from hetero.data.copies import with_copies
 from hetero.data.embeddings import save_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
@@ -139,3 +141,17 @@ def test_a_live_cloud_at_hand_trains_and_one_that_is_not_is_an_error(dataset, cl
     assert train_student(dataset, cloud, changing, SHAPE, tmp_path / "c").space == cloud.space
     with pytest.raises(InputError, match=r"live = true.*only its embeddings"):
         train_student(dataset, dataclasses.replace(cloud, model=None), config, SHAPE, tmp_path / "b")
+
+
+def test_photos_are_lightly_changed_and_changed_copies_are_not(dataset, cloud_directory, tmp_path):
+    def weights(images: Dataset, name: str, augment: AugmentConfig | None) -> torch.Tensor:
+        training = dataclasses.replace(TRAINING, augment=augment)
+        config = StudentConfig(name="edge", model=EDGE, training=training)
+        cloud = dataclasses.replace(CloudReference.from_model(cloud_directory, images), mirrors=False)
+        student = train_student(images, cloud, config, SHAPE, tmp_path / name)
+        return torch.cat([parameter.flatten() for parameter in student.parameters()])
+
+    copied = dataset.training_on(with_copies(dataset.train, 1, LIGHT, seed=0))
+    assert torch.equal(weights(dataset, "photos", None), weights(dataset, "light", LIGHT))
+    assert torch.equal(weights(copied, "copies", None), weights(copied, "unchanged", UNCHANGED))
+    assert not torch.equal(weights(copied, "copies", None), weights(copied, "changed", LIGHT))
