@@ -44,7 +44,7 @@ class TrainingConfig:
         learning_rate: Peak, reached after the warm-up, then falling to zero: along a cosine, or in the last steps of
             ``"auto"`` along a root. None takes what suits the optimiser. Under ``muon`` it is that of matrices; the
             rest takes 0.3 times as much.
-        weight_decay: Decoupled decay; applied to matrices and filters only.
+        weight_decay: Decoupled decay; applied to matrices and filters only. None takes what suits the optimiser.
         warmup: Share of the steps; with ``"auto"`` of the fewest that it may take.
         mixup: Mix each image of a batch with another, and the cloud's vectors of the two: parameter of the Beta
             distribution of the shares (arXiv 1710.09412; .2 to 1 is usual). Only with objectives that look at the
@@ -75,7 +75,7 @@ class TrainingConfig:
     batch: Number = 0
     optimizer: Optimizer = "muon"
     learning_rate: Positive | None = None
-    weight_decay: NotNegative = 0.05
+    weight_decay: NotNegative | None = None
     warmup: Share = 0.1
     mixup: NotNegative = 0.0
     average: PartialShare = 0.0

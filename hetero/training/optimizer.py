@@ -9,7 +9,7 @@ from torch import nn
 
 from hetero.training.config import TrainingConfig
 from hetero.training.muon import Muon, takes_orthogonal_steps
-from hetero.training.rates import PEAK_RATES
+from hetero.training.rates import PEAK_RATES, decay
 
 VECTOR_SHARE = 0.3
 """Under Muon, the learning rate of what is no matrix, as a share of that of matrices."""
@@ -20,14 +20,15 @@ def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Op
     learnt = [parameter for parameter in module.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in learnt if parameter.ndim > 1]
     vectors = [parameter for parameter in learnt if parameter.ndim <= 1]
+    matrix_decay = decay(config)
     if config.optimizer == "adamw":
-        groups = [_group(matrices, config.weight_decay), _group(vectors, 0.0)]
+        groups = [_group(matrices, matrix_decay), _group(vectors, 0.0)]
         return torch.optim.AdamW([group for group in groups if group["params"]], lr=PEAK_RATES["adamw"])
     orthogonal = [parameter for parameter in matrices if takes_orthogonal_steps(parameter)]
     others = [parameter for parameter in matrices if not takes_orthogonal_steps(parameter)]
     groups = [
-        _group(orthogonal, config.weight_decay) | {"orthogonal": True},
-        _group(others, config.weight_decay) | {"rate_share": VECTOR_SHARE},
+        _group(orthogonal, matrix_decay) | {"orthogonal": True},
+        _group(others, matrix_decay) | {"rate_share": VECTOR_SHARE},
         _group(vectors, 0.0) | {"rate_share": VECTOR_SHARE},
     ]
     return Muon([group for group in groups if group["params"]])

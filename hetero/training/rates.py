@@ -1,4 +1,4 @@
-"""Peak learning rates of the optimisers. Needs no torch."""
+"""Peak learning rates and weight decays of the optimisers. Needs no torch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Mapping
 
 from hetero.training.config import Optimizer, TrainingConfig
 
-PEAK_RATES: Mapping[Optimizer, float] = {"adamw": 3e-3, "muon": 0.02}
+PEAK_RATES: Mapping[Optimizer, float] = {"adamw": 3e-3, "muon": 0.06}
 """Where the configuration names none."""
+DECAYS: Mapping[Optimizer, float] = {"adamw": 0.05, "muon": 0.3}
+"""The same of weight decay."""
 
 
 def peak_rate(config: TrainingConfig) -> float:
     """The largest learning rate: the configuration's, or what suits its optimiser."""
     return config.learning_rate or PEAK_RATES[config.optimizer]
+
+
+def decay(config: TrainingConfig) -> float:
+    """The weight decay: the configuration's, or what suits its optimiser."""
+    return DECAYS[config.optimizer] if config.weight_decay is None else config.weight_decay

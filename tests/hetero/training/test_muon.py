@@ -80,8 +80,18 @@ def test_every_weight_is_trained_once_and_what_is_no_matrix_slower():
     assert sorted(map(id, trained)) == sorted(map(id, network.parameters()))
     set_learning_rate(optimizer, Schedule(config).rate(1))
     rates = [group["lr"] for group in optimizer.param_groups]
-    assert rates == [0.02, pytest.approx(0.02 * VECTOR_SHARE), pytest.approx(0.02 * VECTOR_SHARE)]
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.05, 0.0]
+    assert rates == [0.06, pytest.approx(0.06 * VECTOR_SHARE), pytest.approx(0.06 * VECTOR_SHARE)]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.3, 0.0]
+
+
+def test_weight_decay_is_the_optimisers_unless_it_is_named():
+    network = nn.Linear(8, 4)
+    for config, expected in (
+        (TrainingConfig(optimizer="adamw"), 0.05),
+        (TrainingConfig(optimizer="adamw", weight_decay=0.3), 0.3),
+        (TrainingConfig(weight_decay=0.0), 0.0),
+    ):
+        assert build_optimizer(network, config).param_groups[0]["weight_decay"] == expected
 
 
 def test_its_state_survives_saving():
