@@ -18,6 +18,7 @@ from benchmarks.frozen_cloud_methods import FLIP
 from hetero.data.images import ImageSet
 from hetero.models.model import EmbeddingModel
 from hetero.training.budget import fit_budget
+from hetero.training.rates import decay
 
 SMALLEST_CROP = 0.8
 """Of a photo's side."""
@@ -74,7 +75,7 @@ def train_by_hand(
     photos = Photos([Path(name) for name in images.names], vectors, takes.width)
     steps, warm = training.steps, max(1, round(training.warmup * training.steps))
     sampler = RandomSampler(photos, num_samples=steps * training.batch)
-    optimizer = torch.optim.AdamW(model.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), training.learning_rate, weight_decay=decay(training))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
     )
