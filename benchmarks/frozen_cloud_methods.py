@@ -35,10 +35,14 @@ METHODS: Mapping[str, dict[str, Any]] = {
         "training": BY_HAND,
     },
     "instance": {"principal": 0, "objectives": (ObjectiveConfig("instance_contrastive"),), "training": BY_HAND},
-    # The former default without its classifiers, which need labels.
+    # The former default without its classifiers, which need labels; where each image is a class of its own, its
+    # contrast by class was contrast by image.
     "before": {
         "principal": 0,
-        "objectives": (ObjectiveConfig("cloud_regression", 20.0), ObjectiveConfig("cloud_contrastive", 0.3)),
+        "objectives": (
+            ObjectiveConfig("cloud_regression", 20.0),
+            ObjectiveConfig("instance_contrastive", 0.3, temperature=0.1),
+        ),
         "training": BY_HAND,
     },
 }

@@ -36,6 +36,7 @@ from hetero.training.config import TrainingConfig
 from hetero.training.judgement import Judgement
 from hetero.training.loop import fit
 from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.rates import DECAYS, PEAK_RATES
 from hetero.training.run import Run
 
 CLASSES, DIMENSION = 885, 128
@@ -79,7 +80,8 @@ class Bare:
         others = [p for p in self.module.parameters() if p.requires_grad and p.ndim <= 1]
         self.learnt = [*decayed, *others]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}], lr=3e-3
+            [{"params": decayed, "weight_decay": DECAYS["adamw"]}, {"params": others, "weight_decay": 0.0}],
+            lr=PEAK_RATES["adamw"],
         )
         self.generator = torch.Generator().manual_seed(seed)
         self.changes = config.augment or AugmentConfig()
