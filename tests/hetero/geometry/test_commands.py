@@ -49,7 +49,7 @@ def test_a_page_says_what_the_cloud_is_like_and_what_follows(tmp_path, capsys):
     assert check(str(path)) == 0
     page = capsys.readouterr().out
     assert "400 of 32 dimensions" in page
-    assert "not centred (the mean has length 0." in page
+    assert "not centred (the mean has length 0." in page and "relative ones are multiplied by 0." in page
     assert 'principal = "auto" takes 8' in page
     assert "classes" not in page
 
