@@ -8,7 +8,7 @@ LEAST = 8
 """Fewest directions, and what their number is a multiple of, as mobile kernels like it."""
 CENTRED = 0.1
 """Longest mean of a cloud of unit vectors that still counts as centred."""
-EXPANSION = 0.1
+EXPANSION = 0.2
 """Largest share of a budget that goes into expanding coefficients: the backbone needs the rest."""
 
 
@@ -41,7 +41,7 @@ def suggested_directions(space: Spreading, *, macs: int | None = None) -> int:
 
     Args:
         space: How the cloud's unit vectors spread.
-        macs: Multiply-accumulates that an image may take, of which a tenth at most expands the coefficients; None
+        macs: Multiply-accumulates that an image may take, of which a fifth at most expands the coefficients; None
             for no limit.
     """
     wanted = -(-int(1.5 * space.effective_dimension) // LEAST) * LEAST

@@ -104,7 +104,7 @@ def test_a_student_of_a_small_budget_takes_fewer(dataset, cloud, tmp_path):
     space = dataclasses.replace(cloud.space, dimension=2048)
     known = CloudReference(space, wide, class_means(wide, np.asarray(dataset.train.labels), 3), None)
     assert principal_start(CONFIG, low_dimensional(dimension=2048, rank=14)).count == 24
-    assert principal_start(CONFIG, low_dimensional(dimension=2048, rank=14), macs=200_000).count == 8
+    assert principal_start(CONFIG, low_dimensional(dimension=2048, rank=14), macs=200_000).count == 16
     student = train_student(dataset, known, dataclasses.replace(CONFIG, max_macs=200_000), SHAPE, tmp_path)
     assert student.config.principal == 8
 
