@@ -236,7 +236,8 @@ def _row(ours: dict[int, Any], seeds: dict[int, Any], what: str, *, is_default: 
     paired = sorted(set(ours) & set(seeds))
     if is_default or not paired:
         return line
-    new, old = ([np.array(each[seed]["figures"][what]["map@r"]) for seed in paired] for each in (ours, seeds))
+    # Seeds ask the same queries: what is resampled is each query's mean over them.
+    new, old = (np.mean([each[seed]["figures"][what]["map@r"] for seed in paired], axis=0) for each in (ours, seeds))
     return f"{line}; default minus it, map@r: {signed(vars(difference_interval(new, old)))}"
 
 
