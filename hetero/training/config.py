@@ -42,8 +42,8 @@ class TrainingConfig:
         optimizer: ``muon`` makes the steps of matrices and filters orthogonal and takes AdamW for the rest: it gets
             further in as many steps (docs/results.md); ``adamw``.
         learning_rate: Peak, reached after the warm-up, then falling to zero: along a cosine, or in the last steps of
-            ``"auto"`` along a root. None takes what suits the optimiser. Under ``muon`` it is that of matrices; the
-            rest takes 0.3 times as much.
+            ``"auto"`` along a root. None takes what suits optimiser and schedule. Under ``muon`` it is that of
+            matrices; the rest takes 0.3 times as much.
         weight_decay: Decoupled decay; applied to matrices and filters only. None takes what suits the optimiser.
         warmup: Share of the steps; with ``"auto"`` of the fewest that it may take.
         mixup: Mix each image of a batch with another, and the cloud's vectors of the two: parameter of the Beta

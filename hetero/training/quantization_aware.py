@@ -101,14 +101,10 @@ def short(training: TrainingConfig, steps: int) -> TrainingConfig:
 
     In float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both.
     """
-    adamw = (
-        training
-        if training.optimizer == "adamw"
-        else dataclasses.replace(training, optimizer="adamw", learning_rate=None)
-    )
+    rate = training.learning_rate if training.optimizer == "adamw" else None
+    adamw = dataclasses.replace(training, optimizer="adamw", steps=steps, learning_rate=rate)
     return dataclasses.replace(
         adamw,
-        steps=steps,
         learning_rate=peak_rate(adamw) * RATE,
         validate_every=max(1, steps // 8),
         candidates_from=0.0,

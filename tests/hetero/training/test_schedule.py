@@ -40,6 +40,11 @@ def test_the_rate_of_auto_stays_until_the_curve_has_flattened():
     assert falling.after(looks([0.1] * 9)) == falling
 
 
+def test_a_rate_that_stays_is_half_of_one_that_falls_from_the_start():
+    assert peak_rate(TrainingConfig(steps="auto")) == 0.5 * peak_rate(TrainingConfig())
+    assert peak_rate(TrainingConfig(steps="auto", learning_rate=0.01)) == 0.01
+
+
 def test_weights_are_candidates_where_the_rate_is_low():
     fixed = Schedule(TrainingConfig(steps=100, candidates_from=0.8))
     assert [fixed.is_candidate(step) for step in (79, 80, 100)] == [False, True, True]
