@@ -64,7 +64,7 @@ class TrainingConfig:
             share of them, where others may train at the same time (:mod:`hetero.pipeline.threads`).
         augment: Random changes to the training images; None takes what suits the model: strong changes for one that
             learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images, and
-            none where these have changed copies already.
+            none where these have changed copies already and no live cloud embeds more.
     """
 
     steps: Count | Literal["auto"] = 900

@@ -145,9 +145,12 @@ def _directions(config: StudentConfig, cloud: CloudReference, cloud_macs: int) -
 
 
 def _training(config: StudentConfig, cloud: CloudReference | None, images: ImageSet) -> TrainingConfig:
-    """How it is trained: where the cloud's vectors are the targets, with light changes; with none to changed copies."""
+    """How it is trained: where the cloud's vectors are the targets, with light changes to the images.
+
+    Cached vectors of changed copies would know nothing of further changes; a live cloud embeds those, too.
+    """
     training = config.training
     if training.augment or not cloud:
         return training
-    changes = UNCHANGED if has_copies(images.names) else LIGHT
+    changes = UNCHANGED if has_copies(images.names) and not config.embeds_live else LIGHT
     return dataclasses.replace(training, augment=dataclasses.replace(changes, flip=0.5 if cloud.mirrors else 0.0))

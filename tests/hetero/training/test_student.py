@@ -144,9 +144,9 @@ def test_a_live_cloud_at_hand_trains_and_one_that_is_not_is_an_error(dataset, cl
 
 
 def test_photos_are_lightly_changed_and_changed_copies_are_not(dataset, cloud_directory, tmp_path):
-    def weights(images: Dataset, name: str, augment: AugmentConfig | None) -> torch.Tensor:
+    def weights(images: Dataset, name: str, augment: AugmentConfig | None, refresh: float = 0.0) -> torch.Tensor:
         training = dataclasses.replace(TRAINING, augment=augment)
-        config = StudentConfig(name="edge", model=EDGE, training=training)
+        config = StudentConfig(name="edge", model=EDGE, training=training, refresh=refresh)
         cloud = dataclasses.replace(CloudReference.from_model(cloud_directory, images), mirrors=False)
         student = train_student(images, cloud, config, SHAPE, tmp_path / name)
         return torch.cat([parameter.flatten() for parameter in student.parameters()])
@@ -155,3 +155,6 @@ def test_photos_are_lightly_changed_and_changed_copies_are_not(dataset, cloud_di
     assert torch.equal(weights(dataset, "photos", None), weights(dataset, "light", LIGHT))
     assert torch.equal(weights(copied, "copies", None), weights(copied, "unchanged", UNCHANGED))
     assert not torch.equal(weights(copied, "copies", None), weights(copied, "changed", LIGHT))
+    assert torch.equal(
+        weights(copied, "fresh", None, refresh=0.5), weights(copied, "freshly light", LIGHT, refresh=0.5)
+    )
