@@ -27,7 +27,9 @@ __all__ = ["cloud", "dataset"]
 
 @pytest.fixture(params=[0, 8])
 def model(request, dataset, cloud, tmp_path) -> EmbeddingModel:
-    config = dataclasses.replace(CONFIG, principal=request.param)
+    # Small steps: four large ones leave features that float32 hardly tells apart.
+    training = dataclasses.replace(CONFIG.training, learning_rate=0.02, weight_decay=0.05)
+    config = dataclasses.replace(CONFIG, principal=request.param, training=training)
     return train_student(dataset, cloud, config, SHAPE, tmp_path / "student")
 
 
@@ -57,7 +59,7 @@ def test_the_model_computes_the_ridge_solution(model, dataset, cloud):
         put(model, affine)
         with torch.no_grad():
             vectors = model.eval()(images).numpy()
-        np.testing.assert_allclose(vectors, expected, atol=1e-4)
+        np.testing.assert_allclose(vectors, expected, atol=2e-5)
         centre = cloud.train.mean(axis=0)
         by_hand = (unit(expected - centre) * unit(cloud.validation - centre)).sum(axis=1).mean()
         assert agreement == pytest.approx(by_hand, abs=1e-5)
