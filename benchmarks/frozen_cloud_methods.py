@@ -23,35 +23,31 @@ BY_HAND = {"optimizer": "adamw", "learning_rate": 6e-3}
 PLAIN_LOOP = "by-hand"
 """The method that hetero does not train: :mod:`benchmarks.frozen_cloud_by_hand`."""
 
-_COSINE = {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),), "training": BY_HAND}
+
+def _by_hand(*terms: ObjectiveConfig) -> dict[str, Any]:
+    """Such a loop with these terms, in all dimensions."""
+    return {"principal": 0, "objectives": terms, "training": BY_HAND}
+
+
+_COSINE = _by_hand(ObjectiveConfig("cloud_regression"))
 
 METHODS: Mapping[str, dict[str, Any]] = {
     "default": {},
     "cosine": _COSINE,
     PLAIN_LOOP: _COSINE,
-    "ntxent": {
-        "principal": 0,
-        "objectives": (ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent"),),
-        "training": BY_HAND,
-    },
-    "instance": {"principal": 0, "objectives": (ObjectiveConfig("instance_contrastive"),), "training": BY_HAND},
+    "ntxent": _by_hand(ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent")),
+    "instance": _by_hand(ObjectiveConfig("instance_contrastive")),
     # The former default without its classifiers, which need labels; where each image is a class of its own, its
     # contrast by class was contrast by image.
-    "before": {
-        "principal": 0,
-        "objectives": (
-            ObjectiveConfig("cloud_regression", 20.0),
-            ObjectiveConfig("instance_contrastive", 0.3, temperature=0.1),
-        ),
-        "training": BY_HAND,
-    },
+    "before": _by_hand(
+        ObjectiveConfig("cloud_regression", 20.0), ObjectiveConfig("instance_contrastive", 0.3, temperature=0.1)
+    ),
 }
 """The default, and what stands beside it: what differs from the default."""
 
 _REGRESSION, _CONTRAST = hetero.StudentConfig("default").objectives
 _UNCENTRED = (ObjectiveConfig("cloud_regression", 10.0), _CONTRAST)
 _CENTRED = (_REGRESSION, ObjectiveConfig("instance_contrastive", temperature=0.1, centred=True))
-_PLAIN = {"principal": 0, "objectives": (ObjectiveConfig("cloud_regression"),)}
 
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-muon": {"training": {"optimizer": "adamw", "learning_rate": 12e-3}},
@@ -64,13 +60,9 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "with-average": {"training": {"average": 0.99}},
     "with-refit": {"refit": True},
     "with-mixup": {"training": {"mixup": 0.2}},
-    "cosine-muon": _PLAIN,
-    "cosine-directions": {**_PLAIN, "principal": "auto", "training": BY_HAND},
-    "cosine-centred": {
-        "principal": 0,
-        "objectives": (ObjectiveConfig("cloud_regression", centred=True),),
-        "training": BY_HAND,
-    },
+    "cosine-muon": {**_COSINE, "training": {}},
+    "cosine-directions": {**_COSINE, "principal": "auto"},
+    "cosine-centred": _by_hand(ObjectiveConfig("cloud_regression", centred=True)),
 }
 """Each ingredient removed from the default, added to it, and added to the plain cosine loop alone."""
 

@@ -74,11 +74,11 @@ def in_words(curve: Sequence[Length], target: float) -> str:
     if first is None:
         best = max(curve, key=lambda length: length.share)
         return f"not reached: {best.share:.3f} at best, {best.images:,} images, {best.seconds / 60:.2f} min"
-    found = curve[first]
-    said = f"{found.seconds / 60:.2f} min, {found.images:,} images, share {found.share:.3f}"
+    reached = curve[first]
+    line = f"{reached.seconds / 60:.2f} min, {reached.images:,} images, share {reached.share:.3f}"
     if first == 0:
-        return f"{said}; the shortest of all"
-    return f"{said}; interpolated {crossing(curve[first - 1], found, target) / 60:.2f} min"
+        return f"{line}; the shortest of all"
+    return f"{line}; interpolated {crossing(curve[first - 1], reached, target) / 60:.2f} min"
 
 
 def crossing(before: Length, after: Length, target: float) -> float:

@@ -152,5 +152,5 @@ def _training(config: StudentConfig, cloud: CloudReference | None, images: Image
     training = config.training
     if training.augment or not cloud:
         return training
-    changes = UNCHANGED if has_copies(images.names) and not config.embeds_live else LIGHT
+    changes = UNCHANGED if not config.embeds_live and has_copies(images.names) else LIGHT
     return dataclasses.replace(training, augment=dataclasses.replace(changes, flip=0.5 if cloud.mirrors else 0.0))
