@@ -30,7 +30,7 @@ import torch
 
 import hetero
 from benchmarks.frozen_cloud_by_hand import train_by_hand
-from benchmarks.frozen_cloud_methods import ABLATIONS, METHODS, PLAIN_LOOP, student_of
+from benchmarks.frozen_cloud_methods import ABLATIONS, LOOPS, METHODS, student_of
 from benchmarks.machine import where_and_when
 from benchmarks.records import signed, spread
 from hetero.data.embeddings import aligned, save_embeddings
@@ -183,7 +183,7 @@ def trained(
     takes = photos.train.preprocessing
     assert takes is not None
     started, reading = time.process_time(), 0.0
-    if part.method == PLAIN_LOOP:
+    if part.method in LOOPS:
         student, reading = train_by_hand(photos.train, cloud.train, config, cloud_macs=macs, seed=part.seed)
     else:
         student = train_student(photos, cloud, config, takes, work, cloud_macs=macs, seed=part.seed, resume=False)

@@ -1,4 +1,4 @@
-"""The loop that a user would write for a frozen cloud in plain PyTorch: files, cosine loss, AdamW along a cosine."""
+"""The loop that a user would write for a frozen cloud in plain PyTorch: files, one loss, AdamW along a cosine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 import hetero
-from benchmarks.frozen_cloud_methods import FLIP
+from benchmarks.frozen_cloud_methods import FLIP, LOOPS
 from hetero.data.images import ImageSet
 from hetero.models.model import EmbeddingModel
 from hetero.training.budget import fit_budget
@@ -60,14 +59,14 @@ def train_by_hand(
     Args:
         images: Of square photos, each named after its file.
         vectors: float32 [n, d], the cloud's.
-        config: Budget, batch, steps and learning rate.
+        config: Budget, batch, steps and learning rate; its name is that of a loss in :data:`LOOPS`.
         cloud_macs: The cloud's cost.
         seed: Fixes weights, batches and changes.
 
     Returns:
         The student, and the CPU seconds that went into reading files.
     """
-    takes, training = images.preprocessing, config.training
+    takes, training, distance = images.preprocessing, config.training, LOOPS[config.name]
     assert takes is not None and training.steps != "auto" and training.learning_rate
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -80,7 +79,7 @@ def train_by_hand(
         optimizer, lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
     )
     for pixels, targets in DataLoader(photos, training.batch, sampler=sampler):
-        loss = 1 - cosine_similarity(model.embed(pixels), targets).mean()
+        loss = distance(model.embed(pixels), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

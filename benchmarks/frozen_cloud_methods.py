@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from pytorch_metric_learning.losses import NTXentLoss
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 import hetero
 from hetero.data.augment_config import LIGHT, AugmentConfig
@@ -20,8 +22,24 @@ FLIP = 0.5
 BY_HAND = {"optimizer": "adamw", "learning_rate": 6e-3}
 """The optimiser of the loops that a user would write."""
 
-PLAIN_LOOP = "by-hand"
-"""The method that hetero does not train: :mod:`benchmarks.frozen_cloud_by_hand`."""
+
+def cosine_distance(embeddings: Tensor, cloud: Tensor) -> Tensor:
+    """One less the mean cosine of a student's and the cloud's vectors of the same images, both [b, d]."""
+    return 1 - cosine_similarity(embeddings, cloud).mean()
+
+
+def ntxent_distance(embeddings: Tensor, cloud: Tensor) -> Tensor:
+    """pytorch-metric-learning's NTXent with the cloud's vectors of the same images, both [b, d], as ``ref_emb``."""
+    own = torch.arange(len(embeddings))
+    # Of labels that are one object the loss takes each pair with itself out.
+    return NTXentLoss(temperature=0.07)(embeddings, own, ref_emb=cloud, ref_labels=own.clone())
+
+
+LOOPS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "by-hand": cosine_distance,
+    "by-hand-ntxent": ntxent_distance,
+}
+"""The methods that hetero does not train, and their losses: :mod:`benchmarks.frozen_cloud_by_hand`."""
 
 
 def _by_hand(*terms: ObjectiveConfig) -> dict[str, Any]:
@@ -30,12 +48,14 @@ def _by_hand(*terms: ObjectiveConfig) -> dict[str, Any]:
 
 
 _COSINE = _by_hand(ObjectiveConfig("cloud_regression"))
+_NTXENT = _by_hand(ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent"))
 
 METHODS: Mapping[str, dict[str, Any]] = {
     "default": {},
     "cosine": _COSINE,
-    PLAIN_LOOP: _COSINE,
-    "ntxent": _by_hand(ObjectiveConfig("benchmarks.frozen_cloud_methods:ntxent")),
+    "by-hand": _COSINE,
+    "ntxent": _NTXENT,
+    "by-hand-ntxent": _NTXENT,
     "instance": _by_hand(ObjectiveConfig("instance_contrastive")),
     # The former default without its classifiers, which need labels; where each image is a class of its own, its
     # contrast by class was contrast by image.
@@ -88,12 +108,10 @@ def student_of(method: str, *, share: float, images: int) -> hetero.StudentConfi
     return hetero.StudentConfig(name=method, max_macs_share=share, training=training, **changes)
 
 
-def ntxent(batch: Batch) -> torch.Tensor:
-    """pytorch-metric-learning's NTXent with the cloud's vectors of the same images as ``ref_emb``."""
+def ntxent(batch: Batch) -> Tensor:
+    """:func:`ntxent_distance` as a term of hetero's own loop."""
     assert batch.cloud is not None
-    own = torch.arange(len(batch.embeddings))
-    # Of labels that are one object the loss takes each pair with itself out.
-    return NTXentLoss(temperature=0.07)(batch.embeddings, own, ref_emb=batch.cloud, ref_labels=own.clone())
+    return ntxent_distance(batch.embeddings, batch.cloud)
 
 
 ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]

@@ -2,11 +2,11 @@ r"""How long one core trains until a student retrieves well enough: the default 
 
 Reads what :mod:`benchmarks.frozen_cloud` left of trainings of several lengths. Each has a schedule of its own, so that
 a length is what a user would have planned for. Times are CPU seconds of training, with what it takes to choose weights
-on validation images (``by-hand`` takes its last). They leave out the cloud's vectors, and that hetero decodes photos
-once; ``by-hand`` does so each time it sees one, and has a second row without that.
+on validation images (loops by hand take their last). They leave out the cloud's vectors, and that hetero decodes photos
+once; loops by hand do so each time they see one, and have a second row without that.
 
     python -m benchmarks.frozen_cloud run --photos PHOTOS --more MORE --out runs/time --jobs 1 \
-        --clouds efficientnet_lite0 --shares 80 --methods default cosine by-hand ntxent instance \
+        --clouds efficientnet_lite0 --shares 80 --methods default cosine by-hand ntxent by-hand-ntxent instance \
         --images 4000 8000 16000 32000 64000 128000 256000 --seeds 0
     python -m benchmarks.time_to_quality --out runs/time --target .5
 """
