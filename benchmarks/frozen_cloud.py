@@ -30,20 +30,19 @@ import torch
 
 import hetero
 from benchmarks.frozen_cloud_by_hand import train_by_hand
-from benchmarks.frozen_cloud_methods import ABLATIONS, LOOPS, METHODS, student_of
+from benchmarks.frozen_cloud_methods import ABLATIONS, FLIP, LOOPS, METHODS, copies_of, student_of
+from benchmarks.frozen_cloud_table import PART, table
 from benchmarks.machine import where_and_when
-from benchmarks.records import signed, spread
+from hetero.data.augment_config import AugmentConfig
 from hetero.data.embeddings import aligned, save_embeddings
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import evaluate
-from hetero.files import write_json
+from hetero.files import cache_directory, write_json
 from hetero.models.cost import cost
 from hetero.models.external import embed_all
 from hetero.training.agreement import agreement
 from hetero.training.student import train_student  # here, so that its import is in nobody's time
 
-PART = "part.json"
 NEW = "new "
 
 
@@ -118,8 +117,8 @@ def run(arguments: argparse.Namespace) -> None:
     if len(left) == 1:
         train(arguments, left[0])
         return
-    for cloud in dict.fromkeys(part.cloud for part in left):
-        embedded(arguments, next(part for part in left if part.cloud == cloud))
+    for part in left:
+        embedded(arguments, part)
     more = ["--more", str(arguments.more)] if arguments.more else []
     common = ["--photos", str(arguments.photos), *more, "--out", str(arguments.out), "--size", str(arguments.size)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -135,20 +134,25 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def embedded(arguments: argparse.Namespace, part: Part) -> tuple[Dataset, Path]:
-    """The images, and a file of what the cloud says of them, made once for all parts."""
+    """The images, changed copies included, and a file of what the cloud says of them, made once for all parts."""
     side = arguments.size
-    embedder = hetero.backbone_embedder(part.cloud, hetero.Preprocessing(height=side, width=side))
-    takes = embedder.preprocessing
+    takes = hetero.Preprocessing(height=side, width=side)
     table = arguments.out / "images.csv"
     if not table.is_file():
         write_table(arguments.photos, arguments.more, table)
-    photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(table)), takes)
-    path = arguments.out / f"{part.cloud}.safetensors"
+    embedder = hetero.backbone_embedder(part.cloud, takes)
+    photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(table)), embedder.preprocessing)
+    copies = copies_of(part.method, images=part.images, photos=len(photos.train))
+    train = hetero.with_copies(photos.train, copies, AugmentConfig(flip=FLIP), cache=cache_directory())
+    photos = photos.training_on(train)
+    path = arguments.out / f"{part.cloud}{f'-{copies}-copies' if copies else ''}.safetensors"
     if not path.is_file():
+        started = time.process_time()
         sets = (photos.train, photos.validation, photos.test)
         vectors = [embed_all(embedder, one.images, progress=f"embedding with {part.cloud}") for one in sets]
+        seconds = time.process_time() - started
         save_embeddings(path, np.concatenate(vectors), [name for one in sets for name in one.names], embedder.space)
-        write_json(path.with_suffix(".json"), {"macs": embedder.cost.macs, "takes": takes.to_dict()})
+        write_json(path.with_suffix(".json"), {"macs": embedder.cost.macs, "copies": copies, "seconds": seconds})
     return photos, path
 
 
@@ -156,14 +160,15 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     """One training, and its figures on the test images."""
     work: Path = arguments.out / part.name
     photos, path = embedded(arguments, part)
-    macs = json.loads(path.with_suffix(".json").read_text())["macs"]
+    known = json.loads(path.with_suffix(".json").read_text())
     cloud = hetero.CloudReference.from_file(path, photos)
-    student, costs = trained(part, photos, cloud, macs, work / "model")
+    config = student_of(part.method, share=part.share, images=part.images, copies=known.get("copies", 0))
+    student, costs = trained(config, photos, cloud, known["macs"], part.seed, work / "model")
     gallery = aligned(hetero.load_embeddings(path), photos.test)
     queries = hetero.embed_images(student, photos.test.images)
-    centre = cloud.train.mean(axis=0)
+    centre, originals = cloud.train.mean(axis=0), slice(len(photos.train) // (known.get("copies", 0) + 1))
     pairs = {
-        "training": (hetero.embed_images(student, photos.train.images), cloud.train),
+        "training": (hetero.embed_images(student, photos.train.images[originals]), cloud.train[originals]),
         "test": (queries, gallery),
     }
     agreements = {
@@ -171,22 +176,22 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
         for what, (ours, theirs) in pairs.items()
     }
     record = dataclasses.asdict(part) | where_and_when() | costs | {"agreement": agreements}
-    record |= {"macs": cost(student).macs, "cloud_macs": macs, "figures": figures(photos.test, queries, gallery)}
-    write_json(work / PART, record)
+    record |= {"embedding": known.get("seconds"), "copies": known.get("copies", 0)}
+    record |= {"macs": cost(student).macs, "cloud_macs": known["macs"]}
+    write_json(work / PART, record | {"figures": figures(photos.test, queries, gallery)})
 
 
 def trained(
-    part: Part, photos: Dataset, cloud: hetero.CloudReference, macs: int, work: Path
+    config: hetero.StudentConfig, photos: Dataset, cloud: hetero.CloudReference, macs: int, seed: int, work: Path
 ) -> tuple[hetero.EmbeddingModel, dict[str, float]]:
     """A student, the CPU seconds of its training, and how many of these read files (hetero has read them before)."""
-    config = student_of(part.method, share=part.share, images=part.images)
     takes = photos.train.preprocessing
     assert takes is not None
     started, reading = time.process_time(), 0.0
-    if part.method in LOOPS:
-        student, reading = train_by_hand(photos.train, cloud.train, config, cloud_macs=macs, seed=part.seed)
+    if config.name in LOOPS:
+        student, reading = train_by_hand(photos.train, cloud.train, config, cloud_macs=macs, seed=seed)
     else:
-        student = train_student(photos, cloud, config, takes, work, cloud_macs=macs, seed=part.seed, resume=False)
+        student = train_student(photos, cloud, config, takes, work, cloud_macs=macs, seed=seed, resume=False)
     return student, {"seconds": time.process_time() - started, "reading": reading}
 
 
@@ -212,35 +217,6 @@ def figures(images: ImageSet, queries: np.ndarray, gallery: np.ndarray) -> dict[
     return found
 
 
-def table(arguments: argparse.Namespace) -> None:
-    """Shares of the cloud's own map@r, and paired differences over seeds and queries."""
-    records = [json.loads(path.read_text()) for path in sorted(arguments.out.glob(f"*/{PART}"))]
-    for cloud, images, share in sorted({(one["cloud"], one["images"], one["share"]) for one in records}):
-        here = [one for one in records if (one["cloud"], one["images"], one["share"]) == (cloud, images, share)]
-        by_method = {
-            name: {one["seed"]: one for one in here if one["method"] == name} for name in (*METHODS, *ABLATIONS)
-        }
-        for what in ("known", "new"):
-            print(f"\n{cloud}, 1/{round(1 / share)}, {images:,} images, {what} classes")
-            for method, seeds in by_method.items():
-                if seeds:
-                    print(f"  {method:24s}{_row(by_method['default'], seeds, what, is_default=method == 'default')}")
-
-
-def _row(ours: dict[int, Any], seeds: dict[int, Any], what: str, *, is_default: bool) -> str:
-    records = list(seeds.values())
-    line = f"share {spread([one['figures'][what]['share'] for one in records])} ({len(records)} seeds)"
-    line += f", agreement {spread([one['agreement']['training'] for one in records])} in training,"
-    line += f" {spread([one['agreement']['test'] for one in records])} on test"
-    line += f", {round(np.mean([one['seconds'] for one in records]))} s"
-    paired = sorted(set(ours) & set(seeds))
-    if is_default or not paired:
-        return line
-    # Seeds ask the same queries: what is resampled is each query's mean over them.
-    new, old = (np.mean([each[seed]["figures"][what]["map@r"] for seed in paired], axis=0) for each in (ours, seeds))
-    return f"{line}; default minus it, map@r: {signed(vars(difference_interval(new, old)))}"
-
-
 def main() -> None:
     """Run or print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -257,7 +233,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a thread each")
     arguments = parser.parse_args()
     if arguments.what == "table":
-        table(arguments)
+        table(arguments.out)
     elif arguments.photos is None:
         parser.error("run needs --photos")
     else:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 import hetero
-from hetero.data.augment_config import LIGHT, AugmentConfig
+from hetero.data.augment_config import LIGHT, UNCHANGED, AugmentConfig
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
 
@@ -71,6 +71,7 @@ _CENTRED = (_REGRESSION, ObjectiveConfig("instance_contrastive", temperature=0.1
 
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-muon": {"training": {"optimizer": "adamw", "learning_rate": 12e-3}},
+    "without-copies": {},
     "without-light-changes": {"training": {"augment": AugmentConfig(scale=(0.7, 1.3), flip=FLIP, erase=0.2)}},
     "without-directions": {"principal": 0},
     "without-centre": {"objectives": _UNCENTRED},
@@ -87,13 +88,27 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
 """Each ingredient removed from the default, added to it, and added to the plain cosine loop alone."""
 
 
-def student_of(method: str, *, share: float, images: int) -> hetero.StudentConfig:
-    """The student that a method trains; all share architecture, images, batches and (but for one) changes.
+def copies_of(method: str, *, images: int, photos: int) -> int:
+    """Changed copies of each photo that the cloud embeds for a method: the default's, as many as hetero suggests.
+
+    Args:
+        method: A key of :data:`METHODS` or :data:`ABLATIONS`.
+        images: Seen in training.
+        photos: Different ones.
+    """
+    if method == "without-copies" or (method in METHODS and method != "default"):
+        return 0
+    return hetero.suggested_copies(hetero.TrainingConfig(steps=images // BATCH, batch=BATCH), photos)
+
+
+def student_of(method: str, *, share: float, images: int, copies: int = 0) -> hetero.StudentConfig:
+    """The student that a method trains; all share architecture, images and batches.
 
     Args:
         method: A key of :data:`METHODS` or :data:`ABLATIONS`.
         share: Of the cloud's multiply-accumulates.
         images: Seen in training.
+        copies: Of each photo, which are changed already.
     """
     changes = dict({**METHODS, **ABLATIONS}[method])
     steps = images // BATCH
@@ -102,7 +117,7 @@ def student_of(method: str, *, share: float, images: int) -> hetero.StudentConfi
         "batch": BATCH,
         "validate_every": max(1, steps // 5),
         "threads": 1,
-        "augment": dataclasses.replace(LIGHT, flip=FLIP),
+        "augment": dataclasses.replace(UNCHANGED if copies else LIGHT, flip=FLIP),
     }
     training = hetero.TrainingConfig(**(common | changes.pop("training", {})))
     return hetero.StudentConfig(name=method, max_macs_share=share, training=training, **changes)

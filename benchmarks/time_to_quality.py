@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.frozen_cloud import PART
+from benchmarks.frozen_cloud_table import PART
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hetero.training.judgement import Judgement
     from hetero.training.previous import PreviousStudent
     from hetero.training.student import train_student
+    from hetero.training.suggested_copies import suggested_copies
     from hetero.upgrade.config import UpgradeConfig
     from hetero.upgrade.ensemble import ensemble
     from hetero.upgrade.fleet import measure_fleet
@@ -99,6 +100,7 @@ _HOMES = {
     "training.judgement": ("Judgement",),
     "training.previous": ("PreviousStudent",),
     "training.student": ("train_student",),
+    "training.suggested_copies": ("suggested_copies",),
     "upgrade.config": ("UpgradeConfig",),
     "upgrade.ensemble": ("ensemble",),
     "upgrade.fleet": ("measure_fleet",),
@@ -165,6 +167,7 @@ __all__ = [
     "save_embeddings",
     "save_model",
     "space_statistics",
+    "suggested_copies",
     "train_cloud",
     "train_student",
     "train_supernet",

@@ -11,11 +11,12 @@ from typing import Any
 
 import hetero
 from hetero.files import digest, sha256_file
-from hetero.pipeline.context import Context
+from hetero.pipeline.context import Context, taught
 from hetero.pipeline.stage import Stage
 from hetero.pipeline.threads import with_threads
 from hetero.recipe import Recipe
 from hetero.training.config import StudentConfig
+from hetero.training.suggested_copies import images_shown
 
 CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors", "copies.f16")
 NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", "report")
@@ -33,7 +34,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         "cloud",
         "cloud",
         partial(_call, "cloud", context),
-        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
+        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed, [images_shown(one) for one in taught(recipe)]],
         [data],
         scratch=CHECKPOINTS,
         trains=not recipe.cloud.is_external,

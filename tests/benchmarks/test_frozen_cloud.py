@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.frozen_cloud import PART, table
+from benchmarks.frozen_cloud_methods import copies_of, student_of
+from benchmarks.frozen_cloud_table import PART, table
+from hetero.data.augment_config import UNCHANGED
 
 
 def left_by_a_run(folder: Path, method: str, seed: int, values: list[float]) -> None:
@@ -23,8 +25,18 @@ def test_seeds_are_paired_query_by_query(tmp_path: Path, capsys: pytest.CaptureF
     for seed, default, cosine in ((0, [0.5, 0.3], [0.3, 0.3]), (1, [0.3, 0.5], [0.3, 0.3])):
         left_by_a_run(tmp_path, "default", seed, default)
         left_by_a_run(tmp_path, "cosine", seed, cosine)
-    table(argparse.Namespace(out=tmp_path))
+    table(tmp_path)
     lines = [line for line in capsys.readouterr().out.splitlines() if "cosine" in line]
     assert len(lines) == 2 and "(2 seeds)" in lines[0]
     # Either query gains .2 in one of the seeds, so .1 on average: nothing is left to vary between queries.
     assert all(line.endswith("default minus it, map@r: +0.100 [+0.100, +0.100]") for line in lines)
+
+
+def test_the_default_has_copies_where_it_trains_long() -> None:
+    copies = {
+        method: [copies_of(method, images=images, photos=4_000) for images in (64_000, 256_000)]
+        for method in ("default", "without-muon", "without-copies", "cosine")
+    }
+    assert copies == {"default": [0, 6], "without-muon": [0, 6], "without-copies": [0, 0], "cosine": [0, 0]}
+    student = student_of("default", share=1 / 20, images=256_000, copies=6)
+    assert student.training.augment == dataclasses.replace(UNCHANGED, flip=0.5)
