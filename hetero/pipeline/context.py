@@ -16,7 +16,7 @@ from hetero.training.config import TrainingConfig
 from hetero.training.suggested_copies import suggested_copies
 
 
-def taught(recipe: Recipe) -> list[TrainingConfig]:
+def trainings_on_copies(recipe: Recipe) -> list[TrainingConfig]:
     """Trainings that the cloud's changed copies are for, where their number follows from these."""
     if recipe.cloud.copies != "auto" or not recipe.cloud.is_ready:
         return []
@@ -25,7 +25,8 @@ def taught(recipe: Recipe) -> list[TrainingConfig]:
 
 def copies_of(recipe: Recipe, images: int) -> int:
     """Changed copies of each of so many training images: a number, or what the longest training calls for."""
-    return max((suggested_copies(one, images) for one in taught(recipe)), default=recipe.cloud.named_copies)
+    suggested = [suggested_copies(training, images) for training in trainings_on_copies(recipe)]
+    return max(suggested, default=recipe.cloud.named_copies)
 
 
 @dataclass(frozen=True)
