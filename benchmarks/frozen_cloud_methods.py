@@ -71,13 +71,13 @@ _CENTRED = (_REGRESSION, ObjectiveConfig("instance_contrastive", temperature=0.1
 
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-muon": {"training": {"optimizer": "adamw", "learning_rate": 12e-3}},
-    "without-copies": {},
     "without-light-changes": {"training": {"augment": AugmentConfig(scale=(0.7, 1.3), flip=FLIP, erase=0.2)}},
     "without-directions": {"principal": 0},
     "without-centre": {"objectives": _UNCENTRED},
     "with-centred-contrast": {"objectives": _CENTRED},
     "without-contrast": {"objectives": (_REGRESSION,)},
     "without-regression": {"objectives": (_CONTRAST,)},
+    "with-copies": {},
     "with-average": {"training": {"average": 0.99}},
     "with-refit": {"refit": True},
     "with-mixup": {"training": {"mixup": 0.2}},
@@ -92,11 +92,13 @@ def copies_of(method: str, *, images: int, photos: int) -> int:
     """Changed copies of each photo that the cloud embeds for a method: the default's, as many as hetero suggests.
 
     Args:
-        method: A key of :data:`METHODS` or :data:`ABLATIONS`.
+        method: A key of :data:`METHODS` or :data:`ABLATIONS`; ``with-copies`` shows each copy about ten times.
         images: Seen in training.
         photos: Different ones.
     """
-    if method == "without-copies" or (method in METHODS and method != "default"):
+    if method == "with-copies":
+        return images // photos // 10
+    if method in METHODS and method != "default":
         return 0
     return hetero.suggested_copies(hetero.TrainingConfig(steps=images // BATCH, batch=BATCH), photos)
 

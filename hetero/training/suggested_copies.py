@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from hetero.training.config import TrainingConfig
 
-SHOWN = 10
-"""Times that a training shows each changed copy, where there are as many as suggested."""
-EXHAUSTED = 40
+EXHAUSTED = 80
 """Times that a training shows a photo from which it learns more from changed copies than from light changes."""
-MOST = 8
+COPIES = 8
+"""So that such a training shows each about ten times."""
 
 
 def images_shown(training: TrainingConfig) -> int:
@@ -21,15 +20,14 @@ def suggested_copies(training: TrainingConfig, images: int) -> int:
     """Changed copies of each image that a student learns more from than from light changes to the images.
 
     Light changes are new each time and cost nothing, but the cloud's vector is that of the image before the change:
-    early in a training this is close enough, late it is what limits agreement on images not trained on. So the cloud
-    model embeds about one picture for ten that the student is shown (docs/results.md has figures).
+    early in a training this is close enough, late it is what limits agreement on images not trained on. The cloud
+    model then embeds at most one picture for ten that the student is shown. docs/results.md has what decided.
 
     Args:
         training: How long the student trains.
         images: Training images.
 
     Returns:
-        How many copies of each image; none for a training that shows each fewer than 40 times.
+        How many copies of each image: 8, or none for a training that shows each fewer than 80 times.
     """
-    shown = images_shown(training) // max(1, images)
-    return min(MOST, shown // SHOWN) if shown >= EXHAUSTED else 0
+    return COPIES if images_shown(training) >= EXHAUSTED * images else 0

@@ -34,9 +34,9 @@ def test_seeds_are_paired_query_by_query(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_the_default_has_copies_where_it_trains_long() -> None:
     copies = {
-        method: [copies_of(method, images=images, photos=4_000) for images in (64_000, 256_000)]
-        for method in ("default", "without-muon", "without-copies", "cosine")
+        method: [copies_of(method, images=images, photos=4_000) for images in (64_000, 256_000, 512_000)]
+        for method in ("default", "without-muon", "with-copies", "cosine")
     }
-    assert copies == {"default": [0, 6], "without-muon": [0, 6], "without-copies": [0, 0], "cosine": [0, 0]}
+    assert copies == {"default": [0, 0, 8], "without-muon": [0, 0, 8], "with-copies": [1, 6, 12], "cosine": [0, 0, 0]}
     student = student_of("default", share=1 / 20, images=256_000, copies=6)
     assert student.training.augment == dataclasses.replace(UNCHANGED, flip=0.5)
