@@ -36,6 +36,7 @@ from benchmarks.machine import where_and_when
 from hetero.data.augment_config import AugmentConfig
 from hetero.data.embeddings import aligned, save_embeddings
 from hetero.data.images import Dataset, ImageSet
+from hetero.data.subset import with_rows
 from hetero.evaluation.retrieval import evaluate
 from hetero.files import cache_directory, write_json
 from hetero.models.cost import cost
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
         embedded(arguments, part)
     more = ["--more", str(arguments.more)] if arguments.more else []
     common = ["--photos", str(arguments.photos), *more, "--out", str(arguments.out), "--size", str(arguments.size)]
+    common += ["--train", str(arguments.train)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     def start(part: Part) -> None:
@@ -142,6 +144,9 @@ def embedded(arguments: argparse.Namespace, part: Part) -> tuple[Dataset, Path]:
         write_table(arguments.photos, arguments.more, table)
     embedder = hetero.backbone_embedder(part.cloud, takes)
     photos = hetero.prepare(hetero.DataConfig(kind="csv", path=str(table)), embedder.preprocessing)
+    if arguments.train:
+        chosen = np.random.default_rng(0).permutation(len(photos.train))[: arguments.train]
+        photos = photos.training_on(with_rows(photos.train, np.sort(chosen)))
     copies = copies_of(part.method, images=part.images, photos=len(photos.train))
     train = hetero.with_copies(photos.train, copies, AugmentConfig(flip=FLIP), cache=cache_directory())
     photos = photos.training_on(train)
@@ -230,6 +235,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[64_000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
+    parser.add_argument("--train", type=int, default=0, help="training photos, drawn of all; 0 for all")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a thread each")
     arguments = parser.parse_args()
     if arguments.what == "table":

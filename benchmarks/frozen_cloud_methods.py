@@ -78,6 +78,7 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-contrast": {"objectives": (_REGRESSION,)},
     "without-regression": {"objectives": (_CONTRAST,)},
     "with-copies": {},
+    "without-copies": {},
     "with-average": {"training": {"average": 0.99}},
     "with-refit": {"refit": True},
     "with-mixup": {"training": {"mixup": 0.2}},
@@ -98,7 +99,7 @@ def copies_of(method: str, *, images: int, photos: int) -> int:
     """
     if method == "with-copies":
         return images // photos // 10
-    if method in METHODS and method != "default":
+    if method == "without-copies" or (method in METHODS and method != "default"):
         return 0
     return hetero.suggested_copies(hetero.TrainingConfig(steps=images // BATCH, batch=BATCH), photos)
 

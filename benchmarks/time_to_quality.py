@@ -109,7 +109,7 @@ def main() -> None:
             print(f"\n{cloud}, 1/{round(1 / share)}, until {arguments.target:g} on {what} classes")
             for method, theirs in rows(here):
                 curve = curve_of(theirs, what)
-                print(f"  {method:24s}{in_words(curve, arguments.target)}")
+                print(f"  {method:32s}{in_words(curve, arguments.target)}")
                 print(
                     "".join(
                         f"    {one.images:,}: {one.share:.3f} in {one.seconds:.0f} s ({one.seeds})" for one in curve
