@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hetero.durable import sync
-from hetero.unfinished import unfinished_file
+from hetero.unfinished import is_unfinished, unfinished_file
 
 
 def cache_directory() -> Path:
@@ -46,15 +46,21 @@ def read_json(path: Path) -> Any:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file beside its final name, then rename it into place; it is on the disk on return."""
+    """Write a file beside its final name, then rename it into place.
+
+    It is on the disk on return; within a directory that is unfinished itself, once that has taken its place.
+    """
+    alone = not is_unfinished(path)
     with unfinished_file(path) as (descriptor, name):
         with os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(descriptor)
+            if alone:
+                os.fsync(descriptor)
         name.chmod(0o644)
         name.replace(path)
-        sync(path.parent)
+        if alone:
+            sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -46,6 +46,11 @@ def unfinished_directory(path: Path) -> Generator[Path]:
         yield name
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a path leads into what is being written: it counts, and is safe on the disk, only as a whole."""
+    return any(part.startswith(".") and part.endswith(_END) for part in path.parts)
+
+
 def sweep(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it, and nothing that a living one holds."""
     for one in beside(path, _END):
@@ -87,7 +92,8 @@ def remove(path: Path) -> None:
 @contextlib.contextmanager
 def _unfinished(path: Path, make: Callable[[], tuple[int, str]]) -> Generator[tuple[int, Path]]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
+    if not is_unfinished(path):
+        sweep(path)
     descriptor, name = _held(make)
     try:
         yield descriptor, name

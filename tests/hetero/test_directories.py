@@ -15,6 +15,7 @@ from hetero import directories
 from hetero.adapters.procrustes import Procrustes
 from hetero.adapters.storage import SpaceAdapter
 from hetero.directories import recovered, replaced_directory, steadily
+from hetero.files import write_bytes
 from hetero.gallery.exact import Gallery
 from hetero.space import EmbeddingSpace
 from hetero.unfinished import unfinished_directory
@@ -143,5 +144,8 @@ def test_everything_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, mon
     monkeypatch.setattr(os, "fsync", noted)
     with replaced_directory(tmp_path / "x") as fresh:
         (fresh / "part").mkdir()
-        (fresh / "part" / "file").touch()
+        write_bytes(fresh / "part" / "file", b"content")
     assert synced == [*map(str, (fresh, fresh / "part" / "file", fresh / "part", tmp_path))]
+    synced.clear()
+    write_bytes(tmp_path / "x" / "alone", b"content")
+    assert len(synced) == 2 and synced[0].startswith(str(tmp_path / "x" / ".alone.")) and synced[1].endswith("/x")
