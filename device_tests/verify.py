@@ -24,6 +24,7 @@ from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
 from export.bundle import Bundle, read_bundle
+from hetero.directories import steadily
 from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.space import EmbeddingSpace
@@ -137,7 +138,7 @@ def load_gallery_space(path: Path) -> EmbeddingSpace:
     Raises:
         InputError: When there is none.
     """
-    return EmbeddingSpace.load(path / "space.json" if path.is_dir() else path)
+    return steadily(path, lambda place: EmbeddingSpace.load(place / "space.json" if place.is_dir() else place))
 
 
 def _rows(

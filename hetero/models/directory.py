@@ -121,6 +121,10 @@ def load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     Raises:
         IntegrityError: When the file is not the one that ``space.json`` names.
     """
+    return steadily(directory, _load_prototypes)
+
+
+def _load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     path = directory / PROTOTYPES
     if not path.is_file():
         return None
