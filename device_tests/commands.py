@@ -22,6 +22,7 @@ def verify_command(
     out: Path = Path("verification"),
     gallery: Path | None = None,
     policy: str | None = None,
+    key: Path | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
     queries: PositiveInt | None = None,
@@ -48,6 +49,7 @@ def verify_command(
         gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
         policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
             the package. Options below override it.
+        key: The public key (PEM) that must have signed every bundle; instead of the policy's trusted_keys.
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
         queries: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
@@ -62,6 +64,7 @@ def verify_command(
     """
     from device_tests.report import write_report
     from device_tests.verify import load_gallery_space, verify
+    from export.signing import public_key
 
     options = {
         "floor": floor,
@@ -76,6 +79,8 @@ def verify_command(
     limits = limits.overridden(**{name: value for name, value in options.items() if value is not None})
     if share is not None:
         limits = dataclasses.replace(limits, student=dataclasses.replace(limits.student, share=share))
+    if key is not None:
+        limits = dataclasses.replace(limits, trusted_keys=(public_key(key),))
     space = load_gallery_space(gallery) if gallery is not None else None
     verdict = verify(
         bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries

@@ -15,6 +15,7 @@ def junit_xml(
     rows: Sequence[Mapping[str, Any]],
     regressions: Sequence[str] = (),
     students: Sequence[Mapping[str, Any]] = (),
+    origins: Mapping[str, str] | None = None,
 ) -> bytes:
     """One test suite a bundle and target with a test case a row, and one suite with a case a student.
 
@@ -24,6 +25,7 @@ def junit_xml(
         regressions: What got worse than a baseline: a failed test case each.
         students: As under ``students`` in ``summary.json``. One that a policy asks about and that cannot be judged
             counts as an error, without a policy as skipped.
+        origins: Who signed a bundle, by its name: a property of its suites.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}
@@ -31,6 +33,9 @@ def junit_xml(
         suites.setdefault(f"{row['bundle']} on {row['target']}", []).append(row)
     for name, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", _counts(cases), name=_text(name))
+        if told := (origins or {}).get(cases[0]["bundle"]):
+            properties = ElementTree.SubElement(suite, "properties")
+            ElementTree.SubElement(properties, "property", name="signature", value=_text(told))
         for row in cases:
             place = f"{row['bundle']}.{row['target']}.{row['format']}.{row['precision']}"
             _case(suite, place, row["rung"], row)

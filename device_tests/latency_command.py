@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from hetero import own_code
+from hetero.flags import AllowCode
+
 
 def latency_command(
     recipe: Path,
@@ -19,6 +22,7 @@ def latency_command(
     formats: Annotated[tuple[Literal["onnx", "litert"], ...], Parameter(consume_multiple=True)] = ("onnx", "litert"),
     sweeps: PositiveInt | None = None,
     dimension: PositiveInt | None = None,
+    allow_code: AllowCode = False,
 ) -> int:
     """Measure every operator of a recipe's search space on a target, once, for budgets that limit latency.
 
@@ -37,7 +41,10 @@ def latency_command(
         formats: Runtimes to measure: onnx is ONNX Runtime, litert is LiteRT.
         sweeps: How often each operator is timed, spread over the measurement; 5, or 1 where instructions are counted.
         dimension: Of the embeddings; by default the recipe's cloud model's.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     from device_tests.latency import COUNTED_SWEEPS, SWEEPS, measure_latency
     from device_tests.targets.registry import stopwatch
     from hetero.errors import InputError

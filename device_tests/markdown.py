@@ -16,7 +16,11 @@ Record = Mapping[str, Any]
 
 
 def markdown(
-    headlines: Sequence[Headline], rows: Sequence[Record], students: Sequence[Record], regressions: Sequence[str] = ()
+    headlines: Sequence[Headline],
+    rows: Sequence[Record],
+    students: Sequence[Record],
+    regressions: Sequence[str] = (),
+    origins: Sequence[str] = (),
 ) -> str:
     """Headlines, a table of students and one with a line for each model and target, and the reasons below.
 
@@ -25,10 +29,12 @@ def markdown(
         rows: As in ``verdict.json``.
         students: As under ``students`` in ``summary.json``.
         regressions: What got worse than a baseline.
+        origins: Who signed the bundles.
     """
     lines = [
         line for one in headlines for line in (f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(one.told), "")
     ]
+    lines += [*(f"- {line}" for line in origins), ""] if origins else []
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
         lines += [text for student in students if (line := rule_line(student)) for text in (line, "")]

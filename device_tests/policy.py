@@ -15,6 +15,7 @@ from typing import Any
 from device_tests.checks.finding import RUNGS
 from device_tests.gates import Gates
 from device_tests.quality import STUDENT, QualityGates
+from export.signing import is_key
 from hetero.errors import InputError
 from hetero.schema import parse, read_toml, record
 
@@ -57,6 +58,7 @@ class _File:
     student: dict[str, Any] = field(default_factory=dict[str, Any])
     targets: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     exceptions: tuple[Waiver, ...] = ()
+    trusted_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,14 @@ class Policy:
         targets: Limits that differ on some targets, by the target's name.
         exceptions: In the file's order.
         student: What the student must reach, wherever it runs; by default nothing is judged.
+        trusted_keys: Public keys in hexadecimal; when there are any, one of them must have signed every bundle.
     """
 
     gates: Gates = field(default_factory=Gates)
     targets: dict[str, Gates] = field(default_factory=dict[str, Gates])
     exceptions: tuple[Waiver, ...] = ()
     student: QualityGates = field(default_factory=QualityGates)
+    trusted_keys: tuple[str, ...] = ()
 
     def gates_of(self, target: str) -> Gates:
         """The limits on a target."""
@@ -105,7 +109,7 @@ class Policy:
 
     @classmethod
     def load(cls, path: Path) -> Policy:
-        """Read a TOML file with the tables ``gates``, ``student``, ``targets.NAME`` and ``exceptions``.
+        """Read a TOML file: ``gates``, ``student``, ``targets.NAME``, ``exceptions`` and ``trusted_keys``.
 
         Raises:
             InputError: When there is none, or with everything that is wrong with it.
@@ -140,6 +144,11 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
         if one.rung not in (*RUNGS, STUDENT, ANY)
     ]
     problems += [f"exceptions: {one.rung} needs a reason" for one in told.exceptions if not one.reason.strip()]
+    problems += [
+        f"trusted_keys: expected a public key as `hetero bundle key` prints it, 64 hexadecimal digits, got {one!r}"
+        for one in told.trusted_keys
+        if not is_key(one)
+    ]
     problems += _unknown_keys("gates", told.gates, Gates)
     problems += _unknown_keys("student", told.student, QualityGates)
     for name, table in told.targets.items():
@@ -154,6 +163,7 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
         },
         told.exceptions,
         parse(QualityGates, told.student, what=f"{what}, student"),
+        told.trusted_keys,
     )
 
 

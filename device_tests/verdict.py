@@ -11,6 +11,7 @@ from device_tests.checks.finding import RUNGS, Figure, Finding, Status
 from device_tests.headline import Headline, files_headline, student_headline
 from device_tests.junit import junit_xml
 from device_tests.markdown import markdown
+from device_tests.origin import origin_lines
 from device_tests.quality import Quality
 from device_tests.student_table import COLUMNS, cells, rule_line
 from hetero.files import write_bytes, write_json, write_text
@@ -100,6 +101,11 @@ class Verdict:
         """The answers for people, a line each."""
         return "\n".join(map(str, self.headlines))
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Who signed each bundle, and what that makes of a pass, by the bundle's name."""
+        return origin_lines(self.about.get("bundles", {}))
+
     def save(self, out: Path) -> None:
         """Write ``verdict.json``, ``summary.json``, ``junit.xml`` and ``summary.md``."""
         rows, students = _records(self.rows), _records(self.students)
@@ -112,8 +118,10 @@ class Verdict:
             **self.about,
         }
         write_json(out / "summary.json", summary)
-        write_bytes(out / "junit.xml", junit_xml(rows, self.regressions, students))
-        write_text(out / "summary.md", markdown(self.headlines, rows, students, self.regressions))
+        write_bytes(out / "junit.xml", junit_xml(rows, self.regressions, students, self.origins))
+        write_text(
+            out / "summary.md", markdown(self.headlines, rows, students, self.regressions, [*self.origins.values()])
+        )
 
     def table(self) -> str:
         """Tables for the terminal, with the reasons below them."""
@@ -126,6 +134,7 @@ class Verdict:
             ]
             told += ["", *_aligned([COLUMNS, *students])]
             told += [line for one in self.students if (line := rule_line(one.to_dict()))]
+        told += ["", *self.origins.values()] if self.origins else []
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]
         return "\n".join([*told, "", *reasons] if reasons else told)

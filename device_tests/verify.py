@@ -13,6 +13,7 @@ from device_tests.checks.finding import RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
+from device_tests.origin import signatures
 from device_tests.policy import ANY, Policy, policy_called
 from device_tests.quality import STUDENT, Quality, judge
 from device_tests.resizer_cost import ResizerCost, resizer_costs
@@ -23,6 +24,7 @@ from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Returned, Target
 from device_tests.verdict import Row, Verdict
 from export.bundle import Bundle, read_bundle
+from hetero.directories import steadily
 from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.space import EmbeddingSpace
@@ -58,11 +60,13 @@ def verify(
 
     Raises:
         InputError: For wrong arguments, before anything runs.
-        IntegrityError: When a bundle is damaged.
+        IntegrityError: When a bundle is damaged, its signature does not fit it, or none of the policy's trusted keys
+            signed it.
         SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
     """
     policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
     bundles = open_bundles(bundle_paths, gallery)
+    signed = signatures(bundles, policy.trusted_keys)
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
@@ -96,7 +100,7 @@ def verify(
                 described[machine.name] = {**described[machine.name], f"queries of {bundle.manifest.name}": sample}
     write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
     moves = compare(rows, baseline, out, {one.manifest.name: one for one in bundles}) if baseline is not None else []
-    about = _about(bundles, described, policy) | {"moves": [vars(move) for move in moves]}
+    about = _about(bundles, described, policy, signed) | {"moves": [vars(move) for move in moves]}
     worse = tuple(
         f"{' '.join(move.where)}: {move.what} was {move.before}, is {move.now}; {move.note}"
         for move in moves
@@ -134,7 +138,7 @@ def load_gallery_space(path: Path) -> EmbeddingSpace:
     Raises:
         InputError: When there is none.
     """
-    return EmbeddingSpace.load(path / "space.json" if path.is_dir() else path)
+    return steadily(path, lambda place: EmbeddingSpace.load(place / "space.json" if place.is_dir() else place))
 
 
 def _rows(
@@ -199,7 +203,12 @@ def excused(row: Row, policy: Policy) -> Row:
     return dataclasses.replace(row, excused=policy.excuse(key, today), reason=reason)
 
 
-def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]], policy: Policy) -> dict[str, Any]:
+def _about(
+    bundles: Sequence[Bundle],
+    described: Mapping[str, Mapping[str, str]],
+    policy: Policy,
+    signed: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
     return {
         "targets": {name: dict(about) for name, about in described.items()},
         "gates": dataclasses.asdict(policy.gates),
@@ -209,6 +218,7 @@ def _about(bundles: Sequence[Bundle], described: Mapping[str, Mapping[str, str]]
             bundle.manifest.name: {
                 "space_id": bundle.space.space_id,
                 "space": f"{bundle.space.name} {bundle.space.version}",
+                "signature": signed[bundle.manifest.name],
             }
             for bundle in bundles
         },

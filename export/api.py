@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import tempfile
@@ -29,8 +28,9 @@ from export.precisions import offered
 from export.processes import Outcomes, run_all
 from export.request import Result
 from export.source import Source, from_directory, from_module, resizing
+from hetero.directories import replaced_directory
 from hetero.errors import InputError
-from hetero.files import replaced_directory, write_json, write_text
+from hetero.files import write_json, write_text
 
 __all__ = [
     "RetrievalSet",
@@ -106,7 +106,6 @@ def export_model(
     )
     require_fit(order)
     _require_replaceable(out)
-    _remove_leftovers(out)
     with replaced_directory(out) as fresh:
         _fill(fresh, order)
         if key is not None:
@@ -194,14 +193,6 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
 def _require_replaceable(out: Path) -> None:
     if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
         raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
-
-
-def _remove_leftovers(out: Path) -> None:
-    """Remove what a killed export of this bundle left beside it."""
-    ours = re.compile(rf"\.{re.escape(out.name)}\.(old\.)?[a-z0-9_]{{8}}")
-    for path in out.parent.glob(f".{out.name}.*") if out.parent.is_dir() else ():
-        if ours.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
 
 
 def _remove(path: Path) -> None:

@@ -25,6 +25,7 @@ from export.manifest import (
 from export.originals import original_rows
 from export.signing import read_signature
 from export.tensors import read_header, strict_json
+from hetero.directories import steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
 from hetero.preprocessing import Preprocessing
@@ -97,17 +98,21 @@ def read_bundle(path: Path) -> Bundle:
         InputError: When there is no bundle.
         IntegrityError: When the bundle is not what its manifest says; the message lists every problem of a kind.
     """
+    return steadily(path, _read)
+
+
+def _read(path: Path) -> Bundle:
     if not path.is_dir():
         raise InputError(f"expected a bundle, a directory with a {MANIFEST}, at {path}; make one with `hetero export`")
     if not (path / MANIFEST).exists():
         raise InputError(f"{path} is not a bundle: it has no {MANIFEST}; make one with `hetero export`")
     try:
-        return _read(path)
+        return _parts(path)
     except (OSError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read as a bundle: {error}") from None
 
 
-def _read(path: Path) -> Bundle:
+def _parts(path: Path) -> Bundle:
     manifest = Manifest.from_dict(_json(path / MANIFEST), what=f"{path.name}/{MANIFEST}")
     if problems := [*_tree_problems(path, manifest.files)]:
         raise IntegrityError(f"{path} is not what its manifest says:", problems)

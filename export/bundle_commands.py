@@ -1,4 +1,4 @@
-"""The commands ``hetero bundle check``, ``verify``, ``inspect``, ``diff`` and ``key``. They import no torch."""
+"""The commands below ``hetero bundle`` but ``debug``. They import no torch."""
 
 from __future__ import annotations
 
@@ -128,6 +128,20 @@ def diff_command(left: Path, right: Path) -> int:
     found = differences(read_bundle(left), read_bundle(right))
     print("\n".join(found) if found else "the bundles hold the same files")
     return 1 if found else 0
+
+
+def sign_command(path: Path, key: Path) -> None:
+    """Sign a bundle that exists; an earlier signature is replaced.
+
+    Example: hetero bundle sign bundles/edge release.pem
+
+    Args:
+        path: The bundle's directory.
+        key: An Ed25519 private key (PEM); hetero bundle key makes one.
+    """
+    from export.signing import sign_again
+
+    print(f"{path}: signed by {sign_again(path, key)}")
 
 
 def key_command(private: Path, public: Path) -> None:

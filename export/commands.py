@@ -9,6 +9,8 @@ from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from export.manifest import FORMATS, PRECISIONS, Format, Precision
+from hetero import own_code
+from hetero.flags import AllowCode
 
 Formats = Annotated[tuple[Format, ...], Parameter(consume_multiple=True)]
 Precisions = Annotated[tuple[Precision | Literal["all"], ...], Parameter(consume_multiple=True)]
@@ -26,6 +28,7 @@ def export_command(
     any_batch: bool = False,
     licence: str = "",
     key: Path | None = None,
+    allow_code: AllowCode = False,
 ) -> int:
     """Export a model directory as a bundle: ONNX, LiteRT and Core ML files with the contract and golden images.
 
@@ -47,7 +50,10 @@ def export_command(
         any_batch: ONNX files take any number of images at once.
         licence: Of the model, for instance CC-BY-4.0.
         key: An Ed25519 private key that signs the bundle; hetero bundle key makes one.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     from export.api import export_model
     from export.bundle_commands import check_command
     from export.goldens import RetrievalSet

@@ -6,11 +6,13 @@ only that the file is whole; who signed, a key that the reader already trusts sa
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from export.manifest import MANIFEST, SIGNATURE
 from export.tensors import strict_json
+from hetero.directories import replaced_directory
 from hetero.errors import InputError, IntegrityError
 from hetero.files import write_bytes, write_json
 from hetero.schema import parse, record
@@ -56,6 +58,24 @@ def generate_key(private: Path, public: Path) -> str:
     return _raw(shown)
 
 
+def sign_again(bundle: Path, private: Path) -> str:
+    """Sign a bundle that exists, in one step; an earlier signature of it is replaced.
+
+    Returns:
+        The public key in hexadecimal.
+
+    Raises:
+        InputError: When there is no bundle, or the key cannot be read, or is not an Ed25519 key.
+        IntegrityError: When the bundle is damaged.
+    """
+    from export.bundle import read_bundle
+
+    _ = read_bundle(bundle).goldens
+    with replaced_directory(bundle.resolve(), keep=True) as fresh:
+        sign(fresh, private)
+        return read_signature(fresh / SIGNATURE).public_key
+
+
 def sign(bundle: Path, private: Path) -> None:
     """Write ``manifest.sig`` for the manifest as it stands.
 
@@ -92,19 +112,23 @@ def check_signature(bundle: Path, trusted: Path | None = None) -> tuple[Trust, s
             a key is given and there is no signature.
         InputError: When the trusted key cannot be read, or ``cryptography`` is not installed.
     """
-    path = bundle / SIGNATURE
-    wanted = None if trusted is None else _public(trusted)
+    return signed_by(bundle, () if trusted is None else (public_key(trusted),))
+
+
+def signed_by(bundle: Path, trusted: Collection[str] = ()) -> tuple[Trust, str]:
+    """As :func:`check_signature`, with any of several public keys in hexadecimal; none asks for no signature."""
+    path, wanted = bundle / SIGNATURE, " or ".join(trusted)
     if not path.exists():
-        if wanted is not None:
+        if trusted:
             raise IntegrityError(
                 f"{bundle} is not signed: it has no {SIGNATURE}, and a signature by {wanted} is asked for"
             )
         return "unsigned", ""
     entry = read_signature(path)
     _verify(bundle, entry)
-    if wanted is None:
+    if not trusted:
         return "signed", entry.public_key
-    if entry.public_key != wanted:
+    if entry.public_key not in trusted:
         raise IntegrityError(f"{bundle} is signed by the key {entry.public_key}, not by the trusted key {wanted}")
     return "trusted", entry.public_key
 
@@ -119,7 +143,7 @@ def read_signature(path: Path) -> _Signature:
         raise IntegrityError(f"{SIGNATURE} is not a regular file of at most {_LIMIT} bytes")
     value = cast("object", strict_json(path.read_bytes(), what=SIGNATURE))
     entry = parse(_Signature, value, what=SIGNATURE, error=IntegrityError)
-    if not _is_hex(entry.public_key, 32) or not _is_hex(entry.signature, 64):
+    if not is_key(entry.public_key) or not _is_hex(entry.signature, 64):
         raise IntegrityError(f"{SIGNATURE}: expected a key of 32 bytes and a signature of 64 in hexadecimal")
     return entry
 
@@ -138,7 +162,12 @@ def _verify(bundle: Path, entry: _Signature) -> None:
         ) from None
 
 
-def _public(path: Path) -> str:
+def public_key(path: Path) -> str:
+    """A public key (PEM) in hexadecimal.
+
+    Raises:
+        InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
+    """
     _require_cryptography()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -154,6 +183,11 @@ def _public(path: Path) -> str:
 
 def _raw(key: Any) -> str:
     return key.public_bytes_raw().hex()
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is a public key in hexadecimal."""
+    return _is_hex(text, 32)
 
 
 def _is_hex(text: str, size: int) -> bool:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hetero.models.model import EmbeddingModel
     from hetero.objectives.batch import Batch
     from hetero.objectives.config import ObjectiveConfig
+    from hetero.own_code import allow_code
     from hetero.preprocessing import Preprocessing
     from hetero.search.architecture import Architecture
     from hetero.search.reward import SupernetReward
@@ -84,6 +85,7 @@ _HOMES = {
     "models.model": ("EmbeddingModel",),
     "objectives.batch": ("Batch",),
     "objectives.config": ("ObjectiveConfig",),
+    "own_code": ("allow_code",),
     "preprocessing": ("Preprocessing",),
     "search.architecture": ("Architecture",),
     "search.reward": ("SupernetReward",),
@@ -148,6 +150,7 @@ __all__ = [
     "SupernetReward",
     "TrainingConfig",
     "UpgradeConfig",
+    "allow_code",
     "as_earlier",
     "as_student",
     "backbone_embedder",

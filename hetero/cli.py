@@ -48,6 +48,7 @@ GROUPS = {
             "verify": "export.bundle_commands:verify_command",
             "inspect": "export.bundle_commands:inspect_command",
             "diff": "export.bundle_commands:diff_command",
+            "sign": "export.bundle_commands:sign_command",
             "key": "export.bundle_commands:key_command",
             "debug": "export.commands:debug_command",
         },

@@ -10,8 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from hetero import own_code
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.flags import AllowCode
 from hetero.pipeline.context import Context
 from hetero.pipeline.graph import run_graph
 from hetero.pipeline.preflight import stages_when_sound
@@ -58,6 +60,7 @@ def run(
     until: str = "report",
     resume: Resume = True,
     jobs: Jobs = None,
+    allow_code: AllowCode = False,
 ) -> int:
     """Run a recipe: data, cloud, search, students, evaluate, export, verify, report.
 
@@ -74,17 +77,28 @@ def run(
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
         jobs: Stages run at once; what comes out does not depend on it.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     return run_until(draft_called(recipe, data=data, seed=seed), out, None, until, resume, jobs=jobs)
 
 
 def train_cloud(
-    recipe: RecipeFile, *, data: Data = None, out: Out = None, seed: Seed = None, resume: Resume = True
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    allow_code: AllowCode = False,
 ) -> int:
     """Train the recipe's cloud model (and prepare its data).
 
     Example: hetero train cloud recipe.toml --out runs/mine
     """
+    if allow_code:
+        own_code.allow_code()
     return run_until(draft_called(recipe, data=data, seed=seed), out, None, "cloud", resume)
 
 
@@ -96,11 +110,14 @@ def train_students(
     seed: Seed = None,
     resume: Resume = True,
     jobs: Jobs = None,
+    allow_code: AllowCode = False,
 ) -> int:
     """Train the recipe's students (and what they depend on, unless it is up to date).
 
     Example: hetero train students recipe.toml --out runs/mine
     """
+    if allow_code:
+        own_code.allow_code()
     return run_until(draft_called(recipe, data=data, seed=seed), out, None, "students", resume, jobs=jobs)
 
 
@@ -112,15 +129,18 @@ def evaluate(
     seed: Seed = None,
     resume: Resume = True,
     jobs: Jobs = None,
+    allow_code: AllowCode = False,
 ) -> int:
     """Compute the compatibility matrix over the recipe's models.
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
+    if allow_code:
+        own_code.allow_code()
     return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume, jobs=jobs)
 
 
-def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256) -> int:
+def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256, allow_code: AllowCode = False) -> int:
     """Embed a folder of images with a trained model; write a file of embeddings with names and space.
 
     Example: hetero embed runs/demo/cloud photos embeddings.safetensors
@@ -130,7 +150,10 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256
         images: A folder; images in sub-folders count too.
         out: The safetensors file to write.
         batch_size: Images at a time.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     from hetero.data.decoded import decode_files
     from hetero.data.embeddings import require_destination, save_embeddings
     from hetero.data.walk import image_files, printable

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+
+from hetero.durable import sync
+from hetero.unfinished import is_unfinished, unfinished_file
 
 
 def cache_directory() -> Path:
@@ -47,20 +46,21 @@ def read_json(path: Path) -> Any:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file beside its final name, then rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
+    """Write a file beside its final name, then rename it into place.
+
+    It is on the disk on return; within a directory that is unfinished itself, once that has taken its place.
+    """
+    alone = not is_unfinished(path)
+    with unfinished_file(path) as (descriptor, name):
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+            if alone:
+                os.fsync(descriptor)
+        name.chmod(0o644)
+        name.replace(path)
+        if alone:
+            sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -71,31 +71,3 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Atomically write indented JSON with sorted keys."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-@contextlib.contextmanager
-def replaced_directory(path: Path) -> Generator[Path]:
-    """Yield an empty directory that takes ``path``'s place when the block succeeds.
-
-    On any error the new directory is removed and what stood at ``path`` stays.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        fresh.chmod(0o755)
-        yield fresh
-        swap_directory(fresh, path)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-
-
-def swap_directory(fresh: Path, path: Path) -> None:
-    """Rename ``fresh`` to ``path``; what stood there is removed afterwards."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-        path.rename(old / path.name)
-        fresh.rename(path)
-        shutil.rmtree(old)
-    else:
-        fresh.rename(path)

@@ -17,6 +17,7 @@ from device_tests.checks.finding import RUNGS
 from device_tests.checks.parity import cosine_distance
 from device_tests.gates import Gates
 from device_tests.headline import Headline, files_headline, student_headline
+from device_tests.origin import origin_lines
 from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
@@ -86,6 +87,7 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         headlines=_headlines(rows, seen.summary),
         marks={"pass": "✓", "fail": "✗"},
+        origins=[*origin_lines(seen.summary.get("bundles", {})).values()],
         students=seen.summary.get("students", []),
         controls=_controls(matrix, seen.bundles),
         rungs=RUNGS,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hetero.directories import replaced_directory
 from hetero.errors import InputError
-from hetero.files import digest, read_json, replaced_directory, sha256_file, write_json
+from hetero.files import digest, read_json, sha256_file, write_json
 
 _RECORD = ".stage.json"
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter
 from hetero.adapters.registry import adapter_class, kind_of
+from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
-from hetero.files import replaced_directory, sha256_file, write_json
+from hetero.files import sha256_file, write_json
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
 
@@ -102,6 +103,10 @@ class SpaceAdapter:
             InputError: When there is none.
             IntegrityError: When a file is missing, was changed or is not what it should be.
         """
+        return steadily(directory, cls._load)
+
+    @classmethod
+    def _load(cls, directory: Path) -> SpaceAdapter:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 

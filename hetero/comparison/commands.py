@@ -10,8 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from hetero import own_code
 from hetero.data.config import path_text
 from hetero.errors import InputError
+from hetero.flags import AllowCode
 
 
 def compare_command(
@@ -25,6 +27,7 @@ def compare_command(
     methods: Annotated[list[str] | None, Parameter(help="Compare these only.", consume_multiple=True)] = None,
     steps: Annotated[PositiveInt | None, Parameter(help="Overrides the students' optimiser steps.")] = None,
     jobs: Annotated[PositiveInt, Parameter(help="Models trained at once.")] = 1,
+    allow_code: AllowCode = False,
 ) -> int:
     """Train methods under one budget, with several seeds; choose on validation classes, report on test classes.
 
@@ -41,7 +44,10 @@ def compare_command(
         methods: Compare these only.
         steps: Overrides the students' optimiser steps.
         jobs: Models trained at once.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     from hetero.comparison.compare import compare
     from hetero.comparison.config import built_in_comparison, is_built_in, load_comparison
     from hetero.comparison.outcome import as_table

@@ -12,7 +12,15 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from hetero.data.decode import UnreadableImageError, decode, decode_looking, decoding_key
-from hetero.data.decoded_files import DecodedRecord, array_in, kept_whole, new_array, record_in, write_record
+from hetero.data.decoded_files import (
+    DecodedRecord,
+    array_in,
+    kept_whole,
+    new_array,
+    record_in,
+    room_explained,
+    write_record,
+)
 from hetero.data.grey import DeepGrey
 from hetero.data.images import Images
 from hetero.data.kept import made_once
@@ -103,11 +111,12 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
     fits = int(np.prod(shape)) <= limit
     pixels = [[entry.content, entry.box] for entry in entries]
     key = digest([_FORMAT, fits, pixels, decoding_key(preprocessing)])
-    directory = made_once(
-        cache / "decoded" / key[:24],
-        lambda folder: kept_whole(folder, shape if fits else None),
-        lambda folder: _decode_into(folder, listing, preprocessing, shape if fits else None),
-    )
+    with room_explained(cache, shape):
+        directory = made_once(
+            cache / "decoded" / key[:24],
+            lambda folder: kept_whole(folder, shape if fits else None),
+            lambda folder: _decode_into(folder, listing, preprocessing, shape if fits else None),
+        )
     record = record_in(directory)
     unreadable = {int(position): reason for position, reason in record.unreadable.items()}
     if fits:

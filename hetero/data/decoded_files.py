@@ -6,11 +6,13 @@ would train another model without a word. That costs a second for about one giga
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import logging
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -63,21 +65,36 @@ def new_array(directory: Path, shape: tuple[int, ...]) -> UInt8[np.memmap, "n h 
     """A memory-mapped array, with its room on the disk taken.
 
     Raises:
-        InputError: When there is not enough room: writing to the map would end the process.
+        OSError: When there is not enough room: writing to the map would end the process.
     """
     array = np.lib.format.open_memmap(directory / _ARRAY, "w+", np.uint8, shape)
-    size = (directory / _ARRAY).stat().st_size
+    with (directory / _ARRAY).open("r+b") as stream:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), array.offset, array.nbytes)
+        else:
+            # macOS has no such call: what is written has its room.
+            stream.seek(array.offset)
+            for start in range(0, array.nbytes, _CHUNK):
+                stream.write(bytes(min(_CHUNK, array.nbytes - start)))
+    return array
+
+
+@contextlib.contextmanager
+def room_explained(cache: Path, shape: tuple[int, ...]) -> Generator[None]:
+    """Say what a cache without room for decoded images of this shape can do.
+
+    Raises:
+        InputError: Instead of an OSError about room.
+    """
     try:
-        with (directory / _ARRAY).open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, size)
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise InputError(
-            f"{directory.parent} has no room for {size / 1e9:.3g} GB of decoded images ({error.strerror}); make some, "
+            f"{cache} has no room for {math.prod(shape) / 1e9:.3g} GB of decoded images ({error.strerror}); make some, "
             "set HETERO_CACHE to another place, or lower decoded_limit_gb to decode whenever images are read"
         ) from None
-    return array
 
 
 def array_in(directory: Path) -> UInt8[np.ndarray, "n h w 3"]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from hetero.files import replaced_directory
+from hetero.directories import replaced_directory
 
 
 def made_once(directory: Path, is_whole: Callable[[Path], bool], make: Callable[[Path], None]) -> Path:
@@ -30,8 +29,6 @@ def made_once(directory: Path, is_whole: Callable[[Path], bool], make: Callable[
     with (directory.parent / f"{directory.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_whole(directory):
-            for left_over in directory.parent.glob(f".{directory.name}.*"):
-                shutil.rmtree(left_over, ignore_errors=True)
             with replaced_directory(directory) as fresh:
                 make(fresh)
     return directory

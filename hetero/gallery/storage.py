@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
-from hetero.files import read_json, replaced_directory, sha256_file, write_json
+from hetero.files import read_json, sha256_file, write_json
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace
 
@@ -59,7 +60,7 @@ def write(directory: Path, space: EmbeddingSpace, embeddings: NDArray[np.float32
 
 
 def read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str]]:
-    """Read and check a gallery directory.
+    """Read and check a gallery directory, which another process may be replacing.
 
     Returns:
         The space, float32 [n, d] vectors, and their names.
@@ -68,6 +69,10 @@ def read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str
         InputError: When there is no gallery.
         IntegrityError: When a file is missing, was changed or is not what it should be.
     """
+    return steadily(directory, _read)
+
+
+def _read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str]]:
     if not (directory / INDEX).is_file():
         raise InputError(f"expected a gallery at {directory}, found no {INDEX} there")
     try:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hetero import own_code
+from hetero.flags import AllowCode
 from hetero.geometry.advice import advice
 from hetero.geometry.sources import vectors_of
 from hetero.geometry.statistics import space_statistics
@@ -16,7 +18,9 @@ from hetero.geometry.text import as_text
 Flag = Annotated[bool, Parameter(negative="")]
 
 
-def check_command(source: Path, *, data: Path | None = None, root: str = "", json: Flag = False) -> int:
+def check_command(
+    source: Path, *, data: Path | None = None, root: str = "", json: Flag = False, allow_code: AllowCode = False
+) -> int:
     """Say what a cloud's vectors are like, and what follows for a student that is to live among them.
 
     Reports lengths, the mean, the dimensions that the vectors really use, duplicates, hubs, how much nearer neighbours
@@ -32,10 +36,13 @@ def check_command(source: Path, *, data: Path | None = None, root: str = "", jso
             model the images that it embeds. Vectors of other images are left out.
         root: Folder that the CSV's paths are relative to; default its own.
         json: Print JSON.
+        allow_code: Run the code of its own that a recipe, search space or model names.
 
     Raises:
         InputError: When there are no vectors, or none has a direction.
     """
+    if allow_code:
+        own_code.allow_code()
     found = vectors_of(source, data, root=root)
     statistics = space_statistics(found.vectors, found.labels)
     if json:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from hetero.errors import InputError
+from hetero.own_code import imported
 
 BLOCKS: Mapping[str, str] = {
     "inverted_residual": "hetero.models.edge_blocks:InvertedResidual",
@@ -31,15 +32,11 @@ def block_class(kind: str) -> Any:
     """What makes blocks of this name.
 
     Raises:
-        InputError: When there is nothing of this name.
+        InputError: When there is nothing of this name, or it is a user's code and that is not allowed.
     """
     if problem := block_problem(kind):
         raise InputError(problem)
-    module, _, name = BLOCKS.get(kind, kind).partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"unknown block {kind!r}: {error}; expected module:class, the module where Python finds it "
-            "(the current folder, for one, with PYTHONPATH=.)"
-        ) from error
+    if kind not in BLOCKS:
+        return imported(kind, what="block")
+    module, _, name = BLOCKS[kind].partition(":")
+    return getattr(import_module(module), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
+from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.models.config import ModelConfig
@@ -44,7 +46,7 @@ def weights_bytes(model: EmbeddingModel) -> bytes:
 
 
 def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any]) -> None:
-    """Write a model into a directory, which may hold other files.
+    """Write a model into a directory, which may hold other files; a model that stands there is replaced in one step.
 
     Raises:
         InputError: When the model has no embedding space yet.
@@ -53,10 +55,13 @@ def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any
         raise InputError(f"model {model.name!r} has no embedding space yet; set model.space before saving it")
     data = weights_bytes(model)
     entry = ModelRecord(model.name, model.config, model.preprocessing, sha256_bytes(data))
-    write_bytes(directory / "model.safetensors", data)
-    model.space.save(directory / "space.json")
-    write_json(directory / "metrics.json", dict(metrics))
-    write_json(directory / "config.json", dataclasses.asdict(entry))
+    # Without config.json a directory is no model: where none stands, a kill before that is written leaves none.
+    stands = (directory / "config.json").exists() and not directory.is_mount()
+    with replaced_directory(directory.resolve(), keep=True) if stands else nullcontext(directory) as place:
+        write_bytes(place / "model.safetensors", data)
+        model.space.save(place / "space.json")
+        write_json(place / "metrics.json", dict(metrics))
+        write_json(place / "config.json", dataclasses.asdict(entry))
 
 
 def load_model(directory: Path) -> EmbeddingModel:
@@ -69,6 +74,10 @@ def load_model(directory: Path) -> EmbeddingModel:
         InputError: When the directory is not a model directory.
         IntegrityError: When a file is damaged.
     """
+    return steadily(directory, _load)
+
+
+def _load(directory: Path) -> EmbeddingModel:
     path = directory / "config.json"
     if not path.is_file():
         raise InputError(f"expected a model directory at {directory}, found no config.json in it")
@@ -112,6 +121,10 @@ def load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     Raises:
         IntegrityError: When the file is not the one that ``space.json`` names.
     """
+    return steadily(directory, _load_prototypes)
+
+
+def _load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     path = directory / PROTOTYPES
     if not path.is_file():
         return None

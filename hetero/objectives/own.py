@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 from jaxtyping import Float
@@ -15,13 +14,14 @@ from hetero.errors import InputError
 from hetero.objectives.batch import Batch
 from hetero.objectives.signatures import options_of
 from hetero.options import Option
+from hetero.own_code import imported
 
 
 def own_options(path: str) -> Mapping[str, Option]:
     """The options of a function of a batch (all parameters but the first) or of an ``nn.Module`` (all parameters).
 
     Raises:
-        InputError: When there is nothing of this name, or it cannot be an objective.
+        InputError: When code is not allowed, there is nothing of this name, or it cannot be an objective.
     """
     target = _load(path)
     if _is_module(target):
@@ -34,7 +34,7 @@ def own_needs_labels(path: str) -> bool:
     """Whether it learns from labels: its attribute ``needs_labels``; one that says nothing may.
 
     Raises:
-        InputError: When there is nothing of this name.
+        InputError: When code is not allowed, or there is nothing of this name.
     """
     return bool(getattr(_load(path), "needs_labels", True))
 
@@ -67,14 +67,7 @@ def _is_module(target: Callable[..., Any]) -> bool:
 
 
 def _load(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    try:
-        target = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"unknown objective {path!r}: {error}; expected module:function, the module where Python finds it "
-            "(the current folder, for one, with PYTHONPATH=.)"
-        ) from None
+    target = imported(path, what="objective")
     if not callable(target):
         raise InputError(f"the objective {path!r} is not a function of a batch")
     return target

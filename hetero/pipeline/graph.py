@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from hetero.pipeline.screen import Screen
-from hetero.pipeline.stage import Stage, publish, up_to_date
+from hetero.pipeline.stage import Stage, settle, up_to_date
 from hetero.pipeline.worker import Worker
 
 
@@ -40,7 +40,7 @@ def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
                 while len(running) < jobs and (stage := order.next()):
                     head = heads[stage.directory]
                     if up_to_date(root, stage):
-                        publish(root, stage)
+                        settle(root, stage)
                         order.done(stage.directory)
                         screen.say(f"{head}: up to date")
                         continue

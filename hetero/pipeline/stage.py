@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import shutil
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hetero.directories import recovered, swap_directory
+from hetero.durable import sync_tree
 from hetero.errors import InputError
-from hetero.files import read_json, swap_directory, write_bytes, write_json
+from hetero.files import read_json, write_bytes, write_json
 from hetero.training.launch import require_one_process_for_commands
+from hetero.unfinished import discard, sweep
 
 RECORD = "stage.json"
 PARTIAL = ".partial"
@@ -49,11 +52,8 @@ class Stage:
 
 def up_to_date(root: Path, stage: Stage) -> bool:
     """Whether the stage's files on disk are what its identity asks for."""
-    record = root / stage.directory / RECORD
-    try:
-        return bool(read_json(record)["identity"] == stage.identity)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    recovered(root / stage.directory)
+    return _record(root / stage.directory).get("identity") == stage.identity
 
 
 def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
@@ -66,7 +66,7 @@ def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
     for number, stage in enumerate(stages, start=1):
         head = f"[{number}/{len(stages)}] {stage.name}"
         if up_to_date(root, stage):
-            publish(root, stage)
+            settle(root, stage)
             _say(f"{head}: up to date")
             continue
         _say(f"{head} ...")
@@ -80,40 +80,64 @@ def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
 def perform(root: Path, stage: Stage) -> None:
     """Run one stage, whether it is up to date or not.
 
-    It works in a directory of its own beside its final place, which is renamed when it is done, so that a killed run
+    It works in a directory of its own, which takes its final place in one step when it is done, so that a killed run
     leaves the last complete result where it was. What a killed run of the same stage still has at work is waited for.
     """
-    work = root / PARTIAL / stage.directory
-    mark = work / RECORD
-    work.parent.mkdir(parents=True, exist_ok=True)
-    with (work.parent / f".{work.name}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        if work.exists() and not _belongs(mark, stage):
-            shutil.rmtree(work)
+    work, final = root / PARTIAL / stage.directory, root / stage.directory
+    with _working(work):
+        record = {"stage": stage.name, "identity": stage.identity}
+        if work.exists() and _record(work).get("identity") != stage.identity:
+            discard(work)
         work.mkdir(exist_ok=True)
-        write_json(mark, {"stage": stage.name, "identity": stage.identity})
-        stage.produce(work)
-        final = root / stage.directory
+        if not _record(work).get("finished"):
+            write_json(work / RECORD, record)
+            stage.produce(work)
+            sync_tree(work)
+            # A kill from here on loses nothing: what the swap leaves at work is as finished as what it puts in place.
+            write_json(work / RECORD, record | {"finished": True})
+        for name in stage.scratch:
+            (work / name).unlink(missing_ok=True)
         final.parent.mkdir(parents=True, exist_ok=True)
         swap_directory(work, final)
-        for name in stage.scratch:
-            (final / name).unlink(missing_ok=True)
+        if work.exists():
+            discard(work)
+    publish(root, stage)
+
+
+def settle(root: Path, stage: Stage) -> None:
+    """Finish what a kill after a stage had taken its place left to do."""
+    work = root / PARTIAL / stage.directory
+    if work.parent.is_dir():
+        with _working(work):
+            if work.exists():
+                discard(work)
     publish(root, stage)
 
 
 def publish(root: Path, stage: Stage) -> None:
     """Put a finished stage's published files at the run's top."""
     for name in stage.publish:
+        sweep(root / name)
         data = (root / stage.directory / name).read_bytes()
         if not (root / name).is_file() or (root / name).read_bytes() != data:
             write_bytes(root / name, data)
 
 
-def _belongs(mark: Path, stage: Stage) -> bool:
+def _record(directory: Path) -> dict[str, Any]:
     try:
-        return bool(read_json(mark)["identity"] == stage.identity)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        value = read_json(directory / RECORD)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+@contextlib.contextmanager
+def _working(work: Path) -> Generator[None]:
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with (work.parent / f".{work.name}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        sweep(work)
+        yield
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from hetero import own_code
 from hetero.commands import run_until
+from hetero.flags import AllowCode
 from hetero.recipe import draft_called
 from hetero.search.workers_config import WorkersConfig
 
@@ -23,6 +25,7 @@ def search_command(
     jobs: Annotated[PositiveInt, Parameter(help="Candidates judged at once.")] = 1,
     ray: Annotated[str, Parameter(help="Judge on a Ray cluster at this address, for instance auto.")] = "",
     resume: Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")] = True,
+    allow_code: AllowCode = False,
 ) -> int:
     """Find one student for each of a recipe's device tiers: the best within its budget, all from one supernet.
 
@@ -40,7 +43,10 @@ def search_command(
         jobs: Candidates judged at once on this machine.
         ray: Address of a Ray cluster whose nodes see the run's directory at the same path.
         resume: Continue interrupted training from its checkpoint.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     asked = draft_called(recipe, data=data, seed=seed)
     if not asked.recipe.tiers and not asked.doubts("tiers"):
         asked.require_sound(

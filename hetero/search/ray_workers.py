@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hetero.errors import InputError
+from hetero.own_code import VARIABLE, code_is_allowed
 from hetero.search.architecture import Architecture
 from hetero.search.evaluate import Evaluate
 from hetero.search.workers import Evaluated, Workers
@@ -41,7 +42,8 @@ class RayWorkers:
             InputError: When there is none at the address.
         """
         try:
-            self._ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR)
+            given = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
+            self._ray.init(self._address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"no Ray cluster answers at {self._address}: {error}; start one with `ray start --head`"

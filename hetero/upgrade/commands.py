@@ -8,8 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hetero import own_code
 from hetero.data.prepare import prepare
 from hetero.evaluation.bootstrap import Interval
+from hetero.flags import AllowCode
 from hetero.pipeline.stage import locked
 from hetero.training.launch import require_one_process_for_commands
 from hetero.upgrade.config import load_upgrade_recipe
@@ -25,6 +27,7 @@ def upgrade_command(
     out: Annotated[Path | None, Parameter(help="The new model directory; default models/NAME.")] = None,
     seed: Annotated[int | None, Parameter(help="Overrides the recipe's seed.")] = None,
     resume: Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")] = True,
+    allow_code: AllowCode = False,
 ) -> int:
     """Train a new cloud model whose queries search the old model's gallery, and measure that they do.
 
@@ -40,7 +43,10 @@ def upgrade_command(
         out: The new model directory.
         seed: Overrides the recipe's seed.
         resume: Continue interrupted training from its checkpoint.
+        allow_code: Run the code of its own that a recipe, search space or model names.
     """
+    if allow_code:
+        own_code.allow_code()
     require_one_process_for_commands()
     plan = load_upgrade_recipe(recipe, data=data, old=old, seed=seed)
     path = Path(plan.upgrade.old)

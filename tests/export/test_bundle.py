@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import export.bundle
 from export.bundle import read_bundle
 from export.goldens import RetrievalSet, spread_rows
+from hetero.directories import replaced_directory
 from hetero.errors import InputError, IntegrityError
 from tests.export.bundles import PREPROCESSING, goldens, relist, retrieval_set, units, write_bundle
 
@@ -49,6 +51,24 @@ def test_reading_imports_no_torch() -> None:
     code = "import sys, export.bundle, export.manifest, export.goldens; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, waiting = export.bundle.sha256_file, [True]
+
+    def replacing(path: Path) -> str:
+        if waiting and waiting.pop():
+            with replaced_directory(bundle) as fresh:
+                write_bundle(fresh)
+                (fresh / "README.md").write_text("# Another bundle\n")
+                relist(fresh)
+        return digest(path)
+
+    monkeypatch.setattr(export.bundle, "sha256_file", replacing)
+    assert read_bundle(bundle).manifest.name == "student" and not waiting
+    assert (bundle / "README.md").read_text() == "# Another bundle\n"
 
 
 def test_no_bundle(tmp_path: Path) -> None:

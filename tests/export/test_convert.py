@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.api import _remove_leftovers
 from export.card import grey_rule, resize_rule
 from export.convert import cosines, require_parity
 from export.converter import ExportError
@@ -53,16 +52,6 @@ def test_one_wrong_image_is_enough() -> None:
     came[17] = came[18]
     with pytest.raises(ExportError):
         require_parity("m", came, expected, **EXACT)
-
-
-def test_leftovers_of_a_killed_export_are_removed(tmp_path: Path) -> None:
-    for name in (".edge.abcd_123", ".edge.old.abcdefgh", ".edge.small.abcdefgh", ".edge.keep", "edge.abcdefgh"):
-        (tmp_path / name / "inside").mkdir(parents=True)
-    (tmp_path / ".edge.abcdefgh").write_text("a file")
-    (tmp_path / ".edge.linkedup").symlink_to(tmp_path / "edge.abcdefgh")
-    _remove_leftovers(tmp_path / "edge")
-    kept = {path.name for path in tmp_path.iterdir()}
-    assert kept == {".edge.small.abcdefgh", ".edge.keep", "edge.abcdefgh", ".edge.abcdefgh", ".edge.linkedup"}
 
 
 def test_resize_rule_gives_what_decoding_does() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from export.bundle import read_bundle
-from export.signing import check_signature, generate_key, sign
+from export.signing import check_signature, generate_key, public_key, sign, sign_again
 from hetero.errors import InputError, IntegrityError
+from tests.crashes import kills
 from tests.export.bundles import write_bundle
 
 
@@ -36,6 +37,30 @@ def test_signing_twice_gives_the_same_bytes(signed: Path, keys: tuple[Path, Path
     first = (signed / "manifest.sig").read_bytes()
     sign(signed, keys[0])
     assert (signed / "manifest.sig").read_bytes() == first
+
+
+def test_a_bundle_that_exists_is_signed_in_one_step(tmp_path: Path, keys: tuple[Path, Path]) -> None:
+    def before() -> None:
+        (path / "manifest.sig").unlink(missing_ok=True)
+
+    path = write_bundle(tmp_path / "bundles" / "bundle")
+    seen: list[str] = []
+    for _ in kills(tmp_path, lambda: sign_again(path, keys[0]), before=before):
+        assert read_bundle(path).manifest.name == "student"
+        seen.append(check_signature(path)[0])
+    assert set(seen) == {"unsigned", "signed"}
+    assert check_signature(path, keys[1])[1] == public_key(keys[1])
+    generate_key(tmp_path / "new.pem", tmp_path / "new.pub.pem")
+    assert sign_again(path, tmp_path / "new.pem") == check_signature(path, tmp_path / "new.pub.pem")[1]
+    assert [one.name for one in path.parent.iterdir()] == ["bundle"]
+
+
+def test_a_damaged_bundle_is_not_signed(tmp_path: Path, keys: tuple[Path, Path]) -> None:
+    path = write_bundle(tmp_path / "bundle")
+    (path / "README.md").write_text("# Another\n")
+    with pytest.raises(IntegrityError, match="is not what its manifest says"):
+        sign_again(path, keys[0])
+    assert not (path / "manifest.sig").exists()
 
 
 def test_unsigned(tmp_path: Path, keys: tuple[Path, Path]) -> None:

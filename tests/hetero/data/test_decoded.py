@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -105,13 +106,30 @@ def test_images_decoded_when_read_are_the_ones_that_were_listed(tmp_path: Path) 
             read()
 
 
-def test_a_cache_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["the array", "its record"])
+def test_a_cache_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    if what == "the array":
+        monkeypatch.setattr(os, "posix_fallocate", full)
+    else:
+        monkeypatch.setattr(decoded_files, "write_json", full)
     with pytest.raises(InputError, match="has no room for .* GB of decoded images.*lower decoded_limit_gb"):
         prepared(project(tmp_path / "photos", 0), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("system", ["linux", "macos"])
+def test_the_array_takes_its_room_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    if system == "macos":
+        monkeypatch.delattr(os, "posix_fallocate")
+        monkeypatch.setattr(decoded_files, "_CHUNK", 10_000)
+    array = decoded_files.new_array(tmp_path, (10, 64, 64, 3))
+    assert array.shape == (10, 64, 64, 3) and not array.any()
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_blocks * 512 >= 10 * 64 * 64 * 3
 
 
 def test_the_record_names_the_chunks(tmp_path: Path) -> None:

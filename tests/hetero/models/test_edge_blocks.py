@@ -9,6 +9,7 @@ from hetero.models.blocks import activation_layer
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.edge_blocks import ShuffleUnit, interleaved
 from hetero.models.model import EmbeddingModel
+from hetero.own_code import VARIABLE
 from hetero.preprocessing import Preprocessing
 
 
@@ -47,7 +48,8 @@ def _is_activation(module: torch.nn.Module) -> bool:
     return type(module).__module__ == "torch.nn.modules.activation"
 
 
-def test_unknown_blocks_are_told():
+def test_unknown_blocks_are_told(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
     assert block_problem("shuffle") == block_problem("own.blocks:Mine") == ""
     assert "expected one of inverted_residual, shuffle, or module:class" in block_problem("shufle")
     with pytest.raises(InputError, match="unknown block 'shufle'"):

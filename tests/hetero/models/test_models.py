@@ -13,6 +13,7 @@ from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
+from tests.crashes import kills
 
 PREPROCESSING = Preprocessing(height=16, width=16, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
 TINY = {
@@ -69,6 +70,23 @@ def test_a_model_directory_gives_the_same_model_back(model, images, tmp_path):
     loaded = load_model(tmp_path)
     assert torch.equal(loaded(torch.from_numpy(images)), model(torch.from_numpy(images)))
     assert (loaded.space, loaded.name, loaded.config) == (model.space, "tiny", model.config)
+
+
+def test_a_model_that_is_saved_over_another_survives_a_kill_at_every_write(model, tmp_path):
+    def saved(name: str) -> None:
+        model.name = name
+        save_model(tmp_path / "model", model, {"of": name})
+
+    saved("old")
+    (tmp_path / "model" / "log.jsonl").write_text("steps")
+    seen = []
+    for _ in kills(tmp_path, lambda: saved("new"), before=lambda: saved("old")):
+        metrics = (tmp_path / "model" / "metrics.json").read_text()
+        seen.append(load_model(tmp_path / "model").name)
+        assert seen[-1] in metrics and (tmp_path / "model" / "log.jsonl").read_text() == "steps"
+    assert set(seen) == {"old", "new"} and len(seen) > 10
+    saved("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_damaged_weights_are_refused(model, tmp_path):

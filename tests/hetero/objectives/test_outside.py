@@ -13,6 +13,7 @@ from hetero.objectives.batch import Batch
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.registry import Head, build_objective, build_objectives
+from hetero.own_code import VARIABLE
 from tests.hetero.objectives.test_catalog import training_step
 
 HEAD = Head(3, 4, "arcface", 0.2, 16.0, seed=7)
@@ -47,6 +48,7 @@ nothing = 3
 @pytest.fixture(autouse=True)
 def my_losses(tmp_path, monkeypatch):
     (tmp_path / "my_losses.py").write_text(MINE)
+    monkeypatch.setenv(VARIABLE, "1")
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("my_losses", None)
 
@@ -71,7 +73,7 @@ def test_it_trains_beside_others_and_may_have_weights_or_ask_for_logits():
         (ObjectiveConfig("my_losses:angle", width=1.0), "width: unknown option; expected margin, squared"),
         (ObjectiveConfig("my_losses:angle", margin="wide"), "margin: expected a number, got 'wide'"),
         (ObjectiveConfig("my_losses:missing"), "unknown objective 'my_losses:missing': module 'my_losses' has no"),
-        (ObjectiveConfig("no_such_module:term"), "No module named 'no_such_module'; expected module:function"),
+        (ObjectiveConfig("no_such_module:term"), "No module named 'no_such_module'; expected module:name"),
         (ObjectiveConfig("my_losses:greedy"), "needs other, which a recipe cannot give"),
         (ObjectiveConfig("my_losses:nothing"), "is not a function of a batch"),
         (ObjectiveConfig("pml:TripletMarginLoss", width=1.0), "pml:TripletMarginLoss.width: unknown option"),

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from hetero.errors import InputError
+from hetero.files import write_text
 from hetero.pipeline.stage import Stage, locked, run_stages, up_to_date
+from tests.crashes import kills
 
 
 def stage(identity: str, calls: list[str], text: str = "result", **rest) -> Stage:
@@ -70,6 +72,36 @@ def test_published_files_follow_the_stage_and_scratch_is_removed(tmp_path):
     assert calls == ["a", "b"]
     run_stages(tmp_path, [stage("c", calls, "third", scratch=("out.txt",))])
     assert not (tmp_path / "one" / "out.txt").exists()
+
+
+def test_a_stage_survives_a_kill_at_every_write(tmp_path):
+    """One record of what was there, one whole stage of either identity, and the same files as without the kill."""
+
+    def produce(work: Path, text: str) -> None:
+        if not (work / "out.txt").exists():
+            write_text(work / "out.txt", text)
+        write_text(work / "scratch.txt", text)
+
+    def run(text: str) -> None:
+        rest = {"publish": ("out.txt",), "scratch": ("scratch.txt",)}
+        run_stages(tmp_path, [Stage("one", "one", text, lambda work: produce(work, text), **rest)])
+
+    def files() -> dict[str, bytes]:
+        return {str(one.relative_to(tmp_path)): one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+
+    run("first")
+    first = files()
+    run("second")
+    second = files()
+    assert sorted(first) == [".partial/.one.lock", "one/out.txt", "one/stage.json", "out.txt"]
+    count = 0
+    for _ in kills(tmp_path, lambda: run("second"), before=lambda: run("first")):
+        count += 1
+        assert (tmp_path / "one" / "out.txt").read_text() in ("first", "second")
+        again, text = (first, "first") if count % 2 else (second, "second")
+        run(text)
+        assert files() == again
+    assert count > 20
 
 
 def _try_lock(root: Path, answers) -> None:

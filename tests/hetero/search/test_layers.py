@@ -15,6 +15,7 @@ from hetero.models.config import ModelConfig, Stage
 from hetero.models.cost import cost
 from hetero.models.handmade import HANDMADE, handmade
 from hetero.models.model import EmbeddingModel
+from hetero.own_code import VARIABLE
 from hetero.preprocessing import Preprocessing
 from hetero.search.budget import Budget
 from hetero.search.cost import CostModel, network_costs
@@ -104,7 +105,8 @@ def test_each_operator_takes_and_computes_what_its_name_says():
             operator.module(*operator.examples)
 
 
-def test_a_users_block_is_taken_apart_like_any_other():
+def test_a_users_block_is_taken_apart_like_any_other(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
     layer = Layer("tests.hetero.search.tiny:OwnBlock", 8, 8, 8, 8, 1, OWN)
     first, *rest = operator_names(layer)
     assert first.startswith("Conv2d(8, 8") and len(rest) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hetero.errors import InputError
+from hetero.own_code import VARIABLE
 from hetero.preprocessing import Preprocessing
 from hetero.search.architecture import Architecture
 from hetero.search.shared_weights import Frame, part, parts, shared_tensors
@@ -95,7 +96,8 @@ def test_all_choices_share_but_the_kind():
     assert not keys(point(kind="shuffle")) & plain
 
 
-def test_a_users_own_block_is_searched_like_any(trained):
+def test_a_users_own_block_is_searched_like_any(trained, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
     kind = f"{OwnBlock.__module__}:OwnBlock"
     space = SearchSpace(
         stages=(StageSpace(channels=(8, 16), depth=(1, 2), stride=2, kernel=(3, 5)),), kind=(kind, "shuffle")
@@ -107,7 +109,8 @@ def test_a_users_own_block_is_searched_like_any(trained):
             assert torch.equal(supernet.embed(PIXELS), supernet.candidate(architecture)(UINT8))
 
 
-def test_blocks_that_cannot_share_are_refused():
+def test_blocks_that_cannot_share_are_refused(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
     kind = f"{OwnBlock.__module__}:CrossedBlock"
     space = SearchSpace(stages=(StageSpace(channels=(8,), kernel=(3, 5)),), kind=(kind,))
     with pytest.raises(InputError, match="CrossedBlock' of stage 0 cannot share weights: no choice has odd"):

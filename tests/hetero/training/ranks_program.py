@@ -25,6 +25,7 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.registry import Head
+from hetero.own_code import allow_code
 from hetero.training.cloud import train_cloud
 from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig, TrainingConfig
@@ -216,4 +217,5 @@ def main(out: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    allow_code()
     main(Path(sys.argv[1]), sys.argv[2:])

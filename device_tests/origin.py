@@ -1,0 +1,47 @@
+"""Where a bundle comes from, as far as its signature says.
+
+What a bundle is held against travels in it: whoever changes the files can change the golden images too. So a pass
+proves more than that a bundle agrees with itself only where a trusted key signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from export.bundle import Bundle
+from export.signing import signed_by
+
+_ITSELF = "so a pass proves only that its files agree with the golden images that came in it"
+
+
+def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str, dict[str, str]]:
+    """``trust`` and ``key`` of each bundle, by its name.
+
+    Args:
+        bundles: The bundles.
+        trusted: Public keys in hexadecimal, one of which must have signed every bundle; empty asks for none.
+
+    Raises:
+        IntegrityError: When a signature does not fit, or is not of a trusted key.
+        InputError: When a bundle is signed and ``cryptography`` is not installed.
+    """
+    found = {bundle.manifest.name: signed_by(bundle.path, trusted) for bundle in bundles}
+    return {name: {"trust": trust, "key": key} for name, (trust, key) in found.items()}
+
+
+def origin_lines(bundles: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A sentence about each bundle, by its name.
+
+    Args:
+        bundles: As under ``bundles`` in ``summary.json``; those that do not tell have none.
+    """
+    return {name: _line(name, about["signature"]) for name, about in bundles.items() if "signature" in about}
+
+
+def _line(name: str, signature: Mapping[str, str]) -> str:
+    if signature["trust"] == "trusted":
+        return f"{name} is signed by the trusted key {signature['key']}."
+    if signature["trust"] == "signed":
+        return f"{name} is signed by the key {signature['key']}, but nobody said whose that is, {_ITSELF}: give --key."
+    return f"{name} is not signed, {_ITSELF}."
