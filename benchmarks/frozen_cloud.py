@@ -167,6 +167,7 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     photos, path = embedded(arguments, part)
     known = json.loads(path.with_suffix(".json").read_text())
     cloud = hetero.CloudReference.from_file(path, photos)
+    hetero.allow_code()  # NTXent is a term of our own
     config = student_of(part.method, share=part.share, images=part.images, copies=known.get("copies", 0))
     student, costs = trained(config, photos, cloud, known["macs"], part.seed, work / "model")
     gallery = aligned(hetero.load_embeddings(path), photos.test)

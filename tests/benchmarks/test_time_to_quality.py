@@ -68,7 +68,7 @@ def test_what_a_run_leaves_can_be_read(tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     asked = ["run", "--photos", str(tmp_path / "photos"), "--out", str(out), "--clouds", "efficientnet_lite0"]
     asked += ["--shares", "2", "--images", "128", "--seeds", "0", "--size", "32"]
-    for method in ("default", "by-hand"):
+    for method in ("default", "by-hand", "ntxent"):
         monkeypatch.setattr(sys, "argv", ["frozen_cloud", *asked, "--methods", method])
         frozen_cloud.main()
     default, by_hand = (
@@ -81,5 +81,5 @@ def test_what_a_run_leaves_can_be_read(tmp_path, monkeypatch, capsys):
     time_to_quality.main()
     said = capsys.readouterr().out
     assert "efficientnet_lite0, 1/2, until 0 on known classes" in said
-    assert said.count("the shortest of all") == 3
+    assert said.count("the shortest of all") == 4
     assert f"128: {default['figures']['known']['share']:.3f} in {default['seconds']:.0f} s (1)" in said
