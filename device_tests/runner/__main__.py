@@ -33,7 +33,7 @@ def main(runtime: str, job: str = "") -> None:
 def _in_a_copy(runtime: str, job: str, import_seconds: float) -> int:
     """Run a job in a process of its own; returns its exit status, negative for a signal."""
     if not COPIES:
-        return subprocess.call([sys.executable, "-s", "-m", __package__ or "runner", runtime, job])
+        return subprocess.call([sys.executable, "-P", "-s", "-m", __package__ or "runner", runtime, job])
     child = os.fork()
     if child == 0:
         status = 1

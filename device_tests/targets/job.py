@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import device_tests.runner
 from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.session import Ending, failure, last_line
 from device_tests.targets.target import Request, Returned, Timed, Timing
+from hetero import children
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
 """What the runner leaves in a job's folder."""
@@ -116,5 +116,6 @@ def timed_in(folder: Path) -> Timed:
 
 def clean_environment(**added: str) -> Mapping[str, str]:
     """An environment without settings that reach into a runtime: libraries, Python and BLAS options of this shell."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    held = children.environment()
+    kept = {name: held[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in held}
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.target import Progress
+from hetero import children
 
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""
@@ -44,16 +45,15 @@ class Session:
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], silence_limit: float) -> None:
         self._limit = silence_limit
+        self._folder = tempfile.TemporaryDirectory(prefix="hetero-", ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
-        self._process = subprocess.Popen(
+        self._process = children.start(
             command,
-            env=environment,
+            folder=Path(self._folder.name),
+            variables=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
-            bufsize=1,
-            start_new_session=True,
         )
 
     @property
@@ -73,15 +73,15 @@ class Session:
         timer = _started(self._limit, give_up)
         try:
             with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(f"{job}\n")
+                self._process.stdin.write(f"{job}\n".encode())
                 self._process.stdin.flush()
             for line in self._process.stdout:
                 timer.cancel()
                 timer = _started(self._limit, give_up)
-                first, _, second = line.strip().partition(" ")
-                if first == "exit":
+                first, _, second = line.decode("ascii", "replace").strip().partition(" ")
+                if first == "exit" and second.removeprefix("-").isdecimal():
                     return Ending(int(second))
-                if first.isdigit() and second.isdigit():
+                if first.isdecimal() and second.isdecimal():
                     progress(int(first), int(second))
         finally:
             timer.cancel()
@@ -97,6 +97,7 @@ class Session:
                 with contextlib.suppress(OSError):
                     stream.close()
         self._process.wait()
+        self._folder.cleanup()
 
     def _kill(self) -> None:
         if not hasattr(os, "killpg"):
