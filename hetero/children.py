@@ -6,22 +6,44 @@ does not look where it is started, and search paths that depend on the current f
 
 from __future__ import annotations
 
+import contextlib
+import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import IO
+
+from hetero import tether
 
 Command = Sequence[str | Path]
 Stream = IO[bytes] | int | None
 
 _SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NODE_PATH", "PERL5LIB")
 _SAFE = {"PYTHONSAFEPATH": "1"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program that handles what others made may take.
+
+    Attributes:
+        memory_bytes: Of address space.
+        processor_seconds: Of each of its processes.
+        file_bytes: Of each file that it writes.
+    """
+
+    memory_bytes: int
+    processor_seconds: int
+    file_bytes: int
 
 
 def python(*arguments: str | Path) -> list[str | Path]:
@@ -113,11 +135,71 @@ def start(
     )
 
 
+def tethered(
+    command: Command,
+    *,
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    reads: bool = False,
+    limits: Limits | None = None,
+    leaves: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program that ends with this process, however that ends, and when the standard input is closed.
+
+    Args:
+        command: With absolute paths.
+        folder: Where it works.
+        variables: The whole environment; by default :func:`environment`.
+        stdout: As of :class:`subprocess.Popen`, like the following.
+        stderr: Its errors.
+        reads: Whether it reads the standard input, which is a pipe in any case.
+        limits: What it may take; within them it also gets no new privileges, and no network where that can be had.
+        leaves: A folder to remove when this process ends without closing the input.
+    """
+    most = limits and {
+        "AS": limits.memory_bytes,
+        "CPU": limits.processor_seconds,
+        "FSIZE": limits.file_bytes,
+        "CORE": 0,
+    }
+    settings = json.dumps({"input": reads, "limits": most, "remove": str(leaves or "")})
+    return start(
+        python("-I", "-S", tether.__file__, settings, *command),
+        folder=folder,
+        variables=variables,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
 def spawn_context() -> SpawnContext:
     """Processes of this interpreter, started afresh so that no thread's state is copied."""
     # They are started with `python -c`, which looks in the current folder first, and share this process's variables.
     os.environ.update(environment())
     return multiprocessing.get_context("spawn")
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Generator[None]:
+    """End what a block started when this process is told to end: SIGTERM leaves it like an exception.
+
+    In another thread than the main one, which alone may say what a signal does, nothing changes.
+    """
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _safe(variables: Mapping[str, str] | None) -> dict[str, str]:

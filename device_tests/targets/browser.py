@@ -75,12 +75,13 @@ class Browser:
         ):
             errors = Path(profile) / "errors.txt"
             with errors.open("wb") as stream:
-                process = children.start(
+                process = children.tethered(
                     [setup.browser(), *_options(profile), server.address],
                     folder=Path(profile),
                     variables=children.environment(TMPDIR=profile, XDG_CONFIG_HOME=profile),
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
+                    leaves=Path(profile),
                 )
             try:
                 found = _listen(heard, process, progress)

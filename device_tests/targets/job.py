@@ -75,7 +75,7 @@ def job_settings(request: Request) -> dict[str, Any]:
     return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
 
 
-def failed_in(folder: Path, ending: Ending, silence_limit: float) -> tuple[str, bool]:
+def failed_in(folder: Path, ending: Ending) -> tuple[str, bool]:
     """Judge how a job ended by what the runner left in a folder of this machine.
 
     Returns:
@@ -84,8 +84,8 @@ def failed_in(folder: Path, ending: Ending, silence_limit: float) -> tuple[str, 
     if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
         return "", False
     errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
-    unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
-    return last_line(errors) if unknown else failure(ending, errors, silence_limit), unknown
+    unknown = ending.status == NOT_VERIFIED and not ending.given_up and ending.session_said is None
+    return last_line(errors) if unknown else failure(ending, errors), unknown
 
 
 def returned_in(folder: Path, *, emulated: bool) -> Returned:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.adb.client import Adb, DeviceError
-from device_tests.targets.phone_system import tether
 from device_tests.targets.phone_system.image import DEVICE_PORT, STORAGE_MEGABYTES
 from hetero import children
 
@@ -133,13 +132,13 @@ class Machine:
         folder = Path(self._folder.name)
         with (folder / log).open("wb") as stream:
             self._tethered.append(
-                children.start(
-                    children.python("-I", tether.__file__, *command),
+                children.tethered(
+                    command,
                     folder=folder,
                     variables={"PATH": "/usr/bin:/bin", **environment},
-                    stdin=subprocess.PIPE,
                     stdout=stream,
                     stderr=stream,
+                    leaves=folder,
                 )
             )
 
