@@ -75,7 +75,7 @@ class Desktop:
         exact = self._run(dataclasses.replace(request, settings=EXACT_INT8), progress)
         default = self._run(dataclasses.replace(request, originals=()), lambda _done, _total: None)
         if exact.embeddings is None or default.embeddings is None:
-            return exact
+            return dataclasses.replace(exact, incomplete=True)
         return dataclasses.replace(exact, also={"x86_default": default.embeddings})
 
     def _run(self, request: Request, progress: Progress) -> Returned:

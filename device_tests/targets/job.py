@@ -105,6 +105,7 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         pixels=held.get("pixels"),
         decode_errors=tuple(report["decode_errors"]),
         pixel_embeddings=held.get("pixel_embeddings"),
+        incomplete=bool(report["incomplete"]),
     )
 
 
