@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
-import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
+from device_tests.scratch import scratch_folder
 from device_tests.targets.target import Request
 from export.bundle import Bundle
 from hetero.errors import IntegrityError
@@ -32,8 +32,7 @@ def handed(request: Request, bundle: Bundle) -> Generator[Request]:
     """
     listed = {bundle.path / file.path: file.sha256 for file in bundle.manifest.files}
     inside = {path: sha256 for path, sha256 in listed.items() if path.is_relative_to(request.model)}
-    with tempfile.TemporaryDirectory(prefix="hetero-handed-") as name:
-        folder = Path(name)
+    with scratch_folder("handed") as folder:
         copies = {folder / path.relative_to(request.model.parent): (path, sha256) for path, sha256 in inside.items()}
         originals = [
             dataclasses.replace(one, file=folder / "originals" / str(number) / one.file.name)

@@ -22,11 +22,10 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import IO
 
-from hetero import tether
-
 Command = Sequence[str | Path]
 Stream = IO[bytes] | int | None
 
+_TETHER = Path(__file__).with_name("tether.py")
 _SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NODE_PATH", "PERL5LIB")
 _SAFE = {"PYTHONSAFEPATH": "1"}
 
@@ -58,6 +57,8 @@ def environment(**added: str) -> dict[str, str]:
         added: Take the place of those of the same name.
     """
     held = {name: _absolute(value) if name in _SEARCH_PATHS else value for name, value in os.environ.items()}
+    if "TMPDIR" in held:
+        held["TMPDIR"] = str(Path(held["TMPDIR"]).absolute())
     return {**held, **added, **_SAFE}
 
 
@@ -166,7 +167,7 @@ def tethered(
     }
     settings = json.dumps({"input": reads, "limits": most, "remove": str(leaves or "")})
     return start(
-        python("-I", "-S", tether.__file__, settings, *command),
+        python("-I", "-S", _TETHER, settings, *command),
         folder=folder,
         variables=variables,
         stdin=subprocess.PIPE,

@@ -54,6 +54,11 @@ def test_absolute_folders_stay(executed: Path, monkeypatch: pytest.MonkeyPatch) 
     assert children.environment()["LD_LIBRARY_PATH"] == str(executed.parent)
 
 
+def test_the_temporary_folder_stays(executed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "tmp")
+    assert children.environment()["TMPDIR"] == str(executed.parent / "tmp")
+
+
 def test_they_begin_in_one_place() -> None:
     """A program that another module starts would have to remember all this by itself."""
     elsewhere = [
