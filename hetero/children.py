@@ -157,7 +157,7 @@ def tethered(
         stderr: Its errors.
         reads: Whether it reads the standard input, which is a pipe in any case.
         limits: What it may take; within them it also gets no new privileges, and no network where that can be had.
-        leaves: A folder to remove when this process ends without closing the input.
+        leaves: A folder to remove when the input is closed, or this process has ended.
     """
     most = limits and {
         "AS": limits.memory_bytes,
