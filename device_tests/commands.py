@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from device_tests.policy import Policy, policy_called
+from hetero.children import ended_in_order
 from hetero.errors import InputError
 from hetero.files import read_json
 
@@ -82,9 +83,10 @@ def verify_command(
     if key is not None:
         limits = dataclasses.replace(limits, trusted_keys=(public_key(key),))
     space = load_gallery_space(gallery) if gallery is not None else None
-    verdict = verify(
-        bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
-    )
+    with ended_in_order():
+        verdict = verify(
+            bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
+        )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
     print(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from export.bundle import Bundle
 from hetero.data.decode import decode
-from hetero.files import cache_directory, sha256_bytes, write_bytes
+from hetero.files import cache_directory, sha256_bytes, sha256_file, write_bytes
 from hetero.preprocessing import Preprocessing
 
 Encode = Callable[[Image.Image], bytes]
@@ -56,8 +56,9 @@ def _made(content: bytes, shape: tuple[int, ...], contract: Preprocessing, folde
     for number, (kind, encode) in enumerate({**KINDS, _DEEP_GREY: _deep_grey(contract.grey_range)}.items()):
         encoded = encode(_enlarged(images[number % len(images)]))
         suffix = "jpg" if kind.startswith("JPEG") else "png"
-        path = folder / f"{sha256_bytes(encoded)}.{suffix}"
-        if not path.is_file():
+        digest = sha256_bytes(encoded)
+        path = folder / f"{digest}.{suffix}"
+        if not path.is_file() or sha256_file(path) != digest:
             write_bytes(path, encoded)
         made.append(GoldenFile(kind, path, decode(path, contract)))
     return tuple(made)

@@ -1,11 +1,13 @@
 """What targets returned, kept in the cache folder: verifying the same files again takes seconds.
 
 Only the runtime's answer is kept, never a verdict: every check runs anew, under the gates of the day. A failure is not
-kept, so that a machine that was out of order is asked again.
+kept, nor what this machine did not manage in part, so that it is asked again. What this installation did not write, or
+is damaged, counts as nothing.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,13 @@ import numpy as np
 import device_tests
 from device_tests.golden_files import golden_files
 from device_tests.ladder import original_rows
+from device_tests.sealed import load_sealed, save_sealed
 from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
 from export.manifest import GOLDENS, PREPROCESS, ModelEntry
-from hetero.errors import InputError
-from hetero.files import cache_directory, canonical_json, digest, sha256_file, write_bytes
+from hetero.files import cache_directory, canonical_json, digest, sha256_file
 
-_FORMAT = 2
+_FORMAT = 3
 _MOST = 2000
 _ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings")
 _ALSO = "also."
@@ -51,34 +53,28 @@ def save(name: str, returned: Returned) -> None:
     """Keep what came back, unless it is a failure."""
     from safetensors.numpy import save as to_bytes
 
-    if returned.embeddings is None:
+    if returned.embeddings is None or returned.incomplete:
         return
     arrays: dict[str, Any] = {field: getattr(returned, field) for field in _ARRAYS}
     arrays |= {_ALSO + setting: value for setting, value in returned.also.items()}
     held = {field: np.ascontiguousarray(value) for field, value in arrays.items() if value is not None}
     words = {field: value for field, value in vars(returned).items() if field not in (*_ARRAYS, "also")}
-    write_bytes(_file(name), to_bytes(held, metadata={"returned": canonical_json(words)}))
+    save_sealed(_file(name), to_bytes(held, metadata={"returned": canonical_json(words)}))
     _forget_oldest()
 
 
 def load(name: str) -> Returned | None:
-    """What :func:`save` kept; None when there is nothing, or it cannot be read."""
-    from export.tensors import strict_json
+    """What :func:`save` kept; None when there is nothing of ours."""
+    from safetensors.numpy import load as from_bytes
 
-    path = _file(name)
-    if not path.is_file():
+    data = load_sealed(_file(name))
+    if data is None:
         return None
-    try:
-        from safetensors import safe_open
-
-        with safe_open(path, framework="np") as stream:
-            held = {field: stream.get_tensor(field) for field in stream.keys()}  # noqa: SIM118
-            words = strict_json(stream.metadata()["returned"].encode(), what=path.name)
-        also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
-        words["decode_errors"] = tuple(words["decode_errors"])
-        return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
-    except (InputError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and try again") from None
+    held = from_bytes(data)
+    words = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["returned"])
+    also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
+    words["decode_errors"] = tuple(words["decode_errors"])
+    return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
 
 
 @cache
@@ -94,10 +90,11 @@ def _folder() -> Path:
 
 
 def _file(name: str) -> Path:
-    return _folder() / f"{name}.safetensors"
+    return _folder() / f"{name}.kept"
 
 
 def _forget_oldest() -> None:
-    files = sorted(_folder().glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    earlier = _folder().glob("*.safetensors")  # Answers without a seal, which nobody reads any more.
+    files = sorted([*_folder().glob("*.kept"), *earlier], key=lambda path: path.stat().st_mtime)
     for path in files[:-_MOST]:
         path.unlink(missing_ok=True)

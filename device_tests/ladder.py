@@ -11,6 +11,7 @@ from device_tests.checks.finding import RUNGS, Finding
 from device_tests.checks.subject import Subject
 from device_tests.gates import Gates
 from device_tests.golden_files import golden_files
+from device_tests.handed import handed
 from device_tests.identity import space_in_file
 from device_tests.targets.target import Original, Request, Returned, Target
 from export.bundle import Bundle
@@ -61,7 +62,8 @@ def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callab
         advance(now - done)
         done = now
 
-    return target.run(request(bundle, entry, target), progress)
+    with handed(request(bundle, entry, target), bundle) as asked:
+        return target.run(asked, progress)
 
 
 def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from jaxtyping import Float32, Int64, UInt8
 
 import device_tests.resizers
 from device_tests.checks.margins import angle, cosine_distance
+from device_tests.handed import handed
 from device_tests.resizers import RESIZERS, resized_with
+from device_tests.sealed import load_sealed, save_sealed
 from device_tests.targets.target import Request, Target
 from export.bundle import Bundle
 from export.goldens import Goldens
@@ -18,7 +21,7 @@ from export.manifest import ModelEntry
 from hetero.evaluation.bootstrap import difference_interval
 from hetero.evaluation.retrieval import evaluate_tasks
 from hetero.evaluation.task import RetrievalTask
-from hetero.files import cache_directory, digest, read_json, sha256_file, write_json
+from hetero.files import cache_directory, canonical_json, digest, sha256_file
 from hetero.schema import parse, record
 
 
@@ -73,11 +76,11 @@ def resizer_costs(bundle: Bundle, target: Target, *, again: bool = False) -> lis
     files = [file.sha256 for file in bundle.manifest.files]
     key = digest([made_by, files, bundle.manifest.name, dict(target.describe())])
     path = cache_directory() / "resizers" / f"{key}.json"
-    if path.is_file() and not again:
-        return [parse(ResizerCost, value, what=str(path)) for value in read_json(path)]
+    if not again and (known := load_sealed(path)) is not None:
+        return [parse(ResizerCost, value, what=str(path)) for value in json.loads(known)]
     costs = _measure(bundle, entry, target)
     if costs:
-        write_json(path, [vars(cost) for cost in costs])
+        save_sealed(path, canonical_json([vars(cost) for cost in costs]).encode())
     return costs
 
 
@@ -115,7 +118,8 @@ def _embed(
     request = Request(
         name, target.runtimes[entry.format], bundle.file(entry), np.concatenate(sets), precision=entry.precision
     )
-    returned = target.run(request, lambda _done, _total: None)
+    with handed(request, bundle) as asked:
+        returned = target.run(asked, lambda _done, _total: None)
     return [] if returned.embeddings is None else np.split(returned.embeddings, len(sets))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -92,8 +92,23 @@ def run_jobs(jobs: Sequence[Job], *, again: bool = False) -> list[Returned]:
         for index in (index for index, job in enumerate(jobs) if not job.target.emulated):
             run(index)
         with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(run, [index for index, job in enumerate(jobs) if job.target.emulated]))
+            running = [pool.submit(run, index) for index, job in enumerate(jobs) if job.target.emulated]
+            try:
+                for one in running:
+                    one.result()
+            except BaseException:
+                _end(running, [job.target for job in jobs])
+                raise
     return [answers[index] for index in range(len(jobs))]
+
+
+def _end(running: Sequence[Future[None]], targets: Sequence[Target]) -> None:
+    """End jobs that nobody waits for any more."""
+    for one in running:
+        one.cancel()
+    while wait(running, timeout=0.5).not_done:
+        for target in targets:
+            target.close()
 
 
 def cores() -> int:

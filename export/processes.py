@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from export.manifest import Format, Precision
 from export.request import Request, Result
+from hetero import children
 
 _AT_A_TIME = 2
 _MEMORY_EACH = 2 << 30
@@ -70,13 +70,13 @@ def _at_a_time() -> int:
 def _start(request: Request) -> _Running:
     log = Path(request.work) / f"{request.format}.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            # -P: a file of the user's own that happens to be called onnx.py must not be imported.
-            [sys.executable, "-P", "-m", "export.convert"],
+        process = children.start(
+            children.python("-m", "export.convert"),
+            folder=Path(request.work),
+            variables=_environment(request.work),
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env=_environment(request.work),
         )
     assert process.stdin is not None
     try:
@@ -89,10 +89,11 @@ def _start(request: Request) -> _Running:
 
 def _environment(work: str) -> dict[str, str]:
     here = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    held = children.environment()
+    path = os.pathsep.join([here, *filter(None, [held.get("PYTHONPATH")])])
     # Sets are iterated in hash order: a fixed seed keeps converted files equal from run to run.
     fixed = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TMPDIR": work, "PYTHONPATH": path}
-    return os.environ | fixed
+    return held | fixed
 
 
 def _tell(one: _Running, finished: Finished, *, ended: bool) -> None:

@@ -15,7 +15,7 @@ from hetero.unfinished import is_unfinished, unfinished_file
 def cache_directory() -> Path:
     """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder."""
     if chosen := os.environ.get("HETERO_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from .job import run_job
 
 # Elsewhere than on Linux, a copy of a process that has loaded system libraries may not run on.
 COPIES = sys.platform == "linux"
+_SIGNAL_AT_PARENTS_END = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 
 def main(runtime: str, job: str = "") -> None:
@@ -33,16 +36,28 @@ def main(runtime: str, job: str = "") -> None:
 def _in_a_copy(runtime: str, job: str, import_seconds: float) -> int:
     """Run a job in a process of its own; returns its exit status, negative for a signal."""
     if not COPIES:
-        return subprocess.call([sys.executable, "-s", "-m", __package__ or "runner", runtime, job])
+        return subprocess.call([sys.executable, "-P", "-s", "-m", __package__ or "runner", runtime, job])
+    runner = os.getpid()
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            _end_with(runner)
             status = run_job(runtime, job, import_seconds)
         finally:
             os._exit(status)  # What is to be done at the end is the parent's.
     _, status = os.waitpid(child, 0)
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _end_with(runner: int) -> None:
+    """Have this process end when the runner does, however that ends, where the system knows how."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
+    if os.getppid() != runner:
+        os._exit(1)  # It ended before this was said.
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def embed_job(name: str, job: dict[str, Any], import_seconds: float) -> dict[str
     with engine(name)(job["model"], job["settings"]) as runtime:
         load_seconds = time.perf_counter() - start
         embeddings, seconds = embed(runtime, images, job["warm_up"])
-        own, undecoded = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [])
+        own, undecoded, incomplete = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [], False)
         version = runtime.version
     np.savez(job["output"], embeddings=embeddings, **own)
     return {
@@ -30,6 +30,7 @@ def embed_job(name: str, job: dict[str, Any], import_seconds: float) -> dict[str
         "certifies": getattr(engine(name), "certifies", ""),
         "decoder": decodes_with,
         "decode_errors": undecoded,
+        "incomplete": incomplete,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -67,20 +68,26 @@ def embed(runtime: Runtime, images: Any, warm_up: int) -> tuple[Any, list[float]
     return np.stack(rows), seconds
 
 
-def own_pixels(runtime: Runtime, job: dict[str, Any], images: Any, embeddings: Any) -> tuple[dict[str, Any], list[str]]:
+def own_pixels(
+    runtime: Runtime, job: dict[str, Any], images: Any, embeddings: Any
+) -> tuple[dict[str, Any], list[str], bool]:
     """This device's pixels of the originals and their embeddings, and why files could not be decoded.
 
-    Equal pixels are not embedded again. A file that cannot be decoded is black, and its reason not empty.
+    Equal pixels are not embedded again. A file that cannot be decoded is black, and its reason not empty; what comes
+    last is whether the fault was the device's and not the file's.
     """
     pixels: list[Any] = []
     vectors: list[Any] = []
     errors: list[str] = []
+    incomplete = False
     for original in job["originals"]:
         made, error = np.zeros(images.shape[1:], np.uint8), ""
         try:
             made = pixels_of(original["file"], job["contract"])
         except Exception as caught:  # Decoders raise all kinds.
             error = f"{type(caught).__name__}: {caught}"
+            # An error of the system has a number; a decoder's own has none.
+            incomplete = incomplete or isinstance(caught, MemoryError) or bool(getattr(caught, "errno", None))
         pixels.append(made)
         errors.append(error)
         row = original["image"]
@@ -89,7 +96,7 @@ def own_pixels(runtime: Runtime, job: dict[str, Any], images: Any, embeddings: A
             vector = embeddings[row] if same else runtime.run(np.ascontiguousarray(made[None]))
             vectors.append(np.array(vector, np.float32).reshape(-1))
     own = np.array(vectors, np.float32).reshape(len(vectors), embeddings.shape[1])
-    return {"pixels": np.stack(pixels), "pixel_embeddings": own}, errors
+    return {"pixels": np.stack(pixels), "pixel_embeddings": own}, errors, incomplete
 
 
 def peak_memory() -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from hetero import children
 from hetero.errors import InputError
 
 _SETTINGS = """\
@@ -88,15 +87,9 @@ class AptRoot:
         return depends[0][0]
 
     def _run(self, command: Sequence[str], cwd: Path | None = None) -> str:
-        environment = {
-            **os.environ,
-            "APT_CONFIG": str(self.root / "apt.conf"),
-            "LC_ALL": "C",
-            "DEBIAN_FRONTEND": "noninteractive",
-        }
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, pass_fds=(self._lock,)
-        )
+        settings = {"APT_CONFIG": str(self.root / "apt.conf"), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+        variables = children.environment(**settings)
+        done = children.run(command, folder=cwd, variables=variables, inherited=[self._lock])
         if done.returncode:
             said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("E:", "W:", "Err:"))]
             raise InputError(
@@ -107,6 +100,6 @@ class AptRoot:
 
 def _acquire_settings() -> str:
     """The machine's own download settings (proxies, timeouts), without hooks and other policies of its apt."""
-    dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
+    dump = children.run(["apt-config", "dump", "Acquire"], check=True).stdout
     wanted = ("acquire::http", "acquire::https", "acquire::ftp", "acquire::check-valid-until", "acquire::forceipv")
     return "".join(f"{line}\n" for line in dump.splitlines() if line.lower().startswith(wanted))

@@ -21,6 +21,7 @@ from device_tests.targets.session import SILENCE_LIMIT
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.web import setup
 from device_tests.targets.web.server import JobServer
+from hetero import children
 from hetero.errors import InputError
 
 _PAGE = Path(setup.__file__).parent
@@ -74,13 +75,13 @@ class Browser:
         ):
             errors = Path(profile) / "errors.txt"
             with errors.open("wb") as stream:
-                process = subprocess.Popen(
+                process = children.tethered(
                     [setup.browser(), *_options(profile), server.address],
-                    env={**os.environ, "TMPDIR": profile, "XDG_CONFIG_HOME": profile},
-                    stdin=subprocess.DEVNULL,
+                    folder=Path(profile),
+                    variables=children.environment(TMPDIR=profile, XDG_CONFIG_HOME=profile),
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
-                    start_new_session=True,
+                    leaves=Path(profile),
                 )
             try:
                 found = _listen(heard, process, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from device_tests.targets.apt_root import AptRoot
 from device_tests.targets.apt_sources import archive_sources, read_sources
 from device_tests.targets.host import Host
+from hetero import children
 from hetero.errors import InputError
 
 
@@ -92,6 +92,6 @@ def unpack(packages: Path, folder: Path) -> None:
         InputError: With dpkg's own words.
     """
     for path in sorted(packages.glob("*.deb")):
-        done = subprocess.run(["dpkg", "-x", path, folder], capture_output=True, text=True, check=False)
+        done = children.run(["dpkg", "-x", path, folder])
         if done.returncode:
             raise InputError(f"dpkg -x {path.name} failed: {done.stderr.strip()}")

@@ -14,6 +14,7 @@ from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+from hetero import children
 
 EXACT_INT8 = {"session.x64quantprecision": "1"}
 """x86 processors without VNNI add int8 products in 16 bits, which saturate; with this ONNX Runtime takes a slower way
@@ -35,7 +36,7 @@ class Desktop:
     )
 
     def __init__(self) -> None:
-        python = [sys.executable, "-s"]
+        python = children.python("-s")
         self._runner = LocalRunner(python, clean_environment(), emulated=False)
         # The one runtime that is part of this package, wherever that lies.
         self._own = LocalRunner(python, clean_environment(PYTHONPATH=str(PACKAGES)), emulated=False)
@@ -74,7 +75,7 @@ class Desktop:
         exact = self._run(dataclasses.replace(request, settings=EXACT_INT8), progress)
         default = self._run(dataclasses.replace(request, originals=()), lambda _done, _total: None)
         if exact.embeddings is None or default.embeddings is None:
-            return exact
+            return dataclasses.replace(exact, incomplete=True)
         return dataclasses.replace(exact, also={"x86_default": default.embeddings})
 
     def _run(self, request: Request, progress: Progress) -> Returned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from device_tests.targets.job import clean_environment
 from device_tests.targets.systems import System
+from hetero import children
 from hetero.errors import InputError
 
 # An older emulator hands out the host's /proc/cpuinfo, and ONNX Runtime crashes on reading an x86 one.
@@ -86,7 +86,7 @@ def tried(system: System, command: Sequence[str | Path], environment: Mapping[st
     with tempfile.TemporaryDirectory(prefix="hetero-trial-") as scratch:  # Runtimes leave files there.
         own = {**environment, "TMPDIR": scratch}
         trial = [*command, "-c", system.trial]
-        done = subprocess.run(trial, env=own, capture_output=True, text=True, check=False, timeout=600)
+        done = children.run(trial, variables=own, timeout=600.0)
     if done.returncode:
         said = done.stderr.splitlines()[-5:]
         raise InputError(f"{system.name} {failing} (status {done.returncode}):", said)
@@ -119,10 +119,10 @@ def byte_compile(folder: Path, python: tuple[int, int], emulated: Sequence[str |
         python: The guest's version.
         emulated: The guest's Python, for when the versions differ.
     """
-    command = [sys.executable] if sys.version_info[:2] == python else list(emulated)
+    command = children.python() if sys.version_info[:2] == python else list(emulated)
     # Unchecked: the modules never change, and looking at their times costs system calls.
     options = ["-q", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder)]
-    subprocess.run([*command, "-m", "compileall", *options, str(folder)], capture_output=True, check=False)
+    children.run([*command, "-m", "compileall", *options, str(folder)])
 
 
 def python_version(sysroot: Path) -> tuple[int, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hetero import children
 from hetero.errors import InputError
 
 
@@ -33,7 +33,7 @@ def detect() -> Host:
         InputError: When the emulated phone cannot be set up on it, with every reason.
     """
     release = _os_release()
-    tools = {name for name in ("apt-get", "apt-config", "dpkg", "dpkg-deb") if shutil.which(name)}
+    tools = {name for name in ("apt-get", "apt-config", "dpkg", "dpkg-deb") if children.which(name)}
     return check(sys.platform, platform.machine(), release, tools)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import device_tests.runner
 from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.session import Ending, failure, last_line
 from device_tests.targets.target import Request, Returned, Timed, Timing
+from hetero import children
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
 """What the runner leaves in a job's folder."""
@@ -75,7 +75,7 @@ def job_settings(request: Request) -> dict[str, Any]:
     return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
 
 
-def failed_in(folder: Path, ending: Ending, silence_limit: float) -> tuple[str, bool]:
+def failed_in(folder: Path, ending: Ending) -> tuple[str, bool]:
     """Judge how a job ended by what the runner left in a folder of this machine.
 
     Returns:
@@ -84,8 +84,8 @@ def failed_in(folder: Path, ending: Ending, silence_limit: float) -> tuple[str, 
     if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
         return "", False
     errors = (folder / ERRORS).read_bytes() if (folder / ERRORS).is_file() else b""
-    unknown = ending.status == NOT_VERIFIED and not ending.hung and ending.session_said is None
-    return last_line(errors) if unknown else failure(ending, errors, silence_limit), unknown
+    unknown = ending.status == NOT_VERIFIED and not ending.given_up and ending.session_said is None
+    return last_line(errors) if unknown else failure(ending, errors), unknown
 
 
 def returned_in(folder: Path, *, emulated: bool) -> Returned:
@@ -105,6 +105,7 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         pixels=held.get("pixels"),
         decode_errors=tuple(report["decode_errors"]),
         pixel_embeddings=held.get("pixel_embeddings"),
+        incomplete=bool(report["incomplete"]),
     )
 
 
@@ -116,5 +117,6 @@ def timed_in(folder: Path) -> Timed:
 
 def clean_environment(**added: str) -> Mapping[str, str]:
     """An environment without settings that reach into a runtime: libraries, Python and BLAS options of this shell."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    held = children.environment()
+    kept = {name: held[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in held}
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}

@@ -17,6 +17,7 @@ from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import installed_versions
+from hetero import children
 from hetero.errors import InputError
 
 NAME = "macos"
@@ -45,7 +46,7 @@ class MacOs:
         self.name = NAME if unit == "all" else f"{NAME}:{unit}"
         self._unit = unit
         environment = clean_environment(PYTHONPATH=str(PACKAGES))
-        self._runner = LocalRunner([sys.executable, "-s"], environment, emulated=False)
+        self._runner = LocalRunner(children.python("-s"), environment, emulated=False)
 
     def set_up(self) -> None:
         """Check that this is a Mac with coremltools.

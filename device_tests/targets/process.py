@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from device_tests.targets.job import failed_in, job_text, returned_in, runner_files, timed_in, timing_text
-from device_tests.targets.session import SILENCE_LIMIT, Session, Sessions
+from device_tests.targets.session import SILENCE_LIMIT, TOTAL_LIMIT, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
+from hetero import children
 from hetero.errors import InputError
 
+LIMITS = children.Limits(memory_bytes=8 << 30, processor_seconds=int(TOTAL_LIMIT), file_bytes=1 << 30)
+"""Many times what a model for devices takes."""
 _SCRATCH = "scratch"
 
 
@@ -26,6 +29,8 @@ class LocalRunner:
         environment: The whole environment of its processes; the runner is added to PYTHONPATH.
         emulated: Passed on to what is returned.
         silence_limit: Seconds without progress after which a model is given up.
+        total_limit: Seconds after which it is given up in any case.
+        limits: What its processes may take.
     """
 
     def __init__(
@@ -35,16 +40,19 @@ class LocalRunner:
         *,
         emulated: bool,
         silence_limit: float = SILENCE_LIMIT,
+        total_limit: float = TOTAL_LIMIT,
+        limits: children.Limits = LIMITS,
     ) -> None:
         self._command, self._environment = command, environment
-        self._emulated, self._limit = emulated, silence_limit
+        self._emulated, self._limits = emulated, limits
+        self._silence_limit, self._total_limit = silence_limit, total_limit
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._preparing = threading.Lock()
         self._sessions = Sessions(self._start)
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Run one request."""
-        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+        with tempfile.TemporaryDirectory(prefix="hetero-", dir=self._prepared()) as name:
             folder = Path(name)
             told, unknown = self._failed(request.runtime, _written(request, folder), progress)
             if told:
@@ -57,7 +65,7 @@ class LocalRunner:
         Raises:
             InputError: When one cannot be timed.
         """
-        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
+        with tempfile.TemporaryDirectory(prefix="hetero-", dir=self._prepared()) as name:
             folder = Path(name)
             job = folder / "job.json"
             models = [str(model.resolve()) for model in timing.models]
@@ -71,7 +79,7 @@ class LocalRunner:
         """Run a job's file: why it failed, or nothing, and whether that only says that this runtime cannot tell."""
         with self._sessions.lend(runtime) as session:
             ending = session.run(str(job), progress)
-        return failed_in(job.parent, ending, self._limit)
+        return failed_in(job.parent, ending)
 
     def close(self) -> None:
         """End the processes; it may be run again afterwards."""
@@ -85,7 +93,14 @@ class LocalRunner:
         path = os.pathsep.join([folder, *filter(None, [self._environment.get("PYTHONPATH")])])
         # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
         environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(Path(folder) / _SCRATCH)}
-        return Session([*self._command, "-m", "runner", runtime], environment, self._limit)
+        return Session(
+            [*self._command, "-m", "runner", runtime],
+            environment,
+            self._silence_limit,
+            total_limit=self._total_limit,
+            limits=self._limits,
+            home=Path(folder),
+        )
 
     def _prepared(self) -> str:
         """The folder with a copy of the runner: apart from the package, whose other modules would be seen beside it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from device_tests.targets.apt_root import AptRoot
 from device_tests.targets.apt_sources import Source
 from device_tests.targets.host import Host
 from device_tests.targets.systems import System
+from hetero import children
 from hetero.errors import InputError
 
 _PACKAGES = ("qemu-user", "qemu-user-static")
@@ -23,7 +23,7 @@ _OLD_RELEASES, _NEWER_RELEASE = ("bullseye", "bookworm"), "trixie"
 def processors(program: Path) -> tuple[str, ...]:
     """The processor models that an emulator knows; empty when it does not run here."""
     try:
-        done = subprocess.run([program, "-cpu", "help"], capture_output=True, text=True, check=False, timeout=30)
+        done = children.run([program, "-cpu", "help"], timeout=30.0)
     except (OSError, subprocess.TimeoutExpired):
         return ()
     words = re.findall(r"[a-z0-9][\w-]*", done.stdout.lower())
@@ -32,7 +32,7 @@ def processors(program: Path) -> tuple[str, ...]:
 
 def version(program: Path) -> str:
     """The emulator's version, for instance ``10.0.13``."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    said = children.run([program, "--version"], check=True).stdout
     found = re.search(r"version (\S+)", said)
     return found[1] if found else said.splitlines()[0]
 
@@ -40,9 +40,9 @@ def version(program: Path) -> str:
 def on_path(system: System) -> Path | None:
     """A new enough emulator on PATH, if there is one."""
     for name in _names(system):
-        found = shutil.which(name)
-        if found and system.core in processors(Path(found)):
-            return Path(found)
+        found = children.which(name)
+        if found and system.core in processors(found):
+            return found
     return None
 
 
@@ -115,7 +115,8 @@ def _asked(sources: Sequence[Source], suites: Sequence[str]) -> Sequence[Source]
 def _extract(package: Path, program: Path, names: Sequence[str]) -> None:
     """Take one file out of a deb, without unpacking the hundreds of megabytes around it."""
     wanted = {f"./usr/bin/{name}" for name in names}
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacking:
+    command = ["dpkg-deb", "--fsys-tarfile", package]
+    with children.start(command, folder=package.parent, stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout is not None
         with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
             for member in archive:

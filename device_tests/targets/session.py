@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.target import Progress
+from hetero import children
 
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""
+TOTAL_LIMIT = 4 * 3600.0
+"""Seconds after which a run is given up, whatever progress it tells."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,12 @@ class Ending:
 
     Attributes:
         status: Its exit status, negative for a signal; the session's own when that ended before the job did.
-        hung: Whether it was killed for its silence.
+        given_up: Why it was killed; empty when it was not.
         session_said: The last line of the session's own errors, where the session itself ended; else None.
     """
 
     status: int
-    hung: bool = False
+    given_up: str = ""
     session_said: str | None = None
 
 
@@ -40,20 +43,33 @@ class Session:
         command: Starts it.
         environment: Its whole environment.
         silence_limit: Seconds without a line after which it is killed.
+        total_limit: Seconds after which it is killed in any case.
+        limits: What each of its processes may take.
+        home: A folder of its owner, in which it works; removed with it when this process is killed.
     """
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], silence_limit: float) -> None:
-        self._limit = silence_limit
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        silence_limit: float,
+        *,
+        total_limit: float = TOTAL_LIMIT,
+        limits: children.Limits | None = None,
+        home: Path | None = None,
+    ) -> None:
+        self._limit, self._total_limit = silence_limit, total_limit
+        self._folder = tempfile.TemporaryDirectory(prefix="hetero-", dir=home, ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
-        self._process = subprocess.Popen(
+        self._process = children.tethered(
             command,
-            env=environment,
-            stdin=subprocess.PIPE,
+            folder=Path(self._folder.name),
+            variables=environment,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
-            bufsize=1,
-            start_new_session=True,
+            reads=True,
+            limits=limits,
+            leaves=home or Path(self._folder.name),
         )
 
     @property
@@ -63,42 +79,49 @@ class Session:
 
     def run(self, job: str, progress: Progress) -> Ending:
         """Run the job of a file, named as the runner sees it."""
-        hung = threading.Event()
+        reasons: list[str] = []
 
-        def give_up() -> None:
-            hung.set()
-            self._kill()
+        def give_up(reason: str) -> None:
+            reasons.append(reason)
+            self.kill()
+
+        def silent() -> None:
+            give_up(f"no progress for {self._limit:.0f} s")
 
         assert self._process.stdin is not None and self._process.stdout is not None
-        timer = _started(self._limit, give_up)
+        total = _started(self._total_limit, lambda: give_up(f"not done after {self._total_limit:.0f} s"))
+        timer = _started(self._limit, silent)
         try:
             with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(f"{job}\n")
+                self._process.stdin.write(f"{job}\n".encode())
                 self._process.stdin.flush()
             for line in self._process.stdout:
                 timer.cancel()
-                timer = _started(self._limit, give_up)
-                first, _, second = line.strip().partition(" ")
-                if first == "exit":
+                timer = _started(self._limit, silent)
+                first, _, second = line.decode("ascii", "replace").strip().partition(" ")
+                if first == "exit" and second.removeprefix("-").isdecimal():
                     return Ending(int(second))
-                if first.isdigit() and second.isdigit():
+                if first.isdecimal() and second.isdecimal():
                     progress(int(first), int(second))
         finally:
             timer.cancel()
+            total.cancel()
         self._process.wait()
         self._errors.seek(0)
-        return Ending(self._process.returncode, hung.is_set(), last_line(self._errors.read()))
+        return Ending(self._process.returncode, "".join(reasons[:1]), last_line(self._errors.read()))
 
     def close(self) -> None:
         """End it, and whatever it started."""
-        self._kill()
+        self.kill()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
         self._process.wait()
+        self._folder.cleanup()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End it and whatever it started, in the middle of what it does."""
         if not hasattr(os, "killpg"):
             self._process.kill()
             return
@@ -118,6 +141,7 @@ class Sessions:
         self._start = start
         self._lock = threading.Lock()
         self._idle: dict[str, list[Session]] = {}
+        self._lent: set[Session] = set()
 
     @contextlib.contextmanager
     def lend(self, runtime: str) -> Generator[Session]:
@@ -126,11 +150,16 @@ class Sessions:
             idle = self._idle.setdefault(runtime, [])
             session = idle.pop() if idle else None
         session = session or self._start(runtime)
+        with self._lock:
+            self._lent.add(session)
         try:
             yield session
         except BaseException:
             session.close()
             raise
+        finally:
+            with self._lock:
+                self._lent.discard(session)
         if not session.alive:
             session.close()
             return
@@ -138,24 +167,26 @@ class Sessions:
             idle.append(session)
 
     def close(self) -> None:
-        """End those that are idle."""
+        """End those that are idle, and the runs of the others, which their borrowers close."""
         with self._lock:
             idle = [session for sessions in self._idle.values() for session in sessions]
+            lent = list(self._lent)
             self._idle = {}
+        for session in lent:
+            session.kill()
         for session in idle:
             session.close()
 
 
-def failure(ending: Ending, errors: bytes, silence_limit: float) -> str:
+def failure(ending: Ending, errors: bytes) -> str:
     """Why a job failed, for people.
 
     Args:
         ending: How it ended.
         errors: What it wrote to its errors' file.
-        silence_limit: The session's.
     """
-    if ending.hung:
-        return f"no progress for {silence_limit:.0f} s; killed"
+    if ending.given_up:
+        return f"{ending.given_up}; killed"
     said = last_line(errors) or ending.session_said or "it said nothing"
     status = ending.status
     # QEMU reports a guest's fatal signal as the shell does.

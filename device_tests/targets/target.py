@@ -105,6 +105,7 @@ class Returned:
         pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
         decode_errors: For each original why it could not be decoded; empty where it could.
         pixel_embeddings: float32 [e, d] of these pixels, for the originals with an :attr:`Original.image`.
+        incomplete: Whether this machine failed at a part of it, so that another run may answer more.
         also: Embeddings [n, d] of the same model and images under other settings of the runtime, for comparison only.
     """
 
@@ -122,6 +123,7 @@ class Returned:
     pixels: NDArray[np.uint8] | None = None
     decode_errors: tuple[str, ...] = ()
     pixel_embeddings: NDArray[np.float32] | None = None
+    incomplete: bool = False
     also: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from device_tests.targets.systems import System
 from device_tests.targets.versions import constraints
+from hetero import children
 from hetero.errors import InputError
 
 
@@ -62,8 +61,8 @@ def unpack(wheels: Path, folder: Path) -> None:
 def _pip(arguments: Sequence[str], lock: int) -> None:
     if find_spec("pip") is None:
         raise InputError("setting up the emulated phone needs pip in this environment: python -m ensurepip")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, pass_fds=(lock,))
+    command = children.python("-m", "pip", "--disable-pip-version-check", *arguments)
+    done = children.run(command, inherited=[lock])
     if done.returncode:
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR")]
         raise InputError(

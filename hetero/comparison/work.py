@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from hetero.children import spawn_context
 from hetero.comparison.config import CLOUD, Comparison
 from hetero.data.embeddings import save_embeddings
 from hetero.errors import InputError
@@ -55,7 +55,7 @@ def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[Job], *, process
     """
     left = [job for job in jobs if not all(up_to_date(_home(root, job), one) for one in _stages(comparison, root, job))]
     problems: list[str] = []
-    context = multiprocessing.get_context("spawn")
+    context = spawn_context()
     with (
         tqdm(total=len(jobs), initial=len(jobs) - len(left), desc="training", unit="model") as bar,
         ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool,

@@ -13,6 +13,7 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from hetero.children import spawn_context
 from hetero.errors import InputError
 from hetero.pipeline.screen import Screen
 from hetero.pipeline.stage import Stage, perform
@@ -41,7 +42,7 @@ class Worker:
     """
 
     def __init__(self, root: Path, stage: Stage, screen: Screen) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = spawn_context()
         self.name, self._line = stage.name, screen.line(stage.name)
         self.started, self.silent = time.monotonic(), False
         self.errors, errors = context.Pipe(duplex=False)

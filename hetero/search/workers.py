@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Protocol, runtime_checkable
 
+from hetero.children import spawn_context
 from hetero.errors import InputError
 from hetero.search.architecture import Architecture
 from hetero.search.evaluate import Evaluate
@@ -75,7 +75,7 @@ class Processes:
 
     def __enter__(self) -> Workers:
         """Start them."""
-        context = multiprocessing.get_context("spawn")
+        context = spawn_context()
         self._pool = self._open.enter_context(ProcessPoolExecutor(self._count, mp_context=context))
         return self
 

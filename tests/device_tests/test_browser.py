@@ -104,7 +104,7 @@ def test_the_server_gives_nothing_to_others(tmp_path: Path) -> None:
 
 
 def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(InputError, match="apt-get install chromium"):
         Browser().set_up()
 

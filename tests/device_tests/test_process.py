@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +35,12 @@ def engine(name): return Engine
 """
 
 
-def runner_with(monkeypatch: pytest.MonkeyPatch, script: str, limit: float = 60.0, early: str = "") -> LocalRunner:
+def runner_with(
+    monkeypatch: pytest.MonkeyPatch, script: str, limit: float = 60.0, early: str = "", **limits: Any
+) -> LocalRunner:
     files = runner_files() | {"engines.py": ENGINES.format(script=script, early=early).encode()}
     monkeypatch.setattr(process, "runner_files", lambda: files)
-    return LocalRunner([sys.executable], clean_environment(), emulated=False, silence_limit=limit)
+    return LocalRunner([sys.executable], clean_environment(), emulated=False, silence_limit=limit, **limits)
 
 
 def run(
@@ -138,6 +142,21 @@ def test_a_silent_process_is_killed_with_its_job(monkeypatch: pytest.MonkeyPatch
     assert returned.error == "no progress for 1 s; killed"
     time.sleep(3)
     assert not note.exists()
+
+
+def test_progress_does_not_put_off_the_end_for_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner = runner_with(monkeypatch, "while True: print('1 2', flush=True)", total_limit=2.0)
+    returned = runner.run(request(tmp_path), lambda _done, _total: None)
+    runner.close()
+    assert returned.error == "not done after 2 s; killed"
+
+
+def test_a_model_that_takes_too_much_memory_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limits = dataclasses.replace(process.LIMITS, memory_bytes=1 << 30)
+    runner = runner_with(monkeypatch, "bytearray(2 << 30)", limits=limits)
+    returned = runner.run(request(tmp_path), lambda _done, _total: None)
+    runner.close()
+    assert returned.error == "MemoryError (exit status 1)"
 
 
 def test_settings_of_this_shell_do_not_reach_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

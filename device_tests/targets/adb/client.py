@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hetero import children
 from hetero.errors import InputError
 
 PROGRAM = "HETERO_ADB"
@@ -53,7 +53,7 @@ class Adb:
     @property
     def variables(self) -> Mapping[str, str]:
         """The whole environment of its processes."""
-        return {**os.environ, **self.environment}
+        return children.environment(**self.environment)
 
     def require(self) -> None:
         """Check that the device can be used.
@@ -86,7 +86,7 @@ class Adb:
         Raises:
             DeviceError: When it is gone, or full.
         """
-        self._run("push", *files, to)
+        self._run("push", *(file.absolute() for file in files), to)
 
     def pull(self, path: str, to: Path) -> None:
         """Copy a file, or a folder with all that is in it, from the device.
@@ -116,16 +116,7 @@ class Adb:
 
     def _run(self, *arguments: str | Path) -> str:
         try:
-            done = subprocess.run(
-                self.command(*arguments),
-                env=self.variables,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_PATIENCE,
-            )
+            done = children.run(self.command(*arguments), variables=self.variables, timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             raise DeviceError(f"the device {self.serial} did not answer for {_PATIENCE:.0f} s") from None
         if done.returncode:
@@ -143,8 +134,8 @@ def find() -> Path:
     named = os.environ.get(PROGRAM, "")
     sdks = [Path(os.environ[name]) / "platform-tools" / "adb" for name in _SDKS if os.environ.get(name)]
     for candidate in [named] if named else ["adb", *map(str, sdks)]:
-        if found := shutil.which(candidate):
-            return Path(found)
+        if found := children.which(candidate):
+            return found
     if named:
         raise InputError(f"{PROGRAM} names {named}, which is no program")
     raise InputError(
@@ -160,9 +151,7 @@ def attached(program: Sequence[str | Path], variables: Mapping[str, str]) -> dic
         DeviceError: When ``adb`` does not work here.
     """
     try:
-        done = subprocess.run(
-            [*program, "devices"], env=variables, capture_output=True, text=True, check=False, timeout=60
-        )
+        done = children.run([*program, "devices"], variables=variables, timeout=60.0)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"{program[-1]} does not run: {error}") from None
     if done.returncode:

@@ -94,7 +94,7 @@ class Device:
         with tempfile.TemporaryDirectory(prefix="hetero-") as name:
             self._adb.pull(folder, Path(name))
             here = Path(name) / PurePosixPath(folder).name
-            yield here, *failed_in(here, ending, SILENCE_LIMIT)
+            yield here, *failed_in(here, ending)
 
     def _new_folder(self) -> str:
         return f"{self._place}/job-{next(self._numbers)}"

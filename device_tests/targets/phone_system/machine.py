@@ -6,7 +6,6 @@ import contextlib
 import re
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
@@ -14,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.adb.client import Adb, DeviceError
-from device_tests.targets.phone_system import tether
 from device_tests.targets.phone_system.image import DEVICE_PORT, STORAGE_MEGABYTES
+from hetero import children
 
 CORE = "cortex-a55"
 _FAST = {"-smp": "2", "-accel": "tcg,thread=multi"}
@@ -123,22 +122,23 @@ class Machine:
     def _answers(self, adb: Adb) -> bool:
         if b"the system is up" not in self._said("console.txt"):
             return False
-        subprocess.run([*adb.program, "connect", adb.serial], env=adb.variables, capture_output=True, check=False)
+        children.run([*adb.program, "connect", adb.serial], variables=adb.variables)
         try:
             return adb.shell("echo up").strip() == "up"
         except DeviceError:
             return False
 
     def _start(self, command: Sequence[str | Path], log: str, environment: dict[str, str]) -> None:
-        with (Path(self._folder.name) / log).open("wb") as stream:
+        folder = Path(self._folder.name)
+        with (folder / log).open("wb") as stream:
             self._tethered.append(
-                subprocess.Popen(
-                    [sys.executable, "-s", tether.__file__, *command],
-                    env={"PATH": "/usr/bin:/bin", **environment},
-                    stdin=subprocess.PIPE,
+                children.tethered(
+                    command,
+                    folder=folder,
+                    variables={"PATH": "/usr/bin:/bin", **environment},
                     stdout=stream,
                     stderr=stream,
-                    start_new_session=True,
+                    leaves=folder,
                 )
             )
 
@@ -193,4 +193,4 @@ def _free_port() -> int:
 
 
 def _said(command: Sequence[str | Path]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+    return children.run(command, timeout=60.0).stdout

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 from tqdm import tqdm
 
 from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished
+from hetero import children
 from hetero.errors import InputError
 from hetero.files import cache_directory
 
@@ -27,8 +25,8 @@ def browser() -> Path:
         InputError: When there is none.
     """
     for name in _BROWSERS:
-        if found := shutil.which(name):
-            return Path(found)
+        if found := children.which(name):
+            return found
     raise InputError(
         f"the target browser needs Chromium, found none of {', '.join(_BROWSERS)} on PATH; "
         "on Debian: apt-get install chromium"
@@ -37,7 +35,7 @@ def browser() -> Path:
 
 def browser_version(program: Path) -> str:
     """For instance ``Chromium 150.0.7871.100``."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    done = children.run([program, "--version"], timeout=60.0)
     found = re.search(r"\S+(?: \S+)? [0-9]+(\.[0-9]+)+", done.stdout)
     if found is None:
         raise InputError(f"{program} does not say its version: {(done.stdout + done.stderr).strip()[-300:]}")
@@ -73,21 +71,15 @@ def _root() -> Path:
 
 def _stage(lock: int) -> Stage:
     def install(folder: Path) -> None:
-        if shutil.which("npm") is None:
+        if children.which("npm") is None:
             raise InputError("setting up the target browser needs npm (Node.js), found none on PATH")
         wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
         # No package's own scripts: what they would fetch, a browser has no use for.
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel", "error"]
         # By default npm waits for minutes before it admits that there is no network.
         options += ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
-        done = subprocess.run(
-            ["npm", "install", "--prefix", str(folder), *options, *wanted],
-            env={**os.environ, "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            pass_fds=(lock,),
-        )
+        command = ["npm", "install", "--prefix", str(folder), *options, *wanted]
+        done = children.run(command, variables=children.environment(NO_COLOR="1"), inherited=[lock])
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if "error" in line]
             raise InputError(

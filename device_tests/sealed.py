@@ -1,0 +1,77 @@
+"""Files that only this installation can have written: what is kept is believed, and a cache may come from anywhere.
+
+The key lies with the user's settings and not in the cache, so that it does not travel with a copy of that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+from hetero.files import write_bytes
+
+_KEY_BYTES = 32
+
+
+def save_sealed(path: Path, data: bytes) -> None:
+    """Write a file, unless there can be no key, or no file: what is kept can be had again."""
+    if (key := _key()) is not None:
+        with contextlib.suppress(OSError):
+            write_bytes(path, _seal(key, path, data) + data)
+
+
+def load_sealed(path: Path) -> bytes | None:
+    """What :func:`save_sealed` wrote under this name here; None for anything else."""
+    try:
+        held = path.read_bytes()
+    except OSError:
+        return None
+    size = hashlib.sha256().digest_size
+    seal, data = held[:size], held[size:]
+    key = _key()
+    return data if key is not None and hmac.compare_digest(seal, _seal(key, path, data)) else None
+
+
+def _seal(key: bytes, path: Path, data: bytes) -> bytes:
+    """Of a name and what it stands for: a file under another's name is not that."""
+    return hmac.digest(key, path.name.encode() + b"\0" + data, "sha256")
+
+
+def _key() -> bytes | None:
+    """This installation's key, made when first asked for; None where it cannot be kept to its user."""
+    try:
+        path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config").absolute() / "hetero" / "kept.key"
+        return _read(path) or _made(path)
+    except (OSError, RuntimeError):
+        return None
+
+
+def _read(path: Path) -> bytes | None:
+    """The key; None when there is none, or others may have seen or written it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        about, key = os.fstat(descriptor), stream.read(_KEY_BYTES + 1)
+    private = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not stat.S_IMODE(about.st_mode) & 0o077)
+    return key if private and len(key) == _KEY_BYTES else None
+
+
+def _made(path: Path) -> bytes | None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # Readable by its user alone.
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(_KEY_BYTES))
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return _read(path)

@@ -1,0 +1,36 @@
+"""A folder for the time being is gone afterwards, however its process ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from device_tests.scratch import scratch_folder
+
+ROOT = Path(__file__).parents[2]
+KILLED = (
+    "import os\nfrom device_tests.scratch import scratch_folder\n"
+    "with scratch_folder('x') as folder: (folder / 'file').touch(); os.kill(os.getpid(), 9)"
+)
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_folder("x") as used:
+        (used / "file").touch()
+        assert subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, check=False).returncode == -9
+        assert len(list(tmp_path.iterdir())) == 2
+        with scratch_folder("y") as other:
+            assert len(list(tmp_path.iterdir())) == 3
+        with scratch_folder("x") as fresh:
+            assert {*tmp_path.iterdir()} == {used, fresh}
+        assert (used / "file").exists()
+        assert not other.exists()
+    assert not list(tmp_path.iterdir())
