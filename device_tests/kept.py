@@ -63,7 +63,7 @@ def save(name: str, returned: Returned) -> None:
 
 def load(name: str) -> Returned | None:
     """What :func:`save` kept; None when there is nothing, or it cannot be read."""
-    from export.tensors import strict_json
+    from hetero.foreign import strict_json
 
     path = _file(name)
     if not path.is_file():

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from export.manifest import MANIFEST, SIGNATURE
-from export.tensors import strict_json
 from hetero.errors import InputError, IntegrityError
 from hetero.files import write_bytes, write_json
+from hetero.foreign import strict_json
 from hetero.schema import parse, record
 
 _LIMIT = 4096

@@ -12,6 +12,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from hetero.foreign import strict_json
+
 
 def cache_directory() -> Path:
     """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder."""
@@ -42,8 +44,12 @@ def digest(value: object) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file (UTF-8)."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Parse a JSON file (UTF-8), in which a figure may be NaN.
+
+    Raises:
+        JsonError: When it is none; an ``InputError`` and a ``ValueError``.
+    """
+    return strict_json(path.read_bytes(), what=str(path), finite=False)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

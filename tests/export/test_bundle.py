@@ -210,6 +210,8 @@ def test_paths_stay_inside(bundle: Path, path: str) -> None:
         (lambda m: m.update(models=[]), "models: none is listed"),
         (lambda m: m["tasks"][0].update(name="a\nb"), "printable"),
         (lambda m: m.update(name="\ud800"), "not valid JSON"),
+        (lambda m: m.update(macs=10**400), "a whole number lies beyond"),
+        (lambda m: m["models"][0].update(size=10**400), "a whole number lies beyond"),
     ],
 )
 def test_manifest_content(bundle: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
