@@ -13,6 +13,7 @@ from cyclopts.types import PositiveInt
 from device_tests.policy import Policy, policy_called
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.shown import say
 
 
 def verify_command(
@@ -82,7 +83,7 @@ def verify_command(
     )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
-    print(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
+    say(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
 
 
@@ -174,5 +175,5 @@ def device_faults_command(bundle: Path, *, target: str = "desktop") -> int:
     sound = healthy(opened, machine)
     outcomes = try_faults(opened, machine)
     machine.close()
-    print(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
+    say(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
     return exit_code(outcomes, sound)

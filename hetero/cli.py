@@ -16,6 +16,7 @@ from cyclopts.exceptions import CycloptsError
 
 import hetero
 from hetero.ending import BAD_INPUT, ending, leave
+from hetero.shown import say
 
 BRIEF = {
     "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
@@ -126,7 +127,7 @@ def _wait_briefly() -> None:
 
 def _fail(message: str, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody reads that either
-        print(f"hetero: {message}", file=sys.stderr)
+        say(f"hetero: {message}", sys.stderr)
     return code
 
 
