@@ -157,7 +157,7 @@ def _fill(fresh: Path, order: Order) -> None:
         raise ExportError("the export failed and wrote nothing:", reasons)
     for one in missing:
         _remove(fresh / file_name(one.format, one.precision))
-        say(f"not exported: {one.format} {one.precision}: {one.reason}", sys.stderr)
+        say(f"not exported: {one.format} {one.precision}: {one.reason}", error=True)
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})

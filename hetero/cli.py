@@ -127,7 +127,7 @@ def _wait_briefly() -> None:
 
 def _fail(message: str, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody reads that either
-        say(f"hetero: {message}", sys.stderr)
+        say(f"hetero: {message}", error=True)
     return code
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TextIO
 
 # Controls but line feed and tab, what turns the direction of writing or hides text, and lone surrogates.
 _UNSEEN = re.compile(
@@ -15,7 +14,7 @@ _UNSEEN = re.compile(
     "\U000e0000-\U000e007f]"
 )
 # HTML, the end of a table's cell, and what makes a link or a picture of brackets; such entities are never structure.
-_MARKDOWN = re.compile(r"[&<>|]|\](?=[(\[:])")
+_MARKDOWN = re.compile(r"[&<|]|\](?=[(\[:])")
 
 
 def shown(text: str) -> str:
@@ -38,11 +37,11 @@ def in_markdown(text: str) -> str:
     return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
 
 
-def say(text: str, file: TextIO | None = None) -> None:
+def say(text: str, *, error: bool = False) -> None:
     """Print text of unknown origin.
 
     Args:
         text: May have several lines.
-        file: Default the standard output.
+        error: Print to the standard error.
     """
-    print(shown(text), file=file or sys.stdout)
+    print(shown(text), file=sys.stderr if error else sys.stdout)

@@ -29,5 +29,5 @@ def test_no_text_becomes_a_line_of_its_own():
 
 def test_markdown_shows_text_as_text():
     text = in_markdown("<script>a</script>\n![x](http://e/x.png)|[a][b] & [c]: d")
-    assert text == "&#60;script&#62;a&#60;/script&#62; ![x&#93;(http://e/x.png)&#124;[a&#93;[b] &#38; [c&#93;: d"
+    assert text == "&#60;script>a&#60;/script> ![x&#93;(http://e/x.png)&#124;[a&#93;[b] &#38; [c&#93;: d"
     assert in_markdown("46.0 % [30.0, 60.0], `hetero verify` * 2") == "46.0 % [30.0, 60.0], `hetero verify` * 2"
