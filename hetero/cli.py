@@ -7,6 +7,7 @@ imports one that it must not.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fault of this project, without a verdict, 130: interrupted, 141: nobody read the output any more.
     """
     _wait_briefly()
+    _print_everything()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     tokens = ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:]
     app = build_app(brief=not tokens or tokens[0].startswith("-"))
@@ -123,6 +125,13 @@ def _wait_briefly() -> None:
     """
     if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
         os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="1000")
+
+
+def _print_everything() -> None:
+    """Let characters that the terminal's encoding lacks, and bytes of paths that are no text, come out as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, code: int) -> int:

@@ -9,11 +9,15 @@ import sys
 import traceback
 
 import hetero
+from hetero.data.names import is_text
 from hetero.errors import InputError
 
 BAD_INPUT, FAULT, INTERRUPTED, UNHEARD = 2, 70, 130, 141
 """Exit statuses: the user or the machine can put it right; a mistake of this project (``EX_SOFTWARE`` of sysexits.h);
 Ctrl-C (128 + SIGINT); whoever read the output has gone (128 + SIGPIPE)."""
+
+_LONGEST = 300
+"""Characters of a foreign text that a message shows."""
 
 
 def ending(error: BaseException) -> tuple[int, str]:
@@ -28,6 +32,8 @@ def ending(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, f"not enough memory: {error}" if str(error) else "not enough memory"
     if isinstance(error, OSError) or _is_of_safetensors(error):
         return BAD_INPUT, _of_the_system(error)
+    if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
+        return BAD_INPUT, f"a path or name is not UTF-8: {error.object[:_LONGEST]!a}; rename it, or give another place"
     return FAULT, _fault(error)
 
 

@@ -19,6 +19,7 @@ RAISED = {
     "typo": KeyError("absent"),
     "user": SystemExit(0),
     "ctrl-c": KeyboardInterrupt(),
+    "name": UnicodeEncodeError("utf-8", "photo\udcff", 5, 6, "surrogates not allowed"),
 }
 
 
@@ -36,6 +37,7 @@ def raising() -> None:
         ("loop", 70, "There is no verdict. Please report it"),
         ("typo", 70, "KeyError: 'absent'"),
         ("user", 70, "There is no verdict"),
+        ("name", 2, r"a path or name is not UTF-8: 'photo\udcff'"),
         ("ctrl-c", 130, "continues where it stopped"),
     ],
 )
@@ -84,3 +86,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     done = hetero("bundle", "key", tmp_path / "taken" / "k.pem", tmp_path / "k.pub", capture_output=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "taken" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "iso-8859-1:strict"])
+def test_paths_are_told_whatever_the_terminal_can_show(encoding, tmp_path):
+    place = os.fsencode(tmp_path) + b"/caf\xc3\xa9-\xff"
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "hetero", "bundle", "key", place + b".pem", place + b".pub"]
+    done = subprocess.run(command, timeout=120, check=False, capture_output=True, env={**os.environ, **locale})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"made the key" in done.stdout and os.path.exists(place + b".pem")  # noqa: PTH110
