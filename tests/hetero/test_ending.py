@@ -89,9 +89,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "iso-8859-1:strict"])
-def test_paths_are_told_whatever_the_terminal_can_show(encoding, tmp_path):
+@pytest.mark.parametrize("utf8_mode", ["0", "1"])
+def test_paths_are_told_whatever_the_terminal_can_show(utf8_mode, encoding, tmp_path):
     place = os.fsencode(tmp_path) + b"/caf\xc3\xa9-\xff"
-    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": utf8_mode, "PYTHONIOENCODING": encoding}
     command = [sys.executable, "-m", "hetero", "bundle", "key", place + b".pem", place + b".pub"]
     done = subprocess.run(command, timeout=120, check=False, capture_output=True, env={**os.environ, **locale})
     assert (done.returncode, done.stderr) == (0, b"")
