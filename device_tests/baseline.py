@@ -118,6 +118,8 @@ def _retrieval(
     before, now = old["figures"].get("cmc@1"), row.figures.get("cmc@1")
     if not isinstance(before, int | float) or not isinstance(now, int | float) or now >= before:
         return None
+    if not before <= 1:
+        raise InputError(f"{places[0]}: the baseline is no verdict: {' '.join(key)} has a cmc@1 of {before}")
     held = [load_embeddings(embeddings_file(place, *key[:4])) for place in places]
     if row.bundle in bundles and held[0] is not None and held[1] is not None:
         low, high, note = _paired(bundles[row.bundle], held[0], held[1])

@@ -14,6 +14,7 @@ from device_tests.policy import Policy, policy_called
 from hetero.children import ended_in_order
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.shown import say
 
 
 def verify_command(
@@ -89,7 +90,7 @@ def verify_command(
         )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
-    print(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
+    say(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
 
 
@@ -181,5 +182,5 @@ def device_faults_command(bundle: Path, *, target: str = "desktop") -> int:
     sound = healthy(opened, machine)
     outcomes = try_faults(opened, machine)
     machine.close()
-    print(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
+    say(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
     return exit_code(outcomes, sound)

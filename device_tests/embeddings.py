@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64
 from device_tests.targets.target import Returned
 from export.bundle import Bundle
 from export.manifest import ModelEntry
-from hetero.files import write_bytes
+from hetero.files import canonical_json, write_bytes
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def save_embeddings(out: Path, bundle: Bundle, target: str, entry: ModelEntry, r
         "query": np.ascontiguousarray(returned.embeddings[count:], np.float32),
         "query_rows": np.ascontiguousarray(goldens.query_rows, np.int64),
     }
-    write_bytes(path, save(arrays, metadata={"space_id": bundle.space.space_id, "runtime": returned.runtime}))
+    about = {"space_id": bundle.space.space_id, "runtime": returned.runtime}
+    # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
+    write_bytes(path, save(arrays, metadata={"hetero": canonical_json(about)}))
 
 
 def load_embeddings(path: Path) -> DeviceEmbeddings | None:

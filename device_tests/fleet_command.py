@@ -13,6 +13,7 @@ from device_tests.markdown import table
 from device_tests.verdict import NOT_VERIFIED, PASSED
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
+from hetero.shown import say
 from hetero.wording import change_in_words, range_of_change
 
 
@@ -61,7 +62,7 @@ def device_fleet_command(
     held = {"pairs": [vars(pair) for pair in pairs], "upgrades": [vars(change) for change in changes]}
     write_json(out / "fleet.json", {"schema": "hetero/app-fleet/1", "measured_on": target, **held})
     write_text(out / "fleet.md", text)
-    print(text)
+    say(text)
     return NOT_VERIFIED if any(pair.answer == "not measured" for pair in pairs) else PASSED
 
 

@@ -7,15 +7,17 @@ buffers (https://protobuf.dev/programming-guides/encoding); TFLite in a metadata
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from export.manifest import Format
+from hetero.foreign import strict_json
 
 KEY = "hetero.space_id"
+_LARGEST_ENTRY, _MOST_ENTRIES = 1 << 20, 1000
+"""Bytes of a description, and entries of metadata that are looked through for it."""
 _COREML_SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
 
 
@@ -81,9 +83,11 @@ def _in_tflite(content: bytes) -> str:
     if content[4:8] != b"TFL3":
         return ""
     model: Any = schema.Model.GetRootAs(content, 0)
-    for index in range(model.MetadataLength()):
+    for index in range(min(model.MetadataLength(), _MOST_ENTRIES)):
         entry = model.Metadata(index)
         if entry.Name() == b"hetero":
-            held = json.loads(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).decode())
-            return str(held.get(KEY, ""))
+            buffer = model.Buffers(entry.Buffer())
+            if buffer.DataLength() > _LARGEST_ENTRY:
+                return ""
+            return str(strict_json(bytes(buffer.DataAsNumpy()), what=KEY).get(KEY, ""))
     return ""

@@ -8,6 +8,7 @@ from typing import Any
 from device_tests.checks.finding import RUNGS
 from device_tests.headline import Headline
 from device_tests.student_table import COLUMNS, cells, rule_line
+from hetero.shown import in_markdown
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail"}
 _KEY = ("bundle", "target", "format", "precision")
@@ -31,17 +32,17 @@ def markdown(
         regressions: What got worse than a baseline.
         origins: Who signed the bundles.
     """
-    lines = [
-        line for one in headlines for line in (f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(one.told), "")
-    ]
-    lines += [*(f"- {line}" for line in origins), ""] if origins else []
+    lines = list[str]()
+    for one in headlines:
+        lines += [f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(map(in_markdown, one.told)), ""]
+    lines += [*(f"- {in_markdown(line)}" for line in origins), ""] if origins else []
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
-        lines += [text for student in students if (line := rule_line(student)) for text in (line, "")]
+        lines += [text for student in students if (line := rule_line(student)) for text in (in_markdown(line), "")]
     lines.append(_rungs(rows))
     for title, items in _reasons(rows, students, regressions).items():
         if items:
-            lines += ["", f"**{title}**", "", *dict.fromkeys(f"- {' '.join(item.split())}" for item in items)]
+            lines += ["", f"**{title}**", "", *dict.fromkeys(f"- {in_markdown(item)}" for item in items)]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +83,7 @@ def _mark(status: str) -> str:
 
 
 def _line(row: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+    return f"| {' | '.join(map(in_markdown, row))} |"
 
 
 def _place(row: Record) -> str:

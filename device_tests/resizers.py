@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, UInt8
-from PIL import Image
 
-from hetero.data.decode import to_rgb
+from hetero.data.decode import decoded_whole
 from hetero.preprocessing import Preprocessing
 
 Weights = Callable[[int, int], Float64[np.ndarray, "target source"]]
@@ -75,9 +74,11 @@ def resized_with(path: Path, contract: Preprocessing, weights: Weights) -> UInt8
         path: A JPEG or PNG file.
         contract: Size, manner and ground; its filter is what ``weights`` replaces.
         weights: One of :data:`RESIZERS`.
+
+    Raises:
+        UnreadableImageError: When the file cannot be decoded.
     """
-    with Image.open(path) as opened:
-        image = np.asarray(to_rgb(opened, contract.pad_value, contract.grey_range))
+    image = decoded_whole(path, contract)
     height, width = contract.height, contract.width
     rows, columns = image.shape[:2]
     if contract.resize == "squash" or columns * height == rows * width:

@@ -15,6 +15,7 @@ from device_tests.origin import origin_lines
 from device_tests.quality import Quality
 from device_tests.student_table import COLUMNS, cells, rule_line
 from hetero.files import write_bytes, write_json, write_text
+from hetero.shown import one_line
 
 PASSED, GATE_FAILED, BAD_INPUT, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes."""
@@ -137,7 +138,7 @@ class Verdict:
         told += ["", *self.origins.values()] if self.origins else []
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]
-        return "\n".join([*told, "", *reasons] if reasons else told)
+        return "\n".join([*told, "", *map(one_line, reasons)] if reasons else told)
 
     def _reasons(self) -> list[str]:
         """Each once; what no target can have tried needs no file's name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def open_bundles(paths: Sequence[Path], gallery: EmbeddingSpace | None = None) -
     """
     if not paths:
         raise InputError("expected at least one bundle, got none; make one with `hetero export`")
+    if other := [str(path) for path in paths if not _is_utf8(path)]:
+        raise InputError("expected bundles at paths of UTF-8 (and a locale of it, as LC_ALL=C.UTF-8):", other)
     bundles = [read_bundle(path) for path in paths]
     names = [bundle.manifest.name for bundle in bundles]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -130,6 +133,15 @@ def open_bundles(paths: Sequence[Path], gallery: EmbeddingSpace | None = None) -
         if gallery is not None:
             gallery.require_same(bundle.space, this="the gallery", that=f"the bundle {bundle.manifest.name}")
     return bundles
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether a path has the bytes that runtimes look for: any other would seem to be a file that does not load."""
+    text = str(path.resolve())
+    try:
+        return text.encode() == os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def load_gallery_space(path: Path) -> EmbeddingSpace:

@@ -31,6 +31,7 @@ from export.source import Source, from_directory, from_module, resizing
 from hetero.directories import replaced_directory
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
+from hetero.shown import say
 
 __all__ = [
     "RetrievalSet",
@@ -155,7 +156,7 @@ def _fill(fresh: Path, order: Order) -> None:
         raise ExportError("the export failed and wrote nothing:", reasons)
     for one in missing:
         _remove(fresh / file_name(one.format, one.precision))
-        print(f"not exported: {one.format} {one.precision}: {one.reason}", file=sys.stderr)
+        say(f"not exported: {one.format} {one.precision}: {one.reason}", error=True)
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})

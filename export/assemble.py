@@ -29,12 +29,13 @@ from export.request import Result
 from export.telling import tells, why_not
 from hetero.files import digest, sha256_bytes, sha256_file
 from hetero.models.cost import module_cost
+from hetero.shown import one_line, shown
 
 
 def missing_entries(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
     """The files that could not be made, with the reason."""
     return tuple(
-        MissingEntry(name, precision, outcome)
+        MissingEntry(name, precision, shown(outcome))
         for (name, precision), outcome in sorted(outcomes.items())
         if isinstance(outcome, str)
     )
@@ -59,7 +60,7 @@ def manifest_of(
         fusion: What came of merging the model's branches.
     """
     source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
-    warnings = (fusion.warning,) if fusion.warning else ()
+    warnings = (one_line(fusion.warning),) if fusion.warning else ()
     models = [
         _entry(*file, outcome, files, hazards, warnings)
         for file in order.files
@@ -76,7 +77,7 @@ def manifest_of(
         tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in order.retrieval.tasks),
         files=(),
         missing=missing,
-        licence=order.licence,
+        licence=one_line(order.licence),
         provenance=source.provenance,
         calibration=_calibration_digest(order.calibration),
         fusion=fusion.entry,

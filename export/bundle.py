@@ -24,10 +24,11 @@ from export.manifest import (
 )
 from export.originals import original_rows
 from export.signing import read_signature
-from export.tensors import read_header, strict_json
+from export.tensors import read_header
 from hetero.directories import steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
+from hetero.foreign import strict_json
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse
 from hetero.space import EmbeddingSpace

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from export.int8_text import how_made
 from export.manifest import ModelEntry
+from hetero.shown import say
 from hetero.wording import change_in_words
 
 
@@ -35,7 +36,7 @@ def check_command(path: Path) -> int:
         *(_line(model) for model in manifest.models),
         *(f"  missing    {one.format} {one.precision}: {one.reason.splitlines()[0]}" for one in manifest.missing),
     ]
-    print("\n".join(lines))
+    say("\n".join(lines))
     return 1 if manifest.missing else 0
 
 
@@ -70,7 +71,7 @@ def verify_command(path: Path, *, key: Path | None = None) -> None:
         "signed": f"signed by {signer}; whose key that is, is not verified: give --key",
         "trusted": f"signed by the trusted key {signer}",
     }
-    print(f"{path}: {len(bundle.manifest.files)} files are what the manifest says; {said[trust]}")
+    say(f"{path}: {len(bundle.manifest.files)} files are what the manifest says; {said[trust]}")
 
 
 def inspect_command(path: Path) -> None:
@@ -88,7 +89,7 @@ def inspect_command(path: Path) -> None:
     manifest = bundle.manifest
     made = manifest.provenance
     images = f"with images {manifest.calibration[:16]}..." if manifest.calibration else "without images"
-    print(
+    say(
         f"{manifest.name}, exported by hetero {manifest.hetero} from weights {manifest.source[:16]}...\n"
         f"  licence    {manifest.licence or 'not stated'}\n"
         f"  recipe     {made.recipe or 'not known'}, seed {'not known' if made.seed is None else made.seed}\n"
@@ -96,21 +97,22 @@ def inspect_command(path: Path) -> None:
     )
     if merged := manifest.fusion:
         blocks = ", ".join(f"{count} {name}" for name, count in merged.blocks.items())
-        print(
+        say(
             f"  merged     {blocks}: {merged.macs:,} MACs and {merged.parameters:,} weights became "
             f"{manifest.macs:,} and {manifest.parameters:,}"
         )
     for model in manifest.models:
         table = offer(model.format, model.precision)
-        print(f"\n{_line(model).strip()}\n  runs on    {table.runs_on}\n  made       {table.made}")
+        say(f"\n{_line(model).strip()}\n  runs on    {table.runs_on}\n  made       {table.made}")
         for what, one in (("takes", model.input), ("gives", model.output)):
             scale = f", value = {one.scale:g} * (byte - {one.zero_point})" if one.scale else ""
-            print(f"  {what:10} {one.name}: {one.type} {list(one.shape)}{scale}")
+            say(f"  {what:10} {one.name}: {one.type} {list(one.shape)}{scale}")
         if model.quantisation:
             kept = ", ".join(model.quantisation.float_layers)
-            print(f"  int8       {how_made(model.quantisation)}{f'; float layers: {kept}' if kept else ''}")
-        print("".join(f"  warning    {text}\n" for text in model.warnings), end="")
-        print(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
+            say(f"  int8       {how_made(model.quantisation)}{f'; float layers: {kept}' if kept else ''}")
+        for text in model.warnings:
+            say(f"  warning    {text}")
+        say(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
 
 
 def diff_command(left: Path, right: Path) -> int:
@@ -126,7 +128,7 @@ def diff_command(left: Path, right: Path) -> int:
     from export.bundle_diff import differences
 
     found = differences(read_bundle(left), read_bundle(right))
-    print("\n".join(found) if found else "the bundles hold the same files")
+    say("\n".join(found) if found else "the bundles hold the same files")
     return 1 if found else 0
 
 
@@ -155,4 +157,4 @@ def key_command(private: Path, public: Path) -> None:
     """
     from export.signing import generate_key
 
-    print(f"made the key {generate_key(private, public)}; keep {private} secret")
+    say(f"made the key {generate_key(private, public)}; keep {private} secret")

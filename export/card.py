@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from export.int8_text import how_made
 from export.manifest import Format, Manifest
 from export.precisions import offer
 from hetero.preprocessing import Preprocessing
+from hetero.shown import in_markdown
 from hetero.space import EmbeddingSpace
 from hetero.wording import change_in_words
 
@@ -31,7 +33,12 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
 
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+        finalize=_text,
     )
     environment.filters["change"] = partial(change_in_words, digits=2, percent=True)
     return environment.from_string(template).render(
@@ -48,6 +55,10 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         any_batch=any(model.format == "onnx" and model.input.shape[0] == 0 for model in manifest.models),
         warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
     )
+
+
+def _text(value: Any) -> Any:
+    return in_markdown(value) if isinstance(value, str) else value
 
 
 def _called(manifest: Manifest) -> dict[Format, str]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from export.manifest import TaskEntry
 from export.originals import original_problems, pack, unpack
-from export.tensors import read_tensors, require_tensors, strict_json
+from export.tensors import read_tensors, require_tensors
 from hetero.errors import IntegrityError
 from hetero.evaluation.task import RetrievalTask
 from hetero.files import canonical_json, write_bytes
+from hetero.foreign import strict_json
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace

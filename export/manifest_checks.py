@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from export.manifest import (
     GOLDENS,
@@ -18,6 +20,7 @@ from export.manifest import (
     ModelEntry,
     combined_digest,
 )
+from hetero.shown import is_one_line, shown
 
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,7 +51,7 @@ def file_problems(manifest: Manifest) -> list[str]:
 
 def content_problems(manifest: Manifest) -> list[str]:
     """Names, figures and models that cannot be meant."""
-    problems: list[str] = []
+    problems = [f"{what}: holds a character that is not seen" for what in _unseen(manifest.to_dict(), "")]
     if not NAME.fullmatch(manifest.name):
         problems.append(f"name: {manifest.name[:200]!r} holds characters other than letters, digits, '.', '-' and '_'")
     for field in ("space_id", "source"):
@@ -58,6 +61,7 @@ def content_problems(manifest: Manifest) -> list[str]:
         problems.append("macs and parameters must not be negative")
     if manifest.fusion is not None:
         problems += _fusion_problems(manifest.fusion)
+    problems += ["missing: a reason is empty" for one in manifest.missing if not one.reason.strip()]
     for task in manifest.tasks:
         if not task.name.isprintable() or not 0 < len(task.name) <= 200:
             problems.append(f"tasks: {task.name[:200]!r} is not a printable name of 1 to 200 characters")
@@ -69,6 +73,20 @@ def content_problems(manifest: Manifest) -> list[str]:
     for model in manifest.models:
         problems += _model_problems(manifest, model)
     return problems
+
+
+def _unseen(value: Any, place: str) -> Iterator[str]:
+    """Where a text, or the name of something, has a character that no terminal or page would show as it is."""
+    # A converter's message may have several lines.
+    if isinstance(value, str) and not is_one_line(value.replace("\n", " ") if place == "missing.reason" else value):
+        yield place
+    if isinstance(value, Mapping):
+        for name, inner in cast("Mapping[str, Any]", value).items():
+            yield from _unseen(name, place or "(top level)")
+            yield from _unseen(inner, f"{place}.{shown(name)[:100]}" if place else shown(name)[:100])
+    elif isinstance(value, list | tuple):
+        for inner in cast("Sequence[Any]", value):
+            yield from _unseen(inner, place)
 
 
 def _fusion_problems(fusion: FusionEntry) -> list[str]:

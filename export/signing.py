@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from export.manifest import MANIFEST, SIGNATURE
-from export.tensors import strict_json
 from hetero.directories import replaced_directory
 from hetero.errors import InputError, IntegrityError
 from hetero.files import write_bytes, write_json
+from hetero.foreign import strict_json
 from hetero.schema import parse, record
 
 _LIMIT = 4096

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetero.errors import InputError, IntegrityError
+from hetero.foreign import strict_json
 
 _WIDTHS = {"U8": 1, "F32": 4, "I64": 8}
 _DTYPES = {"U8": np.uint8, "F32": np.float32, "I64": np.int64}
@@ -33,30 +33,6 @@ class Header:
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
-
-
-def strict_json(data: bytes, *, what: str) -> Any:
-    """Parse JSON that must be UTF-8, without duplicate keys, NaN, lone surrogates or bottomless nesting.
-
-    Raises:
-        IntegrityError: When it is not.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            raise ValueError("a key appears twice in one object")
-        return made
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not a JSON number")
-
-    try:
-        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{what} is not valid JSON: {str(error)[:200]}") from None
-    return value
 
 
 def read_header(path: Path, *, limit: int = _HEADER_LIMIT) -> Header:

@@ -6,16 +6,18 @@ imports one that it must not.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 import hetero
-from hetero.errors import InputError
+from hetero.ending import BAD_INPUT, ending, leave
+from hetero.shown import say
 
 BRIEF = {
     "demo": ("hetero.commands:demo", "The whole chain on emoji: train, export, verify, report."),
@@ -82,6 +84,7 @@ def build_app(*, brief: bool = False) -> App:
         help="One embedding space, every device: train small models to live in a large model's embedding space, "
         "export them, and prove that they still retrieve.",
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,
     )
     for name, (function, line) in BRIEF.items():
         app.command(function, name=name, **({"help": line} if brief else {}))
@@ -94,21 +97,25 @@ def build_app(*, brief: bool = False) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done or passed, 1 a gate failed, 2 bad input, 3 not verified."""
+    """Run the command line and exit.
+
+    0: done or passed, 1: a gate failed, 2: bad input, or a file or disk that cannot be used, 3: not verified, 70: a
+    fault of this project, without a verdict, 130: interrupted, 141: nobody read the output any more.
+    """
     _wait_briefly()
+    _print_everything()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     tokens = ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:]
     app = build_app(brief=not tokens or tokens[0].startswith("-"))
     try:
         outcome = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        status = outcome if isinstance(outcome, int) else 0
     except CycloptsError:
-        _fail("\n".join([*_usage_errors(app, tokens), "Try 'hetero --help'."]), 2)
-    except InputError as error:
-        _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command continues where it stopped", 130)
-    else:
-        sys.exit(outcome if isinstance(outcome, int) else 0)
+        status = _fail("\n".join([*_usage_errors(app, tokens), "Try 'hetero --help'."]), BAD_INPUT)
+    except BaseException as error:
+        code, message = ending(error)
+        status = _fail(message, code) if message else code
+    leave(status)
 
 
 def _wait_briefly() -> None:
@@ -121,9 +128,17 @@ def _wait_briefly() -> None:
         os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="1000")
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"hetero: {message}", file=sys.stderr)
-    sys.exit(code)
+def _print_everything() -> None:
+    """Let characters that the terminal's encoding lacks, and bytes of paths that are no text, come out as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # nobody reads that either
+        say(f"hetero: {message}", error=True)
+    return code
 
 
 def _usage_errors(app: App, tokens: list[str]) -> list[str]:

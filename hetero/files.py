@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hetero.durable import sync
+from hetero.foreign import strict_json
 from hetero.unfinished import is_unfinished, unfinished_file
 
 
@@ -41,8 +42,12 @@ def digest(value: object) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file (UTF-8)."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Parse a JSON file (UTF-8), in which a figure may be NaN.
+
+    Raises:
+        JsonError: When it is none; an ``InputError`` and a ``ValueError``.
+    """
+    return strict_json(path.read_bytes(), what=str(path), finite=False)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -16,11 +16,15 @@ from typing import Any, TypeVar, dataclass_transform, get_type_hints
 
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json
+from hetero.foreign import require_bounded
 from hetero.mistakes import Mistake, mistakes_of, without
 
 T = TypeVar("T")
 
 _CONFIG: Any = {"extra": "forbid", "allow_inf_nan": False}
+LARGEST_TOML = 4 << 20
+"""Bytes of a file that a person wrote."""
+
 # Taking out what is wrong may leave something else wrong: a list that is empty now.
 _ATTEMPTS = 5
 # Pydantic checks the fields of what it makes; to check them once more would build a second checker for every class.
@@ -143,13 +147,17 @@ def read_toml(path: Path, expected: str) -> dict[str, Any]:
         expected: What it should be, for instance ``a recipe``.
 
     Raises:
-        InputError: When there is no file, or it is not TOML.
+        InputError: When there is no file, or it is not TOML, too large or nested too deep.
     """
     if not path.is_file():
         raise InputError(f"expected {expected} (a TOML file) at {path}, found no file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if (size := path.stat().st_size) > LARGEST_TOML:
+            raise ValueError(f"it takes {size} bytes, more than the limit of {LARGEST_TOML}")
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+        require_bounded(value)
+        return value
+    except (ValueError, RecursionError) as error:  # those of tomllib and of UTF-8 are among them
         raise InputError(f"{path} is not a TOML file: {error}") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import digest, read_json, write_json
 from hetero.schema import parse, record
+from hetero.shown import is_one_line
 
 SCHEMA = "hetero/space/1"
 
@@ -124,6 +125,9 @@ class EmbeddingSpace:
         space = parse(cls, value, what=what, error=IntegrityError)
         if space.dimension < 1:
             raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
+        earlier = [text for one in space.compatible_with for text in (one.space_id, one.metric, one.name, one.data)]
+        if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier))):
+            raise IntegrityError(f"{what}: a name or an id holds a character that is not seen")
         return space
 
     @classmethod

@@ -29,6 +29,7 @@ from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.student_table import rule_line
 from hetero.files import write_text
+from hetero.shown import shown
 from hetero.wording import change_in_words, range_of_change
 
 _NOTHING = "\N{EN DASH}"
@@ -81,6 +82,7 @@ def write_report(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_seen,
     )
     words: dict[str, Any] = {"rule_line": rule_line, "change": change_in_words, "change_to": range_of_change}
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
@@ -189,6 +191,11 @@ def _cards(seen: Evidence, line: Line) -> list[_Card]:
         )
         for example in examples(goldens, seen.embeddings[line], label(line), _EXAMPLES)
     ]
+
+
+def _seen(value: Any) -> Any:
+    """What a page shows of a value; jinja escapes its HTML."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _figure(value: Any, form: str = ".3f") -> str:

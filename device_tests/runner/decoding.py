@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+_LARGEST_PIXELS = 1 << 27
+"""Of one file; a bundle may come from anywhere, and this many take less than a gigabyte."""
+
 
 def pixels_of(file: str, contract: dict[str, Any]) -> Any:
     """Decode and resize a file as a bundle's ``preprocess.json`` asks; returns uint8 [h, w, 3].
@@ -14,7 +17,9 @@ def pixels_of(file: str, contract: dict[str, Any]) -> Any:
     """
     from PIL import Image, ImageOps
 
-    with Image.open(file) as opened:
+    with Image.open(file, formats=["JPEG", "PNG"]) as opened:
+        if opened.width * opened.height > _LARGEST_PIXELS:
+            raise ValueError(f"{opened.width} x {opened.height} pixels, more than the limit of {_LARGEST_PIXELS:,}")
         image = ImageOps.exif_transpose(opened)
         grey = contract["pad_value"]
         if image.mode == "F" or image.mode.startswith("I"):  # grey of more than 8 bits

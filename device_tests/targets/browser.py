@@ -23,6 +23,7 @@ from device_tests.targets.web import setup
 from device_tests.targets.web.server import JobServer
 from hetero import children
 from hetero.errors import InputError
+from hetero.foreign import strict_json
 
 _PAGE = Path(setup.__file__).parent
 # An ordinary phone of today in CSS pixels, and its device pixels for each.
@@ -182,7 +183,7 @@ def _listen(
 
 
 def _returned(request: Request, found: Mapping[str, bytes]) -> Returned:
-    report = json.loads(found["report"])
+    report = strict_json(found["report"], what="report")
     embeddings = np.frombuffer(found["embeddings"], np.float32).reshape(len(request.images), -1)
     shape = (len(request.originals), *request.images.shape[1:])
     pixels = np.frombuffer(found["pixels"], np.uint8).reshape(shape) if request.originals else None

@@ -14,6 +14,7 @@ from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.session import Ending, failure, last_line
 from device_tests.targets.target import Request, Returned, Timed, Timing
 from hetero import children
+from hetero.foreign import strict_json
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
 """What the runner leaves in a job's folder."""
@@ -90,7 +91,7 @@ def failed_in(folder: Path, ending: Ending) -> tuple[str, bool]:
 
 def returned_in(folder: Path, *, emulated: bool) -> Returned:
     """Read what the runner left in a folder of this machine."""
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    report = strict_json((folder / REPORT).read_bytes(), what=REPORT)
     with np.load(folder / OUTPUT, allow_pickle=False) as arrays:
         held = {name: arrays[name] for name in arrays.files}
     return Returned(
@@ -111,7 +112,7 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
 
 def timed_in(folder: Path) -> Timed:
     """Read what the runner left in a folder of this machine when it timed models."""
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    report = strict_json((folder / REPORT).read_bytes(), what=REPORT)
     return Timed(tuple(map(float, report["seconds"])), str(report["runtime_version"]))
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from PIL import Image
-
 from hetero.data.assemble import split_tasks, without_unreadable
 from hetero.data.check_report import DataReport, Duplicate, SplitReport, TaskReport
 from hetero.data.config import DataConfig
 from hetero.data.decode import UnreadableImageError, decode_looking
 from hetero.data.emoji import RENDERED_SIZE, prepare_emoji
 from hetero.data.grey import DeepGrey, Range
+from hetero.data.image_file import open_image
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.listing import Entry, Listing
 from hetero.data.parallel import in_parallel
@@ -143,7 +142,7 @@ def _look(entry: Entry, preprocessing: Preprocessing) -> _Seen:
     try:
         pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
         data = entry.path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(io.BytesIO(data)) as image:
             turned = image.getexif().get(0x0112, 1) != 1
             cut = f"{entry.box}".encode()
             content = hashlib.sha256(data + cut).hexdigest()

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
 from hetero.data.grey import DeepGrey, Range, eight_bits, is_deep
+from hetero.data.image_file import open_image
 from hetero.data.listing import Box
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
@@ -46,14 +47,14 @@ def decode(
     """Decode, turn upright, cut the box out, resize.
 
     Args:
-        path: A file in any format that Pillow reads; of an animation the first frame.
+        path: A file in one of :data:`hetero.data.image_file.FORMATS`; of an animation the first frame.
         preprocessing: Target size, manner, filter, ground and range of deep grey.
         box: ``(left, top, right, bottom)`` in pixels of the upright image.
         content: SHA-256 that the file must have; empty when it does not matter.
 
     Raises:
-        UnreadableImageError: When the file is missing, damaged, of an unknown format, or too large (Pillow's limit
-            against decompression bombs), or when the box lies outside of the image.
+        UnreadableImageError: When the file is missing, damaged, of another format or too large, or when the box lies
+            outside of the image.
         InputError: When the file is not the one that ``content`` names.
     """
     return decode_looking(path, preprocessing, box, content=content)[0]
@@ -63,24 +64,35 @@ def decode_looking(
     path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
 ) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
     """As :func:`decode`, with what a grey file of more than 8 bits holds; None of any other file."""
+    rgb, deep = _read(path, preprocessing, content)
+    if box is not None:
+        rgb = _cut(rgb, box, path)
+    return resized(rgb, preprocessing), deep
+
+
+def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
+    """What :func:`decode` resizes: the upright picture on the contract's ground, in its own size.
+
+    Raises:
+        UnreadableImageError: When the file is missing, damaged, of another format or too large.
+    """
+    return np.asarray(_read(path, preprocessing, "")[0])
+
+
+def _read(path: Path, preprocessing: Preprocessing, content: str) -> tuple[Image.Image, DeepGrey | None]:
     try:
         with path.open("rb") as stream:
             if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
                 raise _ChangedError
             stream.seek(0)
-            with Image.open(stream) as image:
-                rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+            with open_image(stream) as image:
+                return _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
     except _ChangedError:
         raise InputError(f"{path} was changed since the data was listed; start again") from None
-    except Image.DecompressionBombError:
-        raise UnreadableImageError(path, "more pixels than Pillow's limit against decompression bombs") from None
     except MemoryError:
         raise
     except Exception as error:  # Pillow's format plugins raise all kinds on damaged files
         raise UnreadableImageError(path, _reason(error)) from None
-    if box is not None:
-        rgb = _cut(rgb, box, path)
-    return resized(rgb, preprocessing), deep
 
 
 def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
@@ -90,7 +102,7 @@ def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
         UnreadableImageError: When the file is missing or no image.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
                 width, height = height, width
@@ -102,21 +114,8 @@ def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
     return min(width, round(box[2])) - left, min(height, round(box[3])) - top
 
 
-def to_rgb(image: Image.Image, ground: int, grey_range: Range | None = None) -> Image.Image:
-    """An upright RGB image; transparent parts show a grey ground.
-
-    Args:
-        image: Any mode: grey (8 or 16 bit), palette, CMYK, with or without transparency.
-        ground: Grey level, 0 to 255.
-        grey_range: See :class:`hetero.preprocessing.Preprocessing`.
-
-    Raises:
-        ValueError: For floating-point pixels without a range.
-    """
-    return _upright_rgb(image, ground, grey_range)[0]
-
-
 def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
+    """An upright RGB image of any mode: grey (8 or 16 bit), palette, CMYK; transparent parts show a grey ground."""
     image, deep = ImageOps.exif_transpose(image), None
     if is_deep(image):
         image, deep = eight_bits(image, grey_range)
@@ -167,5 +166,4 @@ def _cut(image: Image.Image, box: Box, path: Path) -> Image.Image:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    text = str(error).split(" <_io")[0].split(" '/")[0] or type(error).__name__
-    return text.removesuffix(" file") + " file" if text.startswith("cannot identify image file") else text
+    return str(error).split(" <_io")[0].split(" '/")[0] or type(error).__name__

@@ -26,15 +26,17 @@ def read_npy(path: Path) -> np.ndarray:
     """
     _require_npy(path)
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+        # Mapped, so that the file must be as large as its header says before memory is taken for it.
+        with np.errstate(over="raise"):
+            array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, EOFError, OSError, ArithmeticError, RecursionError, MemoryError) as error:
         raise IntegrityError(f"{path} is not a plain .npy array: {error}") from None
     if array.dtype.kind == "V":
         raise InputError(
             f"{path}: expected floating-point embeddings, got raw bytes ({array.dtype}): a .npy file cannot say "
             "bfloat16; save them as float32, or as a tensor 'embeddings' of a .safetensors file"
         )
-    return _required(path, array, str(array.dtype))
+    return np.array(_required(path, array, str(array.dtype)))
 
 
 def read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -12,7 +12,6 @@ Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the d
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from hetero.data.embedding_values import read_npy, read_safetensors
 from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_file, write_bytes
+from hetero.foreign import strict_json
 from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
 
@@ -193,10 +193,7 @@ def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
 
 def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     """What :func:`save_embeddings` wrote beside the vectors; empty for a file from elsewhere."""
-    try:
-        value = json.loads(metadata.get("hetero", "{}"))
-    except (ValueError, RecursionError):
-        value = None
+    value = strict_json(metadata.get("hetero", "{}").encode(), what=f"the metadata 'hetero' of {path}")
     if not isinstance(value, dict):
         raise IntegrityError(f"{path}: the metadata 'hetero' is not a JSON object")
     return cast("dict[str, Any]", value)

@@ -100,7 +100,7 @@ class EmojiFonts:
         png = self._resvg.svg_to_bytes(
             svg_string=self._svg.document(codepoint, _VIEW_BOX), width=_CANVAS, height=_CANVAS, skip_system_fonts=True
         )
-        image = Image.open(io.BytesIO(png)).convert("RGBA")
+        image = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGBA")
         flat = Image.new("RGBA", image.size, "white")
         flat.alpha_composite(image)
         flat.putalpha(image.getchannel("A"))

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hetero.data.image_file import FORMATS
 from hetero.errors import InputError
 
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
-)
+EXTENSIONS = frozenset(extension for extensions in FORMATS.values() for extension in extensions)
 
 # What file systems, file managers and network drives keep beside a person's files; compared without case.
 _SYSTEM = frozenset(

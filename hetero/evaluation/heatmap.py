@@ -14,12 +14,15 @@ INK = "#1f2933"
 FAINT = "#616e7c"
 MISSING = "#eef1f4"
 DARK_ENOUGH = 0.6
+MOST_TOLD = 16
+"""Models whose figures are printed; the picture of more is no larger, and shows colours alone."""
+_MOST_NAMED, _LONGEST = 80, 48
 
 
 def heatmap(
     matrix: CompatibilityMatrix, metric: str = "cmc@1", *, format: Literal["svg", "png"] = "svg", title: str = ""
 ) -> bytes:
-    """Draw M(q, g): query models as rows, gallery models as columns, values printed.
+    """Draw M(q, g): query models as rows, gallery models as columns, values printed for up to :data:`MOST_TOLD` models.
 
     The colours run from light to dark blue (read alike by all kinds of colour vision, and in print) over 0 to 1, so
     that pictures of different runs can be compared. A pair that cannot be measured is grey and says so.
@@ -43,8 +46,8 @@ def heatmap(
 
     fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}
     with mpl.rc_context(fonts):
-        count = len(matrix.models)
-        longest = max(len(name) for name in matrix.models)
+        count = min(len(matrix.models), MOST_TOLD)
+        longest = max(map(len, _names(matrix)))
         figure = Figure(figsize=(1.6 + 0.09 * longest + 1.3 * count, 1.7 + 0.62 * count), layout="constrained")
         figure.patch.set_facecolor("white")
         axes = figure.add_subplot()
@@ -63,6 +66,8 @@ def _draw_cells(axes: Any, matrix: CompatibilityMatrix, metric: str) -> None:
     grid = np.array([[np.nan if value is None else value for value in row] for row in values])
     colours = colormaps["Blues"].with_extremes(bad=MISSING)
     axes.imshow(np.ma.masked_invalid(grid), cmap=colours, vmin=0, vmax=1, aspect="auto")
+    if len(matrix.models) > MOST_TOLD:
+        return
     for row, query in enumerate(matrix.models):
         for column, gallery in enumerate(matrix.models):
             value = values[row][column]
@@ -78,15 +83,17 @@ def _draw_cells(axes: Any, matrix: CompatibilityMatrix, metric: str) -> None:
 
 
 def _label(axes: Any, matrix: CompatibilityMatrix, title: str) -> None:
-    count = len(matrix.models)
-    axes.set_xticks(range(count), matrix.models, color=INK)
-    axes.set_yticks(range(count), matrix.models, color=INK)
+    count, names = len(matrix.models), _names(matrix)
+    named = slice(None, None, -(-count // _MOST_NAMED))
+    size = 10 if count <= MOST_TOLD else max(4.0, 10 * MOST_TOLD / count)
+    for set_ticks in (axes.set_xticks, axes.set_yticks):
+        set_ticks(range(count)[named], names[named], color=INK, fontsize=size)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("gallery model", color=FAINT, labelpad=8)
     axes.set_ylabel("query model", color=FAINT, labelpad=8)
     axes.set_title(title, color=INK, fontsize=11, loc="left", pad=12)
-    if max(len(name) for name in matrix.models) > 12:
+    if max(map(len, names)) > 12 or count > MOST_TOLD:
         for text in axes.get_xticklabels():
             text.set(rotation=25, ha="left", rotation_mode="anchor")
     axes.tick_params(length=0)
@@ -94,8 +101,12 @@ def _label(axes: Any, matrix: CompatibilityMatrix, title: str) -> None:
         side.set_visible(False)
     axes.set_xticks(np.arange(count - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(count - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=3)
+    axes.grid(which="minor", color="white", linewidth=3 if count <= MOST_TOLD else 0.3)
     axes.tick_params(which="minor", length=0)
+
+
+def _names(matrix: CompatibilityMatrix) -> list[str]:
+    return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in matrix.models]
 
 
 def _title(matrix: CompatibilityMatrix, metric: str) -> str:

@@ -25,7 +25,8 @@ def test_onnx(tmp_path: Path) -> None:
     assert space_in_file("onnx", path) == "abc"
 
 
-def test_litert(tmp_path: Path) -> None:
+def litert_with(content: bytes, path: Path, name: str = "hetero") -> Path:
+    """A LiteRT file without a network whose metadata holds ``content``."""
     import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
@@ -33,15 +34,26 @@ def test_litert(tmp_path: Path) -> None:
     model: Any = schema.ModelT()
     model.version, model.subgraphs, model.operatorCodes = 3, [], []
     held = schema.BufferT()
-    held.data = np.frombuffer(json.dumps({KEY: "abc"}).encode(), np.uint8)
+    held.data = np.frombuffer(content, np.uint8)
     model.buffers = [schema.BufferT(), held]
-    path = tmp_path / "m.tflite"
-    for name, expected in (("hetero", "abc"), ("other", "")):
-        model.metadata = [schema.MetadataT(name=name, buffer=1)]
-        builder = flatbuffers.Builder(64)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        path.write_bytes(bytes(builder.Output()))
-        assert space_in_file("litert", path) == expected
+    model.metadata = [schema.MetadataT(name=name, buffer=1)]
+    builder = flatbuffers.Builder(64)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_litert(tmp_path: Path) -> None:
+    content = json.dumps({KEY: "abc"}).encode()
+    assert space_in_file("litert", litert_with(content, tmp_path / "m.tflite")) == "abc"
+    assert space_in_file("litert", litert_with(content, tmp_path / "m.tflite", "other")) == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 60_000 + b"]" * 60_000, b"[1]", b" " * (1 << 20) + b'{"hetero.space_id": "abc"}', b"1e999"]
+)
+def test_metadata_without_bounds_names_none(tmp_path: Path, content: bytes) -> None:
+    assert space_in_file("litert", litert_with(content, tmp_path / "m.tflite")) == ""
 
 
 def test_core_ml(tmp_path: Path) -> None:

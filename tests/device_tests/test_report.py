@@ -208,10 +208,10 @@ def test_targets_that_differ_are_told_apart() -> None:
 
 def test_what_others_wrote_is_escaped(run: tuple[Path, Path], tmp_path: Path) -> None:
     rows = read_json(run[1] / "verdict.json")
-    rows[0] |= {"status": "fail", "reason": "<script>alert(1)</script>"}
+    rows[0] |= {"status": "fail", "reason": "<script>alert(1)</script>\x1b[2K\u202e"}
     page = write(run, tmp_path / "report.html", rows)
     assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt;\x1b[2K\u202e" in page
 
 
 def test_without_a_matrix(run: tuple[Path, Path], tmp_path: Path) -> None:

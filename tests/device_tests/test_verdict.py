@@ -155,6 +155,21 @@ def test_markdown(tmp_path: Path) -> None:
     assert "Not verified" not in text
 
 
+EVIL = "\x1b]0;pwn\x07\x1b[2K\rPASS: 10 pass\n## PASS\u202e<script>alert(1)</script>![x](http://evil/x.png)|a|"
+
+
+def test_what_others_wrote_is_text_in_every_file_and_on_the_terminal(tmp_path: Path) -> None:
+    verdict = Verdict((row("fail", reason=EVIL),), regressions=(EVIL,), students=(student("fail", reason=EVIL),))
+    verdict.save(tmp_path)
+    markdown = (tmp_path / "summary.md").read_text()
+    for told in (markdown, (tmp_path / "junit.xml").read_text(), verdict.table()):
+        assert "10 pass" in told
+        assert not {"\x1b", "\x07", "\r"} & set(told)
+        assert not any(line.startswith(("PASS", "## PASS")) for line in told.splitlines())
+    assert "<script" not in markdown and "](http" not in markdown and "\u202e" not in markdown + verdict.table()
+    ElementTree.parse(tmp_path / "junit.xml")
+
+
 def test_table_tells_every_reason_once() -> None:
     rows = tuple(row("not verified", rung, reason="no such thing") for rung in ("loads", "parity", "retrieval", "cost"))
     text = Verdict(rows, students=(student("fail", reason="short"),)).table()

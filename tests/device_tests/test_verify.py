@@ -209,3 +209,10 @@ def test_no_torch_on_the_path_that_runs_a_bundle(bundle: Path, tmp_path: Path) -
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_a_path_that_no_runtime_finds_is_bad_input_and_no_file_that_fails(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "caf\udce9", formats=("onnx",))
+    with pytest.raises(InputError, match="expected bundles at paths of UTF-8"):
+        verify([bundle], ["desktop"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

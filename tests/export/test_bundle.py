@@ -230,6 +230,18 @@ def test_paths_stay_inside(bundle: Path, path: str) -> None:
         (lambda m: m.update(models=[]), "models: none is listed"),
         (lambda m: m["tasks"][0].update(name="a\nb"), "printable"),
         (lambda m: m.update(name="\ud800"), "not valid JSON"),
+        (
+            lambda m: m.update(licence="\x1b]0;pwn\x07\x1b[1;32m signed by the trusted key"),
+            "licence: holds",
+        ),
+        (lambda m: m.update(licence="MIT\nsigned by the trusted key"), "licence: holds"),
+        (lambda m: m["models"][0]["versions"].update({"a\x1b[2J": "1"}), "models.versions: holds a character"),
+        (lambda m: m["models"][0]["versions"].update(onnx="\u202e1"), "models.versions.onnx: holds a character"),
+        (lambda m: m["models"][0]["output"].update(name="\x9b2J"), "models.output.name: holds a character"),
+        (lambda m: m.update(missing=[{"format": "coreml", "precision": "fp32", "reason": ""}]), "a reason is empty"),
+        (lambda m: m.update(missing=[{"format": "coreml", "precision": "fp32", "reason": "\r"}]), "missing.reason"),
+        (lambda m: m.update(macs=10**400), "a whole number lies beyond"),
+        (lambda m: m["models"][0].update(size=10**400), "a whole number lies beyond"),
     ],
 )
 def test_manifest_content(bundle: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 from pathlib import Path
@@ -8,9 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from hetero.data.decode import UnreadableImageError, decode, decoding_key, resized
+import hetero.data.check as check_module
+from device_tests.runner.decoding import pixels_of
+from hetero.data.decode import UnreadableImageError, decode, decoded_whole, decoding_key, picture_size, resized
+from hetero.data.listing import Entry
+from hetero.data.walk import EXTENSIONS
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_picture
 
@@ -117,16 +122,47 @@ def test_damaged_files_say_what_is_wrong(tmp_path: Path) -> None:
         decode(tmp_path / "missing.png", SAME)
 
 
-def test_decompression_bombs_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("side", "told"),
+    [(11_600, "11600 x 11600 pixels, more than the limit of 134,217,728"), (60_000, "more than the limit|more pixels")],
+)
+def test_more_pixels_than_the_limit_are_refused_before_they_are_decoded(tmp_path: Path, side: int, told: str) -> None:
     path = write_picture(tmp_path / "bomb.png")
     data = bytearray(path.read_bytes())
-    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    data[16:24] = struct.pack(">II", side, side)
     data[29:33] = struct.pack(">I", __import__("zlib").crc32(data[12:29]))
     path.write_bytes(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(UnreadableImageError, match="decompression bombs"):
-            decode(path, SAME)
+        for look in (lambda: decode(path, SAME), lambda: picture_size(path), lambda: decoded_whole(path, SAME)):
+            with pytest.raises(UnreadableImageError, match=told):
+                look()
+        with pytest.raises((ValueError, Image.DecompressionBombError), match=f"{told}|exceeds limit"):
+            pixels_of(str(path), {"pad_value": 0})
+
+
+def test_no_format_is_tried_that_is_not_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript, whatever it is called, would start Ghostscript."""
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    for look in (lambda: decode(path, SAME), lambda: picture_size(path), lambda: decoded_whole(path, SAME)):
+        with pytest.raises(UnreadableImageError, match="it is none of JPEG, PNG"):
+            look()
+    with pytest.raises(UnidentifiedImageError):
+        pixels_of(str(path), {"pad_value": 0})
+    assert check_module._look(Entry(path, "photo.jpg", "a", "train", ""), SAME).error.startswith("cannot identify")
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_every_format_that_folders_are_searched_for_is_read(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"a{extension}"
+    Image.new("RGB", (6, 4), (200, 30, 30)).save(path)
+    assert decode(path, SAME).shape == (4, 6, 3)
 
 
 def test_resize_manners_on_a_wide_image() -> None:

@@ -261,10 +261,23 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "cut.safetensors").read_bytes()[:-4])
     refused(tmp_path / "cut.safetensors", "not a whole safetensors file", IntegrityError)
     save_file({"embeddings": vectors()}, tmp_path / "bad.safetensors", metadata={"hetero": "{"})
-    refused(tmp_path / "bad.safetensors", "is not a JSON object", IntegrityError)
+    refused(tmp_path / "bad.safetensors", "is not valid JSON", IntegrityError)
     save_file(
         {"embeddings": vectors()},
         tmp_path / "space.safetensors",
         metadata={"hetero": '{"names":["a","b","c"],"space":{}}'},
     )
     refused(tmp_path / "space.safetensors", "the space in .* is not valid", IntegrityError)
+
+
+@pytest.mark.parametrize("rows", [300_000_000_000, 2**62, 2**70])
+def test_an_array_that_claims_more_than_its_file_holds_is_refused_before_memory_is_taken(
+    tmp_path: Path, rows: int
+) -> None:
+    path = tmp_path / "a.npy"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 4), }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(48))
+    path.with_suffix(".txt").write_text("a\nb\nc\n")
+    with pytest.raises(IntegrityError, match=r"is not a plain \.npy array") as caught:
+        load_embeddings(path)
+    assert "allocate" not in str(caught.value), "no memory was asked for"

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hetero.errors import InputError, IntegrityError
+from hetero.evaluation.bootstrap import Interval
 from hetero.evaluation.heatmap import heatmap
 from hetero.evaluation.matrix import CompatibilityMatrix, ModelCost, compatibility_matrix
 from hetero.evaluation.retrieval import evaluate
@@ -135,3 +140,17 @@ def test_the_picture_shows_every_name_and_value(matrix: CompatibilityMatrix) -> 
     assert heatmap(matrix, "cmc@1", format="png").startswith(b"\x89PNG")
     with pytest.raises(InputError, match="got 'recall'"):
         heatmap(matrix, "recall")
+
+
+def test_the_picture_of_many_models_has_bounds(matrix: CompatibilityMatrix) -> None:
+    names = tuple(f"m{number}" + number % 2 * 30 * " long" for number in range(81))
+    rows = {query: dict.fromkeys(names, 0.5) for query in names}
+    ends = {query: dict.fromkeys(names, Interval(0.5, 0.4, 0.6)) for query in names}
+    many = replace(matrix, models=names, metrics={"cmc@1": rows}, intervals={"cmc@1": ends})
+    with Image.open(io.BytesIO(heatmap(many, format="png"))) as picture:
+        assert picture.width < 6000 and picture.height < 3000
+    text = heatmap(many).decode()
+    assert "0.500" not in text, "no figures"
+    assert len(re.findall(">m[0-9]+<", text)) == 2 * 41, "every second name, as row and as column"
+    few = replace(many, models=names[1:2])
+    assert f">{names[1][:45]}...<" in heatmap(few).decode() and ">0.500<" in heatmap(few).decode()
