@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hetero.training.config import TrainingConfig
+from hetero.training.schedule import fewest_steps
 
 EXHAUSTED = 80
 """Times that a training shows a photo from which it learns more from changed copies than from light changes."""
@@ -11,8 +12,8 @@ COPIES = 8
 
 
 def images_shown(training: TrainingConfig) -> int:
-    """Images that a training shows at most, each as often as it is shown."""
-    steps = training.max_steps if training.steps == "auto" else training.steps
+    """Images that a training shows, each as often as it is shown; with ``steps = "auto"`` at least."""
+    steps = fewest_steps(training.validate_every) if training.steps == "auto" else training.steps
     return steps * (training.batch or training.classes_per_batch * training.images_per_class)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import hetero
+from hetero.training.schedule import fewest_steps
 from hetero.training.suggested_copies import COPIES, EXHAUSTED
 
 
@@ -24,5 +25,8 @@ def test_a_batch_of_classes_counts_its_images() -> None:
     assert hetero.suggested_copies(drawn, 8000 // EXHAUSTED + 1) == 0
 
 
-def test_an_open_end_counts_the_most_steps() -> None:
-    assert hetero.suggested_copies(hetero.TrainingConfig(steps="auto", max_steps=2000, batch=EXHAUSTED), 2000) == COPIES
+def test_an_open_end_counts_the_fewest_steps() -> None:
+    open_end = hetero.TrainingConfig(steps="auto", validate_every=10, batch=EXHAUSTED)
+    steps = fewest_steps(10)
+    assert hetero.suggested_copies(open_end, steps) == COPIES
+    assert hetero.suggested_copies(open_end, steps + 1) == 0
