@@ -78,7 +78,6 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without-contrast": {"objectives": (_REGRESSION,)},
     "without-regression": {"objectives": (_CONTRAST,)},
     "with-copies": {},
-    "without-copies": {},
     "with-average": {"training": {"average": 0.99}},
     "with-refit": {"refit": True},
     "with-mixup": {"training": {"mixup": 0.2}},
@@ -90,18 +89,14 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
 
 
 def copies_of(method: str, *, images: int, photos: int) -> int:
-    """Changed copies of each photo that the cloud embeds for a method: the default's, as many as hetero suggests.
+    """Changed copies of each photo that the cloud embeds for a method: of ``with-copies`` each is shown ten times.
 
     Args:
-        method: A key of :data:`METHODS` or :data:`ABLATIONS`; ``with-copies`` shows each copy about ten times.
+        method: A key of :data:`METHODS` or :data:`ABLATIONS`.
         images: Seen in training.
         photos: Different ones.
     """
-    if method == "with-copies":
-        return images // photos // 10
-    if method == "without-copies" or (method in METHODS and method != "default"):
-        return 0
-    return hetero.suggested_copies(hetero.TrainingConfig(steps=images // BATCH, batch=BATCH), photos)
+    return images // photos // 10 if method == "with-copies" else 0
 
 
 def student_of(method: str, *, share: float, images: int, copies: int = 0) -> hetero.StudentConfig:

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from hetero.training.judgement import Judgement
     from hetero.training.previous import PreviousStudent
     from hetero.training.student import train_student
-    from hetero.training.suggested_copies import suggested_copies
     from hetero.upgrade.config import UpgradeConfig
     from hetero.upgrade.ensemble import ensemble
     from hetero.upgrade.fleet import measure_fleet
@@ -102,7 +101,6 @@ _HOMES = {
     "training.judgement": ("Judgement",),
     "training.previous": ("PreviousStudent",),
     "training.student": ("train_student",),
-    "training.suggested_copies": ("suggested_copies",),
     "upgrade.config": ("UpgradeConfig",),
     "upgrade.ensemble": ("ensemble",),
     "upgrade.fleet": ("measure_fleet",),
@@ -170,7 +168,6 @@ __all__ = [
     "save_embeddings",
     "save_model",
     "space_statistics",
-    "suggested_copies",
     "train_cloud",
     "train_student",
     "train_supernet",

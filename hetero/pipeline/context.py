@@ -12,21 +12,6 @@ from hetero.data.images import Dataset
 from hetero.files import cache_directory
 from hetero.recipe import Recipe
 from hetero.search.workers_config import WorkersConfig
-from hetero.training.config import TrainingConfig
-from hetero.training.suggested_copies import suggested_copies
-
-
-def trainings_on_copies(recipe: Recipe) -> list[TrainingConfig]:
-    """Trainings that the cloud's changed copies are for, where their number follows from these."""
-    if recipe.cloud.copies != "auto" or not recipe.cloud.is_ready:
-        return []
-    return [one.training for one in recipe.all_students if not one.independent and not one.embeds_live]
-
-
-def copies_of(recipe: Recipe, images: int) -> int:
-    """Changed copies of each of so many training images: a number, or what the longest training calls for."""
-    suggested = [suggested_copies(training, images) for training in trainings_on_copies(recipe)]
-    return max(suggested, default=recipe.cloud.named_copies)
 
 
 @dataclass(frozen=True)
@@ -61,10 +46,9 @@ class Context:
         from hetero.data.copies import with_copies
 
         cloud, data, train = self.recipe.cloud, self.recipe.data, self.dataset.train
-        copies = copies_of(self.recipe, len(train))
-        size = (copies + 1) * math.prod(train.images.shape)
+        size = (cloud.copies + 1) * math.prod(train.images.shape)
         cache = cache_directory() if size <= data.decoded_limit_gb * 1e9 else None
-        train = with_copies(train, copies, cloud.copies_augment, seed=data.seed, cache=cache)
+        train = with_copies(train, cloud.copies, cloud.copies_augment, seed=data.seed, cache=cache)
         return self.dataset.training_on(train)
 
     def __getstate__(self) -> dict[str, Any]:

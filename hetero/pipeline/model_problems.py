@@ -97,7 +97,7 @@ def _names(recipe: Recipe) -> list[str]:
     """Of all images that the cloud must know, as far as that is known without decoding one."""
     if recipe.data.kind == "emoji" or recipe.data.skip_unreadable or not Path(recipe.data.path).exists():
         return []
-    return expected_names(recipe.data, copies=recipe.cloud.named_copies)
+    return expected_names(recipe.data, copies=recipe.cloud.copies)
 
 
 def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preprocessing) -> Cost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
 from hetero.files import read_json, write_bytes, write_json
-from hetero.pipeline.context import Context, copies_of, trainings_on_copies
+from hetero.pipeline.context import Context
 from hetero.pipeline.policy import policy_of
 from hetero.pipeline.threads import cores
 from hetero.training.config import StudentConfig
@@ -59,9 +58,6 @@ def cloud(context: Context, work: Path) -> None:
     if recipe.cloud.is_external:
         from hetero.pipeline.external_cloud import external_cloud
 
-        if trainings_on_copies(recipe):
-            copies = copies_of(recipe, len(dataset.train))
-            print(f'{copies} changed copies of each training image (copies = "auto")', file=sys.stderr)
         external_cloud(recipe, context.with_copies, work)
         return
     takes = recipe.cloud_preprocessing

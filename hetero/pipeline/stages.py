@@ -11,12 +11,11 @@ from typing import Any
 
 import hetero
 from hetero.files import digest, sha256_file
-from hetero.pipeline.context import Context, trainings_on_copies
+from hetero.pipeline.context import Context
 from hetero.pipeline.stage import Stage
 from hetero.pipeline.threads import with_threads
 from hetero.recipe import Recipe
 from hetero.training.config import StudentConfig
-from hetero.training.suggested_copies import images_shown
 
 CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors", "copies.f16")
 NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", "report")
@@ -34,7 +33,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         "cloud",
         "cloud",
         partial(_call, "cloud", context),
-        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed, _shown(recipe)],
+        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
         [data],
         scratch=CHECKPOINTS,
         trains=not recipe.cloud.is_external,
@@ -203,11 +202,6 @@ def _images_identity(recipe: Recipe) -> str:
 
 def _cloud_files(recipe: Recipe) -> list[str]:
     return [_content_of(path) for path in (recipe.cloud.embeddings, recipe.cloud.onnx) if path]
-
-
-def _shown(recipe: Recipe) -> list[int]:
-    """What the number of changed copies follows from, beside that of the images."""
-    return [images_shown(training) for training in trainings_on_copies(recipe)]
 
 
 def _content_of(path: str) -> str:

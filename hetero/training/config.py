@@ -133,9 +133,7 @@ class CloudConfig:
         macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is a
             file, and so not counted. 0 when that is not known.
         parameters: The same of its weights.
-        copies: Changed copies of each training image that it embeds for the students to learn from. ``auto``: as many
-            as the students' trainings call for (:func:`hetero.suggested_copies`), of a backbone or an ONNX file; none
-            of a model trained here, which would be trained anew for each other length of theirs, or of a file.
+        copies: Changed copies of each training image that it embeds for the students to learn from.
         copies_augment: How much the copies are changed.
         model: Its architecture.
         head: Its margin softmax.
@@ -151,7 +149,7 @@ class CloudConfig:
     onnx: str = ""
     macs: Number = 0
     parameters: Number = 0
-    copies: Number | Literal["auto"] = "auto"
+    copies: Number = 0
     copies_augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))
     head: HeadConfig = field(default_factory=HeadConfig)
@@ -175,16 +173,6 @@ class CloudConfig:
     def is_external(self) -> bool:
         """True if it is not trained here: it is published, an ONNX file, or known by its embeddings only."""
         return bool(self.sources)
-
-    @property
-    def is_ready(self) -> bool:
-        """True if it is at hand before the run, so that further pictures cost no more than to embed them."""
-        return bool(self.backbone or self.onnx)
-
-    @property
-    def named_copies(self) -> int:
-        """Changed copies of each training image, as far as the configuration says a number."""
-        return 0 if self.copies == "auto" else self.copies
 
     @property
     def is_counted(self) -> bool:

@@ -81,8 +81,8 @@ def train_upgrade(
     earlier = EarlierModel.open(old, preprocessing)
     dataset = dataset.prepared_by(preprocessing)
     old_test = earlier.embed(dataset.test)  # before training: a file that lacks test images could not be measured
-    copies = with_copies(dataset.train, config.named_copies, config.copies_augment, seed=seed)
-    trained_on = dataset.training_on(copies) if config.named_copies else dataset
+    copies = with_copies(dataset.train, config.copies, config.copies_augment, seed=seed)
+    trained_on = dataset.training_on(copies) if config.copies else dataset
     reference = earlier.reference(trained_on, upgrade.missing_classes)
     judged_by = config.training.judged_by
     beside = Beside(reference, upgrade.objectives, upgrade.live, compatible_validation(dataset, reference, judged_by))

@@ -42,7 +42,7 @@ from hetero.training.config import CloudConfig, HeadConfig, StudentConfig, Train
         (lambda: HeadConfig(scale=0.0), "scale: expected a number above 0, got 0.0"),
         (lambda: StudentConfig("e", max_macs=-1), "max_macs: expected 0 or more, got -1"),
         (lambda: StudentConfig("e", max_macs_share=2.0), "max_macs_share: expected at most 1, got 2.0"),
-        (lambda: CloudConfig(copies=-1), "copies: expected 0 or more, or 'auto', got -1"),
+        (lambda: CloudConfig(copies=-1), "copies: expected 0 or more, got -1"),
         (lambda: ExportConfig(goldens=0), "goldens: expected 1 or more, got 0"),
         (lambda: ExportConfig(formats=()), "formats: expected at least 1, got ()"),
         (lambda: VerifyConfig(floor=-0.1), "floor: expected 0 or more, got -0.1"),

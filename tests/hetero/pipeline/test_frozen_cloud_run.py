@@ -16,7 +16,6 @@ from hetero.data.embeddings import load_embeddings
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.models.external import embed_all
-from hetero.pipeline.context import copies_of
 from hetero.pipeline.external_cloud import cloud_embedder
 from hetero.recipe import Draft, draft
 from tests.hetero.data.pictures import write_flat
@@ -69,42 +68,6 @@ def test_students_live_in_its_space(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert set(matrix["metrics"]["cmc@1"]) == {"cloud", "edge-0", "edge-1", "edge-2"}
     for name in ("edge-0", "edge-1", "edge-2"):
         assert hetero.load_model(folder / "run" / "students" / name).space == stored.space
-
-
-LONG: dict[str, Any] = {"training": STEPS | {"steps": 300}}
-
-
-def test_copies_are_as_many_as_the_longest_training_calls_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("HETERO_CACHE", str(folder / "cache"))
-
-    def embedded(*students: dict[str, Any]) -> set[str]:
-        asked = recipe(folder, *students, preprocessing={"height": 32, "width": 32})
-        assert run_until(asked, folder / "auto", None, "cloud", True) == 0
-        names = load_embeddings(folder / "auto" / "cloud" / "embeddings.safetensors").names
-        photos = hetero.prepare(asked.recipe.data, asked.recipe.preprocessing)
-        return {name.rpartition("#")[2] for name in names if name.rpartition("#")[0] in photos.train.names}
-
-    assert embedded({}, LONG) == set("12345678")
-    assert '8 changed copies of each training image (copies = "auto")' in capfd.readouterr().err
-    assert embedded({}) == set(), "a run that trains for a shorter time embeds anew"
-
-
-@pytest.mark.parametrize(
-    ("student", "cloud", "copies"),
-    [
-        (LONG, {}, 8),
-        (LONG, {"copies": 1}, 1),
-        (LONG, {"copies": 0}, 0),
-        (LONG | {"refresh": 0.5}, {}, 0),
-        (LONG, {"backbone": ""}, 0),
-    ],
-)
-def test_copies_are_for_students_of_a_model_that_is_at_hand(
-    folder: Path, student: dict[str, Any], cloud: dict[str, Any], copies: int
-) -> None:
-    assert copies_of(recipe(folder, student, **cloud).recipe, 10) == copies
 
 
 @pytest.mark.parametrize(
