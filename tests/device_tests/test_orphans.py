@@ -28,7 +28,7 @@ Runtime = Engine
 def engine(name): return Engine
 """
 VERIFY = """
-import sys
+import signal, sys
 from device_tests.targets import process, registry
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.job import runner_files
@@ -36,6 +36,8 @@ from hetero.cli import main
 files = runner_files() | {{"engines.py": {engines!r}.encode()}}
 process.runner_files = lambda: files
 Desktop.emulated = {emulated}
+# Whoever runs the tests in the background has it ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main(["verify", {bundle!r}, "--out", {out!r}, "--again"])
 """
 
