@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -18,7 +17,8 @@ import tempfile
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import IO
 
@@ -176,11 +176,37 @@ def tethered(
     )
 
 
+class _SpawnedProcess(SpawnProcess):
+    def start(self) -> None:
+        with _safe_variables():
+            super().start()
+
+
+class _Context(SpawnContext):
+    Process = _SpawnedProcess
+
+
 def spawn_context() -> SpawnContext:
     """Processes of this interpreter, started afresh so that no thread's state is copied."""
-    # They are started with `python -c`, which looks in the current folder first, and share this process's variables.
+    with _safe_variables():
+        resource_tracker.ensure_running()
+    return _Context()
+
+
+@contextlib.contextmanager
+def _safe_variables() -> Generator[None]:
+    """Let this process's variables be safe while it starts a ``python -c``, which looks in the current folder first."""
+    before = dict(os.environ)
     os.environ.update(environment())
-    return multiprocessing.get_context("spawn")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Terminated(SystemExit):
+    """This process was told to end by a signal."""
 
 
 @contextlib.contextmanager
@@ -191,7 +217,7 @@ def ended_in_order() -> Generator[None]:
     """
 
     def leave(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
+        raise Terminated(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield

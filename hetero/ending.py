@@ -9,6 +9,7 @@ import sys
 import traceback
 
 import hetero
+from hetero.children import Terminated
 from hetero.data.names import is_text
 from hetero.errors import InputError
 
@@ -24,6 +25,8 @@ def ending(error: BaseException) -> tuple[int, str]:
     """Exit status of a command that raised, and what to tell; no text when nobody would read it."""
     if isinstance(error, InputError):
         return error.exit_code, str(error)
+    if isinstance(error, Terminated):
+        return int(error.code or 0), ""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted; the same command continues where it stopped"
     if (isinstance(error, BrokenPipeError) and _unheard()) or _is_of_rich(error):

@@ -11,6 +11,7 @@ from hetero.objectives.catalog import CATALOG, Entry
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.labels import label_problems, needing_labels, without_labels
 from hetero.objectives.registry import Head, build_objective
+from hetero.own_code import VARIABLE
 
 OPTIONS = {"csd": {"neighbours": 5}, "rank_preserving": {"neighbours": 5}, "d3still": {"neighbours": 5}}
 
@@ -62,7 +63,8 @@ def needs_none(batch: Batch) -> torch.Tensor:
 needs_none.needs_labels = False  # type: ignore[attr-defined]
 
 
-def test_composites_and_objectives_from_elsewhere_count() -> None:
+def test_composites_and_objectives_from_elsewhere_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
     terms = [
         "cloud_regression",
         "hvs_composite",
