@@ -50,10 +50,15 @@ def read_json(path: Path) -> Any:
     return strict_json(path.read_bytes(), what=str(path), finite=False)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file beside its final name, then rename it into place.
 
     It is on the disk on return; within a directory that is unfinished itself, once that has taken its place.
+
+    Args:
+        path: The place.
+        data: The content.
+        mode: Who may read and write it; nobody else may before it is in place.
     """
     alone = not is_unfinished(path)
     with unfinished_file(path) as (descriptor, name):
@@ -62,7 +67,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.flush()
             if alone:
                 os.fsync(descriptor)
-        name.chmod(0o644)
+        name.chmod(mode)
         name.replace(path)
         if alone:
             sync(path.parent)

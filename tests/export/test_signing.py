@@ -118,3 +118,16 @@ def test_key_that_is_none(tmp_path: Path) -> None:
         sign(bundle, tmp_path / "no.pem")
     with pytest.raises(InputError, match="cannot be read as a public key"):
         check_signature(bundle, tmp_path / "no.pem")
+
+
+def test_nobody_else_may_ever_read_a_private_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: dict[str, int] = {}
+    replace = Path.replace
+
+    def replaced(path: Path, target: Path) -> Path:
+        modes[target.name] = path.stat().st_mode & 0o777
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
+    assert modes == {"key.pem": 0o600, "key.pub.pem": 0o644}
