@@ -29,6 +29,11 @@ def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -
     problems: list[str] = []
     if not recipe.all_students and not doubts("students") and not doubts("tiers"):
         problems.append("students: missing; expected at least one [[students]] or [[tiers]] table")
+    if recipe.name.startswith(".") or set(recipe.name).intersection("/\\"):
+        problems.append(
+            f"name: expected one without slashes that does not begin with a dot, got {recipe.name!r}; it becomes the "
+            "name of the run's folder"
+        )
     problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.all_students)])
     problems += cloud_problems(recipe.cloud)
     for index, student in enumerate(recipe.students):

@@ -90,6 +90,13 @@ def test_a_name_that_would_leave_the_run_is_refused(tmp_path):
         load_recipe(write(tmp_path, GOOD.replace('"edge"', '"../edge"')))
 
 
+@pytest.mark.parametrize("name", ["../../escaped", "a\\\\b", ".hidden"])
+def test_a_recipe_does_not_name_a_folder_elsewhere(tmp_path, name):
+    text = GOOD.replace('"mine"', f'"{name}"')
+    with pytest.raises(InputError, match="becomes the name of the run's folder"):
+        load_recipe(write(tmp_path, text))
+
+
 def test_the_demo_holds_two_students_and_a_control():
     recipe = built_in("demo")
     assert [student.independent for student in recipe.students] == [False, False, True]
