@@ -21,6 +21,14 @@ WORKFLOW = (ROOT / "docs" / "verify.yml").read_text(encoding="utf-8")
 CODES = {"hetero device faults": 3}
 
 
+def test_the_workflow_takes_nothing_that_somebody_else_could_replace() -> None:
+    actions = re.findall(r"uses: (\S+)", WORKFLOW)
+    assert len(actions) == 3 and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in actions)
+    installs = re.findall(r"pip install (.*)", WORKFLOW)
+    assert installs == ["--require-hashes -r verify-requirements.txt"]
+    assert "cache" not in WORKFLOW
+
+
 def run(line: str, place: Path) -> None:
     done = answer_of(line, place)
     expected = next((code for start, code in CODES.items() if line.startswith(start)), 0)
