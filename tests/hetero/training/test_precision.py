@@ -10,6 +10,7 @@ import torch
 
 from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig
+from hetero.own_code import VARIABLE
 from hetero.pipeline.trainable import require_trainable, trainings_of
 from hetero.recipe import parse_recipe
 from hetero.search.train_supernet import train_supernet
@@ -60,7 +61,8 @@ def reference(directory):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_student_and_its_tuning(reference, tmp_path, live):
+def test_a_student_and_its_tuning(reference, tmp_path, live, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
     own = ObjectiveConfig(f"{__name__}:{shapes_and_types.__name__}")
     config = StudentConfig("s", live=live, model=cloud().model, training=mixed(cloud().training))
     with_own = dataclasses.replace(config, objectives=(*config.objectives, own))
