@@ -89,11 +89,11 @@ def _start(request: Request) -> _Running:
 
 def _environment(work: str) -> dict[str, str]:
     here = str(Path(__file__).resolve().parent.parent)
-    held = children.environment()
-    path = os.pathsep.join([here, *filter(None, [held.get("PYTHONPATH")])])
+    variables = children.environment()
+    path = os.pathsep.join([here, *filter(None, [variables.get("PYTHONPATH")])])
     # Sets are iterated in hash order: a fixed seed keeps converted files equal from run to run.
     fixed = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TMPDIR": work, "PYTHONPATH": path}
-    return held | fixed
+    return variables | fixed
 
 
 def _tell(one: _Running, finished: Finished, *, ended: bool) -> None:

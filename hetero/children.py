@@ -28,6 +28,7 @@ Stream = IO[bytes] | int | None
 _TETHER = Path(__file__).with_name("tether.py")
 _SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NODE_PATH", "PERL5LIB")
 _SAFE = {"PYTHONSAFEPATH": "1"}
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def environment(**added: str) -> dict[str, str]:
     Args:
         added: Take the place of those of the same name.
     """
-    held = {name: _absolute(value) if name in _SEARCH_PATHS else value for name, value in os.environ.items()}
-    if "TMPDIR" in held:
-        held["TMPDIR"] = str(Path(held["TMPDIR"]).absolute())
-    return {**held, **added, **_SAFE}
+    variables = {name: _absolute(value) if name in _SEARCH_PATHS else value for name, value in os.environ.items()}
+    if "TMPDIR" in variables:
+        variables["TMPDIR"] = str(Path(variables["TMPDIR"]).absolute())
+    return {**variables, **added, **_SAFE}
 
 
 def which(name: str) -> Path | None:
@@ -196,13 +197,19 @@ def spawn_context() -> SpawnContext:
 @contextlib.contextmanager
 def _safe_variables() -> Generator[None]:
     """Let this process's variables be safe while it starts a ``python -c``, which looks in the current folder first."""
-    before = dict(os.environ)
-    os.environ.update(environment())
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    # One at a time: a second start must not find the variables safe that the first is about to restore.
+    with _STARTING:
+        safe = {name: value for name, value in environment().items() if os.environ.get(name) != value}
+        before = {name: os.environ.get(name) for name in safe}
+        os.environ.update(safe)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 class Terminated(SystemExit):

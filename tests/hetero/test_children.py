@@ -28,10 +28,12 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_spawned_process(executed: Path) -> None:
+    before = dict(os.environ)
     process = children.spawn_context().Process(target=os.getpid)
     process.start()
     process.join()
     assert process.exitcode == 0
+    assert dict(os.environ) == before, "programs that need the folder they work in are started as before"
     assert not executed.exists()
 
 
