@@ -63,6 +63,11 @@ class Part:
         return f"{self.cloud}-{round(1 / self.share)}-{self.method}-{self.images / 1000:g}k-{self.seed}"
 
     @property
+    def embedded_as(self) -> tuple[str, int]:
+        """What tells its file of vectors from others: the cloud, and images where copies depend on these."""
+        return self.cloud, self.images if copies_of(self.method, images=self.images, photos=1) else 0
+
+    @property
     def words(self) -> list[str]:
         """Of its command line."""
         return [
@@ -118,7 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
     if len(left) == 1:
         train(arguments, left[0])
         return
-    for part in left:
+    for part in {part.embedded_as: part for part in left}.values():
         embedded(arguments, part)
     more = ["--more", str(arguments.more)] if arguments.more else []
     common = ["--photos", str(arguments.photos), *more, "--out", str(arguments.out), "--size", str(arguments.size)]
@@ -165,14 +170,15 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
     """One training, and its figures on the test images."""
     work: Path = arguments.out / part.name
     photos, path = embedded(arguments, part)
-    known = json.loads(path.with_suffix(".json").read_text())
+    about = json.loads(path.with_suffix(".json").read_text())
+    copies = about.get("copies", 0)
     cloud = hetero.CloudReference.from_file(path, photos)
     hetero.allow_code()  # NTXent is a term of our own
-    config = student_of(part.method, share=part.share, images=part.images, copies=known.get("copies", 0))
-    student, costs = trained(config, photos, cloud, known["macs"], part.seed, work / "model")
+    config = student_of(part.method, share=part.share, images=part.images, copies=copies)
+    student, costs = trained(config, photos, cloud, about["macs"], part.seed, work / "model")
     gallery = aligned(hetero.load_embeddings(path), photos.test)
     queries = hetero.embed_images(student, photos.test.images)
-    centre, originals = cloud.train.mean(axis=0), slice(len(photos.train) // (known.get("copies", 0) + 1))
+    centre, originals = cloud.train.mean(axis=0), slice(len(photos.train) // (copies + 1))
     pairs = {
         "training": (hetero.embed_images(student, photos.train.images[originals]), cloud.train[originals]),
         "test": (queries, gallery),
@@ -182,8 +188,8 @@ def train(arguments: argparse.Namespace, part: Part) -> None:
         for what, (ours, theirs) in pairs.items()
     }
     record = dataclasses.asdict(part) | where_and_when() | costs | {"agreement": agreements}
-    record |= {"embedding": known.get("seconds"), "copies": known.get("copies", 0)}
-    record |= {"macs": cost(student).macs, "cloud_macs": known["macs"]}
+    record |= {"embedding": about.get("seconds"), "copies": copies}
+    record |= {"macs": cost(student).macs, "cloud_macs": about["macs"]}
     write_json(work / PART, record | {"figures": figures(photos.test, queries, gallery)})
 
 
