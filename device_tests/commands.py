@@ -22,12 +22,14 @@ def verify_command(
     *,
     target: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("verification"),
+    space: Path | None = None,
     gallery: Path | None = None,
+    queries: Path | None = None,
     policy: str | None = None,
     key: Path | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
-    queries: PositiveInt | None = None,
+    sample: PositiveInt | None = None,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
     floor: float | None = None,
     largest_loss: float | None = None,
@@ -48,13 +50,16 @@ def verify_command(
         bundles: Bundle directories.
         target: Where to run; see `hetero device list`. Default desktop. Repeatable.
         out: Directory of the results.
-        gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        space: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        gallery: Evidence of your own, with --queries: the cloud's vectors, in a file of embeddings or a gallery
+            directory.
+        queries: Your photos that search it: a folder with a class a sub-folder, or a CSV, as `hetero data check` reads.
         policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
             the package. Options below override it.
         key: The public key (PEM) that must have signed every bundle; instead of the policy's trusted_keys.
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
-        queries: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
+        sample: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
         require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
         floor: Least cmc@1 against the cloud gallery; default 0.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
@@ -64,6 +69,7 @@ def verify_command(
         latency_ms: Largest median latency of one image.
         file_bytes: Largest size of a model's file.
     """
+    from device_tests.own_evidence import OwnEvidence
     from device_tests.report import write_report
     from device_tests.verify import load_gallery_space, verify
     from export.signing import public_key
@@ -83,10 +89,22 @@ def verify_command(
         limits = dataclasses.replace(limits, student=dataclasses.replace(limits.student, share=share))
     if key is not None:
         limits = dataclasses.replace(limits, trusted_keys=(public_key(key),))
-    space = load_gallery_space(gallery) if gallery is not None else None
+    if (gallery is None) != (queries is None):
+        raise InputError(
+            "evidence of your own takes both, --gallery FILE and --queries FOLDER_OR_CSV; to check a gallery's space "
+            "alone give --space, and to embed fewer queries on emulated phones --sample"
+        )
     with ended_in_order():
         verdict = verify(
-            bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
+            bundles,
+            target or ["desktop"],
+            out,
+            limits,
+            load_gallery_space(space) if space is not None else None,
+            baseline=baseline,
+            again=again,
+            queries=sample,
+            evidence=OwnEvidence.read(gallery, queries) if gallery is not None and queries is not None else None,
         )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")

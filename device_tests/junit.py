@@ -16,6 +16,7 @@ def junit_xml(
     regressions: Sequence[str] = (),
     students: Sequence[Mapping[str, Any]] = (),
     origins: Mapping[str, str] | None = None,
+    evidence: str = "",
 ) -> bytes:
     """One test suite a bundle and target with a test case a row, and one suite with a case a student.
 
@@ -26,6 +27,7 @@ def junit_xml(
         students: As under ``students`` in ``summary.json``. One that a policy asks about and that cannot be judged
             counts as an error, without a policy as skipped.
         origins: Who signed a bundle, by its name: a property of its suites.
+        evidence: What was brought as evidence: another property of them.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}
@@ -33,9 +35,12 @@ def junit_xml(
         suites.setdefault(f"{row['bundle']} on {row['target']}", []).append(row)
     for name, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", _counts(cases), name=_text(name))
-        if told := (origins or {}).get(cases[0]["bundle"]):
+        told = {"signature": (origins or {}).get(cases[0]["bundle"], ""), "your evidence": evidence}
+        if any(told.values()):
             properties = ElementTree.SubElement(suite, "properties")
-            ElementTree.SubElement(properties, "property", name="signature", value=_text(told))
+            for property, value in told.items():
+                if value:
+                    ElementTree.SubElement(properties, "property", name=property, value=_text(value))
         for row in cases:
             place = f"{row['bundle']}.{row['target']}.{row['format']}.{row['precision']}"
             _case(suite, place, row["rung"], row)

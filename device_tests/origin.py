@@ -13,6 +13,7 @@ from export.bundle import Bundle
 from export.signing import signed_by
 
 _ITSELF = "so a pass proves only that its files agree with the golden images that came in it"
+_BEYOND = "so what came in it proves only that it agrees with itself; your evidence, which did not, proves more"
 
 
 def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str, dict[str, str]]:
@@ -30,18 +31,37 @@ def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str,
     return {name: {"trust": trust, "key": key} for name, (trust, key) in found.items()}
 
 
-def origin_lines(bundles: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def origin_lines(bundles: Mapping[str, Mapping[str, Any]], evidence: Mapping[str, Any] | None = None) -> dict[str, str]:
     """A sentence about each bundle, by its name.
 
     Args:
         bundles: As under ``bundles`` in ``summary.json``; those that do not tell have none.
+        evidence: As under ``evidence`` there.
     """
-    return {name: _line(name, about["signature"]) for name, about in bundles.items() if "signature" in about}
+    worth = _BEYOND if evidence else _ITSELF
+    return {name: _line(name, about["signature"], worth) for name, about in bundles.items() if "signature" in about}
 
 
-def _line(name: str, signature: Mapping[str, str]) -> str:
+def evidence_line(evidence: Mapping[str, Any] | None) -> str:
+    """What was brought as evidence, for people; empty for nothing.
+
+    Args:
+        evidence: As under ``evidence`` in ``summary.json``.
+    """
+    if not evidence:
+        return ""
+    gallery, queries = evidence["gallery"], evidence["queries"]
+    labels = f"of {queries['classes']} classes" if queries["classes"] else "without labels"
+    cloud = ", with the cloud's own vectors of them" if evidence["cloud_vectors_of_queries"] else ""
+    return (
+        f"Your evidence: {queries['photos']} photos {labels} from {queries['name']} (sha256 {queries['sha256']}) in "
+        f"the {gallery['vectors']} vectors of {gallery['name']} (sha256 {gallery['sha256']}){cloud}."
+    )
+
+
+def _line(name: str, signature: Mapping[str, str], worth: str) -> str:
     if signature["trust"] == "trusted":
         return f"{name} is signed by the trusted key {signature['key']}."
     if signature["trust"] == "signed":
-        return f"{name} is signed by the key {signature['key']}, but nobody said whose that is, {_ITSELF}: give --key."
-    return f"{name} is not signed, {_ITSELF}."
+        return f"{name} is signed by the key {signature['key']}, but nobody said whose that is, {worth}: give --key."
+    return f"{name} is not signed, {worth}."
