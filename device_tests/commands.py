@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
@@ -15,6 +16,9 @@ from hetero.children import ended_in_order
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.shown import say
+
+if TYPE_CHECKING:
+    from device_tests.verdict import Verdict
 
 
 def verify_command(
@@ -38,6 +42,8 @@ def verify_command(
     parity: float | None = None,
     latency_ms: float | None = None,
     file_bytes: PositiveInt | None = None,
+    attest: Path | None = None,
+    attest_key: Path | None = None,
 ) -> int:
     """Run bundles on targets: do the files reproduce the student, and is it good enough for the cloud's gallery?
 
@@ -68,6 +74,8 @@ def verify_command(
         parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's; default 1e-6.
         latency_ms: Largest median latency of one image.
         file_bytes: Largest size of a model's file.
+        attest: Write the verdict, PASSED or FAILED, as a signed in-toto attestation; of one bundle, with --attest-key.
+        attest_key: Your private key (PEM), an Ed25519 key as `hetero bundle key` makes.
     """
     from device_tests.own_evidence import OwnEvidence
     from device_tests.report import write_report
@@ -94,6 +102,7 @@ def verify_command(
             "evidence of your own takes both, --gallery FILE and --queries FOLDER_OR_CSV; to check a gallery's space "
             "alone give --space, and to embed fewer queries on emulated phones --sample"
         )
+    witness = _witness(attest, attest_key, bundles)
     with ended_in_order():
         verdict = verify(
             bundles,
@@ -108,8 +117,29 @@ def verify_command(
         )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
+    if witness is not None:
+        witness(verdict, limits, policy or "none")
     say(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
+
+
+def _witness(
+    path: Path | None, key: Path | None, bundles: Sequence[Path]
+) -> Callable[[Verdict, Policy, str], None] | None:
+    """Writes an attestation of a verdict; None where none is asked for. What is wrong is told before anything runs."""
+    if path is None and key is None:
+        return None
+    if path is None or key is None:
+        raise InputError("an attestation takes both, --attest FILE and --attest-key KEY.pem")
+    if len(bundles) != 1:
+        raise InputError(f"an attestation is of one bundle, got {len(bundles)}; verify them one by one")
+    if path.is_dir() or path.resolve().is_relative_to(bundles[0].resolve()):
+        raise InputError(f"an attestation cannot be written to {path}: give a file outside of the bundle")
+    from device_tests.attestation import attest
+    from export.envelope import EnvelopeSigner
+
+    by = EnvelopeSigner(key)
+    return lambda verdict, limits, name: attest(path, verdict, limits, name, by)
 
 
 def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:

@@ -10,7 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from export.bundle import Bundle
+from export.manifest import MANIFEST, Manifest
 from export.signing import signed_by
+from hetero.errors import IntegrityError
+from hetero.files import sha256_bytes
+from hetero.foreign import strict_json
 
 _ITSELF = "so a pass proves only that its files agree with the golden images that came in it"
 _BEYOND = "so what came in it proves only that it agrees with itself; your evidence, which did not, proves more"
@@ -29,6 +33,24 @@ def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str,
     """
     found = {bundle.manifest.name: signed_by(bundle.path, trusted) for bundle in bundles}
     return {name: {"trust": trust, "key": key} for name, (trust, key) in found.items()}
+
+
+def verified_files(bundle: Bundle) -> dict[str, str]:
+    """SHA-256 of a bundle's manifest, which names every file, and of each file of its models, by path.
+
+    Raises:
+        IntegrityError: When the manifest is not the one that was opened.
+    """
+    data = (bundle.path / MANIFEST).read_bytes()
+    if Manifest.from_dict(strict_json(data, what=MANIFEST), what=MANIFEST) != bundle.manifest:
+        raise IntegrityError(f"{bundle.path}: {MANIFEST} was changed since the bundle was opened; verify it again")
+    models = [entry.file for entry in bundle.manifest.models]
+    held = {
+        file.path: file.sha256
+        for file in bundle.manifest.files
+        if any(file.path == model or file.path.startswith(f"{model}/") for model in models)
+    }
+    return {MANIFEST: sha256_bytes(data), **held}
 
 
 def origin_lines(bundles: Mapping[str, Mapping[str, Any]], evidence: Mapping[str, Any] | None = None) -> dict[str, str]:

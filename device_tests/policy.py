@@ -111,6 +111,11 @@ class Policy:
                 return f"the exception for this expired on {exception.expires.isoformat()}"
         return ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record of every limit and exception."""
+        exceptions = [vars(one) | {"expires": one.expires.isoformat()} for one in self.exceptions]
+        return dataclasses.asdict(self) | {"exceptions": exceptions}
+
     @classmethod
     def load(cls, path: Path) -> Policy:
         """Read a TOML file: ``gates``, ``student``, ``evidence``, ``targets.NAME``, ``exceptions``, ``trusted_keys``.

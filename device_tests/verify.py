@@ -14,7 +14,7 @@ from device_tests.checks.finding import EVIDENCE, RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
-from device_tests.origin import signatures
+from device_tests.origin import signatures, verified_files
 from device_tests.own_evidence import OwnEvidence
 from device_tests.own_jobs import findings_of, photo_jobs, pixels_of
 from device_tests.policy import ANY, Policy, policy_called
@@ -72,6 +72,7 @@ def verify(
     policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
     bundles = open_bundles(bundle_paths, gallery)
     signed = signatures(bundles, policy.trusted_keys)
+    files = {bundle.manifest.name: verified_files(bundle) for bundle in bundles}
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
@@ -109,7 +110,7 @@ def verify(
                 described[machine.name] = {**described[machine.name], f"queries of {bundle.manifest.name}": sample}
     write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
     moves = compare(rows, baseline, out, {one.manifest.name: one for one in bundles}) if baseline is not None else []
-    about = _about(bundles, described, policy, signed) | {"moves": [vars(move) for move in moves]}
+    about = _about(bundles, described, policy, signed, files) | {"moves": [vars(move) for move in moves]}
     about |= {"evidence": None if evidence is None else evidence.about}
     worse = tuple(
         f"{' '.join(move.where)}: {move.what} was {move.before}, is {move.now}; {move.note}"
@@ -233,6 +234,7 @@ def _about(
     described: Mapping[str, Mapping[str, str]],
     policy: Policy,
     signed: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     return {
         "targets": {name: dict(about) for name, about in described.items()},
@@ -245,6 +247,7 @@ def _about(
                 "space_id": bundle.space.space_id,
                 "space": f"{bundle.space.name} {bundle.space.version}",
                 "signature": signed[bundle.manifest.name],
+                "files": files[bundle.manifest.name],
             }
             for bundle in bundles
         },
