@@ -17,6 +17,8 @@ from device_tests.student_table import share
 FILES = "The files reproduce the student"
 STUDENT = "The student is good enough for this gallery"
 EVIDENCE = "Your evidence bears it out"
+NO_EVIDENCE = "no evidence"
+"""What is told where a policy asks for it and none was brought."""
 
 Answer = Literal["pass", "fail", "not verified", "not judged"]
 
@@ -102,7 +104,7 @@ def evidence_headlines(rows: Sequence[Mapping[str, Any]], *, asked: bool = False
         return ()
     if not rows:
         sentence = "The policy says what evidence of your own must show: give --gallery and --queries."
-        return (Headline(EVIDENCE, "not verified", ("no evidence",), sentence),)
+        return (Headline(EVIDENCE, "not verified", (NO_EVIDENCE,), sentence),)
     told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
     lines = (told, *(line for name in dict.fromkeys(row["bundle"] for row in rows) if (line := _found(name, rows))))
     open_rows = [row for row in rows if row["status"] in ("fail", "not verified") and not row.get("excused")]

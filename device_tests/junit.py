@@ -17,6 +17,7 @@ def junit_xml(
     students: Sequence[Mapping[str, Any]] = (),
     origins: Mapping[str, str] | None = None,
     evidence: str = "",
+    missing: str = "",
 ) -> bytes:
     """One test suite a bundle and target with a test case a row, and one suite with a case a student.
 
@@ -28,6 +29,7 @@ def junit_xml(
             counts as an error, without a policy as skipped.
         origins: Who signed a bundle, by its name: a property of its suites.
         evidence: What was brought as evidence: another property of them.
+        missing: Why a policy's demand for evidence is not met where none was brought: an error.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}
@@ -53,7 +55,11 @@ def junit_xml(
         suite = ElementTree.SubElement(root, "testsuite", _counts(worse), name="baseline")
         for number, row in enumerate(worse, 1):
             _case(suite, "baseline", f"regression {number}", row)
-    root.attrib.update(_counts([*rows, *students, *worse]))
+    unmet = [{"status": "not verified", "reason": missing, "figures": {}}] if missing else []
+    if unmet:
+        suite = ElementTree.SubElement(root, "testsuite", _counts(unmet), name="evidence")
+        _case(suite, "evidence", "your evidence", unmet[0])
+    root.attrib.update(_counts([*rows, *students, *worse, *unmet]))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 

@@ -19,11 +19,8 @@ from jaxtyping import Float32, Int64, UInt8
 
 from device_tests.own_gallery import OwnGallery, classes_by_name
 from export.bundle import Bundle
-from hetero.data.check import config_for
-from hetero.data.decoded import decode_unkept
 from hetero.data.listing import Entry, Listing
 from hetero.data.parallel import in_parallel
-from hetero.data.prepare import find
 from hetero.data.walk import images_below, reserved
 from hetero.errors import InputError
 from hetero.files import digest, sha256_file
@@ -78,6 +75,10 @@ class OwnEvidence:
             InputError: For photos or a gallery that cannot be used, with every problem of a kind.
             IntegrityError: When the gallery is damaged.
         """
+        # Late: most verifications bring no evidence, and reading data takes a tenth of a second to import.
+        from hetero.data.check import config_for
+        from hetero.data.prepare import find
+
         held = OwnGallery.read(gallery)
         found = find(config_for(queries))
         if queries.is_dir() and (empty := _empty_folders(queries)):
@@ -140,6 +141,8 @@ class OwnEvidence:
         Raises:
             InputError: When some cannot be read, were changed since, or are too many for their size.
         """
+        from hetero.data.decoded import decode_unkept
+
         size = len(self) * preprocessing.height * preprocessing.width * 3
         if size > _LARGEST:
             raise InputError(
@@ -151,7 +154,7 @@ class OwnEvidence:
 
 def _queries(found: Listing) -> list[Entry]:
     tested = any(entry.split for entry in found.entries)
-    asked = [entry for entry in found.entries if entry.split in ("test",) or not tested]
+    asked = [entry for entry in found.entries if not tested or entry.split == "test"]
     asked = [entry for entry in asked if entry.is_query is not False]
     if not asked:
         raise InputError(

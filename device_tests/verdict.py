@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from device_tests.checks.finding import Figure, Finding, Status, rungs_of
-from device_tests.headline import Headline, evidence_headlines, files_headline, student_headline
+from device_tests.headline import NO_EVIDENCE, Headline, evidence_headlines, files_headline, student_headline
 from device_tests.junit import junit_xml
 from device_tests.markdown import markdown
 from device_tests.origin import evidence_line, origin_lines
@@ -126,7 +126,9 @@ class Verdict:
             **self.about,
         }
         write_json(out / "summary.json", summary)
-        write_bytes(out / "junit.xml", junit_xml(rows, self.regressions, students, self.origins, self.evidence))
+        missing = "".join(one.sentence for one in self.headlines if one.told == (NO_EVIDENCE,))
+        cases = junit_xml(rows, self.regressions, students, self.origins, self.evidence, missing)
+        write_bytes(out / "junit.xml", cases)
         notes = [*self.origins.values(), *([self.evidence] if self.evidence else [])]
         write_text(out / "summary.md", markdown(self.headlines, rows, students, self.regressions, notes))
 

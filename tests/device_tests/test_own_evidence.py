@@ -151,6 +151,8 @@ def test_a_policy_that_asks_for_evidence_is_not_met_without_it(
     verdict = verify([bundle], ["desktop"], tmp_path, policy)
     assert verdict.exit_code == 3
     assert "Your evidence bears it out: NOT VERIFIED (no evidence)" in verdict.headline
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot().find("testsuite[@name='evidence']")
+    assert suite is not None and suite.attrib["errors"] == "1"
     assert verify([bundle], ["desktop"], tmp_path, policy, evidence=OwnEvidence.read(gallery, photos)).exit_code == 0
 
 
