@@ -17,7 +17,7 @@ from hetero.files import sha256_bytes
 from hetero.foreign import strict_json
 
 _ITSELF = "so a pass proves only that its files agree with the golden images that came in it"
-_BEYOND = "so what came in it proves only that it agrees with itself; your evidence, which did not, proves more"
+_BEYOND = "so what came in it proves only that it agrees with itself; your evidence, which did not, says more"
 
 
 def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str, dict[str, str]]:

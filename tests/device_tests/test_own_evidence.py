@@ -96,7 +96,7 @@ def test_a_sound_bundle_passes_and_every_file_of_the_verdict_says_on_what(
         assert about["gallery"]["sha256"] in text and about["queries"]["sha256"] in text
     assert "Does your evidence bear it out?" in texts["report.html"]
     for name in ("summary.md", "report.html", "table"):
-        assert "your evidence, which did not, proves more" in texts[name]
+        assert "your evidence, which did not, says more" in texts[name]
 
 
 def test_the_list_of_photos_has_another_digest_when_one_changes(gallery: Path, photos: Path, tmp_path: Path) -> None:
