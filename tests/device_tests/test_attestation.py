@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from device_tests.attestation import VERDICT, Attestation, attest
 from device_tests.checks.finding import Status
 from device_tests.origin import verified_files
-from device_tests.policy import Policy, policy_called
+from device_tests.policy import parsed, policy_called
 from device_tests.verdict import Row, Verdict
 from export.bundle import read_bundle
 from export.envelope import EnvelopeSigner
@@ -330,8 +331,9 @@ def test_the_library_is_loaded_late_and_missed_in_words(
         EnvelopeSigner(keys[0])
 
 
-def test_a_policys_record_holds_every_limit() -> None:
-    record = json.loads(json.dumps(Policy().to_dict()))
-    assert (
-        record["gates"]["largest_loss"] == 0.01 and record["exceptions"] == [] and record["evidence"] == {"floor": None}
-    )
+def test_a_policys_record_holds_every_limit_and_exception() -> None:
+    exception = {"rung": "cost", "reason": "an old phone", "expires": date(2099, 12, 31)}
+    record = json.loads(json.dumps(parsed({"exceptions": [exception]}, what="policy").to_dict()))
+    assert record["gates"]["largest_loss"] == 0.01 and record["evidence"] == {"floor": None}
+    (kept,) = record["exceptions"]
+    assert (kept["rung"], kept["reason"], kept["expires"]) == ("cost", "an old phone", "2099-12-31")
