@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
@@ -16,18 +17,23 @@ from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.shown import say
 
+if TYPE_CHECKING:
+    from device_tests.verdict import Verdict
+
 
 def verify_command(
     bundles: list[Path],
     *,
     target: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("verification"),
+    space: Path | None = None,
     gallery: Path | None = None,
+    queries: Path | None = None,
     policy: str | None = None,
     key: Path | None = None,
     baseline: Path | None = None,
     again: Annotated[bool, Parameter(negative="")] = False,
-    queries: PositiveInt | None = None,
+    sample: PositiveInt | None = None,
     require: Annotated[list[str] | None, Parameter(negative="")] = None,
     floor: float | None = None,
     largest_loss: float | None = None,
@@ -36,6 +42,8 @@ def verify_command(
     parity: float | None = None,
     latency_ms: float | None = None,
     file_bytes: PositiveInt | None = None,
+    attest: Path | None = None,
+    attest_key: Path | None = None,
 ) -> int:
     """Run bundles on targets: do the files reproduce the student, and is it good enough for the cloud's gallery?
 
@@ -48,13 +56,16 @@ def verify_command(
         bundles: Bundle directories.
         target: Where to run; see `hetero device list`. Default desktop. Repeatable.
         out: Directory of the results.
-        gallery: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        space: A gallery directory, or its space.json: refuse bundles of another embedding space.
+        gallery: Evidence of your own, with --queries: the cloud's vectors, in a file of embeddings or a gallery
+            directory.
+        queries: Your photos that search it: a folder with a class a sub-folder, or a CSV, as `hetero data check` reads.
         policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
             the package. Options below override it.
         key: The public key (PEM) that must have signed every bundle; instead of the policy's trusted_keys.
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
-        queries: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
+        sample: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
         require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
         floor: Least cmc@1 against the cloud gallery; default 0.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
@@ -63,7 +74,10 @@ def verify_command(
         parity: Largest 1 - cosine between a golden image's fp32 embedding and torch's; default 1e-6.
         latency_ms: Largest median latency of one image.
         file_bytes: Largest size of a model's file.
+        attest: Write the verdict, PASSED or FAILED, as a signed in-toto attestation; of one bundle, with --attest-key.
+        attest_key: Your private key (PEM), an Ed25519 key as `hetero bundle key` makes.
     """
+    from device_tests.own_evidence import OwnEvidence
     from device_tests.report import write_report
     from device_tests.verify import load_gallery_space, verify
     from export.signing import public_key
@@ -83,15 +97,49 @@ def verify_command(
         limits = dataclasses.replace(limits, student=dataclasses.replace(limits.student, share=share))
     if key is not None:
         limits = dataclasses.replace(limits, trusted_keys=(public_key(key),))
-    space = load_gallery_space(gallery) if gallery is not None else None
+    if (gallery is None) != (queries is None):
+        raise InputError(
+            "evidence of your own takes both, --gallery FILE and --queries FOLDER_OR_CSV; to check a gallery's space "
+            "alone give --space, and to embed fewer queries on emulated phones --sample"
+        )
+    witness = _witness(attest, attest_key, bundles)
     with ended_in_order():
         verdict = verify(
-            bundles, target or ["desktop"], out, limits, space, baseline=baseline, again=again, queries=queries
+            bundles,
+            target or ["desktop"],
+            out,
+            limits,
+            load_gallery_space(space) if space is not None else None,
+            baseline=baseline,
+            again=again,
+            queries=sample,
+            evidence=OwnEvidence.read(gallery, queries) if gallery is not None and queries is not None else None,
         )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
+    if witness is not None:
+        witness(verdict, limits, policy or "none")
     say(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
+
+
+def _witness(
+    path: Path | None, key: Path | None, bundles: Sequence[Path]
+) -> Callable[[Verdict, Policy, str], None] | None:
+    """Writes an attestation of a verdict; None where none is asked for. What is wrong is told before anything runs."""
+    if path is None and key is None:
+        return None
+    if path is None or key is None:
+        raise InputError("an attestation takes both, --attest FILE and --attest-key KEY.pem")
+    if len(bundles) != 1:
+        raise InputError(f"an attestation is of one bundle, got {len(bundles)}; verify them one by one")
+    if path.is_dir() or path.resolve().is_relative_to(bundles[0].resolve()):
+        raise InputError(f"an attestation cannot be written to {path}: give a file outside of the bundle")
+    from device_tests.attestation import attest
+    from export.envelope import EnvelopeSigner
+
+    by = EnvelopeSigner(key)
+    return lambda verdict, limits, name: attest(path, verdict, limits, name, by)
 
 
 def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:

@@ -30,11 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hetero device tests")
     group.addoption("--bundle", action="append", default=[], metavar="PATH", help="bundle to verify; repeatable")
     group.addoption("--target", action="append", default=[], metavar="NAME", help="target; repeatable; default desktop")
-    group.addoption("--gallery", default=None, metavar="PATH", help="gallery directory or space.json of the gallery")
+    group.addoption("--space", default=None, metavar="PATH", help="gallery directory or space.json of the gallery")
     group.addoption("--require", action="append", default=[], metavar="FORMAT", help="format that must be verified")
     group.addoption("--policy", default=None, metavar="NAME", help="TOML file with gates and exceptions, or release")
     group.addoption("--floor", type=float, default=None, help="least cmc@1 against the cloud gallery")
-    group.addoption("--queries", type=int, default=None, help="most query images that emulated phones embed")
+    group.addoption("--sample", type=int, default=None, help="most query images that emulated phones embed")
     group.addoption("--largest-loss", type=float, default=None, help="most cmc@1 lost against torch")
 
 
@@ -164,10 +164,12 @@ def _session(config: pytest.Config) -> _Session:
         limits = {"floor": given.floor, "largest_loss": given.largest_loss, "require": tuple(given.require) or None}
         policy = policy_called(given.policy) if given.policy else Policy()
         policy = policy.overridden(**{name: value for name, value in limits.items() if value is not None})
-        gallery = load_gallery_space(Path(given.gallery)) if given.gallery else None
+        if policy.evidence.ask:
+            raise InputError("the policy says what evidence of your own must show, which `hetero verify` takes alone")
+        gallery = load_gallery_space(Path(given.space)) if given.space else None
         bundles = open_bundles([Path(path) for path in given.bundle], gallery)
         names = dict.fromkeys(given.target or ["desktop"])
-        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy, given.queries)
+        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy, given.sample)
     return config.stash[_SESSION]
 
 

@@ -53,3 +53,24 @@ class Gates:
 
     def _shares(self) -> list[tuple[str, float]]:
         return [(name, getattr(self, name)) for name in ("floor", "largest_loss", "neighbours")]
+
+
+@dataclass(frozen=True)
+class EvidenceGates:
+    """What a release manager's own evidence must show, beyond what it always must.
+
+    Attributes:
+        floor: Least cmc@1 of their photos in their gallery; it fails when the whole 95 % interval is below. None only
+            reports it.
+    """
+
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.floor is not None and not 0 <= self.floor <= 1:
+            raise InputError(f"what your evidence must show is not valid: floor: expected 0 to 1, got {self.floor}")
+
+    @property
+    def ask(self) -> bool:
+        """True if anything is asked, so that evidence must be brought."""
+        return self != EvidenceGates()

@@ -16,6 +16,8 @@ def junit_xml(
     regressions: Sequence[str] = (),
     students: Sequence[Mapping[str, Any]] = (),
     origins: Mapping[str, str] | None = None,
+    evidence: str = "",
+    missing: str = "",
 ) -> bytes:
     """One test suite a bundle and target with a test case a row, and one suite with a case a student.
 
@@ -26,6 +28,8 @@ def junit_xml(
         students: As under ``students`` in ``summary.json``. One that a policy asks about and that cannot be judged
             counts as an error, without a policy as skipped.
         origins: Who signed a bundle, by its name: a property of its suites.
+        evidence: What was brought as evidence: another property of them.
+        missing: Why a policy's demand for evidence is not met where none was brought: an error.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}
@@ -33,9 +37,12 @@ def junit_xml(
         suites.setdefault(f"{row['bundle']} on {row['target']}", []).append(row)
     for name, cases in suites.items():
         suite = ElementTree.SubElement(root, "testsuite", _counts(cases), name=_text(name))
-        if told := (origins or {}).get(cases[0]["bundle"]):
+        told = {"signature": (origins or {}).get(cases[0]["bundle"], ""), "your evidence": evidence}
+        if any(told.values()):
             properties = ElementTree.SubElement(suite, "properties")
-            ElementTree.SubElement(properties, "property", name="signature", value=_text(told))
+            for property, value in told.items():
+                if value:
+                    ElementTree.SubElement(properties, "property", name=property, value=_text(value))
         for row in cases:
             place = f"{row['bundle']}.{row['target']}.{row['format']}.{row['precision']}"
             _case(suite, place, row["rung"], row)
@@ -48,7 +55,11 @@ def junit_xml(
         suite = ElementTree.SubElement(root, "testsuite", _counts(worse), name="baseline")
         for number, row in enumerate(worse, 1):
             _case(suite, "baseline", f"regression {number}", row)
-    root.attrib.update(_counts([*rows, *students, *worse]))
+    unmet = [{"status": "not verified", "reason": missing, "figures": {}}] if missing else []
+    if unmet:
+        suite = ElementTree.SubElement(root, "testsuite", _counts(unmet), name="evidence")
+        _case(suite, "evidence", "your evidence", unmet[0])
+    root.attrib.update(_counts([*rows, *students, *worse, *unmet]))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 

@@ -55,6 +55,18 @@ def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callab
         target: Set up.
         advance: Told how many more images are done.
     """
+    return ask(bundle, target, request(bundle, entry, target), advance)
+
+
+def ask(bundle: Bundle, target: Target, asked: Request, advance: Callable[[int], object] = int) -> Returned:
+    """Hand a target what a request names of a bundle, and run it.
+
+    Args:
+        bundle: The bundle.
+        target: Set up.
+        asked: With one of the bundle's models.
+        advance: Told how many more images are done.
+    """
     done = 0
 
     def progress(now: int, _total: int) -> None:
@@ -62,8 +74,8 @@ def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callab
         advance(now - done)
         done = now
 
-    with handed(request(bundle, entry, target), bundle) as asked:
-        return target.run(asked, progress)
+    with handed(asked, bundle) as copies:
+        return target.run(copies, progress)
 
 
 def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from device_tests.checks.finding import RUNGS
+from device_tests.checks.finding import rungs_of
 from device_tests.headline import Headline
 from device_tests.student_table import COLUMNS, cells, rule_line
 from hetero.shown import in_markdown
@@ -21,7 +21,7 @@ def markdown(
     rows: Sequence[Record],
     students: Sequence[Record],
     regressions: Sequence[str] = (),
-    origins: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> str:
     """Headlines, a table of students and one with a line for each model and target, and the reasons below.
 
@@ -30,12 +30,12 @@ def markdown(
         rows: As in ``verdict.json``.
         students: As under ``students`` in ``summary.json``.
         regressions: What got worse than a baseline.
-        origins: Who signed the bundles.
+        notes: Who signed the bundles, and what was brought as evidence.
     """
     lines = list[str]()
     for one in headlines:
         lines += [f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(map(in_markdown, one.told)), ""]
-    lines += [*(f"- {in_markdown(line)}" for line in origins), ""] if origins else []
+    lines += [*(f"- {in_markdown(line)}" for line in notes), ""] if notes else []
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
         lines += [text for student in students if (line := rule_line(student)) for text in (in_markdown(line), "")]
@@ -55,7 +55,8 @@ def _rungs(rows: Sequence[Record]) -> str:
     states: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         states.setdefault(tuple(str(row[name]) for name in _KEY), {})[row["rung"]] = _state(row)
-    return table((*_KEY, *RUNGS), [(*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states.items()])
+    rungs = rungs_of(rows)
+    return table((*_KEY, *rungs), [(*key, *(found.get(rung, "") for rung in rungs)) for key, found in states.items()])
 
 
 def _reasons(

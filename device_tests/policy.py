@@ -12,8 +12,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from device_tests.checks.finding import RUNGS
-from device_tests.gates import Gates
+from device_tests.checks.finding import EVIDENCE, RUNGS
+from device_tests.gates import EvidenceGates, Gates
 from device_tests.quality import STUDENT, QualityGates
 from export.signing import is_key
 from hetero.errors import InputError
@@ -27,7 +27,8 @@ class Waiver:
     """Something that may fail, or stay unverified, until a day.
 
     Attributes:
-        rung: Of the ladder, or ``student``, which is about the model and takes no target, format or precision.
+        rung: Of the ladder, ``evidence``, or ``student``, which is about the model and takes no target, format or
+            precision.
         reason: Why it may.
         expires: The last day on which it counts.
         bundle: Name of a bundle; ``*`` for any, here and below.
@@ -59,6 +60,7 @@ class _File:
     targets: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     exceptions: tuple[Waiver, ...] = ()
     trusted_keys: tuple[str, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Policy:
         exceptions: In the file's order.
         student: What the student must reach, wherever it runs; by default nothing is judged.
         trusted_keys: Public keys in hexadecimal; when there are any, one of them must have signed every bundle.
+        evidence: What a release manager's own gallery and photos must show.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -78,6 +81,7 @@ class Policy:
     exceptions: tuple[Waiver, ...] = ()
     student: QualityGates = field(default_factory=QualityGates)
     trusted_keys: tuple[str, ...] = ()
+    evidence: EvidenceGates = field(default_factory=EvidenceGates)
 
     def gates_of(self, target: str) -> Gates:
         """The limits on a target."""
@@ -107,9 +111,14 @@ class Policy:
                 return f"the exception for this expired on {exception.expires.isoformat()}"
         return ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record of every limit and exception."""
+        exceptions = [vars(one) | {"expires": one.expires.isoformat()} for one in self.exceptions]
+        return dataclasses.asdict(self) | {"exceptions": exceptions}
+
     @classmethod
     def load(cls, path: Path) -> Policy:
-        """Read a TOML file: ``gates``, ``student``, ``targets.NAME``, ``exceptions`` and ``trusted_keys``.
+        """Read a TOML file: ``gates``, ``student``, ``evidence``, ``targets.NAME``, ``exceptions``, ``trusted_keys``.
 
         Raises:
             InputError: When there is none, or with everything that is wrong with it.
@@ -139,9 +148,9 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
     """
     told = parse(_File, value, what=what)
     problems = [
-        f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, STUDENT))}"
+        f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, EVIDENCE, STUDENT))}"
         for one in told.exceptions
-        if one.rung not in (*RUNGS, STUDENT, ANY)
+        if one.rung not in (*RUNGS, EVIDENCE, STUDENT, ANY)
     ]
     problems += [f"exceptions: {one.rung} needs a reason" for one in told.exceptions if not one.reason.strip()]
     problems += [
@@ -151,6 +160,7 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
     ]
     problems += _unknown_keys("gates", told.gates, Gates)
     problems += _unknown_keys("student", told.student, QualityGates)
+    problems += _unknown_keys("evidence", told.evidence, EvidenceGates)
     for name, table in told.targets.items():
         problems += _unknown_keys(f"targets.{name}", table, Gates)
     if problems:
@@ -164,10 +174,11 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
         told.exceptions,
         parse(QualityGates, told.student, what=f"{what}, student"),
         told.trusted_keys,
+        parse(EvidenceGates, told.evidence, what=f"{what}, evidence"),
     )
 
 
-def _unknown_keys(place: str, table: dict[str, Any], kind: type[Gates] | type[QualityGates]) -> list[str]:
+def _unknown_keys(place: str, table: dict[str, Any], kind: type[Gates | QualityGates | EvidenceGates]) -> list[str]:
     named = {field.name for field in dataclasses.fields(kind)}
     return [f"{place}: unknown key {key!r}; expected {', '.join(sorted(named))}" for key in table.keys() - named]
 

@@ -108,13 +108,25 @@ def judge(bundle: str, goldens: Goldens, gates: QualityGates) -> Quality:
     return Quality(bundle, "pass", "", figures, asked=True)
 
 
-_Problem = tuple[Literal["fail", "not judged"], str]
+Problem = tuple[Literal["fail", "not judged"], str]
+"""What it makes the answer, and why."""
 
 
-def _share(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
-    limit, share = gates.share, measured.share
-    if limit is None:
+def _share(measured: StudentFigures, gates: QualityGates) -> Problem | None:
+    if gates.share is None:
         return None
+    return share_problem(measured.share, gates.share, known=measured.found_by_cloud, queries=measured.queries)
+
+
+def share_problem(share: Interval | None, limit: float, *, known: int, queries: int) -> Problem | None:
+    """What is wrong with the share of the cloud's own cmc@1, or not known of it; None when it is shown to be reached.
+
+    Args:
+        share: With its interval; None when the cloud finds nothing.
+        limit: The least.
+        known: For how many queries the cloud's first hit is right.
+        queries: How many there are.
+    """
     if share is None:
         return "not judged", "the cloud's own queries find nothing right in its gallery"
     told = (
@@ -122,16 +134,16 @@ def _share(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
     )
     told += f"{_percent(share.high)}); at least {_percent(limit)} must be shown"
     # Of the queries that count, so few that luck alone may keep or lose them all.
-    keeps, known = share.value >= limit, measured.found_by_cloud
+    keeps = share.value >= limit
     least = max(_FEWEST, queries_for_floor(limit)) if keeps else queries_for_floor(1 - limit)
     if known < least:
-        return "not judged", f"{told}: needs {math.ceil(measured.queries * least / known)} queries"
+        return "not judged", f"{told}: needs {math.ceil(queries * least / known)} queries"
     if share.low < limit <= share.high:
-        return "not judged", f"{told}: {_needs(share, limit, measured.queries)}"
+        return "not judged", f"{told}: {_needs(share, limit, queries)}"
     return None if keeps else ("fail", told)
 
 
-def _own(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
+def _own(measured: StudentFigures, gates: QualityGates) -> Problem | None:
     """Fails when contradicted: that the rule holds is seldom shown, for a student whose own gallery is good."""
     above, limit = measured.above_own, gates.below_own
     if limit is None or above.high >= -limit:
@@ -145,7 +157,7 @@ def _own(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
     return "fail", told
 
 
-def _chance(measured: StudentFigures, gates: QualityGates) -> _Problem | None:
+def _chance(measured: StudentFigures, gates: QualityGates) -> Problem | None:
     above, least = measured.above_chance, queries_for_floor(measured.chance)
     if not gates.above_chance:
         return None

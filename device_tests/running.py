@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -16,6 +17,25 @@ from device_tests.targets.target import Returned, Target
 from export.bundle import Bundle
 from export.manifest import ModelEntry
 from hetero.errors import InputError
+
+
+@runtime_checkable
+class Work(Protocol):
+    """Something that a target does with one exported model."""
+
+    @property
+    def target(self) -> Target:
+        """Set up."""
+        ...
+
+    @property
+    def images(self) -> int:
+        """How many images it embeds."""
+        ...
+
+    def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
+        """Run it, unless what it would answer is kept; see :meth:`Job.run`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,12 +65,29 @@ class Job:
             again: Run it in any case.
         """
         key = kept.key(self.bundle, self.entry, self.target)
-        if not again and (known := kept.load(key)) is not None:
-            advance(self.images)
-            return known
-        returned = run_model(self.bundle, self.entry, self.target, advance)
-        kept.save(key, returned)
-        return returned
+        return run_once(
+            key, self.images, lambda: run_model(self.bundle, self.entry, self.target, advance), advance, again=again
+        )
+
+
+def run_once(
+    key: str, images: int, run: Callable[[], Returned], advance: Callable[[int], object], *, again: bool
+) -> Returned:
+    """What a target answers, from what is kept where it was asked before.
+
+    Args:
+        key: Digest of everything that decides the answer.
+        images: How many it embeds.
+        run: Asks the target.
+        advance: Told of the images when nothing has to be run.
+        again: Ask in any case.
+    """
+    if not again and (known := kept.load(key)) is not None:
+        advance(images)
+        return known
+    returned = run()
+    kept.save(key, returned)
+    return returned
 
 
 def set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
@@ -72,7 +109,7 @@ def jobs_of(bundle: Bundle, machine: Target) -> list[Job]:
     return [Job(bundle, entry, machine) for entry in bundle.manifest.models if not no_runtime(machine, entry.format)]
 
 
-def run_jobs(jobs: Sequence[Job], *, again: bool = False) -> list[Returned]:
+def run_jobs(jobs: Sequence[Work], *, again: bool = False) -> list[Returned]:
     """What each job returned, in order.
 
     Targets whose times are measured run one at a time with nothing beside them; then the others, as many at a time as

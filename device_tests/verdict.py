@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_tests.checks.finding import RUNGS, Figure, Finding, Status
-from device_tests.headline import Headline, files_headline, student_headline
+from device_tests.checks.finding import Figure, Finding, Status, rungs_of
+from device_tests.headline import NO_EVIDENCE, Headline, evidence_headlines, files_headline, student_headline
 from device_tests.junit import junit_xml
 from device_tests.markdown import markdown
-from device_tests.origin import origin_lines
+from device_tests.origin import evidence_line, origin_lines
 from device_tests.quality import Quality
 from device_tests.student_table import COLUMNS, cells, rule_line
 from hetero.files import write_bytes, write_json, write_text
@@ -31,7 +31,7 @@ class Row:
         target: As on the command line.
         format: For instance ``onnx``.
         precision: For instance ``fp32``.
-        rung: One of :data:`device_tests.checks.finding.RUNGS`.
+        rung: One of :data:`device_tests.checks.finding.RUNGS`, or its ``EVIDENCE``.
         status: ``pass``, ``fail``, ``not verified`` or ``n/a``.
         reason: Why it is not a pass.
         figures: What was measured.
@@ -80,10 +80,12 @@ class Verdict:
     students: tuple[Quality, ...] = ()
 
     @property
-    def headlines(self) -> tuple[Headline, Headline]:
-        """Do the files reproduce the student? Is the student good enough?"""
+    def headlines(self) -> tuple[Headline, ...]:
+        """Do the files reproduce the student? Is the student good enough? Does evidence of one's own bear it out?"""
         rows, students = _records(self.rows), _records(self.students)
-        return files_headline(rows, self.regressions), student_headline(students)
+        asked = any(value is not None for value in self.about.get("gates_of_evidence", {}).values())
+        evidence = evidence_headlines(rows, asked=asked)
+        return files_headline(rows, self.regressions), student_headline(students), *evidence
 
     @property
     def exit_code(self) -> int:
@@ -91,11 +93,11 @@ class Verdict:
 
         What is n/a counts for nothing, and a student counts once a policy asks.
         """
-        files, student = self.headlines
-        if "fail" in (files.answer, student.answer):
+        answers = [headline.answer for headline in self.headlines]
+        if "fail" in answers:
             return GATE_FAILED
         unknown = any(one.status == "not judged" and one.asked and not one.excused for one in self.students)
-        return NOT_VERIFIED if files.answer == "not verified" or unknown else PASSED
+        return NOT_VERIFIED if "not verified" in answers or unknown else PASSED
 
     @property
     def headline(self) -> str:
@@ -105,7 +107,12 @@ class Verdict:
     @property
     def origins(self) -> dict[str, str]:
         """Who signed each bundle, and what that makes of a pass, by the bundle's name."""
-        return origin_lines(self.about.get("bundles", {}))
+        return origin_lines(self.about.get("bundles", {}), self.about.get("evidence"))
+
+    @property
+    def evidence(self) -> str:
+        """What was brought as evidence, for people; empty for nothing."""
+        return evidence_line(self.about.get("evidence"))
 
     def save(self, out: Path) -> None:
         """Write ``verdict.json``, ``summary.json``, ``junit.xml`` and ``summary.md``."""
@@ -119,16 +126,18 @@ class Verdict:
             **self.about,
         }
         write_json(out / "summary.json", summary)
-        write_bytes(out / "junit.xml", junit_xml(rows, self.regressions, students, self.origins))
-        write_text(
-            out / "summary.md", markdown(self.headlines, rows, students, self.regressions, [*self.origins.values()])
-        )
+        missing = "".join(one.sentence for one in self.headlines if one.told == (NO_EVIDENCE,))
+        cases = junit_xml(rows, self.regressions, students, self.origins, self.evidence, missing)
+        write_bytes(out / "junit.xml", cases)
+        notes = [*self.origins.values(), *([self.evidence] if self.evidence else [])]
+        write_text(out / "summary.md", markdown(self.headlines, rows, students, self.regressions, notes))
 
     def table(self) -> str:
         """Tables for the terminal, with the reasons below them."""
-        heads = ("bundle", "target", "format", "precision", *RUNGS)
+        rungs = rungs_of(_records(self.rows))
+        heads = ("bundle", "target", "format", "precision", *rungs)
         states = _by_model(self.rows).items()
-        told = _aligned([heads, *((*key, *(found.get(rung, "") for rung in RUNGS)) for key, found in states)])
+        told = _aligned([heads, *((*key, *(found.get(rung, "") for rung in rungs)) for key, found in states)])
         if self.students:
             students = [
                 (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
@@ -136,6 +145,7 @@ class Verdict:
             told += ["", *_aligned([COLUMNS, *students])]
             told += [line for one in self.students if (line := rule_line(one.to_dict()))]
         told += ["", *self.origins.values()] if self.origins else []
+        told += [one_line(self.evidence)] if self.evidence else []
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]
         return "\n".join([*told, "", *map(one_line, reasons)] if reasons else told)

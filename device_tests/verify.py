@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from device_tests.baseline import compare
-from device_tests.checks.finding import RUNGS, Finding
+from device_tests.checks.finding import EVIDENCE, RUNGS, Finding
 from device_tests.embeddings import save_embeddings
 from device_tests.gates import Gates
 from device_tests.ladder import check_model
-from device_tests.origin import signatures
+from device_tests.origin import signatures, verified_files
+from device_tests.own_evidence import OwnEvidence
+from device_tests.own_jobs import findings_of, photo_jobs, pixels_of
 from device_tests.policy import ANY, Policy, policy_called
 from device_tests.quality import STUDENT, Quality, judge
 from device_tests.resizer_cost import ResizerCost, resizer_costs
@@ -43,6 +45,7 @@ def verify(
     baseline: Path | None = None,
     again: bool = False,
     queries: int | None = None,
+    evidence: OwnEvidence | None = None,
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
@@ -58,9 +61,10 @@ def verify(
         baseline: An earlier ``verdict.json``: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
         queries: Most query images that emulated targets embed, evenly spread; None for all.
+        evidence: A gallery and photos of one's own, a further rung.
 
     Raises:
-        InputError: For wrong arguments, before anything runs.
+        InputError: For wrong arguments, photos that cannot be read among them, before anything runs.
         IntegrityError: When a bundle is damaged, its signature does not fit it, or none of the policy's trusted keys
             signed it.
         SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
@@ -68,9 +72,11 @@ def verify(
     policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
     bundles = open_bundles(bundle_paths, gallery)
     signed = signatures(bundles, policy.trusted_keys)
+    files = {bundle.manifest.name: verified_files(bundle) for bundle in bundles}
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
+    pixels = {} if evidence is None else pixels_of(evidence, bundles)
     asked_about = {
         (bundle.manifest.name, machine.name): asked_of(bundle, machine, queries)
         for bundle in bundles
@@ -84,24 +90,28 @@ def verify(
         if not reasons.get(machine.name)
         for job in jobs_of(asked_about[bundle.manifest.name, machine.name], machine)
     ]
+    own_jobs = [] if evidence is None else photo_jobs(evidence, jobs, pixels, queries)
     try:
-        answers = run_jobs(jobs, again=again)
+        every = run_jobs([*jobs, *own_jobs], again=again)
     finally:
         for machine in machines:
             machine.close()
+    answers, of_photos = every[: len(jobs)], every[len(jobs) :]
     for job, answer in zip(jobs, answers, strict=True):
         save_embeddings(out, job.bundle, job.target.name, job.entry, answer)
     answered = {(id(job.entry), job.target.name): answer for job, answer in zip(jobs, answers, strict=True)}
+    proved = None if evidence is None else findings_of(evidence, own_jobs, of_photos, policy)
     rows: list[Row] = []
     for bundle in bundles:
         for machine in machines:
             asked_bundle = asked_about[bundle.manifest.name, machine.name]
-            rows += _rows(asked_bundle, machine, machines, answered, reasons.get(machine.name, ""), policy)
+            rows += _rows(asked_bundle, machine, machines, answered, reasons.get(machine.name, ""), policy, proved)
             if sample := told(bundle, asked_bundle):
                 described[machine.name] = {**described[machine.name], f"queries of {bundle.manifest.name}": sample}
     write_json(out / "resizers.json", [vars(cost) for bundle in bundles for cost in _resizers(bundle, again=again)])
     moves = compare(rows, baseline, out, {one.manifest.name: one for one in bundles}) if baseline is not None else []
-    about = _about(bundles, described, policy, signed) | {"moves": [vars(move) for move in moves]}
+    about = _about(bundles, described, policy, signed, files) | {"moves": [vars(move) for move in moves]}
+    about |= {"evidence": None if evidence is None else evidence.about}
     worse = tuple(
         f"{' '.join(move.where)}: {move.what} was {move.before}, is {move.now}; {move.note}"
         for move in moves
@@ -160,23 +170,27 @@ def _rows(
     answered: Mapping[tuple[int, str], Returned],
     unavailable: str,
     policy: Policy,
+    proved: Mapping[tuple[int, str], Finding] | None,
 ) -> list[Row]:
     """The rows of one bundle on one target."""
     name, found, gates = bundle.manifest.name, list[Row](), policy.gates_of(machine.name)
+    rungs = RUNGS if proved is None else (*RUNGS, EVIDENCE)
     for entry in bundle.manifest.models:
         if reason := no_runtime(machine, entry.format):
             status = without_runtime(entry.format, machines, gates)
-            findings = [Finding(rung, status, reason) for rung in RUNGS]
+            findings = [Finding(rung, status, reason) for rung in rungs]
         elif unavailable:
-            findings = [Finding(rung, "not verified", unavailable) for rung in RUNGS]
+            findings = [Finding(rung, "not verified", unavailable) for rung in rungs]
         else:
-            findings = check_model(bundle, entry, answered[id(entry), machine.name], gates)
+            key = id(entry), machine.name
+            findings = check_model(bundle, entry, answered[key], gates)
+            findings += [proved[key]] if proved is not None else []
         for finding in findings:
             row = Row.of(name, machine.name, entry.format, entry.precision, finding)
             found.append(excused(row, policy))
     for format in missing(bundle, gates):
         told = f"the bundle holds no {format} file"
-        found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in RUNGS]
+        found += [Row(name, machine.name, format, "", rung, "not verified", told) for rung in rungs]
     return found
 
 
@@ -220,17 +234,20 @@ def _about(
     described: Mapping[str, Mapping[str, str]],
     policy: Policy,
     signed: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     return {
         "targets": {name: dict(about) for name, about in described.items()},
         "gates": dataclasses.asdict(policy.gates),
         "gates_of_student": dataclasses.asdict(policy.student),
+        "gates_of_evidence": dataclasses.asdict(policy.evidence),
         "gates_of_targets": {name: dataclasses.asdict(gates) for name, gates in policy.targets.items()},
         "bundles": {
             bundle.manifest.name: {
                 "space_id": bundle.space.space_id,
                 "space": f"{bundle.space.name} {bundle.space.version}",
                 "signature": signed[bundle.manifest.name],
+                "files": files[bundle.manifest.name],
             }
             for bundle in bundles
         },

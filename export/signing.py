@@ -43,7 +43,7 @@ def generate_key(private: Path, public: Path) -> str:
     Raises:
         InputError: When a file is there already: keys are never overwritten.
     """
-    _require_cryptography()
+    require_package("cryptography")
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -81,19 +81,29 @@ def sign(bundle: Path, private: Path) -> None:
     Raises:
         InputError: When the key cannot be read, or is not an Ed25519 key.
     """
-    _require_cryptography()
+    key = private_key(private)
+    signature = key.sign((bundle / MANIFEST).read_bytes())
+    entry = _Signature(_raw(key.public_key()), signature.hex())
+    write_json(bundle / SIGNATURE, vars(entry))
+
+
+def private_key(path: Path) -> Any:
+    """An ``Ed25519PrivateKey`` from a file (PEM).
+
+    Raises:
+        InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
+    """
+    require_package("cryptography")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(private.read_bytes(), password=None)
+        key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{private} cannot be read as a private key without a password: {error}") from None
+        raise InputError(f"{path} cannot be read as a private key without a password: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"{private} is not an Ed25519 key; make one with `hetero bundle key`")
-    signature = key.sign((bundle / MANIFEST).read_bytes())
-    entry = _Signature(_raw(key.public_key()), signature.hex())
-    write_json(bundle / SIGNATURE, vars(entry))
+        raise InputError(f"{path} is not an Ed25519 key; make one with `hetero bundle key`")
+    return key
 
 
 def check_signature(bundle: Path, trusted: Path | None = None) -> tuple[Trust, str]:
@@ -148,7 +158,7 @@ def read_signature(path: Path) -> _Signature:
 
 
 def _verify(bundle: Path, entry: _Signature) -> None:
-    _require_cryptography()
+    require_package("cryptography")
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -167,7 +177,7 @@ def public_key(path: Path) -> str:
     Raises:
         InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
-    _require_cryptography()
+    require_package("cryptography")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -193,8 +203,13 @@ def _is_hex(text: str, size: int) -> bool:
     return len(text) == 2 * size and all(character in "0123456789abcdef" for character in text)
 
 
-def _require_cryptography() -> None:
+def require_package(name: str) -> None:
+    """Refuse to go on without a package that signatures take.
+
+    Raises:
+        InputError: When it is not installed.
+    """
     from importlib.util import find_spec
 
-    if find_spec("cryptography") is None:
-        raise InputError("signatures need the package cryptography; install with: pip install 'hetero[signing]'")
+    if find_spec(name) is None:
+        raise InputError(f"signatures need the package {name}; install with: pip install 'hetero[signing]'")

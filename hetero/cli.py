@@ -55,6 +55,10 @@ GROUPS = {
             "debug": "export.commands:debug_command",
         },
     ),
+    "attestation": (
+        "Look at attestations of verdicts.",
+        {"check": "device_tests.attestation_command:check_command"},
+    ),
     "device": (
         "Targets that bundles are verified on.",
         {

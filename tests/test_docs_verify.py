@@ -12,6 +12,7 @@ import pytest
 from device_tests.targets.host import detect
 from hetero.errors import InputError
 from hetero.files import cache_directory
+from tests.device_tests.own_evidence import write_gallery, write_photos
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.snippets import ROOT, answer_of
 
@@ -40,6 +41,8 @@ def test_every_snippet_runs_and_so_does_the_workflow(tmp_path: Path) -> None:
     write_bundle(tmp_path / "runs" / "mine" / "bundles" / "edge" / "bundle", noise=20)
     for version in ("1.0", "1.1"):
         write_bundle(tmp_path / "releases" / version, noise=20)
+    write_gallery(tmp_path / "catalogue.safetensors")
+    write_photos(tmp_path / "new_photos")
     languages = set[str]()
     for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL):
         languages.add(language)
@@ -75,5 +78,5 @@ def test_the_lines_on_the_whole_device(tmp_path: Path) -> None:
 
 
 def test_every_file_that_the_page_names_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", PAGE)
+    links = re.findall(r"\]\((?!https:)([^)#]+)\)", PAGE)
     assert links and all((ROOT / "docs" / link).resolve().is_file() for link in links)

@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import hetero
-from device_tests.checks.finding import RUNGS
+from device_tests.checks.finding import rungs_of
 from device_tests.checks.parity import cosine_distance
 from device_tests.gates import Gates
-from device_tests.headline import Headline, files_headline, student_headline
-from device_tests.origin import origin_lines
+from device_tests.headline import Headline, evidence_headlines, files_headline, student_headline
+from device_tests.origin import evidence_line, origin_lines
 from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
@@ -89,10 +89,10 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         headlines=_headlines(rows, seen.summary),
         marks={"pass": "✓", "fail": "✗"},
-        origins=[*origin_lines(seen.summary.get("bundles", {})).values()],
+        origins=_origins(seen.summary),
         students=seen.summary.get("students", []),
         controls=_controls(matrix, seen.bundles),
-        rungs=RUNGS,
+        rungs=rungs_of(rows),
         lines=seen.lines,
         glances=glances(seen.lines),
         reasons=reasons(rows),
@@ -121,7 +121,15 @@ def write_report(
 def _headlines(rows: Sequence[RowDict], summary: Mapping[str, Any]) -> list[Headline]:
     """From the rows and students themselves, so that no page contradicts its tables."""
     worse = [str(move["note"]) for move in summary.get("moves", []) if move["regression"]]
-    return [files_headline(rows, worse), student_headline(summary.get("students", []))]
+    asked = any(value is not None for value in summary.get("gates_of_evidence", {}).values())
+    evidence = evidence_headlines(rows, asked=asked)
+    return [files_headline(rows, worse), student_headline(summary.get("students", [])), *evidence]
+
+
+def _origins(summary: Mapping[str, Any]) -> list[str]:
+    """Who signed the bundles, and what was brought as evidence."""
+    evidence = summary.get("evidence")
+    return [*origin_lines(summary.get("bundles", {}), evidence).values(), *filter(None, [evidence_line(evidence)])]
 
 
 def _controls(matrix: Mapping[str, Any] | None, bundles: Iterable[str]) -> list[tuple[str, float | None, float | None]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from device_tests.checks.finding import RUNGS
+from device_tests.checks.finding import rungs_of
 
 RowDict = Mapping[str, Any]
 _UNTRIED = ("not verified", "n/a")
@@ -118,8 +118,9 @@ def _concerned(rows: Sequence[RowDict]) -> str:
     def names(key: str) -> str:
         return ", ".join(dict.fromkeys(str(row[key]) for row in rows))
 
-    rungs = [rung for rung in RUNGS if any(row["rung"] == rung for row in rows)]
-    which = "all rungs" if len(rungs) == len(RUNGS) else ", ".join(rungs)
+    every = rungs_of(rows)
+    rungs = [rung for rung in every if any(row["rung"] == rung for row in rows)]
+    which = "all rungs" if len(rungs) == len(every) else ", ".join(rungs)
     files: dict[str, list[str]] = {}
     for row in rows:
         precisions = files.setdefault(row["format"], [])

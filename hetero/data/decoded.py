@@ -139,7 +139,12 @@ def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: 
         InputError: Listing every unreadable file; or when grey files need a range (see :mod:`hetero.data.grey`).
     """
     entries = tuple(Entry(path, str(path), "") for path in files)
-    listing = Listing("images", "files", entries)
+    return decode_unkept(Listing("images", "files", entries), preprocessing, limit=limit)
+
+
+def decode_unkept(listing: Listing, preprocessing: Preprocessing, *, limit: int) -> Images:
+    """As :func:`decode_files`, the images of a listing; those whose contents it names are refused once changed."""
+    entries = listing.entries
     shape = (len(entries), preprocessing.height, preprocessing.width, 3)
     array = np.empty(shape, np.uint8) if np.prod(shape) <= limit else None
     unreadable, grey = _decode_all(listing, preprocessing, array)

@@ -54,12 +54,18 @@ def neighbour_map(
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     relevant = nearest(centred, centred, tasks, k=k)
     found = nearest(student, cloud, tasks, k=k)
-    return float(np.mean([_average_precision(*rows).mean() for rows in zip(found, relevant, strict=True)]))
+    return float(np.mean([average_precision(*rows).mean() for rows in zip(found, relevant, strict=True)]))
 
 
-def _average_precision(
+def average_precision(
     found: Int64[NDArray[np.int64], "q k"], relevant: Int64[NDArray[np.int64], "q k"]
 ) -> Float64[NDArray[np.float64], " q"]:
+    """Of each query, the mean over ranks i of (precision at i if what is found there is relevant, else 0).
+
+    Args:
+        found: int64 [q, k], rows of a gallery, nearest first.
+        relevant: int64 [q, k], the rows that should be found, in any order.
+    """
     right = (found[:, :, None] == relevant[:, None, :]).any(axis=2)
     precision = np.cumsum(right, axis=1) / np.arange(1, found.shape[1] + 1)
     return (precision * right).mean(axis=1)

@@ -148,7 +148,7 @@ def test_every_public_name_exists():
         ("backfill plan a b c out --random-orders 0", "--random-orders"),
         ("backfill plan a b c out --seed -1", "--seed"),
         ("export model retrieval out --goldens 0", "--goldens"),
-        ("verify bundle --queries 0", "--queries"),
+        ("verify bundle --sample 0", "--sample"),
         ("verify bundle --file-bytes 0", "--file-bytes"),
         ("device latency demo-search --sweeps 0", "--sweeps"),
         ("device latency demo-search --dimension -3", "--dimension"),

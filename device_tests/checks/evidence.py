@@ -1,0 +1,236 @@
+"""A further rung: does a model find, of photos that a release manager brings, what it should in their gallery?
+
+Nothing here comes from the bundle but the model itself. The figures are cmc@1 and map@r by the photos' classes. Photos
+without labels should find what the cloud's own vectors of them find: relevant are the cloud's nearest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
+
+from device_tests.checks.finding import EVIDENCE, Figure, Finding, judged
+from device_tests.checks.limit import Gated, Judgement, problems_of, shown, unknown_of
+from device_tests.checks.margins import cosine_distance
+from device_tests.checks.retrieval_gates import floor_gate, loss_gate, queries
+from device_tests.gates import EvidenceGates, Gates
+from device_tests.own_evidence import OwnEvidence
+from device_tests.quality import share_problem
+from device_tests.targets.target import Returned
+from hetero.evaluation.bootstrap import Interval, difference_interval, function_interval, mean_interval
+from hetero.evaluation.label_free import NEIGHBOURS, average_precision
+from hetero.evaluation.retrieval import TaskResult, evaluate
+from hetero.evaluation.search import search
+from hetero.lengths import lengths, scaled
+
+RUNG = EVIDENCE
+METRICS = ("cmc@1", "map@r")
+# Fewer photos prove nothing, whatever comes out.
+_FEWEST = 30
+# Of the way from chance to always right: who is shown to come no further finds nothing.
+_CLEARLY = 0.1
+
+Vectors = Float32[NDArray[np.float32], "q d"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The model that the others of a bundle are held against.
+
+    Attributes:
+        vectors: float32 [r, d], of length one.
+        rows: int64 [r], of which photos.
+        name: For people.
+    """
+
+    vectors: Float32[NDArray[np.float32], "r d"]
+    rows: Int64[np.ndarray, " r"]
+    name: str
+
+
+def sound(returned: Returned, evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Vectors | None:
+    """A target's vectors of the photos, of length one; None when they are not what they should be."""
+    vectors = returned.embeddings
+    if vectors is None or vectors.shape != (len(rows), evidence.gallery.shape[1]) or not np.isfinite(vectors).all():
+        return None
+    length = lengths(vectors)
+    return scaled(vectors, length) if length.all() else None
+
+
+def check(
+    evidence: OwnEvidence,
+    returned: Returned,
+    rows: Int64[np.ndarray, " k"],
+    reference: Reference | None,
+    gates: Gates,
+    asked: EvidenceGates,
+    share: float | None,
+) -> Finding:
+    """Judge what a target's vectors of the photos find.
+
+    It fails when photos find clearly less than with the reference, which is the bundle's float32 file, less than the
+    policy's floor or share of what the cloud's own vectors of them find, or no more than chance. All of it is judged
+    by 95 % intervals; what they leave open is not verified.
+
+    Args:
+        evidence: The photos and the gallery.
+        returned: The target's answer.
+        rows: Which of the photos it was given.
+        reference: What the others are held against; None for the reference itself.
+        gates: Limits on the target.
+        asked: What the policy asks of evidence.
+        share: Least share of the cloud's own cmc@1; None asks for none.
+    """
+    if returned.not_verified:
+        return Finding(RUNG, "not verified", returned.error)
+    if returned.embeddings is None:
+        return judged(RUNG, [returned.error or "the target returned nothing"], {})
+    vectors = sound(returned, evidence, rows)
+    if vectors is None:
+        return judged(RUNG, ["the embeddings of your photos are not finite vectors of the gallery's length"], {})
+    found, own = measure(evidence, vectors, rows), _of_cloud(evidence, rows)
+    limits = [chance_gate(found, chance(evidence, rows))]
+    limits += [] if asked.floor is None else [floor_gate(found, asked.floor)]
+    loss, figures = None, _figures(evidence, vectors, rows, found)
+    if reference is not None:
+        loss, same = _loss(evidence, vectors, rows, reference, gates)
+        limits.append(loss)
+        ends = {"loss": loss.figure.value, "loss_low": loss.figure.low, "loss_high": loss.figure.high}
+        figures |= {f"cmc@1_{name}": value for name, value in ends.items()} | {"reference_vectors": same}
+    figures["beside"] = "itself" if reference is None else reference.name
+    problems, unknown = problems_of(limits), unknown_of(limits)
+    if own is not None:
+        ratio = _ratio(found, own)
+        known = int(own.per_query("cmc@1")[0].sum())
+        figures |= {"cmc@1_cloud": own.mean("cmc@1"), "map@r_cloud": own.mean("map@r")}
+        figures |= {f"share_of_cloud{end}": value for end, value in _ends(ratio).items()}
+        if share is not None and (problem := share_problem(ratio, share, known=known, queries=len(rows))):
+            (problems if problem[0] == "fail" else unknown).append(f"of your photos, {problem[1]}")
+    return judged(RUNG, problems, figures, unknown)
+
+
+def measure(evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"]) -> TaskResult:
+    """cmc@1 and map@r of each photo.
+
+    Args:
+        evidence: The photos and the gallery.
+        vectors: float32 [k, d], of length one.
+        rows: Which photos these are of.
+    """
+    own = evidence.own[rows]
+    if evidence.labels is not None and evidence.gallery_labels is not None:
+        labels = evidence.labels[rows]
+        values = evaluate(vectors, evidence.gallery, labels, evidence.gallery_labels, exclude=own, ks=(1,))
+        return TaskResult(("your photos",), (values,), (labels,))
+    relevant, found = _nearest(evidence, _cloud(evidence)[rows], own), _nearest(evidence, vectors, own)
+    first = (found[:, 0] == relevant[:, 0]).astype(np.float64)
+    values = {"cmc@1": first, "map@r": average_precision(found, relevant)}
+    return TaskResult(("your photos",), (values,), (np.arange(len(rows)),))
+
+
+def chance(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
+    """cmc@1 that each photo has in a gallery in random order."""
+    own = evidence.own[rows]
+    left = len(evidence.gallery) - (own >= 0)
+    if evidence.labels is None or evidence.gallery_labels is None:
+        return 1 / left
+    labels = evidence.labels[rows]
+    sizes = np.bincount(evidence.gallery_labels[evidence.gallery_labels >= 0], minlength=int(labels.max()) + 1)
+    itself = (own >= 0) & (evidence.gallery_labels[own] == labels)
+    return (sizes[labels] - itself) / left
+
+
+def chance_gate(found: TaskResult, by_chance: Float64[NDArray[np.float64], " k"]) -> Gated:
+    """cmc@1 must be shown to be above that of a gallery in random order.
+
+    Args:
+        found: What the photos find.
+        by_chance: float64 [k], what they find there.
+    """
+    above = difference_interval(found.per_query("cmc@1"), [by_chance], clusters=found.clusters(found.resampled))
+    level, count = float(by_chance.mean()), queries(found)
+    told = f"cmc@1 is {found.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
+    if count < _FEWEST:
+        return Gated(above, Judgement("open", _FEWEST), told, unit="photos")
+    if above.low > 0:
+        return Gated(above, Judgement("within"), told)
+    if above.high < _CLEARLY * (1 - level):
+        return Gated(above, Judgement("beyond"), told)
+    half = above.value - above.low
+    needs = int(np.ceil(count * (half / above.value) ** 2)) if above.value > 0 else 2 * count
+    return Gated(above, Judgement("open", max(needs, count + 1)), told, unit="photos")
+
+
+def _loss(
+    evidence: OwnEvidence,
+    vectors: Vectors,
+    rows: Int64[np.ndarray, " k"],
+    reference: Reference,
+    gates: Gates,
+) -> tuple[Gated, bool]:
+    """What is lost to the reference over the photos that both were given, and whether both computed the same."""
+    common, ours, theirs = np.intersect1d(rows, reference.rows, assume_unique=True, return_indices=True)
+    both = vectors[ours], reference.vectors[theirs]
+    same = float(cosine_distance(*both).max()) <= gates.parity
+    then, now = measure(evidence, both[1], common), measure(evidence, both[0], common)
+    return loss_gate(then, now, gates.largest_loss, beside=reference.name, same=same), same
+
+
+def _of_cloud(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> TaskResult | None:
+    """What the cloud's own vectors of the photos find; without labels that is what is asked for, and says nothing."""
+    if evidence.cloud is None or evidence.labels is None:
+        return None
+    return measure(evidence, evidence.cloud[rows], rows)
+
+
+def _ratio(found: TaskResult, own: TaskResult) -> Interval | None:
+    values, best = found.per_query("cmc@1"), own.per_query("cmc@1")
+    if not best[0].any():
+        return None
+    return function_interval([values, best], lambda m: m[:, 0] / m[:, 1], clusters=found.clusters(found.resampled))
+
+
+def _figures(
+    evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"], found: TaskResult
+) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {}
+    for metric in METRICS:
+        interval = mean_interval(found.per_query(metric), clusters=found.clusters(found.resampled))
+        figures |= {f"{metric}{end}": value for end, value in _ends(interval).items()}
+    return {
+        **figures,
+        "chance": float(chance(evidence, rows).mean()),
+        "relevant": "the photos' classes" if evidence.labels is not None else "the cloud's own nearest",
+        "agreement": None if evidence.cloud is None else _agreement(evidence, vectors, rows),
+        "photos": len(rows),
+        "gallery": len(evidence.gallery),
+        "resampled": found.resampled,
+    }
+
+
+def _agreement(evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"]) -> float:
+    """Mean cosine of a photo's vector with the cloud's, once the gallery's mean is removed from both."""
+    centre = evidence.gallery.mean(axis=0, dtype=np.float64)
+    ours, theirs = vectors - centre, _cloud(evidence)[rows] - centre
+    length = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(axis=1) / np.maximum(length, np.finfo(np.float64).tiny)).mean())
+
+
+def _nearest(evidence: OwnEvidence, vectors: Vectors, own: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k n"]:
+    depth = min(NEIGHBOURS, len(evidence.gallery) - bool((own >= 0).any()))
+    return search(vectors, evidence.gallery, depth, exclude=own).rows
+
+
+def _cloud(evidence: OwnEvidence) -> Vectors:
+    if evidence.cloud is None:
+        raise ValueError("the gallery has no vectors of the queries")
+    return evidence.cloud
+
+
+def _ends(interval: Interval | None) -> dict[str, float | None]:
+    if interval is None:
+        return {"": None, "_low": None, "_high": None}
+    return {"": interval.value, "_low": interval.low, "_high": interval.high}
