@@ -68,9 +68,6 @@ def fuzz_all(targets: list[str], corpus: Path, limits: Mapping[str, int]) -> lis
     """
     import atheris
 
-    # Some embeddings are read by it: not on the time of the one target whose process would load it.
-    import torch  # noqa: F401
-
     with atheris.instrument_imports(include=_OURS, enable_loader_override=False):
         from tests.fuzz.targets import TARGETS
     found: list[Outcome] = []

@@ -111,6 +111,10 @@ def adapter() -> Seeds:
     }
 
 
+def prototypes() -> Seeds:
+    return {"sound": save({"prototypes": units(3, 0)}, metadata={"classes": json.dumps(["x", "y", "z"])})}
+
+
 def csv() -> Seeds:
     boxes = "label,split,path,is_query,is_gallery,x_1,y_1,x_2,y_2,view\n"
     return {

@@ -27,6 +27,7 @@ from hetero.files import sha256_file
 from hetero.foreign import strict_json
 from hetero.gallery import storage
 from hetero.gallery.exact import Gallery
+from hetero.models.directory import PROTOTYPES, load_prototype_classes, load_prototypes
 from hetero.preprocessing import Preprocessing
 from hetero.recipe import load_recipe
 from hetero.schema import parse_file
@@ -100,6 +101,13 @@ def _adapter(path: Path) -> object:
     return SpaceAdapter.load(path.parent)(units(3, 0), SPACE)
 
 
+def _prototypes(path: Path) -> object:
+    """With the digest in ``space.json``, too."""
+    file = path.parent / "space.json"
+    file.write_text(json.dumps(SPACE.to_dict() | {"prototypes": sha256_file(path)}))
+    return load_prototypes(path.parent), load_prototype_classes(path.parent)
+
+
 def _vectors(path: Path) -> None:
     """A file of embeddings, as both of its readers see it."""
     try:
@@ -144,6 +152,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "gallery": Target(storage.VECTORS, seeds.write_gallery, _gallery, seeds.gallery),
     "adapter": Target("adapter.safetensors", seeds.write_adapter, _adapter, seeds.adapter),
+    "prototypes": Target(PROTOTYPES, _nothing, _prototypes, seeds.prototypes),
     "csv": Target("table.csv", seeds.write_pictures, read_csv, seeds.csv),
     "recipe": Target("recipe.toml", _nothing, load_recipe, seeds.recipe),
     "comparison": Target("comparison.toml", _nothing, load_comparison, seeds.comparison),
