@@ -20,7 +20,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.hostile_inputs import bundles, files, models
+from benchmarks.hostile_inputs import bundles, models, pictures, tables, vectors
 from benchmarks.hostile_inputs.trial import MEMORY_BYTES, Count, Start, try_inputs
 from benchmarks.machine import where_and_when
 
@@ -47,9 +47,9 @@ KINDS = (
     Kind("ONNX files", models.onnx, 1500, 30),
     Kind("LiteRT files", models.litert, 1500, 30),
     Kind("Core ML packages", models.coreml, 1000, 30),
-    Kind("embeddings", files.embeddings, 1000, 10),
-    Kind("CSV and recipes", files.tables, 1000, 10),
-    Kind("images", files.pictures, 1000, 10),
+    Kind("embeddings", vectors.embeddings, 1000, 10),
+    Kind("CSV and recipes", tables.tables, 1000, 10),
+    Kind("images", pictures.pictures, 1000, 10),
 )
 _HEADS = ("inputs", "refused", "right", "crashes", "tracebacks", "wrong", "hangs", "orphans", "s", "slowest, s")
 
