@@ -117,7 +117,11 @@ def _run(name: str, corpus: Path, limits: Mapping[str, int], folder: Path) -> No
         "artifact_prefix": f"{findings}/",
     }
     options = [f"-{option}={value}" for option, value in settings.items()]
-    atheris.Setup(["fuzz", *options, str(held)], lambda data: target.one(folder, data) and None)
+
+    def one(data: bytes) -> None:
+        target.one(folder, data)
+
+    atheris.Setup(["fuzz", *options, str(held)], one)
     atheris.Fuzz()
 
 

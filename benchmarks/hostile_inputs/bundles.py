@@ -215,7 +215,7 @@ _ARRANGEMENTS: tuple[Callable[[Path, Path], object], ...] = (
     lambda path, _bundle: path.rename(path.with_name(f"{path.name}\u200b")),
     lambda path, bundle: shutil.copy(path, bundle / "more"),
     lambda path, bundle: shutil.copy(path, bundle / "a\x1b[31m\n.txt"),
-    lambda path, bundle: shutil.copy(path, os.fsencode(bundle) + b"/\xff\xfe"),
+    lambda path, bundle: shutil.copy(path, bundle / os.fsdecode(b"\xff\xfe")),
     lambda _path, bundle: (bundle / "deep").joinpath(*["d"] * 200).mkdir(parents=True),
     lambda _path, bundle: (bundle / "link").symlink_to("/", target_is_directory=True),
     lambda _path, bundle: (bundle / "loop").symlink_to("loop"),

@@ -6,6 +6,7 @@ import contextlib
 import random
 import struct
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ def embeddings(folder: Path) -> Generator[Attempt]:
     sound = [("e.safetensors", data) for data in seeds.embeddings().values()]
     sound += [("e.npy", data) for data in seeds.npy().values()]
     names = "\n".join(seeds.NAMES).encode()
-    import torch  # noqa: F401 - numpy has no bfloat16; seconds that are no input's
+    # Torch reads what numpy has no type for; to load it takes seconds that are no input's.
+    import_module("torch")
 
     def attempt(number: int) -> tuple[Answer, str]:
         chance = random.Random(number)
