@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +87,14 @@ def _fuzz(name: str, corpus: Path, limits: Mapping[str, int]) -> Outcome:
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
-            _run(name, corpus, limits, Path(folder))
+            try:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+                _run(name, corpus, limits, Path(folder))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
         _, status = os.waitpid(child, 0)
         said.seek(0)
         text = said.read().decode(errors="replace")
