@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 REFUSED = {("npy", "archive"), ("gallery", "brain float"), ("adapter", "brain float")}
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow says what it passes over.
 @pytest.mark.parametrize("name", TARGETS)
 def test_sound_files_are_read_and_changed_ones_read_or_refused(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
