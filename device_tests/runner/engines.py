@@ -102,7 +102,8 @@ class LiteRt:
 
     def _names(self) -> tuple[str, str]:
         """Of the input and the output: those that the signature gives them, where there is one."""
-        for signature in self._interpreter.get_signature_list().values():
+        signatures = getattr(self._interpreter, "get_signature_list", dict)  # Old ones do not know it.
+        for signature in signatures().values():
             (taken,), (given,) = signature["inputs"], signature["outputs"]
             return taken, given
         return self._input["name"], self._output["name"]
