@@ -74,6 +74,7 @@ def load(name: str) -> Returned | None:
     words = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["returned"])
     also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
     words["decode_errors"] = tuple(words["decode_errors"])
+    words["tensors"] = tuple(map(tuple, words["tensors"]))
     return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
 
 

@@ -37,6 +37,7 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         space_in_file=space_in_file(entry.format, bundle.file(entry)),
         originals=tuple(original_rows(bundle)),
         golden_files=golden_files(bundle),
+        tensors=(entry.input, entry.output),
     )
     loaded = loads.check(subject)
     if loaded.status != "pass":

@@ -1,6 +1,11 @@
-"""Rung 1: does the target's runtime load the model, run it, and give embeddings of the right shape and space?"""
+"""Rung 1: does the target's runtime load the model, run it, and give embeddings of the right shape and space?
+
+An application passes the tensors that the manifest names, so these must be the file's.
+"""
 
 from __future__ import annotations
+
+import math
 
 from device_tests.checks.finding import Finding, judged
 from device_tests.checks.subject import Subject
@@ -28,4 +33,25 @@ def check(subject: Subject) -> Finding:
             f"{subject.space_id}; vectors of two spaces cannot be compared"
         )
         return judged(RUNG, [problem], figures)
+    if problems := _other_tensors(subject):
+        return judged(RUNG, problems, figures)
     return judged(RUNG, [], {**figures, "file_names_its_space": bool(subject.space_in_file)})
+
+
+def _other_tensors(subject: Subject) -> list[str]:
+    """Where the file says something else of its input or output than the manifest."""
+    problems: list[str] = []
+    for what, said, told in zip(("input", "output"), subject.tensors, subject.returned.tensors, strict=False):
+        name, kind, scale, zero_point = told
+        listed = (said.name, said.type if kind else "", said.zero_point)
+        if listed != (name, kind, zero_point) or not math.isclose(said.scale, scale, rel_tol=1e-6):
+            problems.append(
+                f"the file's {what} is {_in_words(name, kind, scale, zero_point)}, the manifest says "
+                f"{_in_words(said.name, said.type, said.scale, said.zero_point)}"
+            )
+    return problems
+
+
+def _in_words(name: str, kind: str, scale: float, zero_point: int) -> str:
+    """A tensor, for people."""
+    return f"{name[:100]!r} {kind}" + (f" * {scale:g} from {zero_point}" if scale or zero_point else "")

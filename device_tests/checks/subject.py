@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from device_tests.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
+from export.manifest import TensorEntry
 from hetero.preprocessing import Preprocessing
 
 
@@ -30,6 +31,7 @@ class Subject:
         space_in_file: The space that the model's file names; empty when it names none.
         originals: Rows of the retrieval images whose files the target decoded itself.
         golden_files: Files of every kind, which it decoded after these.
+        tensors: The input and the output, as the manifest says them; empty when that does not matter.
     """
 
     precision: str
@@ -44,6 +46,7 @@ class Subject:
     space_in_file: str = ""
     originals: tuple[int, ...] = ()
     golden_files: tuple[GoldenFile, ...] = ()
+    tensors: tuple[TensorEntry, ...] = ()
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:

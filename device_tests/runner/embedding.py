@@ -22,11 +22,12 @@ def embed_job(name: str, job: dict[str, Any], import_seconds: float) -> dict[str
         load_seconds = time.perf_counter() - start
         embeddings, seconds = embed(runtime, images, job["warm_up"])
         own, undecoded, incomplete = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [], False)
-        version = runtime.version
+        version, tensors = runtime.version, getattr(runtime, "tensors", [])
     np.savez(job["output"], embeddings=embeddings, **own)
     return {
         "runtime": name,
         "runtime_version": version,
+        "tensors": tensors,
         "certifies": getattr(engine(name), "certifies", ""),
         "decoder": decodes_with,
         "decode_errors": undecoded,

@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+_ONNX_TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+
 
 @runtime_checkable
 class Runtime(Protocol):
@@ -15,10 +17,13 @@ class Runtime(Protocol):
     Attributes:
         modules: What it imports, for importing it early.
         version: The engine's, once it is loaded.
+        tensors: Name, type, scale and zero point of the input and the output, as the file says them, once it is loaded;
+            a type is empty where the engine does not tell it.
     """
 
     modules: tuple[str, ...]
     version: str
+    tensors: list[list[Any]]
 
     def __enter__(self) -> Runtime:
         """Load the model."""
@@ -40,14 +45,16 @@ class OnnxRuntime:
 
     def __init__(self, model: str, settings: dict[str, str]) -> None:
         self._model, self._settings = model, settings
-        self.version = ""
+        self.version, self.tensors = "", []
 
     def __enter__(self) -> OnnxRuntime:
         import onnxruntime
 
         self.version = str(onnxruntime.__version__)
         self._session: Any = self.session(self._model, self._settings)
-        self._input = self._session.get_inputs()[0].name
+        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        self._input = taken.name
+        self.tensors = [[one.name, _ONNX_TYPES.get(one.type, one.type), 0.0, 0] for one in (taken, given)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +84,7 @@ class LiteRt:
 
     def __init__(self, model: str, _settings: dict[str, str]) -> None:
         self._model = model
-        self.version = ""
+        self.version, self.tensors = "", []
 
     def __enter__(self) -> LiteRt:
         from importlib.metadata import version
@@ -86,10 +93,20 @@ class LiteRt:
         self._interpreter: Any = self.interpreter(self._model)
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
+        taken, given = self._names()
+        self.tensors = [_in_tflite(taken, self._input), _in_tflite(given, self._output)]
         return self
 
     def __exit__(self, *_: object) -> None:
         self._interpreter = None
+
+    def _names(self) -> tuple[str, str]:
+        """Of the input and the output: those that the signature gives them, where there is one."""
+        signatures = getattr(self._interpreter, "get_signature_list", dict)  # Old ones do not know it.
+        for signature in signatures().values():
+            (taken,), (given,) = signature["inputs"], signature["outputs"]
+            return taken, given
+        return self._input["name"], self._output["name"]
 
     @classmethod
     def interpreter(cls, model: str) -> Any:
@@ -105,6 +122,11 @@ class LiteRt:
         given = self._interpreter.get_tensor(self._output["index"])
         scale, zero = self._output["quantization"]
         return (given.astype(np.float32) - zero) * np.float32(scale) if scale else given
+
+
+def _in_tflite(name: str, details: Any) -> list[Any]:
+    scale, zero_point = details["quantization"]
+    return [name, np.dtype(details["dtype"]).name, float(scale), int(zero_point)]
 
 
 class TfLiteRuntime(LiteRt):

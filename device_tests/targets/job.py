@@ -101,6 +101,7 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         latency_seconds=np.asarray(report["latency_seconds"], np.float64),
         peak_memory_bytes=int(report["peak_memory_bytes"]),
         emulated=emulated,
+        tensors=tuple((str(name), str(kind), float(scale), int(zero)) for name, kind, scale, zero in report["tensors"]),
         certifies=report["certifies"],
         decoder=report["decoder"],
         pixels=held.get("pixels"),

@@ -100,6 +100,8 @@ class Returned:
         emulated: Whether the processor was emulated, so that times are not those of a real one.
         not_verified: Whether the error only says that this runtime cannot tell.
         counts_instructions: Whether the clock advanced by a nanosecond an instruction, so that times count them.
+        tensors: Name, type, scale and zero point of the input and the output, as the model's file says them; empty when
+            the target does not tell, like a type.
         certifies: What a pass says, where the runtime is not the engine that applications use; times are its own then.
         decoder: What decoded the originals; empty when nothing on the target can.
         pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
@@ -118,6 +120,7 @@ class Returned:
     emulated: bool = False
     not_verified: bool = False
     counts_instructions: bool = False
+    tensors: tuple[tuple[str, str, float, int], ...] = ()
     certifies: str = ""
     decoder: str = ""
     pixels: NDArray[np.uint8] | None = None

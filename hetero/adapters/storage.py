@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -119,6 +120,26 @@ class SpaceAdapter:
         if target.space_id != entry.target:
             raise IntegrityError(f"{directory / SPACE} is not the space that {RECORD} names; fit the adapter again")
         try:
-            return cls(adapter_class(entry.kind)(**load_file(directory / ARRAYS)), entry.source, target)
-        except (SafetensorError, TypeError) as error:
+            arrays = load_file(directory / ARRAYS)
+            adapter = adapter_class(entry.kind)(**arrays)
+            _try_out(adapter, arrays.values(), entry.source.dimension, target.dimension)
+        except (SafetensorError, TypeError, KeyError, ValueError, InputError) as error:
             raise IntegrityError(f"{directory / ARRAYS} does not hold a {entry.kind} adapter: {error}") from None
+        return cls(adapter, entry.source, target)
+
+
+def _try_out(adapter: Adapter, arrays: Collection[NDArray[np.float32]], source: int, target: int) -> None:
+    """Refuse arrays that would fail, or map to something else, when the first vectors are mapped.
+
+    Raises:
+        ValueError: When they do not fit each other or the two dimensions.
+        InputError: When what they make has no direction.
+    """
+    if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in arrays):
+        raise ValueError("expected finite float32 arrays")
+    # No vector is made that is longer than what the file holds.
+    if not any(source in one.shape for one in arrays):
+        raise ValueError(f"no array fits vectors of {source} dimensions")
+    made = adapter(np.random.default_rng(0).normal(size=(1, source)).astype(np.float32))
+    if made.shape != (1, target):
+        raise ValueError(f"expected vectors of {target} dimensions from it, got {list(made.shape)}")

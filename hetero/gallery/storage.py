@@ -102,6 +102,9 @@ def _read_vectors(path: Path) -> tuple[NDArray[np.float32], list[str]]:
         text, ends = tensors["names"].tobytes(), tensors["name_ends"].tolist()
         starts = [0, *ends[:-1]]
         names = [text[start:end].decode() for start, end in zip(starts, ends, strict=True)] if ends else []
-        return tensors["embeddings"], names
+        embeddings = tensors["embeddings"]
+        if embeddings.dtype != np.float32:
+            raise TypeError(f"expected float32 embeddings, got {embeddings.dtype}")
+        return embeddings, names
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{path} is not a gallery's vectors: {error}") from None

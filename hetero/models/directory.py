@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save
 from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
+from hetero.foreign import strict_json
 from hetero.models.config import ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
@@ -119,7 +119,7 @@ def load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     """Read class prototypes, or None when the directory has none.
 
     Raises:
-        IntegrityError: When the file is not the one that ``space.json`` names.
+        IntegrityError: When the file is not the one that ``space.json`` names, or holds no prototypes.
     """
     return steadily(directory, _load_prototypes)
 
@@ -131,13 +131,32 @@ def _load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     expected = EmbeddingSpace.load(directory / "space.json").prototypes
     if sha256_file(path) != expected:
         raise IntegrityError(f"{path} is not the file that space.json names; fetch or train the model again")
-    return load_arrays(path)["prototypes"]
+    try:
+        prototypes = load_arrays(path)["prototypes"]
+    except (SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{path} does not hold prototypes: {error}") from None
+    if prototypes.dtype != np.float32 or prototypes.ndim != 2 or not np.isfinite(prototypes).all():
+        came = f"{prototypes.dtype} {list(prototypes.shape)}"
+        raise IntegrityError(f"{path}: expected prototypes as finite float32 [classes, dimensions], got {came}")
+    return prototypes
 
 
 def load_prototype_classes(directory: Path) -> tuple[str, ...]:
-    """Names of the classes that a directory's prototypes stand for; empty when it does not say."""
+    """Names of the classes that a directory's prototypes stand for; empty when it does not say.
+
+    Raises:
+        IntegrityError: When it says something else there.
+    """
     path = directory / PROTOTYPES
     if not path.is_file():
         return ()
-    with safe_open(path, framework="numpy") as file:
-        return tuple(json.loads((file.metadata() or {}).get("classes", "[]")))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("classes", "[]")
+    except SafetensorError as error:
+        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
+    what = f"the metadata 'classes' of {path}"
+    names = strict_json(text.encode(), what=what)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
+        raise IntegrityError(f"{what} is not a list of names")
+    return tuple(cast("list[str]", names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from device_tests.gates import Gates
 from device_tests.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.goldens import Goldens
+from export.manifest import TensorEntry
 from hetero.errors import InputError
 from hetero.evaluation.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
@@ -446,3 +448,23 @@ def test_other_settings_are_told_and_not_judged() -> None:
     one_degree = pytest.approx(1 - math.cos(math.radians(1)), rel=1e-4)
     assert figures.figures["x86_default_largest_one_minus_cosine"] == one_degree
     assert figures.figures["x86_default_differs_by"] == one_degree
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (TensorEntry("vector", "float32", (1, 2)), "output is 'embedding' float32, the manifest says 'vector' float32"),
+        (TensorEntry("embedding", "uint8", (1, 2)), "the manifest says 'embedding' uint8"),
+        (TensorEntry("embedding", "float32", (1, 2), 0.5, 3), r"says 'embedding' float32 \* 0.5 from 3"),
+    ],
+)
+def test_loads_refuses_other_tensors_than_the_manifest_names(output: TensorEntry, words: str) -> None:
+    told = (("image", "uint8", 0.0, 0), ("embedding", "float32", 0.0, 0))
+    same = subject()
+    same = dataclasses.replace(same, returned=dataclasses.replace(same.returned, tensors=told))
+    given = TensorEntry("image", "uint8", (1, 6, 6, 3)), TensorEntry("embedding", "float32", (1, 2))
+    assert loads.check(dataclasses.replace(same, tensors=given)).status == "pass"
+    finding = loads.check(dataclasses.replace(same, tensors=(given[0], output)))
+    assert finding.status == "fail" and re.search(words, finding.reason)
+    silent = dataclasses.replace(same.returned, tensors=())
+    assert loads.check(dataclasses.replace(same, tensors=(given[0], output), returned=silent)).status == "pass"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,6 +149,21 @@ def test_a_damaged_package_fails_to_load(tmp_path: Path) -> None:
     assert verdict.exit_code == 1
     assert statuses(tmp_path / "out", format="coreml", rung="loads") == {"fail"}
     assert "it was cut off" in verdict.table()
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "other"}, {"type": "uint8"}, {"scale": 0.5}], ids=["name", "type", "scale"]
+)
+def test_tensors_that_the_files_do_not_have_fail_to_load(bundle: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    manifest = read_json(copy / "manifest.json")
+    for model in manifest["models"]:
+        model["output"] |= change
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert verify([copy], ["desktop"], tmp_path).exit_code == 1
+    found = {row["format"]: row["status"] for row in read_json(tmp_path / "verdict.json") if row["rung"] == "loads"}
+    # Our own executor does not tell types.
+    assert found == {"onnx": "fail", "litert": "fail", "coreml": "pass" if "type" in change else "fail"}
 
 
 def test_a_required_format_that_is_not_in_the_bundle_is_exit_3(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class CoreMlReference:
 
     def __init__(self, model: str, _settings: dict[str, str]) -> None:
         self._path = model
-        self.version = ""
+        self.version, self.tensors = "", list[list[Any]]()
 
     def __enter__(self) -> CoreMlReference:
         import hetero
@@ -26,6 +26,7 @@ class CoreMlReference:
 
         self.version = hetero.__version__
         self._model: Any = load(self._path, arithmetic="float16")
+        self.tensors = [[name, "", 0.0, 0] for name in (*self._model.inputs, *self._model.outputs)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +46,7 @@ class CoreMl:
     def __init__(self, model: str, settings: dict[str, str]) -> None:
         self._path = model
         self._units = settings.get("compute_units", "ALL")
-        self.version = ""
+        self.version, self.tensors = "", list[list[Any]]()
 
     def __enter__(self) -> CoreMl:
         import coremltools
@@ -55,6 +56,7 @@ class CoreMl:
         self._model: Any = coremltools.models.MLModel(self._path, compute_units=units)
         described = self._model.get_spec().description
         self._input, self._output = described.input[0].name, described.output[0].name
+        self.tensors = [[name, "", 0.0, 0] for name in (self._input, self._output)]
         return self
 
     def __exit__(self, *_: object) -> None:

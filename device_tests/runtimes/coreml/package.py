@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from device_tests.runtimes.coreml.weights import WeightFile
 from hetero.errors import InputError, IntegrityError
+from hetero.foreign import strict_json
 
 _MANIFEST_LIMIT = 1 << 20
 _MODEL_LIMIT = 1 << 28
@@ -70,10 +70,10 @@ def open_package(path: Path) -> Package:
     if manifest.stat().st_size > _MANIFEST_LIMIT:
         raise IntegrityError(f"{path.name}: its Manifest.json takes more than {_MANIFEST_LIMIT} bytes")
     try:
-        record: Any = json.loads(manifest.read_bytes())
+        record: Any = strict_json(manifest.read_bytes(), what="Manifest.json")
         entries, root = record["itemInfoEntries"], record["rootModelIdentifier"]
         place = entries[root]["path"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise IntegrityError(f"{path.name}: its Manifest.json names no model: {str(error)[:200]}") from None
     if not isinstance(place, str):
         raise IntegrityError(f"{path.name}: its Manifest.json names no model")

@@ -6,10 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from hetero.adapters.registry import ADAPTERS, fit_adapter
 from hetero.adapters.storage import SpaceAdapter
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
+from hetero.files import sha256_file
 from hetero.space import EmbeddingSpace
 from tests.hetero.adapters.test_fit import QUICK, unit_vectors
 
@@ -77,3 +79,23 @@ def test_damage_is_found(adapter, tmp_path, damage, message):
 def rewrite(place, **changes):
     path = place / "adapter.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("matrix", np.ones((4, 6), np.float16)),
+        ("matrix", np.ones((5, 6), np.float32)),
+        ("matrix", np.ones((4, 7), np.float32)),
+        ("matrix", np.full((4, 6), np.nan, np.float32)),
+        ("offset", np.ones((2, 1, 6), np.float32)),
+    ],
+)
+def test_arrays_that_are_no_such_map_are_refused(adapter, tmp_path, name, array):
+    """Listed with their digest, as whoever changed them would."""
+    adapter.save(tmp_path / "adapter")
+    arrays = tmp_path / "adapter" / "adapter.safetensors"
+    save_file({**load_file(arrays), name: array}, arrays)
+    rewrite(tmp_path / "adapter", arrays=sha256_file(arrays))
+    with pytest.raises(IntegrityError, match="does not hold a ridge adapter"):
+        SpaceAdapter.load(tmp_path / "adapter")

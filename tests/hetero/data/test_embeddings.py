@@ -141,6 +141,27 @@ def test_other_formats_under_the_name_of_an_array_say_what_they_are(tmp_path: Pa
         load_embeddings(path)
 
 
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<f4'", "{'descr': (), 'fortran_order': False, 'shape': (3, 3)}", "{[]: 0}", "-" * 9000 + "1"]
+)
+def test_headers_that_numpy_itself_stumbles_over_are_refused(tmp_path: Path, header: str) -> None:
+    content = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode()
+    (tmp_path / "e.npy").write_bytes(content + vectors().tobytes())
+    with pytest.raises(IntegrityError, match="not a plain .npy array"):
+        load_embeddings(tmp_path / "e.npy")
+
+
+@pytest.mark.parametrize("byte", [0, 6])
+def test_damaged_archives_under_the_name_of_an_array_are_refused(tmp_path: Path, byte: int) -> None:
+    _savez(tmp_path / "e.npy")
+    content = bytearray((tmp_path / "e.npy").read_bytes())
+    directory = content.index(b"PK\1\2")
+    content[directory + byte] ^= 0xFF
+    (tmp_path / "e.npy").write_bytes(content)
+    with pytest.raises(IntegrityError, match="it is a damaged archive"):
+        load_embeddings(tmp_path / "e.npy")
+
+
 def _savez(path: Path) -> None:
     with path.open("wb") as stream:
         np.savez(stream, left=vectors(), right=vectors())

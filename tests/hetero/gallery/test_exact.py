@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.gallery.exact import Gallery
@@ -129,4 +132,17 @@ def test_a_wrong_index_is_refused(gallery: Gallery, tmp_path: Path) -> None:
         Gallery.load(tmp_path / "gallery")
     index.write_text("{}")
     with pytest.raises(IntegrityError, match="count: missing"):
+        Gallery.load(tmp_path / "gallery")
+
+
+def test_vectors_of_another_type_are_refused(gallery: Gallery, tmp_path: Path) -> None:
+    """Listed with their digest, as whoever changed them would."""
+    gallery.save(tmp_path / "gallery")
+    file, index = tmp_path / "gallery" / "gallery.safetensors", tmp_path / "gallery" / "gallery.json"
+    tensors = load_file(file)
+    save_file({**tensors, "embeddings": tensors["embeddings"].astype(np.float16)}, file)
+    record = json.loads(index.read_text())
+    record["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    index.write_text(json.dumps(record))
+    with pytest.raises(IntegrityError, match="expected float32 embeddings, got float16"):
         Gallery.load(tmp_path / "gallery")

@@ -1,6 +1,9 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from hetero.errors import InputError, IntegrityError
@@ -8,7 +11,7 @@ from hetero.files import write_bytes
 from hetero.models.blocks import GeneralisedMean, unit
 from hetero.models.config import ModelConfig, Stage, scaled
 from hetero.models.cost import cost, widest_within
-from hetero.models.directory import load_model, load_prototypes, save_model, save_prototypes
+from hetero.models.directory import load_model, load_prototype_classes, load_prototypes, save_model, save_prototypes
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
@@ -108,6 +111,30 @@ def test_prototypes_belong_to_their_space(model, tmp_path):
     save_prototypes(tmp_path, 2 * torch.eye(8))
     with pytest.raises(IntegrityError, match="not the file that space.json names"):
         load_prototypes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "classes"),
+    [
+        ({"other": torch.eye(8)}, "[]"),
+        ({"prototypes": torch.eye(8).half()}, "[]"),
+        ({"prototypes": torch.ones(8)}, "[]"),
+        ({"prototypes": torch.full((8, 8), torch.nan)}, "[]"),
+        ({"prototypes": torch.eye(8)}, "["),
+        ({"prototypes": torch.eye(8)}, '{"a": 1}'),
+        ({"prototypes": torch.eye(8)}, "[1]"),
+    ],
+)
+def test_prototypes_of_anything_else_are_refused(tmp_path, arrays, classes):
+    """Listed with their digest, as whoever changed them would."""
+    data = save(arrays, metadata={"classes": classes})
+    write_bytes(tmp_path / "prototypes.safetensors", data)
+    EmbeddingSpace.define(
+        defined_by="x", name="n", version="1", dimension=8, prototypes=hashlib.sha256(data).hexdigest()
+    ).save(tmp_path / "space.json")
+    with pytest.raises(IntegrityError, match=r"prototypes\.safetensors"):
+        load_prototypes(tmp_path)
+        load_prototype_classes(tmp_path)
 
 
 def test_a_directory_that_is_no_model_says_so(tmp_path):

@@ -120,7 +120,12 @@ def test_a_link_out_of_the_package(package: Path) -> None:
     refused(package, "leaves the package through a link")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100000, '{"rootModelIdentifier": []}'])
+TWICE = '{"itemInfoEntries": {"a": {"path": "x"}, "a": {"path": "com.apple.CoreML/model.mlmodel"}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "[" * 100000, '{"rootModelIdentifier": []}', f'{TWICE}, "rootModelIdentifier": "a"}}']
+)
 def test_a_manifest_that_is_none(package: Path, text: str) -> None:
     (package / "Manifest.json").write_text(text)
     refused(package, "names no model")

@@ -1,0 +1,1 @@
+"""Inputs that somebody hostile would make, handed to the product by the thousand."""
