@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from hetero.durable import sync
+from hetero.errors import InputError
 from hetero.foreign import strict_json
 from hetero.unfinished import is_unfinished, unfinished_file
 
 
 def cache_directory() -> Path:
-    """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder."""
+    """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder.
+
+    Raises:
+        InputError: When no variable names one and the user has no home.
+    """
     if chosen := os.environ.get("HETERO_CACHE"):
         return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
+    except RuntimeError:
+        raise InputError("expected a home folder to keep a cache in, this user has none; set HETERO_CACHE") from None
 
 
 def sha256_bytes(data: bytes) -> str:

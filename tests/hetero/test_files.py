@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from hetero.files import write_bytes
+import pytest
+
+from hetero.errors import InputError
+from hetero.files import cache_directory, write_bytes
 from tests.crashes import kills
 
 
@@ -16,3 +20,11 @@ def test_a_file_survives_a_kill_at_every_write(tmp_path: Path) -> None:
         write_bytes(path, b"again")
         assert [one.name for one in tmp_path.iterdir()] == ["file"]
     assert set(seen) == {b"old", b"new" * 1000} and len(seen) >= 4
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HETERO_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 3)  # in no list of users
+    with pytest.raises(InputError, match="set HETERO_CACHE"):
+        cache_directory()
