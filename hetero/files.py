@@ -11,7 +11,7 @@ from typing import Any
 from hetero.durable import sync
 from hetero.errors import InputError
 from hetero.foreign import strict_json
-from hetero.unfinished import is_unfinished, unfinished_file
+from hetero.unfinished import is_unfinished, permitted, unfinished_file
 
 
 def cache_directory() -> Path:
@@ -66,7 +66,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Args:
         path: The place.
         data: The content.
-        mode: Who may read and write it; nobody else may before it is in place.
+        mode: Who may read and write it, as far as the umask permits; nobody else may before it is in place.
     """
     alone = not is_unfinished(path)
     with unfinished_file(path) as (descriptor, name):
@@ -75,7 +75,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             stream.flush()
             if alone:
                 os.fsync(descriptor)
-        name.chmod(mode)
+        name.chmod(permitted(mode))
         name.replace(path)
         if alone:
             sync(path.parent)

@@ -16,6 +16,13 @@ from pathlib import Path
 _END = ".unfinished"
 _RANDOM = 8
 """Characters that :mod:`tempfile` puts into a name."""
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)  # Which cannot be read without being set, and not safely later, beside other threads.
+
+
+def permitted(mode: int) -> int:
+    """What the user's umask leaves of permissions: what is unfinished is nobody else's, and opened when it is done."""
+    return mode & ~_UMASK
 
 
 @contextlib.contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from hetero.errors import InputError
 from hetero.files import cache_directory, write_bytes
 from tests.crashes import kills
+from tests.snippets import ROOT
 
 
 def test_a_file_survives_a_kill_at_every_write(tmp_path: Path) -> None:
@@ -20,6 +24,26 @@ def test_a_file_survives_a_kill_at_every_write(tmp_path: Path) -> None:
         write_bytes(path, b"again")
         assert [one.name for one in tmp_path.iterdir()] == ["file"]
     assert set(seen) == {b"old", b"new" * 1000} and len(seen) >= 4
+
+
+def test_what_the_umask_takes_away_stays_away(tmp_path: Path) -> None:
+    program = """
+from pathlib import Path
+from hetero.directories import replaced_directory
+from hetero.files import write_bytes
+with replaced_directory(Path("folder")) as fresh:
+    write_bytes(fresh / "file", b"")
+write_bytes(Path("file"), b"")
+"""
+    seen: list[list[int]] = []
+    for umask in (0o022, 0o077):
+        place = tmp_path / oct(umask)
+        place.mkdir()
+        command = [sys.executable, "-P", "-c", program]
+        subprocess.run(command, cwd=place, env={"PYTHONPATH": str(ROOT)}, umask=umask, check=True)
+        paths = place / "folder", place / "folder" / "file", place / "file"
+        seen.append([stat.S_IMODE(path.stat().st_mode) for path in paths])
+    assert seen == [[0o755, 0o644, 0o644], [0o700, 0o600, 0o600]]
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
