@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hetero.ending import ending
 from hetero.errors import InputError
 from hetero.files import cache_directory, write_bytes
 from tests.crashes import kills
@@ -24,6 +26,19 @@ def test_a_file_survives_a_kill_at_every_write(tmp_path: Path) -> None:
         write_bytes(path, b"again")
         assert [one.name for one in tmp_path.iterdir()] == ["file"]
     assert set(seen) == {b"old", b"new" * 1000} and len(seen) >= 4
+
+
+def test_a_full_disk_is_told_with_the_file_that_it_has_no_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as told:
+        write_bytes(tmp_path / "file", b"")
+    assert ending(told.value) == (2, f"{tmp_path / 'file'}: No space left on device")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_the_umask_takes_away_stays_away(tmp_path: Path) -> None:
