@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import resource
 import shutil
 import subprocess
@@ -60,7 +59,7 @@ class Row:
         condition: Its name.
         command: As on the command line.
         status: Its exit status.
-        said: The last line of its errors.
+        said: Its message.
         wrong: What should not be, if anything.
         seconds: It took.
     """
@@ -238,8 +237,9 @@ def wrong(done: subprocess.CompletedProcess[str], usual: int | None, left: list[
 
 
 def _last(text: str, root: Path) -> str:
-    lines = [line for line in re.split(r"[\r\n]+", text.replace(str(root), "…")) if line.startswith("hetero: ")]
-    return lines[-1][:200] if lines else ""
+    """The message, in one line."""
+    _, found, said = text.replace(str(root), "…").rpartition("hetero: ")
+    return f"{found}{' '.join(said.split())}"[:300] if found else ""
 
 
 def table(rows: Iterable[Row]) -> str:
