@@ -71,6 +71,9 @@ training = {{ {TRAINING} }}
 name = "plain"
 independent = true
 objectives = [{{ name = "own_head" }}]
+[[methods]]
+name = "regression"
+objectives = [{{ name = "cloud_regression" }}]
 """,
     "space": """
 stem_channels = 8
