@@ -14,7 +14,7 @@ define create_venv
 $(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format lock wheel sbom clean
 
 demo: $(VENV_DEMO)/.installed
 	$(VENV_DEMO)/bin/hetero demo --out runs/demo
@@ -33,6 +33,25 @@ format: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff format .
 	$(VENV_TEST)/bin/ruff check --fix .
 
+# What constraints.txt declares, with the digest of every file that the index lists, and what the public torch adds.
+LOCK = $(VENV_TEST)/bin/uv pip compile pyproject.toml --quiet --constraint constraints.txt --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+lock: $(VENV_TEST)/.installed
+	$(LOCK) --extra dev --extra bench --output-file requirements.lock
+
+# The wheel, and what a gate in another repository installs with --require-hashes: the wheel, and what verifying needs.
+wheel: $(VENV_TEST)/.installed
+	rm -rf build dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VENV_TEST)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(LOCK) --extra device --extra signing --output-file dist/verify-requirements.txt
+	cd dist && for wheel in hetero-*.whl; do \
+	  echo "./$$wheel --hash=sha256:$$(sha256sum "$$wheel" | cut -d ' ' -f 1)" >> verify-requirements.txt; done
+
+# The bill of materials of the wheel.
+sbom: wheel
+	$(VENV_TEST)/bin/python -m release.sbom dist/hetero-*.whl --out dist/hetero.cdx.json
+
 $(VENV_DEMO)/.installed: pyproject.toml constraints.txt
 	$(call create_venv,$(VENV_DEMO))
 	$(VENV_DEMO)/bin/pip $(INSTALL) --no-compile --editable '.[demo]'
@@ -44,4 +63,4 @@ $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV_DEMO) $(VENV_TEST) runs build *.egg-info
+	rm -rf $(VENV_DEMO) $(VENV_TEST) runs build dist *.egg-info

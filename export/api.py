@@ -28,6 +28,7 @@ from export.precisions import offered
 from export.processes import Outcomes, run_all
 from export.request import Result
 from export.source import Source, from_directory, from_module, resizing
+from hetero.data.names import is_text
 from hetero.directories import replaced_directory
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
@@ -94,6 +95,7 @@ def export_model(
         ExportError: When the model cannot be captured, or no file could be made.
     """
     require_available(formats, precisions)
+    _require_writable(out)
     order = Order(
         source=model if isinstance(model, Source) else from_directory(model),
         retrieval=retrieval,
@@ -189,6 +191,12 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
         retrieval_cloud=retrieval.cloud_embeddings,
         tasks=retrieval.tasks,
     )
+
+
+def _require_writable(out: Path) -> None:
+    # Given a path that is no text, torch ends the whole process.
+    if not is_text(str(out.absolute())):
+        raise InputError(f"expected a bundle's path in UTF-8 (and a locale of it, as LC_ALL=C.UTF-8), got {str(out)!a}")
 
 
 def _require_replaceable(out: Path) -> None:

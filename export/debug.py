@@ -16,6 +16,7 @@ from export.bundle import Bundle
 from export.intermediates import GRAPHS, Graph
 from export.manifest import Format, Precision
 from hetero.errors import InputError
+from hetero.figures import own_settings
 
 IMAGES = 8
 SHARES = 4.0
@@ -129,12 +130,11 @@ def plot(traces: list[Trace], path: Path) -> None:
     """Draw each file's error along its operators as SVG; the first beyond its share is marked."""
     import io
 
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from hetero.files import write_bytes
 
-    with mpl.rc_context({"svg.hashsalt": "hetero", "svg.fonttype": "none"}):
+    with own_settings():
         figure = Figure(figsize=(9, 4.5), layout="constrained")
         axes = figure.add_subplot()
         for one in traces:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hetero.durable import sync, sync_tree
-from hetero.unfinished import beside, remove, unfinished_directory
+from hetero.unfinished import beside, permitted, remove, unfinished_directory
 
 _Read = TypeVar("_Read")
 _ASIDE = ".set-aside"
@@ -38,7 +38,7 @@ def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
     """
     recovered(path)
     with unfinished_directory(path) as fresh:
-        fresh.chmod(0o755)
+        fresh.chmod(permitted(0o755))
         if keep and path.is_dir():
             shutil.copytree(path, fresh, symlinks=True, copy_function=_linked, dirs_exist_ok=True)
         yield fresh

@@ -36,7 +36,11 @@ def ending(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) or _is_of_safetensors(error):
         return BAD_INPUT, _of_the_system(error)
     if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
-        return BAD_INPUT, f"a path or name is not UTF-8: {error.object[:_LONGEST]!a}; rename it, or give another place"
+        part = error.object[max(error.start - _LONGEST // 2, 0) : error.start + _LONGEST // 2]
+        return BAD_INPUT, (
+            f"a path or name is not UTF-8: {part!a}; rename it, give another place, or set a locale of UTF-8 "
+            "(LC_ALL=C.UTF-8)"
+        )
     return FAULT, _fault(error)
 
 

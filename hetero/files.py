@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from hetero.durable import sync
+from hetero.errors import InputError
 from hetero.foreign import strict_json
-from hetero.unfinished import is_unfinished, unfinished_file
+from hetero.unfinished import is_unfinished, permitted, unfinished_file
 
 
 def cache_directory() -> Path:
-    """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder."""
+    """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder.
+
+    Raises:
+        InputError: When no variable names one and the user has no home.
+    """
     if chosen := os.environ.get("HETERO_CACHE"):
         return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
+    except RuntimeError:
+        raise InputError("expected a home folder to keep a cache in, this user has none; set HETERO_CACHE") from None
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -58,7 +66,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Args:
         path: The place.
         data: The content.
-        mode: Who may read and write it; nobody else may before it is in place.
+        mode: Who may read and write it, as far as the umask permits; nobody else may before it is in place.
     """
     alone = not is_unfinished(path)
     with unfinished_file(path) as (descriptor, name):
@@ -67,7 +75,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             stream.flush()
             if alone:
                 os.fsync(descriptor)
-        name.chmod(mode)
+        name.chmod(permitted(mode))
         name.replace(path)
         if alone:
             sync(path.parent)

@@ -6,6 +6,7 @@ A writer holds a lock on what it writes for as long as it lives, so whoever find
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -16,6 +17,14 @@ from pathlib import Path
 _END = ".unfinished"
 _RANDOM = 8
 """Characters that :mod:`tempfile` puts into a name."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)  # Which cannot be read without being set, and not safely later, beside other threads.
+
+
+def permitted(mode: int) -> int:
+    """What the user's umask leaves of permissions: what is unfinished is nobody else's, and opened when it is done."""
+    return mode & ~_UMASK
 
 
 @contextlib.contextmanager
@@ -97,6 +106,11 @@ def _unfinished(path: Path, make: Callable[[], tuple[int, str]]) -> Generator[tu
     descriptor, name = _held(make)
     try:
         yield descriptor, name
+    except OSError as error:
+        # Whoever writes to a descriptor is not told which file the disk has no room for.
+        if error.filename is None and error.errno in _NO_ROOM:
+            error.filename = str(path)
+        raise
     finally:
         remove(name)
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""A folder that holds code under every name that a program of ours might look for where it is started."""
+"""A folder that holds code, or settings, under every name that a program of ours might look for where it is started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ _MODULES = (
     *("multiprocessing", "numpy", "onnxruntime", "pickle", "PIL", "pip", "resource", "runner", "select", "signal"),
     *("sitecustomize", "subprocess", "threading", "torch", "traceback", "usercustomize"),
 )
-_PROGRAMS = ("adb", "apt-config", "apt-get", "chromium", "dpkg", "dpkg-deb", "npm", "pip", "qemu-aarch64", "python3")
+_PROGRAMS = (
+    "adb",
+    "apt-config",
+    "apt-get",
+    "chromium",
+    "dpkg",
+    "dpkg-deb",
+    "latex",
+    "npm",
+    "pip",
+    "qemu-aarch64",
+    "python3",
+)
 
 
 def poisoned(folder: Path) -> Path:
@@ -24,4 +36,5 @@ def poisoned(folder: Path) -> Path:
         program = folder / name if name not in _MODULES else folder / name / name
         program.write_text(f"#!/bin/sh\necho {name} >> {mark}\n")
         program.chmod(0o755)
+    (folder / "matplotlibrc").write_text("text.usetex: True\nbackend: module://runner\n")
     return mark

@@ -16,6 +16,7 @@ from device_tests.report.plots import Point, crowded, spread_labels
 from device_tests.report.table import Line, RowDict
 from export.goldens import Goldens
 from hetero.errors import InputError
+from hetero.figures import own_settings
 from hetero.files import write_bytes
 
 _INK, _SOFT, _LINE = "#1b2130", "#5b6475", "#e2e0d9"
@@ -57,11 +58,9 @@ def write_overview(
 def _draw(
     matrix: Mapping[str, Any], lines: Sequence[Line], goldens: Goldens, shown: Sequence[Example], format: str
 ) -> bytes:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "font.family": "sans-serif", "font.size": 9}
-    with mpl.rc_context(fonts):
+    with own_settings(font_size=9, svg_fonttype="path"):
         figure = Figure(figsize=(12.5, 6.2), facecolor="white")
         halves: Any = figure.subfigures(1, 2, width_ratios=[1.0, 1.12])
         quarters: Any = halves[0].subfigures(2, 1, height_ratios=[1.15, 1])

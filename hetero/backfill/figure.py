@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hetero.backfill.make import RANDOM
 from hetero.backfill.plan import BackfillPlan
+from hetero.figures import own_settings
 
 INK = "#1f2933"
 FAINT = "#616e7c"
@@ -30,11 +31,9 @@ def draw_curves(plan: BackfillPlan, *, format: Literal["svg", "png"] = "svg") ->
     Returns:
         The file's bytes; equal plans give equal bytes.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(fonts):
+    with own_settings():
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         figure.patch.set_facecolor("white")
         axes = figure.add_subplot()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from hetero.comparison.outcome import Outcome
+from hetero.figures import own_settings
 
 INK, FAINT, SEED, CLOUD = "#1f2933", "#9aa5b1", "#2f6fb3", "#c2571a"
 
@@ -15,10 +16,9 @@ def figure(result: Outcome) -> bytes:
     Returns:
         An SVG file; equal outcomes give equal bytes.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context({"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}):
+    with own_settings():
         canvas = Canvas(figsize=(7.2, 1.4 + 0.36 * len(result.methods)), layout="constrained")
         axes = canvas.subplots()
         rows = sorted(result.methods, key=lambda one: one.asymmetric[result.metric].mean)

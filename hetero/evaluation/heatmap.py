@@ -9,6 +9,7 @@ import numpy as np
 
 from hetero.errors import InputError
 from hetero.evaluation.matrix import CompatibilityMatrix
+from hetero.figures import own_settings
 
 INK = "#1f2933"
 FAINT = "#616e7c"
@@ -41,11 +42,9 @@ def heatmap(
     """
     if metric not in matrix.metrics:
         raise InputError(f"expected one of the metrics {list(matrix.metrics)}, got {metric!r}")
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(fonts):
+    with own_settings():
         count = min(len(matrix.models), MOST_TOLD)
         longest = max(map(len, _names(matrix)))
         figure = Figure(figsize=(1.6 + 0.09 * longest + 1.3 * count, 1.7 + 0.62 * count), layout="constrained")

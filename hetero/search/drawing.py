@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable
 from typing import Any, Literal
 
+from hetero.figures import own_settings
+
 INK, FAINT, GRID = "#1f2933", "#616e7c", "#eef1f4"
 # Colours of Okabe and Ito, told apart by all kinds of colour vision; shapes tell the points apart in print.
 CLOUD, SEARCHED, HANDMADE, RANDOM = "#1f2933", "#0072b2", "#d55e00", "#b8c0c8"
@@ -23,11 +25,9 @@ def drawn(draw: Callable[[Any], None], size: tuple[float, float], format: PICTUR
     Returns:
         The file's bytes; equal drawings give equal bytes.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    fonts: dict[Any, Any] = {"svg.hashsalt": "hetero", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(fonts):
+    with own_settings():
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_facecolor("white")
         draw(figure)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import hetero
 from hetero.errors import InputError
 from hetero.own_code import VARIABLE, code_is_allowed
 from hetero.search.architecture import Architecture
 from hetero.search.evaluate import Evaluate
 from hetero.search.workers import Evaluated, Workers
+
+_PACKAGES = Path(hetero.__file__).parents[1]
 
 
 class RayWorkers:
@@ -43,7 +48,9 @@ class RayWorkers:
         """
         try:
             given = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
-            self._ray.init(self._address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
+            # Workers look for modules where the driver is when it joins, before all else: a download's folder, perhaps.
+            with contextlib.chdir(_PACKAGES):
+                self._ray.init(self._address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"no Ray cluster answers at {self._address}: {error}; start one with `ray start --head`"

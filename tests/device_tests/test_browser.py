@@ -122,6 +122,32 @@ def test_what_npm_says_is_told_and_nothing_half_is_left(tmp_path: Path, monkeypa
     assert [path.name for path in (tmp_path / "cache" / "browser").iterdir()] == ["lock"]
 
 
+def test_npm_installs_what_the_lock_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text('#!/bin/sh\necho "$@" > "$3/asked"\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
+    device_tests.targets.web.setup.set_up()
+    packages = tmp_path / "cache" / "browser" / "packages"
+    asked = packages.joinpath("asked").read_text().split()
+    assert asked[:2] == ["ci", "--prefix"]
+    assert "--ignore-scripts" in asked
+    assert [word for word in asked[3:] if "@" in word] == []
+    for name in ("package.json", "package-lock.json"):
+        assert packages.joinpath(name).read_bytes() == PAGE.joinpath(name).read_bytes()
+
+
+def test_every_package_of_the_lock_file_has_a_digest_and_no_address() -> None:
+    lock = json.loads(PAGE.joinpath("package-lock.json").read_text())["packages"]
+    assert lock.pop("")["dependencies"] == device_tests.targets.web.setup.PACKAGES
+    for name, version in device_tests.targets.web.setup.PACKAGES.items():
+        assert lock[f"node_modules/{name}"]["version"] == version
+    assert all(package["integrity"].startswith("sha512-") for package in lock.values())
+    assert not any("resolved" in package for package in lock.values())
+
+
 @pytest.mark.slow
 @pytest.mark.emulator
 def test_the_ladder_in_a_browser(tmp_path: Path) -> None:

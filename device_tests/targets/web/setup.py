@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,9 +11,13 @@ from tqdm import tqdm
 from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished
 from hetero import children
 from hetero.errors import InputError
-from hetero.files import cache_directory
+from hetero.files import cache_directory, read_json, sha256_file
 
-PACKAGES = {"onnxruntime-web": "1.30.0", "@litertjs/core": "2.5.3"}
+_DECLARED = Path(__file__).with_name("package.json")
+_LOCK = Path(__file__).with_name("package-lock.json")
+"""Every package with the digest that npm checks it against."""
+
+PACKAGES: dict[str, str] = read_json(_DECLARED)["dependencies"]
 """The versions that were tested."""
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -73,12 +78,13 @@ def _stage(lock: int) -> Stage:
     def install(folder: Path) -> None:
         if children.which("npm") is None:
             raise InputError("setting up the target browser needs npm (Node.js), found none on PATH")
-        wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
+        for path in (_DECLARED, _LOCK):
+            shutil.copy(path, folder)
         # No package's own scripts: what they would fetch, a browser has no use for.
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel", "error"]
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
         # By default npm waits for minutes before it admits that there is no network.
         options += ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
-        command = ["npm", "install", "--prefix", str(folder), *options, *wanted]
+        command = ["npm", "ci", "--prefix", str(folder), *options]
         done = children.run(command, variables=children.environment(NO_COLOR="1"), inherited=[lock])
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if "error" in line]
@@ -87,4 +93,4 @@ def _stage(lock: int) -> Stage:
                 said[:8] or done.stderr.splitlines()[-5:],
             )
 
-    return Stage("packages", "downloading the web runtimes", [1, PACKAGES], install)
+    return Stage("packages", "downloading the web runtimes", [sha256_file(_LOCK)], install)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import hetero
 from hetero.errors import InputError
 from hetero.search.evaluations import Evaluations
 from hetero.search.ray_workers import RayWorkers
 from hetero.search.workers import Here, workers
 from hetero.search.workers_config import WorkersConfig
 from tests.hetero.search.test_algorithms import reward, search
+from tests.poison import poisoned
 from tests.snippets import ROOT
 
 pytest.importorskip("ray", reason="needs the extra cluster")
@@ -23,10 +27,25 @@ def test_no_cluster_at_the_address_is_said(monkeypatch):
         pass
 
 
+def test_workers_are_not_told_to_look_where_the_driver_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    joined = []
+    nodes = RayWorkers(reward, "somewhere")
+    nodes._ray = SimpleNamespace(
+        init=lambda *_, **__: joined.append(Path.cwd()), remote=lambda **_: str, shutdown=lambda: None
+    )
+    with nodes:
+        assert Path.cwd() == tmp_path
+    assert joined == [Path(hetero.__file__).parents[1]]
+
+
 @pytest.mark.slow
-def test_two_nodes_find_what_one_process_finds(tmp_path, monkeypatch):
+def test_two_nodes_find_what_one_process_finds_and_nothing_where_the_driver_is(tmp_path, monkeypatch):
     from ray.cluster_utils import Cluster
 
+    (tmp_path / "poisoned").mkdir()
+    executed = poisoned(tmp_path / "poisoned")
+    monkeypatch.chdir(executed.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     node = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
@@ -40,3 +59,5 @@ def test_two_nodes_find_what_one_process_finds(tmp_path, monkeypatch):
             assert len([one for one in ray.nodes() if one["Alive"]]) == 2
     finally:
         cluster.shutdown()
+    assert Path.cwd() == executed.parent
+    assert not executed.exists(), executed.read_text()

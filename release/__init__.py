@@ -1,0 +1,1 @@
+"""What a release ships beside the wheel; not part of it."""
