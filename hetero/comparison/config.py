@@ -69,7 +69,8 @@ class Comparison:
         """The same comparison of some of its methods, with the baselines among them.
 
         Raises:
-            InputError: When a name is no method's, or an adapter comes without the method that it maps.
+            InputError: When a name is no method's, an adapter comes without the method that it maps, or none of them
+                needs the cloud.
         """
         methods = tuple(method for method in self.methods if method.name in names)
         known = [method.name for method in self.methods]
@@ -80,6 +81,7 @@ class Comparison:
             for method in methods
             if method.adapter and method.of not in names
         ]
+        problems += [] if unknown else _choice_problems(methods)
         if problems:
             raise InputError("these methods cannot be compared:", problems)
         return dataclasses.replace(
@@ -137,7 +139,8 @@ def parse_comparison(value: dict[str, Any], *, what: str) -> Comparison:
 def _problems(comparison: Comparison, *, methods_read: bool) -> list[str]:
     trained = {method.name for method in comparison.methods if not method.adapter}
     problems = recipe_problems(comparison.recipe(0)) if trained else []
-    problems += [] if trained or not methods_read else ["methods: expected at least one that trains"]
+    if methods_read:
+        problems += _choice_problems(comparison.methods) if trained else ["methods: expected at least one that trains"]
     names = [method.name for method in comparison.methods]
     problems += [f"name {name!r} is used by several methods" for name in sorted(set(names)) if names.count(name) > 1]
     for method in comparison.methods:
@@ -150,6 +153,12 @@ def _problems(comparison: Comparison, *, methods_read: bool) -> list[str]:
     if not comparison.seeds or len(set(comparison.seeds)) != len(comparison.seeds):
         problems.append(f"seeds: expected different whole numbers, at least one, got {list(comparison.seeds)}")
     return problems
+
+
+def _choice_problems(methods: Sequence[MethodConfig]) -> list[str]:
+    if any(not method.independent for method in methods):
+        return []
+    return ["methods: expected at least one that is not independent, as the others are held against the best of those"]
 
 
 def _method_problems(method: MethodConfig, trained: set[str]) -> list[str]:

@@ -112,6 +112,13 @@ def test_an_adapter_needs_the_method_that_it_maps():
     assert "maps the vectors of 'plain'" in str(raised.value)
 
 
+def test_independent_methods_alone_have_nothing_to_be_held_against():
+    alone = VALID | {"methods": VALID["methods"][:1]}
+    for read in (lambda: parse_comparison(alone, what="x"), lambda: parse_comparison(VALID, what="x").only(["plain"])):
+        with pytest.raises(InputError, match="at least one that is not independent"):
+            read()
+
+
 def test_methods_are_compared_under_one_budget():
     training = {"training": {"steps": "auto"}}
     with pytest.raises(InputError, match=r"student.training.steps: expected a number, got 'auto'"):
