@@ -94,7 +94,7 @@ ARGUMENTS: dict[Name, str] = {
     ("evaluate",): "HERE/run.toml --out OUT --jobs 1",
     ("embed",): "HERE/run/cloud HERE/photos OUT/photos.safetensors",
     ("export",): "HERE/run/students/edge HERE/retrieval.safetensors OUT/bundle --formats onnx --goldens 4",
-    ("verify",): "HERE/bundle --out OUT --again",
+    ("verify",): "HERE/bundle --out OUT --again --attest OUT/verdict.intoto.jsonl --attest-key HERE/key.pem",
     ("report",): "HERE/run --out OUT/report.html --picture OUT/report.svg",
     ("train", "cloud"): "HERE/run.toml --out OUT",
     ("train", "students"): "HERE/run.toml --out OUT --jobs 1",
@@ -102,6 +102,7 @@ ARGUMENTS: dict[Name, str] = {
     "--steps 2 --random-orders 1",
     ("data", "check"): "HERE/photos",
     ("space", "check"): "HERE/a.safetensors",
+    ("attestation", "check"): "HERE/verified/verdict.intoto.jsonl HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "check"): "HERE/bundle",
     ("bundle", "verify"): "HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "inspect"): "HERE/bundle",
@@ -147,9 +148,7 @@ def prepare(place: Path) -> None:
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     for name, text in RECIPES.items():
         (place / f"{name}.toml").write_text(text, encoding="utf-8")
-    done = run(("run",), place, place / "run", variables={**os.environ, "HETERO_CACHE": str(place / "cache")})
-    if done.returncode not in (0, 1, 3):  # An untrained toy retrieves by chance: a gate may fail.
-        raise RuntimeError(done.stderr)
+    _done("run", place, "run")
     retrieval_set(Context(load_recipe(place / "run.toml"), place / "run")).save(place / "retrieval.safetensors")
     held = load_embeddings(place / "run" / "cloud" / "embeddings.safetensors")
     test = [row for row, name in enumerate(held.names) if name.startswith("test/")]
@@ -157,6 +156,13 @@ def prepare(place: Path) -> None:
     shutil.copytree(place / "run" / "bundles" / "edge" / "bundle", place / "bundle")
     generate_key(place / "key.pem", place / "key.pub.pem")
     sign(place / "bundle", place / "key.pem")
+    _done("verify", place, "verified")
+
+
+def _done(name: str, place: Path, out: str) -> None:
+    done = run((name,), place, place / out, variables={**os.environ, "HETERO_CACHE": str(place / "cache")})
+    if done.returncode not in (0, 1, 3):  # An untrained toy retrieves by chance: a gate may fail.
+        raise RuntimeError(done.stderr)
 
 
 def run(
