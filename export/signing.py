@@ -94,12 +94,13 @@ def private_key(path: Path) -> Any:
         InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
     require_package("cryptography")
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InputError(f"{path} cannot be read as a private key without a password: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError(f"{path} is not an Ed25519 key; make one with `hetero bundle key`")
@@ -178,12 +179,13 @@ def public_key(path: Path) -> str:
         InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
     require_package("cryptography")
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise InputError(f"{path} cannot be read as a public key: {error}") from None
     if not isinstance(key, Ed25519PublicKey):
         raise InputError(f"{path} is not an Ed25519 public key")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,21 @@ def test_key_that_is_none(tmp_path: Path) -> None:
         sign(bundle, tmp_path / "no.pem")
     with pytest.raises(InputError, match="cannot be read as a public key"):
         check_signature(bundle, tmp_path / "no.pem")
+
+
+def test_key_of_a_kind_that_nobody_knows(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    kind = bytes.fromhex("300506032a0304")  # The object identifier 1.2.3.4.
+    for label, content in (
+        ("PRIVATE KEY", bytes.fromhex("300d020100") + kind + bytes.fromhex("040100")),
+        ("PUBLIC KEY", bytes.fromhex("300b") + kind + bytes.fromhex("03020001")),
+    ):
+        text = f"-----BEGIN {label}-----\n{b64encode(content).decode()}\n-----END {label}-----\n"
+        (tmp_path / f"{label}.pem").write_text(text)
+    with pytest.raises(InputError, match=r"cannot be read as a private key.*1\.2\.3\.4"):
+        sign(bundle, tmp_path / "PRIVATE KEY.pem")
+    with pytest.raises(InputError, match=r"cannot be read as a public key.*1\.2\.3\.4"):
+        check_signature(bundle, tmp_path / "PUBLIC KEY.pem")
 
 
 def test_nobody_else_may_ever_read_a_private_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
