@@ -1,1 +1,25 @@
-"""Linear quadratic fine-tuning (arXiv 2012.11140): a model is fitted as a convex problem around its weights."""
+"""Linear quadratic fine-tuning (arXiv 2012.11140): a model is fitted as a convex problem around its weights.
+
+Everything is loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hetero.linear.adaptation import adapt
+    from hetero.linear.config import AdaptConfig
+    from hetero.linear.gallery import OldGallery
+    from hetero.linear.measure import Adaptation
+
+_HOME_OF = {"AdaptConfig": "config", "Adaptation": "measure", "OldGallery": "gallery", "adapt": "adaptation"}
+
+__all__ = ["AdaptConfig", "Adaptation", "OldGallery", "adapt"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'hetero.linear' has no attribute {name!r}")
+    return getattr(import_module(f"hetero.linear.{_HOME_OF[name]}"), name)

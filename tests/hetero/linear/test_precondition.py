@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
+from hetero.data.emoji_fonts import EmojiFonts
 from hetero.linear.directions import output_directions
 from hetero.linear.factors import has_factors, kronecker_factors
 from hetero.linear.linearised import Linearised
+from hetero.linear.parts import divided
 from hetero.linear.precondition import diagonals, kronecker
 from hetero.linear.problem import Problem
-from tests.hetero.linear.nets import dense_jacobian, images, net, targets
+from hetero.linear.solve import solve
+from tests.hetero.linear.nets import dense_jacobian, embedding_model, images, net, targets
 
 
 def weighted_curvature(model: Linearised, examples) -> torch.Tensor:
@@ -77,3 +81,19 @@ def test_depthwise_convolutions_have_no_factors():
     assert [has_factors(layer) for layer in (net().first, net().depthwise, net().last, net().norm)] == [
         True, False, True, False,
     ]  # fmt: skip
+
+
+def test_ten_steps_with_factors_beat_twenty_without_on_drawn_emoji():
+    fonts, model = EmojiFonts(), embedding_model()
+    codes = fonts.codepoints()[::40]
+
+    def drawn(design: str) -> np.ndarray:
+        return np.stack([fonts.draw(code, design, 16) for code in codes])
+
+    two = divided(model, "all")
+    new, old = (two.inputs(drawn(design)) for design in ("line", "openmoji"))
+    wanted = model(torch.from_numpy(drawn("noto"))).detach()
+    problem = Problem(Linearised(two.upper), new, wanted, 0.001, old, 1.0)
+    plain = solve(problem, steps=20).objectives
+    factored = solve(problem, kronecker(problem)(problem.ridge), steps=10).objectives
+    assert factored[10] < plain[20] < 0.95 * plain[0]
