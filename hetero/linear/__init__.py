@@ -11,12 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hetero.linear.adaptation import adapt
     from hetero.linear.config import AdaptConfig
+    from hetero.linear.dual import Dual
     from hetero.linear.gallery import OldGallery
+    from hetero.linear.linearised import Linearised
     from hetero.linear.measure import Adaptation
+    from hetero.linear.parts import divided
+    from hetero.linear.precondition import kronecker
+    from hetero.linear.problem import Problem
 
-_HOME_OF = {"AdaptConfig": "config", "Adaptation": "measure", "OldGallery": "gallery", "adapt": "adaptation"}
+_HOME_OF = {
+    "AdaptConfig": "config",
+    "Adaptation": "measure",
+    "Dual": "dual",
+    "Linearised": "linearised",
+    "OldGallery": "gallery",
+    "Problem": "problem",
+    "adapt": "adaptation",
+    "divided": "parts",
+    "kronecker": "precondition",
+}
 
-__all__ = ["AdaptConfig", "Adaptation", "OldGallery", "adapt"]
+__all__ = ["AdaptConfig", "Adaptation", "Dual", "Linearised", "OldGallery", "Problem", "adapt", "divided", "kronecker"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from PIL import Image
 from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.task import RetrievalTask
 from hetero.linear.gallery import OldGallery
+from hetero.models.batch_norm import estimate_statistics
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import save_model
 from hetero.models.embed import embed_images
@@ -59,7 +60,8 @@ def model(directory: Path) -> EmbeddingModel:
     config = ModelConfig(
         family="residual", dimension=16, stem_channels=16, stages=(Stage(channels=32, stride=2),), pool="avg"
     )
-    made = EmbeddingModel("v1", config, SHAPE).eval()
+    made = EmbeddingModel("v1", config, SHAPE)
+    estimate_statistics(made, torch.from_numpy(domain("old").train.images[:]))
     made.space = own_space(made)
     save_model(directory, made, {})
     return made
@@ -72,10 +74,11 @@ def gallery(by: EmbeddingModel) -> OldGallery:
     return OldGallery(embed_images(by, images.images), images.names, classes, by.space)
 
 
-def write(images: ImageSet, folder: Path) -> None:
-    """As files, by class."""
-    for row, name in enumerate(images.names):
-        _, label, file = name.split("/")
-        path = folder / label / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(images.images[np.array([row])][0]).save(path)
+def write_all(data: Dataset, folder: Path) -> None:
+    """As files, by split and class."""
+    for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        for row, name in enumerate(images.names):
+            _, label, file = name.split("/")
+            path = folder / split / label / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images.images[np.array([row])][0]).save(path)

@@ -11,7 +11,7 @@ from hetero.data.embeddings import save_embeddings
 from hetero.linear.measure import Adaptation
 from hetero.models.directory import load_model
 from hetero.space import EmbeddingSpace
-from tests.hetero.linear.domains import domain, gallery, model, write
+from tests.hetero.linear.domains import domain, gallery, model, write_all
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,7 @@ def place(tmp_path_factory):
     stored = gallery(model(folder / "v1"))
     save_embeddings(folder / "old.safetensors", stored.vectors, stored.names, stored.space)
     for name, negated in (("new", 2), ("harsh", 3), ("photos", 0)):
-        data = domain(name, negated)
-        for split in ("train", "validation", "test"):
-            write(getattr(data, split), folder / name / split)
+        write_all(domain(name, negated), folder / name)
     return folder
 
 
