@@ -80,7 +80,8 @@ def test_adapt(tmp_path, monkeypatch):
     assert names["measured"].part == "neck" and not names["measured"].refusals
     before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
     assert after.space == before.space
-    assert names["change"].shape == (names["linear"].size,) and len(names["surprise"]) == measured.images
+    assert names["change"].shape == (names["linear"].size,)
+    assert len(names["surprise"]) == len(names["harm"]) == measured.images
 
 
 @pytest.mark.slow

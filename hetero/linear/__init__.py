@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hetero.linear.config import AdaptConfig
     from hetero.linear.dual import Dual
     from hetero.linear.gallery import OldGallery
+    from hetero.linear.influence import influences, margin_gradient
     from hetero.linear.linearised import Linearised
     from hetero.linear.measure import Adaptation
     from hetero.linear.parts import divided
@@ -28,10 +29,24 @@ _HOME_OF = {
     "Problem": "problem",
     "adapt": "adaptation",
     "divided": "parts",
+    "influences": "influence",
     "kronecker": "precondition",
+    "margin_gradient": "influence",
 }
 
-__all__ = ["AdaptConfig", "Adaptation", "Dual", "Linearised", "OldGallery", "Problem", "adapt", "divided", "kronecker"]
+__all__ = [
+    "AdaptConfig",
+    "Adaptation",
+    "Dual",
+    "Linearised",
+    "OldGallery",
+    "Problem",
+    "adapt",
+    "divided",
+    "influences",
+    "kronecker",
+    "margin_gradient",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -69,6 +69,16 @@ class Dual:
         mu = self.problem.ridge * len(self.problem.inputs)
         return 1 - mu * self.inverse.diagonal().view_as(self.multipliers).mean(dim=1)
 
+    def influences(self, gradient: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
+        """By how much a margin would change without each image, exactly: above zero, the image did harm.
+
+        Args:
+            gradient: [p], of the margin, see :func:`hetero.linear.influence.margin_gradient`; of several, their sum.
+        """
+        along = self.problem.model.forward_product(self.problem.inputs, gradient).reshape(-1)
+        weights = (self.inverse @ along).view_as(self.multipliers)
+        return -(weights * self.left_out()).sum(dim=1)
+
     def without(self, rows: Sequence[int]) -> Float[Tensor, " p"]:
         """The solution as if some images had never been there, exactly; mu stays.
 

@@ -63,11 +63,7 @@ def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, confi
     model = Linearised(divided.upper)
     inputs = divided.inputs(new.train.images, progress="new images")
     anchors = divided.inputs(old.train.images, progress="anchors") if config.anchor_weight else None
-    asked = _Validation(
-        _Queries.of(divided, new.validation, gallery, own=False),
-        _Queries.of(divided, old.validation, gallery, own=True),
-        config,
-    )
+    asked = Validation.of(divided, new, old, gallery, config)
     problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight)
     preconditioner = kronecker(problem, seed=config.seed)
     found: list[tuple[tuple[bool, float], Fit]] = []
@@ -108,13 +104,34 @@ class _Queries:
 
 
 @dataclass(frozen=True)
-class _Validation:
+class Validation:
+    """What chooses between changes: validation images of both domains, searched for in the old gallery."""
+
     new: _Queries
     old: _Queries
     config: AdaptConfig
 
-    def judged(self, model: Linearised, change: Tensor) -> tuple[bool, float]:
-        """Whether a change loses as little as is allowed, and what is found with it."""
+    @classmethod
+    def of(cls, divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, config: AdaptConfig) -> Validation:
+        """Compute what the validation images are up to the part that changes.
+
+        Raises:
+            InputError: When there is nothing to search for.
+        """
+        sides = ((new, False), (old, True))
+        return cls(*(_Queries.of(divided, data.validation, gallery, own=own) for data, own in sides), config=config)
+
+    def judged(self, model: Linearised, change: Float[Tensor, " p"]) -> tuple[bool, float]:
+        """Whether a change loses as little as is allowed, and what is found with it.
+
+        Args:
+            model: Of the part that changes.
+            change: [p], of its weights.
+
+        Returns:
+            True if the network with the change finds nearly what the linear model finds, and old queries stay right;
+            and the mean over both domains of ``map@r``.
+        """
         new, old = (one.found(model.changed(one.inputs, change).numpy()) for one in (self.new, self.old))
         linear = self.new.found(linear_vectors(model, self.new.inputs, change))
         before = self.old.found(model.origin(self.old.inputs).numpy())
