@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +22,11 @@ from hetero.linear.fit import Fit, fit, linear_vectors
 from hetero.linear.gallery import OldGallery
 from hetero.linear.measure import RECORD, Adaptation, Change, flips_between
 from hetero.linear.parts import Divided, divided
+from hetero.models.cost import cost
 from hetero.models.directory import PROTOTYPES, load_model, save_model
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
+from hetero.training.cloud_reference import MIRRORS
 
 
 def adapt(
@@ -114,8 +118,7 @@ def suited(directory: Path, gallery: OldGallery, out: Path) -> EmbeddingModel:
     if (out / "config.json").exists():
         raise InputError(f"{out} holds a model already; give another folder for the adapted one")
     model = load_model(directory)
-    metrics = directory / "metrics.json"
-    if metrics.is_file() and read_json(metrics).get("tuned_for") == "int8":
+    if _metrics(directory).get("tuned_for") == "int8":
         raise InputError(
             f"{directory} was fine-tuned for int8: its weights stand where rounding wants them, and a change of them "
             "undoes that; adapt the model that it was tuned from, then tune the adapted one"
@@ -139,10 +142,17 @@ def _add(model: EmbeddingModel, found: Fit) -> None:
 
 
 def _write(out: Path, before: Path, model: EmbeddingModel, measured: Adaptation) -> None:
-    """The figures, and the model in its old space if they allow it."""
-    if not measured.refusals:
-        if (before / PROTOTYPES).is_file():
-            out.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(before / PROTOTYPES, out / PROTOTYPES)
-        save_model(out, model, {"adapted_from": sha256_file(before / "model.safetensors")})
+    """The figures, and the model in its old space if they allow it: no model ever stands without its figures."""
     measured.save(out / RECORD)
+    if measured.refusals:
+        return
+    if (before / PROTOTYPES).is_file():
+        shutil.copyfile(before / PROTOTYPES, out / PROTOTYPES)
+    origin = {"adapted_from": sha256_file(before / "model.safetensors")}
+    kept = {name: value for name, value in _metrics(before).items() if name == MIRRORS}
+    save_model(out, model, {**origin, **kept, **dataclasses.asdict(cost(model))})
+
+
+def _metrics(directory: Path) -> dict[str, Any]:
+    path = directory / "metrics.json"
+    return read_json(path) if path.is_file() else {}

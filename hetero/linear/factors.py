@@ -34,9 +34,11 @@ class Factors:
 
 
 def has_factors(layer: nn.Module) -> bool:
-    """True if a layer's weight has Kronecker factors: linear layers, and convolutions that mix all channels."""
+    """True if a layer's weight has Kronecker factors: linear layers, and plain convolutions that mix all channels."""
     if isinstance(layer, nn.Conv2d):
-        return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+        # One with a forward pass of its own may pad in ways that are not known here.
+        plain = type(layer).forward is nn.Conv2d.forward and not isinstance(layer.padding, str)
+        return plain and layer.groups == 1 and layer.padding_mode == "zeros"
     return isinstance(layer, nn.Linear)
 
 

@@ -90,7 +90,7 @@ class Adaptation:
     def refusals(self) -> tuple[str, ...]:
         """Why the adapted model may not keep the old space; empty when it may."""
         reasons: list[str] = []
-        if self.new.difference.low <= 0:
+        if self.new.difference.status != "holds":
             reasons.append("new queries are not shown to find more in the old gallery than before")
         if self.flips.high > self.most_flips:
             reasons.append(

@@ -51,7 +51,7 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
     """
     model = problem.model
     bases = {
-        name: tuple(torch.linalg.eigh(each) for each in (factors.outputs, factors.inputs))
+        name: (_eigenbasis(factors.outputs), _eigenbasis(factors.inputs))
         for name, factors in kronecker_factors(model, problem.examples, draws=draws, seed=seed).items()
     }
     rest = diagonals(problem, [name for name in model.weights if name not in bases], draws=draws, seed=seed)
@@ -65,13 +65,20 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
                     continue
                 (s_B, U_B), (s_A, U_A) = bases[name]
                 V = U_B.T @ block.flatten(start_dim=1) @ U_A
-                # Rounding leaves eigenvalues a little below zero.
-                done[name] = U_B @ (V / (torch.outer(s_B.clamp(min=0), s_A.clamp(min=0)) + ridge)) @ U_A.T
+                done[name] = (U_B @ (V / (torch.outer(s_B, s_A) + ridge)) @ U_A.T).view_as(block)
             return model.joined(done)
 
         return apply
 
     return with_ridge
+
+
+def _eigenbasis(factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of a factor."""
+    # LAPACK's float32 fails to converge on some factors of few images, whose rank is low.
+    values, vectors = torch.linalg.eigh(factor.double())
+    # Rounding leaves eigenvalues a little below zero.
+    return values.clamp(min=0).to(factor.dtype), vectors.to(factor.dtype)
 
 
 def diagonals(problem: Problem, names: Sequence[str], *, draws: int, seed: int = 0) -> Weights:

@@ -69,15 +69,17 @@ def test_without_anchors_the_old_space_is_refused_with_the_figures(place):
     assert [path.name for path in (folder / "free").iterdir()] == ["adapt.json"]
 
 
-def test_prototypes_go_along(place):
+def test_prototypes_and_what_a_cloud_says_of_mirror_images_go_along(place):
     folder, made, _ = place
     shutil.copytree(folder / "v1", folder / "cloud")
     digest = save_prototypes(folder / "cloud", torch.eye(16)[:3], ("a", "b", "c"))
     named = load_model(folder / "cloud")
     named.space = dataclasses.replace(made.space, prototypes=digest)
-    save_model(folder / "cloud", named, {})
+    save_model(folder / "cloud", named, {"mirrors": True, "steps": 3})
     adapt(folder / "cloud", domain("new", 2), domain("old"), gallery(named), folder / "cloud2", CONFIG)
     assert np.array_equal(load_prototypes(folder / "cloud2"), np.eye(16, dtype=np.float32)[:3])
+    metrics = json.loads((folder / "cloud2" / "metrics.json").read_text())
+    assert metrics["mirrors"] is True and metrics["macs"] > 0 and "steps" not in metrics
 
 
 def test_what_cannot_be_adapted_is_refused_before_anything_runs(place, tmp_path):
