@@ -17,7 +17,7 @@ from hetero.errors import InputError
 from hetero.evaluation.flips import RANK_ONE
 from hetero.evaluation.retrieval import TaskResult
 from hetero.files import read_json, sha256_file
-from hetero.linear.config import AdaptConfig
+from hetero.linear.config import AdaptConfig, Part
 from hetero.linear.fit import Fit, fit, linear_vectors
 from hetero.linear.gallery import OldGallery
 from hetero.linear.measure import RECORD, Adaptation, Change, flips_between
@@ -59,10 +59,10 @@ def adapt(
         InputError: When the model was fine-tuned for int8, images have no target, or there is nothing to measure.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
-    loaded = suited(model, gallery, directory)
+    parts = suited(model, gallery, directory, config.part)
+    loaded = parts.model
     new, old = (data.prepared_by(loaded.preprocessing) for data in (new, old))
     tests = [_Test(gallery, "new queries", new.test, own=False), _Test(gallery, "old queries", old.test, own=True)]
-    parts = divided(loaded, config.part)
     found = fit(parts, new, old, gallery, config)
     before_new, before_old = (test.answered_by(loaded) for test in tests)
     linear = tests[0].answered(_linear(parts, found, new.test))
@@ -103,16 +103,17 @@ class _Test:
         return self.gallery.search(self.images, vectors, self.rows, own=self.own)
 
 
-def suited(directory: Path, gallery: OldGallery, out: Path) -> EmbeddingModel:
-    """Load a model, if it can be adapted for this gallery, and there is a place to write it to.
+def suited(directory: Path, gallery: OldGallery, out: Path, part: Part) -> Divided:
+    """Load a model and divide it, if it can be adapted for this gallery and there is a place to write it to.
 
     Args:
         directory: Of the model.
         gallery: Of its space.
         out: Where the adapted model will go.
+        part: What may change.
 
     Raises:
-        InputError: When the model was fine-tuned for int8, or ``out`` holds a model.
+        InputError: When the model was fine-tuned for int8 or has no such part, or ``out`` holds a model.
         SpaceMismatchError: When the gallery is of another space.
     """
     if (out / "config.json").exists():
@@ -125,7 +126,7 @@ def suited(directory: Path, gallery: OldGallery, out: Path) -> EmbeddingModel:
         )
     assert model.space is not None
     model.space.require_same(gallery.space, this=f"the model {model.name}", that="the gallery")
-    return model
+    return divided(model, part)
 
 
 def _linear(parts: Divided, found: Fit, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:

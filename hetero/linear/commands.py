@@ -74,7 +74,7 @@ def adapt_command(
     from hetero.linear.gallery import OldGallery
 
     stored = OldGallery.load(gallery, labels)
-    preprocessing = suited(model, stored, out).preprocessing
+    preprocessing = suited(model, stored, out, part).model.preprocessing
     new, old = (prepare(config, preprocessing) for config in configs)
     with locked(out):
         measured = adapt(model, new, old, stored, out, config)
@@ -104,7 +104,7 @@ def summary(measured: Adaptation) -> str:
     return "\n".join(
         [
             f"{measured.images} new photos, {measured.anchors} anchors, {measured.part}: ridge {measured.ridge:g}, "
-            f"{measured.steps} steps, weights moved by {measured.moved:.1%}",
+            f"{measured.steps} steps to a residual of {measured.residual:.1%}, weights moved by {measured.moved:.1%}",
             _line("new", measured.new),
             _line("old", measured.old),
             f"old queries right before and wrong now: {flips.value:.3f} [{flips.low:.3f}, {flips.high:.3f}]",
