@@ -51,7 +51,8 @@ class Linearised:
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self.module.to(dtype)
         for value in (*self.module.parameters(), *self.module.buffers()):
-            value.data = value.data.contiguous()
+            # A copy: weights of one channel count as contiguous in either format.
+            value.data = value.data.clone(memory_format=torch.contiguous_format)
         self.weights: Weights = {name: value for name, value in self.module.named_parameters() if name in chosen}
         self.dtype = dtype
         self.batch_size = batch_size
