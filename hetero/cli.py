@@ -24,6 +24,7 @@ BRIEF = {
     "run": ("hetero.commands:run", "Run a recipe; finished stages are skipped."),
     "search": ("hetero.search.commands:search_command", "Search for each device tier's best student, in a budget."),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
+    "adapt": ("hetero.linear.commands:adapt_command", "Adapt a model to a new domain; the old gallery stays."),
     "compare": ("hetero.comparison.commands:compare_command", "Train several methods side by side, over seeds."),
     "fleet": ("hetero.upgrade.fleet_command:fleet_command", "Measure query models against galleries of all versions."),
     "evaluate": ("hetero.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),

@@ -7,7 +7,9 @@ import re
 import pytest
 
 import hetero
+from hetero.linear.measure import Adaptation
 from hetero.recipe import load_recipe
+from tests.hetero.linear import domains
 from tests.snippets import ROOT, lay_out, run_page
 
 
@@ -63,6 +65,23 @@ def test_upgrade(tmp_path, monkeypatch):
     assert names["after"].space == names["v2"].space
     assert (place / "fleet" / "fleet.json").is_file()
     assert len(names["answers"]) == len(photos.test)
+
+
+@pytest.mark.slow
+def test_adapt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
+    domains.model(tmp_path / "models" / "v1")
+    for name, negated in (("photos", 0), ("new_photos", 2)):
+        domains.write_all(domains.domain(name, negated), tmp_path / name)
+    names = run_page(ROOT / "docs" / "adapt.md", tmp_path)
+    measured = Adaptation.load(tmp_path / "models" / "v1-new" / "adapt.json")
+    assert measured.images == len(names["new"].train) and measured.anchors == len(names["old"].train)
+    assert names["measured"].part == "neck" and not names["measured"].refusals
+    before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
+    assert after.space == before.space
+    assert names["change"].shape == (names["linear"].size,)
+    assert len(names["surprise"]) == len(names["harm"]) == measured.images
 
 
 @pytest.mark.slow

@@ -16,15 +16,28 @@ from hetero.errors import InputError
 
 
 def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np.int64], " n"]:
+    """Look up the class of each name, as a number.
+
+    Args:
+        table: See :func:`classes_by_name`.
+        names: Of the images, as in the file of embeddings.
+
+    Returns:
+        int64 [n]; equal numbers are equal classes.
+
+    Raises:
+        InputError: As :func:`classes_by_name`.
+    """
+    return np.unique(classes_by_name(table, names), return_inverse=True)[1]
+
+
+def classes_by_name(table: Path | None, names: Sequence[str]) -> list[str]:
     """Look up the class of each name.
 
     Args:
         table: A CSV file with the columns ``label`` and ``path`` (or ``name``), further ones being ignored; without
             it, an image's class is the folder that it lies in.
         names: Of the images, as in the file of embeddings.
-
-    Returns:
-        int64 [n]; equal numbers are equal classes.
 
     Raises:
         InputError: When the file is none, or names have no class; names the first ten and their number.
@@ -37,7 +50,7 @@ def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np
             f"{where} for {len(missing)} of {len(names)} images:",
             missing_names(missing, known),
         )
-    return np.unique([known[name] for name in names], return_inverse=True)[1]
+    return [known[name] for name in names]
 
 
 def _folder(name: str) -> str:

@@ -31,6 +31,7 @@ def test_help_names_every_command_and_loads_none():
         "run",
         "train",
         "upgrade",
+        "adapt",
         "fleet",
         "evaluate",
         "embed",
@@ -65,7 +66,8 @@ def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["fleet"], ["evaluate"], ["embed"],
+    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["adapt"], ["fleet"], ["evaluate"],
+     ["embed"],
      ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
      ["device", "setup"], ["device", "list"], ["device", "faults"], ["device", "fleet"]],
     ids=" ".join,

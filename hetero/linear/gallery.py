@@ -1,0 +1,151 @@
+"""The gallery that stays: vectors that nobody embeds again, with their classes, as targets and as what is searched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from hetero.backfill.labels import classes_by_name
+from hetero.data.embedding_names import missing_names
+from hetero.data.embeddings import embeddings_of, load_embeddings
+from hetero.data.images import ImageSet
+from hetero.errors import InputError
+from hetero.evaluation.retrieval import TaskResult, evaluate
+from hetero.lengths import lengths, scaled
+from hetero.space import EmbeddingSpace
+
+
+@dataclass(frozen=True)
+class OldGallery:
+    """Vectors of an old gallery.
+
+    Attributes:
+        vectors: float32 [g, d], unit vectors.
+        names: One unique name a row.
+        classes: The class of each row.
+        space: What the vectors mean.
+    """
+
+    vectors: Float32[NDArray[np.float32], "g d"]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    space: EmbeddingSpace
+
+    @classmethod
+    def load(cls, file: Path, table: Path | None = None) -> OldGallery:
+        """Read a file of embeddings.
+
+        Args:
+            file: As ``hetero embed`` writes it.
+            table: Says the class of each name, see :func:`hetero.backfill.labels.classes_by_name`; None where an
+                image's class is the folder that it lies in.
+
+        Raises:
+            InputError: When a file cannot be used, or images have no class.
+        """
+        stored = load_embeddings(file)
+        if not stored.names:
+            raise InputError(f"{file}: expected the vectors of a gallery, found none")
+        return cls(
+            embeddings_of(stored, stored.names), stored.names, tuple(classes_by_name(table, stored.names)), stored.space
+        )
+
+    def targets(self, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:
+        """Where images should lie: on the same item's vector, or else in the middle of their class's vectors.
+
+        Args:
+            images: Each has the name of a gallery image, which is then the same item unless its class is another, or
+                a class that is there.
+
+        Raises:
+            InputError: When there is neither for an image; names the first ten.
+        """
+        row = {name: index for index, name in enumerate(self.names)}
+        middles = self._prototypes()
+        found: list[NDArray[np.float32] | None] = []
+        for name, group in zip(images.names, classes_of(images), strict=True):
+            same = name in row and group in ("", self.classes[row[name]])
+            found.append(self.vectors[row[name]] if same else middles.get(group))
+        if missing := [name for name, vector in zip(images.names, found, strict=True) if vector is None]:
+            raise InputError(
+                f"{len(missing)} of {len(found)} images are neither in the gallery by name nor of a class that is "
+                "there, so nothing says where they should lie:",
+                missing_names(missing, row),
+            )
+        return np.stack([vector for vector in found if vector is not None])
+
+    def search(
+        self,
+        images: ImageSet,
+        vectors: Float32[NDArray[np.float32], "n d"],
+        rows: Int64[NDArray[np.int64], " q"],
+        *,
+        own: bool,
+    ) -> TaskResult:
+        """Measure images as queries.
+
+        Args:
+            images: Of known classes.
+            vectors: float32 [n, d], of all images.
+            rows: int64 [q], which of the images are queries; see :meth:`answerable`.
+            own: True if a gallery image of the same name is the same photo, which must not find itself; otherwise it
+                shows the same item, and is right to be found.
+        """
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.classes))}
+        asked = classes_of(images)
+        labels = np.array([numbers[asked[row]] for row in rows.tolist()], np.int64)
+        values = evaluate(
+            vectors[rows],
+            self.vectors,
+            labels,
+            np.array([numbers[name] for name in self.classes], np.int64),
+            exclude=self._selves(images)[rows] if own else None,
+            ks=(1,),
+        )
+        return TaskResult(("old gallery",), (values,), (labels,))
+
+    def answerable(self, images: ImageSet, *, own: bool) -> Int64[NDArray[np.int64], " q"]:
+        """Rows of the images that have an image of their class in the gallery, other than themselves.
+
+        Args:
+            images: Those without a label are none of them.
+            own: As for :meth:`search`.
+
+        Raises:
+            InputError: When there is none.
+        """
+        sizes = Counter(self.classes)
+        selves = self._selves(images) if own else np.full(len(images), -1)
+        rows = [
+            row
+            for row, (group, place) in enumerate(zip(classes_of(images), selves.tolist(), strict=True))
+            if sizes[group] > (place >= 0 and self.classes[place] == group)
+        ]
+        if not rows:
+            raise InputError(
+                f"none of {len(images)} queries has an image of its class in the gallery, other than itself"
+            )
+        return np.array(rows, np.int64)
+
+    def _selves(self, images: ImageSet) -> NDArray[np.int64]:
+        row = {name: index for index, name in enumerate(self.names)}
+        return np.array([row.get(name, -1) for name in images.names], np.int64)
+
+    def _prototypes(self) -> dict[str, NDArray[np.float32]]:
+        names, groups = np.unique(self.classes, return_inverse=True)
+        sums = np.zeros((len(names), self.vectors.shape[1]), np.float64)
+        np.add.at(sums, groups, self.vectors.astype(np.float64))
+        length = lengths(sums)
+        kept = length > 0
+        return dict(zip(names[kept].tolist(), scaled(sums[kept], length[kept]), strict=True))
+
+
+def classes_of(images: ImageSet) -> list[str]:
+    """The class of each image; empty for an image without a label."""
+    known = (*images.classes, "")
+    return [known[min(int(label), len(images.classes))] for label in np.asarray(images.labels)]

@@ -1,0 +1,126 @@
+"""The figures of an adaptation, and whether they allow the adapted model to keep the old space."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from hetero.evaluation.bootstrap import Interval, difference_interval
+from hetero.evaluation.flip_intervals import nfr_interval
+from hetero.evaluation.flips import RANK_ONE, rank_one_decisions
+from hetero.evaluation.retrieval import TaskResult
+from hetero.files import write_json
+from hetero.linear.config import Part
+from hetero.schema import parse_file, record
+
+RECORD = "adapt.json"
+
+
+@record
+class Change:
+    """One set of queries in the old gallery, before and after.
+
+    Attributes:
+        queries: How many.
+        before: M(old, old).
+        after: M(new, old): the adapted model's queries, the gallery as it is.
+        difference: The second less the first, with its paired interval.
+    """
+
+    queries: int
+    before: float
+    after: float
+    difference: Interval
+
+    @classmethod
+    def between(cls, before: TaskResult, after: TaskResult, *, seed: int) -> Change:
+        """Compare two models' answers to the same queries."""
+        sides = (result.per_query(RANK_ONE) for result in (after, before))
+        clusters = before.clusters(before.resampled)
+        return cls(
+            queries=len(before.labels[0]),
+            before=before.mean(RANK_ONE),
+            after=after.mean(RANK_ONE),
+            difference=difference_interval(*sides, clusters=clusters, seed=seed),
+        )
+
+
+@record
+class Adaptation:
+    """An adaptation, measured on test images by ``cmc@1``.
+
+    Attributes:
+        space: Id of the space that the gallery is of, and the model before.
+        new: Queries of the new domain.
+        old: Queries of the old domain.
+        flips: Share of the old domain's queries right before and wrong now (NFR), with its interval.
+        linear: What the linear model's queries of the new domain find; the written model's are ``new.after``.
+        part: What was allowed to change.
+        anchors: Old images that were held.
+        anchor_weight: How much they counted.
+        images: New images that were learnt from.
+        ridge: Chosen on validation.
+        steps: Of conjugate gradients for it.
+        residual: ``|g - H d| / |g|`` where they ended.
+        moved: ``|d| / |w|`` of the weights that may change.
+        most_flips: What was allowed.
+        most_lost: What was allowed between linear and written.
+        schema: Version of this record.
+    """
+
+    space: str
+    new: Change
+    old: Change
+    flips: Interval
+    linear: float
+    part: Part
+    anchors: int
+    anchor_weight: float
+    images: int
+    ridge: float
+    steps: int
+    residual: float
+    moved: float
+    most_flips: float
+    most_lost: float
+    schema: Literal["hetero/adaptation/1"] = "hetero/adaptation/1"
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the adapted model may not keep the old space; empty when it may."""
+        reasons: list[str] = []
+        if self.new.difference.status != "holds":
+            reasons.append("new queries are not shown to find more in the old gallery than before")
+        if self.flips.high > self.most_flips:
+            reasons.append(
+                f"old queries may be answered wrong that were answered right: at most {self.most_flips:g} was allowed, "
+                f"the interval reaches {self.flips.high:.3f}"
+            )
+        if self.linear - self.new.after > self.most_lost:
+            reasons.append(
+                f"the written model finds {self.linear - self.new.after:.3f} less than the linear one, more than "
+                f"{self.most_lost:g}: the weights moved too far; allow larger ridges, or less of the model to change"
+            )
+        return tuple(reasons)
+
+    def save(self, path: Path) -> None:
+        """Write the record as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Adaptation:
+        """Read a record.
+
+        Raises:
+            IntegrityError: When it is not one.
+        """
+        return parse_file(cls, path)
+
+
+def flips_between(before: TaskResult, after: TaskResult, *, seed: int) -> Interval:
+    """NFR with its interval, over classes where there are enough of them, or else over queries."""
+    clusters = before.clusters(before.resampled)
+    return nfr_interval(
+        *rank_one_decisions(before, after), clusters=None if clusters is None else clusters[0], seed=seed
+    )

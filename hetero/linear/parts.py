@@ -1,0 +1,108 @@
+"""Which part of an embedding model may change: below it everything is frozen, and computed once an image."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hetero.data.images import Images, require_size
+from hetero.errors import InputError
+from hetero.linear.config import Part
+from hetero.models.blocks import unit
+from hetero.models.config import RESIDUAL_STAGES
+from hetero.models.model import EmbeddingModel
+
+_AFTER_STAGES = {"residual": 0, "edge": 1}
+"""Layers of a backbone after its last stage, by the families that are a sequence of layers."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A model in two.
+
+    Attributes:
+        model: The whole.
+        below: Normalised pixels to what the upper part takes; its weights stay as they are.
+        upper: From there to unit vectors; its weights have the names that they have in the model.
+    """
+
+    model: EmbeddingModel
+    below: Callable[[Tensor], Tensor]
+    upper: nn.Module
+
+    def inputs(self, images: Images, *, batch_size: int = 256, progress: str = "") -> Float[Tensor, "n ..."]:
+        """What the upper part sees of images, computed once.
+
+        Args:
+            images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
+            batch_size: Images at a time.
+            progress: Label of a progress bar; none when empty.
+
+        Raises:
+            InputError: When the images are of another size than the model takes.
+        """
+        require_size(images, self.model.preprocessing, f"the model {self.model.name}")
+        self.model.eval()
+        starts = range(0, len(images), batch_size)
+        seen: list[Tensor] = []
+        with torch.no_grad():
+            for start in tqdm(starts, desc=progress, disable=not progress, unit="batch"):
+                rows = np.arange(start, min(start + batch_size, len(images)))
+                seen.append(self._seen(torch.from_numpy(np.ascontiguousarray(images[rows]))))
+        return torch.cat(seen)
+
+    def _seen(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b ..."]:
+        return self.below(self.model.pixels(images)).contiguous()
+
+
+class _Upper(nn.Module):
+    """The layers of a model from some layer of its backbone on, or from the embedding layer on."""
+
+    def __init__(self, model: EmbeddingModel, backbone: nn.Module | None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = None if backbone is None else model.pool
+        self.embedding, self.neck, self.expansion = model.embedding, model.neck, model.expansion
+
+    def forward(self, seen: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
+        """Unit vectors."""
+        if self.backbone is not None and self.pool is not None:
+            seen = self.pool(self.backbone(seen))
+        return unit(self.expansion(self.neck(self.embedding(seen))))
+
+
+def divided(model: EmbeddingModel, part: Part) -> Divided:
+    """Divide a model at the lowest layer that may change.
+
+    Args:
+        model: In evaluation mode afterwards.
+        part: ``neck`` for the embedding layer and its batch norm, ``last-stage`` for these and the last stage of the
+            backbone with what follows it, ``all`` for every weight that is not frozen.
+
+    Raises:
+        InputError: For ``last-stage`` of a backbone that is no sequence of stages.
+    """
+    model.eval()
+    if part == "neck":
+        return Divided(model, model.features, _Upper(model, None))
+    if part == "all":
+        return Divided(model, nn.Identity(), _Upper(model, model.backbone))
+    lower, upper = _at_last_stage(model)
+    return Divided(model, lower, _Upper(model, upper))
+
+
+def _at_last_stage(model: EmbeddingModel) -> tuple[nn.Sequential, nn.Sequential]:
+    family = model.config.family
+    if family not in _AFTER_STAGES:
+        raise InputError(f"part: {family} is not divided into stages here; expected neck or all")
+    stages = model.config.stages or RESIDUAL_STAGES
+    layers = list(model.backbone.named_children())
+    place = len(layers) - stages[-1].depth - _AFTER_STAGES[family]
+    return nn.Sequential(OrderedDict(layers[:place])), nn.Sequential(OrderedDict(layers[place:]))

@@ -1,0 +1,84 @@
+"""Patches of colour in several domains, and a model whose gallery knows the plain one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hetero.data.images import Dataset, ImageSet
+from hetero.evaluation.task import RetrievalTask
+from hetero.linear.gallery import OldGallery
+from hetero.models.batch_norm import estimate_statistics
+from hetero.models.config import ModelConfig, Stage
+from hetero.models.directory import save_model
+from hetero.models.embed import embed_images
+from hetero.models.model import EmbeddingModel
+from hetero.preprocessing import Preprocessing
+from hetero.training.outcome import own_space
+
+SHAPE = Preprocessing(height=16, width=16)
+CLASSES = tuple("abcdef")
+COUNTS = {"train": 6, "validation": 3, "test": 5}
+
+
+def pixels(count: int, seed: int, negated: int) -> np.ndarray:
+    """uint8 [classes * count, 16, 16, 3], class by class, the first channels of each negated."""
+    patterns = np.random.default_rng(0).integers(0, 256, (len(CLASSES), 1, 2, 2, 3))
+    noise = np.random.default_rng(seed).normal(0, 25, (len(CLASSES), count, 16, 16, 3))
+    images = np.clip(patterns.repeat(8, axis=2).repeat(8, axis=3) + noise, 0, 255).reshape(-1, 16, 16, 3)
+    images[..., :negated] = 255 - images[..., :negated]
+    return images.astype(np.uint8)
+
+
+def image_set(prefix: str, count: int, seed: int, negated: int = 0) -> ImageSet:
+    images = pixels(count, seed, negated)
+    return ImageSet(
+        images=images,
+        labels=np.repeat(np.arange(len(CLASSES)), count),
+        classes=CLASSES,
+        views=np.zeros(len(images), np.int64),
+        view_names=("",),
+        names=tuple(f"{prefix}/{label}/{row}.png" for label in CLASSES for row in range(count)),
+        fingerprint=f"{prefix}{seed}",
+    )
+
+
+def domain(prefix: str, negated: int = 0) -> Dataset:
+    sets = [
+        image_set(f"{prefix}-{split}", count, 10 * seed + negated, negated)
+        for seed, (split, count) in enumerate(COUNTS.items(), 1)
+    ]
+    tasks = [(RetrievalTask("all", *[np.arange(len(one))] * 2, exclude_self=True),) for one in sets[1:]]
+    return Dataset(prefix, *sets, *tasks, fingerprint=prefix)
+
+
+def model(directory: Path) -> EmbeddingModel:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        family="residual", dimension=16, stem_channels=16, stages=(Stage(channels=32, stride=2),), pool="avg"
+    )
+    made = EmbeddingModel("v1", config, SHAPE)
+    estimate_statistics(made, torch.from_numpy(domain("old").train.images[:]))
+    made.space = own_space(made)
+    save_model(directory, made, {})
+    return made
+
+
+def gallery(by: EmbeddingModel) -> OldGallery:
+    images = image_set("gallery", 4, 99)
+    assert by.space is not None
+    classes = tuple(label for label in CLASSES for _ in range(4))
+    return OldGallery(embed_images(by, images.images), images.names, classes, by.space)
+
+
+def write_all(data: Dataset, folder: Path) -> None:
+    """As files, by split and class."""
+    for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        for row, name in enumerate(images.names):
+            _, label, file = name.split("/")
+            path = folder / split / label / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images.images[np.array([row])][0]).save(path)
