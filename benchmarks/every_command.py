@@ -90,6 +90,8 @@ ARGUMENTS: dict[Name, str] = {
     ("search",): "HERE/search.toml --out OUT",
     ("upgrade",): "HERE/upgrade.toml --out OUT",
     ("compare",): "HERE/compare.toml --out OUT",
+    ("adapt",): "HERE/run/cloud --data HERE/photos --gallery HERE/a.safetensors --anchors HERE/photos "
+    "--out OUT/adapted",
     ("fleet",): "v1=HERE/run/cloud edge=HERE/run/students/edge --data HERE/photos --out OUT",
     ("evaluate",): "HERE/run.toml --out OUT --jobs 1",
     ("embed",): "HERE/run/cloud HERE/photos OUT/photos.safetensors",
