@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.scratch import scratch_folder
+from hetero.scratch import scratch_folder
+from tests.crashes import kills
 
 ROOT = Path(__file__).parents[2]
 KILLED = (
-    "import os\nfrom device_tests.scratch import scratch_folder\n"
+    "import os\nfrom hetero.scratch import scratch_folder\n"
     "with scratch_folder('x') as folder: (folder / 'file').touch(); os.kill(os.getpid(), 9)"
 )
 
@@ -34,3 +35,14 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(
         assert (used / "file").exists()
         assert not other.exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_at_any_write_leaves_nothing_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def used() -> None:
+        with scratch_folder("x") as folder:
+            (folder / "file").touch()
+
+    killed = list(kills(tmp_path, used, before=used))
+    assert len(killed) == 4 and not list(tmp_path.iterdir())
