@@ -44,5 +44,9 @@ def test_a_kill_at_any_write_leaves_nothing_to_the_next(tmp_path: Path, monkeypa
         with scratch_folder("x") as folder:
             (folder / "file").touch()
 
-    killed = list(kills(tmp_path, used, before=used))
-    assert len(killed) == 4 and not list(tmp_path.iterdir())
+    count = 0
+    for _ in kills(tmp_path, used, before=lambda: None):
+        used()
+        count += 1
+        assert not list(tmp_path.iterdir())
+    assert count >= 4
