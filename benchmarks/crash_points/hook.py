@@ -143,7 +143,7 @@ def _written(event: str, arguments: tuple[Any, ...]) -> str:
     if event in _PLACES:
         path, folder = (arguments[position] for position in _PLACES[event])
         place = _absolute(path, folder)
-        in_vain = os.path.lexists(place) == (event == "os.mkdir")  # noqa: PTH
+        in_vain = os.path.lexists(place) == (event == "os.mkdir")
         return "" if in_vain and event in ("os.mkdir", "os.remove", "os.rmdir") else place
     return ""
 

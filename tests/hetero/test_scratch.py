@@ -37,6 +37,15 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_removes_what_it_does_not_need_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, check=False).returncode == -9
+    (tmp_path / ".other.0123abcd.unfinished").mkdir()
+    assert len(list(tmp_path.iterdir())) == 2
+    subprocess.run([sys.executable, "-m", "hetero", "--version"], cwd=ROOT, check=True)
+    assert [one.name for one in tmp_path.iterdir()] == [".other.0123abcd.unfinished"]
+
+
 def test_a_kill_at_any_write_leaves_nothing_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
