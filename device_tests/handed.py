@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
-from device_tests.scratch import scratch_folder
 from device_tests.targets.target import Request
 from export.bundle import Bundle
 from hetero.errors import IntegrityError
 from hetero.files import sha256_file
+from hetero.scratch import scratch_folder
 
 
 @contextlib.contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from hetero.scratch import scratch_folder
 from hetero.search.operators import Operator
 
 
@@ -18,10 +17,10 @@ def files_of(operators: Sequence[Operator]) -> list[bytes]:
 def _file_of(operator: Operator) -> bytes:
     import torch
 
-    with TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
+    with scratch_folder("operator") as folder, torch.no_grad(), warnings.catch_warnings():
         # The exporter by tracing is deprecated for whole models; for one operator it makes the same nodes as the
         # other, in a hundredth of the time.
         warnings.simplefilter("ignore")
-        out = Path(folder) / "operator.onnx"
+        out = folder / "operator.onnx"
         torch.onnx.export(operator.module.eval(), operator.examples, out, dynamo=False, opset_version=17)
         return out.read_bytes()

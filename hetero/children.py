@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import IO
+
+from hetero.scratch import scratch_folder
 
 Command = Sequence[str | Path]
 Stream = IO[bytes] | int | None
@@ -92,7 +93,7 @@ def run(
         OSError: When it cannot be started.
         subprocess.SubprocessError: When it takes too long, or fails and ``check`` is set.
     """
-    with tempfile.TemporaryDirectory(prefix="hetero-") as private:
+    with scratch_folder("child") as private:
         return subprocess.run(
             command,
             cwd=folder or private,

@@ -17,6 +17,7 @@ from cyclopts.exceptions import CycloptsError
 
 import hetero
 from hetero.ending import BAD_INPUT, ending, leave
+from hetero.scratch import sweep_scratch
 from hetero.shown import say
 
 BRIEF = {
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     _wait_briefly()
     _print_everything()
+    sweep_scratch()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     tokens = ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:]
     app = build_app(brief=not tokens or tokens[0].startswith("-"))

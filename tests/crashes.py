@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-_WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree", "os.chmod"}
-_MADE = {"tempfile.mkstemp", "tempfile.mkdtemp"}
-_WRITING = os.O_WRONLY | os.O_RDWR
+from benchmarks.crash_points.hook import Kill, Watch
+from benchmarks.crash_points.processes import leave_after
 
 
 def kills(root: Path, action: Callable[[], object], *, before: Callable[[], object]) -> Iterator[int]:
@@ -26,32 +23,13 @@ def kills(root: Path, action: Callable[[], object], *, before: Callable[[], obje
 
 
 def _killed(root: Path, action: Callable[[], object], number: int) -> bool:
+    def watched() -> None:
+        Watch(root, Path(os.devnull), Kill(number)).begin()
+        action()
+
     child = os.fork()
     if child == 0:
-        try:
-            sys.addaudithook(_Countdown(root, number))
-            action()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
+        leave_after(watched)
     status = os.waitpid(child, 0)[1]
     assert status in (0, signal.SIGKILL), "the action failed of itself"
     return status == signal.SIGKILL
-
-
-class _Countdown:
-    def __init__(self, root: Path, number: int) -> None:
-        self._root, self._left = str(root), number
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._is_write(event, arguments):
-            return
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def _is_write(self, event: str, arguments: tuple[Any, ...]) -> bool:
-        if event == "open":
-            path, _, flags = arguments
-            return isinstance(path, str) and path.startswith(self._root) and bool(flags & _WRITING)
-        return event in _WRITES or event in _MADE

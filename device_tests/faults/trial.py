@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from device_tests.targets.target import Target
 from device_tests.verdict import GATE_FAILED, NOT_VERIFIED, PASSED
 from export.bundle import Bundle, read_bundle
 from hetero.errors import InputError
+from hetero.scratch import scratch_folder
 
 Answer = Literal["caught", "missed", "not shown", "not tried"]
 
@@ -55,8 +55,8 @@ def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> li
         gates: The limits of the real verification.
     """
     gates = gates or Gates()
-    with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
-        reduced = _reduced(bundle, Path(folder))
+    with scratch_folder("fault") as folder:
+        reduced = _reduced(bundle, folder)
         return [_try(fault, _holder(fault, bundle, reduced), target, gates) for fault in FAULTS]
 
 
@@ -127,8 +127,8 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
     try:
         machine = _machine(fault, target)
         change = fault.make(bundle, entry, machine)
-        with tempfile.TemporaryDirectory(prefix="hetero-fault-") as folder:
-            broken = read_bundle(copy_changed(bundle, entry, Path(folder) / "bundle", change))
+        with scratch_folder("fault") as folder:
+            broken = read_bundle(copy_changed(bundle, entry, folder / "bundle", change))
             (model,) = broken.manifest.models
             findings = check_model(broken, model, Job(broken, model, machine).run(), fault.gates(gates, entry))
     except InputError as error:

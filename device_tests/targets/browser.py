@@ -8,7 +8,6 @@ import queue
 import re
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from device_tests.targets.web.server import JobServer
 from hetero import children
 from hetero.errors import InputError
 from hetero.foreign import strict_json
+from hetero.scratch import scratch_folder
 
 _PAGE = Path(setup.__file__).parent
 # An ordinary phone of today in CSS pixels, and its device pixels for each.
@@ -72,17 +72,17 @@ class Browser:
         heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         with (
             JobServer(_PAGE, setup.packages_folder(), _served(request), lambda *said: heard.put(said)) as server,
-            tempfile.TemporaryDirectory(prefix="hetero-browser-", ignore_cleanup_errors=True) as profile,
+            scratch_folder("browser") as profile,
         ):
-            errors = Path(profile) / "errors.txt"
+            errors = profile / "errors.txt"
             with errors.open("wb") as stream:
                 process = children.tethered(
-                    [setup.browser(), *_options(profile), server.address],
-                    folder=Path(profile),
-                    variables=children.environment(TMPDIR=profile, XDG_CONFIG_HOME=profile),
+                    [setup.browser(), *_options(str(profile)), server.address],
+                    folder=profile,
+                    variables=children.environment(TMPDIR=str(profile), XDG_CONFIG_HOME=str(profile)),
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
-                    leaves=Path(profile),
+                    leaves=profile,
                 )
             try:
                 found = _listen(heard, process, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from device_tests.targets.job import clean_environment
 from device_tests.targets.systems import System
 from hetero import children
 from hetero.errors import InputError
+from hetero.scratch import scratch_folder
 
 # An older emulator hands out the host's /proc/cpuinfo, and ONNX Runtime crashes on reading an x86 one.
 _CPUINFO = """\
@@ -83,8 +83,8 @@ def tried(system: System, command: Sequence[str | Path], environment: Mapping[st
     Raises:
         InputError: When it does.
     """
-    with tempfile.TemporaryDirectory(prefix="hetero-trial-") as scratch:  # Runtimes leave files there.
-        own = {**environment, "TMPDIR": scratch}
+    with scratch_folder("trial") as scratch:  # Runtimes leave files there.
+        own = {**environment, "TMPDIR": str(scratch)}
         trial = [*command, "-c", system.trial]
         done = children.run(trial, variables=own, timeout=600.0)
     if done.returncode:

@@ -21,6 +21,7 @@ from hetero.files import cache_directory, read_json, sha256_file, write_json, wr
 
 _RECIPE = 1
 _STAGES = 6
+_WORK = "work"
 
 
 def phone_directory(system: System) -> Path:
@@ -68,13 +69,15 @@ def set_up(system: System, root: Path | None = None) -> Phone:
 def _make(system: System, root: Path, machine: Host) -> None:
     with locked(root, say=tqdm.write) as lock:
         remove_unfinished(root)
+        # As long as this stands the set-up is not finished: what phone.json says may be of the stages before.
+        (root / _WORK).mkdir(exist_ok=True)
         with tqdm(total=_STAGES, unit="stage", desc=system.name) as bar:
             for stage in _stages(system, root, machine, lock):
                 bar.set_postfix_str(stage.doing)
                 ensure(root, stage)
                 bar.update()
         write_json(root / "phone.json", _record(system, root))
-        shutil.rmtree(root / "work", ignore_errors=True)
+        shutil.rmtree(root / _WORK)
 
 
 def existing(system: System) -> Phone | None:
@@ -87,7 +90,7 @@ def existing(system: System) -> Phone | None:
 
 
 def _ready(system: System, root: Path, machine: Host) -> Phone | None:
-    if not (root / "phone.json").is_file():
+    if not (root / "phone.json").is_file() or (root / _WORK).exists():
         return None
     if not all(is_done(root, stage) for stage in _stages(system, root, machine, lock=-1)):
         return None
@@ -96,7 +99,7 @@ def _ready(system: System, root: Path, machine: Host) -> Phone | None:
 
 def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[Stage]:
     """The stages in order; each is described when the ones before it are done, since its inputs are their outcome."""
-    work = root / "work"
+    work = root / _WORK
 
     def tree(name: str) -> object:
         return stage_record(root, name).get("tree")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from device_tests.targets.session import SILENCE_LIMIT, TOTAL_LIMIT, Session, Se
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero import children
 from hetero.errors import InputError
+from hetero.scratch import scratch_folder
 
 LIMITS = children.Limits(memory_bytes=8 << 30, processor_seconds=int(TOTAL_LIMIT), file_bytes=1 << 30)
 """Many times what a model for devices takes."""
@@ -46,7 +48,8 @@ class LocalRunner:
         self._command, self._environment = command, environment
         self._emulated, self._limits = emulated, limits
         self._silence_limit, self._total_limit = silence_limit, total_limit
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._held = contextlib.ExitStack()
+        self._folder: Path | None = None
         self._preparing = threading.Lock()
         self._sessions = Sessions(self._start)
 
@@ -84,37 +87,36 @@ class LocalRunner:
     def close(self) -> None:
         """End the processes; it may be run again afterwards."""
         self._sessions.close()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._held.close()
+        self._folder = None
 
     def _start(self, runtime: str) -> Session:
         folder = self._prepared()
-        path = os.pathsep.join([folder, *filter(None, [self._environment.get("PYTHONPATH")])])
+        path = os.pathsep.join([str(folder), *filter(None, [self._environment.get("PYTHONPATH")])])
         # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
-        environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(Path(folder) / _SCRATCH)}
+        environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(folder / _SCRATCH)}
         return Session(
             [*self._command, "-m", "runner", runtime],
             environment,
             self._silence_limit,
             total_limit=self._total_limit,
             limits=self._limits,
-            home=Path(folder),
+            home=folder,
         )
 
-    def _prepared(self) -> str:
+    def _prepared(self) -> Path:
         """The folder with a copy of the runner: apart from the package, whose other modules would be seen beside it."""
         # Sessions of several runtimes start at once: none may see the folder before the runner is whole.
         with self._preparing:
             if self._folder is None:
-                folder = tempfile.TemporaryDirectory(prefix="hetero-runner-", ignore_cleanup_errors=True)
-                place = Path(folder.name) / "runner"
+                folder = self._held.enter_context(scratch_folder("runner"))
+                place = folder / "runner"
                 place.mkdir()
-                (Path(folder.name) / _SCRATCH).mkdir()
+                (folder / _SCRATCH).mkdir()
                 for name, content in runner_files().items():
                     (place / name).write_bytes(content)
                 self._folder = folder
-            return self._folder.name
+            return self._folder
 
 
 def _written(request: Request, folder: Path) -> Path:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from device_tests.targets.stages import Stage, ensure, locked, stage_record
 from device_tests.targets.systems import System
 from hetero.errors import InputError
 from hetero.files import sha256_file, write_json
+from hetero.scratch import scratch_folder
 
 _RECIPE = 1
 _ARCHIVE = "runtime.tar"
@@ -138,7 +138,8 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _try(guest: Guest, folder: RuntimeFolder) -> None:
     """Import everything from the unpacked folder, as on a device."""
-    with tempfile.TemporaryDirectory(prefix="hetero-runtime-") as name:
+    with scratch_folder("runtime") as place:
+        name = str(place)
         with tarfile.open(folder.archive) as archive:
             # Python 3.11 as Debian has it knows no filters; the archive is our own.
             archive.extraction_filter = getattr(tarfile, "tar_filter", None)

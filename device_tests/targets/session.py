@@ -14,6 +14,7 @@ from pathlib import Path
 
 from device_tests.targets.target import Progress
 from hetero import children
+from hetero.scratch import scratch_folder
 
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""
@@ -59,17 +60,19 @@ class Session:
         home: Path | None = None,
     ) -> None:
         self._limit, self._total_limit = silence_limit, total_limit
-        self._folder = tempfile.TemporaryDirectory(prefix="hetero-", dir=home, ignore_cleanup_errors=True)
+        self._held = contextlib.ExitStack()
+        own = scratch_folder("session") if home is None else tempfile.TemporaryDirectory(dir=home)
+        self._folder = Path(self._held.enter_context(own))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
         self._process = children.tethered(
             command,
-            folder=Path(self._folder.name),
+            folder=self._folder,
             variables=environment,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             reads=True,
             limits=limits,
-            leaves=home or Path(self._folder.name),
+            leaves=home or self._folder,
         )
 
     @property
@@ -118,7 +121,7 @@ class Session:
                 with contextlib.suppress(OSError):
                     stream.close()
         self._process.wait()
-        self._folder.cleanup()
+        self._held.close()
 
     def kill(self) -> None:
         """End it and whatever it started, in the middle of what it does."""

@@ -13,6 +13,7 @@ from typing import Any
 from hetero.directories import replaced_directory
 from hetero.errors import InputError
 from hetero.files import digest, read_json, sha256_file, write_json
+from hetero.unfinished import sweep
 
 _RECORD = ".stage.json"
 
@@ -35,7 +36,11 @@ class Stage:
 
 
 def is_done(root: Path, stage: Stage) -> bool:
-    """Whether the stage's folder stands and was made from the same inputs."""
+    """Whether the stage's folder stands and was made from the same inputs.
+
+    What a killed set-up left beside it is removed: nobody may come to make that folder any more.
+    """
+    sweep(root / stage.name)
     return stage_record(root, stage.name).get("inputs") == digest(stage.inputs)
 
 

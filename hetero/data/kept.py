@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hetero.directories import replaced_directory
+from hetero.unfinished import sweep
 
 
 def made_once(directory: Path, is_whole: Callable[[Path], bool], make: Callable[[Path], None]) -> Path:
@@ -23,6 +24,7 @@ def made_once(directory: Path, is_whole: Callable[[Path], bool], make: Callable[
     Returns:
         ``directory``.
     """
+    sweep(directory)
     if is_whole(directory):
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)

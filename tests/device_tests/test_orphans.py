@@ -61,5 +61,5 @@ def test_an_endless_model_ends_with_its_verification(sent: signal.Signals, emula
     pids = note.read_text().split()
     wait_until(lambda: all(is_over(Path("/proc") / pid) for pid in pids))
     # Copies of what a runtime was handed lie where no child knows of them: the next verification removes them.
-    handed = set(temporary.glob("hetero-handed-*")) if sent == signal.SIGKILL else set[Path]()
+    handed = set(temporary.glob(".hetero-handed.*")) if sent == signal.SIGKILL else set[Path]()
     wait_until(lambda: set(temporary.iterdir()) == handed)

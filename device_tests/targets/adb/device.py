@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import tempfile
 import threading
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from device_tests.targets.runtime_folder import RuntimeFolder
 from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
+from hetero.scratch import scratch_folder
 
 
 class Device:
@@ -91,9 +91,9 @@ class Device:
             ending = session.run(job, progress)
         if ending.session_said is not None:
             self._require_still_there(ending)
-        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
-            self._adb.pull(folder, Path(name))
-            here = Path(name) / PurePosixPath(folder).name
+        with scratch_folder("device") as own:
+            self._adb.pull(folder, own)
+            here = own / PurePosixPath(folder).name
             yield here, *failed_in(here, ending)
 
     def _new_folder(self) -> str:
@@ -122,8 +122,8 @@ class Device:
     def _sent(self, storage: Storage, request: Request, folder: str) -> str:
         """Have everything on the device that the job needs; returns the path of its description there."""
         originals = [one.file for one in request.originals]
-        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
-            images = Path(name) / "images.npy"
+        with scratch_folder("device") as own:
+            images = own / "images.npy"
             np.save(images, request.images)
             storage.put([request.model, images, *originals])
             model, pixels = storage.address(request.model), storage.address(images)
@@ -132,8 +132,8 @@ class Device:
 
     def _described(self, storage: Storage, text: str, folder: str) -> str:
         """Have a job's description on the device, and its folder; returns the path of the description."""
-        with tempfile.TemporaryDirectory(prefix="hetero-") as name:
-            job = Path(name) / "job.json"
+        with scratch_folder("device") as own:
+            job = own / "job.json"
             job.write_text(text, encoding="utf-8")
             storage.put([job])
             self._adb.shell(f"mkdir {folder}")

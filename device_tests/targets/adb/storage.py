@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.runtime_folder import RuntimeFolder
 from hetero.files import sha256_file
+from hetero.scratch import scratch_folder
 
 PLACE = "/data/local/tmp/hetero"
 """Where a shell may write and start programs on every Android."""
@@ -52,10 +52,10 @@ class Storage:
             missing = {name: file for name, file in named.items() if name not in self._held}
             if not missing:
                 return
-            with tempfile.TemporaryDirectory(prefix="hetero-push-") as folder:
+            with scratch_folder("push") as folder:
                 for name, file in missing.items():
-                    (Path(folder) / name).symlink_to(file.resolve())
-                self._adb.push([Path(folder) / name for name in missing], f"{self._files}/")
+                    (folder / name).symlink_to(file.resolve())
+                self._adb.push([folder / name for name in missing], f"{self._files}/")
             self._held |= self._whole(list(missing))
             if torn := sorted(named[name].name for name in missing if name not in self._held):
                 raise DeviceError(f"did not arrive whole on the device: {', '.join(torn)}; try again")

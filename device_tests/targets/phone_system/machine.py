@@ -6,7 +6,6 @@ import contextlib
 import re
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.phone_system.image import DEVICE_PORT, STORAGE_MEGABYTES
 from hetero import children
+from hetero.scratch import scratch_folder
 
 CORE = "cortex-a55"
 _FAST = {"-smp": "2", "-accel": "tcg,thread=multi"}
@@ -82,9 +82,10 @@ class Machine:
     """
 
     def __init__(self, image: Image, tools: Tools, *, counting: bool = False) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="hetero-device-", ignore_cleanup_errors=True)
+        self._held = contextlib.ExitStack()
+        self._folder = self._held.enter_context(scratch_folder("device-system"))
         self._tethered: list[subprocess.Popen[bytes]] = []
-        self._console = Path(self._folder.name) / "console.txt"
+        self._console = self._folder / "console.txt"
         try:
             port = _free_port()
             self._start(_emulation(tools, image, self._console, port, counting), "emulator.txt", {})
@@ -101,10 +102,10 @@ class Machine:
         for process in self._tethered:
             process.wait()
         self._tethered = []
-        self._folder.cleanup()
+        self._held.close()
 
     def _connect(self, tools: Tools, port: int) -> Adb:
-        home = Path(self._folder.name)
+        home = self._folder
         server = f"localfilesystem:{home / 'adb'}"
         # A server of its own, without the user's keys, devices and emulators, and reachable by a file alone.
         environment = {"HOME": str(home), "TMPDIR": str(home), "ADB_SERVER_SOCKET": server}
@@ -129,7 +130,7 @@ class Machine:
             return False
 
     def _start(self, command: Sequence[str | Path], log: str, environment: dict[str, str]) -> None:
-        folder = Path(self._folder.name)
+        folder = self._folder
         with (folder / log).open("wb") as stream:
             self._tethered.append(
                 children.tethered(
@@ -143,7 +144,7 @@ class Machine:
             )
 
     def _said(self, log: str) -> bytes:
-        path = Path(self._folder.name) / log
+        path = self._folder / log
         return path.read_bytes() if path.is_file() else b""
 
     def _last_words(self) -> str:

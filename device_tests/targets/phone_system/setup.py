@@ -21,6 +21,7 @@ from hetero.files import cache_directory, read_json, write_bytes, write_json
 NAME = "phone-system"
 _RECIPE = 1
 _STAGES = 6
+_WORK = "work"
 # An emulator that knows the core, the adb of the same Android release as the adbd, and their kernel: one release.
 _RELEASE = "trixie"
 _TOOL_PACKAGES = ("qemu-system-arm", "adb")
@@ -65,12 +66,14 @@ def set_up(root: Path | None = None) -> SetUp:
         return made
     with locked(root, say=tqdm.write) as lock:
         remove_unfinished(root)
+        # As long as this stands the set-up is not finished.
+        (root / _WORK).mkdir(exist_ok=True)
         with tqdm(total=_STAGES, unit="stage", desc=NAME) as bar:
             for stage in _stages(root, machine, lock):
                 bar.set_postfix_str(stage.doing)
                 ensure(root, stage)
                 bar.update()
-        shutil.rmtree(root / "work", ignore_errors=True)
+        shutil.rmtree(root / _WORK)
     made = _ready(root, machine)
     if made is None:
         raise InputError(f"the emulated device at {root} changed while it was set up; set it up again")
@@ -94,7 +97,7 @@ def _machine() -> Host:
 
 
 def _ready(root: Path, machine: Host) -> SetUp | None:
-    if not (root / "trial" / "versions.json").is_file():
+    if not (root / "trial" / "versions.json").is_file() or (root / _WORK).exists():
         return None
     if not all(is_done(root, stage) for stage in _stages(root, machine, lock=-1)):
         return None
@@ -102,7 +105,7 @@ def _ready(root: Path, machine: Host) -> SetUp | None:
 
 
 def _stages(root: Path, machine: Host, lock: int) -> Iterator[Stage]:
-    work = root / "work"
+    work = root / _WORK
 
     def tree(name: str) -> object:
         return stage_record(root, name).get("tree")

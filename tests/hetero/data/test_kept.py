@@ -42,3 +42,11 @@ def test_a_failure_leaves_nothing_and_the_next_try_works(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["set.lock"]
     made_once(tmp_path / "set", whole, lambda fresh: (fresh / "done").touch())
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["done"]
+
+
+def test_what_a_kill_after_the_exchange_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "done").touch()
+    (tmp_path / ".set.0123abcd.unfinished").mkdir()
+    made_once(tmp_path / "set", whole, lambda _: pytest.fail("it is whole"))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
