@@ -60,20 +60,20 @@ def adapt(
     return measured
 
 
-def suited(directory: Path, gallery: OldGallery, out: Path, part: Part) -> Divided:
+def suited(directory: Path, gallery: OldGallery, out: Path | None, part: Part) -> Divided:
     """Load a model and divide it, if it can be adapted for this gallery and there is a place to write it to.
 
     Args:
         directory: Of the model.
         gallery: Of its space.
-        out: Where the adapted model will go.
+        out: Where the adapted model will go; None for nowhere.
         part: What may change.
 
     Raises:
         InputError: When the model was fine-tuned for int8 or has no such part, or ``out`` holds a model.
         SpaceMismatchError: When the gallery is of another space.
     """
-    if (out / "config.json").exists():
+    if out is not None and (out / "config.json").exists():
         raise InputError(f"{out} holds a model already; give another folder for the adapted one")
     model = load_model(directory)
     if metrics_of(directory).get("tuned_for") == "int8":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from cyclopts.types import PositiveInt
@@ -14,7 +13,7 @@ from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.flags import AllowCode
 from hetero.linear.commands import found_photos, outcome, summary
-from hetero.linear.learnt import Learnt, Places
+from hetero.linear.learnt import Learnt, places_now
 from hetero.pipeline.stage import locked
 
 
@@ -81,27 +80,6 @@ def forget_command(
     refusals = [*([proof.refusal] if proof.refusal else []), *measured.refusals]
     print(outcome(refusals, measured.space, out), file=sys.stderr)
     return 1 if refusals else 0
-
-
-def places_now(learnt: Learnt, given: dict[str, Path | None]) -> Places:
-    """Where everything lies: as it was recorded, except for what was given.
-
-    Args:
-        learnt: Of the adaptation.
-        given: Paths by the names of the fields of ``Places``; None where nothing was given.
-
-    Raises:
-        InputError: When neither says where something lies.
-    """
-    chosen = {name: path for name, path in given.items() if path is not None}
-    if learnt.places is not None:
-        known = {one.name: getattr(learnt.places, one.name) for one in fields(Places)}
-        chosen = {name: Path(path) for name, path in known.items() if path is not None} | chosen
-    if missing := [f"--{one}" for one in ("model", "data", "gallery", "anchors") if one not in chosen]:
-        raise InputError(
-            f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
-        )
-    return Places.of(**chosen)
 
 
 def _names(file: Path) -> list[str]:

@@ -8,23 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from hetero.data.images import Dataset
-from hetero.data.subset import with_rows
 from hetero.files import sha256_bytes, write_json
-from hetero.linear.adaptation import suited
 from hetero.linear.deletion import Deletion, Method, delete
 from hetero.linear.fit import Fit
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import Learnt, Places
 from hetero.linear.linearised import Linearised
 from hetero.linear.measure import Adaptation
-from hetero.linear.outcome import added, tests_of, write
+from hetero.linear.outcome import added, write
 from hetero.linear.parts import Divided
-from hetero.linear.problem import Problem
-from hetero.models.directory import load_model
+from hetero.linear.restored import Restored
 from hetero.schema import parse_file, record
 
 FORGET = "forget.json"
@@ -124,25 +120,15 @@ def forget(
         InputError: When names are unknown, all images would go, or anything is not what it was.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
-    learnt = Learnt.load(directory)
-    learnt.require_some(names)
-    parts = suited(model, gallery, out, learnt.config.part)
-    new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
-    rows = learnt.rows(model, new.train, old.train, gallery)
-    tests = tests_of(new, old, gallery)
-    photos, left = with_rows(new.train, rows), replace(learnt.without(names), places=places)
-    linear = Linearised(parts.upper, dtype=torch.float64)
-    problem = Problem(
-        linear,
-        parts.inputs(photos.images, progress="new images"),
-        torch.from_numpy(gallery.targets(photos)),
-        learnt.config.ridges[0],
-        parts.inputs(old.train.images, progress="anchors") if learnt.config.anchor_weight else None,
-        learnt.config.anchor_weight,
-    )
+    Learnt.load(directory).require_some(names)
+    again = Restored.of(directory, model, new, old, gallery, out)
+    parts, problem, photos = again.parts, again.problem, again.photos
+    left = replace(again.learnt.without(names), places=places)
     gone = [photos.names.index(name) for name in dict.fromkeys(names)]
-    found = delete(problem, gone, _present(directory, linear), steps=steps, seed=learnt.config.seed)
-    measured = added(parts, _fit(parts, found), tests, left.config, images=len(left.photos), anchors=len(old.train))
+    found = delete(problem, gone, again.present(), steps=steps, seed=left.config.seed)
+    measured = added(
+        parts, _fit(parts, found), again.tests, left.config, images=len(left.photos), anchors=len(old.train)
+    )
     sample = torch.cat([problem.inputs[gone], found.problem.inputs])[:SAMPLE]
     proof = Forgetting(
         deleted=tuple(sorted(sha256_bytes(photos.names[row].encode()) for row in gone)),
@@ -151,20 +137,12 @@ def forget(
         steps=found.solution.steps,
         residual=found.solution.residual,
         weights=found.apart,
-        outputs=_largest_difference(parts, linear, sample, found.anew),
+        outputs=_largest_difference(parts, problem.model, sample, found.anew),
         sample=len(sample),
     )
     proof.save(out / FORGET)
     write(out, model, parts.model, measured, left, refused=bool(proof.refusal))
     return proof, measured
-
-
-def _present(directory: Path, linear: Linearised) -> Float[Tensor, " p"] | None:
-    """The change as it stands in a model's weights; None where no model was written."""
-    if not (directory / "config.json").exists():
-        return None
-    weights = {name: value.detach().to(linear.dtype) for name, value in load_model(directory).named_parameters()}
-    return linear.joined(weights) - linear.joined(linear.weights)
 
 
 def _fit(parts: Divided, found: Deletion) -> Fit:

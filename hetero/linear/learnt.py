@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from hetero.linear.gallery import OldGallery, classes_of
 from hetero.schema import parse_file, record
 
 LEARNT = "learnt.json"
+_AT_ONCE = 256
 
 
 @record
@@ -176,6 +177,27 @@ class Learnt:
         return parse_file(cls, directory / LEARNT)
 
 
+def places_now(learnt: Learnt, given: Mapping[str, Path | None]) -> Places:
+    """Where everything lies: as it was recorded, except for what was given.
+
+    Args:
+        learnt: Of the adaptation.
+        given: Paths by the names of the fields of ``Places``; None where nothing was given.
+
+    Raises:
+        InputError: When neither says where something lies.
+    """
+    chosen = {name: path for name, path in given.items() if path is not None}
+    if learnt.places is not None:
+        known = {one.name: getattr(learnt.places, one.name) for one in fields(Places)}
+        chosen = {name: Path(path) for name, path in known.items() if path is not None} | chosen
+    if missing := [f"--{one}" for one in ("model", "data", "gallery", "anchors") if one not in chosen]:
+        raise InputError(
+            f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
+        )
+    return Places.of(**chosen)
+
+
 def _of(gallery: OldGallery) -> str:
     return digest([sha256_bytes(gallery.vectors.tobytes()), gallery.names, gallery.classes])
 
@@ -187,11 +209,13 @@ def _anchors(old: ImageSet, config: AdaptConfig) -> str:
 def _digests(images: ImageSet, rows: Int64[NDArray[np.int64], " n"] | None = None) -> list[str]:
     """Of each image's pixels and class."""
     groups = classes_of(images)
-    chosen = range(len(images)) if rows is None else rows.tolist()
-    return [
-        digest([groups[row], sha256_bytes(np.ascontiguousarray(images.images[np.array([row])]).tobytes())])
-        for row in chosen
-    ]
+    chosen = np.arange(len(images)) if rows is None else rows
+    found: list[str] = []
+    for start in range(0, len(chosen), _AT_ONCE):
+        part = chosen[start : start + _AT_ONCE]
+        for row, pixels in zip(part.tolist(), images.images[part], strict=True):
+            found.append(digest([groups[row], sha256_bytes(np.ascontiguousarray(pixels).tobytes())]))
+    return found
 
 
 def _some(names: Sequence[str], what: str) -> list[str]:
