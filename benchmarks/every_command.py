@@ -92,6 +92,7 @@ ARGUMENTS: dict[Name, str] = {
     ("compare",): "HERE/compare.toml --out OUT",
     ("adapt",): "HERE/run/cloud --data HERE/photos --gallery HERE/a.safetensors --anchors HERE/photos "
     "--out OUT/adapted",
+    ("explain",): "HERE/new/adapted --out OUT/flips.html --most 2",
     ("forget",): "HERE/new/adapted HERE/gone.txt --out OUT/without",
     ("fleet",): "v1=HERE/run/cloud edge=HERE/run/students/edge --data HERE/photos --out OUT",
     ("evaluate",): "HERE/run.toml --out OUT --jobs 1",

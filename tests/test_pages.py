@@ -82,6 +82,7 @@ def test_adapt(tmp_path, monkeypatch):
     assert names["measured"].part == "neck" and not names["measured"].refusals
     before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
     assert after.space == before.space
+    assert "Which photos did it: v1-new" in (tmp_path / "flips.html").read_text(encoding="utf-8")
     proof = Forgetting.load(tmp_path / "models" / "v1-without" / "forget.json")
     assert (proof.left, len(proof.deleted), proof.refusal) == (measured.images - 2, 2, "")
     assert names["change"].shape == (names["linear"].size,)
