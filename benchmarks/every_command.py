@@ -92,6 +92,8 @@ ARGUMENTS: dict[Name, str] = {
     ("compare",): "HERE/compare.toml --out OUT",
     ("adapt",): "HERE/run/cloud --data HERE/photos --gallery HERE/a.safetensors --anchors HERE/photos "
     "--out OUT/adapted",
+    ("explain",): "HERE/new/adapted --out OUT/flips.html --most 2",
+    ("forget",): "HERE/new/adapted HERE/gone.txt --out OUT/without",
     ("fleet",): "v1=HERE/run/cloud edge=HERE/run/students/edge --data HERE/photos --out OUT",
     ("evaluate",): "HERE/run.toml --out OUT --jobs 1",
     ("embed",): "HERE/run/cloud HERE/photos OUT/photos.safetensors",
@@ -159,6 +161,8 @@ def prepare(place: Path) -> None:
     generate_key(place / "key.pem", place / "key.pub.pem")
     sign(place / "bundle", place / "key.pem")
     _done("verify", place, "verified")
+    _done("adapt", place, "new")
+    (place / "gone.txt").write_text("train/a/0.png\ntrain/b/1.png\n", encoding="utf-8")
 
 
 def _done(name: str, place: Path, out: str) -> None:

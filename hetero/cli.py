@@ -26,6 +26,8 @@ BRIEF = {
     "search": ("hetero.search.commands:search_command", "Search for each device tier's best student, in a budget."),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
     "adapt": ("hetero.linear.commands:adapt_command", "Adapt a model to a new domain; the old gallery stays."),
+    "explain": ("hetero.linear.explain_command:explain_command", "Tell which photos of an adaptation did harm."),
+    "forget": ("hetero.linear.forget_command:forget_command", "Forget photos that a model was adapted to, exactly."),
     "compare": ("hetero.comparison.commands:compare_command", "Train several methods side by side, over seeds."),
     "fleet": ("hetero.upgrade.fleet_command:fleet_command", "Measure query models against galleries of all versions."),
     "evaluate": ("hetero.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),

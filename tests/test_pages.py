@@ -7,6 +7,7 @@ import re
 import pytest
 
 import hetero
+from hetero.linear.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
 from hetero.recipe import load_recipe
 from tests.hetero.linear import domains
@@ -74,12 +75,16 @@ def test_adapt(tmp_path, monkeypatch):
     domains.model(tmp_path / "models" / "v1")
     for name, negated in (("photos", 0), ("new_photos", 2)):
         domains.write_all(domains.domain(name, negated), tmp_path / name)
+    (tmp_path / "customer.txt").write_text("train/a/0.png\ntrain/b/1.png\n")
     names = run_page(ROOT / "docs" / "adapt.md", tmp_path)
     measured = Adaptation.load(tmp_path / "models" / "v1-new" / "adapt.json")
     assert measured.images == len(names["new"].train) and measured.anchors == len(names["old"].train)
     assert names["measured"].part == "neck" and not names["measured"].refusals
     before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
     assert after.space == before.space
+    assert "Which photos did it: v1-new" in (tmp_path / "flips.html").read_text(encoding="utf-8")
+    proof = Forgetting.load(tmp_path / "models" / "v1-without" / "forget.json")
+    assert (proof.left, len(proof.deleted), proof.refusal) == (measured.images - 2, 2, "")
     assert names["change"].shape == (names["linear"].size,)
     assert len(names["surprise"]) == len(names["harm"]) == measured.images
 

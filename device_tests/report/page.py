@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import hetero
@@ -22,14 +21,13 @@ from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
 from device_tests.report.hits import Hits, examples
-from device_tests.report.pictures import data_uri
 from device_tests.report.plots import accuracy_against_macs, parity_strips
 from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.student_table import rule_line
 from hetero.files import write_text
-from hetero.shown import shown
+from hetero.pages import data_uri, templates
 from hetero.wording import change_in_words, range_of_change
 
 _NOTHING = "\N{EN DASH}"
@@ -76,14 +74,7 @@ def write_report(
     """
     seen = Evidence.gather(rows, bundles, embeddings)
     points = matrices.points(matrix, seen.lines)
-    environment = Environment(
-        loader=PackageLoader("device_tests.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_seen,
-    )
+    environment = templates("device_tests.report")
     words: dict[str, Any] = {"rule_line": rule_line, "change": change_in_words, "change_to": range_of_change}
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(
@@ -199,11 +190,6 @@ def _cards(seen: Evidence, line: Line) -> list[_Card]:
         )
         for example in examples(goldens, seen.embeddings[line], label(line), _EXAMPLES)
     ]
-
-
-def _seen(value: Any) -> Any:
-    """What a page shows of a value; jinja escapes its HTML."""
-    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _figure(value: Any, form: str = ".3f") -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from hetero.linear.adaptation import adapt
     from hetero.linear.config import AdaptConfig
     from hetero.linear.dual import Dual
+    from hetero.linear.explanation import Explanation, explain
+    from hetero.linear.forgetting import Forgetting, forget
     from hetero.linear.gallery import OldGallery
     from hetero.linear.influence import influences, margin_gradient
     from hetero.linear.linearised import Linearised
@@ -24,11 +26,15 @@ _HOME_OF = {
     "AdaptConfig": "config",
     "Adaptation": "measure",
     "Dual": "dual",
+    "Explanation": "explanation",
+    "Forgetting": "forgetting",
     "Linearised": "linearised",
     "OldGallery": "gallery",
     "Problem": "problem",
     "adapt": "adaptation",
     "divided": "parts",
+    "explain": "explanation",
+    "forget": "forgetting",
     "influences": "influence",
     "kronecker": "precondition",
     "margin_gradient": "influence",
@@ -38,11 +44,15 @@ __all__ = [
     "AdaptConfig",
     "Adaptation",
     "Dual",
+    "Explanation",
+    "Forgetting",
     "Linearised",
     "OldGallery",
     "Problem",
     "adapt",
     "divided",
+    "explain",
+    "forget",
     "influences",
     "kronecker",
     "margin_gradient",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -42,8 +43,8 @@ def adapt_command(
 
     New photos move to the gallery's vectors of the same item, or of their class; old photos are held where they are.
     Then it is measured, on test photos of both, what new queries gain in the old gallery and what old ones lose. Writes
-    a model directory of the same space only if they gain and lose little, and OUT/adapt.json in any case. Exits with 1
-    when it refuses.
+    a model directory of the same space only if they gain and lose little, and in any case OUT/adapt.json, the figures,
+    and OUT/learnt.json, what was learnt from. Exits with 1 when it refuses.
 
     Example: hetero adapt models/v1 --data new --gallery old.safetensors --anchors old --out models/v1-new
 
@@ -68,23 +69,29 @@ def adapt_command(
     config = AdaptConfig(
         part=part, anchor_weight=anchor_weight, ridges=ridge, steps=steps, most_flips=most_flips, seed=seed
     )
-    configs = _found(data, anchors)
+    configs = found_photos(data, anchors)
 
     from hetero.linear.adaptation import adapt, suited
     from hetero.linear.gallery import OldGallery
+    from hetero.linear.learnt import Places
 
+    places = Places.of(model=model, data=data, gallery=gallery, anchors=anchors, labels=labels)
     stored = OldGallery.load(gallery, labels)
     preprocessing = suited(model, stored, out, part).model.preprocessing
     new, old = (prepare(config, preprocessing) for config in configs)
     with locked(out):
-        measured = adapt(model, new, old, stored, out, config)
+        measured = adapt(model, new, old, stored, out, config, places)
     print(summary(measured))
-    print(_outcome(measured, out), file=sys.stderr)
+    print(outcome(measured.refusals, measured.space, out), file=sys.stderr)
     return 1 if measured.refusals else 0
 
 
-def _found(data: Path, anchors: Path) -> list[DataConfig]:
-    """The two sets of photos, looked for before one is decoded."""
+def found_photos(data: Path, anchors: Path) -> list[DataConfig]:
+    """The two sets of photos, looked for before one is decoded.
+
+    Raises:
+        InputError: With what is wrong with either.
+    """
     problems: list[str] = []
     configs = [_config(path) for path in (data, anchors)]
     for option, config in zip(("--data", "--anchors"), configs, strict=True):
@@ -121,8 +128,9 @@ def _line(name: str, change: Change) -> str:
     )
 
 
-def _outcome(measured: Adaptation, out: Path) -> str:
-    if not measured.refusals:
-        return f"the adapted model keeps the space {measured.space}: {out}"
-    reasons = [f"  - {reason}" for reason in measured.refusals]
+def outcome(refusals: Sequence[str], space: str, out: Path) -> str:
+    """What became of a model, as a few lines of text."""
+    if not refusals:
+        return f"the adapted model keeps the space {space}: {out}"
+    reasons = [f"  - {reason}" for reason in refusals]
     return "\n".join(["refused: no model was written, since", *reasons, f"the figures: {out / RECORD}"])

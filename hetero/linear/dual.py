@@ -108,8 +108,18 @@ class Dual:
         return (torch.tensor(list(rows))[:, None] * size + torch.arange(size)).reshape(-1)
 
 
+def fits(problem: Problem) -> bool:
+    """True if a problem can be solved by its images."""
+    return not _problems(problem)
+
+
 def _require_suited(problem: Problem) -> None:
-    count = problem.residuals.numel()
+    if problems := _problems(problem):
+        raise InputError("the problem cannot be solved by its images:", problems)
+
+
+def _problems(problem: Problem) -> list[str]:
+    count = problem.targets.numel()
     largest = 8 * count * max(value.numel() for value in problem.model.weights.values())
     problems: list[str] = []
     if len(problem.examples) > 1:
@@ -121,5 +131,4 @@ def _require_suited(problem: Problem) -> None:
             f"expected at most {LARGEST} outputs of all images and {LARGEST_BLOCK >> 30} GiB for one weight's "
             f"derivatives, got {count} and {largest / 2**30:.1f} GiB; solve by conjugate gradients"
         )
-    if problems:
-        raise InputError("the problem cannot be solved by its images:", problems)
+    return problems

@@ -1,0 +1,144 @@
+"""What becomes of a solved change: added to the weights, measured, and written if the figures allow it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.data.images import Dataset, ImageSet
+from hetero.evaluation.flips import RANK_ONE
+from hetero.evaluation.retrieval import TaskResult
+from hetero.files import read_json, sha256_file
+from hetero.linear.config import AdaptConfig
+from hetero.linear.fit import Fit, linear_vectors
+from hetero.linear.gallery import OldGallery
+from hetero.linear.learnt import LEARNT, Learnt
+from hetero.linear.measure import RECORD, Adaptation, Change, flips_between
+from hetero.linear.parts import Divided
+from hetero.models.cost import cost
+from hetero.models.directory import PROTOTYPES, save_model
+from hetero.models.embed import embed_images
+from hetero.models.model import EmbeddingModel
+from hetero.training.cloud_reference import MIRRORS
+
+
+class Test:
+    """Test images as queries to the gallery.
+
+    Args:
+        gallery: Is searched.
+        what: Label of a progress bar.
+        images: The queries.
+        own: As for :meth:`hetero.linear.gallery.OldGallery.search`.
+
+    Raises:
+        InputError: When there is nothing to search for.
+    """
+
+    def __init__(self, gallery: OldGallery, what: str, images: ImageSet, *, own: bool) -> None:
+        self.gallery, self.what, self.images, self.own = gallery, what, images, own
+        self.rows = gallery.answerable(images, own=own)
+
+    def answered_by(self, model: EmbeddingModel) -> TaskResult:
+        """Measure a model's vectors."""
+        return self.answered(embed_images(model, self.images.images, progress=self.what))
+
+    def answered(self, vectors: NDArray[np.float32]) -> TaskResult:
+        """Measure vectors [n, d] of all images."""
+        return self.gallery.search(self.images, vectors, self.rows, own=self.own)
+
+
+def tests_of(new: Dataset, old: Dataset, gallery: OldGallery) -> tuple[Test, Test]:
+    """What an adaptation is measured on: queries of the new domain, and of the old one.
+
+    Raises:
+        InputError: When there is nothing to measure.
+    """
+    return Test(gallery, "new queries", new.test, own=False), Test(gallery, "old queries", old.test, own=True)
+
+
+def added(
+    parts: Divided, found: Fit, tests: tuple[Test, Test], config: AdaptConfig, *, images: int, anchors: int
+) -> Adaptation:
+    """Add a change to a model's weights, and measure the model before and after.
+
+    Args:
+        parts: The model; it is another one afterwards.
+        found: The change.
+        tests: Of :func:`tests_of`.
+        config: What must be kept.
+        images: How many were learnt from.
+        anchors: How many old images there were.
+    """
+    model = parts.model
+    before_new, before_old = (test.answered_by(model) for test in tests)
+    linear = tests[0].answered(_linear(parts, found, tests[0].images))
+    _add(model, found)
+    after_new, after_old = (test.answered_by(model) for test in tests)
+    return Adaptation(
+        space=tests[0].gallery.space.space_id,
+        new=Change.between(before_new, after_new, seed=config.seed),
+        old=Change.between(before_old, after_old, seed=config.seed),
+        flips=flips_between(before_old, after_old, seed=config.seed),
+        linear=linear.mean(RANK_ONE),
+        part=config.part,
+        anchors=anchors if config.anchor_weight else 0,
+        anchor_weight=config.anchor_weight,
+        images=images,
+        ridge=found.ridge,
+        steps=found.solution.steps,
+        residual=found.solution.residual,
+        moved=found.moved,
+        most_flips=config.most_flips,
+        most_lost=config.most_lost,
+    )
+
+
+def write(
+    out: Path, before: Path, model: EmbeddingModel, measured: Adaptation, learnt: Learnt, *, refused: bool = False
+) -> None:
+    """Write the records, and the model in its old space if they allow it: no model ever stands without its figures.
+
+    Args:
+        out: The new directory.
+        before: Of the model before.
+        model: With the change in its weights.
+        measured: The figures.
+        learnt: What it was solved from.
+        refused: True if something else than the figures speaks against the model.
+    """
+    measured.save(out / RECORD)
+    learnt.save(out / LEARNT)
+    if measured.refusals or refused:
+        return
+    if (before / PROTOTYPES).is_file():
+        shutil.copyfile(before / PROTOTYPES, out / PROTOTYPES)
+    origin = {"adapted_from": sha256_file(before / "model.safetensors")}
+    kept = {name: value for name, value in metrics_of(before).items() if name == MIRRORS}
+    save_model(out, model, {**origin, **kept, **dataclasses.asdict(cost(model))})
+
+
+def metrics_of(directory: Path) -> dict[str, Any]:
+    """What a model directory says of the model's making; empty when it says nothing."""
+    path = directory / "metrics.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _linear(parts: Divided, found: Fit, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:
+    inputs = parts.inputs(images.images, progress="linear model")
+    return linear_vectors(found.model, inputs, found.solution.change)
+
+
+def _add(model: EmbeddingModel, found: Fit) -> None:
+    """Add the change to the model's weights."""
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, change in found.model.parts(found.solution.change).items():
+            weights[name].add_(change)

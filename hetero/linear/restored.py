@@ -1,0 +1,84 @@
+"""The problem that an adaptation solved, from its record and the data, if nothing changed since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hetero.data.images import Dataset, ImageSet
+from hetero.data.subset import with_rows
+from hetero.linear.adaptation import suited
+from hetero.linear.gallery import OldGallery
+from hetero.linear.learnt import Learnt
+from hetero.linear.linearised import Linearised
+from hetero.linear.outcome import Test, tests_of
+from hetero.linear.parts import Divided
+from hetero.linear.problem import Problem
+from hetero.models.directory import load_model
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An adaptation, ready to be solved again.
+
+    Attributes:
+        directory: What the adaptation wrote.
+        learnt: Its record of what it learnt from.
+        parts: The model before.
+        photos: The new training images, as that model takes them.
+        tests: Of the new domain, and of the old one.
+        problem: In float64.
+    """
+
+    directory: Path
+    learnt: Learnt
+    parts: Divided
+    photos: ImageSet
+    tests: tuple[Test, Test]
+    problem: Problem
+
+    @classmethod
+    def of(
+        cls, directory: Path, model: Path, new: Dataset, old: Dataset, gallery: OldGallery, out: Path | None = None
+    ) -> Restored:
+        """Check that everything is what it was, and state the problem.
+
+        Args:
+            directory: What the adaptation wrote.
+            model: The model before.
+            new: As for the adaptation; training images that joined since are left out.
+            old: As for the adaptation.
+            gallery: As for the adaptation.
+            out: Where another model will go, which holds none yet; None for nowhere.
+
+        Raises:
+            InputError: When the record is missing, or anything is not what it was.
+            SpaceMismatchError: When the gallery is of another space than the model.
+        """
+        learnt = Learnt.load(directory)
+        config = learnt.config
+        parts = suited(model, gallery, out, config.part)
+        new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
+        photos = with_rows(new.train, learnt.rows(model, new.train, old.train, gallery))
+        tests = tests_of(new, old, gallery)
+        problem = Problem(
+            Linearised(parts.upper, dtype=torch.float64),
+            parts.inputs(photos.images, progress="new images"),
+            torch.from_numpy(gallery.targets(photos)),
+            config.ridges[0],
+            parts.inputs(old.train.images, progress="anchors") if config.anchor_weight else None,
+            config.anchor_weight,
+        )
+        return cls(directory, learnt, parts, photos, tests, problem)
+
+    def present(self) -> Float[Tensor, " p"] | None:
+        """The change as it stands in the adapted model's weights; None where no model was written."""
+        if not (self.directory / "config.json").exists():
+            return None
+        linear = self.problem.model
+        weights = {name: one.detach().to(linear.dtype) for name, one in load_model(self.directory).named_parameters()}
+        return linear.joined(weights) - linear.joined(linear.weights)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from hetero.linear.deletion import delete
+from hetero.linear.linearised import Linearised
+from hetero.linear.problem import Problem
+from tests.hetero.linear.nets import dense_jacobian, images, net, targets
+
+COUNT, RIDGE, GONE = 6, 0.05, [4, 1]
+KEPT = [0, 2, 3, 5]
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return Problem(Linearised(net(), dtype=torch.float64), images(COUNT), targets(COUNT), RIDGE)
+
+
+def retrained(problem: Problem) -> torch.Tensor:
+    """The closed form of the weights on the images that stay; each term has the weight that it had among all."""
+    model, inputs = problem.model, problem.inputs[KEPT]
+    J = dense_jacobian(model, inputs)
+    missed = (problem.targets[KEPT] - model.origin(inputs)).reshape(-1)
+    H = J.T @ J / COUNT + RIDGE * torch.eye(J.shape[1], dtype=torch.float64)
+    if problem.anchors is not None:
+        Ja = dense_jacobian(model, problem.anchors)
+        H += problem.anchor_weight * Ja.T @ Ja / len(problem.anchors)
+    return torch.linalg.solve(H, J.T @ missed / COUNT)
+
+
+def test_the_dual_equals_retraining(problem):
+    found = delete(problem, GONE)
+    assert found.method == "dual" and found.solution.steps == 0
+    expected = retrained(problem)
+    for change in (found.solution.change, found.anew):
+        assert (change - expected).abs().max() <= 1e-8
+    assert found.apart <= 1e-8 and found.solution.residual <= 1e-8
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_with_anchors_conjugate_gradients_come_to_retraining(problem, warm):
+    held = dataclasses.replace(problem, anchors=images(3, seed=9), anchor_weight=0.5)
+    start = torch.randn(problem.model.size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = delete(held, GONE, start if warm else None, tolerance=1e-11)
+    assert found.method == "conjugate gradients" and 0 < found.solution.steps < 500
+    assert (found.solution.change - retrained(held)).abs().max() <= 1e-8
+    assert found.solution.residual <= 1e-11
+
+
+def test_a_solution_that_was_not_reached_is_seen(problem):
+    held = dataclasses.replace(problem, anchors=images(3, seed=9))
+    start = torch.ones(problem.model.size, dtype=torch.float64)
+    found = delete(held, GONE, start, steps=1)
+    assert found.solution.residual > 0.01 and found.apart > 0.01

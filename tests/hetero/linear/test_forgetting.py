@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hetero.errors import InputError
+from hetero.files import sha256_bytes
+from hetero.linear import Adaptation, AdaptConfig, Forgetting, Linearised, adapt, divided, forget
+from hetero.linear.learnt import Learnt
+from hetero.models.directory import load_model
+from tests.hetero.linear.domains import domain, gallery, image_set, model
+from tests.hetero.linear.nets import dense_jacobian
+
+NEW, OLD = domain("new", 2), domain("old")
+GONE = [NEW.train.names[row] for row in (0, 7, 8)]
+HELD = AdaptConfig(part="neck", steps=10, ridges=(0.1, 0.01), most_flips=0.5)
+FREE = dataclasses.replace(HELD, anchor_weight=0.0, ridges=(0.1,), most_flips=1.0)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forget")
+    stored = gallery(model(folder / "v1"))
+    for name, config in (("held", HELD), ("free", FREE)):
+        assert not adapt(folder / "v1", NEW, OLD, stored, folder / name, config).refusals
+    return folder, stored
+
+
+def retrained(folder, stored, config: AdaptConfig, ridge: float, gone: list[str]) -> torch.Tensor:
+    """The closed form of the weights, on the photos that stay alone."""
+    parts = divided(load_model(folder / "v1"), "neck")
+    linear = Linearised(parts.upper, dtype=torch.float64)
+    kept = [row for row, name in enumerate(NEW.train.names) if name not in gone]
+    count = len(NEW.train)
+    inputs, anchors = (parts.inputs(data.train.images) for data in (NEW, OLD))
+    J, Ja = (dense_jacobian(linear, some) for some in (inputs[kept], anchors))
+    missed = torch.from_numpy(stored.targets(NEW.train))[kept].double() - linear.origin(inputs[kept])
+    H = J.T @ J / count + ridge * torch.eye(linear.size, dtype=torch.float64)
+    H += config.anchor_weight * Ja.T @ Ja / len(anchors)
+    return linear.joined(linear.weights) + torch.linalg.solve(H, J.T @ missed.reshape(-1) / count)
+
+
+def weights(directory) -> torch.Tensor:
+    linear = Linearised(divided(load_model(directory), "neck").upper, dtype=torch.float64)
+    return linear.joined(linear.weights)
+
+
+@pytest.mark.parametrize(("name", "config", "method"), [("free", FREE, "dual"), ("held", HELD, "conjugate gradients")])
+def test_the_new_model_is_the_one_that_never_saw_them(place, tmp_path, name, config, method):
+    folder, stored = place
+    before = Learnt.load(folder / name)
+    proof, measured = forget(folder / name, GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out")
+    expected = retrained(folder, stored, config, before.config.ridges[0], GONE)
+    # Written in float32.
+    assert (weights(tmp_path / "out") - expected).abs().max() <= 1e-6
+    assert (weights(folder / name) - expected).abs().max() > 1e-3
+    assert proof.method == method and proof.weights <= 1e-6 and proof.outputs <= 1e-5 and proof.residual <= 1e-7
+    assert (proof.left, proof.sample) == (33, 36)
+    assert Forgetting.load(tmp_path / "out" / "forget.json") == proof and "was trained on" in proof.not_forgotten
+    assert Adaptation.load(tmp_path / "out" / "adapt.json") == measured and measured.images == 33
+    assert load_model(tmp_path / "out").space == stored.space
+
+
+def test_no_record_has_the_names_and_forgetting_goes_on(place, tmp_path):
+    folder, stored = place
+    first, second = tmp_path / "first", tmp_path / "second"
+    proof, _ = forget(folder / "free", GONE[:1], folder / "v1", NEW, OLD, stored, first)
+    assert proof.deleted == (sha256_bytes(GONE[0].encode()),)
+    assert not any(GONE[0] in path.read_text() for path in first.glob("*.json"))
+    assert GONE[1] in (first / "learnt.json").read_text()
+    with pytest.raises(InputError, match="1 of 1 names are of no photo that the model was adapted to"):
+        forget(first, GONE[:1], folder / "v1", NEW, OLD, stored, second)
+    forget(first, GONE[1:], folder / "v1", NEW, OLD, stored, second)
+    expected = retrained(folder, stored, FREE, FREE.ridges[0], GONE)
+    assert (weights(second) - expected).abs().max() <= 1e-6
+
+
+def test_a_solution_that_was_not_reached_is_refused_with_the_proof(place, tmp_path):
+    folder, stored = place
+    # Where no model stands, the solution starts from nothing.
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "learnt.json").write_bytes((folder / "held" / "learnt.json").read_bytes())
+    parts = (folder / "v1", NEW, OLD, stored)
+    proof, _ = forget(folder / "held", GONE, *parts, tmp_path / "out", steps=1)
+    assert "its outputs differ by" in proof.refusal and proof.outputs > 1e-3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adapt.json", "forget.json", "learnt.json"]
+    assert not forget(tmp_path / "held", GONE, *parts, tmp_path / "whole")[0].refusal
+
+
+def test_figures_decide_as_for_an_adaptation(place, tmp_path):
+    folder, stored = place
+    record = json.loads((folder / "free" / "learnt.json").read_text())
+    record["config"]["most_flips"] = 0.0
+    (tmp_path / "learnt.json").write_text(json.dumps(record))
+    proof, measured = forget(tmp_path, GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out")
+    assert len(measured.refusals) == 1 and "answered wrong" in measured.refusals[0] and not proof.refusal
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_what_is_wrong_is_told_before_anything_is_solved(place, tmp_path, monkeypatch):
+    folder, stored = place
+    monkeypatch.setattr("hetero.linear.forgetting.delete", None)
+
+    def refused(message, names=GONE, new=NEW, old=OLD, stored=stored, directory=folder / "held", base="v1"):
+        with pytest.raises(InputError, match=message):
+            forget(directory, names, folder / base, new, old, stored, tmp_path / "out")
+
+    refused("2 of 3 names are of no photo(.|\n)*nobody(.|\n)*noone", names=["nobody", GONE[0], "noone"])
+    refused("expected names", names=[])
+    refused("all 36 photos would be forgotten", names=list(NEW.train.names))
+    refused("does not say what was learnt from", directory=folder / "v1")
+    refused("its weights are others", base="free")
+    moved = dataclasses.replace(stored, vectors=np.roll(stored.vectors, 1, axis=0))
+    refused("the gallery: its vectors", stored=moved)
+    refused("the anchors: others", old=dataclasses.replace(OLD, train=image_set("old", 6, 77)))
+    redrawn = NEW.train.images.copy()
+    redrawn[3] = 255 - redrawn[3]
+    refused(
+        f"1 photos have other pixels or another class, for instance {NEW.train.names[3]}",
+        new=dataclasses.replace(NEW, train=dataclasses.replace(NEW.train, images=redrawn)),
+    )
+    labels = NEW.train.labels.copy()
+    labels[5] = 2
+    relabelled = dataclasses.replace(NEW, train=dataclasses.replace(NEW.train, labels=labels))
+    refused(f"1 photos have other pixels or another class, for instance {NEW.train.names[5]}", new=relabelled)
+    fewer = dataclasses.replace(NEW, train=image_set("new-train", 5, 12, 2))
+    refused("6 photos are not there", new=fewer)
+    assert not (tmp_path / "out").exists()
