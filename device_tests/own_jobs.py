@@ -14,7 +14,7 @@ from device_tests.checks.finding import Finding
 from device_tests.ladder import ask
 from device_tests.own_evidence import OwnEvidence
 from device_tests.policy import Policy
-from device_tests.running import Job, run_once
+from device_tests.running import Job, Work, run_once
 from device_tests.targets.target import Request, Returned, Target
 from export.bundle import Bundle
 from export.goldens import spread_rows
@@ -23,7 +23,7 @@ from hetero.files import digest, sha256_bytes
 
 
 @dataclass(frozen=True)
-class PhotoJob:
+class PhotoJob(Work):
     """One exported model on one target, with photos.
 
     Attributes:
@@ -51,7 +51,7 @@ class PhotoJob:
         return f"{self.entry.format} {self.entry.precision} on {self.target.name}"
 
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """Run it, unless what it would answer is kept; see :meth:`Job.run`."""
+        """As :meth:`Work.run`."""
         key = digest([kept.key(self.bundle, self.entry, self.target), sha256_bytes(self.pixels.tobytes())])
         asked = Request(
             name=f"{self.bundle.manifest.name} {self.entry.format} {self.entry.precision}, your photos",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -19,27 +19,32 @@ from export.manifest import ModelEntry
 from hetero.errors import InputError
 
 
-@runtime_checkable
-class Work(Protocol):
-    """Something that a target does with one exported model."""
+class Work(ABC):
+    """Something that a target does with one exported model.
+
+    Attributes:
+        target: Set up.
+    """
+
+    target: Target
 
     @property
-    def target(self) -> Target:
-        """Set up."""
-        ...
-
-    @property
+    @abstractmethod
     def images(self) -> int:
         """How many images it embeds."""
-        ...
 
+    @abstractmethod
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """Run it, unless what it would answer is kept; see :meth:`Job.run`."""
-        ...
+        """Run it, unless what it would answer is kept.
+
+        Args:
+            advance: Told how many more images are done.
+            again: Run it in any case.
+        """
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Work):
     """One exported model of a bundle, to be run on one target.
 
     Attributes:
@@ -58,12 +63,7 @@ class Job:
         return len(self.bundle.goldens.golden_images) + len(self.bundle.goldens.query_rows)
 
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """Run it, unless what it would answer is kept.
-
-        Args:
-            advance: Told how many more images are done.
-            again: Run it in any case.
-        """
+        """As :meth:`Work.run`."""
         key = kept.key(self.bundle, self.entry, self.target)
         return run_once(
             key, self.images, lambda: run_model(self.bundle, self.entry, self.target, advance), advance, again=again

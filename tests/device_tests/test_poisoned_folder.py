@@ -69,7 +69,7 @@ def tried_in_a_guest(_: Path) -> None:
 
 def tethered(folder: Path) -> None:
     machine = object.__new__(Machine)
-    machine._folder = type("Folder", (), {"name": str(folder)})()  # type: ignore[assignment]
+    machine._folder = folder
     machine._tethered = []
     machine._start([sys.executable, "-c", "import json"], "log.txt", {})
     assert machine._tethered[0].wait() == 0, (folder / "log.txt").read_text()
