@@ -45,13 +45,15 @@ def test_two_nodes_find_what_one_process_finds_and_nothing_where_the_driver_is(t
 
     (tmp_path / "poisoned").mkdir()
     executed = poisoned(tmp_path / "poisoned")
-    monkeypatch.chdir(executed.parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    # No empty part, which would stand for the folder that a process is started in.
+    known = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
     node = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     try:
         cluster.add_node(**node)
         alone = search("evolution").run(Evaluations(tmp_path / "one", "x"), Here(reward))
+        monkeypatch.chdir(executed.parent)
         with workers(reward, WorkersConfig(ray=cluster.address)) as some:
             assert search("evolution").run(Evaluations(tmp_path / "ray", "x"), some) == alone
             import ray
