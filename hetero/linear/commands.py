@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeFloat, PositiveInt
@@ -19,6 +19,10 @@ from hetero.linear.config import AdaptConfig, Part
 from hetero.linear.measure import RECORD, Adaptation, Change
 from hetero.mistakes import attempt
 from hetero.pipeline.stage import locked
+
+if TYPE_CHECKING:
+    from hetero.data.images import Dataset
+    from hetero.linear.gallery import OldGallery
 
 DEFAULT = AdaptConfig()
 
@@ -69,16 +73,12 @@ def adapt_command(
     config = AdaptConfig(
         part=part, anchor_weight=anchor_weight, ridges=ridge, steps=steps, most_flips=most_flips, seed=seed
     )
-    configs = found_photos(data, anchors)
+    new, old, stored = read_inputs(model, data, gallery, anchors, labels, out=out, part=part)
 
-    from hetero.linear.adaptation import adapt, suited
-    from hetero.linear.gallery import OldGallery
+    from hetero.linear.adaptation import adapt
     from hetero.linear.learnt import Places
 
     places = Places.of(model=model, data=data, gallery=gallery, anchors=anchors, labels=labels)
-    stored = OldGallery.load(gallery, labels)
-    preprocessing = suited(model, stored, out, part).model.preprocessing
-    new, old = (prepare(config, preprocessing) for config in configs)
     with locked(out):
         measured = adapt(model, new, old, stored, out, config, places)
     print(summary(measured))
@@ -86,12 +86,37 @@ def adapt_command(
     return 1 if measured.refusals else 0
 
 
-def found_photos(data: Path, anchors: Path) -> list[DataConfig]:
-    """The two sets of photos, looked for before one is decoded.
+def read_inputs(
+    model: Path, data: Path, gallery: Path, anchors: Path, labels: Path | None = None, *, out: Path | None, part: Part
+) -> tuple[Dataset, Dataset, OldGallery]:
+    """Read what is adapted with: photos of the new domain and of the old one, as the model takes them, and the gallery.
+
+    Args:
+        model: The model before.
+        data: Photos of the new domain.
+        gallery: File of the gallery's embeddings.
+        anchors: Photos of the old domain.
+        labels: Table of the gallery's classes; None for none.
+        out: Where another model will go; None for nowhere.
+        part: What of the model may change.
 
     Raises:
-        InputError: With what is wrong with either.
+        InputError: With what is wrong with any of them, before a photo is decoded.
+        SpaceMismatchError: When the gallery is of another space than the model.
     """
+    configs = _found_photos(data, anchors)
+
+    from hetero.linear.adaptation import suited
+    from hetero.linear.gallery import OldGallery
+
+    stored = OldGallery.load(gallery, labels)
+    preprocessing = suited(model, stored, out, part).model.preprocessing
+    new, old = (prepare(config, preprocessing) for config in configs)
+    return new, old, stored
+
+
+def _found_photos(data: Path, anchors: Path) -> list[DataConfig]:
+    """The two sets of photos, looked for before one is decoded."""
     problems: list[str] = []
     configs = [_config(path) for path in (data, anchors)]
     for option, config in zip(("--data", "--anchors"), configs, strict=True):

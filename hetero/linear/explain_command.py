@@ -8,10 +8,9 @@ from pathlib import Path
 from cyclopts.types import PositiveInt
 
 from hetero import own_code
-from hetero.data.prepare import prepare
 from hetero.files import write_text
 from hetero.flags import AllowCode
-from hetero.linear.commands import found_photos
+from hetero.linear.commands import read_inputs
 from hetero.linear.learnt import Learnt, places_now
 from hetero.shown import one_line
 
@@ -54,16 +53,11 @@ def explain_command(
     learnt = Learnt.load(directory)
     given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
     places = places_now(learnt, given)
-    configs = found_photos(Path(places.data), Path(places.anchors))
+    new, old, stored = read_inputs(**places.paths, out=None, part=learnt.config.part)
 
-    from hetero.linear.adaptation import suited
     from hetero.linear.explanation import explain
     from hetero.linear.explanation_page import page
-    from hetero.linear.gallery import OldGallery
 
-    stored = OldGallery.load(Path(places.gallery), Path(places.labels) if places.labels else None)
-    preprocessing = suited(Path(places.model), stored, None, learnt.config.part).model.preprocessing
-    new, old = (prepare(config, preprocessing) for config in configs)
     seen = explain(directory, Path(places.model), new, old, stored, most=most, steps=steps)
     write_text(out, page(seen, new, old, name=directory.resolve().name))
     print(f"{seen.found} test queries were right before and are wrong now; leverage {seen.leverage:.2f}, {seen.method}")

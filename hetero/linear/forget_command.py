@@ -9,10 +9,9 @@ from cyclopts.types import PositiveInt
 
 from hetero import own_code
 from hetero.data.embedding_names import decoded_text
-from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.flags import AllowCode
-from hetero.linear.commands import found_photos, outcome, summary
+from hetero.linear.commands import outcome, read_inputs, summary
 from hetero.linear.learnt import Learnt, places_now
 from hetero.pipeline.stage import locked
 
@@ -60,15 +59,10 @@ def forget_command(
     learnt.require_some(gone)
     given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
     places = places_now(learnt, given)
-    configs = found_photos(Path(places.data), Path(places.anchors))
+    new, old, stored = read_inputs(**places.paths, out=out, part=learnt.config.part)
 
-    from hetero.linear.adaptation import suited
     from hetero.linear.forgetting import NOT_FORGOTTEN, forget
-    from hetero.linear.gallery import OldGallery
 
-    stored = OldGallery.load(Path(places.gallery), Path(places.labels) if places.labels else None)
-    preprocessing = suited(Path(places.model), stored, out, learnt.config.part).model.preprocessing
-    new, old = (prepare(config, preprocessing) for config in configs)
     with locked(out):
         proof, measured = forget(directory, gone, Path(places.model), new, old, stored, out, steps=steps, places=places)
     print(summary(measured))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +52,11 @@ class Places:
         """
         named = {name: path_text(path) for name, path in paths.items()}
         return cls(**named, labels=None if labels is None else path_text(labels))
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Those that there are, by name."""
+        return {name: Path(path) for name, path in vars(self).items() if path is not None}
 
 
 @record
@@ -189,8 +194,7 @@ def places_now(learnt: Learnt, given: Mapping[str, Path | None]) -> Places:
     """
     chosen = {name: path for name, path in given.items() if path is not None}
     if learnt.places is not None:
-        known = {one.name: getattr(learnt.places, one.name) for one in fields(Places)}
-        chosen = {name: Path(path) for name, path in known.items() if path is not None} | chosen
+        chosen = learnt.places.paths | chosen
     if missing := [f"--{one}" for one in ("model", "data", "gallery", "anchors") if one not in chosen]:
         raise InputError(
             f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
