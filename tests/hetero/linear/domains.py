@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
+from hetero.cli import main
+from hetero.data.embeddings import save_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.task import RetrievalTask
 from hetero.linear.gallery import OldGallery
@@ -82,3 +85,27 @@ def write_all(data: Dataset, folder: Path) -> None:
             path = folder / split / label / file
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(images.images[np.array([row])][0]).save(path)
+
+
+def called(*words: str) -> int:
+    """Exit status of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code)
+
+
+def write_place(folder: Path, **negated: int) -> Path:
+    """Write a model ``v1``, its gallery ``old.safetensors``, and domains by name."""
+    stored = gallery(model(folder / "v1"))
+    save_embeddings(folder / "old.safetensors", stored.vectors, stored.names, stored.space)
+    for name, channels in negated.items():
+        write_all(domain(name, channels), folder / name)
+    return folder
+
+
+def adapted(folder: Path, monkeypatch: pytest.MonkeyPatch, *further: str) -> int:
+    """Adapt the model in ``folder`` to ``new`` there, without anchors, as ``v2``."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HETERO_CACHE", str(folder / "cache"))
+    options = ("--data", "new", "--gallery", "old.safetensors", "--anchors", "photos", "--out", "v2")
+    return called("adapt", "v1", *options, "--part", "neck", "--anchor-weight", "0", *further)

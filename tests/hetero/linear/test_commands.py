@@ -6,22 +6,16 @@ import json
 
 import pytest
 
-from hetero.cli import main
 from hetero.data.embeddings import save_embeddings
 from hetero.linear.measure import Adaptation
 from hetero.models.directory import load_model
 from hetero.space import EmbeddingSpace
-from tests.hetero.linear.domains import domain, gallery, model, write_all
+from tests.hetero.linear.domains import called, gallery, write_place
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("place")
-    stored = gallery(model(folder / "v1"))
-    save_embeddings(folder / "old.safetensors", stored.vectors, stored.names, stored.space)
-    for name, negated in (("new", 2), ("harsh", 3), ("photos", 0)):
-        write_all(domain(name, negated), folder / name)
-    return folder
+    return write_place(tmp_path_factory.mktemp("place"), new=2, harsh=3, photos=0)
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +27,7 @@ def cached(place, monkeypatch):
 def run(*further: str, **options: str) -> int:
     given = {"data": "new", "gallery": "old.safetensors", "anchors": "photos", "out": "v2"} | options
     words = [word for name, value in given.items() for word in (f"--{name}", value)]
-    with pytest.raises(SystemExit) as ended:
-        main(["adapt", "v1", *words, *further])
-    return int(ended.value.code)
+    return called("adapt", "v1", *words, *further)
 
 
 def test_it_writes_the_model_and_says_what_it_cost(place, capsys):

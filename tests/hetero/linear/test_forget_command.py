@@ -7,32 +7,17 @@ import shutil
 
 import pytest
 
-from hetero.cli import main
-from hetero.data.embeddings import save_embeddings
 from hetero.linear.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
 from hetero.models.directory import load_model
-from tests.hetero.linear.domains import domain, gallery, model, write_all
-
-
-def called(*words: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code)
+from tests.hetero.linear.domains import adapted, called, write_place
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("place")
-    stored = gallery(model(folder / "v1"))
-    save_embeddings(folder / "old.safetensors", stored.vectors, stored.names, stored.space)
-    for name, negated in (("new", 2), ("photos", 0)):
-        write_all(domain(name, negated), folder / name)
+    folder = write_place(tmp_path_factory.mktemp("place"), new=2, photos=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("HETERO_CACHE", str(folder / "cache"))
-        options = ("--data", "new", "--gallery", "old.safetensors", "--anchors", "photos", "--out", "v2")
-        assert called("adapt", "v1", *options, "--part", "neck", "--anchor-weight", "0", "--most-flips", "1") == 0
+        assert adapted(folder, patch, "--most-flips", "1") == 0
     return folder
 
 
