@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -154,6 +155,22 @@ def test_a_model_swapped_since_the_bundle_was_opened_is_refused(tmp_path: Path) 
     with pytest.raises(IntegrityError, match="cannot be read any more"):
         Job(bundle, entry, target).run()
     assert target.runs == 0
+
+
+def test_a_disk_without_room_for_copies_is_told_and_not_the_file_that_was_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx",)))
+    (entry,) = bundle.manifest.models
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        Job(bundle, entry, Echo()).run()
+    assert not isinstance(told.value, IntegrityError)
+    assert ".hetero-handed." in str(told.value.filename)
 
 
 def test_a_forged_cache_turns_no_failure_into_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
