@@ -202,6 +202,8 @@ def row(condition: str, name: Name, inputs: Path, usual: int | None) -> Row:
         root = Path(folder) / "Fotos für später"
         here, out = root / "here", root / "out"
         shutil.copytree(inputs, here)
+        # Of files that are somebody else's, those are meant that one may read.
+        here.chmod(0o755)
         out.mkdir()
         for one in ("home", "tmp"):
             (here / one).mkdir()

@@ -17,6 +17,7 @@ from export.bundle import Bundle
 from hetero.errors import IntegrityError
 from hetero.files import sha256_file
 from hetero.scratch import scratch_folder
+from hetero.unfinished import NO_ROOM
 
 
 @contextlib.contextmanager
@@ -29,6 +30,7 @@ def handed(request: Request, bundle: Bundle) -> Generator[Request]:
 
     Raises:
         IntegrityError: When a file is not what the manifest lists, or a copy has changed.
+        OSError: When there is no room for the copies.
     """
     listed = {bundle.path / file.path: file.sha256 for file in bundle.manifest.files}
     inside = {path: sha256 for path, sha256 in listed.items() if path.is_relative_to(request.model)}
@@ -53,6 +55,8 @@ def _copy(path: Path, copy: Path) -> None:
     try:
         shutil.copyfile(path, copy)
     except (OSError, shutil.SpecialFileError) as error:
+        if error.errno in NO_ROOM:
+            raise OSError(error.errno, error.strerror, str(copy)) from None
         raise IntegrityError(f"{path} cannot be read any more: {error}") from None
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 _END = ".unfinished"
 _RANDOM = 8
 """Characters that :mod:`tempfile` puts into a name."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a disk, or of a share of it, that is full."""
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)  # Which cannot be read without being set, and not safely later, beside other threads.
 
@@ -108,7 +109,7 @@ def _unfinished(path: Path, make: Callable[[], tuple[int, str]]) -> Generator[tu
         yield descriptor, name
     except OSError as error:
         # Whoever writes to a descriptor is not told which file the disk has no room for.
-        if error.filename is None and error.errno in _NO_ROOM:
+        if error.filename is None and error.errno in NO_ROOM:
             error.filename = str(path)
         raise
     finally:

@@ -7,7 +7,6 @@ would train another model without a word. That costs a second for about one giga
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import logging
 import math
@@ -24,6 +23,7 @@ from hetero.data.parallel import in_parallel
 from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.schema import parse_file, record
+from hetero.unfinished import NO_ROOM
 
 _ARRAY, _RECORD = "images.npy", "decoded.json"
 _CHUNK = 16 << 20
@@ -89,7 +89,7 @@ def room_explained(cache: Path, shape: tuple[int, ...]) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in NO_ROOM:
             raise
         raise InputError(
             f"{cache} has no room for {math.prod(shape) / 1e9:.3g} GB of decoded images ({error.strerror}); make some, "

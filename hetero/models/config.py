@@ -13,8 +13,12 @@ from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
 EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-FAMILIES = ("residual", "edge", *EFFICIENTNET_LITE)
+OWN_FAMILIES = ("residual", "edge")
+"""Those that are built here, as large as the configuration says."""
+FAMILIES = (*OWN_FAMILIES, *EFFICIENTNET_LITE)
 TIMM = "timm:"
+MOST_BLOCKS = 1000
+"""Of a model, in all its stages."""
 Activation = Literal["relu", "relu6", "hardswish", "silu", "gelu"]
 
 
@@ -34,7 +38,7 @@ class Stage:
     """
 
     channels: Channels
-    depth: Annotated[int, Interval(ge=1, le=1000)] = 1
+    depth: Annotated[int, Interval(ge=1, le=MOST_BLOCKS)] = 1
     stride: Stride = 1
     kernel: Annotated[int, Interval(ge=1, le=63)] = 3
     expansion: Positive = 3.0
@@ -108,12 +112,14 @@ class ModelConfig:
             problems.append(f"width: {self.family} has one width, expected 1, got {self.width:g}")
         if self.principal > self.dimension:
             problems.append(f"principal: expected at most {self.dimension}, the dimension, got {self.principal}")
+        if (blocks := sum(stage.depth for stage in self.stages)) > MOST_BLOCKS:
+            problems.append(f"stages: expected at most {MOST_BLOCKS} blocks in all, got {blocks}")
         return problems
 
     @property
     def widest(self) -> float:
         """The largest width that the family can have."""
-        return 64.0 if self.family in ("residual", "edge") else 1.0
+        return 64.0 if self.family in OWN_FAMILIES else 1.0
 
     def for_images(self, preprocessing: Preprocessing) -> ModelConfig:
         """The same architecture with everything said that depends on the images or the family."""

@@ -15,12 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.foreign import strict_json
-from hetero.models.config import ModelConfig
+from hetero.models.block_catalog import BLOCKS
+from hetero.models.config import OWN_FAMILIES, ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse_file, record
@@ -88,14 +90,30 @@ def _load(directory: Path) -> EmbeddingModel:
             f"{weights} is missing or not the file that {path} describes; fetch or train the model again"
         )
     # The weights come from the file: nothing must be fetched for them.
-    model = EmbeddingModel(entry.name, dataclasses.replace(entry.model, pretrained=False), entry.preprocessing)
-    model.config = entry.model
+    config = dataclasses.replace(entry.model, pretrained=False)
     try:
-        model.load_state_dict(load_file(weights))
+        tensors = load_file(weights)
+        _require_fit(config, entry.preprocessing, tensors)
+        model = EmbeddingModel(entry.name, config, entry.preprocessing)
+        model.config = entry.model
+        model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
-        raise IntegrityError(f"{weights} does not fit the architecture in {path}: {error}") from None
+        raise IntegrityError(f"{weights} does not fit the architecture in {path}: {str(error)[:500]}") from None
     model.space = EmbeddingSpace.load(directory / "space.json")
     return model.eval()
+
+
+def _require_fit(config: ModelConfig, preprocessing: Preprocessing, tensors: Mapping[str, Tensor]) -> None:
+    """Hold weights against an outline of their model, which takes no memory: a file may name any size.
+
+    Raises:
+        RuntimeError: When they are of another architecture.
+    """
+    # The networks of packages are as large as they are, and a block of somebody else's may know no outlines.
+    if config.family in OWN_FAMILIES and all(stage.block in BLOCKS for stage in config.stages):
+        with torch.device("meta"):
+            outline = EmbeddingModel("outline", config, preprocessing)
+        outline.load_state_dict(tensors, assign=True)
 
 
 def save_prototypes(directory: Path, prototypes: Float[torch.Tensor, "k d"], classes: Sequence[str] = ()) -> str:

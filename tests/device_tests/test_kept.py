@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -156,19 +157,38 @@ def test_a_model_swapped_since_the_bundle_was_opened_is_refused(tmp_path: Path) 
     assert target.runs == 0
 
 
-def test_a_forged_cache_turns_no_failure_into_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_bundle(tmp_path / "bundle", formats=("onnx",), model_seed=5)
-    bundle, desktop = read_bundle(path), Desktop()
+def test_a_disk_without_room_for_copies_is_told_and_not_the_file_that_was_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx",)))
     (entry,) = bundle.manifest.models
-    goldens = bundle.goldens
-    wanted = np.concatenate([goldens.golden_embeddings, goldens.retrieval_student[goldens.query_rows]])
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        Job(bundle, entry, Echo()).run()
+    assert not isinstance(told.value, IntegrityError)
+    assert ".hetero-handed." in str(told.value.filename)
+
+
+def test_a_forged_cache_turns_no_failure_into_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is forged is the whole answer of a model that passes."""
+    path = write_bundle(tmp_path / "bundle", formats=("onnx",), model_seed=5)
+    bundle, sound = read_bundle(path), read_bundle(write_bundle(tmp_path / "sound", formats=("onnx",)))
+    desktop = Desktop()
+    try:
+        answer = Job(sound, sound.manifest.models[0], desktop).run()
+    finally:
+        desktop.close()
+    name = kept.key(bundle, bundle.manifest.models[0], desktop)
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
-        kept.save(kept.key(bundle, entry, desktop), Returned(embeddings=wanted))
-        assert kept.load(kept.key(bundle, entry, desktop)) is not None
-    verdict = verify([path], ["desktop"], tmp_path / "out")
-    assert verdict.exit_code == GATE_FAILED
-    assert verify([path], ["desktop"], tmp_path / "out").exit_code == GATE_FAILED
+        kept.save(name, answer)
+        assert kept.load(name) is not None
+    for _ in range(2):
+        assert verify([path], ["desktop"], tmp_path / "out").exit_code == GATE_FAILED
 
 
 def test_a_damaged_golden_file_is_made_again(tmp_path: Path) -> None:

@@ -53,10 +53,13 @@ def test_an_endless_model_ends_with_its_verification(sent: signal.Signals, emula
     )
     variables = {**os.environ, "TMPDIR": str(temporary), "HETERO_CACHE": str(tmp_path / "cache")}
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=variables, stderr=subprocess.PIPE) as verify:
-        wait_until(lambda: (note.is_file() and note.read_text().endswith("\n")) or verify.poll() is not None)
-        assert verify.poll() is None, verify.communicate()[1].decode()
-        verify.send_signal(sent)
-        verify.communicate()
+        try:
+            wait_until(lambda: (note.is_file() and note.read_text().endswith("\n")) or verify.poll() is not None)
+            assert verify.poll() is None, verify.communicate()[1].decode()
+            verify.send_signal(sent)
+            verify.communicate()
+        finally:
+            verify.kill()  # It would be waited for, for ever.
     assert verify.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -9, signal.SIGINT: 130}[sent]
     pids = note.read_text().split()
     wait_until(lambda: all(is_over(Path("/proc") / pid) for pid in pids))

@@ -159,6 +159,14 @@ def test_a_model_that_takes_too_much_memory_is_an_answer(monkeypatch: pytest.Mon
     assert returned.error == "MemoryError (exit status 1)"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_a_model_runs_within_limits_of_which_nobody_thinks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kinds = "resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE"
+    script = f"import resource; raise OSError(str([resource.getrlimit(kind)[0] for kind in ({kinds})]))"
+    returned, _ = run(monkeypatch, tmp_path, script)
+    assert returned.error == f"OSError: {[8 << 30, 4 * 3600, 1 << 30]} (exit status 1)"
+
+
 def test_settings_of_this_shell_do_not_reach_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "PYTHONPATH", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "9")

@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -111,6 +112,24 @@ def test_prototypes_belong_to_their_space(model, tmp_path):
     save_prototypes(tmp_path, 2 * torch.eye(8))
     with pytest.raises(IntegrityError, match="not the file that space.json names"):
         load_prototypes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"width": 64.0, "stages": [{"channels": 65536}]}, r"model\.safetensors does not fit the architecture"),
+        ({"stages": [{"channels": 8}, {"channels": 8, "depth": 1000}]}, "at most 1000 blocks in all, got 1001"),
+    ],
+    ids=["70 TB of weights", "blocks"],
+)
+def test_no_memory_is_taken_for_an_architecture_that_the_weights_are_not_of(model, tmp_path, changes, told):
+    save_model(tmp_path, model, {})
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"model": config["model"] | changes}))
+    with pytest.raises(IntegrityError, match=told) as refused:
+        load_model(tmp_path)
+    assert len(str(refused.value)) < 2000
 
 
 @pytest.mark.parametrize(
