@@ -14,7 +14,7 @@ define create_venv
 $(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: demo test check format lock wheel sbom clean
+.PHONY: demo test check docs format lock wheel sbom clean
 
 demo: $(VENV_DEMO)/.installed
 	$(VENV_DEMO)/bin/hetero demo --out runs/demo
@@ -28,6 +28,11 @@ check: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff check .
 	$(VENV_TEST)/bin/pyright --pythonpath $(VENV_TEST)/bin/python
 	$(VENV_TEST)/bin/lint-imports
+
+# The documentation site, in build/site: a warning fails. Nothing is fetched, to build it or to read it.
+docs: $(VENV_TEST)/.installed
+	NO_MKDOCS_2_WARNING=1 $(VENV_TEST)/bin/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 format: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff format .

@@ -29,7 +29,7 @@ from hetero.files import sha256_file, write_bytes
 from release.lock import Locked, read_lock
 
 ROOT = Path(__file__).parents[1]
-OWN_WORK = ("bench", "dev", "release")
+OWN_WORK = ("bench", "dev", "docs", "release")
 """The extras that no user of the wheel asks for."""
 
 Component = dict[str, Any]

@@ -1,0 +1,44 @@
+"""The site's pages: links fit the site, and what is generated names the public faces and the commands."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("mkdocs", reason="needs the extra docs")
+
+import hetero
+from hetero.cli import BRIEF
+from release import site
+
+PAGES = {"README.md": "index.md", "docs/data.md": "data.md", "CONTRIBUTING.md": "contributing.md"}
+
+
+@pytest.mark.parametrize(
+    ("link", "origin", "place", "expected"),
+    [
+        ("docs/data.md", "README.md", "index.md", "data.md"),
+        ("docs/data.md#splits", "README.md", "index.md", "data.md#splits"),
+        ("docs/demo.png", "README.md", "index.md", "demo.png"),
+        ("../README.md", "docs/data.md", "data.md", "index.md"),
+        ("../export/rule.py", "docs/data.md", "data.md", "source/export/rule.py.txt"),
+        ("docs/data.md", "README.md", "deep/index.md", "../data.md"),
+        ("#install", "README.md", "index.md", "#install"),
+        ("https://example.org/a.md", "README.md", "index.md", "https://example.org/a.md"),
+    ],
+)
+def test_a_link_fits_the_site(link: str, origin: str, place: str, expected: str) -> None:
+    assert site.relink(f"a [page]({link}) b", origin, place, PAGES, set()) == f"a [page]({expected}) b"
+
+
+def test_only_files_that_are_no_pages_come_along() -> None:
+    linked: set[str] = set()
+    site.relink("[a](../export/rule.py) [b](space.md) ![c](demo.png)", "docs/data.md", "data.md", PAGES, linked)
+    assert linked == {"export/rule.py"}
+
+
+def test_the_reference_has_every_public_face_and_every_command() -> None:
+    pages = site.reference()
+    assert "::: hetero\n" in pages["reference/hetero.md"] and hetero.__all__
+    commands = pages["reference/command-line.md"]
+    assert all(f"\n## hetero {name}\n" in commands for name in BRIEF)
+    assert "Table of Contents" not in commands
