@@ -11,7 +11,7 @@ from hetero import own_code
 from hetero.files import write_text
 from hetero.flags import AllowCode
 from hetero.linear.commands import read_inputs
-from hetero.linear.learnt import Learnt, places_now
+from hetero.linear.learnt import Learnt, Places
 from hetero.shown import one_line
 
 
@@ -52,8 +52,8 @@ def explain_command(
         own_code.allow_code()
     learnt = Learnt.load(directory)
     given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
-    places = places_now(learnt, given)
-    new, old, stored = read_inputs(**places.paths, out=None, part=learnt.config.part)
+    places = Places.of(given, learnt.places)
+    new, old, stored = read_inputs(places, out=None, part=learnt.config.part)
 
     from hetero.linear.explanation import explain
     from hetero.linear.explanation_page import page
