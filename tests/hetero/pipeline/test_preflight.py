@@ -115,11 +115,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for index in range(count):
                 pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(place / "photos" / split / label / f"{index}.png")
-        (place / "strange" / split / "strange").mkdir(parents=True)
-        for index in range(2):
-            Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(
-                place / "strange" / split / "strange" / f"{index}.png"
-            )
+        for label in ("odd", "strange"):
+            (place / "strange" / split / label).mkdir(parents=True)
+            for index in range(2):
+                pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / "strange" / split / label / f"{index}.png")
     np.save(place / "vectors.npy", random.normal(size=(3, 8)).astype(np.float32))
     (place / "vectors.txt").write_text("x\ny\nz\n", encoding="utf-8")
     (place / "wrong.toml").write_text(WRONG, encoding="utf-8")
@@ -233,7 +233,7 @@ def embeddings(place: Path, name: str) -> str:
         (
             lambda value: value["students"][0].update(adapt={"data": PHOTOS | {"path": "strange"}}),
             r"adapt\.data: no validation photo is of a class of the run's own images.*\n(.*\n)*.*"
-            r"adapt\.data: 2 photos are of no class of the run's own images.*strange/0",
+            r"adapt\.data: 4 photos are of no class of the run's own images.*strange/0",
         ),
         (
             lambda value: value["students"][0].update(adapt={"data": PHOTOS, "labels": "l.csv"}),
