@@ -154,6 +154,7 @@ def report_command(run: Path, *, out: Path | None = None, picture: Path | None =
     """
     from device_tests.report import write_report
     from device_tests.report.overview import write_overview
+    from hetero.pipeline.adapted import adaptations
 
     verification = run / "verification"
     if not (verification / "verdict.json").is_file():
@@ -164,7 +165,14 @@ def report_command(run: Path, *, out: Path | None = None, picture: Path | None =
         raise InputError(f"expected {run / 'matrix.json'} to draw the picture from, found none")
     bundles = [run / "bundles" / name / "bundle" for name in dict.fromkeys(row["bundle"] for row in rows)]
     page = out or run / "report.html"
-    write_report(page, rows=rows, matrix=matrix, bundles=bundles, embeddings=verification / "embeddings")
+    write_report(
+        page,
+        rows=rows,
+        matrix=matrix,
+        bundles=bundles,
+        embeddings=verification / "embeddings",
+        adaptations=adaptations(run),
+    )
     print(page)
     if picture is not None and matrix is not None:
         embeddings = verification / "embeddings"

@@ -131,7 +131,7 @@ def evaluate(
     jobs: Jobs = None,
     allow_code: AllowCode = False,
 ) -> int:
-    """Compute the compatibility matrix over the recipe's models.
+    """Compute the compatibility matrix over the recipe's models, and write which queries each of them answers right.
 
     Example: hetero evaluate recipe.toml --out runs/mine
     """
@@ -211,9 +211,8 @@ def run_until(
         _retry_unverified(root)
         pending = any(not up_to_date(root, stage) for stage in stages)
         run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
-    if until in ("verify", "report"):
-        return _verdict(root)
-    return 0
+    status = _verdict(root) if until in ("verify", "report") else 0
+    return 1 if "students" in wanted and _refused(context) else status
 
 
 def _retry_unverified(root: Path) -> None:
@@ -221,6 +220,15 @@ def _retry_unverified(root: Path) -> None:
     summary, mark = root / "verification" / "summary.json", root / "verification" / RECORD
     if summary.is_file() and read_json(summary)["exit_code"] == 3:
         mark.unlink(missing_ok=True)
+
+
+def _refused(context: Context) -> bool:
+    """Say which adaptations are refused; a run with nothing to adapt needs none of it."""
+    if not any(student.adapt for student in context.recipe.students):
+        return False
+    from hetero.pipeline.adapted import told_refusals
+
+    return told_refusals(context)
 
 
 def _verdict(root: Path) -> int:

@@ -110,6 +110,13 @@ class Recipe:
         searched = (dataclasses.replace(self.search.student, name=tier.name) for tier in self.tiers)
         return (*self.students, *searched)
 
+    @property
+    def models(self) -> tuple[StudentConfig, ...]:
+        """The students, and after each what it is adapted to: a model of its own, unless it is refused."""
+        return tuple(
+            one for student in self.all_students for one in (student, *([student.adapted] if student.adapt else []))
+        )
+
 
 STAND_INS: dict[str, object] = {
     "name": "recipe",
@@ -260,7 +267,12 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     cloud = dataclasses.replace(
         recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
     )
-    students = tuple(dataclasses.replace(student, start=anchor(student.start)) for student in recipe.students)
+    students = tuple(
+        dataclasses.replace(
+            student, start=anchor(student.start), adapt=student.adapt and student.adapt.anchored(folder)
+        )
+        for student in recipe.students
+    )
     space = recipe.search.space
     search = dataclasses.replace(
         recipe.search,

@@ -34,7 +34,7 @@ def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -
             f"name: expected one without slashes that does not begin with a dot, got {recipe.name!r}; it becomes the "
             "name of the run's folder"
         )
-    problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.all_students)])
+    problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.models)])
     problems += cloud_problems(recipe.cloud)
     for index, student in enumerate(recipe.students):
         problems += _student_problems(f"students.{index} ({student.name})", student, recipe)
@@ -117,6 +117,8 @@ def _search_problems(recipe: Recipe) -> list[str]:
         problems.append("search.student.principal: costs of a search are those of a learnt last layer; leave it out")
     if config.student.start:
         problems.append("search.student.start: a tier's architecture is what a search finds; leave it out")
+    if config.student.adapt:
+        problems.append("search.student.adapt: adapt a tier's student with hetero adapt when it is found; leave it out")
     if config.student.independent:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import hetero
+from hetero.evaluation.decisions import Decisions
 from hetero.linear.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
 from hetero.recipe import load_recipe
@@ -76,6 +77,8 @@ def test_adapt(tmp_path, monkeypatch):
     for name, negated in (("photos", 0), ("new_photos", 2)):
         domains.write_all(domains.domain(name, negated), tmp_path / name)
     (tmp_path / "customer.txt").write_text("train/a/0.png\ntrain/b/1.png\n")
+    for name, right in (("old", True), ("new", False)):
+        Decisions({"search": {"test/a/0.png": True, "test/b/1.png": right}}).save(tmp_path / f"{name}.json")
     names = run_page(ROOT / "docs" / "adapt.md", tmp_path)
     measured = Adaptation.load(tmp_path / "models" / "v1-new" / "adapt.json")
     assert measured.images == len(names["new"].train) and measured.anchors == len(names["old"].train)
@@ -83,6 +86,9 @@ def test_adapt(tmp_path, monkeypatch):
     before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
     assert after.space == before.space
     assert "Which photos did it: v1-new" in (tmp_path / "flips.html").read_text(encoding="utf-8")
+    assert "<h2>test/b/1.png</h2>" in (tmp_path / "your-flips.html").read_text(encoding="utf-8")
+    assert Adaptation.load(tmp_path / "runs/mine/students/edge-adapted/adapt.json").part == "neck"
+    assert Decisions.load(tmp_path / "runs/mine/evaluation/decisions/edge.json").query_model == "edge"
     proof = Forgetting.load(tmp_path / "models" / "v1-without" / "forget.json")
     assert (proof.left, len(proof.deleted), proof.refusal) == (measured.images - 2, 2, "")
     assert names["change"].shape == (names["linear"].size,)

@@ -27,6 +27,7 @@ from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.student_table import rule_line
 from hetero.files import write_text
+from hetero.linear.measure import Adaptation
 from hetero.pages import data_uri, templates
 from hetero.wording import change_in_words, range_of_change
 
@@ -59,6 +60,7 @@ def write_report(
     matrix: Mapping[str, Any] | None,
     bundles: Sequence[Path],
     embeddings: Path,
+    adaptations: Mapping[str, Adaptation] | None = None,
 ) -> None:
     """Write one self-contained page.
 
@@ -68,6 +70,7 @@ def write_report(
         matrix: As in ``matrix.json``; None leaves out what needs it.
         bundles: The bundle directories that were verified.
         embeddings: The directory of the targets' embeddings; ``summary.json`` is read from beside it.
+        adaptations: Students adapted to a new domain, by name; refused ones are shown with their reasons.
 
     Raises:
         InputError: When a bundle cannot be read.
@@ -83,6 +86,7 @@ def write_report(
         origins=_origins(seen.summary),
         students=seen.summary.get("students", []),
         controls=_controls(matrix, seen.bundles),
+        adaptations=adaptations or {},
         rungs=rungs_of(rows),
         lines=seen.lines,
         glances=glances(seen.lines),

@@ -52,9 +52,14 @@ class Comparison:
 
     def rules(self) -> list[str]:
         """What must hold between fields."""
-        if self.student.training.steps != "auto":
-            return []
-        return ["student.training.steps: expected a number, got 'auto': methods are compared under one budget"]
+        problems: list[str] = []
+        if self.student.training.steps == "auto":
+            problems.append(
+                "student.training.steps: expected a number, got 'auto': methods are compared under one budget"
+            )
+        if self.student.adapt:
+            problems.append("student.adapt: methods are compared by what they train; leave it out")
+        return problems
 
     def recipe(self, seed: int) -> Recipe:
         """One seed's recipe: a student for each choice of each method that trains one."""

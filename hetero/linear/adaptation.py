@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from hetero.data.images import Dataset
-from hetero.errors import InputError
-from hetero.linear.config import AdaptConfig, Part
+from hetero.linear.config import AdaptConfig
 from hetero.linear.fit import fit
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import Learnt, Places
 from hetero.linear.measure import Adaptation
-from hetero.linear.outcome import added, metrics_of, tests_of, write
-from hetero.linear.parts import Divided, divided
-from hetero.models.directory import load_model
+from hetero.linear.outcome import added, tests_of, write
+from hetero.linear.suited import suited
 
 
 def adapt(
@@ -25,6 +23,8 @@ def adapt(
     directory: Path,
     config: AdaptConfig = AdaptConfig(),  # noqa: B008 - frozen
     places: Places | None = None,
+    *,
+    name: str = "",
 ) -> Adaptation:
     """Fit a model to a new domain so that its queries go on searching the old gallery, and measure that they do.
 
@@ -42,6 +42,7 @@ def adapt(
             which are all of it after a refusal.
         config: How, and what must be kept.
         places: Where everything lies, for ``hetero forget`` to find it again.
+        name: The adapted model's; empty keeps that of the model.
 
     Returns:
         The figures; the model was written if there are no ``refusals``.
@@ -54,33 +55,8 @@ def adapt(
     new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
     tests = tests_of(new, old, gallery)
     found = fit(parts, new, old, gallery, config)
+    parts.model.name = name or parts.model.name
     measured = added(parts, found, tests, config, images=len(new.train), anchors=len(old.train))
     chosen = replace(config, ridges=(found.ridge,))
     write(directory, model, parts.model, measured, Learnt.of(model, new.train, old.train, gallery, chosen, places))
     return measured
-
-
-def suited(directory: Path, gallery: OldGallery, out: Path | None, part: Part) -> Divided:
-    """Load a model and divide it, if it can be adapted for this gallery and there is a place to write it to.
-
-    Args:
-        directory: Of the model.
-        gallery: Of its space.
-        out: Where the adapted model will go; None for nowhere.
-        part: What may change.
-
-    Raises:
-        InputError: When the model was fine-tuned for int8 or has no such part, or ``out`` holds a model.
-        SpaceMismatchError: When the gallery is of another space.
-    """
-    if out is not None and (out / "config.json").exists():
-        raise InputError(f"{out} holds a model already; give another folder for the adapted one")
-    model = load_model(directory)
-    if metrics_of(directory).get("tuned_for") == "int8":
-        raise InputError(
-            f"{directory} was fine-tuned for int8: its weights stand where rounding wants them, and a change of them "
-            "undoes that; adapt the model that it was tuned from, then tune the adapted one"
-        )
-    assert model.space is not None
-    model.space.require_same(gallery.space, this=f"the model {model.name}", that="the gallery")
-    return divided(model, part)

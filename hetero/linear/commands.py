@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from cyclopts.types import NonNegativeFloat, PositiveInt
 
 from hetero import own_code
-from hetero.data.config import DataConfig
 from hetero.data.prepare import expected_names, prepare
 from hetero.errors import InputError
 from hetero.flags import AllowCode
 from hetero.linear.config import AdaptConfig, Part
+from hetero.linear.learnt import Places
 from hetero.linear.measure import RECORD, Adaptation, Change
 from hetero.mistakes import attempt
 from hetero.pipeline.stage import locked
@@ -73,12 +73,11 @@ def adapt_command(
     config = AdaptConfig(
         part=part, anchor_weight=anchor_weight, ridges=ridge, steps=steps, most_flips=most_flips, seed=seed
     )
-    new, old, stored = read_inputs(model, data, gallery, anchors, labels, out=out, part=part)
+    places = Places.of({"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels})
+    new, old, stored = read_inputs(places, out=out, part=part)
 
     from hetero.linear.adaptation import adapt
-    from hetero.linear.learnt import Places
 
-    places = Places.of(model=model, data=data, gallery=gallery, anchors=anchors, labels=labels)
     with locked(out):
         measured = adapt(model, new, old, stored, out, config, places)
     print(summary(measured))
@@ -86,17 +85,11 @@ def adapt_command(
     return 1 if measured.refusals else 0
 
 
-def read_inputs(
-    model: Path, data: Path, gallery: Path, anchors: Path, labels: Path | None = None, *, out: Path | None, part: Part
-) -> tuple[Dataset, Dataset, OldGallery]:
+def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Dataset, Dataset, OldGallery]:
     """Read what is adapted with: photos of the new domain and of the old one, as the model takes them, and the gallery.
 
     Args:
-        model: The model before.
-        data: Photos of the new domain.
-        gallery: File of the gallery's embeddings.
-        anchors: Photos of the old domain.
-        labels: Table of the gallery's classes; None for none.
+        places: Where they lie.
         out: Where another model will go; None for nowhere.
         part: What of the model may change.
 
@@ -104,30 +97,25 @@ def read_inputs(
         InputError: With what is wrong with any of them, before a photo is decoded.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
-    configs = _found_photos(data, anchors)
+    _require_photos(places)
 
-    from hetero.linear.adaptation import suited
     from hetero.linear.gallery import OldGallery
+    from hetero.linear.suited import require_suited
 
-    stored = OldGallery.load(gallery, labels)
-    preprocessing = suited(model, stored, out, part).model.preprocessing
-    new, old = (prepare(config, preprocessing) for config in configs)
+    stored = OldGallery.load(Path(places.gallery), None if places.labels is None else Path(places.labels))
+    preprocessing = require_suited(Path(places.model), stored, out, part)
+    new, old = (prepare(config, preprocessing) for config in (places.data, places.anchors))
     return new, old, stored
 
 
-def _found_photos(data: Path, anchors: Path) -> list[DataConfig]:
-    """The two sets of photos, looked for before one is decoded."""
+def _require_photos(places: Places) -> None:
+    """Look for the two sets of photos; emoji are drawn."""
     problems: list[str] = []
-    configs = [_config(path) for path in (data, anchors)]
-    for option, config in zip(("--data", "--anchors"), configs, strict=True):
-        attempt(problems, option, lambda config=config: expected_names(config))
+    for option, config in (("--data", places.data), ("--anchors", places.anchors)):
+        if config.kind != "emoji":
+            attempt(problems, option, lambda config=config: expected_names(config))
     if problems:
         raise InputError("the photos cannot be used:", problems)
-    return configs
-
-
-def _config(path: Path) -> DataConfig:
-    return DataConfig(kind="csv" if path.suffix == ".csv" else "folder", path=str(path))
 
 
 def summary(measured: Adaptation) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from cyclopts.types import PositiveInt
 
 from hetero import own_code
+from hetero.evaluation.decisions import Decisions, negative_flips
 from hetero.files import write_text
 from hetero.flags import AllowCode
 from hetero.linear.commands import read_inputs
-from hetero.linear.learnt import Learnt, places_now
+from hetero.linear.learnt import Learnt, Places
 from hetero.shown import one_line
 
 
@@ -19,6 +20,7 @@ def explain_command(
     directory: Path,
     *,
     out: Path,
+    flips: tuple[Path, Path] | None = None,
     most: PositiveInt = 10,
     steps: PositiveInt = 100,
     model: Path | None = None,
@@ -39,6 +41,8 @@ def explain_command(
     Args:
         directory: What `hetero adapt` wrote, or `hetero forget`.
         out: The page, an HTML file.
+        flips: Two files of decisions, before and after, as `hetero evaluate` writes them: explain the queries that the
+            first has right and the second wrong; without them, those that are found here.
         most: Queries to explain; each takes a solve.
         steps: Most steps of a solve.
         model: The model before it was adapted, if it does not lie where it did then; so for what follows.
@@ -51,14 +55,15 @@ def explain_command(
     if allow_code:
         own_code.allow_code()
     learnt = Learnt.load(directory)
+    asked = None if flips is None else negative_flips(*map(Decisions.load, flips))
     given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
-    places = places_now(learnt, given)
-    new, old, stored = read_inputs(**places.paths, out=None, part=learnt.config.part)
+    places = Places.of(given, learnt.places)
+    new, old, stored = read_inputs(places, out=None, part=learnt.config.part)
 
     from hetero.linear.explanation import explain
     from hetero.linear.explanation_page import page
 
-    seen = explain(directory, Path(places.model), new, old, stored, most=most, steps=steps)
+    seen = explain(directory, Path(places.model), new, old, stored, flips=asked, most=most, steps=steps)
     write_text(out, page(seen, new, old, name=directory.resolve().name))
     print(f"{seen.found} test queries were right before and are wrong now; leverage {seen.leverage:.2f}, {seen.method}")
     for title, photos in (("did most harm", seen.causes), ("fit least", seen.suspects)):

@@ -13,7 +13,9 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hetero.data.embedding_names import missing_names
 from hetero.data.images import Dataset
+from hetero.errors import InputError
 from hetero.evaluation.flips import rank_one_decisions
 from hetero.linear.deletion import Method
 from hetero.linear.gallery import OldGallery, classes_of
@@ -122,12 +124,13 @@ class _Asked:
     rows: list[int]
 
     @classmethod
-    def of(cls, again: Restored, test: Test, change: Tensor) -> _Asked:
+    def of(cls, again: Restored, test: Test, change: Tensor, rows: list[int] | None) -> _Asked:
         inputs = again.parts.inputs(test.images.images, progress=test.what)
         model = again.problem.model
         before, after = (model.changed(inputs, one).float().numpy() for one in (None, change))
         right, still = rank_one_decisions(test.answered(before), test.answered(after))
-        return cls(test, inputs, before, after, test.rows[right & ~still].tolist())
+        found: list[int] = test.rows[right & ~still].tolist()
+        return cls(test, inputs, before, after, found if rows is None else rows)
 
 
 def explain(
@@ -137,6 +140,7 @@ def explain(
     old: Dataset,
     gallery: OldGallery,
     *,
+    flips: Sequence[str] | None = None,
     most: int = 10,
     causes: int = 5,
     steps: int = 100,
@@ -149,19 +153,24 @@ def explain(
         new: As for the adaptation.
         old: As for the adaptation.
         gallery: As for the adaptation.
+        flips: Names of the test images to explain, of the old domain or else of the new one, as
+            :func:`hetero.evaluation.decisions.negative_flips` tells them; None for those that are right before in this
+            gallery and wrong now.
         most: Flips to explain, those of the old domain first; each takes a solve.
         causes: Photos to name for each.
         steps: At most, of conjugate gradients for each solve.
 
     Raises:
-        InputError: When the record is missing, or anything is not what it was.
+        InputError: When the record is missing, anything is not what it was, or a flip is of no test image.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
     again = Restored.of(directory, model, new, old, gallery)
+    tests = again.tests[::-1]
+    rows = [None] * len(tests) if flips is None else _rows_named(tests, flips)
     change = again.present()
     if change is None:
         change = _solved(again)
-    asked = [_Asked.of(again, test, change) for test in reversed(again.tests)]
+    asked = [_Asked.of(again, test, change, some) for test, some in zip(tests, rows, strict=True)]
     scores = Scores.of(again.problem, change, steps=steps, seed=again.learnt.config.seed)
     found = [(one, row) for one in asked for row in one.rows]
     gradients = [_gradient(again, one, row, gallery) for one, row in found]
@@ -176,6 +185,19 @@ def explain(
         causes=_worst(again, scores.influences(torch.stack(gradients).sum(dim=0)), causes) if found else (),
         suspects=_worst(again, scores.residuals, causes),
     )
+
+
+def _rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
+    """Rows of the queries of these names, a list for each test; a name that several have is the first one's."""
+    places = [{test.images.names[row]: row for row in test.rows.tolist()} for test in tests]
+    owners = {name: index for index in reversed(range(len(places))) for name in places[index]}
+    if unknown := [name for name in names if name not in owners]:
+        raise InputError(
+            f"{len(unknown)} of {len(names)} flips are of no test photo of the old domain or the new one that has "
+            "something to find in the gallery:",
+            missing_names(unknown, owners),
+        )
+    return [[place[name] for name in names if owners[name] == index] for index, place in enumerate(places)]
 
 
 def _solved(again: Restored) -> Tensor:

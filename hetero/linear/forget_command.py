@@ -12,7 +12,7 @@ from hetero.data.embedding_names import decoded_text
 from hetero.errors import InputError
 from hetero.flags import AllowCode
 from hetero.linear.commands import outcome, read_inputs, summary
-from hetero.linear.learnt import Learnt, places_now
+from hetero.linear.learnt import Learnt, Places
 from hetero.pipeline.stage import locked
 
 
@@ -58,8 +58,8 @@ def forget_command(
     gone = _names(names)
     learnt.require_some(gone)
     given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
-    places = places_now(learnt, given)
-    new, old, stored = read_inputs(**places.paths, out=out, part=learnt.config.part)
+    places = Places.of(given, learnt.places)
+    new, old, stored = read_inputs(places, out=out, part=learnt.config.part)
 
     from hetero.linear.forgetting import NOT_FORGOTTEN, forget
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from hetero.data.config import path_text
+from hetero.data.config import DataConfig, path_text
 from hetero.data.embedding_names import missing_names
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
@@ -24,39 +24,60 @@ LEARNT = "learnt.json"
 _AT_ONCE = 256
 
 
+PHOTOS = ("data", "anchors")
+
+
 @record
 class Places:
     """Where everything lay, as absolute paths.
 
     Attributes:
         model: Directory of the model before.
-        data: Photos of the new domain.
+        data: Photos of the new domain, and how they are split.
         gallery: File of the gallery's embeddings.
-        anchors: Photos of the old domain.
+        anchors: Photos of the old domain, likewise.
         labels: Table of the gallery's classes; None for none.
     """
 
     model: str
-    data: str
+    data: DataConfig
     gallery: str
-    anchors: str
+    anchors: DataConfig
     labels: str | None = None
 
     @classmethod
-    def of(cls, *, labels: Path | None = None, **paths: Path) -> Places:
+    def of(cls, given: Mapping[str, Path | None], recorded: Places | None = None) -> Places:
         """Wherever they are named from.
 
         Args:
-            labels: See the attributes.
-            paths: The others.
-        """
-        named = {name: path_text(path) for name, path in paths.items()}
-        return cls(**named, labels=None if labels is None else path_text(labels))
+            given: Paths by the names of the fields; None where nothing was given. Photos are a folder or a CSV file.
+            recorded: Says what was not given, and how photos are split that are of the same kind.
 
-    @property
-    def paths(self) -> dict[str, Path]:
-        """Those that there are, by name."""
-        return {name: Path(path) for name, path in vars(self).items() if path is not None}
+        Raises:
+            InputError: When neither says where something lies.
+        """
+        chosen: dict[str, Any] = {} if recorded is None else dict(vars(recorded))
+        for name, path in given.items():
+            if path is not None:
+                chosen[name] = photos_at(path, chosen.get(name)) if name in PHOTOS else path_text(path)
+        if missing := [f"--{name}" for name in ("model", "data", "gallery", "anchors") if name not in chosen]:
+            raise InputError(
+                f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
+            )
+        return cls(**chosen)
+
+
+def photos_at(path: Path, like: DataConfig | None = None) -> DataConfig:
+    """Photos in a folder or a CSV file.
+
+    Args:
+        path: Of these.
+        like: How they are split, if they are of the same kind; None for the defaults.
+    """
+    kind = "csv" if path.suffix == ".csv" else "folder"
+    if like is not None and like.kind == kind:
+        return replace(like, path=path_text(path))
+    return DataConfig(kind=kind, path=path_text(path))
 
 
 @record
@@ -180,26 +201,6 @@ class Learnt:
                 f"{directory} does not say what was learnt from: expected {LEARNT}, as hetero adapt writes"
             )
         return parse_file(cls, directory / LEARNT)
-
-
-def places_now(learnt: Learnt, given: Mapping[str, Path | None]) -> Places:
-    """Where everything lies: as it was recorded, except for what was given.
-
-    Args:
-        learnt: Of the adaptation.
-        given: Paths by the names of the fields of ``Places``; None where nothing was given.
-
-    Raises:
-        InputError: When neither says where something lies.
-    """
-    chosen = {name: path for name, path in given.items() if path is not None}
-    if learnt.places is not None:
-        chosen = learnt.places.paths | chosen
-    if missing := [f"--{one}" for one in ("model", "data", "gallery", "anchors") if one not in chosen]:
-        raise InputError(
-            f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
-        )
-    return Places.of(**chosen)
 
 
 def _of(gallery: OldGallery) -> str:

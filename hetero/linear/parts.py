@@ -16,7 +16,7 @@ from hetero.data.images import Images, require_size
 from hetero.errors import InputError
 from hetero.linear.config import Part
 from hetero.models.blocks import unit
-from hetero.models.config import RESIDUAL_STAGES
+from hetero.models.config import RESIDUAL_STAGES, ModelConfig
 from hetero.models.model import EmbeddingModel
 
 _AFTER_STAGES = {"residual": 0, "edge": 1}
@@ -89,6 +89,7 @@ def divided(model: EmbeddingModel, part: Part) -> Divided:
     Raises:
         InputError: For ``last-stage`` of a backbone that is no sequence of stages.
     """
+    require_part(model.config, part)
     model.eval()
     if part == "neck":
         return Divided(model, model.features, _Upper(model, None))
@@ -98,11 +99,18 @@ def divided(model: EmbeddingModel, part: Part) -> Divided:
     return Divided(model, lower, _Upper(model, upper))
 
 
+def require_part(config: ModelConfig, part: Part) -> None:
+    """Refuse a part that models of a family do not have.
+
+    Raises:
+        InputError: As :func:`divided`.
+    """
+    if part == "last-stage" and config.family not in _AFTER_STAGES:
+        raise InputError(f"part: {config.family} is not divided into stages here; expected neck or all")
+
+
 def _at_last_stage(model: EmbeddingModel) -> tuple[nn.Sequential, nn.Sequential]:
-    family = model.config.family
-    if family not in _AFTER_STAGES:
-        raise InputError(f"part: {family} is not divided into stages here; expected neck or all")
     stages = model.config.stages or RESIDUAL_STAGES
     layers = list(model.backbone.named_children())
-    place = len(layers) - stages[-1].depth - _AFTER_STAGES[family]
+    place = len(layers) - stages[-1].depth - _AFTER_STAGES[model.config.family]
     return nn.Sequential(OrderedDict(layers[:place])), nn.Sequential(OrderedDict(layers[place:]))

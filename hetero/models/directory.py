@@ -66,6 +66,19 @@ def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any
         write_json(place / "config.json", dataclasses.asdict(entry))
 
 
+def load_record(directory: Path) -> ModelRecord:
+    """Read what a model directory says of its model; the weights stay unread.
+
+    Raises:
+        InputError: When the directory is not a model directory.
+        IntegrityError: When the record is damaged.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        raise InputError(f"expected a model directory at {directory}, found no config.json in it")
+    return parse_file(ModelRecord, path)
+
+
 def load_model(directory: Path) -> EmbeddingModel:
     """Read a model directory.
 
@@ -80,10 +93,7 @@ def load_model(directory: Path) -> EmbeddingModel:
 
 
 def _load(directory: Path) -> EmbeddingModel:
-    path = directory / "config.json"
-    if not path.is_file():
-        raise InputError(f"expected a model directory at {directory}, found no config.json in it")
-    entry = parse_file(ModelRecord, path)
+    entry, path = load_record(directory), directory / "config.json"
     weights = directory / "model.safetensors"
     if not weights.is_file() or sha256_file(weights) != entry.weights:
         raise IntegrityError(

@@ -74,6 +74,16 @@ class Context:
         """A student's model directory."""
         return self.root / "students" / name
 
+    def has_model(self, name: str) -> bool:
+        """True if there is a student of this name; one that was to be adapted may have been refused."""
+        return (self.student(name) / "config.json").is_file()
+
     def bundle(self, name: str) -> Path:
         """A student's bundle."""
         return self.root / "bundles" / name / "bundle"
+
+    @property
+    def bundles(self) -> list[Path]:
+        """Of every model that ships."""
+        models = self.recipe.models
+        return [self.bundle(one.name) for one in models if not one.independent and self.has_model(one.name)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hetero.data.embeddings import embeddings_of, load_embeddings
 from hetero.data.prepare import expected_names
+from hetero.linear.parts import require_part
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
 from hetero.models.external import ModuleEmbedder
@@ -53,6 +54,10 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
     for index, student in enumerate(recipe.students):
         if draft.doubts("students", index, "model") or (pending and f"students/{student.name}" not in pending):
             continue
+        if student.adapt:
+            part = student.adapt.settings.part
+            place = f"students.{index} ({student.name}).adapt.settings"
+            attempt(problems, place, lambda student=student, part=part: require_part(student.model, part))
         # A comparison trains one architecture with many objectives.
         if student.max_macs_share and not cloud.macs:
             continue  # told with the recipe's own mistakes

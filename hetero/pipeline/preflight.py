@@ -14,6 +14,7 @@ from typing import Any
 
 from hetero.mistakes import attempt
 from hetero.pipeline.context import Context
+from hetero.pipeline.domain_problems import domain_problems
 from hetero.pipeline.label_problems import unlabelled_problems
 from hetero.pipeline.policy import policy_of
 from hetero.pipeline.stage import Stage, up_to_date
@@ -63,6 +64,8 @@ def file_problems(draft: Draft) -> list[str]:
         if student.start and not (Path(student.start) / "config.json").is_file():
             place = f"students.{index} ({student.name}).start"
             problems.append(f"{place}: expected a model directory at {student.start}, found no config.json in it")
+        if student.adapt:
+            problems += domain_problems(f"students.{index} ({student.name}).adapt", student.adapt, draft)
     search = recipe.search
     if recipe.tiers and search.space.endswith(".toml"):
         attempt(problems, "search.space", lambda: search.search_space)

@@ -100,35 +100,51 @@ def searched_student(context: Context, work: Path, tier: str) -> None:
     student(context, work, student_of(context, tier))
 
 
+def adapt(context: Context, work: Path, config: StudentConfig) -> None:
+    """Adapt a trained student to a new domain, as a model beside it."""
+    from hetero.pipeline.adapted import adapt_student
+
+    adapt_student(context, work, config)
+
+
 def evaluate(context: Context, work: Path) -> None:
-    """The compatibility matrix over all models, on the test images."""
+    """The compatibility matrix over all models, on the test images, and each model's decisions in the cloud gallery."""
+    from hetero.evaluation.decisions import Decisions
     from hetero.evaluation.heatmap import heatmap
     from hetero.evaluation.matrix import ModelCost, compatibility_matrix
+    from hetero.evaluation.retrieval import evaluate_tasks
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
+    from hetero.pipeline.adapted import LIST, adapted_names
     from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
 
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
     costs = {recipe.cloud.name: context.cloud}
-    for config in recipe.all_students:
-        directory = context.student(config.name)
-        embeddings[config.name] = embed_images(
-            load_model(directory), test.images, progress=f"embedding with {config.name}"
-        )
-        costs[config.name] = directory
+    names = [config.name for config in recipe.models if context.has_model(config.name)]
+    for name in names:
+        directory = context.student(name)
+        embeddings[name] = embed_images(load_model(directory), test.images, progress=f"embedding with {name}")
+        costs[name] = directory
+    labels, tasks, cloud = np.asarray(test.labels), context.dataset.test_tasks, recipe.cloud.name
     matrix = compatibility_matrix(
         embeddings,
-        np.asarray(test.labels),
-        context.dataset.test_tasks,
-        gallery_model=recipe.cloud.name,
+        labels,
+        tasks,
+        gallery_model=cloud,
         costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
         space_id=stored.space.space_id,
         seed=recipe.seed,
     )
     matrix.save(work / "matrix.json")
     write_bytes(work / "matrix.svg", heatmap(matrix))
+    for name in matrix.models:
+        if matrix.value("cmc@1", name, cloud) is not None:
+            found = evaluate_tasks(embeddings[name], embeddings[cloud], labels, tasks, ks=(1,))
+            known = {"query_model": name, "gallery_model": cloud, "space_id": stored.space.space_id}
+            Decisions.of(found, tasks, test.names, **known).save(work / "decisions" / f"{name}.json")
+    write_json(work / LIST, adapted_names(recipe))
     if recipe.tiers:
         from hetero.search.evaluated import evaluated_figure
 
@@ -136,9 +152,14 @@ def evaluate(context: Context, work: Path) -> None:
 
 
 def export(context: Context, work: Path, config: StudentConfig) -> None:
-    """Export a student as a bundle; when int8 misses its goal, fine-tune the student for it and export again."""
+    """Export a student as a bundle; when int8 misses its goal, fine-tune the student for it and export again.
+
+    There is none where an adaptation was refused.
+    """
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
 
+    if not context.has_model(config.name):
+        return
     api: Any = importlib.import_module("export.api")
     wanted, student = context.recipe.export, context.student(config.name)
     retrieval = retrieval_set(context)
@@ -181,6 +202,8 @@ def targets(context: Context, work: Path) -> None:
 
 def emulate(context: Context, work: Path, config: StudentConfig) -> None:
     """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
+    if not context.has_model(config.name):
+        return
     ahead: Any = importlib.import_module("device_tests.ahead")
     wanted = context.recipe.verify
     answers = ahead.ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
@@ -191,21 +214,22 @@ def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
     device: Any = importlib.import_module("device_tests.verify")
     recipe = context.recipe
-    bundles = [context.bundle(config.name) for config in recipe.all_students if not config.independent]
     wanted = recipe.verify
-    device.verify(bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
+    device.verify(context.bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
 
 
 def report(context: Context, work: Path) -> None:
     """One page with the verdict and pictures."""
+    from hetero.pipeline.adapted import adaptations
+
     page: Any = importlib.import_module("device_tests.report")
-    bundles = [context.bundle(config.name) for config in context.recipe.all_students if not config.independent]
     page.write_report(
         work / "report.html",
         rows=read_json(context.root / "verification" / "verdict.json"),
         matrix=read_json(context.root / "evaluation" / "matrix.json"),
-        bundles=bundles,
+        bundles=context.bundles,
         embeddings=context.root / "verification" / "embeddings",
+        adaptations=adaptations(context.root),
     )
 
 

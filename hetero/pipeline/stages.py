@@ -11,6 +11,7 @@ from typing import Any
 
 import hetero
 from hetero.files import digest, sha256_file
+from hetero.linear.config import NewDomain
 from hetero.pipeline.context import Context
 from hetero.pipeline.stage import Stage
 from hetero.pipeline.threads import with_threads
@@ -44,15 +45,16 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         (student, _searched_stage(context, student, data, cloud, searching[-1]))
         for student in recipe.all_students[len(recipe.students) :]
     ]
+    models = [*students, *_adapted(context, students, data, cloud)]
     evaluate = _stage(
         "evaluate",
         "evaluation",
         partial(_call, "evaluate", context),
         [],
-        [data, cloud, *(stage for _, stage in students)],
+        [data, cloud, *(stage for _, stage in models)],
         publish=("matrix.json",),
     )
-    shipped = [(student, trained) for student, trained in students if not student.independent]
+    shipped = [(model, made) for model, made in models if not model.independent]
     exports = [(student, _export_stage(context, student, data, cloud, trained)) for student, trained in shipped]
     emulated = _emulated(recipe)
     asked = [_asking_stage(context, student, targets, exported) for student, exported in exports] if emulated else []
@@ -78,7 +80,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         *([("verify", targets)] if emulated else []),
         ("cloud", cloud),
         *(("search", stage) for stage in searching),
-        *(("students", stage) for _, stage in students),
+        *(("students", stage) for _, stage in models),
         *(("export", stage) for _, stage in exports),
         *(("verify", stage) for stage in asked),
         ("evaluate", evaluate),
@@ -90,6 +92,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
 
 
 def _student_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage) -> Stage:
+    student = student.before_adapted
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
@@ -104,6 +107,34 @@ def _student_stage(context: Context, student: StudentConfig, data: Stage, cloud:
 def _start_of(student: StudentConfig) -> list[str]:
     """What decides the weights that it starts from, where they are another model's."""
     return [_content_of(str(Path(student.start) / "config.json"))] if student.start else []
+
+
+def _adapted(
+    context: Context, students: Sequence[tuple[StudentConfig, Stage]], data: Stage, cloud: Stage
+) -> list[tuple[StudentConfig, Stage]]:
+    """What students are adapted to: models beside them, whose files are only figures where they are refused."""
+    return [
+        (
+            student.adapted,
+            _stage(
+                f"adapt {student.name}",
+                f"students/{student.adapted.name}",
+                partial(_call, "adapt", context, student),
+                [_plain(student.adapt), *_domain_files(student.adapt, context.recipe)],
+                [data, cloud, trained],
+                trains=True,
+            ),
+        )
+        for student, trained in students
+        if student.adapt
+    ]
+
+
+def _domain_files(domain: NewDomain, recipe: Recipe) -> list[str]:
+    from hetero.data.prepare import fingerprint
+
+    photos = [fingerprint(config, recipe.preprocessing) for config in domain.photos.values()]
+    return photos + [_content_of(path) for path in domain.files.values()]
 
 
 def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Literal
 
 from hetero.constraints import Count, NotNegative, Number, PartialShare, Positive, Share, Text
 from hetero.data.augment_config import AugmentConfig
+from hetero.linear.config import NewDomain
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
@@ -205,6 +206,7 @@ class StudentConfig:
         objectives: The cloud's own direction of each image from the space's centre, and that in the gallery its vector
             is nearer than those of other images. Neither needs labels; docs/results.md has each of them taken out.
         training: How it is trained.
+        adapt: A new domain that a recipe's run adapts it to afterwards: a model beside it, named after it.
     """
 
     name: Text
@@ -224,6 +226,17 @@ class StudentConfig:
         ObjectiveConfig("instance_contrastive", temperature=0.1, relative=True),
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    adapt: NewDomain | None = None
+
+    @property
+    def before_adapted(self) -> StudentConfig:
+        """What is trained."""
+        return replace(self, adapt=None)
+
+    @property
+    def adapted(self) -> StudentConfig:
+        """The same student as it is adapted."""
+        return replace(self, name=f"{self.name}-adapted", adapt=None)
 
     @property
     def embeds_live(self) -> float:
@@ -237,6 +250,8 @@ class StudentConfig:
             problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")
         if self.refit and self.independent:
             problems.append("refit: is to the cloud's vectors, and an independent student has none; leave it out")
+        if self.adapt and self.independent:
+            problems.append("adapt: is into the cloud's gallery, and an independent student finds nothing there")
         if self.live and self.refresh:
             problems.append(
                 f"refresh: live = true embeds every image of a batch, got {self.refresh:g}; leave one of them out"

@@ -18,7 +18,9 @@ from device_tests.report.plots import Point, crowded
 from device_tests.report.table import Line, lines
 from device_tests.verify import verify
 from hetero.errors import InputError
+from hetero.evaluation.bootstrap import Interval
 from hetero.files import read_json, write_json
+from hetero.linear.measure import Adaptation, Change
 from tests.device_tests.tiny_bundle import CLASSES, goldens, write_bundle
 
 VOID = {"meta", "img", "br", "line", "circle", "rect"}
@@ -84,11 +86,22 @@ def matrix() -> dict[str, Any]:
 
 
 def write(
-    run: tuple[Path, Path], out: Path, rows: list[dict[str, Any]] | None = None, models: dict[str, Any] | None = None
+    run: tuple[Path, Path],
+    out: Path,
+    rows: list[dict[str, Any]] | None = None,
+    models: dict[str, Any] | None = None,
+    adaptations: dict[str, Adaptation] | None = None,
 ) -> str:
     bundle, verification = run
     rows = rows if rows is not None else read_json(verification / "verdict.json")
-    write_report(out, rows=rows, matrix=models or matrix(), bundles=[bundle], embeddings=verification / "embeddings")
+    write_report(
+        out,
+        rows=rows,
+        matrix=models or matrix(),
+        bundles=[bundle],
+        embeddings=verification / "embeddings",
+        adaptations=adaptations,
+    )
     return out.read_text(encoding="utf-8")
 
 
@@ -204,6 +217,27 @@ def test_targets_that_differ_are_told_apart() -> None:
     (apart,) = agreements({line: held, other: turned})
     assert apart.largest == pytest.approx(1.0)
     assert apart.told.startswith("desktop and phone-arm64 differ")
+
+
+def test_what_adapting_cost_is_shown_with_why_it_was_refused(run: tuple[Path, Path], tmp_path: Path) -> None:
+    def seen(low: float, high: float) -> Adaptation:
+        new = Change(queries=20, before=0.4, after=0.6, difference=Interval(0.2, low, 0.3))
+        about: dict[str, Any] = {"part": "neck", "anchors": 9, "anchor_weight": 1.0, "images": 9}
+        solved: dict[str, Any] = {"ridge": 0.1, "steps": 3, "residual": 0.01, "moved": 0.02}
+        allowed: dict[str, Any] = {"most_flips": 0.1, "most_lost": 0.01}
+        flips = Interval(0.05, 0.01, high)
+        return Adaptation(space="s", new=new, old=new, flips=flips, linear=0.605, **about, **solved, **allowed)
+
+    figures = {"kept": seen(0.1, 0.09), "lost": seen(-0.1, 0.2)}
+    page = write(run, tmp_path / "report.html", adaptations=figures)
+    parser = Balanced()
+    parser.feed(page)
+    assert (parser.problems, parser.open) == ([], [])
+    text = " ".join(page.split())
+    assert '+0.200<br> <span class="faint">+0.100 to +0.300' in text
+    assert '0.050<br> <span class="faint">0.010 to 0.200' in text and "0.605" in text
+    assert "new queries are not shown to find more in the old gallery than before; it was not exported" in text
+    assert "Did adapting pay" not in write(run, tmp_path / "report.html")
 
 
 def test_what_others_wrote_is_escaped(run: tuple[Path, Path], tmp_path: Path) -> None:

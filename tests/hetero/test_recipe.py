@@ -39,6 +39,21 @@ def test_a_policy_is_a_name_or_a_file_beside_the_recipe(tmp_path, named, read):
     assert recipe.verify.policy == read.format(tmp_path)
 
 
+def test_what_a_student_is_adapted_with_counts_from_the_recipes_folder(tmp_path):
+    table = """[students.adapt]
+gallery = "old.safetensors"
+data = { kind = "folder", path = "new" }
+anchors = { kind = "csv", path = "old.csv" }
+settings = { part = "neck" }
+"""
+    recipe = load_recipe(write(tmp_path, GOOD + table))
+    domain = recipe.students[0].adapt
+    named = [domain.gallery, domain.data.path, domain.anchors.path]
+    assert named == [str(tmp_path / name) for name in ("old.safetensors", "new", "old.csv")]
+    assert domain.labels == "" and domain.settings.part == "neck"
+    assert [model.name for model in recipe.models] == ["edge", "edge-adapted"]
+
+
 def test_three_mistakes_are_told_at_once(tmp_path):
     text = (
         GOOD.replace("height = 64", 'height = "tall"')

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hetero.data.embeddings import save_embeddings
 from hetero.linear.measure import Adaptation
+from hetero.models import directory
 from hetero.models.directory import load_model
 from hetero.space import EmbeddingSpace
 from tests.hetero.linear.domains import called, gallery, write_place
@@ -84,3 +86,16 @@ def test_a_student_tuned_for_int8_is_refused(place, capsys):
     assert run(out="v3") == 2
     metrics.write_text("{}")
     assert "was fine-tuned for int8" in capsys.readouterr().err
+
+
+def test_the_model_is_loaded_once(place, monkeypatch):
+    loaded: list[Path] = []
+    load = directory._load
+
+    def noted(path: Path) -> object:
+        loaded.append(path)
+        return load(path)
+
+    monkeypatch.setattr(directory, "_load", noted)
+    assert run("--part", "neck", "--steps", "1", "--most-flips", "1", out="once") in (0, 1)
+    assert loaded == [Path("v1")]

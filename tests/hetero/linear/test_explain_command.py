@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hetero.evaluation.decisions import Decisions
 from hetero.linear.learnt import Learnt
 from tests.hetero.linear.domains import adapted, called, write_place
 
@@ -33,6 +34,20 @@ def test_it_writes_the_page_and_names_the_photos(place, tmp_path, capsys):
     assert "Which photos did it: v2" in text
 
 
+def test_it_explains_the_flips_between_two_files(place, tmp_path, capsys):
+    answers = {f"test/{label}/{row}.png": True for label in "ab" for row in (0, 1)}
+    Decisions({"old": answers}).save(tmp_path / "old.json")
+    Decisions({"old": answers | {"test/b/1.png": False}}).save(tmp_path / "new.json")
+    options = ("--out", "flips.html", "--flips", "old.json", "new.json")
+    assert called("explain", str(place / "v2"), *options) == 0
+    assert "1 test queries were right before and are wrong now" in capsys.readouterr().out
+    text = (tmp_path / "flips.html").read_text()
+    assert text.count("<h3>the photos that did it</h3>") == 1 and "<h2>test/b/1.png</h2>" in text
+    Decisions({"old": answers | {"nobody": True}}).save(tmp_path / "old.json")
+    assert called("explain", str(place / "v2"), *options) == 2
+    assert "1 queries are on one side only, for instance nobody" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -40,6 +55,7 @@ def test_it_writes_the_page_and_names_the_photos(place, tmp_path, capsys):
         (("v2", "--data", "nowhere"), "--data: "),
         (("v2", "--data", "photos"), "36 photos have other pixels or another class"),
         (("v2", "--model", "nowhere"), "expected a model directory"),
+        (("v2", "--flips", "nowhere", "new.json"), "expected a file of decisions"),
     ],
 )
 def test_each_mistake_is_told(place, tmp_path, capsys, words, message):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hetero.errors import InputError
 from hetero.linear import AdaptConfig, Explanation, OldGallery, adapt, explain
 from hetero.linear.deletion import delete
 from hetero.linear.explanation_page import page
@@ -53,6 +54,20 @@ def test_flips_are_those_of_the_figures(place):
         assert flip.before[0].group == flip.group != flip.after[0].group
         assert [hit.similarity for hit in flip.before] == sorted((hit.similarity for hit in flip.before), reverse=True)
     assert asked(place, "free", most=2).flips == seen.flips[:2]
+
+
+def test_flips_that_are_named_are_explained_instead(place):
+    folder, data, stored, _ = place
+    found = asked(place, "free", most=100)
+    old, new = ([flip for flip in found.flips if flip.domain == f"{domain} queries"] for domain in ("old", "new"))
+    unmoved = next(name for name in NEW.test.names if name not in {flip.name for flip in new})
+    names = [unmoved, old[1].name]
+    seen = explain(folder / "free", folder / "v1", data, OLD, stored, flips=names)
+    # Those of the old domain come first; what it took to make one wrong is the same whoever names it.
+    assert seen.found == 2 and seen.flips[0] == old[1]
+    assert (seen.flips[1].domain, seen.flips[1].name) == ("new queries", unmoved)
+    with pytest.raises(InputError, match="1 of 2 flips are of no test photo"):
+        explain(folder / "free", folder / "v1", data, OLD, stored, flips=[unmoved, "nobody"])
 
 
 def test_a_cause_is_what_retraining_without_it_says(place):

@@ -47,7 +47,8 @@ def test_it_writes_the_model_and_says_what_it_does_not_forget(place, tmp_path, c
 
 def test_one_with_anchors_and_too_few_steps_is_refused(place, tmp_path, capsys):
     places = json.loads((place / "v2" / "learnt.json").read_text())["places"]
-    given = [word for name in ("data", "gallery", "anchors") for word in (f"--{name}", places[name])]
+    lie = {name: places[name]["path"] for name in ("data", "anchors")} | {"gallery": places["gallery"]}
+    given = [word for name, path in lie.items() for word in (f"--{name}", path)]
     assert called("adapt", places["model"], *given, "--part", "neck", "--most-flips", "1", "--out", "v2") == 0
     capsys.readouterr()
     assert run(tmp_path / "v2", "--steps", "1") == 1
@@ -61,7 +62,7 @@ def test_what_moved_is_named_anew(place, tmp_path, capsys):
     moved = tmp_path / "moved"
     shutil.copytree(place, moved)
     record = json.loads((moved / "v2" / "learnt.json").read_text())
-    assert record["places"]["data"] == str((place / "new").resolve())
+    assert record["places"]["data"]["path"] == str((place / "new").resolve())
     record["places"] = None
     (moved / "v2" / "learnt.json").write_text(json.dumps(record))
     assert run(moved / "v2", "--model", "moved/v1", "--data", "moved/new") == 2
@@ -69,7 +70,7 @@ def test_what_moved_is_named_anew(place, tmp_path, capsys):
     options = ("--model", "moved/v1", "--data", "moved/new", "--gallery", "moved/old.safetensors")
     assert run(moved / "v2", *options, "--anchors", "moved/photos") == 0
     written = json.loads((tmp_path / "v3" / "learnt.json").read_text())
-    assert written["places"]["data"] == str((moved / "new").resolve())
+    assert written["places"]["data"]["path"] == str((moved / "new").resolve())
 
 
 def test_each_mistake_is_told_before_a_photo_is_decoded(place, tmp_path, monkeypatch, capsys):

@@ -115,6 +115,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for index in range(count):
                 pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(place / "photos" / split / label / f"{index}.png")
+        for label in ("odd", "strange"):
+            (place / "strange" / split / label).mkdir(parents=True)
+            for index in range(2):
+                pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / "strange" / split / label / f"{index}.png")
     np.save(place / "vectors.npy", random.normal(size=(3, 8)).astype(np.float32))
     (place / "vectors.txt").write_text("x\ny\nz\n", encoding="utf-8")
     (place / "wrong.toml").write_text(WRONG, encoding="utf-8")
@@ -157,6 +162,9 @@ GOOD: dict[str, Any] = {
     },
     "students": [{"name": "edge", "model": {"stem_channels": 8, "stages": [{"channels": 8, "stride": 2}]}}],
 }
+
+
+PHOTOS = {"kind": "folder", "path": "photos"}
 
 
 def refused(place: Path, edit: Callable[[dict[str, Any]], None], until: str = "cloud") -> str:
@@ -217,6 +225,41 @@ def embeddings(place: Path, name: str) -> str:
         (
             lambda value: value["search"].update(algorithm={"name": "pareto", "cost": "latency_ms.litert"}),
             r"algorithm\.cost: expected one of macs, parameters, size_mb, got 'latency_ms\.litert'",
+        ),
+        (
+            lambda value: value["students"][0].update(adapt={"data": PHOTOS | {"path": "new"}, "gallery": "g.npy"}),
+            r"students\.0 \(edge\)\.adapt\.gallery: expected a file at .*g\.npy, found none\n.*\.adapt\.data: .*new",
+        ),
+        (
+            lambda value: value["students"][0].update(adapt={"data": PHOTOS | {"path": "strange"}}),
+            r"adapt\.data: no validation photo is of a class of the run's own images.*\n(.*\n)*.*"
+            r"adapt\.data: 4 photos are of no class of the run's own images.*strange/0",
+        ),
+        (
+            lambda value: value["students"][0].update(adapt={"data": PHOTOS, "labels": "l.csv"}),
+            r"students\.0\.adapt\.labels: are those of a gallery",
+        ),
+        (
+            lambda value: value["students"][0].update(independent=True, adapt={"data": PHOTOS}),
+            r"students\.0\.adapt: is into the cloud's gallery",
+        ),
+        (
+            lambda value: (
+                value["students"][0]["model"].update(family="timm:resnet10t", stages=[])
+                or value["students"][0].update(adapt={"data": PHOTOS})
+            ),
+            r"students\.0 \(edge\)\.adapt\.settings: part: timm:resnet10t is not divided into stages here",
+        ),
+        (
+            lambda value: (
+                value["students"].append({"name": "edge-adapted"})
+                or value["students"][0].update(adapt={"data": PHOTOS})
+            ),
+            "name 'edge-adapted' is used by 2 models",
+        ),
+        (
+            lambda value: value["search"].update(student={"adapt": {"data": PHOTOS}}),
+            r"search\.student\.adapt: adapt a tier's student with hetero adapt",
         ),
         (
             lambda value: value["search"].update(latency="l.json"),
