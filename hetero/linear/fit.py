@@ -14,6 +14,7 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.flips import RANK_ONE, retrieval_flips
 from hetero.evaluation.retrieval import TaskResult
 from hetero.lengths import lengths, scaled
+from hetero.linear.anchor_factors import AnchorFactors
 from hetero.linear.config import AdaptConfig
 from hetero.linear.gallery import OldGallery
 from hetero.linear.linearised import Linearised
@@ -43,7 +44,14 @@ class Fit:
         return float(self.solution.change.norm() / self.model.joined(self.model.weights).norm())
 
 
-def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, config: AdaptConfig) -> Fit:
+def fit(
+    divided: Divided,
+    new: Dataset,
+    old: Dataset,
+    gallery: OldGallery,
+    config: AdaptConfig,
+    held: AnchorFactors | None = None,
+) -> Fit:
     """Solve for each ridge, from the largest on; validation chooses between them.
 
     Chosen is the one whose model, as it would be written, finds most in the old gallery (mean over both domains of
@@ -55,6 +63,7 @@ def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, confi
         old: Training images are the anchors.
         gallery: Gives targets, and is searched.
         config: Ridges, steps, the anchors' weight, and what may be lost.
+        held: Stands in for the anchors.
 
     Raises:
         InputError: When a new image has no target, or there is nothing to search for.
@@ -62,9 +71,10 @@ def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, confi
     targets = torch.from_numpy(gallery.targets(new.train))
     model = Linearised(divided.upper)
     inputs = divided.inputs(new.train.images, progress="new images")
-    anchors = divided.inputs(old.train.images, progress="anchors") if config.anchor_weight else None
+    shown = config.anchor_weight and held is None
+    anchors = divided.inputs(old.train.images, progress="anchors") if shown else None
     asked = Validation.of(divided, new, old, gallery, config)
-    problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight)
+    problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
     preconditioner = kronecker(problem, seed=config.seed)
     found: list[tuple[tuple[bool, float], Fit]] = []
     start: Tensor | None = None

@@ -49,12 +49,14 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
     Returns:
         A ridge to its preconditioner: factors and their eigenbases serve every ridge.
     """
-    model = problem.model
-    bases = {
-        name: (_eigenbasis(factors.outputs), _eigenbasis(factors.inputs))
-        for name, factors in kronecker_factors(model, problem.examples, draws=draws, seed=seed).items()
-    }
+    model, held = problem.model, problem.held
+    blocks = kronecker_factors(model, problem.examples, draws=draws, seed=seed)
+    if held is not None:
+        blocks = held.beside(blocks, problem.anchor_weight)
+    bases = {name: (_eigenbasis(one.outputs), _eigenbasis(one.inputs)) for name, one in blocks.items()}
     rest = diagonals(problem, [name for name in model.weights if name not in bases], draws=draws, seed=seed)
+    if held is not None:
+        rest = {name: value + problem.anchor_weight * held.diagonals[name] for name, value in rest.items()}
 
     def with_ridge(ridge: float) -> Preconditioner:
         def apply(vector: Tensor) -> Tensor:
