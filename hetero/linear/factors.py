@@ -58,9 +58,7 @@ class Layerwise:
     diagonals: Weights
 
 
-def layerwise(
-    model: Linearised, examples: Sequence[tuple[Tensor, float]], *, draws: int, seed: int = 0
-) -> Layerwise:
+def layerwise(model: Linearised, examples: Sequence[tuple[Tensor, float]], *, draws: int, seed: int = 0) -> Layerwise:
     """Compute what layers say of the curvature; the network is run once, backwards as often as there are draws.
 
     Args:
@@ -129,9 +127,7 @@ class _Layer:
                 self.diagonals[name] = self.diagonals.get(name, 0) + weight * found.square().sum(dim=0)
 
 
-def _add(
-    model: Linearised, layers: dict[str, _Layer], batch: Tensor, weight: float, draws: int, seed: int
-) -> None:
+def _add(model: Linearised, layers: dict[str, _Layer], batch: Tensor, weight: float, draws: int, seed: int) -> None:
     with _recorded({name: one.layer for name, one in layers.items()}) as seen:
         # Weights are frozen: what is differentiated by is the results of the layers.
         outputs = model.module(batch.detach().requires_grad_())

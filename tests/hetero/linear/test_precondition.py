@@ -73,7 +73,8 @@ def test_blocks_and_diagonals_of_layers_are_those_of_the_dense_curvature():
     model = Linearised(net(), dtype=torch.float64, batch_size=4)
     examples = [(images(6), 0.2), (images(3, seed=1), 0.5)]
     H = weighted_curvature(model, examples)
-    places = dict(zip(model.weights, torch.arange(model.size).split([w.numel() for w in model.weights.values()])))
+    numbered = model.parts(torch.arange(model.size, dtype=torch.float64))
+    places = {name: rows.reshape(-1).long() for name, rows in numbered.items()}
     found = layerwise(model, examples, draws=3)
     assert set(found.factors) == {"first.weight", "last.weight"} and set(found.blocks) == {"depthwise.weight"}
     assert set(found.diagonals) == {"norm.weight", "norm.bias", "pool.power", "last.bias"}
