@@ -22,7 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from linear_adaptation import Setting, setting
+from linear_setting import Setting, emoji_and_recipe, noto_gallery
 from machine import where_and_when
 
 import hetero
@@ -30,7 +30,6 @@ from hetero.files import write_json
 from hetero.linear import AdaptConfig, adapt, explain, forget, kronecker
 from hetero.linear.precondition import diagonal
 from hetero.linear.solve import solve
-from hetero.recipe import load_recipe
 
 PARTS = {
     "frozen layers": "inputs",
@@ -106,17 +105,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw of images")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    recipe = load_recipe(Path(hetero.__file__).parent / "recipes" / "demo.toml")
-    emoji = hetero.prepare(recipe.data, recipe.preprocessing)
+    emoji, _ = emoji_and_recipe()
     found: dict[str, Any] = {}
     for directory in (options.run / "students" / options.student, options.run / "cloud"):
         model = hetero.load_model(directory)
-        few = setting(model, emoji, options.images // 3, options.seed, AdaptConfig())
+        gallery = noto_gallery(model, emoji)
+        few = Setting.of(model, emoji, gallery, options.images // 3, options.seed, AdaptConfig())
         family = model.config.family
         found[family] = {"objectives": objectives(few, options.steps)}
         for name, values in found[family]["objectives"].items():
             print(family, name, np.round(values[:: max(1, options.steps // 4)], 4).tolist(), flush=True)
-        one = setting(model, emoji, options.images, options.seed, AdaptConfig(seed=options.seed))
+        one = Setting.of(model, emoji, gallery, options.images, options.seed, AdaptConfig(seed=options.seed))
         found[family] |= costs(one, directory)
         write_json(options.out, {"found": found, "seed": options.seed, **where_and_when()})
 
