@@ -21,7 +21,7 @@ from hetero.linear.linearised import Linearised
 from hetero.linear.parts import Divided
 from hetero.linear.precondition import kronecker
 from hetero.linear.problem import Problem
-from hetero.linear.solve import Solution, solve_ridges
+from hetero.linear.solve import Solution, solve, solve_ridges
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def fit(
     config: AdaptConfig,
     held: AnchorFactors | None = None,
 ) -> Fit:
-    """Solve for each ridge, all by the same steps; validation chooses between them.
+    """Solve for each ridge, all by the same steps, and on for the one that validation chooses.
 
     Chosen is the one whose model, as it would be written, finds most in the old gallery (mean over both domains of
     ``map@r``), among those that lose as little as is allowed, if there are any.
@@ -75,11 +75,14 @@ def fit(
     anchors = divided.inputs(old.train.images, progress="anchors") if shown else None
     asked = Validation.of(divided, new, old, gallery, config)
     problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
-    solutions = solve_ridges(
-        problem, kronecker(problem, seed=config.seed), config.ridges, steps=config.steps, progress="solving"
-    )
-    fits = [Fit(model, solution, ridge) for ridge, solution in solutions.items()]
-    return max(fits, key=lambda one: asked.judged(model, one.solution.change))
+    preconditioner = kronecker(problem, seed=config.seed)
+    solutions = solve_ridges(problem, preconditioner, config.ridges, steps=config.steps, progress="all ridges")
+    ridge = max(solutions, key=lambda one: asked.judged(model, solutions[one].change))
+    solution = solutions[ridge]
+    if len(solutions) > 1:
+        chosen, start = problem.with_ridge(ridge), solution.change
+        solution = solve(chosen, preconditioner(ridge), start=start, steps=config.steps, progress=f"ridge {ridge:g}")
+    return Fit(model, solution, ridge)
 
 
 def linear_vectors(

@@ -104,10 +104,11 @@ def solve_ridges(
     tolerance: float = 1e-6,
     progress: str = "",
 ) -> dict[float, Solution]:
-    """Solve for several ridges by the steps of one.
+    """Solve for several ridges by the steps of one, well enough to choose between them.
 
     The steps for the ridge in the middle span a space, in which the best change for any ridge is that of a dense
-    system as wide as there were steps. Takes memory for two vectors [p] a step.
+    system as wide as there were steps. More steps bring only the ridge in the middle to its solution: for another one,
+    go on with :func:`solve` from the change found here. Takes memory for two vectors [p] a step.
 
     Args:
         problem: Its ridge does not count.
@@ -118,7 +119,7 @@ def solve_ridges(
         progress: As for :func:`solve`.
 
     Returns:
-        A solution for each ridge, the largest first.
+        What was found for each ridge, the largest first.
     """
     wanted = sorted(set(ridges), reverse=True)
     middle = problem.with_ridge(wanted[0] if len(wanted) == 1 else math.sqrt(wanted[0] * wanted[-1]))
