@@ -122,7 +122,7 @@ def _problems(problem: Problem) -> list[str]:
     count = problem.targets.numel()
     largest = 8 * count * max(value.numel() for value in problem.model.weights.values())
     problems: list[str] = []
-    if len(problem.examples) > 1:
+    if len(problem.examples) > 1 or problem.held is not None:
         problems.append("anchors: expected none; with anchors, solve by conjugate gradients")
     if problem.model.dtype != torch.float64:
         problems.append(f"dtype: expected float64, got {str(problem.model.dtype).removeprefix('torch.')}")

@@ -14,13 +14,14 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.flips import RANK_ONE, retrieval_flips
 from hetero.evaluation.retrieval import TaskResult
 from hetero.lengths import lengths, scaled
+from hetero.linear.anchor_factors import AnchorFactors
 from hetero.linear.config import AdaptConfig
 from hetero.linear.gallery import OldGallery
 from hetero.linear.linearised import Linearised
 from hetero.linear.parts import Divided
 from hetero.linear.precondition import kronecker
 from hetero.linear.problem import Problem
-from hetero.linear.solve import Solution, solve
+from hetero.linear.solve import Solution, solve, solve_ridges
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,15 @@ class Fit:
         return float(self.solution.change.norm() / self.model.joined(self.model.weights).norm())
 
 
-def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, config: AdaptConfig) -> Fit:
-    """Solve for each ridge, from the largest on; validation chooses between them.
+def fit(
+    divided: Divided,
+    new: Dataset,
+    old: Dataset,
+    gallery: OldGallery,
+    config: AdaptConfig,
+    held: AnchorFactors | None = None,
+) -> Fit:
+    """Solve for each ridge, all by the same steps, and on for the one that validation chooses.
 
     Chosen is the one whose model, as it would be written, finds most in the old gallery (mean over both domains of
     ``map@r``), among those that lose as little as is allowed, if there are any.
@@ -55,6 +63,7 @@ def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, confi
         old: Training images are the anchors.
         gallery: Gives targets, and is searched.
         config: Ridges, steps, the anchors' weight, and what may be lost.
+        held: Stands in for the anchors.
 
     Raises:
         InputError: When a new image has no target, or there is nothing to search for.
@@ -62,18 +71,18 @@ def fit(divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, confi
     targets = torch.from_numpy(gallery.targets(new.train))
     model = Linearised(divided.upper)
     inputs = divided.inputs(new.train.images, progress="new images")
-    anchors = divided.inputs(old.train.images, progress="anchors") if config.anchor_weight else None
+    shown = config.anchor_weight and held is None
+    anchors = divided.inputs(old.train.images, progress="anchors") if shown else None
     asked = Validation.of(divided, new, old, gallery, config)
-    problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight)
+    problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
     preconditioner = kronecker(problem, seed=config.seed)
-    found: list[tuple[tuple[bool, float], Fit]] = []
-    start: Tensor | None = None
-    for ridge in sorted(set(config.ridges), reverse=True):
-        problem = problem.with_ridge(ridge)
-        solution = solve(problem, preconditioner(ridge), start=start, steps=config.steps, progress=f"ridge {ridge:g}")
-        start = solution.change
-        found.append((asked.judged(model, start), Fit(model, solution, ridge)))
-    return max(found, key=lambda one: one[0])[1]
+    solutions = solve_ridges(problem, preconditioner, config.ridges, steps=config.steps, progress="all ridges")
+    ridge = max(solutions, key=lambda one: asked.judged(model, solutions[one].change))
+    solution = solutions[ridge]
+    if len(solutions) > 1:
+        chosen, start = problem.with_ridge(ridge), solution.change
+        solution = solve(chosen, preconditioner(ridge), start=start, steps=config.steps, progress=f"ridge {ridge:g}")
+    return Fit(model, solution, ridge)
 
 
 def linear_vectors(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hetero.linear.linearised import Linearised
+
+if TYPE_CHECKING:
+    from hetero.linear.anchor_factors import AnchorFactors
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Problem:
         ridge: lambda, above 0.
         anchors: [m, ...], inputs of the anchors; None for none.
         anchor_weight: rho.
+        held: What stands in for anchors where their images are gone: ``rho d'K d``; None for nothing.
     """
 
     model: Linearised
@@ -35,6 +41,7 @@ class Problem:
     ridge: float
     anchors: Float[Tensor, "m ..."] | None = None
     anchor_weight: float = 1.0
+    held: AnchorFactors | None = None
 
     @cached_property
     def residuals(self) -> Float[Tensor, "n k"]:
@@ -72,7 +79,18 @@ class Problem:
         total = self.ridge * change
         for inputs, weight in self.examples:
             total = total + weight * self.model.gauss_newton_product(inputs, change)
+        if self.held is not None:
+            total = total + self.anchor_weight * self.held.product(self.model, change)
         return total
+
+    def left(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """What a change leaves unsolved: g - H d.
+
+        It bounds how far the change is from the one solution, wherever it came from: by ``|left| / lambda``, and what
+        the new images are answered by ``|left| / sqrt(lambda)`` in their root mean square, since H is at least lambda
+        and at least J'J/N.
+        """
+        return self.gradient - self.curvature(change)
 
     def objective(self, change: Float[Tensor, " p"]) -> float:
         """L(d), summed term by term."""
@@ -80,4 +98,6 @@ class Problem:
         total = float(missed.square().sum()) / len(self.inputs) + self.ridge * float(change.square().sum())
         for anchors, weight in self.examples[1:]:
             total += weight * float(self.model.forward_product(anchors, change).square().sum())
+        if self.held is not None:
+            total += self.anchor_weight * float(torch.dot(change, self.held.product(self.model, change)))
         return total

@@ -1,0 +1,67 @@
+"""Kronecker factors of old images in place of the images: what holds a model where the old photos are gone.
+
+The anchors' term ``1/M sum_j |J(x_j) d|^2`` is a quadratic form of the change, ``d'K d``. With K taken block by block,
+as Kronecker factors (and its diagonal for weights that have none), it needs no image any more: the idea of arXiv
+2602.17385. What K leaves out is how weights of different layers act together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hetero.linear.factors import Factors, layerwise
+from hetero.linear.linearised import Linearised, Weights
+from hetero.linear.precondition import diagonals
+from hetero.linear.problem import Problem
+
+DRAWS = 8
+
+
+@dataclass(frozen=True)
+class AnchorFactors:
+    """How the outputs on old images follow a change, on average.
+
+    Attributes:
+        blocks: By the name of the weight.
+        diagonals: Of the weights that have no Kronecker factors.
+    """
+
+    blocks: dict[str, Factors]
+    diagonals: Weights
+
+    @classmethod
+    def of(cls, model: Linearised, images: Float[Tensor, "m ..."], *, draws: int = DRAWS) -> AnchorFactors:
+        """Compute them, which takes the images one last time.
+
+        Args:
+            model: Around the weights that old vectors were embedded with.
+            images: [m, ...], inputs of the anchors.
+            draws: Output directions an image; as many as the dimension make the outputs' factors exact.
+        """
+        blocks = layerwise(model, [(images, 1 / len(images))], draws=draws).factors
+        rest = [name for name in model.weights if name not in blocks]
+        return cls(blocks, diagonals(Problem(model, images, model.origin(images), 1.0), rest, draws=draws))
+
+    def product(self, model: Linearised, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """K d."""
+        return model.joined({name: self._block(name, piece) for name, piece in model.parts(change).items()})
+
+    def beside(self, new: Mapping[str, Factors], weight: float) -> dict[str, Factors]:
+        """Factors of new images, which weigh 1, and of anchors of this weight, as those of all images would be."""
+        return {
+            name: Factors(
+                (one.inputs + weight * self.blocks[name].inputs) / (1 + weight),
+                one.outputs + weight * self.blocks[name].outputs,
+            )
+            for name, one in new.items()
+        }
+
+    def _block(self, name: str, piece: Tensor) -> Tensor:
+        if name in self.diagonals:
+            return self.diagonals[name] * piece
+        one = self.blocks[name]
+        return (one.outputs @ piece.flatten(start_dim=1) @ one.inputs).view_as(piece)
