@@ -1,8 +1,8 @@
 """Kronecker factors of old images in place of the images: what holds a model where the old photos are gone.
 
 The anchors' term ``1/M sum_j |J(x_j) d|^2`` is a quadratic form of the change, ``d'K d``. With K taken block by block,
-as Kronecker factors (and its diagonal for weights that have none), it needs no image any more: the idea of arXiv
-2602.17385. What K leaves out is how weights of different layers act together.
+as Kronecker factors (and by channel, or as its diagonal, for weights that have none), it needs no image any more: the
+idea of arXiv 2602.17385. What K leaves out is how weights of different layers act together.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ class AnchorFactors:
     """How the outputs on old images follow a change, on average.
 
     Attributes:
-        blocks: By the name of the weight.
-        diagonals: Of the weights that have no Kronecker factors.
+        blocks: Kronecker factors, by the name of the weight.
+        channels: [c, q, q], of each output channel of a grouped convolution.
+        diagonals: Of the weights that have neither.
     """
 
     blocks: dict[str, Factors]
+    channels: Weights
     diagonals: Weights
 
     @classmethod
@@ -42,9 +44,11 @@ class AnchorFactors:
             images: [m, ...], inputs of the anchors.
             draws: Output directions an image; as many as the dimension make the outputs' factors exact.
         """
-        blocks = layerwise(model, [(images, 1 / len(images))], draws=draws).factors
-        rest = [name for name in model.weights if name not in blocks]
-        return cls(blocks, diagonals(Problem(model, images, model.origin(images), 1.0), rest, draws=draws))
+        found = layerwise(model, [(images, 1 / len(images))], draws=draws)
+        known = {*found.factors, *found.blocks, *found.diagonals}
+        rest = [name for name in model.weights if name not in known]
+        others = diagonals(Problem(model, images, model.origin(images), 1.0), rest, draws=draws)
+        return cls(found.factors, found.blocks, {**found.diagonals, **others})
 
     def product(self, model: Linearised, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """K d."""
@@ -63,5 +67,7 @@ class AnchorFactors:
     def _block(self, name: str, piece: Tensor) -> Tensor:
         if name in self.diagonals:
             return self.diagonals[name] * piece
+        if name in self.channels:
+            return (self.channels[name] @ piece.flatten(start_dim=1)[..., None]).view_as(piece)
         one = self.blocks[name]
         return (one.outputs @ piece.flatten(start_dim=1) @ one.inputs).view_as(piece)

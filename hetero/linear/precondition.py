@@ -56,10 +56,7 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
     rest = {**rest, **diagonals(problem, unknown, draws=draws, seed=seed)}
     if held is not None:
         factors = held.beside(factors, weight)
-        blocks = {
-            name: block + weight * torch.diag_embed(held.diagonals[name].flatten(start_dim=1))
-            for name, block in blocks.items()
-        }
+        blocks = {name: block + weight * held.channels[name] for name, block in blocks.items()}
         rest = {name: value + weight * held.diagonals[name] for name, value in rest.items()}
     bases = {name: (_eigenbasis(one.outputs), _eigenbasis(one.inputs)) for name, one in factors.items()}
     channels = {name: _eigenbasis(block) for name, block in blocks.items()}
@@ -72,12 +69,12 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
                     done[name] = block / (rest[name] + ridge)
                 elif name in channels:
                     s, U = channels[name]
-                    V = U.mT @ block.flatten(start_dim=1)[..., None]
-                    done[name] = (U @ (V / (s[..., None] + ridge))).view_as(block)
+                    along = (U.mT @ block.flatten(start_dim=1)[..., None]) / (s[..., None] + ridge)
+                    done[name] = (U @ along).view_as(block)
                 else:
                     (s_B, U_B), (s_A, U_A) = bases[name]
-                    V = U_B.T @ block.flatten(start_dim=1) @ U_A
-                    done[name] = (U_B @ (V / (torch.outer(s_B, s_A) + ridge)) @ U_A.T).view_as(block)
+                    along = (U_B.T @ block.flatten(start_dim=1) @ U_A) / (torch.outer(s_B, s_A) + ridge)
+                    done[name] = (U_B @ along @ U_A.T).view_as(block)
             return model.joined(done)
 
         return apply
@@ -89,8 +86,8 @@ def _eigenbasis(factor: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of a factor, or of several."""
     try:
         values, vectors = torch.linalg.eigh(factor)
-    except torch.linalg.LinAlgError:
-        # LAPACK's float32 fails to converge on some factors of few images, whose rank is low.
+    except RuntimeError:
+        # LAPACK's float32 fails to converge on some factors of few images, whose rank is low (LinAlgError).
         values, vectors = torch.linalg.eigh(factor.double())
     # Rounding leaves eigenvalues a little below zero.
     return values.clamp(min=0).to(factor.dtype), vectors.to(factor.dtype)

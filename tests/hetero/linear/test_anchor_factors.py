@@ -41,8 +41,19 @@ def test_weights_without_factors_are_held_by_their_diagonal():
     J = model.jacobian(anchors, "norm.weight").flatten(end_dim=1)
     held = AnchorFactors.of(model, anchors, draws=3)
     assert torch.allclose(held.diagonals["norm.weight"], J.square().sum(dim=0) / 6)
-    assert set(held.blocks) | set(held.diagonals) == set(model.weights)
-    assert set(held.blocks) == {"first.weight", "last.weight"}
+    assert set(held.blocks) == {"first.weight", "last.weight"} and set(held.channels) == {"depthwise.weight"}
+    assert {*held.blocks, *held.channels, *held.diagonals} == set(model.weights)
+
+
+def test_a_channel_is_held_by_the_whole_of_its_block():
+    model = Linearised(net(), dtype=torch.float64)
+    anchors, change = torch.randn(6, 2, 8, 8), torch.randn(model.size, dtype=torch.float64)
+    held = AnchorFactors.of(model, anchors, draws=3)
+    product = model.parts(held.product(model, change))["depthwise.weight"]
+    J = model.jacobian(anchors, "depthwise.weight").flatten(end_dim=1)
+    for channel, piece in enumerate(model.parts(change)["depthwise.weight"].flatten(start_dim=1)):
+        own = J.view(len(J), len(product), -1)[:, channel]
+        assert torch.allclose(product.flatten(start_dim=1)[channel], own.T @ (own @ piece) / 6)
 
 
 def test_the_preconditioner_of_both_is_that_of_all_images():
