@@ -37,7 +37,7 @@ from hetero.linear.measure import Change, flips_between
 from hetero.linear.precondition import diagonal
 from hetero.linear.solve import solve
 
-RATES, BATCH, EPOCHS = (1e-4, 3e-4, 1e-3), 64, 30
+RATES, BATCH, EPOCHS = (3e-4, 1e-3, 3e-3), 64, 30
 Results = dict[str, TaskResult]
 
 
