@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from hetero.linear.factors import Factors, kronecker_factors
+from hetero.linear.factors import Factors, layerwise
 from hetero.linear.linearised import Linearised, Weights
 from hetero.linear.precondition import diagonals
 from hetero.linear.problem import Problem
@@ -42,7 +42,7 @@ class AnchorFactors:
             images: [m, ...], inputs of the anchors.
             draws: Output directions an image; as many as the dimension make the outputs' factors exact.
         """
-        blocks = kronecker_factors(model, [(images, 1 / len(images))], draws=draws)
+        blocks = layerwise(model, [(images, 1 / len(images))], draws=draws).factors
         rest = [name for name in model.weights if name not in blocks]
         return cls(blocks, diagonals(Problem(model, images, model.origin(images), 1.0), rest, draws=draws))
 

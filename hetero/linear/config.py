@@ -21,7 +21,7 @@ class AdaptConfig:
         anchor_weight: How much the old images' vectors count that are to stay where they are, beside the new images'
             that are to move; 0 lets them go.
         ridges: How much a change of the weights costs; validation decides between them.
-        steps: Most steps of conjugate gradients for each.
+        steps: Most steps of conjugate gradients, which serve all ridges.
         most_flips: The largest share of old queries right before and wrong afterwards that the old space allows; the
             whole interval must be within it.
         most_lost: How much less ``cmc@1`` of new queries the written model may have than the linear one.

@@ -1,4 +1,4 @@
-"""A solved problem without some of its images, and the same solved anew: the proof that nothing of them is left."""
+"""A solved problem without some of its images."""
 
 from __future__ import annotations
 
@@ -24,19 +24,14 @@ class Deletion:
     Attributes:
         problem: Of the images that stay.
         solution: Of that, from what all images led to.
-        anew: [p], the solution of one who never saw the others.
+        anew: [p], the solution of one who never saw the others; None where it was not asked for.
         method: How ``solution`` was found.
     """
 
     problem: Problem
     solution: Solution
-    anew: Float[Tensor, " p"]
+    anew: Float[Tensor, " p"] | None
     method: Method
-
-    @property
-    def apart(self) -> float:
-        """How far the two solutions are apart, relative to the second."""
-        return float((self.solution.change - self.anew).norm() / self.anew.norm())
 
 
 def delete(
@@ -45,35 +40,42 @@ def delete(
     start: Float[Tensor, " p"] | None = None,
     *,
     steps: int = 500,
-    tolerance: float = 1e-8,
+    apart: float = 1e-8,
     seed: int = 0,
+    anew: bool = False,
 ) -> Deletion:
     """Solve a problem as if some images had never been there; every other keeps its weight.
 
     By the dual where it fits, which is exact; otherwise by conjugate gradients from ``start``.
 
     Args:
-        problem: Of all images, in float64.
+        problem: Of all images; in float64 for the dual.
         rows: Images to leave out, each once, and not all of them.
         start: [p], the solution as it stands; None for 0.
         steps: At most, of conjugate gradients.
-        tolerance: As for :func:`hetero.linear.solve.solve`.
+        apart: Ends when answers can be no farther than this from the exact ones, see
+            :meth:`hetero.linear.problem.Problem.left`.
         seed: Of the preconditioner.
+        anew: True to solve once more, from 0, by somebody who never saw the others.
     """
     rest = _without(problem, rows)
     if fits(problem):
         change = Dual.of(problem).without(rows)
-        left = float((rest.gradient - rest.curvature(change)).norm() / rest.gradient.norm())
-        return Deletion(rest, Solution(change, (rest.objective(change),), left), Dual.of(rest).change, "dual")
+        left = float(rest.left(change).norm() / rest.gradient.norm())
+        again = Dual.of(rest).change if anew else None
+        return Deletion(rest, Solution(change, (rest.objective(change),), left), again, "dual")
     precondition = kronecker(rest, seed=seed)(rest.ridge)
-    changed, anew = (
-        solve(rest, precondition, start=place, steps=steps, tolerance=tolerance, progress=progress)
-        for place, progress in ((start, "forgetting"), (None, "solving anew"))
-    )
-    return Deletion(rest, changed, anew.change, "conjugate gradients")
+    tolerance = apart * rest.ridge**0.5 / float(rest.gradient.norm())
+
+    def solved(start: Tensor | None, progress: str) -> Solution:
+        return solve(rest, precondition, start=start, steps=steps, tolerance=tolerance, progress=progress)
+
+    again = solved(None, "solving anew").change if anew else None
+    return Deletion(rest, solved(start, "forgetting"), again, "conjugate gradients")
 
 
 def _without(problem: Problem, rows: Sequence[int]) -> Problem:
+    """The problem of the images that stay, each of the weight that it had."""
     count, gone = len(problem.inputs), set(rows)
     kept = [row for row in range(count) if row not in gone]
     share = len(kept) / count

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetero.linear.directions import output_directions
-from hetero.linear.linearised import Linearised
+from hetero.linear.linearised import Linearised, Weights
+from hetero.linear.sample_gradients import channel_blocks, has_blocks, sample_gradients
 
 
 @dataclass(frozen=True)
@@ -42,59 +43,101 @@ def has_factors(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear)
 
 
-def kronecker_factors(
-    model: Linearised, examples: Sequence[tuple[Tensor, float]], *, draws: int, seed: int = 0
-) -> dict[str, Factors]:
-    """Compute the factors of every weight that has some, by the weight's name.
+@dataclass(frozen=True)
+class Layerwise:
+    """What is known of J'J without looking beyond a layer, by weight; each weight is in one of these, or in none.
+
+    Attributes:
+        factors: Of linear layers and convolutions that mix all channels.
+        blocks: [c, q, q], of grouped convolutions: a block for each output channel and its q weights.
+        diagonals: Of what else a layer has.
+    """
+
+    factors: dict[str, Factors]
+    blocks: Weights
+    diagonals: Weights
+
+
+def layerwise(model: Linearised, examples: Sequence[tuple[Tensor, float]], *, draws: int, seed: int = 0) -> Layerwise:
+    """Compute what layers say of the curvature; the network is run once, backwards as often as there are draws.
 
     Args:
         model: The network.
         examples: Inputs [n, ...], and the weight of each.
-        draws: Directions an image; as many as the dimension make B exact.
+        draws: Directions an image; as many as the dimension make B, blocks and diagonals exact.
         seed: Of the directions.
     """
-    named = ((f"{name}.weight".removeprefix("."), layer) for name, layer in model.module.named_modules())
-    layers = {name: layer for name, layer in named if has_factors(layer) and name in model.weights}
-    sums = {name: _Sums() for name in layers}
+    layers = {name: found for name, layer in model.module.named_modules() if (found := _Layer.of(model, name, layer))}
     for inputs, weight in examples:
         for batch_number, batch in enumerate(model.batches(inputs)):
-            _add(model, layers, sums, batch, weight, draws, seed + batch_number)
-    return {name: one.factors() for name, one in sums.items()}
+            _add(model, layers, batch, weight, draws, seed + batch_number)
+    seen = [layer for layer in layers.values() if layer.weight]
+    return Layerwise(
+        {name: Factors(layer.inputs / layer.weight, layer.outputs) for layer in seen for name in layer.factored},
+        {name: total for layer in seen for name, total in layer.blocks.items()},
+        {name: total for layer in seen for name, total in layer.diagonals.items()},
+    )
 
 
 @dataclass
-class _Sums:
-    inputs: Tensor | float = 0.0
-    outputs: Tensor | float = 0.0
+class _Layer:
+    """A layer with weights that may change, and the sums over its images so far."""
+
+    layer: nn.Module
+    prefix: str
+    factored: tuple[str, ...]
+    others: tuple[str, ...]
+    inputs: Tensor
+    outputs: Tensor
+    blocks: Weights
+    diagonals: Weights
     weight: float = 0.0
 
-    def factors(self) -> Factors:
-        assert isinstance(self.inputs, Tensor) and isinstance(self.outputs, Tensor)
-        return Factors(self.inputs / self.weight, self.outputs)
+    @classmethod
+    def of(cls, model: Linearised, name: str, layer: nn.Module) -> _Layer | None:
+        prefix = f"{name}." if name else ""
+        own = [each for each, _ in layer.named_parameters(recurse=False) if prefix + each in model.weights]
+        factored = ("weight",) if has_factors(layer) and "weight" in own else ()
+        others = tuple(each for each in own if each not in factored)
+        zero = torch.zeros((), dtype=model.dtype)
+        names = tuple(prefix + each for each in factored)
+        return cls(layer, prefix, names, others, zero, zero, {}, {}) if own else None
+
+    def take(self, inputs: Tensor, weight: float) -> None:
+        """Add what the layer took."""
+        count = len(inputs)
+        if self.factored:
+            rows = _rows(self.layer, inputs)
+            self.inputs = self.inputs + weight * rows.T @ rows
+            count = len(rows)
+        self.weight += weight * count
+
+    def hear(self, inputs: Tensor, gradient: Tensor, weight: float) -> None:
+        """Add what is said of its results."""
+        if self.factored:
+            rows = gradient.movedim(1, -1).flatten(end_dim=-2)
+            self.outputs = self.outputs + weight * rows.T @ rows
+        if not self.others:
+            return
+        for each, found in sample_gradients(self.layer, self.others, inputs, gradient).items():
+            name = self.prefix + each
+            if each == "weight" and has_blocks(self.layer):
+                self.blocks[name] = self.blocks.get(name, 0) + weight * channel_blocks(found)
+            else:
+                self.diagonals[name] = self.diagonals.get(name, 0) + weight * found.square().sum(dim=0)
 
 
-def _add(
-    model: Linearised,
-    layers: dict[str, nn.Module],
-    sums: dict[str, _Sums],
-    batch: Tensor,
-    weight: float,
-    draws: int,
-    seed: int,
-) -> None:
-    with _recorded(layers) as seen:
+def _add(model: Linearised, layers: dict[str, _Layer], batch: Tensor, weight: float, draws: int, seed: int) -> None:
+    with _recorded({name: one.layer for name, one in layers.items()}) as seen:
         # Weights are frozen: what is differentiated by is the results of the layers.
         outputs = model.module(batch.detach().requires_grad_())
     for name, (before, _) in seen.items():
-        rows = _rows(layers[name], before)
-        sums[name].inputs += weight * rows.T @ rows
-        sums[name].weight += weight * len(rows)
+        layers[name].take(before, weight)
     results = [after for _, after in seen.values()]
     for directions in output_directions(len(outputs), outputs.shape[1], draws, seed=seed, dtype=model.dtype):
         gradients = torch.autograd.grad(outputs, results, directions, retain_graph=True)
-        for name, gradient in zip(seen, gradients, strict=True):
-            rows = gradient.movedim(1, -1).flatten(end_dim=-2)
-            sums[name].outputs += weight * rows.T @ rows
+        for (name, (before, _)), gradient in zip(seen.items(), gradients, strict=True):
+            layers[name].hear(before, gradient, weight)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from hetero.linear.linearised import Linearised
 from hetero.linear.parts import Divided
 from hetero.linear.precondition import kronecker
 from hetero.linear.problem import Problem
-from hetero.linear.solve import Solution, solve
+from hetero.linear.solve import Solution, solve_ridges
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def fit(
     config: AdaptConfig,
     held: AnchorFactors | None = None,
 ) -> Fit:
-    """Solve for each ridge, from the largest on; validation chooses between them.
+    """Solve for each ridge, all by the same steps; validation chooses between them.
 
     Chosen is the one whose model, as it would be written, finds most in the old gallery (mean over both domains of
     ``map@r``), among those that lose as little as is allowed, if there are any.
@@ -75,15 +75,11 @@ def fit(
     anchors = divided.inputs(old.train.images, progress="anchors") if shown else None
     asked = Validation.of(divided, new, old, gallery, config)
     problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
-    preconditioner = kronecker(problem, seed=config.seed)
-    found: list[tuple[tuple[bool, float], Fit]] = []
-    start: Tensor | None = None
-    for ridge in sorted(set(config.ridges), reverse=True):
-        problem = problem.with_ridge(ridge)
-        solution = solve(problem, preconditioner(ridge), start=start, steps=config.steps, progress=f"ridge {ridge:g}")
-        start = solution.change
-        found.append((asked.judged(model, start), Fit(model, solution, ridge)))
-    return max(found, key=lambda one: one[0])[1]
+    solutions = solve_ridges(
+        problem, kronecker(problem, seed=config.seed), config.ridges, steps=config.steps, progress="solving"
+    )
+    fits = [Fit(model, solution, ridge) for ridge, solution in solutions.items()]
+    return max(fits, key=lambda one: asked.judged(model, one.solution.change))
 
 
 def linear_vectors(

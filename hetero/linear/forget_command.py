@@ -27,14 +27,14 @@ def forget_command(
     anchors: Path | None = None,
     labels: Path | None = None,
     steps: PositiveInt = 500,
+    anew: bool = False,
     allow_code: AllowCode = False,
 ) -> int:
     """Forget photos that a model was adapted to: write the model that never saw them, with the proof.
 
-    Exact where there are no anchors and few photos, otherwise as near as OUT/forget.json says; that also compares the
-    model with one solved anew without the photos. Everything has to be as it was when the model was adapted, the photos
-    to forget among it: forget first, delete the files afterwards. The new model is measured, written or refused as by
-    `hetero adapt`. Exits with 1 when it is refused.
+    Exact where there are no anchors and few photos, otherwise as near as OUT/forget.json says. Everything has to be as
+    it was when the model was adapted, the photos to forget among it: forget first, delete the files afterwards. The new
+    model is measured, written or refused as by `hetero adapt`. Exits with 1 when it is refused.
 
     It does not forget what the model was trained on before it was adapted, nor the gallery's vectors.
 
@@ -50,6 +50,7 @@ def forget_command(
         anchors: Photos of the old domain.
         labels: CSV file with the gallery's classes.
         steps: Most steps, where it is not exact.
+        anew: Solve once more without the photos, from the beginning, and compare.
         allow_code: Run the code of its own that a model names.
     """
     if allow_code:
@@ -64,12 +65,20 @@ def forget_command(
     from hetero.linear.forgetting import NOT_FORGOTTEN, forget
 
     with locked(out):
-        proof, measured = forget(directory, gone, Path(places.model), new, old, stored, out, steps=steps, places=places)
+        proof, measured = forget(
+            directory, gone, Path(places.model), new, old, stored, out, steps=steps, anew=anew, places=places
+        )
     print(summary(measured))
     print(
-        f"{len(proof.deleted)} photos forgotten, {proof.left} left, by {proof.method}; solved anew without them, the "
-        f"change of weights differs by {proof.weights:.1e}, outputs by at most {proof.outputs:.1e}"
+        f"{len(proof.deleted)} photos forgotten, {proof.left} left, by {proof.method}; from what it would be had they "
+        f"never been there, the change of weights differs by at most {proof.weights:.1e}, outputs by at most "
+        f"{proof.outputs:.1e}"
     )
+    if proof.compared:
+        print(
+            f"solved anew without them, the change of weights differs by {proof.compared.weights:.1e}, outputs by at "
+            f"most {proof.compared.outputs:.1e}"
+        )
     print(f"not forgotten: {NOT_FORGOTTEN}")
     refusals = [*([proof.refusal] if proof.refusal else []), *measured.refusals]
     print(outcome(refusals, measured.space, out), file=sys.stderr)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hetero.data.images import Dataset, ImageSet
 from hetero.evaluation.flips import RANK_ONE
@@ -20,11 +21,11 @@ from hetero.linear.config import AdaptConfig
 from hetero.linear.fit import Fit, linear_vectors
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import LEARNT, Learnt
+from hetero.linear.linearised import Linearised
 from hetero.linear.measure import RECORD, Adaptation, Change, flips_between
 from hetero.linear.parts import Divided
 from hetero.models.cost import cost
 from hetero.models.directory import PROTOTYPES, save_model
-from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.training.cloud_reference import MIRRORS
 
@@ -45,10 +46,6 @@ class Test:
     def __init__(self, gallery: OldGallery, what: str, images: ImageSet, *, own: bool) -> None:
         self.gallery, self.what, self.images, self.own = gallery, what, images, own
         self.rows = gallery.answerable(images, own=own)
-
-    def answered_by(self, model: EmbeddingModel) -> TaskResult:
-        """Measure a model's vectors."""
-        return self.answered(embed_images(model, self.images.images, progress=self.what))
 
     def answered(self, vectors: NDArray[np.float32]) -> TaskResult:
         """Measure vectors [n, d] of all images."""
@@ -78,10 +75,11 @@ def added(
         anchors: How many old images there were.
     """
     model = parts.model
-    before_new, before_old = (test.answered_by(model) for test in tests)
-    linear = tests[0].answered(_linear(parts, found, tests[0].images))
+    seen = [parts.inputs(test.images.images, progress=test.what) for test in tests]
+    before_new, before_old = _answered(parts, tests, seen)
+    linear = tests[0].answered(linear_vectors(found.model, seen[0], found.solution.change))
     _add(model, found)
-    after_new, after_old = (test.answered_by(model) for test in tests)
+    after_new, after_old = _answered(parts, tests, seen)
     return Adaptation(
         space=tests[0].gallery.space.space_id,
         new=Change.between(before_new, after_new, seed=config.seed),
@@ -131,9 +129,10 @@ def metrics_of(directory: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _linear(parts: Divided, found: Fit, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:
-    inputs = parts.inputs(images.images, progress="linear model")
-    return linear_vectors(found.model, inputs, found.solution.change)
+def _answered(parts: Divided, tests: Sequence[Test], seen: Sequence[Tensor]) -> list[TaskResult]:
+    """Measure the model as it is, from what its upper part sees."""
+    upper = Linearised(parts.upper)
+    return [test.answered(upper.origin(inputs).numpy()) for test, inputs in zip(tests, seen, strict=True)]
 
 
 def _add(model: EmbeddingModel, found: Fit) -> None:

@@ -4,8 +4,8 @@ With ``B`` and ``A`` a layer's Kronecker factors and ``V`` its block of a vector
 
     ``U_B [(U_B' V U_A) / (s_B s_A' + lambda)] U_A'``
 
-in the factors' eigenbases. Weights that have no such factors (of batch norms, generalised means, depthwise
-convolutions, biases) are divided by their diagonal of H.
+in the factors' eigenbases. Grouped convolutions, depthwise ones among them, take the block of each output channel, and
+what else there is (of batch norms, generalised means, biases) its diagonal of H.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hetero.linear.directions import output_directions
-from hetero.linear.factors import kronecker_factors
+from hetero.linear.factors import layerwise
 from hetero.linear.linearised import Weights
 from hetero.linear.problem import Problem
 from hetero.linear.solve import Preconditioner
@@ -39,7 +39,7 @@ def diagonal(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Precondi
 
 
 def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callable[[float], Preconditioner]:
-    """Divide by Kronecker-factored blocks, and by the diagonal where there are none.
+    """Divide by Kronecker-factored blocks, by blocks of channels, and by the diagonal where there are neither.
 
     Args:
         problem: Its ridge does not count.
@@ -49,14 +49,20 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
     Returns:
         A ridge to its preconditioner: factors and their eigenbases serve every ridge.
     """
-    model, held = problem.model, problem.held
-    blocks = kronecker_factors(model, problem.examples, draws=draws, seed=seed)
+    model, held, weight = problem.model, problem.held, problem.anchor_weight
+    found = layerwise(model, problem.examples, draws=draws, seed=seed)
+    factors, blocks, rest = found.factors, found.blocks, found.diagonals
+    unknown = [name for name in model.weights if name not in {*factors, *blocks, *rest}]
+    rest = {**rest, **diagonals(problem, unknown, draws=draws, seed=seed)}
     if held is not None:
-        blocks = held.beside(blocks, problem.anchor_weight)
-    bases = {name: (_eigenbasis(one.outputs), _eigenbasis(one.inputs)) for name, one in blocks.items()}
-    rest = diagonals(problem, [name for name in model.weights if name not in bases], draws=draws, seed=seed)
-    if held is not None:
-        rest = {name: value + problem.anchor_weight * held.diagonals[name] for name, value in rest.items()}
+        factors = held.beside(factors, weight)
+        blocks = {
+            name: block + weight * torch.diag_embed(held.diagonals[name].flatten(start_dim=1))
+            for name, block in blocks.items()
+        }
+        rest = {name: value + weight * held.diagonals[name] for name, value in rest.items()}
+    bases = {name: (_eigenbasis(one.outputs), _eigenbasis(one.inputs)) for name, one in factors.items()}
+    channels = {name: _eigenbasis(block) for name, block in blocks.items()}
 
     def with_ridge(ridge: float) -> Preconditioner:
         def apply(vector: Tensor) -> Tensor:
@@ -64,10 +70,14 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
             for name, block in model.parts(vector).items():
                 if name in rest:
                     done[name] = block / (rest[name] + ridge)
-                    continue
-                (s_B, U_B), (s_A, U_A) = bases[name]
-                V = U_B.T @ block.flatten(start_dim=1) @ U_A
-                done[name] = (U_B @ (V / (torch.outer(s_B, s_A) + ridge)) @ U_A.T).view_as(block)
+                elif name in channels:
+                    s, U = channels[name]
+                    V = U.mT @ block.flatten(start_dim=1)[..., None]
+                    done[name] = (U @ (V / (s[..., None] + ridge))).view_as(block)
+                else:
+                    (s_B, U_B), (s_A, U_A) = bases[name]
+                    V = U_B.T @ block.flatten(start_dim=1) @ U_A
+                    done[name] = (U_B @ (V / (torch.outer(s_B, s_A) + ridge)) @ U_A.T).view_as(block)
             return model.joined(done)
 
         return apply
@@ -76,9 +86,12 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
 
 
 def _eigenbasis(factor: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of a factor."""
-    # LAPACK's float32 fails to converge on some factors of few images, whose rank is low.
-    values, vectors = torch.linalg.eigh(factor.double())
+    """Eigenvalues and eigenvectors of a factor, or of several."""
+    try:
+        values, vectors = torch.linalg.eigh(factor)
+    except torch.linalg.LinAlgError:
+        # LAPACK's float32 fails to converge on some factors of few images, whose rank is low.
+        values, vectors = torch.linalg.eigh(factor.double())
     # Rounding leaves eigenvalues a little below zero.
     return values.clamp(min=0).to(factor.dtype), vectors.to(factor.dtype)
 

@@ -83,6 +83,15 @@ class Problem:
             total = total + self.anchor_weight * self.held.product(self.model, change)
         return total
 
+    def left(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """What a change leaves unsolved: g - H d.
+
+        It bounds how far the change is from the one solution, wherever it came from: by ``|left| / lambda``, and what
+        the new images are answered by ``|left| / sqrt(lambda)`` in their root mean square, since H is at least lambda
+        and at least J'J/N.
+        """
+        return self.gradient - self.curvature(change)
+
     def objective(self, change: Float[Tensor, " p"]) -> float:
         """L(d), summed term by term."""
         missed = self.targets.to(self.model.dtype) - self.model(self.inputs, change)

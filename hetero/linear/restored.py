@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.subset import with_rows
 from hetero.linear.adaptation import suited
+from hetero.linear.dual import fits
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import Learnt
 from hetero.linear.linearised import Linearised
@@ -31,7 +32,7 @@ class Restored:
         parts: The model before.
         photos: The new training images, as that model takes them.
         tests: Of the new domain, and of the old one.
-        problem: In float64.
+        problem: In float64 where the dual fits, otherwise in float32.
     """
 
     directory: Path
@@ -73,6 +74,8 @@ class Restored:
             parts.inputs(old.train.images, progress="anchors") if config.anchor_weight else None,
             config.anchor_weight,
         )
+        if not fits(problem):
+            problem = replace(problem, model=Linearised(parts.upper))
         return cls(directory, learnt, parts, photos, tests, problem)
 
     def present(self) -> Float[Tensor, " p"] | None:

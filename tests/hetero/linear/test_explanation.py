@@ -60,11 +60,11 @@ def test_a_cause_is_what_retraining_without_it_says(place):
     seen = asked(place, "free", most=2, causes=3)
     assert seen.method == "dual" and seen.warning == ""
     again = Restored.of(folder / "free", folder / "v1", data, OLD, stored)
-    linear, whole = again.problem.model, delete(again.problem, []).anew
+    linear, whole = again.problem.model, delete(again.problem, []).solution.change
     for flip in seen.flips:
         inputs = again.parts.inputs(OLD.test.images[np.array([OLD.test.names.index(flip.name)])])
         for cause in flip.causes:
-            without = delete(again.problem, [data.train.names.index(cause.name)]).anew
+            without = delete(again.problem, [data.train.names.index(cause.name)], anew=True).anew
             grown = [margins(stored, flip, linear(inputs, change)[0].numpy()) for change in (whole, without)]
             assert cause.score == pytest.approx(grown[1] - grown[0], abs=1e-8) and cause.score > 0
         assert [one.score for one in flip.causes] == sorted((one.score for one in flip.causes), reverse=True)

@@ -53,7 +53,7 @@ def test_one_with_anchors_and_too_few_steps_is_refused(place, tmp_path, capsys):
     assert run(tmp_path / "v2", "--steps", "1") == 1
     printed = capsys.readouterr()
     assert "by conjugate gradients" in printed.out and "refused: no model was written" in printed.err
-    assert "from a model solved anew without the photos" in printed.err
+    assert "from those of a model that never saw the photos" in printed.err
     assert not (tmp_path / "v3" / "config.json").exists()
 
 

@@ -55,14 +55,27 @@ def test_the_new_model_is_the_one_that_never_saw_them(place, tmp_path, name, con
     before = Learnt.load(folder / name)
     proof, measured = forget(folder / name, GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out")
     expected = retrained(folder, stored, config, before.config.ridges[0], GONE)
-    # Written in float32.
-    assert (weights(tmp_path / "out") - expected).abs().max() <= 1e-6
+    written, change = weights(tmp_path / "out"), expected - weights(folder / "v1")
+    # The bound holds, and says something.
+    assert (written - expected).norm() <= 1.01 * proof.weights * (written - weights(folder / "v1")).norm()
+    assert proof.weights <= (1e-4 if method == "dual" else 0.05) and proof.outputs <= 1e-3
+    assert (written - expected).abs().max() <= (1e-6 if method == "dual" else 0.01 * change.abs().max())
     assert (weights(folder / name) - expected).abs().max() > 1e-3
-    assert proof.method == method and proof.weights <= 1e-6 and proof.outputs <= 1e-5 and proof.residual <= 1e-7
-    assert (proof.left, proof.sample) == (33, 36)
+    assert proof.method == method and proof.left == 33 and proof.compared is None
     assert Forgetting.load(tmp_path / "out" / "forget.json") == proof and "was trained on" in proof.not_forgotten
     assert Adaptation.load(tmp_path / "out" / "adapt.json") == measured and measured.images == 33
     assert load_model(tmp_path / "out").space == stored.space
+
+
+def test_the_model_is_compared_with_one_solved_anew(place, tmp_path):
+    folder, stored = place
+    parts = (folder / "v1", NEW, OLD, stored)
+    exact = forget(folder / "free", GONE, *parts, tmp_path / "exact", anew=True)[0].compared
+    near, _ = forget(folder / "held", GONE, *parts, tmp_path / "near", anew=True)
+    assert exact is not None and exact.weights <= 1e-8 and exact.outputs <= 1e-5 and exact.sample == 36
+    assert near.compared is not None and near.compared.weights <= 2 * near.weights and near.compared.outputs <= 1e-3
+    worse = dataclasses.replace(near, compared=dataclasses.replace(near.compared, outputs=0.002))
+    assert "may differ by 0.002" in worse.refusal and not near.refusal
 
 
 def test_no_record_has_the_names_and_forgetting_goes_on(place, tmp_path):
@@ -86,7 +99,7 @@ def test_a_solution_that_was_not_reached_is_refused_with_the_proof(place, tmp_pa
     (tmp_path / "held" / "learnt.json").write_bytes((folder / "held" / "learnt.json").read_bytes())
     parts = (folder / "v1", NEW, OLD, stored)
     proof, _ = forget(folder / "held", GONE, *parts, tmp_path / "out", steps=1)
-    assert "its outputs differ by" in proof.refusal and proof.outputs > 1e-3
+    assert "its outputs may differ by" in proof.refusal and proof.outputs > 1e-3
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adapt.json", "forget.json", "learnt.json"]
     assert not forget(tmp_path / "held", GONE, *parts, tmp_path / "whole")[0].refusal
 

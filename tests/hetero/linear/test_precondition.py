@@ -6,7 +6,7 @@ from torch import nn
 
 from hetero.data.emoji_fonts import EmojiFonts
 from hetero.linear.directions import output_directions
-from hetero.linear.factors import has_factors, kronecker_factors
+from hetero.linear.factors import has_factors, layerwise
 from hetero.linear.linearised import Linearised
 from hetero.linear.parts import divided
 from hetero.linear.precondition import diagonals, kronecker
@@ -43,7 +43,7 @@ def test_factors_of_a_linear_network_by_hand():
     layer = nn.Linear(3, 2, bias=False)
     model = Linearised(layer, dtype=torch.float64)
     new, old = (torch.randn(n, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(n)) for n in (5, 4))
-    found = kronecker_factors(model, [(new, 0.2), (old, 0.5)], draws=2)["weight"]
+    found = layerwise(model, [(new, 0.2), (old, 0.5)], draws=2).factors["weight"]
     total = 5 * 0.2 + 4 * 0.5
     assert torch.allclose(found.inputs, (0.2 * new.T @ new + 0.5 * old.T @ old) / total)
     assert torch.allclose(found.outputs, total * torch.eye(2, dtype=torch.float64))
@@ -67,6 +67,31 @@ def test_a_convolution_of_one_position_is_exact():
     H = weighted_curvature(model, problem.examples) + 0.3 * torch.eye(24, dtype=torch.float64)
     vector = torch.arange(24, dtype=torch.float64)
     assert torch.allclose(kronecker(problem, draws=3)(0.3)(H @ vector), vector)
+
+
+def test_blocks_and_diagonals_of_layers_are_those_of_the_dense_curvature():
+    model = Linearised(net(), dtype=torch.float64, batch_size=4)
+    examples = [(images(6), 0.2), (images(3, seed=1), 0.5)]
+    H = weighted_curvature(model, examples)
+    numbered = model.parts(torch.arange(model.size, dtype=torch.float64))
+    places = {name: rows.reshape(-1).long() for name, rows in numbered.items()}
+    found = layerwise(model, examples, draws=3)
+    assert set(found.factors) == {"first.weight", "last.weight"} and set(found.blocks) == {"depthwise.weight"}
+    assert set(found.diagonals) == {"norm.weight", "norm.bias", "pool.power", "last.bias"}
+    for name, one in found.diagonals.items():
+        assert torch.allclose(one.reshape(-1), H.diagonal()[places[name]], atol=1e-12)
+    for one, rows in zip(found.blocks["depthwise.weight"], places["depthwise.weight"].split(9), strict=True):
+        assert one.shape == (9, 9) and torch.allclose(one, H[rows][:, rows], atol=1e-12)
+
+
+def test_a_depthwise_convolution_is_exact():
+    layer = nn.Sequential(nn.Conv2d(2, 2, 2, groups=2, bias=False), nn.Flatten())
+    model = Linearised(layer, dtype=torch.float64)
+    inputs = torch.randn(5, 2, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    problem = Problem(model, inputs, torch.zeros(5, 8, dtype=torch.float64), 0.3)
+    H = weighted_curvature(model, problem.examples) + 0.3 * torch.eye(8, dtype=torch.float64)
+    vector = torch.arange(8, dtype=torch.float64)
+    assert torch.allclose(kronecker(problem, draws=8)(0.3)(H @ vector), vector)
 
 
 def test_preconditioners_are_symmetric_and_positive():

@@ -6,7 +6,7 @@ import torch
 from hetero.linear.linearised import Linearised
 from hetero.linear.precondition import diagonal, kronecker
 from hetero.linear.problem import Problem
-from hetero.linear.solve import solve
+from hetero.linear.solve import solve, solve_ridges
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 RIDGE, WEIGHT = 0.1, 2.0
@@ -87,3 +87,32 @@ def test_nothing_to_do_takes_no_step(problem):
     there = Problem(problem.model, problem.inputs, problem.model.origin(problem.inputs), RIDGE)
     found = solve(there)
     assert found.steps == 0 and found.residual == 0 and not found.change.any()
+
+
+def test_the_steps_of_one_ridge_solve_for_all(problem):
+    ridges = (0.03, 0.3, 0.1)
+    found = solve_ridges(problem, kronecker(problem, draws=3), ridges, steps=60, tolerance=1e-10)
+    assert list(found) == [0.3, 0.1, 0.03]
+    for ridge, solution in found.items():
+        one = problem.with_ridge(ridge)
+        assert (solution.change - dense(one)).norm() <= 1e-6 * solution.change.norm()
+        assert solution.objectives[-1] == pytest.approx(one.objective(solution.change), rel=1e-9)
+
+
+def test_few_steps_are_the_best_within_their_space(problem):
+    taken = []
+    solve(problem.with_ridge(0.1), kronecker(problem, draws=3)(0.1), steps=4, taken=taken)
+    space = torch.stack([step for step, _ in taken])
+    for ridge, solution in solve_ridges(problem, kronecker(problem, draws=3), (0.2, 0.05), steps=4).items():
+        one = problem.with_ridge(ridge)
+        left = one.gradient - one.curvature(solution.change)
+        assert solution.steps == 4 and (space @ left).abs().max() <= 1e-10
+        assert solution.residual == pytest.approx(float(left.norm() / one.gradient.norm()), rel=1e-6)
+        assert solution.objectives[-1] == pytest.approx(one.objective(solution.change), rel=1e-10)
+        assert list(solution.objectives) == sorted(solution.objectives, reverse=True)
+
+
+def test_one_ridge_is_solved_as_alone(problem):
+    found = solve_ridges(problem, kronecker(problem, draws=3), (RIDGE, RIDGE), steps=3)
+    alone = solve(problem, kronecker(problem, draws=3)(RIDGE), steps=3)
+    assert list(found) == [RIDGE] and torch.equal(found[RIDGE].change, alone.change)
