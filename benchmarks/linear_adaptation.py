@@ -4,8 +4,8 @@
 
 Clouds, domains and anchors are those of ``linear_setting.py``. All methods change the same weights, by the same squared
 error, and choose their ridge or rate on validation. Figures are of the 415 test emoji, searched for among all 1,380 in
-noto: line drawings, what is gained; openmoji, what is lost. The harsh shift is line drawings upside down in opposite
-colours. What is found already is not computed again.
+noto: line drawings, what is gained; openmoji, what is lost. Harsh shifts, of the first subset, are line drawings upside
+down in opposite colours, and cut into squares in another order. What is found already is not computed again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from linear_setting import Setting, emoji_and_recipe, negated_and_turned, noto_gallery, trained
+from linear_setting import SHIFTS, Setting, emoji_and_recipe, noto_gallery, trained
 from linear_table import table
 from machine import where_and_when
 from torch import Tensor
@@ -117,7 +117,8 @@ METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "fine-tuning": lambda one: fine_tuned(one, 0.0),
     "fine-tuning, anchors": lambda one: fine_tuned(one, 1.0),
 }
-HARSH = "linear, anchors"
+HARSH = ("linear", "linear, anchors")
+"""Methods for harsh shifts."""
 
 
 def figures(one: Setting, change: Tensor, after: Results) -> dict[str, Any]:
@@ -159,13 +160,12 @@ def main() -> None:
         gallery = noto_gallery(model, emoji)
         for subset in options.subsets:
             first = subset == options.subsets[0]
-            for shift in ("line", "harsh") if first else ("line",):
-                altered = negated_and_turned if shift == "harsh" else None
-                one = Setting.of(model, emoji, gallery, options.images, subset, config, altered)
+            for shift in SHIFTS if first else ("line",):
+                one = Setting.of(model, emoji, gallery, options.images, subset, config, SHIFTS[shift])
                 here = found.setdefault(f"{shift}/{seed}/{subset}", {})
                 if "before" not in here:
                     here["before"] = {name: decisions(result) for name, result in one.queries(None).items()}
-                for name in [HARSH] if shift == "harsh" else options.methods:
+                for name in options.methods if shift == "line" else HARSH:
                     if name not in here:
                         begun = time.process_time()
                         here[name] = METHODS[name](one)

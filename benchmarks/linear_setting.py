@@ -30,9 +30,20 @@ from hetero.recipe import Recipe, load_recipe
 Altered = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def negated_and_turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Drawings upside down in opposite colours: a harsh shift."""
+def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Upside down, in opposite colours."""
     return 255 - np.rot90(images, 2, axes=(1, 2))
+
+
+def scrambled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Squares of an eighth of the side, in another order: drawings of a wholly different look."""
+    count, side = len(images), images.shape[1] // 8
+    squares = images.reshape(count, 8, side, 8, side, 3).swapaxes(2, 3).reshape(count, 64, side, side, 3)
+    squares = squares[:, np.random.default_rng(0).permutation(64)].reshape(count, 8, 8, side, side, 3)
+    return squares.swapaxes(2, 3).reshape(images.shape)
+
+
+SHIFTS: dict[str, Altered | None] = {"line": None, "turned": turned, "scrambled": scrambled}
 
 
 @dataclass(frozen=True)
