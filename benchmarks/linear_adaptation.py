@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--part", choices=get_args(Part), default=AdaptConfig().part, help="what may change")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--shifts", nargs="+", default=list(SHIFTS), choices=SHIFTS, help="of the first subset")
     parser.add_argument("--objectives", action="store_true", help="of the first subset, step by step")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -160,7 +161,7 @@ def main() -> None:
         gallery = noto_gallery(model, emoji)
         for subset in options.subsets:
             first = subset == options.subsets[0]
-            for shift in SHIFTS if first else ("line",):
+            for shift in options.shifts if first else ("line",):
                 one = Setting.of(model, emoji, gallery, options.images, subset, config, SHIFTS[shift])
                 here = found.setdefault(f"{shift}/{seed}/{subset}", {})
                 if "before" not in here:
