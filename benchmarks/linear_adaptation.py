@@ -4,8 +4,8 @@
 
 Clouds, domains and anchors are those of ``linear_setting.py``. All methods change the same weights, by the same squared
 error, and choose their ridge or rate on validation. Figures are of the 415 test emoji, searched for among all 1,380 in
-noto: line drawings, what is gained; openmoji, what is lost. The harsh shift is line drawings upside down in opposite
-colours. What is found already is not computed again.
+noto: line drawings, what is gained; openmoji, what is lost. Harsh shifts, of the first subset, are line drawings upside
+down in opposite colours, and cut into squares in another order. What is found already is not computed again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from linear_setting import Setting, emoji_and_recipe, negated_and_turned, noto_gallery, trained
+from linear_setting import SHIFTS, Setting, emoji_and_recipe, noto_gallery, trained
 from linear_table import table
 from machine import where_and_when
 from torch import Tensor
@@ -37,7 +37,7 @@ from hetero.linear.measure import Change, flips_between
 from hetero.linear.precondition import diagonal
 from hetero.linear.solve import solve
 
-RATES, BATCH, EPOCHS = (1e-4, 3e-4, 1e-3), 64, 30
+RATES, BATCH, EPOCHS = (3e-4, 1e-3, 3e-3), 64, 30
 Results = dict[str, TaskResult]
 
 
@@ -117,7 +117,8 @@ METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "fine-tuning": lambda one: fine_tuned(one, 0.0),
     "fine-tuning, anchors": lambda one: fine_tuned(one, 1.0),
 }
-HARSH = "linear, anchors"
+HARSH = ("linear", "linear, anchors")
+"""Methods for harsh shifts."""
 
 
 def figures(one: Setting, change: Tensor, after: Results) -> dict[str, Any]:
@@ -147,6 +148,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--part", choices=get_args(Part), default=AdaptConfig().part, help="what may change")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--shifts", nargs="+", default=list(SHIFTS), choices=SHIFTS, help="of the first subset")
     parser.add_argument("--objectives", action="store_true", help="of the first subset, step by step")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -159,13 +161,12 @@ def main() -> None:
         gallery = noto_gallery(model, emoji)
         for subset in options.subsets:
             first = subset == options.subsets[0]
-            for shift in ("line", "harsh") if first else ("line",):
-                altered = negated_and_turned if shift == "harsh" else None
-                one = Setting.of(model, emoji, gallery, options.images, subset, config, altered)
+            for shift in options.shifts if first else ("line",):
+                one = Setting.of(model, emoji, gallery, options.images, subset, config, SHIFTS[shift])
                 here = found.setdefault(f"{shift}/{seed}/{subset}", {})
                 if "before" not in here:
                     here["before"] = {name: decisions(result) for name, result in one.queries(None).items()}
-                for name in [HARSH] if shift == "harsh" else options.methods:
+                for name in options.methods if shift == "line" else HARSH:
                     if name not in here:
                         begun = time.process_time()
                         here[name] = METHODS[name](one)

@@ -46,7 +46,7 @@ SHOTS = {"few": 0, "full": 4}
 COPIES = 8
 SCALE, BATCH, EPOCHS = 15.0, 64, 12
 RIDGES = (1.0, 0.1, 0.01, 0.001)
-ADAM, KRONECKER = (1e-3, 3e-3), (0.01, 0.03)
+ADAM, KRONECKER = (1e-3, 3e-3), ((1e-3, 0.1), (3e-3, 0.1), (3e-3, 1.0))
 SMALL = ModelConfig(
     family="residual",
     dimension=64,
@@ -169,7 +169,7 @@ METHODS: dict[str, Callable[[Task], float]] = {
         (descended(task, rate, squared=True, linear=True) for rate in ADAM), linear=True
     ),
     "linear, squared, Kronecker steps": lambda task: task.best(
-        (kronecker_descended(task, rate, 0.1) for rate in KRONECKER), linear=True
+        (kronecker_descended(task, rate, ridge) for rate, ridge in KRONECKER), linear=True
     ),
     "linear, squared, exact": lambda task: task.best(exact(task), linear=True),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import hetero
-from hetero.data.images import Dataset, ImageSet
+from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.subset import with_rows
 from hetero.evaluation.retrieval import TaskResult
 from hetero.linear import AdaptConfig, Linearised, OldGallery, Problem, divided
@@ -30,9 +30,34 @@ from hetero.recipe import Recipe, load_recipe
 Altered = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def negated_and_turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Drawings upside down in opposite colours: a harsh shift."""
+def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Upside down, in opposite colours."""
     return 255 - np.rot90(images, 2, axes=(1, 2))
+
+
+def scrambled(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Squares of an eighth of the side, in another order: drawings of a wholly different look."""
+    count, side = len(images), images.shape[1] // 8
+    squares = images.reshape(count, 8, side, 8, side, 3).swapaxes(2, 3).reshape(count, 64, side, side, 3)
+    squares = squares[:, np.random.default_rng(0).permutation(64)].reshape(count, 8, 8, side, side, 3)
+    return squares.swapaxes(2, 3).reshape(images.shape)
+
+
+SHIFTS: dict[str, Altered | None] = {"line": None, "turned": turned, "scrambled": scrambled}
+
+
+@dataclass(frozen=True)
+class _Kept(Divided):
+    """A divided model that computes what its upper part takes of a set of images once, for all methods."""
+
+    kept: dict[int, tuple[Images, Tensor]] = field(default_factory=dict)
+
+    def inputs(self, images: Images, *, batch_size: int = 256, progress: str = "") -> Tensor:
+        if id(images) not in self.kept:
+            seen = super().inputs(images, batch_size=batch_size, progress=progress)
+            # The images stay alive, so that no others are given their id.
+            self.kept[id(images)] = images, seen
+        return self.kept[id(images)][1]
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,7 @@ class Setting:
         drawn = np.random.default_rng(subset).permutation(len(emoji.train.classes))
         new = _domain(emoji, "line", drawn[:count], altered)
         old = _domain(emoji, "openmoji", drawn[count : 2 * count])
-        parts = divided(model, config.part)
+        parts = _Kept(**vars(divided(model, config.part)))
         return cls(parts, Linearised(parts.upper), gallery, new, old, config)
 
     @cached_property
