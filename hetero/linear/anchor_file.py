@@ -14,7 +14,7 @@ from hetero.files import canonical_json, digest, sha256_bytes, write_bytes
 from hetero.foreign import strict_json
 from hetero.linear.anchor_factors import AnchorFactors
 from hetero.linear.factors import Factors
-from hetero.linear.linearised import Linearised
+from hetero.linear.linearised import Linearised, Weights
 
 SCHEMA = "hetero/anchor-factors/1"
 _KEY = "hetero"
@@ -29,6 +29,7 @@ def save_factors(path: Path, factors: AnchorFactors, model: Linearised) -> None:
         model: What they are of; they fit no other weights.
     """
     tensors = {f"diagonal/{name}": value for name, value in factors.diagonals.items()}
+    tensors |= {f"channels/{name}": value for name, value in factors.channels.items()}
     for name, block in factors.blocks.items():
         tensors |= {f"inputs/{name}": block.inputs, f"outputs/{name}": block.outputs}
     data = {name: value.float().contiguous() for name, value in tensors.items()}
@@ -57,12 +58,12 @@ def load_factors(path: Path, model: Linearised) -> AnchorFactors:
     if described.get("weights") != _weights(model):
         raise InputError(f"{path}: the factors are of other weights, or of another part of the model, than is adapted")
     _require_whole(path, tensors, model)
-    blocks = {name for name in model.weights if f"inputs/{name}" in tensors}
-    tensors = {name: value.to(model.dtype) for name, value in tensors.items()}
-    return AnchorFactors(
-        {name: Factors(tensors[f"inputs/{name}"], tensors[f"outputs/{name}"]) for name in blocks},
-        {name: tensors[f"diagonal/{name}"] for name in model.weights if name not in blocks},
-    )
+    kinds: dict[str, Weights] = {kind: {} for kind in ("inputs", "outputs", "channels", "diagonal")}
+    for name, value in tensors.items():
+        kind, _, weight = name.partition("/")
+        kinds[kind][weight] = value.to(model.dtype)
+    factors = {name: Factors(value, kinds["outputs"][name]) for name, value in kinds["inputs"].items()}
+    return AnchorFactors(factors, kinds["channels"], kinds["diagonal"])
 
 
 def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) -> None:
@@ -72,12 +73,15 @@ def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) ->
         if f"inputs/{name}" in tensors and value.dim() > 1:
             rows, columns = value.flatten(start_dim=1).shape
             shapes |= {f"inputs/{name}": (columns, columns), f"outputs/{name}": (rows, rows)}
+        elif f"channels/{name}" in tensors and value.dim() > 1:
+            size = value[0].numel()
+            shapes[f"channels/{name}"] = (len(value), size, size)
         else:
             shapes[f"diagonal/{name}"] = tuple(value.shape)
     if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
         raise IntegrityError(f"{path}: its factors do not fit the weights that they are said to be of")
     for name, value in tensors.items():
-        sides = value.diagonal() if not name.startswith("diagonal/") else value
+        sides = value if name.startswith("diagonal/") else value.diagonal(dim1=-2, dim2=-1)
         if value.dtype != torch.float32 or not value.isfinite().all() or bool((sides < 0).any()):
             raise IntegrityError(f"{path}: {name} is no factor: expected finite float32 values, and none below 0 in it")
 

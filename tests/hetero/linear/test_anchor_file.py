@@ -41,7 +41,7 @@ def test_factors_of_other_weights_are_refused(tmp_path: Path):
         load_factors(tmp_path / "anchors.safetensors", model(seed=1))
 
 
-@pytest.mark.parametrize("broken", ["missing", "shape", "nan", "negative", "another", "cut"])
+@pytest.mark.parametrize("broken", ["missing", "shape", "channels", "nan", "negative", "another", "cut"])
 def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, broken: str):
     path = tmp_path / "anchors.safetensors"
     written(path)
@@ -51,6 +51,8 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, broken: str):
         del tensors["outputs/last.weight"]
     if broken == "shape":
         tensors["inputs/last.weight"] = tensors["inputs/last.weight"][:2]
+    if broken == "channels":
+        tensors["channels/depthwise.weight"] = tensors["channels/depthwise.weight"][:, :, :4]
     if broken == "nan":
         tensors["inputs/last.weight"][0, 0] = torch.nan
     if broken == "negative":
