@@ -63,7 +63,7 @@ def adapt_command(
         part: What may change: the embedding layer (neck), that and the last stage, or all.
         anchor_weight: How much the old photos count beside the new ones.
         ridge: What a change of the weights costs; give several, and validation chooses.
-        steps: Most steps; they serve all ridges.
+        steps: Most steps; half of them serve all ridges, where there are several, and the others the one chosen.
         most_flips: Largest share of old queries that may turn from right to wrong.
         seed: Of what is drawn.
         allow_code: Run the code of its own that a model names.

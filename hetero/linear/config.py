@@ -24,7 +24,8 @@ class AdaptConfig:
         anchor_weight: How much the old images' vectors count that are to stay where they are, beside the new images'
             that are to move; 0 lets them go.
         ridges: How much a change of the weights costs; validation decides between them.
-        steps: Most steps of conjugate gradients that serve all ridges, and again for the one chosen.
+        steps: Most steps of conjugate gradients: where there are several ridges, half of them serve all, and the others
+            the one chosen.
         most_flips: The largest share of old queries right before and wrong afterwards that the old space allows. The
             whole interval must be within it: who keeps the old space has to show it, and few queries show little. So
             0.1 allows a figure of 0.08, which anchors are expected to reach, from about 700 old queries on, and with

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -76,12 +77,14 @@ def fit(
     asked = Validation.of(divided, new, old, gallery, config)
     problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
     preconditioner = kronecker(problem, seed=config.seed)
-    solutions = solve_ridges(problem, preconditioner, config.ridges, steps=config.steps, progress="all ridges")
+    shared = config.steps if len(set(config.ridges)) == 1 else math.ceil(config.steps / 2)
+    solutions = solve_ridges(problem, preconditioner, config.ridges, steps=shared, progress="all ridges")
     ridge = max(solutions, key=lambda one: asked.judged(model, solutions[one].change))
     solution = solutions[ridge]
-    if len(solutions) > 1:
+    if (left := config.steps - shared) > 0:
         chosen, start = problem.with_ridge(ridge), solution.change
-        solution = solve(chosen, preconditioner(ridge), start=start, steps=config.steps, progress=f"ridge {ridge:g}")
+        further = solve(chosen, preconditioner(ridge), start=start, steps=left, progress=f"ridge {ridge:g}")
+        solution = replace(further, objectives=(*solution.objectives, *further.objectives[1:]))
     return Fit(model, solution, ridge)
 
 

@@ -42,6 +42,7 @@ def test_new_queries_find_more_and_old_ones_stay_right(place, adapted):
     found = old_gallery.search(images, embed_images(after, images.images), np.arange(len(images)), own=False)
     assert found.mean("cmc@1") == adapted.new.after > adapted.new.before
     assert Adaptation.load(folder / "v2" / "adapt.json") == adapted
+    assert len(set(CONFIG.ridges)) > 1 and adapted.steps == CONFIG.steps
 
 
 def test_only_the_chosen_part_moves(place, adapted):
