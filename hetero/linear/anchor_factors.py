@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from hetero.linear.factors import Factors, layerwise
+from hetero.linear.factors import Factors
 from hetero.linear.linearised import Linearised, Weights
-from hetero.linear.precondition import diagonals
+from hetero.linear.precondition import blockwise
 from hetero.linear.problem import Problem
 
 DRAWS = 8
@@ -44,11 +44,8 @@ class AnchorFactors:
             images: [m, ...], inputs of the anchors.
             draws: Output directions an image; as many as the dimension make the outputs' factors exact.
         """
-        found = layerwise(model, [(images, 1 / len(images))], draws=draws)
-        known = {*found.factors, *found.blocks, *found.diagonals}
-        rest = [name for name in model.weights if name not in known]
-        others = diagonals(Problem(model, images, model.origin(images), 1.0), rest, draws=draws)
-        return cls(found.factors, found.blocks, {**found.diagonals, **others})
+        known = blockwise(Problem(model, images, model.origin(images), 1.0), draws=draws)
+        return cls(known.factors, known.blocks, known.diagonals)
 
     def product(self, model: Linearised, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """K d."""

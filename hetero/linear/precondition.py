@@ -11,12 +11,13 @@ what else there is (of batch norms, generalised means, biases) its diagonal of H
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from hetero.linear.directions import output_directions
-from hetero.linear.factors import layerwise
+from hetero.linear.factors import Layerwise, layerwise
 from hetero.linear.linearised import Weights
 from hetero.linear.problem import Problem
 from hetero.linear.solve import Preconditioner
@@ -50,10 +51,8 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
         A ridge to its preconditioner: factors and their eigenbases serve every ridge.
     """
     model, held, weight = problem.model, problem.held, problem.anchor_weight
-    found = layerwise(model, problem.examples, draws=draws, seed=seed)
-    factors, blocks, rest = found.factors, found.blocks, found.diagonals
-    unknown = [name for name in model.weights if name not in {*factors, *blocks, *rest}]
-    rest = {**rest, **diagonals(problem, unknown, draws=draws, seed=seed)}
+    known = blockwise(problem, draws=draws, seed=seed)
+    factors, blocks, rest = known.factors, known.blocks, known.diagonals
     if held is not None:
         factors = held.beside(factors, weight)
         blocks = {name: block + weight * held.channels[name] for name, block in blocks.items()}
@@ -91,6 +90,19 @@ def _eigenbasis(factor: Tensor) -> tuple[Tensor, Tensor]:
         values, vectors = torch.linalg.eigh(factor.double())
     # Rounding leaves eigenvalues a little below zero.
     return values.clamp(min=0).to(factor.dtype), vectors.to(factor.dtype)
+
+
+def blockwise(problem: Problem, *, draws: int, seed: int = 0) -> Layerwise:
+    """What is known of H without its ridge and without what stands in for anchors; every weight is in one kind.
+
+    Args:
+        problem: Gives images and their weights.
+        draws: As for :func:`diagonal`.
+        seed: As for :func:`diagonal`.
+    """
+    seen = layerwise(problem.model, problem.examples, draws=draws, seed=seed)
+    unknown = [name for name in problem.model.weights if name not in {*seen.factors, *seen.blocks, *seen.diagonals}]
+    return replace(seen, diagonals={**seen.diagonals, **diagonals(problem, unknown, draws=draws, seed=seed)})
 
 
 def diagonals(problem: Problem, names: Sequence[str], *, draws: int, seed: int = 0) -> Weights:
