@@ -59,14 +59,19 @@ def test_the_blocks_of_a_linear_network_are_exact():
     assert torch.allclose(kronecker(problem, draws=2)(0.3)(H @ vector), vector)
 
 
+def assert_exact(layer: nn.Module, *, side: int, outputs: int, weights: int) -> None:
+    """A layer's preconditioner is the inverse of H, by images of two channels."""
+    model = Linearised(layer, dtype=torch.float64)
+    inputs = torch.randn(5, 2, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    problem = Problem(model, inputs, torch.zeros(5, outputs, dtype=torch.float64), 0.3)
+    H = weighted_curvature(model, problem.examples) + 0.3 * torch.eye(weights, dtype=torch.float64)
+    vector = torch.arange(weights, dtype=torch.float64)
+    assert torch.allclose(kronecker(problem, draws=outputs)(0.3)(H @ vector), vector)
+
+
 def test_a_convolution_of_one_position_is_exact():
     layer = nn.Sequential(nn.Conv2d(2, 3, 2, bias=False), nn.Flatten())
-    model = Linearised(layer, dtype=torch.float64)
-    inputs = torch.randn(5, 2, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    problem = Problem(model, inputs, torch.zeros(5, 3, dtype=torch.float64), 0.3)
-    H = weighted_curvature(model, problem.examples) + 0.3 * torch.eye(24, dtype=torch.float64)
-    vector = torch.arange(24, dtype=torch.float64)
-    assert torch.allclose(kronecker(problem, draws=3)(0.3)(H @ vector), vector)
+    assert_exact(layer, side=2, outputs=3, weights=24)
 
 
 def test_blocks_and_diagonals_of_layers_are_those_of_the_dense_curvature():
@@ -86,12 +91,7 @@ def test_blocks_and_diagonals_of_layers_are_those_of_the_dense_curvature():
 
 def test_a_depthwise_convolution_is_exact():
     layer = nn.Sequential(nn.Conv2d(2, 2, 2, groups=2, bias=False), nn.Flatten())
-    model = Linearised(layer, dtype=torch.float64)
-    inputs = torch.randn(5, 2, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    problem = Problem(model, inputs, torch.zeros(5, 8, dtype=torch.float64), 0.3)
-    H = weighted_curvature(model, problem.examples) + 0.3 * torch.eye(8, dtype=torch.float64)
-    vector = torch.arange(8, dtype=torch.float64)
-    assert torch.allclose(kronecker(problem, draws=8)(0.3)(H @ vector), vector)
+    assert_exact(layer, side=3, outputs=8, weights=8)
 
 
 def test_preconditioners_are_symmetric_and_positive():
