@@ -27,12 +27,12 @@ import hetero
 from benchmarks.machine import where_and_when
 from benchmarks.records import spread
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics.task import RetrievalTask
 from hetero.models.config import ModelConfig, Stage
-from hetero.training import cloud_tensors
-from hetero.training.bank import LARGEST_BANK
-from hetero.training.cloud_reference import class_means
+from hetero.training.reference import cloud_tensors
+from hetero.training.reference.bank import LARGEST_BANK
+from hetero.training.reference.cloud_reference import class_means
 
 CLASSES, KINDRED, SIDE, DIMENSION = 60, 5, 16, 64
 METRICS = ("cmc@1", "map@r")

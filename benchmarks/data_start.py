@@ -23,7 +23,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.machine import where_and_when  # noqa: E402
 from hetero.data import contents  # noqa: E402
-from hetero.data.decoded_files import DecodedRecord, kept_whole, write_record  # noqa: E402
+from hetero.data.decoding.decoded_files import DecodedRecord, kept_whole, write_record  # noqa: E402
 
 
 def main() -> None:

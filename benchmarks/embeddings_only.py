@@ -21,11 +21,11 @@ from statistics import mean, stdev
 import numpy as np
 
 import hetero
-from hetero.data.embeddings import aligned
-from hetero.evaluation.bootstrap import difference_interval
+from hetero.data.embeddings.file import aligned
 from hetero.files import read_json
+from hetero.metrics.bootstrap import difference_interval
 from hetero.pipeline.context import Context
-from hetero.recipe import built_in
+from hetero.pipeline.draft import built_in
 
 
 def compare(run: Path, student: str, *, validation: bool) -> dict[str, object]:

@@ -15,7 +15,7 @@ import numpy as np
 from cyclopts import App
 from PIL import Image
 
-from hetero.cli import build_app
+from hetero.cli.main import build_app
 
 Name = tuple[str, ...]
 Command = Sequence[str | Path]
@@ -135,11 +135,11 @@ def names(app: App | None = None, above: Name = ()) -> Iterator[Name]:
 
 def prepare(place: Path) -> None:
     """Fill a folder with small photos, recipes, and what a run of one leaves: models, a signed bundle, embeddings."""
-    from export.signing import generate_key, sign
-    from hetero.data.embeddings import load_embeddings, save_embeddings
+    from export.bundle.signing import generate_key, sign
+    from hetero.data.embeddings.file import load_embeddings, save_embeddings
     from hetero.pipeline.context import Context
+    from hetero.pipeline.draft import load_recipe
     from hetero.pipeline.export_sets import retrieval_set
-    from hetero.recipe import load_recipe
 
     drawn = np.random.default_rng(0)
     for split in ("train", "validation", "test"):

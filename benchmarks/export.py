@@ -34,8 +34,8 @@ from jaxtyping import Float32, UInt8  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
-from export.manifest import FORMATS, PRECISIONS  # noqa: E402
-from hetero.wording import change_in_words  # noqa: E402
+from export.bundle.manifest import FORMATS, PRECISIONS  # noqa: E402
+from hetero.display.wording import change_in_words  # noqa: E402
 
 _LATENCIES = 100
 
@@ -43,8 +43,8 @@ _LATENCIES = 100
 def main() -> None:
     options = _options()
     from hetero.pipeline.context import Context
+    from hetero.pipeline.draft import recipe_called
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
-    from hetero.recipe import recipe_called
 
     if options.bundle:
         figures = {"files": _files(options.bundle)}
@@ -91,7 +91,7 @@ def _options() -> argparse.Namespace:
 
 def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made: Path) -> dict[str, Any]:
     from export.api import export_model
-    from export.bundle import read_bundle
+    from export.bundle.reading import read_bundle
 
     directory = options.run / "students" / options.student
     figures: dict[str, Any] = {}
@@ -117,16 +117,16 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
 
 
 def _files(path: Path) -> list[dict[str, Any]]:
-    from export.bundle import read_bundle
+    from export.bundle.reading import read_bundle
 
     bundle = read_bundle(path)
     return [_file(bundle, model) for model in tqdm(bundle.manifest.models, desc="measuring", unit="file")]
 
 
 def _file(bundle: Any, model: Any) -> dict[str, Any]:
-    from export.convert import cosines
+    from export.conversion.worker import cosines
     from hetero.errors import InputError
-    from hetero.evaluation.retrieval import evaluate_tasks
+    from hetero.metrics.retrieval import evaluate_tasks
 
     goldens = bundle.goldens
     rows = goldens.query_rows
@@ -160,7 +160,7 @@ def _run(
     bundle: Any, model: Any, images: UInt8[np.ndarray, "n h w 3"]
 ) -> tuple[Float32[np.ndarray, "n d"], float | None]:
     """Vectors of the images, and the median milliseconds of one; None for a reference executor."""
-    from export.converter import load_converter
+    from export.formats.format import load_converter
 
     path = bundle.file(model)
     if model.format == "coreml":

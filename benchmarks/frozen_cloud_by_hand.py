@@ -17,7 +17,7 @@ from benchmarks.frozen_cloud_methods import FLIP, LOOPS
 from hetero.data.images import ImageSet
 from hetero.models.model import EmbeddingModel
 from hetero.training.budget import fit_budget
-from hetero.training.rates import decay
+from hetero.training.optimisation.rates import decay
 
 SMALLEST_CROP = 0.8
 """Of a photo's side."""

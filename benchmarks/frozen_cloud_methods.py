@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 import hetero
-from hetero.data.augment_config import LIGHT, UNCHANGED, AugmentConfig
+from hetero.data.augmentation.config import LIGHT, UNCHANGED, AugmentConfig
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.every_command import SCRIPT, Command, Name, prepare, run
-from hetero.unfinished import is_unfinished
+from hetero.storage.unfinished import is_unfinished
 
 COMMANDS: tuple[Name, ...] = (
     *(("data", "check"), ("space", "check"), ("bundle", "check"), ("bundle", "key"), ("bundle", "sign"), ("embed",)),

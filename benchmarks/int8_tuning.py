@@ -23,24 +23,25 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import numpy as np  # noqa: E402
 from jaxtyping import Float32  # noqa: E402
 
-from export import litert, onnx  # noqa: E402
-from export.calibration import Calibration, make_calibration  # noqa: E402
-from export.convert import cosines  # noqa: E402
-from export.converter import Job  # noqa: E402
-from export.goldens import RetrievalSet  # noqa: E402
-from export.litert_int8 import LiteRtQuantiser  # noqa: E402
-from export.onnx_int8 import OnnxQuantiser  # noqa: E402
-from export.program import capture  # noqa: E402
-from export.quantisation import Calibrator, Scales  # noqa: E402
-from export.search import Choice  # noqa: E402
-from export.source import Source, from_directory  # noqa: E402
-from hetero.evaluation.retrieval import evaluate_tasks  # noqa: E402
+from export import onnx  # noqa: E402
+from export.bundle.goldens import RetrievalSet  # noqa: E402
+from export.bundle.quantisation import Calibrator, Scales  # noqa: E402
+from export.capture.program import capture  # noqa: E402
+from export.capture.source import Source, from_directory  # noqa: E402
+from export.conversion.worker import cosines  # noqa: E402
+from export.formats.format import Job  # noqa: E402
+from export.formats.litert import convert as litert  # noqa: E402
+from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402
+from export.formats.onnx.int8 import OnnxQuantiser  # noqa: E402
+from export.precision.calibration import Calibration, make_calibration  # noqa: E402
+from export.precision.choose import Choice  # noqa: E402
+from hetero.display.wording import change_in_words  # noqa: E402
+from hetero.metrics.retrieval import evaluate_tasks  # noqa: E402
 from hetero.pipeline.context import Context  # noqa: E402
 from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: E402
-from hetero.recipe import recipe_called  # noqa: E402
-from hetero.training.cloud_reference import CloudReference  # noqa: E402
+from hetero.pipeline.recipe import recipe_called  # noqa: E402
 from hetero.training.quantization_aware import tune_for_int8  # noqa: E402
-from hetero.wording import change_in_words  # noqa: E402
+from hetero.training.reference.cloud_reference import CloudReference  # noqa: E402
 
 
 def main() -> None:

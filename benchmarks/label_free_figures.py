@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hetero.evaluation.label_free import neighbour_map
-from hetero.evaluation.overlap import nearest, overlap
-from hetero.evaluation.retrieval import evaluate
-from hetero.evaluation.task import RetrievalTask
-from hetero.training.agreement import agreement
+from hetero.metrics.label_free import neighbour_map
+from hetero.metrics.overlap import nearest, overlap
+from hetero.metrics.retrieval import evaluate
+from hetero.metrics.task import RetrievalTask
+from hetero.training.judging.agreement import agreement
 
 Vectors = NDArray[np.float32]
 

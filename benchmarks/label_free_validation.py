@@ -31,16 +31,16 @@ import hetero  # noqa: E402
 from benchmarks.label_free_figures import FIGURES, Held, unit  # noqa: E402
 from benchmarks.machine import where_and_when  # noqa: E402
 from hetero.data.subset import with_rows  # noqa: E402
+from hetero.models.backbones.pretrained import backbone  # noqa: E402
 from hetero.models.cost import counted  # noqa: E402
-from hetero.models.pretrained import backbone  # noqa: E402
 from hetero.objectives.config import ObjectiveConfig  # noqa: E402
 from hetero.objectives.registry import Head  # noqa: E402
 from hetero.training.budget import fit_budget  # noqa: E402
-from hetero.training.cloud_tensors import cloud_tensors  # noqa: E402
-from hetero.training.judgement import Judgement  # noqa: E402
-from hetero.training.loop import fit  # noqa: E402
-from hetero.training.module import TrainingModule  # noqa: E402
-from hetero.training.run import Run  # noqa: E402
+from hetero.training.judging.judgement import Judgement  # noqa: E402
+from hetero.training.loop.loop import fit  # noqa: E402
+from hetero.training.loop.module import TrainingModule  # noqa: E402
+from hetero.training.loop.run import Run  # noqa: E402
+from hetero.training.reference.cloud_tensors import cloud_tensors  # noqa: E402
 
 REGRESSION = ObjectiveConfig("cloud_regression", 20.0)
 METHODS: Mapping[str, tuple[ObjectiveConfig, ...]] = {

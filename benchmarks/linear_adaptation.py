@@ -26,16 +26,15 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
-from hetero.evaluation.flips import RANK_ONE, rank_one_decisions
-from hetero.evaluation.retrieval import TaskResult
 from hetero.files import write_json
 from hetero.linear import Adaptation, AdaptConfig, Problem, kronecker
-from hetero.linear.anchor_factors import AnchorFactors
 from hetero.linear.config import Part
 from hetero.linear.fit import Fit, Validation, fit
 from hetero.linear.measure import Change, flips_between
-from hetero.linear.precondition import diagonal
-from hetero.linear.solve import solve
+from hetero.linear.solver.precondition import anchor_factors, diagonal
+from hetero.linear.solver.solve import solve
+from hetero.metrics.flips import RANK_ONE, rank_one_decisions
+from hetero.metrics.retrieval import TaskResult
 
 RATES, BATCH, EPOCHS = (3e-4, 1e-3, 3e-3), 64, 30
 Results = dict[str, TaskResult]
@@ -43,7 +42,7 @@ Results = dict[str, TaskResult]
 
 def linear(one: Setting, anchor_weight: float, *, by_factors: bool = False) -> dict[str, Any]:
     config = dataclasses.replace(one.config, anchor_weight=anchor_weight)
-    held = AnchorFactors.of(one.model, one.seen["anchors"]) if by_factors else None
+    held = anchor_factors(one.model, one.seen["anchors"]) if by_factors else None
     found = fit(one.parts, one.new, one.old, one.gallery, config, held)
     change = found.solution.change
     before, after, as_linear = one.queries(None), one.queries(change), one.queries(change, linear=True)

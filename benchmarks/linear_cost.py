@@ -28,8 +28,8 @@ from machine import where_and_when
 import hetero
 from hetero.files import write_json
 from hetero.linear import AdaptConfig, adapt, explain, forget, kronecker
-from hetero.linear.precondition import diagonal
-from hetero.linear.solve import solve
+from hetero.linear.solver.precondition import diagonal
+from hetero.linear.solver.solve import solve
 
 PARTS = {
     "frozen layers": "inputs",
@@ -90,7 +90,7 @@ def objectives(one: Setting, steps: int) -> dict[str, list[float]]:
         "diagonal": solve(problem, diagonal(problem), steps=steps),
         "kronecker": solve(problem, kronecker(problem)(problem.ridge), steps=steps),
     }
-    with patch("hetero.linear.sample_gradients.MOST_IN_BLOCK", 0):
+    with patch("hetero.linear.solver.sample_gradients.MOST_IN_BLOCK", 0):
         single = kronecker(problem)(problem.ridge)
     found["kronecker, depthwise by diagonal"] = solve(problem, single, steps=steps)
     return {name: list(solution.objectives) for name, solution in found.items()}

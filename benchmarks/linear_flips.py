@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import hetero
-from hetero.evaluation.bootstrap import function_interval, mean_interval
-from hetero.evaluation.flips import rank_one_decisions
 from hetero.files import write_json
 from hetero.linear import AdaptConfig, Problem, influences, kronecker
 from hetero.linear.config import Part
+from hetero.linear.explanation.scores import mean_leverage
 from hetero.linear.gallery import classes_of
-from hetero.linear.scores import mean_leverage
-from hetero.linear.solve import Preconditioner, solve
+from hetero.linear.solver.solve import Preconditioner, solve
+from hetero.metrics.bootstrap import function_interval, mean_interval
+from hetero.metrics.flips import rank_one_decisions
 
 STEPS, RANDOM = 40, 3
 WAYS = ("network", "linear")

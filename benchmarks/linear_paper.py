@@ -34,11 +34,11 @@ import hetero
 from hetero.data.images import Dataset, ImageSet
 from hetero.files import write_json
 from hetero.linear import Linearised, Problem, kronecker
-from hetero.linear.solve import solve
-from hetero.models import residual
+from hetero.linear.solver.solve import solve
+from hetero.models.backbones import residual
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
-from hetero.recipe import Recipe
+from hetero.pipeline.recipe import Recipe
 
 SLOPES = (0.0, 0.01, 0.2)
 SHOTS = {"few": 0, "full": 4}

@@ -20,12 +20,13 @@ from torch import Tensor
 import hetero
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.subset import with_rows
-from hetero.evaluation.retrieval import TaskResult
 from hetero.linear import AdaptConfig, Linearised, OldGallery, Problem, divided
 from hetero.linear.fit import linear_vectors
 from hetero.linear.parts import Divided
+from hetero.metrics.retrieval import TaskResult
 from hetero.models.model import EmbeddingModel
-from hetero.recipe import Recipe, load_recipe
+from hetero.pipeline.draft import load_recipe
+from hetero.pipeline.recipe import Recipe
 
 Altered = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from records import signed
 
-from hetero.evaluation.bootstrap import Interval, difference_interval
-from hetero.evaluation.flip_intervals import nfr_difference_interval, nfr_interval
+from hetero.metrics.bootstrap import Interval, difference_interval
+from hetero.metrics.flip_intervals import nfr_difference_interval, nfr_interval
 
 Right = NDArray[np.bool_]
 PAIRS = (

@@ -20,13 +20,13 @@ from machine import peak_resident_bytes, where_and_when
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.flip_intervals import nfr_interval, rel_nfr_interval
-from hetero.evaluation.flips import count_flips
-from hetero.evaluation.identification import fnir_at_fpir, probe_scores
-from hetero.evaluation.operating_intervals import true_rate_interval
-from hetero.evaluation.retrieval import evaluate
-from hetero.evaluation.verification import verify_all_pairs
+from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics.flip_intervals import nfr_interval, rel_nfr_interval
+from hetero.metrics.flips import count_flips
+from hetero.metrics.identification import fnir_at_fpir, probe_scores
+from hetero.metrics.operating_intervals import true_rate_interval
+from hetero.metrics.retrieval import evaluate
+from hetero.metrics.verification import verify_all_pairs
 
 FARS = (1e-4, 1e-3, 1e-2)
 FPIR = 0.01

@@ -29,10 +29,10 @@ from benchmarks.machine import where_and_when  # noqa: E402
 from benchmarks.operator_catalogue import catalogue  # noqa: E402
 from benchmarks.operator_reference import OWN, SIDE, TOLERANCE, Reference, Rows, captured, images, split  # noqa: E402
 from device_tests.runtimes.coreml import load  # noqa: E402
-from export.converter import Job, load_converter  # noqa: E402
-from export.manifest import FORMATS, Format, Precision  # noqa: E402
-from export.operator_support import refused, without_hidden  # noqa: E402
+from export.bundle.manifest import FORMATS, Format, Precision  # noqa: E402
+from export.formats.format import Job, load_converter  # noqa: E402
 from export.rewrites import REWRITES, written_out  # noqa: E402
+from export.rewrites.operator_support import refused, without_hidden  # noqa: E402
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 _AT_ONCE = 64
@@ -72,7 +72,7 @@ executor](coreml-executor.md). {counts}.
 - **rewritten**: the same, after export wrote the operator out as others, since the converter does not know it or
   would have changed its meaning ([export/rewrites](../export/rewrites/__init__.py)).
 - **refused**: the export of this format ends with the operator's name and this reason
-  ([export/operator_support.py](../export/operator_support.py)).
+  ([export/rewrites/operator_support.py](../export/rewrites/operator_support.py)).
 
 A feature map on which a value leaves float16's range is not judged in float16: export names the operator ([fp16
 that does not overflow](export.md)).

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     from device_tests.targets.registry import target as target_called
-    from export.bundle import read_bundle
+    from export.bundle.reading import read_bundle
 
     desktop = target_called("desktop")
     desktop.set_up()
@@ -59,9 +59,9 @@ def main() -> None:
 
 
 def _file(bundle: Any, entry: Any, target: Any, options: argparse.Namespace) -> dict[str, Any]:
-    from device_tests.gates import Gates
-    from device_tests.ladder import check_model
-    from device_tests.running import Job
+    from device_tests.checks.gates import Gates
+    from device_tests.ladder.climb import check_model
+    from device_tests.ladder.running import Job
 
     if entry.format not in target.runtimes:
         return {"file": entry.file, "parity": "not verified", "retrieval": "not verified"}
@@ -88,7 +88,7 @@ def _file(bundle: Any, entry: Any, target: Any, options: argparse.Namespace) -> 
 
 def _draw(bundle: Any, returned: Any, random: np.random.Generator) -> tuple[Any, Any]:
     """The bundle with two thirds of its queries, drawn at random, and what the target returned for these."""
-    from device_tests.sample import Sampled, with_queries
+    from device_tests.ladder.sample import Sampled, with_queries
 
     goldens, rows = bundle.goldens, bundle.goldens.query_rows
     kept = np.sort(random.choice(len(rows), round(_SHARE * len(rows)), replace=False))
@@ -129,7 +129,7 @@ def _number(value: Any, digits: int) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from device_tests.markdown import table
+    from device_tests.verdict.markdown import table
 
     if not rows:
         return ""

@@ -27,9 +27,9 @@ from records import signed
 import hetero
 from hetero.data.images import ImageSet
 from hetero.data.subset import with_classes, with_rows
-from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.flips import count_flips
 from hetero.files import write_json
+from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics.flips import count_flips
 from hetero.models.config import Stage
 
 TEACHERS = (100, 101, 102, 103)

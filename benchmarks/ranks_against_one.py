@@ -29,9 +29,9 @@ from safetensors.torch import load_file
 import hetero
 from benchmarks.machine import where_and_when
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.task import RetrievalTask
-from hetero.training import loop
-from hetero.training.cloud_reference import class_means
+from hetero.metrics.task import RetrievalTask
+from hetero.training.loop import loop
+from hetero.training.reference.cloud_reference import class_means
 
 CLASSES, SIDE, DIMENSION = 12, 32, 128
 PLACES = {2: (6, 2), 3: (7, 3)}

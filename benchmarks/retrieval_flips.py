@@ -25,11 +25,11 @@ from records import signed
 import hetero
 from hetero.data.images import ImageSet
 from hetero.data.subset import with_classes
-from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.flip_intervals import nfr_reduction_interval
-from hetero.evaluation.flips import count_flips, rank_one_decisions
-from hetero.evaluation.retrieval import TaskResult
 from hetero.files import write_json
+from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics.flip_intervals import nfr_reduction_interval
+from hetero.metrics.flips import count_flips, rank_one_decisions
+from hetero.metrics.retrieval import TaskResult
 from hetero.models.config import Stage
 
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)

@@ -27,20 +27,20 @@ import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
-from device_tests.latency import nothing, runtime_table  # noqa: E402
-from device_tests.stopwatch import RUNTIMES, swept  # noqa: E402
+from device_tests.latency.measure import nothing, runtime_table  # noqa: E402
+from device_tests.latency.stopwatch import RUNTIMES, swept  # noqa: E402
 from device_tests.targets.registry import stopwatch  # noqa: E402
-from export.converter import Job, load_converter  # noqa: E402
-from export.operators import OperatorFormat, operator_files  # noqa: E402
-from export.program import capture  # noqa: E402
+from export.capture.program import capture  # noqa: E402
+from export.formats.format import Job, load_converter  # noqa: E402
+from export.formats.operators import OperatorFormat, operator_files  # noqa: E402
 from hetero.files import write_json  # noqa: E402
 from hetero.models.config import ModelConfig  # noqa: E402
 from hetero.models.model import EmbeddingModel  # noqa: E402
+from hetero.nas.cost.cost import network_costs  # noqa: E402
+from hetero.nas.cost.latency_table import LatencyTable, Unit  # noqa: E402
+from hetero.nas.cost.layers import Layer, layers_of  # noqa: E402
+from hetero.nas.space.file import space_called  # noqa: E402
 from hetero.preprocessing import Preprocessing  # noqa: E402
-from hetero.search.cost import network_costs  # noqa: E402
-from hetero.search.latency_table import LatencyTable, Unit  # noqa: E402
-from hetero.search.layers import Layer, layers_of  # noqa: E402
-from hetero.search.space_file import space_called  # noqa: E402
 
 
 def ranks(values: list[float]) -> np.ndarray:

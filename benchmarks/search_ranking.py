@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 from benchmarks.machine import where_and_when  # noqa: E402
 from benchmarks.search_trial import METRIC, REWARDS, Trial, described, trials_of, with_options  # noqa: E402
 from hetero.files import write_bytes, write_json, write_text  # noqa: E402
-from hetero.search.correlation_figure import correlation_figure, kendall  # noqa: E402
+from hetero.nas.figures.correlation import correlation_figure, kendall  # noqa: E402
 
 SAMPLES = 1000
 ESTIMATES = {"estimated": True, "moving averages": False}

@@ -17,30 +17,31 @@ from typing import Any
 
 import numpy as np
 
-from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
-from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
 from hetero.files import digest, read_json
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.models.config import ModelConfig
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
+from hetero.nas.algorithms.allowed import Allowed
+from hetero.nas.config import Tier
+from hetero.nas.cost.budget import Budget
+from hetero.nas.cost.cost import CostModel
+from hetero.nas.evaluation.evaluations import Evaluations
+from hetero.nas.evaluation.reward import SupernetReward
+from hetero.nas.evaluation.workers import workers
+from hetero.nas.evaluation.workers_config import WorkersConfig
+from hetero.nas.search import Search
+from hetero.nas.space.architecture import Architecture
+from hetero.nas.space.space import SearchSpace
 from hetero.pipeline.context import Context
-from hetero.pipeline.stage import Stage, run_stages, up_to_date
+from hetero.pipeline.draft import recipe_called
+from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
+from hetero.pipeline.recipe import Recipe
+from hetero.pipeline.search import EVALUATIONS
 from hetero.pipeline.stages import CHECKPOINTS, stages_of
-from hetero.recipe import Recipe, recipe_called
-from hetero.search.allowed import Allowed
-from hetero.search.architecture import Architecture
-from hetero.search.budget import Budget
-from hetero.search.config import Tier
-from hetero.search.cost import CostModel
-from hetero.search.evaluations import Evaluations
-from hetero.search.reward import SupernetReward
-from hetero.search.search import Search
-from hetero.search.space import SearchSpace
-from hetero.search.stage import EVALUATIONS
-from hetero.search.workers import workers
-from hetero.search.workers_config import WorkersConfig
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.config import TrainingConfig
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
 from hetero.training.student import train_student
 
 METRIC = "map@r"

@@ -21,23 +21,23 @@ from statistics import median
 import numpy as np
 import torch
 
-from hetero.data.augment import augment
-from hetero.data.augment_config import AugmentConfig
+from hetero.data.augmentation.augment import augment
+from hetero.data.augmentation.config import AugmentConfig
 from hetero.data.images import ImageSet
 from hetero.models.config import ModelConfig
 from hetero.models.cost import cost
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.contrastive import cloud_contrastive
+from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import margin_logits
-from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import TrainingConfig
-from hetero.training.judgement import Judgement
-from hetero.training.loop import fit
-from hetero.training.module import CloudTensors, TrainingModule
-from hetero.training.rates import DECAYS, PEAK_RATES
-from hetero.training.run import Run
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import CloudTensors, TrainingModule
+from hetero.training.loop.run import Run
+from hetero.training.optimisation.rates import DECAYS, PEAK_RATES
 
 CLASSES, DIMENSION = 885, 128
 PLAIN = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)

@@ -1,4 +1,4 @@
-"""The commands ``hetero verify``, ``hetero report`` and ``hetero device``."""
+"""The commands ``hetero verify`` and ``hetero device``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
-from device_tests.policy import Policy, policy_called
-from hetero.children import ended_in_order
+from device_tests.verdict.policy import Policy, policy_called
+from hetero.display.text import say
 from hetero.errors import InputError
-from hetero.files import read_json
-from hetero.shown import say
+from hetero.processes.children import ended_in_order
 
 if TYPE_CHECKING:
-    from device_tests.verdict import Verdict
+    from device_tests.verdict.verdict import Verdict
 
 
 def verify_command(
@@ -77,10 +76,10 @@ def verify_command(
         attest: Write the verdict, PASSED or FAILED, as a signed in-toto attestation; of one bundle, with --attest-key.
         attest_key: Your private key (PEM), an Ed25519 key as `hetero bundle key` makes.
     """
-    from device_tests.own_evidence import OwnEvidence
+    from device_tests.evidence.evidence import OwnEvidence
+    from device_tests.ladder.verification import load_gallery_space, verify
     from device_tests.report import write_report
-    from device_tests.verify import load_gallery_space, verify
-    from export.signing import public_key
+    from export.bundle.signing import public_key
 
     options = {
         "floor": floor,
@@ -135,50 +134,11 @@ def _witness(
         raise InputError(f"an attestation is of one bundle, got {len(bundles)}; verify them one by one")
     if path.is_dir() or path.resolve().is_relative_to(bundles[0].resolve()):
         raise InputError(f"an attestation cannot be written to {path}: give a file outside of the bundle")
-    from device_tests.attestation import attest
-    from export.envelope import EnvelopeSigner
+    from device_tests.attestation.statement import attest
+    from export.bundle.envelope import EnvelopeSigner
 
     by = EnvelopeSigner(key)
     return lambda verdict, limits, name: attest(path, verdict, limits, name, by)
-
-
-def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:
-    """Write the report of a finished run again.
-
-    Example: hetero report runs/demo --out report.html
-
-    Args:
-        run: A run's directory, as `hetero run` leaves it.
-        out: The page; default report.html in the run's directory.
-        picture: Also draw one overview picture, a .png or .svg file.
-    """
-    from device_tests.report import write_report
-    from device_tests.report.overview import write_overview
-    from hetero.pipeline.adapted import adaptations
-
-    verification = run / "verification"
-    if not (verification / "verdict.json").is_file():
-        raise InputError(f"expected a run with {verification / 'verdict.json'}, found none; run `hetero run` first")
-    rows: list[dict[str, Any]] = read_json(verification / "verdict.json")
-    matrix = read_json(run / "matrix.json") if (run / "matrix.json").is_file() else None
-    if picture is not None and matrix is None:
-        raise InputError(f"expected {run / 'matrix.json'} to draw the picture from, found none")
-    bundles = [run / "bundles" / name / "bundle" for name in dict.fromkeys(row["bundle"] for row in rows)]
-    page = out or run / "report.html"
-    write_report(
-        page,
-        rows=rows,
-        matrix=matrix,
-        bundles=bundles,
-        embeddings=verification / "embeddings",
-        adaptations=adaptations(run),
-    )
-    print(page)
-    if picture is not None and matrix is not None:
-        embeddings = verification / "embeddings"
-        write_overview(picture, rows=rows, matrix=matrix, bundles=bundles, embeddings=embeddings)
-        print(picture)
-    return 0
 
 
 def device_setup_command(target: str = "phone-arm64") -> int:
@@ -230,7 +190,7 @@ def device_faults_command(bundle: Path, *, target: str = "desktop") -> int:
     from device_tests.faults import try_faults
     from device_tests.faults.trial import exit_code, healthy, table
     from device_tests.targets.registry import target as target_called
-    from export.bundle import read_bundle
+    from export.bundle.reading import read_bundle
 
     machine = target_called(target)
     machine.set_up()

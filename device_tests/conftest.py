@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from device_tests.checks.finding import RUNGS, Finding
-from device_tests.gates import Gates
-from device_tests.ladder import check_model
-from device_tests.policy import Policy, policy_called
-from device_tests.quality import Quality
-from device_tests.running import Job
-from device_tests.sample import asked_of
-from device_tests.scope import missing, no_runtime, without_runtime
+from device_tests.checks.gates import Gates
+from device_tests.checks.quality import Quality
+from device_tests.ladder.climb import check_model
+from device_tests.ladder.running import Job
+from device_tests.ladder.sample import asked_of
+from device_tests.ladder.scope import missing, no_runtime, without_runtime
+from device_tests.ladder.verification import judged_student, load_gallery_space, open_bundles
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
-from device_tests.verify import judged_student, load_gallery_space, open_bundles
-from export.bundle import Bundle
+from device_tests.verdict.policy import Policy, policy_called
+from export.bundle.reading import Bundle
 from hetero.errors import InputError
 
 

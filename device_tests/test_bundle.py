@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from device_tests.checks.finding import Finding
-from device_tests.quality import Quality
+from device_tests.checks.quality import Quality
 
 
 def test_rung(finding: Finding) -> None:

@@ -13,26 +13,27 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from export.assemble import listed, manifest_of, missing_entries
-from export.bundle import read_bundle
-from export.calibration import calibration_set, make_calibration
-from export.card import model_card
-from export.converter import ExportError, file_name, require_available
-from export.fusion import fuse_branches
-from export.goldens import Goldens, RetrievalSet, spread_rows
-from export.graphs import requests, write_graphs
-from export.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
-from export.order import Order, require_fit
-from export.originals import write_originals
-from export.precisions import offered
-from export.processes import Outcomes, run_all
-from export.request import Result
-from export.source import Source, from_directory, from_module, resizing
+from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
+from export.bundle.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
+from export.bundle.originals import write_originals
+from export.bundle.reading import read_bundle
+from export.capture.fusion import fuse_branches
+from export.capture.source import Source, from_directory, from_module, resizing
+from export.conversion.assemble import listed, manifest_of, missing_entries
+from export.conversion.card import model_card
+from export.conversion.graphs import requests, write_graphs
+from export.conversion.order import Order, require_fit
+from export.conversion.processes import Outcomes, run_all
+from export.conversion.request import Result
+from export.errors import ExportError
+from export.formats.format import file_name, require_available
+from export.precision.calibration import calibration_set, make_calibration
+from export.precision.table import offered
 from hetero.data.names import is_text
-from hetero.directories import replaced_directory
+from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
-from hetero.shown import say
+from hetero.storage.directories import replaced_directory
 
 __all__ = [
     "RetrievalSet",
@@ -71,11 +72,11 @@ def export_model(
 
     Args:
         model: A model directory as :func:`hetero.models.directory.save_model` writes it, or any model as
-            :func:`export.source.from_module` wraps it.
+            :func:`export.capture.source.from_module` wraps it.
         retrieval: Test images with cloud embeddings; they ship with the bundle.
         out: The bundle's directory.
         formats: Any of ``onnx``, ``litert`` and ``coreml``.
-        precisions: Any names of :mod:`export.precisions`; each format makes those that it takes.
+        precisions: Any names of :mod:`export.precision.table`; each format makes those that it takes.
         calibration: Training or validation images with cloud embeddings. Full int8 needs them; with them every
             precision's loss of retrieval is measured.
         goldens: How many of the images also become golden images for the comparison with torch.
@@ -112,7 +113,7 @@ def export_model(
     with replaced_directory(out) as fresh:
         _fill(fresh, order)
         if key is not None:
-            from export.signing import sign
+            from export.bundle.signing import sign
 
             sign(fresh, key)
         _ = read_bundle(fresh).goldens

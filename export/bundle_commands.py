@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.int8_text import how_made
-from export.manifest import ModelEntry
-from hetero.shown import say
-from hetero.wording import change_in_words
+from export.bundle.manifest import ModelEntry
+from export.precision.text import how_made
+from hetero.display.text import say
+from hetero.display.wording import change_in_words
 
 
 def check_command(path: Path) -> int:
@@ -20,7 +20,7 @@ def check_command(path: Path) -> int:
     Args:
         path: The bundle's directory.
     """
-    from export.bundle import read_bundle
+    from export.bundle.reading import read_bundle
 
     bundle = read_bundle(path)
     manifest, goldens, space = bundle.manifest, bundle.goldens, bundle.space
@@ -60,8 +60,8 @@ def verify_command(path: Path, *, key: Path | None = None) -> None:
         path: The bundle's directory.
         key: The public key (PEM) that is trusted.
     """
-    from export.bundle import read_bundle
-    from export.signing import check_signature
+    from export.bundle.reading import read_bundle
+    from export.bundle.signing import check_signature
 
     bundle = read_bundle(path)
     _ = bundle.goldens
@@ -82,8 +82,8 @@ def inspect_command(path: Path) -> None:
     Args:
         path: The bundle's directory.
     """
-    from export.bundle import read_bundle
-    from export.precisions import offer
+    from export.bundle.reading import read_bundle
+    from export.precision.table import offer
 
     bundle = read_bundle(path)
     manifest = bundle.manifest
@@ -124,8 +124,8 @@ def diff_command(left: Path, right: Path) -> int:
         left: A bundle's directory.
         right: Another's.
     """
-    from export.bundle import read_bundle
-    from export.bundle_diff import differences
+    from export.bundle.diff import differences
+    from export.bundle.reading import read_bundle
 
     found = differences(read_bundle(left), read_bundle(right))
     say("\n".join(found) if found else "the bundles hold the same files")
@@ -141,7 +141,7 @@ def sign_command(path: Path, key: Path) -> None:
         path: The bundle's directory.
         key: An Ed25519 private key (PEM); hetero bundle key makes one.
     """
-    from export.signing import sign_again
+    from export.bundle.resigning import sign_again
 
     print(f"{path}: signed by {sign_again(path, key)}")
 
@@ -155,6 +155,6 @@ def key_command(private: Path, public: Path) -> None:
         private: Where the private key goes; keep it secret.
         public: Where the public key goes; give it to who verifies.
     """
-    from export.signing import generate_key
+    from export.bundle.signing import generate_key
 
     say(f"made the key {generate_key(private, public)}; keep {private} secret")

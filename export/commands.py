@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
-from export.manifest import FORMATS, PRECISIONS, Format, Precision
+from export.bundle.manifest import FORMATS, PRECISIONS, Format, Precision
 from hetero import own_code
 from hetero.flags import AllowCode
 
@@ -55,8 +55,8 @@ def export_command(
     if allow_code:
         own_code.allow_code()
     from export.api import export_model
+    from export.bundle.goldens import RetrievalSet
     from export.bundle_commands import check_command
-    from export.goldens import RetrievalSet
 
     made = export_model(
         model,
@@ -87,9 +87,9 @@ def debug_command(bundle: Path, *, formats: Formats = ("onnx", "litert"), plot: 
         formats: Which formats; Core ML gives no intermediate values on this machine.
         plot: Where to draw the error along the operators (SVG).
     """
-    from export.bundle import read_bundle
-    from export.debug import plot as draw
-    from export.debug import table, trace
+    from export.bundle.reading import read_bundle
+    from export.trace.trace import plot as draw
+    from export.trace.trace import table, trace
     from hetero.errors import InputError
 
     opened = read_bundle(bundle)

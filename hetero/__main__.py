@@ -7,6 +7,6 @@ import sys
 if not sys.flags.safe_path and __file__ != f"{sys.path[0]}/hetero/__main__.py":
     del sys.path[0]
 
-from hetero.cli import main
+from hetero.cli.main import main
 
 main()

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hetero.durable import sync
 from hetero.errors import InputError
 from hetero.foreign import strict_json
-from hetero.unfinished import is_unfinished, permitted, unfinished_file
+from hetero.storage.durable import sync
+from hetero.storage.unfinished import is_unfinished, permitted, unfinished_file
 
 
 def cache_directory() -> Path:

@@ -185,3 +185,12 @@ def _fields_checker(kind: type[Any]) -> Any:
     typed: Any = TypedDict
     table: Any = typed(kind.__name__, get_type_hints(kind, include_extras=True))
     return TypeAdapter(with_config(_CONFIG)(table))
+
+
+def overridden(value: dict[str, Any], instead: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, everything else is replaced."""
+    merged = dict(value)
+    for key, item in instead.items():
+        own = value.get(key)
+        merged[key] = {**own, **item} if isinstance(own, dict) and isinstance(item, dict) else item
+    return merged

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from hetero.display.text import is_one_line
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import digest, read_json, write_json
 from hetero.schema import parse, record
-from hetero.shown import is_one_line
 
 SCHEMA = "hetero/space/1"
 

@@ -23,9 +23,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hetero import children
 from hetero.errors import InputError
 from hetero.files import sha256_file, write_bytes
+from hetero.processes import children
 from release.lock import Locked, read_lock
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from hetero.cli import build_app
+from hetero.cli.main import build_app
 
 ROOT = Path(__file__).parents[1]
 FACES = ("hetero", "hetero.metrics", "hetero.nas", "export", "device_tests")

@@ -10,7 +10,7 @@ import torch
 
 import hetero
 from hetero.models.directory import save_model
-from hetero.recipe import ExportConfig
+from hetero.pipeline.recipe import ExportConfig
 from tests.snippets import ROOT, lay_out, run_page
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import hetero
-from hetero.backfill.plan import BackfillPlan
 from hetero.space import MeasuredCompatibility
-from tests.hetero.backfill.upgraded import upgraded
+from hetero.upgrade.backfill.plan import BackfillPlan
+from tests.hetero.upgrade.backfill.upgraded import upgraded
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 TEXT = PAGE.read_text(encoding="utf-8")

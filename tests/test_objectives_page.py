@@ -13,7 +13,7 @@ from PIL import Image
 import hetero
 from hetero.adapters.registry import ADAPTERS
 from hetero.objectives.catalog import CATALOG, Composite
-from hetero.recipe import load_recipe
+from hetero.pipeline.draft import load_recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "objectives.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)

@@ -8,9 +8,9 @@ import pytest
 
 import hetero
 from hetero.evaluation.decisions import Decisions
-from hetero.linear.forgetting import Forgetting
+from hetero.linear.deletion.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
-from hetero.recipe import load_recipe
+from hetero.pipeline.draft import load_recipe
 from tests.hetero.linear import domains
 from tests.snippets import ROOT, lay_out, run_page
 

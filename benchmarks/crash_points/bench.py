@@ -27,8 +27,8 @@ Item = TypeVar("Item")
 _SECOND = 5
 """Of so many kills, one is followed by a second, of the next run."""
 _LOADED = (
-    "export.onnx",
-    "export.onnx_compact",
+    "export.formats.onnx.convert",
+    "export.formats.onnx.compact",
     "onnxscript.function_libs.torch_lib.registration",
     "torch._functorch._aot_autograd.graph_capture",
     "torch.onnx._internal.exporter._registration",

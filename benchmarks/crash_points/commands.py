@@ -57,7 +57,7 @@ def _command(*arguments: str) -> Action:
     """A command line; ``{out}`` and ``{given}`` stand for the place's folders."""
 
     def act(place: Place) -> None:
-        from hetero.cli import main
+        from hetero.cli.main import main
 
         with stand_ins():
             main([one.format(out=place.out, given=place.given) for one in arguments])
@@ -70,7 +70,7 @@ def _gallery(size: int) -> Action:
 
     def act(place: Place) -> None:
         from hetero import Gallery
-        from hetero.data.embeddings import load_embeddings
+        from hetero.data.embeddings.file import load_embeddings
 
         held = load_embeddings(place.given / "vectors-0.safetensors")
         gallery = Gallery(held.space)
@@ -88,7 +88,7 @@ def _adapter(seed: int) -> Action:
 
         from hetero.adapters.procrustes import Procrustes
         from hetero.adapters.storage import SpaceAdapter
-        from hetero.data.embeddings import load_embeddings
+        from hetero.data.embeddings.file import load_embeddings
 
         old, new = (load_embeddings(place.given / f"vectors-{one}.safetensors").space for one in (0, 1))
         turned = np.eye(old.dimension, dtype=np.float32) * np.float32(1 - 2 * seed)
@@ -157,8 +157,8 @@ def _set_up(version: int) -> Action:
     """``hetero device setup`` with stages that download nothing."""
 
     def act(place: Place) -> None:
-        from device_tests.targets import phone_setup
-        from device_tests.targets.systems import SYSTEMS
+        from device_tests.targets.emulated import setup as phone_setup
+        from device_tests.targets.emulated.systems import SYSTEMS
 
         with mock.patch.multiple(phone_setup, **stages(version)):
             phone_setup.set_up(SYSTEMS["phone-arm64"])

@@ -18,15 +18,15 @@ from unittest import mock
 
 import numpy as np
 
-from hetero import children
-from hetero.pipeline.stage import Stage, run_stages
+from hetero.pipeline.engine.stage import Stage, run_stages
+from hetero.processes import children
 
 
 @contextlib.contextmanager
 def stand_ins() -> Generator[None]:
     """Stages and comparisons in this process, converters in a fork; the clock and drawn keys say the same each time."""
     from device_tests.targets.job import returned_in as returned
-    from export import convert
+    from export.conversion import worker as convert
 
     def start(_command: object, *, folder: Path, variables: Mapping[str, str], **streams: Any) -> Program:
         return Program(convert.main, folder=folder, variables=variables, output=streams["stdout"])
@@ -38,10 +38,10 @@ def stand_ins() -> Generator[None]:
 
     with (
         mock.patch("device_tests.targets.process.returned_in", told_by_no_clock),
-        mock.patch("device_tests.sealed.secrets.token_bytes", bytes),
-        mock.patch("hetero.commands.run_graph", _one_after_another),
-        mock.patch("hetero.comparison.work.ProcessPoolExecutor", Here),
-        mock.patch("export.processes.children", SimpleNamespace(**{**vars(children), "start": start})),
+        mock.patch("device_tests.answers.sealed.secrets.token_bytes", bytes),
+        mock.patch("hetero.pipeline.commands.run_graph", _one_after_another),
+        mock.patch("hetero.compare.work.ProcessPoolExecutor", Here),
+        mock.patch("export.conversion.processes.children", SimpleNamespace(**{**vars(children), "start": start})),
     ):
         yield
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from device_tests.targets.guest import Guest
+from device_tests.targets.emulated.guest import Guest
+from device_tests.targets.emulated.systems import System
 from device_tests.targets.host import Host
 from device_tests.targets.stages import Stage, stage_record
-from device_tests.targets.systems import System
 from hetero.files import read_json, write_json
 
 
 def stages(version: int) -> dict[str, Any]:
-    """What takes the place of functions of :mod:`device_tests.targets.phone_setup`.
+    """What takes the place of functions of :mod:`device_tests.targets.emulated.setup`.
 
     Args:
         version: Of the packages: another one makes every stage anew.

@@ -23,18 +23,18 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-import device_tests.verify as verification
 from benchmarks.hostile_inputs.changes import change_bytes, change_json, change_safetensors
 from benchmarks.hostile_inputs.trial import Answer, Attempt
+from device_tests.ladder import verification
 from device_tests.targets.desktop import Desktop
-from device_tests.verdict import BAD_INPUT, GATE_FAILED, NOT_VERIFIED, PASSED
-from export.bundle import Bundle, read_bundle
-from export.manifest import MANIFEST, SIGNATURE, combined_digest
-from export.signing import generate_key, sign
-from hetero.cli import main
-from hetero.data.decode import decode
-from hetero.ending import FAULT
-from hetero.shown import shown
+from device_tests.verdict.verdict import BAD_INPUT, GATE_FAILED, NOT_VERIFIED, PASSED
+from export.bundle.manifest import MANIFEST, SIGNATURE, combined_digest
+from export.bundle.reading import Bundle, read_bundle
+from export.bundle.signing import generate_key, sign
+from hetero.cli.ending import FAULT
+from hetero.cli.main import main
+from hetero.data.decoding.decode import decode
+from hetero.display.text import shown
 from tests.device_tests.tiny_bundle import PREPROCESSING, list_files, write_bundle
 from tests.device_tests.tiny_models import embed, weights
 
@@ -175,7 +175,7 @@ def relist(bundle: Path) -> None:
         content = (bundle / file["path"]).read_bytes()
         file |= {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     (bundle / MANIFEST).write_text(json.dumps(value))
-    from export.manifest import FileEntry
+    from export.bundle.manifest import FileEntry
 
     files = tuple(FileEntry(**file) for file in value["files"])
     for model in value["models"]:

@@ -53,7 +53,7 @@ def change_coreml(path: Path, chance: random.Random) -> None:
 
 def change_litert(path: Path, chance: random.Random) -> None:
     """Another LiteRT graph: a field of some table, which the packed file holds as if it had always been so."""
-    from export import litert_file
+    from export.formats.litert import file as litert_file
 
     model = litert_file.parse(path.read_bytes())
     for _ in range(chance.choice((1, 1, 2, 4))):

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
-from device_tests.verdict import NOT_VERIFIED
-from hetero.ending import BAD_INPUT, FAULT, ending
-from hetero.shown import shown
+from device_tests.verdict.verdict import NOT_VERIFIED
+from hetero.cli.ending import BAD_INPUT, FAULT, ending
+from hetero.display.text import shown
 
 Answer = Literal["refused", "right", "wrong"]
 Attempt = Callable[[int], tuple[Answer, str]]

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from device_tests.checks.finding import Figure, Finding, Status, judged
+from device_tests.checks.gates import Gates
 from device_tests.checks.limit import Gated, at_most, problems_of, unknown_of
 from device_tests.checks.subject import Subject
-from device_tests.gates import Gates
-from hetero.evaluation.bootstrap import Interval
+from hetero.metrics.bootstrap import Interval
 
 RUNG = "cost"
 _NOT_COUNTED = {

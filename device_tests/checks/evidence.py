@@ -13,18 +13,18 @@ from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from device_tests.checks.finding import EVIDENCE, Figure, Finding, judged
+from device_tests.checks.gates import EvidenceGates, Gates
 from device_tests.checks.limit import Gated, Judgement, problems_of, shown, unknown_of
 from device_tests.checks.margins import cosine_distance
+from device_tests.checks.quality import share_problem
 from device_tests.checks.retrieval_gates import floor_gate, loss_gate, queries
-from device_tests.gates import EvidenceGates, Gates
-from device_tests.own_evidence import OwnEvidence
-from device_tests.quality import share_problem
+from device_tests.evidence.evidence import OwnEvidence
 from device_tests.targets.target import Returned
-from hetero.evaluation.bootstrap import Interval, difference_interval, function_interval, mean_interval
-from hetero.evaluation.label_free import NEIGHBOURS, average_precision
-from hetero.evaluation.retrieval import TaskResult, evaluate
-from hetero.evaluation.search import search
 from hetero.lengths import lengths, scaled
+from hetero.metrics.bootstrap import Interval, difference_interval, function_interval, mean_interval
+from hetero.metrics.label_free import NEIGHBOURS, average_precision
+from hetero.metrics.nearest import search
+from hetero.metrics.retrieval import TaskResult, evaluate
 
 RUNG = EVIDENCE
 METRICS = ("cmc@1", "map@r")

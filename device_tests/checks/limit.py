@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hetero.evaluation.bootstrap import Interval
+from hetero.metrics.bootstrap import Interval
 
 Answer = Literal["within", "beyond", "open"]
 # Means of counts: a figure on its limit may exceed it by rounding.

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 from numpy.typing import NDArray
 
-from export.goldens import Goldens
+from export.bundle.goldens import Goldens
 
 SAME = 1e-6
 """Vectors and scores nearer than this are equal: the rounding of float32."""

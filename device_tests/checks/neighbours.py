@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from device_tests.checks.limit import Gated, Judgement, at_most, queries_for_loss, shown
 from device_tests.checks.margins import SAME
-from export.goldens import Goldens
-from export.telling import mistaken
-from hetero.evaluation.bootstrap import Interval, mean_interval
-from hetero.evaluation.retrieval import TaskResult, rows_of_self
-from hetero.evaluation.search import search
-from hetero.evaluation.task import RetrievalTask
+from export.bundle.goldens import Goldens
+from export.conversion.telling import mistaken
+from hetero.metrics.bootstrap import Interval, mean_interval
+from hetero.metrics.nearest import search
+from hetero.metrics.retrieval import TaskResult, rows_of_self
+from hetero.metrics.task import RetrievalTask
 
 _LOST = "neighbours_lost"
 _HALF = ("fp16",)

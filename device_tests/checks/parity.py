@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Float64
 
 from device_tests.checks.finding import Figure, Finding, judged
+from device_tests.checks.gates import Gates
 from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import SAME, angle, cosine_distance, gallery_vectors, margins
 from device_tests.checks.neighbours import depth_of, lost_neighbours, mistaken_gate, neighbours_gate
 from device_tests.checks.subject import Subject
-from device_tests.gates import Gates
-from export.goldens import Goldens
-from export.telling import degrees, mistaken, nearest_other, tells, why_not
-from hetero.evaluation.bootstrap import mean_interval
-from hetero.evaluation.retrieval import TaskResult
+from export.bundle.goldens import Goldens
+from export.conversion.telling import degrees, mistaken, nearest_other, tells, why_not
 from hetero.files import sha256_bytes
+from hetero.metrics.bootstrap import mean_interval
+from hetero.metrics.retrieval import TaskResult
 
 RUNG = "parity"
 # Vectors of bytes are rounded to steps of the order of one hundredth; applications normalise them again.
@@ -37,7 +37,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
     Fails for values that are not finite, for lengths that are not one, when all images have the same embedding, when
     the bundle's own torch vectors contradict each other, and when the drift is larger than the precision's gate
     allows. Not verified when nothing is wrong but the golden images cannot tell models apart
-    (:mod:`export.telling`), or too few queries were asked.
+    (:mod:`export.conversion.telling`), or too few queries were asked.
     """
     device = subject.embeddings.astype(np.float64)
     bad = int((~np.isfinite(device).all(axis=1)).sum())

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from device_tests.checks.finding import Figure, Finding, judged
+from device_tests.checks.gates import Gates
 from device_tests.checks.margins import angle, cosine_distance, gallery_vectors, margins
 from device_tests.checks.subject import Subject
-from device_tests.gates import Gates
-from export.goldens import Goldens
+from export.bundle.goldens import Goldens
 from hetero.preprocessing import Preprocessing
 
 RUNG = "preprocessing"

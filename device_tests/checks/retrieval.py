@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import Float32
 
 from device_tests.checks.finding import Figure, Finding, judged
+from device_tests.checks.gates import Gates
 from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
 from device_tests.checks.retrieval_gates import above_gate, answers_lost, flips, floor_gate, loss_gate, queries
 from device_tests.checks.subject import Subject
-from device_tests.gates import Gates
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import Interval
-from hetero.evaluation.overlap import nearest, overlap
-from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.bootstrap import Interval
+from hetero.metrics.overlap import nearest, overlap
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 
 RUNG = "retrieval"
 METRICS = ("cmc@1", "cmc@10", "map@r")

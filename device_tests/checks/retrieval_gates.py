@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from device_tests.checks.limit import Gated, Judgement, at_least, at_most, queries_for_floor, queries_for_loss, shown
-from hetero.evaluation.bootstrap import difference_interval, mean_interval
-from hetero.evaluation.retrieval import TaskResult
-from hetero.wording import change_in_words, range_of_change
+from device_tests.checks.limit import (
+    Gated,
+    Judgement,
+    at_least,
+    at_most,
+    queries_for_floor,
+    queries_for_loss,
+    shown,
+)
+from hetero.display.wording import change_in_words, range_of_change
+from hetero.metrics.bootstrap import difference_interval, mean_interval
+from hetero.metrics.retrieval import TaskResult
 
 _METRIC = "cmc@1"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from device_tests.golden_files import GoldenFile
+from device_tests.answers.golden_files import GoldenFile
 from device_tests.targets.target import Returned
-from export.goldens import Goldens
-from export.manifest import TensorEntry
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import TensorEntry
 from hetero.preprocessing import Preprocessing
 
 

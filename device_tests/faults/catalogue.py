@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from device_tests.checks.finding import Status
+from device_tests.checks.gates import Gates
 from device_tests.faults import graph, litert, outputs, variants
-from device_tests.gates import Gates
 from device_tests.targets.target import Target
-from export.bundle import Bundle
-from export.goldens import Goldens
-from export.manifest import ModelEntry
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import ModelEntry
+from export.bundle.reading import Bundle
 
 _COLLAPSED, _OFFSET = 1 / 6, 0.42
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from device_tests.faults.variants import Change
-from export.bundle import Bundle
-from export.manifest import ModelEntry
+from export.bundle.manifest import ModelEntry
+from export.bundle.reading import Bundle
 from hetero.errors import InputError
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from device_tests.faults.variants import copy_changed
-from export.bundle import Bundle, read_bundle
-from export.goldens import spread_rows
-from export.manifest import ModelEntry
+from export.bundle.goldens import spread_rows
+from export.bundle.manifest import ModelEntry
+from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
 
 _CALIBRATION = 64

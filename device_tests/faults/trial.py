@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Literal
 
 from device_tests.checks.finding import Status
+from device_tests.checks.gates import Gates
 from device_tests.faults.catalogue import FAULTS, Fault
 from device_tests.faults.quantised import with_int8
 from device_tests.faults.variants import copy_changed
-from device_tests.gates import Gates
-from device_tests.ladder import check_model
-from device_tests.running import Job
+from device_tests.ladder.climb import check_model
+from device_tests.ladder.running import Job
 from device_tests.targets.registry import target as target_called
 from device_tests.targets.target import Target
-from device_tests.verdict import GATE_FAILED, NOT_VERIFIED, PASSED
-from export.bundle import Bundle, read_bundle
+from device_tests.verdict.verdict import GATE_FAILED, NOT_VERIFIED, PASSED
+from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
-from hetero.scratch import scratch_folder
+from hetero.storage.scratch import scratch_folder
 
 Answer = Literal["caught", "missed", "not shown", "not tried"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from device_tests.faults.outputs import rotation
-from device_tests.resizers import bilinear, resized_with
+from device_tests.resizing.resizers import bilinear, resized_with
 from device_tests.targets.target import Request, Target
-from export.bundle import Bundle
-from export.goldens import Goldens
-from export.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Manifest, ModelEntry
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Manifest, ModelEntry
+from export.bundle.reading import Bundle
 from hetero.files import digest, read_json, sha256_file, write_json
 from hetero.space import EmbeddingSpace
 

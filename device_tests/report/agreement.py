@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from device_tests.answers.embeddings import DeviceEmbeddings
 from device_tests.checks.margins import cosine_distance
-from device_tests.embeddings import DeviceEmbeddings
 from device_tests.report.table import Line
 
 _SAME = 1e-6

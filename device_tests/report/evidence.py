@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from device_tests.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
+from device_tests.answers.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
 from device_tests.report.table import Line, RowDict, lines
-from export.bundle import Bundle, read_bundle
+from export.bundle.reading import Bundle, read_bundle
 from hetero.files import read_json
 
 _FORMATS = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from device_tests.embeddings import DeviceEmbeddings
-from device_tests.sample import with_queries
-from export.goldens import Goldens
-from hetero.evaluation.retrieval import rows_of_self
-from hetero.evaluation.search import search
-from hetero.evaluation.task import RetrievalTask
+from device_tests.answers.embeddings import DeviceEmbeddings
+from device_tests.ladder.sample import with_queries
+from export.bundle.goldens import Goldens
+from hetero.metrics.nearest import search
+from hetero.metrics.retrieval import rows_of_self
+from hetero.metrics.task import RetrievalTask
 
 DEPTH = 5
 

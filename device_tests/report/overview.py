@@ -14,9 +14,9 @@ from device_tests.report.hits import Example, examples
 from device_tests.report.matrix import HEADLINE_METRIC, heatmaps, points
 from device_tests.report.plots import Point, crowded, spread_labels
 from device_tests.report.table import Line, RowDict
-from export.goldens import Goldens
+from export.bundle.goldens import Goldens
+from hetero.display.figures import own_settings
 from hetero.errors import InputError
-from hetero.figures import own_settings
 from hetero.files import write_bytes
 
 _INK, _SOFT, _LINE = "#1b2130", "#5b6475", "#e2e0d9"

@@ -13,10 +13,9 @@ from markupsafe import Markup
 
 import hetero
 from device_tests.checks.finding import rungs_of
+from device_tests.checks.gates import Gates
 from device_tests.checks.parity import cosine_distance
-from device_tests.gates import Gates
-from device_tests.headline import Headline, evidence_headlines, files_headline, student_headline
-from device_tests.origin import evidence_line, origin_lines
+from device_tests.evidence.origin import evidence_line, origin_lines
 from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
@@ -25,11 +24,12 @@ from device_tests.report.plots import accuracy_against_macs, parity_strips
 from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
-from device_tests.student_table import rule_line
+from device_tests.verdict.headline import Headline, evidence_headlines, files_headline, student_headline
+from device_tests.verdict.student_table import rule_line
+from hetero.display.pages import data_uri, templates
+from hetero.display.wording import change_in_words, range_of_change
 from hetero.files import write_text
 from hetero.linear.measure import Adaptation
-from hetero.pages import data_uri, templates
-from hetero.wording import change_in_words, range_of_change
 
 _NOTHING = "\N{EN DASH}"
 _WORST = 6

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from device_tests.answers.embeddings import DeviceEmbeddings
 from device_tests.checks.margins import angle, cosine_distance
-from device_tests.embeddings import DeviceEmbeddings
 from device_tests.report.table import Line
-from export.bundle import Bundle
+from export.bundle.reading import Bundle
 
 _DESKTOP = "desktop"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from device_tests.checks.margins import angle, cosine_distance, gallery_vectors, margins
 from device_tests.report.evidence import Evidence, label
-from hetero.pages import data_uri
+from hetero.display.pages import data_uri
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
-from hetero import children
+from hetero.processes import children
 
 EXACT_INT8 = {"session.x64quantprecision": "1"}
 """x86 processors without VNNI add int8 products in 16 bits, which saturate; with this ONNX Runtime takes a slower way

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hetero import children
 from hetero.errors import InputError
+from hetero.processes import children
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import device_tests.runner
 from device_tests.runner import NOT_VERIFIED
 from device_tests.targets.session import Ending, failure, last_line
 from device_tests.targets.target import Request, Returned, Timed, Timing
-from hetero import children
 from hetero.foreign import strict_json
+from hetero.processes import children
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
 """What the runner leaves in a job's folder."""

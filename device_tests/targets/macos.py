@@ -17,8 +17,8 @@ from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import installed_versions
-from hetero import children
 from hetero.errors import InputError
+from hetero.processes import children
 
 NAME = "macos"
 UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "ane": "CPU_AND_NE"}

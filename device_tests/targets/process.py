@@ -14,9 +14,9 @@ import numpy as np
 from device_tests.targets.job import failed_in, job_text, returned_in, runner_files, timed_in, timing_text
 from device_tests.targets.session import SILENCE_LIMIT, TOTAL_LIMIT, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
-from hetero import children
 from hetero.errors import InputError
-from hetero.scratch import scratch_folder
+from hetero.processes import children
+from hetero.storage.scratch import scratch_folder
 
 LIMITS = children.Limits(memory_bytes=8 << 30, processor_seconds=int(TOTAL_LIMIT), file_bytes=1 << 30)
 """Many times what a model for devices takes."""

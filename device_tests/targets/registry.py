@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from device_tests.targets.adb.phone import PREFIX as ADB
 from device_tests.targets.adb.phone import AndroidPhone
-from device_tests.targets.browser import Browser
+from device_tests.targets.browser.target import Browser
 from device_tests.targets.desktop import Desktop
-from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.targets.emulated.phone import EmulatedPhone
+from device_tests.targets.emulated.systems import SYSTEMS
 from device_tests.targets.macos import NAME as MACOS
 from device_tests.targets.macos import MacOs
-from device_tests.targets.phone_system.setup import NAME as PHONE_SYSTEM
-from device_tests.targets.phone_system.target import COUNTING, PhoneSystem
-from device_tests.targets.systems import SYSTEMS
+from device_tests.targets.system.setup import NAME as PHONE_SYSTEM
+from device_tests.targets.system.target import COUNTING, PhoneSystem
 from device_tests.targets.target import Stopwatch, Target
 from hetero.errors import InputError
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.targets.target import Progress
-from hetero import children
-from hetero.scratch import scratch_folder
+from hetero.processes import children
+from hetero.storage.scratch import scratch_folder
 
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hetero.directories import replaced_directory
 from hetero.errors import InputError
 from hetero.files import digest, read_json, sha256_file, write_json
-from hetero.unfinished import sweep
+from hetero.storage.directories import replaced_directory
+from hetero.storage.unfinished import sweep
 
 _RECORD = ".stage.json"
 

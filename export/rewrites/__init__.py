@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from export.manifest import Format
+from export.bundle.manifest import Format
 from export.rewrites import maps, pointwise, shapes
 from export.rewrites.rewriting import Rewrite, rewritten, written_out
 

@@ -14,7 +14,7 @@ from torch.fx import GraphModule, Node, Proxy
 from torch.fx.node import map_arg
 from torch.fx.proxy import GraphAppendingTracer
 
-from export.program import capture
+from export.capture.program import capture
 
 Number = int | float
 Rewrite = Callable[..., Any]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter
 from hetero.adapters.registry import adapter_class, kind_of
-from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file, write_json
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
+from hetero.storage.directories import replaced_directory, steadily
 
 ARRAYS = "adapter.safetensors"
 SPACE = "space.json"

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from hetero.data.config import DataConfig
-from hetero.data.decode import decoding_key, picture_size
-from hetero.data.decoded import LazyImages, decode_listing
+from hetero.data.decoding.decode import decoding_key, picture_size
+from hetero.data.decoding.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
-from hetero.data.listing import Entry, Listing
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
-from hetero.data.split_names import Split
+from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
@@ -116,7 +116,7 @@ def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocoll
 
 def _with_copies(images: ImageSet, seed: int) -> ImageSet:
     # Late: copies take torch, which looking at data does without.
-    from hetero.data.altered import with_altered
+    from hetero.data.augmentation.altered import with_altered
 
     return with_altered(images, seed=seed)
 

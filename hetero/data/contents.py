@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from hetero.data.parallel import in_parallel
+from hetero.data.decoding.parallel import in_parallel
 from hetero.errors import InputError
 
 # The coarsest clock in use, FAT's, ticks every two seconds.

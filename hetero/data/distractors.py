@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from hetero.data.images import ImageSet
 from hetero.data.protocols import COPY_VIEWS
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 
 
 def with_distractors(

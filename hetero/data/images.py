@@ -11,8 +11,8 @@ from jaxtyping import Bool, Int64, UInt8
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.evaluation.task import RetrievalTask
 from hetero.files import digest
+from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from hetero.data.assemble import assemble, listing_fingerprint
 from hetero.data.config import DataConfig
 from hetero.data.contents import contents
-from hetero.data.csv import read_csv
-from hetero.data.emoji import emoji_fingerprint, prepare_emoji
-from hetero.data.folder import read_folder
 from hetero.data.images import Dataset
-from hetero.data.listing import Entry, Listing, unique_names
+from hetero.data.sources.csv import read_csv
+from hetero.data.sources.emoji import emoji_fingerprint, prepare_emoji
+from hetero.data.sources.folder import read_folder
+from hetero.data.sources.listing import Entry, Listing, unique_names
+from hetero.data.sources.walk import image_files, printable
 from hetero.data.splits import assign_splits
-from hetero.data.walk import image_files, printable
 from hetero.errors import InputError
 from hetero.files import cache_directory
 from hetero.mistakes import attempt

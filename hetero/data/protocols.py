@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hetero.data.config import Protocol
 from hetero.errors import InputError
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 
 Chosen = Literal["cross-view", "leave-one-out", "query-gallery", "own-copy"]
 COPY_VIEWS = ("original", "altered")
@@ -80,7 +80,7 @@ def own_copy_tasks(images: int, *, where: str) -> Protocolled:
     """The task of a split without labels: each image is searched for by an altered copy of itself.
 
     Args:
-        images: How many; their copies follow in the same order (see :mod:`hetero.data.altered`).
+        images: How many; their copies follow in the same order (see :mod:`hetero.data.augmentation.altered`).
         where: Names the split in error messages.
 
     Raises:

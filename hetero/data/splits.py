@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hetero.data.config import DataConfig
-from hetero.data.listing import Entry, Listing
-from hetero.data.split_names import Split
+from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
 from hetero.files import sha256_bytes
 

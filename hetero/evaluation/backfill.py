@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.evaluation.retrieval import PerQuery, evaluate
+from hetero.metrics.retrieval import PerQuery, evaluate
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from hetero.errors import InputError
-from hetero.evaluation.flips import RANK_ONE
-from hetero.evaluation.retrieval import TaskResult
-from hetero.evaluation.task import RetrievalTask
 from hetero.files import write_json
+from hetero.metrics.flips import RANK_ONE
+from hetero.metrics.retrieval import TaskResult
+from hetero.metrics.task import RetrievalTask
 from hetero.schema import parse_file, record
 
 

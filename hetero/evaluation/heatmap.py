@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hetero.display.figures import own_settings
 from hetero.errors import InputError
 from hetero.evaluation.matrix import CompatibilityMatrix
-from hetero.figures import own_settings
 
 INK = "#1f2933"
 FAINT = "#616e7c"

@@ -12,11 +12,11 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import Interval, mean_interval
-from hetero.evaluation.retrieval import TaskResult, evaluate_tasks
 from hetero.evaluation.rule import Rule, compatibility_rule
-from hetero.evaluation.task import RetrievalTask
 from hetero.files import write_json
+from hetero.metrics.bootstrap import Interval, mean_interval
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.task import RetrievalTask
 from hetero.schema import parse_file, record
 
 SCHEMA = "hetero/matrix/1"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import difference_interval
-from hetero.evaluation.retrieval import TaskResult
 from hetero.evaluation.rule_reason import RuleReason, rule_reason
+from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics.retrieval import TaskResult
 from hetero.schema import record
 
 Status = Literal["holds", "fails", "undecided"]

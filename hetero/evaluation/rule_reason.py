@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hetero.evaluation.bootstrap import Clusters, Interval, Values, difference_interval
-from hetero.evaluation.retrieval import TaskResult
+from hetero.metrics.bootstrap import Clusters, Interval, Values, difference_interval
+from hetero.metrics.retrieval import TaskResult
 from hetero.schema import record
 
 
@@ -72,7 +72,7 @@ def rule_reason(
         symmetric: The query model against itself.
         gallery: The gallery model against itself.
         metric: Which figure to compare.
-        clusters: See :func:`hetero.evaluation.bootstrap.mean_interval`.
+        clusters: See :func:`hetero.metrics.bootstrap.mean_interval`.
         resamples: Bootstrap samples.
         level: Coverage of the intervals.
         seed: Seed of the resampling.

@@ -10,8 +10,8 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import Interval, function_interval
-from hetero.evaluation.retrieval import TaskResult
+from hetero.metrics.bootstrap import Interval, function_interval
+from hetero.metrics.retrieval import TaskResult
 
 
 def update_gain(cross: float, old: float, alone: float) -> float:

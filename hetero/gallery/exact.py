@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hetero.data.names import is_text
 from hetero.errors import InputError, IntegrityError
-from hetero.evaluation.search import search
 from hetero.gallery import storage
+from hetero.metrics.nearest import search
 from hetero.space import EmbeddingSpace
 
 UNIT_TOLERANCE = 1e-3

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json, sha256_file, write_json
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace
+from hetero.storage.directories import replaced_directory, steadily
 
 SCHEMA = "hetero/gallery/1"
 VECTORS = "gallery.safetensors"

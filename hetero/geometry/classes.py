@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from hetero.evaluation.retrieval import evaluate
 from hetero.geometry.neighbours import NEIGHBOUR_ROWS
 from hetero.geometry.sample import sampled_rows
+from hetero.metrics.retrieval import evaluate
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class ClassStatistics:
         classes: How many.
         queries: Vectors with another of their class among those looked at; each searches all others.
         cmc_at_1: Share of the queries whose nearest neighbour is of their class.
-        map_at_r: See :func:`hetero.evaluation.retrieval.evaluate`.
+        map_at_r: See :func:`hetero.metrics.retrieval.evaluate`.
         same: Mean cosine, after the mean is removed, of two vectors of one class.
         other: The same of two vectors of different classes.
     """

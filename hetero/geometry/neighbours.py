@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from hetero.evaluation.search import search
 from hetero.geometry.sample import SEED, sampled
+from hetero.metrics.nearest import search
 
 NEIGHBOURS = 10
 NEIGHBOUR_ROWS = 10_000

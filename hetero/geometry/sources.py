@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from hetero.data.check import config_for
+from hetero.data.augmentation.copies import sources_of
+from hetero.data.checking.check import config_for
 from hetero.data.config import DataConfig
-from hetero.data.copies import sources_of
-from hetero.data.embeddings import raw_vectors
+from hetero.data.embeddings.file import raw_vectors
 from hetero.data.prepare import find, prepare
 from hetero.errors import InputError
 

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.flips import RANK_ONE, retrieval_flips
-from hetero.evaluation.retrieval import TaskResult
 from hetero.lengths import lengths, scaled
-from hetero.linear.anchor_factors import AnchorFactors
 from hetero.linear.config import AdaptConfig
 from hetero.linear.gallery import OldGallery
-from hetero.linear.linearised import Linearised
 from hetero.linear.parts import Divided
-from hetero.linear.precondition import kronecker
-from hetero.linear.problem import Problem
-from hetero.linear.solve import Solution, solve, solve_ridges
+from hetero.linear.solver.anchor_factors import AnchorFactors
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.precondition import kronecker
+from hetero.linear.solver.problem import Problem
+from hetero.linear.solver.solve import Solution, solve, solve_ridges
+from hetero.metrics.flips import RANK_ONE, retrieval_flips
+from hetero.metrics.retrieval import TaskResult
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
-from hetero.backfill.labels import classes_by_name
-from hetero.data.embedding_names import missing_names
-from hetero.data.embeddings import embeddings_of, load_embeddings
+from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.embeddings.labels import classes_by_name
+from hetero.data.embeddings.names import missing_names
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
-from hetero.evaluation.retrieval import TaskResult, evaluate
 from hetero.lengths import lengths, scaled
+from hetero.metrics.retrieval import TaskResult, evaluate
 from hetero.space import EmbeddingSpace
 
 
@@ -42,8 +42,8 @@ class OldGallery:
 
         Args:
             file: As ``hetero embed`` writes it.
-            table: Says the class of each name, see :func:`hetero.backfill.labels.classes_by_name`; None where an
-                image's class is the folder that it lies in.
+            table: Says the class of each name, see :func:`hetero.data.embeddings.labels.classes_by_name`; None where
+                an image's class is the folder that it lies in.
 
         Raises:
             InputError: When a file cannot be used, or images have no class.

@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from hetero.data.config import DataConfig, path_text
-from hetero.data.embedding_names import missing_names
+from hetero.data.embeddings.names import missing_names
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes, sha256_file, write_json

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from hetero.evaluation.bootstrap import Interval, difference_interval
-from hetero.evaluation.flip_intervals import nfr_interval
-from hetero.evaluation.flips import RANK_ONE, rank_one_decisions
-from hetero.evaluation.retrieval import TaskResult
 from hetero.files import write_json
 from hetero.linear.config import Part
+from hetero.metrics.bootstrap import Interval, difference_interval
+from hetero.metrics.flip_intervals import nfr_interval
+from hetero.metrics.flips import RANK_ONE, rank_one_decisions
+from hetero.metrics.retrieval import TaskResult
 from hetero.schema import parse_file, record
 
 RECORD = "adapt.json"

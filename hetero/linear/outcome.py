@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.flips import RANK_ONE
-from hetero.evaluation.retrieval import TaskResult
 from hetero.files import read_json, sha256_file
 from hetero.linear.config import AdaptConfig
 from hetero.linear.fit import Fit, linear_vectors
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import LEARNT, Learnt
-from hetero.linear.linearised import Linearised
 from hetero.linear.measure import RECORD, Adaptation, Change, flips_between
 from hetero.linear.parts import Divided
+from hetero.linear.solver.linearised import Linearised
+from hetero.metrics.flips import RANK_ONE
+from hetero.metrics.retrieval import TaskResult
 from hetero.models.cost import cost
-from hetero.models.directory import PROTOTYPES, save_model
+from hetero.models.directory import MIRRORS, PROTOTYPES, save_model
 from hetero.models.model import EmbeddingModel
-from hetero.training.cloud_reference import MIRRORS
 
 
 class Test:

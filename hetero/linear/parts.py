@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hetero.data.images import Images, require_size
 from hetero.errors import InputError
 from hetero.linear.config import Part
-from hetero.models.blocks import unit
+from hetero.models.backbones.blocks import unit
 from hetero.models.config import RESIDUAL_STAGES, ModelConfig
 from hetero.models.model import EmbeddingModel
 

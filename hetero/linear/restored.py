@@ -11,13 +11,13 @@ from torch import Tensor
 
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.subset import with_rows
-from hetero.linear.dual import fits
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import Learnt
-from hetero.linear.linearised import Linearised
 from hetero.linear.outcome import Test, tests_of
 from hetero.linear.parts import Divided
-from hetero.linear.problem import Problem
+from hetero.linear.solver.dual import fits
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.problem import Problem
 from hetero.linear.suited import suited
 from hetero.models.directory import load_model
 

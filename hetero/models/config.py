@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from hetero.constraints import Channels, Number, Positive, Stride
-from hetero.models.block_catalog import block_problem
+from hetero.models.backbones.block_catalog import block_problem
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 
@@ -33,7 +33,7 @@ class Stage:
         kernel: Kernel size of the spatial convolution.
         expansion: Inner channels as a multiple of the input channels (edge blocks only).
         squeeze_excite: Whether blocks re-weight their channels (edge blocks only).
-        block: Its kind (edge family only), see :data:`hetero.models.block_catalog.BLOCKS`.
+        block: Its kind (edge family only), see :data:`hetero.models.backbones.block_catalog.BLOCKS`.
         activation: Of its blocks (edge family only); the stem takes the first stage's, the last convolution the last's.
     """
 
@@ -76,10 +76,11 @@ class ModelConfig:
             ``efficientnet_lite2`` or ``timm:NAME`` (pretrained backbones, installed separately).
         dimension: Length of the embedding.
         principal: How many of the space's leading principal directions the last layer works in
-            (:mod:`hetero.models.principal`); 0 for all dimensions, learnt.
+            (:mod:`hetero.training.principal_layer`); 0 for all dimensions, learnt.
         pool: ``gem`` (generalised mean) or ``avg``.
         width: Multiplies every stage's channels. An EfficientNet-Lite keeps those of its channels that matter most,
-            with their weights, and is never wider than one (:mod:`hetero.models.inherited`); timm's take no width.
+            with their weights, and is never wider than one (:mod:`hetero.models.backbones.inherited`); timm's take no
+            width.
         stem_channels: Output channels of the first convolution at width 1.
         stem_stride: Its stride. 0 takes what suits the family and the images: 2, and in the edge family 1 for images of
             fewer than 48 pixels a side, whose detail it keeps, and 4 for those of 80 and more.

@@ -17,18 +17,20 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from hetero.directories import replaced_directory, steadily
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.foreign import strict_json
-from hetero.models.block_catalog import BLOCKS
+from hetero.models.backbones.block_catalog import BLOCKS
 from hetero.models.config import OWN_FAMILIES, ModelConfig
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
+from hetero.storage.directories import replaced_directory, steadily
 
 PROTOTYPES = "prototypes.safetensors"
+MIRRORS = "mirrors"
+"""Under this name ``metrics.json`` of a cloud says whether it takes mirror images for the same."""
 
 
 @record

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetero.errors import InputError
-from hetero.models.blocks import AveragePool, GeneralisedMean, unit
+from hetero.models.backbones.blocks import AveragePool, GeneralisedMean, unit
 from hetero.models.config import ModelConfig
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -19,7 +19,7 @@ class EmbeddingModel(nn.Module):
 
     The neck (arXiv 1903.07071) centres the embedding before its length is fixed to one. Where the configuration names
     principal directions, both give their coefficients, which a fixed linear layer expands (see
-    :mod:`hetero.models.principal`).
+    :mod:`hetero.training.principal_layer`).
 
     Attributes:
         name: The model's name, as reports and bundles show it.
@@ -108,14 +108,14 @@ def build_backbone(config: ModelConfig) -> nn.Module:
     Raises:
         InputError: When the family's package is not installed, or has no such network.
     """
-    from hetero.models.edge import EdgeBackbone
-    from hetero.models.residual import ResidualBackbone
+    from hetero.models.backbones.edge import EdgeBackbone
+    from hetero.models.backbones.residual import ResidualBackbone
 
     if config.family == "residual":
         return ResidualBackbone(config)
     if config.family == "edge":
         return EdgeBackbone(config)
-    from hetero.models.pretrained import backbone
+    from hetero.models.backbones.pretrained import backbone
 
     loaded = backbone(config.family, pretrained=config.pretrained, width=config.width)
     loaded.requires_grad_(not config.frozen)

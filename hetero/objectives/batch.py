@@ -25,7 +25,7 @@ class Batch:
         cloud: float32 [b, c], unit vectors of the *same images* by the cloud model, cached or computed in this step;
             None when there is no cloud model.
         bank: float32 [n, c], unit vectors of training images by the cloud model, of each class as many as of any other
-            where not all fit (:mod:`hetero.training.bank`); None when there is none.
+            where not all fit (:mod:`hetero.training.reference.bank`); None when there is none.
         bank_labels: int64 [n], their classes.
         rows: int64 [b], where the bank holds each image (of a changed copy: its original); -1 where it does not.
         logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; only for

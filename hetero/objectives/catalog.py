@@ -27,7 +27,7 @@ class Entry:
         needs_labels: Whether it learns from the classes of the training images.
         needs_own_head: Whether it uses the model's own classifier.
         needs_previous: Whether it compares with the student that is replaced.
-        takes_head: Whether ``home`` takes a :class:`hetero.objectives.registry.Head`, too.
+        takes_head: Whether ``home`` takes a :class:`hetero.objectives.head.Head`, too.
         fixed: Further arguments of ``home``.
     """
 

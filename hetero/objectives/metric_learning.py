@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.registry import Head
+from hetero.objectives.head import Head
 from hetero.objectives.signatures import options_of
 from hetero.options import Option
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hetero.data.embeddings import embeddings_of, load_embeddings, save_embeddings
+from hetero.data.embeddings.file import embeddings_of, load_embeddings, save_embeddings
 from hetero.data.prepare import prepare
 from hetero.files import read_json, write_text
-from hetero.linear.commands import outcome
+from hetero.linear.command import outcome
 from hetero.linear.measure import RECORD, Adaptation
 from hetero.pipeline.context import Context
-from hetero.recipe import Recipe
+from hetero.pipeline.recipe import Recipe
 from hetero.training.config import StudentConfig
 
 GALLERY, LABELS = "gallery.safetensors", "gallery.csv"
@@ -64,7 +64,7 @@ def _write_gallery(context: Context, work: Path) -> None:
 
     Kept beside the model: what it was adapted by is what explains it, and what it forgets by.
     """
-    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     known, groups = set(stored.names), dict[str, str]()

@@ -10,8 +10,8 @@ from typing import Any
 
 from hetero.data.images import Dataset
 from hetero.files import cache_directory
-from hetero.recipe import Recipe
-from hetero.search.workers_config import WorkersConfig
+from hetero.nas.evaluation.workers_config import WorkersConfig
+from hetero.pipeline.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Context:
 
         As decoded images are, copies are kept in the cache for all processes while they are not too large.
         """
-        from hetero.data.copies import with_copies
+        from hetero.data.augmentation.copies import with_copies
 
         cloud, data, train = self.recipe.cloud, self.recipe.data, self.dataset.train
         size = (cloud.copies + 1) * math.prod(train.images.shape)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import numpy as np
 from jaxtyping import UInt8
 
-from hetero.data.embeddings import aligned, load_embeddings
+from export.bundle.goldens import RetrievalSet
+from export.precision.calibration import calibration_set as chosen_set
+from export.precision.calibration import joined
+from hetero.data.embeddings.file import aligned, load_embeddings
 from hetero.errors import InputError
 from hetero.pipeline.context import Context
 from hetero.pipeline.retrieval_rows import limited, originals
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
 
-def retrieval_set(context: Context) -> Any:
-    """Test images with cloud embeddings, an ``export.goldens.RetrievalSet``."""
-    api: Any = importlib.import_module("export.api")
+def retrieval_set(context: Context) -> RetrievalSet:
+    """Test images with cloud embeddings."""
     test, wanted = context.dataset.test, context.recipe.export
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=wanted.queries)
-    return api.RetrievalSet(
+    return RetrievalSet(
         images=np.ascontiguousarray(test.images[rows]),
         labels=np.asarray(test.labels)[rows],
         cloud_embeddings=aligned(stored, test)[rows],
@@ -32,9 +31,8 @@ def retrieval_set(context: Context) -> Any:
     )
 
 
-def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> Any:
+def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> RetrievalSet:
     """Images that the model was trained or chosen with, to choose and measure reduced precisions by."""
-    calibration: Any = importlib.import_module("export.calibration")
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
     known = set(stored.names)
     # Validation images first: the model has not learnt them by heart. Not every cloud's answers to them are known.
@@ -48,9 +46,9 @@ def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"])
         )
     half = context.recipe.export.calibration // len(sets)
     parts = [
-        calibration.calibration_set(
+        chosen_set(
             one.images, np.asarray(one.labels), aligned(stored, one), stored.space, without=test_images, most=half
         )
         for one in sets
     ]
-    return calibration.joined(parts)
+    return joined(parts)

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
+from hetero.data.embeddings.file import aligned, load_embeddings, save_embeddings
 from hetero.data.images import Dataset
 from hetero.files import write_json
-from hetero.models.external import ModuleEmbedder, OnnxEmbedder, embed_all
-from hetero.models.frozen import embedder_of
-from hetero.models.pretrained import published
-from hetero.recipe import Recipe
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, MIRRORS
-from hetero.training.mirrored import takes_mirrored_alike
+from hetero.models.backbones.pretrained import published
+from hetero.models.directory import MIRRORS
+from hetero.models.external.embedders import ModuleEmbedder, OnnxEmbedder, embed_all
+from hetero.models.external.frozen import embedder_of
+from hetero.pipeline.recipe import Recipe
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.training.reference.mirrored import takes_mirrored_alike
 
 
 def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:

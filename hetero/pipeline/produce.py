@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hetero.data.embeddings import aligned, load_embeddings, save_embeddings
+from hetero.data.embeddings.file import aligned, load_embeddings, save_embeddings
 from hetero.files import read_json, write_bytes, write_json
 from hetero.pipeline.context import Context
+from hetero.pipeline.engine.threads import cores
 from hetero.pipeline.policy import policy_of
-from hetero.pipeline.threads import cores
 from hetero.training.config import StudentConfig
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
 
     from hetero.data.images import Dataset
-    from hetero.training.cloud_reference import CloudReference
+    from hetero.training.reference.cloud_reference import CloudReference
 
 # Each stage has a process of its own: it loads what it needs, and torch only where a model runs.
 
@@ -49,10 +48,11 @@ def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or take one as it is; embed every image with it once."""
     import torch
 
+    from hetero.models.directory import MIRRORS
     from hetero.models.embed import embed_images
     from hetero.training.cloud import train_cloud
-    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, MIRRORS
-    from hetero.training.mirrored import takes_mirrored_alike
+    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.mirrored import takes_mirrored_alike
 
     recipe, dataset = context.recipe, context.dataset
     if recipe.cloud.is_external:
@@ -95,7 +95,7 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
 
 def searched_student(context: Context, work: Path, tier: str) -> None:
     """Train a tier's student from scratch, as any other."""
-    from hetero.search.stage import student_of
+    from hetero.pipeline.search import student_of
 
     student(context, work, student_of(context, tier))
 
@@ -112,11 +112,11 @@ def evaluate(context: Context, work: Path) -> None:
     from hetero.evaluation.decisions import Decisions
     from hetero.evaluation.heatmap import heatmap
     from hetero.evaluation.matrix import ModelCost, compatibility_matrix
-    from hetero.evaluation.retrieval import evaluate_tasks
+    from hetero.metrics.retrieval import evaluate_tasks
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
     from hetero.pipeline.adapted import LIST, adapted_names
-    from hetero.training.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
     recipe, test = context.recipe, context.dataset.test
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
@@ -146,7 +146,7 @@ def evaluate(context: Context, work: Path) -> None:
             Decisions.of(found, tasks, test.names, **known).save(work / "decisions" / f"{name}.json")
     write_json(work / LIST, adapted_names(recipe))
     if recipe.tiers:
-        from hetero.search.evaluated import evaluated_figure
+        from hetero.pipeline.searched_figure import evaluated_figure
 
         write_bytes(work / "front.svg", evaluated_figure(recipe, matrix))
 
@@ -156,11 +156,11 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
 
     There is none where an adaptation was refused.
     """
+    from export.api import export_model, misses_goal
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
 
     if not context.has_model(config.name):
         return
-    api: Any = importlib.import_module("export.api")
     wanted, student = context.recipe.export, context.student(config.name)
     retrieval = retrieval_set(context)
     reduced = any(precision != "fp32" for precision in wanted.precisions)
@@ -172,10 +172,10 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         "any_batch": wanted.any_batch,
         "licence": wanted.licence,
     }
-    api.export_model(student, retrieval, work / "bundle", **options)
-    if wanted.tuning_steps and api.misses_goal(work / "bundle"):
+    export_model(student, retrieval, work / "bundle", **options)
+    if wanted.tuning_steps and misses_goal(work / "bundle"):
         _tune(context, work / "int8", config)
-        api.export_model(student, retrieval, work / "bundle", tuned=work / "int8", **options)
+        export_model(student, retrieval, work / "bundle", tuned=work / "int8", **options)
 
 
 def _tune(context: Context, work: Path, config: StudentConfig) -> None:
@@ -196,34 +196,36 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
 
 def targets(context: Context, work: Path) -> None:
     """Set up the emulated targets, which takes a while; what cannot be set up now is left to the verification."""
-    ahead: Any = importlib.import_module("device_tests.ahead")
-    write_json(work / "targets.json", ahead.set_up_ahead(context.recipe.verify.targets))
+    from device_tests.ladder.ahead import set_up_ahead
+
+    write_json(work / "targets.json", set_up_ahead(context.recipe.verify.targets))
 
 
 def emulate(context: Context, work: Path, config: StudentConfig) -> None:
     """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
     if not context.has_model(config.name):
         return
-    ahead: Any = importlib.import_module("device_tests.ahead")
+    from device_tests.ladder.ahead import ask_ahead
+
     wanted = context.recipe.verify
-    answers = ahead.ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
+    answers = ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
     write_json(work / "answers.json", answers)
 
 
 def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
-    device: Any = importlib.import_module("device_tests.verify")
-    recipe = context.recipe
-    wanted = recipe.verify
-    device.verify(context.bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
+    from device_tests.ladder.verification import verify as verify_bundles
+
+    wanted = context.recipe.verify
+    verify_bundles(context.bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
 
 
 def report(context: Context, work: Path) -> None:
     """One page with the verdict and pictures."""
+    from device_tests.report.page import write_report
     from hetero.pipeline.adapted import adaptations
 
-    page: Any = importlib.import_module("device_tests.report")
-    page.write_report(
+    write_report(
         work / "report.html",
         rows=read_json(context.root / "verification" / "verdict.json"),
         matrix=read_json(context.root / "evaluation" / "matrix.json"),
@@ -236,7 +238,7 @@ def report(context: Context, work: Path) -> None:
 def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
     """What the cloud stage left, with the model itself for a student that is trained beside it."""
     from hetero.pipeline.external_cloud import cloud_embedder
-    from hetero.training.cloud_reference import CloudReference
+    from hetero.training.reference.cloud_reference import CloudReference
 
     recipe = context.recipe
     live = bool(config.embeds_live)

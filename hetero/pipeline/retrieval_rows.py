@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from hetero.data.images import ImageSet
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 
 _ORIGINALS = 600
 _ORIGINAL_BYTES = 8 << 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,9 @@ import hetero
 from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
 from hetero.pipeline.context import Context
-from hetero.pipeline.stage import Stage
-from hetero.pipeline.threads import with_threads
-from hetero.recipe import Recipe
+from hetero.pipeline.engine.stage import Stage
+from hetero.pipeline.engine.threads import with_threads
+from hetero.pipeline.recipe import Recipe
 from hetero.training.config import StudentConfig
 
 CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors", "copies.f16")
@@ -190,8 +189,9 @@ def _asking_stage(context: Context, student: StudentConfig, targets: Stage, expo
 
 
 def _emulated(recipe: Recipe) -> list[str]:
-    registry: Any = importlib.import_module("device_tests.targets.registry")
-    return registry.emulated(recipe.verify.targets)
+    from device_tests.targets.registry import emulated
+
+    return emulated(recipe.verify.targets)
 
 
 def _stage(
@@ -220,7 +220,7 @@ def _call(function: str, context: Context, *rest: Any) -> None:
 
 
 def _call_search(function: str, context: Context, work: Path) -> None:
-    from hetero.search import stage
+    from hetero.pipeline import search as stage
 
     getattr(stage, function)(context, work)
 

@@ -15,21 +15,21 @@ from hetero.files import digest
 from hetero.models.directory import save_model, save_prototypes
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import MarginSoftmax
-from hetero.objectives.registry import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.config import CloudConfig
-from hetero.training.judgement import Judgement
-from hetero.training.labels import require_labels, with_labels_where_needed
-from hetero.training.loop import fit
-from hetero.training.module import TrainingModule
+from hetero.training.distributed.ranks import on_first_rank
+from hetero.training.judging.judgement import Judgement
+from hetero.training.judging.validation import validation
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import TrainingModule
+from hetero.training.loop.run import Run
 from hetero.training.outcome import own_space, training_metrics
-from hetero.training.ranks import on_first_rank
-from hetero.training.run import Run
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.seeds import seed_of
-from hetero.training.validation import validation
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def train_cloud(
     """Train a cloud model and write its model directory.
 
     Args:
-        dataset: Images; weights are chosen on its validation images, see :mod:`hetero.training.validation`. Where an
-            objective learns from labels, it is trained on the images that have one.
+        dataset: Images; weights are chosen on its validation images, see :mod:`hetero.training.judging.validation`.
+            Where an objective learns from labels, it is trained on the images that have one.
         config: Architecture, head, objectives and training.
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
         directory: Where the model directory, checkpoint and log go.

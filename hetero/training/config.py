@@ -6,7 +6,7 @@ from dataclasses import field, replace
 from typing import Literal
 
 from hetero.constraints import Count, NotNegative, Number, PartialShare, Positive, Share, Text
-from hetero.data.augment_config import AugmentConfig
+from hetero.data.augmentation.config import AugmentConfig
 from hetero.linear.config import NewDomain
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
@@ -31,7 +31,7 @@ class TrainingConfig:
 
     Attributes:
         steps: Optimiser steps. ``"auto"`` trains at a constant rate until the held-out curves have flattened, and
-            finishes with a falling one: see :mod:`hetero.training.schedule`.
+            finishes with a falling one: see :mod:`hetero.training.optimisation.schedule`.
         max_steps: Most steps of ``"auto"``.
         sampling: ``classes`` draws some classes for each batch and some images of each; ``images`` draws images,
             whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto``: classes where
@@ -54,15 +54,16 @@ class TrainingConfig:
             0 keeps the weights themselves.
         clip: Largest gradient norm; 0 clips nothing.
         validate_every: Steps between looks at the validation images; the best weights seen are kept.
-        judged_by: Figure by which weights are chosen, see :mod:`hetero.training.validation`. ``auto``: ``map@r`` where
-            the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors of them.
+        judged_by: Figure by which weights are chosen, see :mod:`hetero.training.judging.validation`. ``auto``:
+            ``map@r`` where the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors
+            of them.
         candidates_from: Share of the steps (of ``"auto"``: of those whose rate falls) after which weights are
             candidates for the best; before, the rate is high, and a lucky figure on few validation classes says little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
         threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run its
-            share of them, where others may train at the same time (:mod:`hetero.pipeline.threads`).
+            share of them, where others may train at the same time (:mod:`hetero.pipeline.engine.threads`).
         augment: Random changes to the training images; None takes what suits the model: strong changes for one that
             learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images, and
             none where these have changed copies already and no live cloud embeds more.
@@ -91,7 +92,7 @@ class TrainingConfig:
 
     def rules(self) -> list[str]:
         """What must hold between fields."""
-        from hetero.training.schedule import fewest_steps
+        from hetero.training.optimisation.steps import fewest_steps
 
         fewest = fewest_steps(self.validate_every)
         if self.steps != "auto" or self.max_steps >= fewest:

@@ -10,7 +10,7 @@ from hetero.models.cost import cost
 from hetero.models.directory import weights_bytes
 from hetero.models.model import EmbeddingModel
 from hetero.space import EmbeddingSpace
-from hetero.training.run import Fitted
+from hetero.training.loop.run import Fitted
 
 
 def own_space(model: EmbeddingModel, *, version: str = "1", prototypes: str = "") -> EmbeddingSpace:

@@ -15,19 +15,19 @@ from hetero.files import digest
 from hetero.models.directory import load_model, save_model
 from hetero.models.fake_quant import fake_quantised
 from hetero.models.model import EmbeddingModel
-from hetero.objectives.registry import Head
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.cloud_tensors import cloud_tensors
+from hetero.objectives.head import Head
+from hetero.training.batches.labels import require_labels
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.labels import require_labels
-from hetero.training.loop import fit
-from hetero.training.module import TrainingModule
+from hetero.training.distributed.ranks import on_first_rank
+from hetero.training.judging.validation import validation
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import TrainingModule
+from hetero.training.loop.run import Run
+from hetero.training.optimisation.rates import peak_rate
 from hetero.training.outcome import training_metrics
-from hetero.training.ranks import on_first_rank
-from hetero.training.rates import peak_rate
-from hetero.training.run import Run
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.seeds import seed_of
-from hetero.training.validation import validation
 
 RANGE_IMAGES = 256
 RATE = 0.02

@@ -17,10 +17,10 @@ from torch import nn
 from hetero.data.images import Dataset, Images
 from hetero.errors import InputError
 from hetero.models.model import EmbeddingModel
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.judgement import Judgement
-from hetero.training.run import Fitted
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.run import Fitted
+from hetero.training.reference.cloud_reference import CloudReference
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """That are tried, as shares of the features' mean variance."""

@@ -9,33 +9,33 @@ from typing import Any
 import torch
 from torch import nn
 
-from hetero.data.augment_config import LIGHT, UNCHANGED
-from hetero.data.copies import has_copies
+from hetero.data.augmentation.config import LIGHT, UNCHANGED
+from hetero.data.augmentation.copies import has_copies
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.geometry.principal import PrincipalDirections
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
-from hetero.models.principal import start_at
-from hetero.objectives.registry import Head
+from hetero.objectives.head import Head
 from hetero.preprocessing import Preprocessing
+from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.budget import fit_budget, most_macs
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.labels import require_labels, with_labels_where_needed
-from hetero.training.loop import fit
-from hetero.training.module import TrainingModule
+from hetero.training.distributed.ranks import connect, on_first_rank
+from hetero.training.judging.validation import validation
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import TrainingModule
+from hetero.training.loop.run import Run
 from hetero.training.outcome import own_space, training_metrics
-from hetero.training.previous import PreviousStudent, start_from
+from hetero.training.principal_layer import start_at
 from hetero.training.principal_start import principal_start
-from hetero.training.ranks import connect, on_first_rank
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.cloud_tensors import cloud_tensors
+from hetero.training.reference.previous import PreviousStudent, start_from
 from hetero.training.refit import refit, require_validation
-from hetero.training.run import Run
 from hetero.training.seeds import seed_of
 from hetero.training.start import start_at_weights, start_identity, start_of
-from hetero.training.validation import validation
 
 
 def train_student(
@@ -56,7 +56,7 @@ def train_student(
     The cloud model does not run, its cached embeddings stand in for it; unless ``config.live`` asks for it.
 
     Args:
-        dataset: Images. Weights are chosen on its validation images, see :mod:`hetero.training.validation`.
+        dataset: Images. Weights are chosen on its validation images, see :mod:`hetero.training.judging.validation`.
         cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
             the model's own: a control that shows what compatible training is for.
         config: Architecture and budget, objectives and training.

@@ -10,13 +10,13 @@ from cyclopts import Parameter
 
 from hetero import own_code
 from hetero.data.prepare import prepare
-from hetero.evaluation.bootstrap import Interval
+from hetero.display.wording import change_in_words, range_of_change
 from hetero.flags import AllowCode
-from hetero.pipeline.stage import locked
-from hetero.training.launch import require_one_process_for_commands
+from hetero.metrics.bootstrap import Interval
+from hetero.processes.launch import require_one_process_for_commands
+from hetero.processes.lock import locked
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.measure import Upgrade
-from hetero.wording import change_in_words, range_of_change
 
 
 def upgrade_command(

@@ -13,11 +13,10 @@ from hetero.errors import InputError
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import STAND_INS, overridden
-from hetero.recipe_rules import cloud_problems
-from hetero.schema import parse_rest, read_toml, settings
+from hetero.schema import overridden, parse_rest, read_toml, settings
 from hetero.training.config import CloudConfig
-from hetero.training.precision import precision_problems
+from hetero.training.loop.precision import precision_problems
+from hetero.training.rules import STAND_INS, cloud_problems
 from hetero.upgrade.preflight import upgrade_preflight
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.data.decode import decoding_key
-from hetero.data.embeddings import EmbeddingFile, aligned, load_embeddings
+from hetero.data.decoding.decode import decoding_key
+from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.models.directory import load_model
@@ -19,7 +19,7 @@ from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CloudReference, known_prototypes
+from hetero.training.reference.cloud_reference import CloudReference, known_prototypes
 
 
 @dataclass(frozen=True)

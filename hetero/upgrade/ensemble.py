@@ -8,7 +8,7 @@ import numpy as np
 
 from hetero.errors import InputError
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CloudReference
+from hetero.training.reference.cloud_reference import CloudReference
 
 
 def ensemble(members: Sequence[CloudReference]) -> CloudReference:

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.data.copies import with_copies
+from hetero.data.augmentation.copies import with_copies
 from hetero.data.images import Dataset
 from hetero.errors import InputError
-from hetero.evaluation.retrieval import evaluate_tasks
+from hetero.metrics.retrieval import evaluate_tasks
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
+from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.cloud import Beside, train_cloud
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import CloudConfig, JudgedBy
-from hetero.training.judgement import Judgement
-from hetero.training.labels import require_labels, with_labels_where_needed
-from hetero.training.ranks import on_first_rank
+from hetero.training.distributed.ranks import on_first_rank
+from hetero.training.judging.judgement import Judgement
+from hetero.training.judging.validation import BY_CLASS
+from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.seeds import seed_of
-from hetero.training.validation import BY_CLASS
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade, measure_upgrade

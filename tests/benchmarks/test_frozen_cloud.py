@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.frozen_cloud_methods import copies_of, student_of
 from benchmarks.frozen_cloud_table import PART, table
-from hetero.data.augment_config import UNCHANGED
+from hetero.data.augmentation.config import UNCHANGED
 
 
 def left_by_a_run(folder: Path, method: str, seed: int, values: list[float]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import architecture_search, search_ranking, search_speed, search_trial
 from hetero.files import read_json
-from tests.hetero.search.test_stage import SPACE
+from tests.hetero.nas.test_stage import SPACE
 from tests.snippets import lay_out
 
 RECIPE = """

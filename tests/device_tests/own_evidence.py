@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hetero.data.decode import resized
-from hetero.data.embeddings import save_embeddings
+from hetero.data.decoding.decode import resized
+from hetero.data.embeddings.file import save_embeddings
 from tests.device_tests.tiny_bundle import CLASSES, PREPROCESSING, SPACE, drawn, goldens, list_files, write_bundle
 from tests.device_tests.tiny_models import embed, weights
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device_tests.ladder.verification import verify
 from device_tests.targets.adb import client
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device
 from device_tests.targets.adb.phone import AndroidPhone
+from device_tests.targets.emulated.runtime_folder import RuntimeFolder
 from device_tests.targets.registry import target
-from device_tests.targets.runtime_folder import RuntimeFolder
 from device_tests.targets.target import Request
-from device_tests.verify import verify
 from hetero.errors import InputError
 from tests.device_tests.fake_adb import write_adb
 from tests.device_tests.tiny_bundle import write_bundle

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from device_tests import verify as verification
-from device_tests.targets import debs
+from device_tests.ladder import verification
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device
-from device_tests.targets.debs import Archives
+from device_tests.targets.debian import debs
+from device_tests.targets.debian.debs import Archives
+from device_tests.targets.emulated.runtime_folder import RuntimeFolder, runtime_folder
+from device_tests.targets.emulated.systems import AMD64
 from device_tests.targets.host import detect
-from device_tests.targets.phone_system import setup
-from device_tests.targets.runtime_folder import RuntimeFolder, runtime_folder
 from device_tests.targets.stages import Stage, ensure, locked
-from device_tests.targets.systems import AMD64
+from device_tests.targets.system import setup
 from device_tests.targets.target import Progress, Request, Returned, Timing
 from hetero.errors import InputError
 from hetero.files import cache_directory

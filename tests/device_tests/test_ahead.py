@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import device_tests.ahead
-from device_tests import verify as verification
-from device_tests.ahead import ask_ahead, set_up_ahead
+import device_tests.ladder.ahead
+from device_tests.ladder import verification
+from device_tests.ladder.ahead import ask_ahead, set_up_ahead
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.registry import emulated
 from hetero.errors import InputError
@@ -30,9 +30,9 @@ TARGETS = {"slow": Slow, "desktop": Desktop, "absent": Absent}
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (device_tests.ahead, verification):
+    for module in (device_tests.ladder.ahead, verification):
         monkeypatch.setattr(module, "target_called", lambda name: TARGETS[name]())
-    monkeypatch.setattr(device_tests.ahead, "emulated", lambda names: [n for n in names if TARGETS[n].emulated])
+    monkeypatch.setattr(device_tests.ladder.ahead, "emulated", lambda names: [n for n in names if TARGETS[n].emulated])
 
 
 def test_only_emulated_targets_are_asked_and_the_verification_finds_their_answers(

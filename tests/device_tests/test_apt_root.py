@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.targets.apt_root import AptRoot
-from device_tests.targets.apt_sources import Source
+from device_tests.targets.debian.apt_root import AptRoot
+from device_tests.targets.debian.apt_sources import Source
 from device_tests.targets.stages import locked
 from hetero.errors import InputError
 

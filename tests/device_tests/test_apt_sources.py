@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from device_tests.targets.apt_sources import archive_sources, parse_deb822, parse_one_line, read_sources
+from device_tests.targets.debian.apt_sources import archive_sources, parse_deb822, parse_one_line, read_sources
 
 ONE_LINE = """\
 # deb http://commented.example.org/debian bookworm main

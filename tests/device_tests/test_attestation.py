@@ -15,15 +15,15 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from device_tests.attestation import VERDICT, Attestation, attest
+from device_tests.attestation.statement import VERDICT, Attestation, attest
 from device_tests.checks.finding import Status
-from device_tests.origin import verified_files
-from device_tests.policy import parsed, policy_called
-from device_tests.verdict import Row, Verdict
-from export.bundle import read_bundle
-from export.envelope import EnvelopeSigner
-from export.signing import generate_key
-from hetero.cli import main
+from device_tests.evidence.origin import verified_files
+from device_tests.verdict.policy import parsed, policy_called
+from device_tests.verdict.verdict import Row, Verdict
+from export.bundle.envelope import EnvelopeSigner
+from export.bundle.reading import read_bundle
+from export.bundle.signing import generate_key
+from hetero.cli.main import main
 from hetero.errors import InputError, IntegrityError
 from hetero.files import digest, sha256_file
 from tests.crashes import kills
@@ -312,7 +312,7 @@ def test_errors_write_nothing(
     def crash(*_: object, **__: object) -> Verdict:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("device_tests.verify.verify", crash)
+    monkeypatch.setattr("device_tests.ladder.verification.verify", crash)
     assert run(*verify, *path, *key) == 70
     assert not (tmp_path / "a.jsonl").exists() and not (bundle / "a.jsonl").exists()
 
@@ -320,7 +320,8 @@ def test_errors_write_nothing(
 def test_the_library_is_loaded_late_and_missed_in_words(
     keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import sys, device_tests.verify, device_tests.attestation; print('securesystemslib' in sys.modules)"
+    code = "import sys, device_tests.ladder.verification, device_tests.attestation.statement\n"
+    code += "print('securesystemslib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import device_tests.targets.web.setup
-from device_tests.targets.browser import Browser
-from device_tests.targets.web.server import JobServer
-from device_tests.verify import verify
-from hetero.data.decode import decode, resized
+import device_tests.targets.browser.setup
+from device_tests.ladder.verification import verify
+from device_tests.targets.browser.server import JobServer
+from device_tests.targets.browser.target import Browser
+from hetero.data.decoding.decode import decode, resized
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from tests.device_tests.tiny_bundle import write_bundle
 
-PAGE = Path(device_tests.targets.web.setup.__file__).parent
+PAGE = Path(device_tests.targets.browser.setup.__file__).parent
 
 
 @pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
@@ -117,8 +117,8 @@ def test_what_npm_says_is_told_and_nothing_half_is_left(tmp_path: Path, monkeypa
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="network request failed"):
-        device_tests.targets.web.setup.set_up()
-    assert not device_tests.targets.web.setup.is_set_up()
+        device_tests.targets.browser.setup.set_up()
+    assert not device_tests.targets.browser.setup.is_set_up()
     assert [path.name for path in (tmp_path / "cache" / "browser").iterdir()] == ["lock"]
 
 
@@ -129,7 +129,7 @@ def test_npm_installs_what_the_lock_file_names(tmp_path: Path, monkeypatch: pyte
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
-    device_tests.targets.web.setup.set_up()
+    device_tests.targets.browser.setup.set_up()
     packages = tmp_path / "cache" / "browser" / "packages"
     asked = packages.joinpath("asked").read_text().split()
     assert asked[:2] == ["ci", "--prefix"]
@@ -141,8 +141,8 @@ def test_npm_installs_what_the_lock_file_names(tmp_path: Path, monkeypatch: pyte
 
 def test_every_package_of_the_lock_file_has_a_digest_and_no_address() -> None:
     lock = json.loads(PAGE.joinpath("package-lock.json").read_text())["packages"]
-    assert lock.pop("")["dependencies"] == device_tests.targets.web.setup.PACKAGES
-    for name, version in device_tests.targets.web.setup.PACKAGES.items():
+    assert lock.pop("")["dependencies"] == device_tests.targets.browser.setup.PACKAGES
+    for name, version in device_tests.targets.browser.setup.PACKAGES.items():
         assert lock[f"node_modules/{name}"]["version"] == version
     assert all(package["integrity"].startswith("sha512-") for package in lock.values())
     assert not any("resolved" in package for package in lock.values())

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device_tests.answers.golden_files import GoldenFile
 from device_tests.checks import cost, loads, parity, preprocessing, retrieval
+from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
-from device_tests.gates import Gates
-from device_tests.golden_files import GoldenFile
 from device_tests.targets.target import Returned
-from export.goldens import Goldens
-from export.manifest import TensorEntry
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import TensorEntry
 from hetero.errors import InputError
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 
 GATES = Gates()

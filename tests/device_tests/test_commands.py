@@ -6,7 +6,7 @@ import pytest
 from cyclopts import App
 
 from device_tests import commands
-from device_tests.targets import phone_setup
+from device_tests.targets.emulated import setup as phone_setup
 from hetero.errors import InputError
 from hetero.files import read_json
 from tests.device_tests.tiny_bundle import write_bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.targets.phone_system import cpio
+from device_tests.targets.system import cpio
 
 ENTRIES = {
     "init": cpio.file(b"#!/bin/sh\n", program=True),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from device_tests.embeddings import embeddings_file, save_embeddings
+from device_tests.answers.embeddings import embeddings_file, save_embeddings
 from device_tests.targets.target import Returned
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from tests.device_tests.tiny_bundle import write_bundle
 
 

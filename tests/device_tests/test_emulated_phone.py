@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.embeddings import embeddings_file, load_embeddings
-from device_tests.targets import phone_setup
-from device_tests.targets.emulated_phone import EmulatedPhone
+from device_tests.answers.embeddings import embeddings_file, load_embeddings
+from device_tests.ladder.verification import verify
+from device_tests.targets.emulated import setup as phone_setup
+from device_tests.targets.emulated.phone import EmulatedPhone
+from device_tests.targets.emulated.systems import ARM64, ARMV7, System
 from device_tests.targets.host import detect
-from device_tests.targets.systems import ARM64, ARMV7, System
-from device_tests.verify import verify
 from hetero.errors import InputError
 from hetero.files import read_json
 from tests.device_tests.killed_setup import finished, kill_while_making
@@ -99,8 +99,8 @@ def test_a_killed_set_up_continues_to_the_same_result(
     if stage == "emulator" and whole.guest.emulator.parent.name != "emulator":
         pytest.skip("the emulator of this machine's PATH is used")
     root = tmp_path / "phone"
-    code = "from pathlib import Path; from device_tests.targets.phone_setup import set_up; "
-    code += "from device_tests.targets.systems import SYSTEMS; "
+    code = "from pathlib import Path; from device_tests.targets.emulated.setup import set_up; "
+    code += "from device_tests.targets.emulated.systems import SYSTEMS; "
     code += f"set_up(SYSTEMS[{system.name!r}], Path({str(root)!r}))"
     before = kill_while_making(stage, root, code)
     assert not (root / "phone.json").exists()

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from device_tests.checks.evidence import Reference, chance, chance_gate, check, measure
-from device_tests.gates import EvidenceGates, Gates
-from device_tests.headline import evidence_headlines
-from device_tests.own_evidence import OwnEvidence
+from device_tests.checks.gates import EvidenceGates, Gates
+from device_tests.evidence.evidence import OwnEvidence
 from device_tests.targets.target import Returned
-from hetero.data.listing import Listing
-from hetero.evaluation.retrieval import TaskResult
+from device_tests.verdict.headline import evidence_headlines
+from hetero.data.sources.listing import Listing
+from hetero.metrics.retrieval import TaskResult
 from hetero.space import EmbeddingSpace
 
 SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="plane", version="1", dimension=2)

@@ -14,11 +14,11 @@ from device_tests.faults.litert import with_scales_a_channel
 from device_tests.faults.quantised import with_int8
 from device_tests.faults.trial import exit_code, healthy, table
 from device_tests.faults.variants import copy_changed
-from device_tests.running import Job
+from device_tests.ladder.running import Job
 from device_tests.targets.desktop import Desktop
-from device_tests.targets.emulated_phone import EmulatedPhone
-from device_tests.targets.systems import ARMV7
-from export.bundle import Bundle, read_bundle
+from device_tests.targets.emulated.phone import EmulatedPhone
+from device_tests.targets.emulated.systems import ARMV7
+from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import write_bundle
 

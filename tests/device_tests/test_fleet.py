@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device_tests.fleet import Pair, measure, upgrades
-from device_tests.gates import Gates
+from device_tests.checks.gates import Gates
+from device_tests.fleet.measured import Pair, measure, upgrades
 from device_tests.targets.desktop import Desktop
-from export.goldens import RetrievalSet
-from hetero.cli import main
+from export.bundle.goldens import RetrievalSet
+from hetero.cli.main import main
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.space import EmbeddingSpace

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_tests.golden_files import KINDS, golden_files
+from device_tests.answers.golden_files import KINDS, golden_files
 from device_tests.runner import decoding
-from export.bundle import Bundle, read_bundle
+from export.bundle.reading import Bundle, read_bundle
 from tests.device_tests.tiny_bundle import PREPROCESSING, write_bundle
 
 

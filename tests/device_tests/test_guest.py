@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from device_tests.targets.guest import tried
+from device_tests.targets.emulated.guest import tried
+from device_tests.targets.emulated.systems import AMD64
 from device_tests.targets.job import clean_environment
-from device_tests.targets.systems import AMD64
 from hetero.errors import InputError
 
 

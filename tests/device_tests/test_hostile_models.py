@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.gates import Gates
-from device_tests.ladder import check_model, run_model
+from device_tests.checks.gates import Gates
+from device_tests.ladder.climb import check_model, run_model
 from device_tests.targets.desktop import Desktop
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import list_files, write_bundle
 from tests.export.test_hostile import MUTATIONS

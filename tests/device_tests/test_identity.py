@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_tests.identity import KEY, space_in_file
+from device_tests.ladder.identity import KEY, space_in_file
 from tests.device_tests.tiny_models import weights, write_onnx
 
 

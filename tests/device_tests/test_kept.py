@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests import kept
-from device_tests.golden_files import _made, golden_files
+from device_tests.answers import kept
+from device_tests.answers.golden_files import _made, golden_files
+from device_tests.ladder.running import Job
+from device_tests.ladder.verification import verify
 from device_tests.runner.embedding import own_pixels
 from device_tests.runner.engines import OnnxRuntime
-from device_tests.running import Job
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.target import Progress, Request, Returned
-from device_tests.verdict import GATE_FAILED
-from device_tests.verify import verify
-from export.bundle import read_bundle
+from device_tests.verdict.verdict import GATE_FAILED
+from export.bundle.reading import read_bundle
 from hetero.errors import IntegrityError
 from tests.device_tests.tiny_bundle import write_bundle
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from device_tests.checks.limit import at_least, at_most, queries_for_floor, queries_for_loss
-from hetero.evaluation.bootstrap import Interval, difference_interval
+from hetero.metrics.bootstrap import Interval, difference_interval
 
 
 def lost(count: int, of: int, gained: int = 0) -> Interval:

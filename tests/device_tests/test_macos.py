@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from device_tests.ladder.verification import verify
 from device_tests.targets.macos import UNITS, MacOs
 from device_tests.targets.registry import target
-from device_tests.verify import verify
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import write_bundle
 

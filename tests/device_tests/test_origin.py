@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from device_tests.origin import origin_lines
-from device_tests.policy import Policy, parsed
+from device_tests.evidence.origin import origin_lines
+from device_tests.ladder.verification import verify
 from device_tests.report import write_report
-from device_tests.verify import verify
-from export.signing import generate_key, sign
-from hetero.cli import main
+from device_tests.verdict.policy import Policy, parsed
+from export.bundle.signing import generate_key, sign
+from hetero.cli.main import main
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json
 from tests.device_tests.tiny_bundle import write_bundle

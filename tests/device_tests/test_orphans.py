@@ -32,7 +32,7 @@ import signal, sys
 from device_tests.targets import process, registry
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.job import runner_files
-from hetero.cli import main
+from hetero.cli.main import main
 files = runner_files() | {{"engines.py": {engines!r}.encode()}}
 process.runner_files = lambda: files
 Desktop.emulated = {emulated}

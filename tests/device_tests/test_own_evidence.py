@@ -11,15 +11,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from device_tests.gates import EvidenceGates
-from device_tests.own_evidence import OwnEvidence
-from device_tests.own_gallery import classes_by_name
-from device_tests.policy import Policy, parsed, policy_called
+from device_tests.checks.gates import EvidenceGates
+from device_tests.evidence.evidence import OwnEvidence
+from device_tests.evidence.gallery import classes_by_name
+from device_tests.ladder.verification import verify
 from device_tests.report import write_report
 from device_tests.targets.desktop import Desktop
-from device_tests.verify import verify
-from hetero.cli import main
-from hetero.data.embeddings import load_embeddings, save_embeddings
+from device_tests.verdict.policy import Policy, parsed, policy_called
+from hetero.cli.main import main
+from hetero.data.embeddings.file import load_embeddings, save_embeddings
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import read_json, sha256_file
 from hetero.gallery.exact import Gallery
@@ -296,7 +296,7 @@ def test_another_space_has_its_own_error(bundle: Path, gallery: Path, photos: Pa
 def test_photos_that_take_too_much_are_refused(
     gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("device_tests.own_evidence._LARGEST", 48 * 6 * 6 * 3 - 1)
+    monkeypatch.setattr("device_tests.evidence.evidence._LARGEST", 48 * 6 * 6 * 3 - 1)
     with pytest.raises(InputError, match="48 photos of 6 x 6 pixels take"):
         verify([bundle], ["desktop"], tmp_path / "out", evidence=OwnEvidence.read(gallery, photos))
 

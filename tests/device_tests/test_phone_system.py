@@ -10,26 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.embeddings import embeddings_file, load_embeddings
-from device_tests.latency import measure_latency
-from device_tests.running import Job
+from device_tests.answers.embeddings import embeddings_file, load_embeddings
+from device_tests.ladder.running import Job
+from device_tests.ladder.verification import verify
+from device_tests.latency.measure import measure_latency
 from device_tests.targets.adb.client import Adb
 from device_tests.targets.adb.device import Device
 from device_tests.targets.adb.storage import PLACE, Storage
+from device_tests.targets.emulated.runtime_folder import runtime_folder
+from device_tests.targets.emulated.systems import ARM64
 from device_tests.targets.host import detect
-from device_tests.targets.phone_system import setup
-from device_tests.targets.phone_system.machine import Machine, running
-from device_tests.targets.phone_system.target import PhoneSystem
-from device_tests.targets.runtime_folder import runtime_folder
-from device_tests.targets.systems import ARM64
+from device_tests.targets.system import setup
+from device_tests.targets.system.machine import Machine, running
+from device_tests.targets.system.target import PhoneSystem
 from device_tests.targets.target import Request
-from device_tests.verify import verify
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from hetero.errors import InputError
 from hetero.models.config import Stage
-from hetero.search.cost import layer_cost
-from hetero.search.latency_table import LatencyTable
-from hetero.search.layers import Layer
+from hetero.nas.cost.cost import layer_cost
+from hetero.nas.cost.latency_table import LatencyTable
+from hetero.nas.cost.layers import Layer
 from tests.device_tests.killed_setup import finished, kill_while_making
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.device_tests.tiny_models import HEIGHT, WIDTH
@@ -186,7 +186,7 @@ def _listening() -> set[tuple[str, str]]:
 def test_a_killed_set_up_continues_to_the_same_device(tmp_path: Path, made: setup.SetUp, stage: str) -> None:
     """What was finished before is not made again; with ``trial``, the device is starting while its set-up is killed."""
     root = tmp_path / "device"
-    code = "from pathlib import Path; from device_tests.targets.phone_system.setup import set_up; "
+    code = "from pathlib import Path; from device_tests.targets.system.setup import set_up; "
     code += f"set_up(Path({str(root)!r}))"
     before = kill_while_making(stage, root, code)
     again = setup.set_up(root)

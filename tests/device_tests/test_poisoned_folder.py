@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.targets import debs, guest, host, qemu, wheels
+from device_tests.targets import host
 from device_tests.targets.adb.client import Adb, attached, find
-from device_tests.targets.apt_root import AptRoot
+from device_tests.targets.browser import setup
+from device_tests.targets.debian import debs
+from device_tests.targets.debian.apt_root import AptRoot
 from device_tests.targets.desktop import Desktop
-from device_tests.targets.guest import tried
+from device_tests.targets.emulated import guest, qemu, wheels
+from device_tests.targets.emulated.guest import tried
+from device_tests.targets.emulated.systems import AMD64
 from device_tests.targets.job import clean_environment
-from device_tests.targets.phone_system.machine import Machine, Tools
-from device_tests.targets.systems import AMD64
+from device_tests.targets.system.machine import Machine, Tools
 from device_tests.targets.target import Request
-from device_tests.targets.web import setup
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import write_bundle
 from tests.device_tests.tiny_models import HEIGHT, WIDTH

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.baseline import compare
-from device_tests.gates import Gates
-from device_tests.policy import Policy, policy_called
-from device_tests.quality import QualityGates
-from device_tests.verdict import Row
-from device_tests.verify import verify
+from device_tests.checks.gates import Gates
+from device_tests.checks.quality import QualityGates
+from device_tests.ladder.baseline import compare
+from device_tests.ladder.verification import verify
+from device_tests.verdict.policy import Policy, policy_called
+from device_tests.verdict.verdict import Row
 from hetero.errors import InputError
 from hetero.files import read_json, write_json
 from tests.device_tests.tiny_bundle import write_bundle

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device_tests.policy import policy_called
-from device_tests.quality import Quality, QualityGates, judge
-from device_tests.student_figures import StudentFigures
-from export.goldens import Goldens
+from device_tests.checks.quality import Quality, QualityGates, judge
+from device_tests.checks.student_figures import StudentFigures
+from device_tests.verdict.policy import policy_called
+from export.bundle.goldens import Goldens
 from hetero.errors import InputError
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from tests.device_tests.tiny_bundle import goldens as tiny_goldens
 
 RELEASE = policy_called("release").student

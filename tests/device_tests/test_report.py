@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_tests.embeddings import DeviceEmbeddings
+from device_tests.answers.embeddings import DeviceEmbeddings
+from device_tests.ladder.verification import verify
 from device_tests.report import write_report
 from device_tests.report.agreement import agreements
 from device_tests.report.hits import examples
@@ -16,11 +17,10 @@ from device_tests.report.matrix import points
 from device_tests.report.overview import write_overview
 from device_tests.report.plots import Point, crowded
 from device_tests.report.table import Line, lines
-from device_tests.verify import verify
 from hetero.errors import InputError
-from hetero.evaluation.bootstrap import Interval
 from hetero.files import read_json, write_json
 from hetero.linear.measure import Adaptation, Change
+from hetero.metrics.bootstrap import Interval
 from tests.device_tests.tiny_bundle import CLASSES, goldens, write_bundle
 
 VOID = {"meta", "img", "br", "line", "circle", "rect"}

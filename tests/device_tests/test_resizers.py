@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from device_tests.resizer_cost import resizer_costs
-from device_tests.resizers import RESIZERS, android, area, bilinear, lanczos, nearest, resized_with
+from device_tests.resizing.cost import resizer_costs
+from device_tests.resizing.resizers import RESIZERS, android, area, bilinear, lanczos, nearest, resized_with
 from device_tests.targets.desktop import Desktop
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from hetero.preprocessing import Preprocessing
 from tests.device_tests.tiny_bundle import write_bundle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from device_tests.checks.retrieval_gates import loss_gate
-from hetero.evaluation.retrieval import TaskResult
+from hetero.metrics.retrieval import TaskResult
 
 
 def found(right: int, of: int = 60) -> TaskResult:

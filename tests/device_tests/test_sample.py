@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests import verify as verification
+from device_tests.answers.embeddings import embeddings_file, load_embeddings
 from device_tests.checks.finding import Finding
-from device_tests.embeddings import embeddings_file, load_embeddings
+from device_tests.ladder import verification
+from device_tests.ladder.sample import asked_of
 from device_tests.report import write_report
-from device_tests.sample import asked_of
 from device_tests.targets.desktop import Desktop
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import CLASSES, write_bundle
 
@@ -60,9 +60,9 @@ def test_galleries_and_the_whole_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_findings_have_the_samples_interval(tmp_path: Path) -> None:
     """Fewer queries, wider interval: a model of other weights is right less often, by how much is less certain."""
-    from device_tests.gates import Gates
-    from device_tests.ladder import check_model
-    from device_tests.running import Job
+    from device_tests.checks.gates import Gates
+    from device_tests.ladder.climb import check_model
+    from device_tests.ladder.running import Job
 
     bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx",), model_seed=1))
     widths: list[float] = []

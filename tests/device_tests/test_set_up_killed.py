@@ -8,9 +8,9 @@ from unittest import mock
 import pytest
 
 from benchmarks.crash_points.set_up import stages
-from device_tests.targets import phone_setup
+from device_tests.targets.emulated import setup as phone_setup
+from device_tests.targets.emulated.systems import SYSTEMS
 from device_tests.targets.stages import Stage, is_done
-from device_tests.targets.systems import SYSTEMS
 from hetero.files import read_json
 
 

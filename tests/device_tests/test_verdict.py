@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from device_tests.headline import FILES, STUDENT, files_headline, student_headline
-from device_tests.quality import Quality
-from device_tests.verdict import Row, Verdict
+from device_tests.checks.quality import Quality
+from device_tests.verdict.headline import FILES, STUDENT, files_headline, student_headline
+from device_tests.verdict.verdict import Row, Verdict
 from hetero.files import read_json
 
 FIGURES = {

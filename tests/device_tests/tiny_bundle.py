@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from export.goldens import Goldens
-from export.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry
-from export.originals import write_originals
-from hetero.data.decode import resized
-from hetero.evaluation.task import RetrievalTask
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry
+from export.bundle.originals import write_originals
+from hetero.data.decoding.decode import resized
+from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 from tests.device_tests.tiny_models import (
@@ -145,7 +145,7 @@ _FILES = {"onnx": "model.fp32.onnx", "litert": "model.fp32.tflite", "coreml": "m
 
 
 def _model(format: str, file: str, held: dict[str, FileEntry]) -> ModelEntry:
-    from export.manifest import combined_digest
+    from export.bundle.manifest import combined_digest
 
     own = tuple(entry for path, entry in held.items() if path == file or path.startswith(file + "/"))
     sha256, size = combined_digest(own, file)

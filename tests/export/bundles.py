@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.goldens import Goldens, RetrievalSet
-from export.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry, combined_digest
-from hetero.evaluation.task import RetrievalTask
+from export.bundle.goldens import Goldens, RetrievalSet
+from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry, combined_digest
+from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from export import litert, litert_bias, litert_file, onnx
-from export.bias import dequantised, shift
-from export.calibration import Calibration, calibration_set
-from export.converter import Job
-from export.litert_int8 import LiteRtQuantiser
-from export.measure import mean_angle
-from export.onnx_int8 import OnnxQuantiser
-from export.program import capture
-from export.search import Choice
-from export.source import Source, from_module
+from export.capture.program import capture
+from export.capture.source import Source, from_module
+from export.formats.format import Job
+from export.formats.litert import bias as litert_bias
+from export.formats.litert import convert as litert
+from export.formats.litert import file as litert_file
+from export.formats.litert.int8 import LiteRtQuantiser
+from export.formats.onnx import convert as onnx
+from export.formats.onnx.int8 import OnnxQuantiser
+from export.precision.bias import dequantised, shift
+from export.precision.calibration import Calibration, calibration_set
+from export.precision.choose import Choice
+from export.precision.measure import mean_angle
 from hetero.preprocessing import Preprocessing
 from tests.export.bundles import SPACE, images
 

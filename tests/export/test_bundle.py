@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import export.bundle
-from export.bundle import read_bundle
-from export.goldens import RetrievalSet, spread_rows
-from hetero.directories import replaced_directory
+import export.bundle.reading
+from export.bundle.goldens import RetrievalSet, spread_rows
+from export.bundle.reading import read_bundle
 from hetero.errors import InputError, IntegrityError
+from hetero.storage.directories import replaced_directory
 from tests.export.bundles import PREPROCESSING, goldens, relist, retrieval_set, units, write_bundle
 
 
@@ -48,7 +48,8 @@ def test_reads_what_was_written(bundle: Path) -> None:
 
 
 def test_reading_imports_no_torch() -> None:
-    code = "import sys, export.bundle, export.manifest, export.goldens; print('torch' in sys.modules)"
+    code = "import sys, export.bundle.reading, export.bundle.manifest, export.bundle.goldens\n"
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -56,7 +57,7 @@ def test_reading_imports_no_torch() -> None:
 def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest, waiting = export.bundle.sha256_file, [True]
+    digest, waiting = export.bundle.reading.sha256_file, [True]
 
     def replacing(path: Path) -> str:
         if waiting and waiting.pop():
@@ -66,7 +67,7 @@ def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(
                 relist(fresh)
         return digest(path)
 
-    monkeypatch.setattr(export.bundle, "sha256_file", replacing)
+    monkeypatch.setattr(export.bundle.reading, "sha256_file", replacing)
     assert read_bundle(bundle).manifest.name == "student" and not waiting
     assert (bundle / "README.md").read_text() == "# Another bundle\n"
 

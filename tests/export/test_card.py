@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from export.bundle_commands import check_command
-from export.card import model_card
+from export.conversion.card import model_card
 from tests.export.bundles import write_bundle
 
 LOST = [(0.0214, "loses 2.14 %"), (-0.1438, "gains 14.38 %"), (0.0, "no change")]
@@ -31,6 +31,6 @@ def test_check_says_it_too(
     bundle = read_bundle(write_bundle(tmp_path / "bundle"))
     models = tuple(dataclasses.replace(model, calibration_loss=loss) for model in bundle.manifest.models)
     changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, models=models))
-    monkeypatch.setattr("export.bundle.read_bundle", lambda _path: changed)
+    monkeypatch.setattr("export.bundle.reading.read_bundle", lambda _path: changed)
     check_command(tmp_path / "bundle")
     assert f", {told} of map@r in calibration" in capsys.readouterr().out

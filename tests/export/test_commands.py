@@ -8,7 +8,7 @@ from cyclopts import App
 
 from export.bundle_commands import check_command, diff_command, inspect_command, key_command, verify_command
 from export.commands import export_command
-from hetero.cli import main
+from hetero.cli.main import main
 from tests.export.bundles import retrieval_set, write_bundle
 
 

@@ -11,12 +11,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from device_tests.runtimes.coreml import load
-from export import litert, litert_file, onnx_compact
-from export import onnx as onnx_format
-from export.coreml import read_specification
-from export.coreml_compact import compact as compact_coreml
-from export.coreml_weights import FILE
-from export.litert_compact import compact as compact_litert
+from export.formats.coreml.compact import compact as compact_coreml
+from export.formats.coreml.convert import read_specification
+from export.formats.coreml.weights import FILE
+from export.formats.litert import convert as litert
+from export.formats.litert import file as litert_file
+from export.formats.litert.compact import compact as compact_litert
+from export.formats.onnx import compact as onnx_compact
+from export.formats.onnx import convert as onnx_format
 from tests.device_tests.tiny_models import HEIGHT, WIDTH, weights, write_coreml, write_litert
 
 SIDE = 8

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.card import grey_rule, resize_rule
-from export.convert import cosines, require_parity
-from export.converter import ExportError
+from export.conversion.card import grey_rule, resize_rule
+from export.conversion.worker import cosines, require_parity
+from export.errors import ExportError
 from hetero.preprocessing import Preprocessing
 from tests.export.bundles import units
 
@@ -57,7 +57,7 @@ def test_one_wrong_image_is_enough() -> None:
 def test_resize_rule_gives_what_decoding_does() -> None:
     from PIL import Image
 
-    from hetero.data.decode import resized
+    from hetero.data.decoding.decode import resized
 
     preprocessing = Preprocessing(height=20, width=24, resize="pad", pad_value=200)
     rule = resize_rule(preprocessing)
@@ -74,7 +74,7 @@ def test_resize_rule_gives_what_decoding_does() -> None:
 def test_grey_rule_gives_what_decoding_does(tmp_path: Path) -> None:
     from PIL import Image
 
-    from hetero.data.decode import decode
+    from hetero.data.decoding.decode import decode
 
     preprocessing = Preprocessing(height=1, width=3, resize="squash", grey_range=(100.0, 4095.0))
     assert "floor((v - 100) / 3995 * 255 + 0.5)" in grey_rule(preprocessing)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.debug import Trace, compare, plot, table
-from export.intermediates import Graph, Operator, onnx_graph
+from export.trace.intermediates import Graph, Operator, onnx_graph
+from export.trace.trace import Trace, compare, plot, table
 from hetero.errors import InputError
 
 LAYERS = 6
@@ -102,8 +102,8 @@ def test_plot_is_the_same_each_time(whole: Graph, tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_a_reduced_file(tmp_path: Path) -> None:
-    from export.bundle import read_bundle
-    from export.debug import trace
+    from export.bundle.reading import read_bundle
+    from export.trace.trace import trace
     from tests.export.bundles import write_bundle
 
     bundle = read_bundle(write_bundle(tmp_path / "bundle"))

@@ -18,14 +18,14 @@ import pytest
 import torch
 
 from export.api import RetrievalSet, calibration_set, export_model
-from export.bundle import Bundle, read_bundle
-from export.converter import require_available
-from export.manifest import FORMATS, PRECISIONS
-from export.precisions import offered
-from export.processes import run_all
-from export.program import capture, save
-from export.request import Request
-from export.source import from_directory
+from export.bundle.manifest import FORMATS, PRECISIONS
+from export.bundle.reading import Bundle, read_bundle
+from export.capture.program import capture, save
+from export.capture.source import from_directory
+from export.conversion.processes import run_all
+from export.conversion.request import Request
+from export.formats.format import require_available
+from export.precision.table import offered
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json
 from hetero.models.config import ModelConfig, Stage

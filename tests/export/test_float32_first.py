@@ -14,13 +14,14 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.nn import functional
 
-from export import convert
 from export.api import RetrievalSet, calibration_set, export_model, from_module
-from export.bundle import read_bundle
-from export.converter import ExportError, expected_signature
-from export.manifest import Format, Precision
-from export.request import Request, Result
-from hetero.evaluation.task import RetrievalTask
+from export.bundle.manifest import Format, Precision
+from export.bundle.reading import read_bundle
+from export.conversion import worker as convert
+from export.conversion.request import Request, Result
+from export.errors import ExportError
+from export.formats.format import expected_signature
+from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 from tests.export.bundles import units
@@ -75,8 +76,8 @@ def converted(
 ) -> dict[str, Result | str | None]:
     """What a converter's process says of each file."""
     monkeypatch.setattr(convert, "load_converter", lambda _: converter)
-    monkeypatch.setattr("export.converter.load_converter", lambda _: converter)
-    monkeypatch.setattr("export.program.load", lambda path: path.name)
+    monkeypatch.setattr("export.formats.format.load_converter", lambda _: converter)
+    monkeypatch.setattr("export.capture.program.load", lambda path: path.name)
     work = tmp_path / "work"
     work.mkdir()
     for name, vectors in (("goldens", VECTORS), ("tuned", TUNED)):
@@ -187,7 +188,7 @@ def run_here(requests: Sequence[Request], *, finished: Any) -> dict[tuple[str, s
 @pytest.mark.slow
 def test_a_wrong_graph_ships_in_no_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if nobody knew that LiteRT picks other pixels: export writes the operator out otherwise.
-    monkeypatch.setattr("export.litert.convertible", lambda program, format: program)
+    monkeypatch.setattr("export.formats.litert.convert.convertible", lambda program, format: program)
     monkeypatch.setattr("export.api.run_all", run_here)
     space = EmbeddingSpace.define(defined_by="0" * 64, name="cloud", version="1", dimension=DIMENSION)
     source, rows = from_module(Nearest(), Preprocessing(height=64, width=64), space, name="near"), np.arange(8)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from export.folding import ALWAYS, GROWTH
-from export.program import capture
+from export.capture.folding import ALWAYS, GROWTH
+from export.capture.program import capture
 
 EXAMPLE = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
 IMAGE = torch.randint(0, 256, (1, 8, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

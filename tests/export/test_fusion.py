@@ -15,11 +15,11 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export.api import RetrievalSet, export_model, from_module
-from export.bundle import read_bundle
-from export.fusion import MOVED, SHARE, _allowed, fuse_branches
-from export.manifest import FusionEntry
-from export.source import Source
-from hetero.evaluation.task import RetrievalTask
+from export.bundle.manifest import FusionEntry
+from export.bundle.reading import read_bundle
+from export.capture.fusion import MOVED, SHARE, _allowed, fuse_branches
+from export.capture.source import Source
+from hetero.metrics.task import RetrievalTask
 from hetero.models.cost import Cost, module_cost
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -290,7 +290,7 @@ def test_a_bundle_says_what_was_merged(tmp_path: Path, block: Any, capsys: pytes
     ],
 )
 def test_a_manifest_with_an_impossible_fusion_is_refused(change: dict[str, Any]) -> None:
-    from export.manifest_checks import _fusion_problems
+    from export.bundle.checks import _fusion_problems
 
     entry = FusionEntry({"Block": 3}, 10, 20, 1e-6)
     assert _fusion_problems(entry) == []

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from export.half import find_hazards, make_safe
-from export.program import capture
-from export.source import Source, from_module
+from export.capture.program import capture
+from export.capture.source import Source, from_module
+from export.conversion.half import find_hazards, make_safe
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.bundle import read_bundle
-from export.signing import check_signature, generate_key, sign
+from export.bundle.reading import read_bundle
+from export.bundle.signing import check_signature, generate_key, sign
 from hetero.errors import InputError, IntegrityError
 from tests.export.bundles import relist, write_bundle
 

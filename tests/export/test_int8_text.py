@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from export.bundle.checks import manifest_of
+from export.bundle.quantisation import Evidence, Int8Figures, Quantisation
 from export.bundle_commands import inspect_command
-from export.doubts import doubts
-from export.int8_text import how_made
-from export.manifest import Manifest
-from export.quantisation import Evidence, Int8Figures, Quantisation
-from hetero.evaluation.bootstrap import Interval
+from export.precision.doubts import doubts
+from export.precision.text import how_made
+from hetero.metrics.bootstrap import Interval
 from hetero.schema import parse
 from tests.export.bundles import write_bundle
 
@@ -100,6 +100,6 @@ def test_evidence_comes_back_from_json_and_older_bundles_have_none(
     ):
         manifest["models"][0] |= {"precision": "int8", "quantisation": made}
         (bundle / "manifest.json").write_text(json.dumps(manifest))
-        assert Manifest.from_dict(manifest, what="it").models[0].quantisation is not None
+        assert manifest_of(manifest, what="it").models[0].quantisation is not None
         inspect_command(bundle)
         assert text in capsys.readouterr().out

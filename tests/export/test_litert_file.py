@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import litert_file
-from export.litert import embed
+from export.formats.litert import file as litert_file
+from export.formats.litert.convert import embed
 from tests.device_tests.tiny_models import HEIGHT, WIDTH, weights, write_litert
 
 

@@ -15,12 +15,14 @@ from benchmarks.operator_catalogue import SHAPE, catalogue
 from benchmarks.operator_reference import SIDE, Reference, decoded, images
 from benchmarks.operator_table import PRECISIONS, faults, read, support
 from device_tests.runtimes.coreml import load
-from export import coreml, onnx
-from export.converter import ExportError, Job
-from export.manifest import FORMATS, Format, Precision
-from export.operator_support import REFUSALS, convertible, named_refusals
-from export.program import capture
+from export.bundle.manifest import FORMATS, Format, Precision
+from export.capture.program import capture
+from export.errors import ExportError
+from export.formats.coreml import convert as coreml
+from export.formats.format import Job
+from export.formats.onnx import convert as onnx
 from export.rewrites import REWRITES, rewritten
+from export.rewrites.operator_support import REFUSALS, convertible, named_refusals
 
 EXAMPLE = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
 JOB = Job({"hetero.version": "0", "hetero.model": "net"}, SIDE, SIDE, {}, None)

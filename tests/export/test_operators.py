@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from device_tests.latency import measure_latency
+from device_tests.latency.measure import measure_latency
+from device_tests.latency.stopwatch import least_milliseconds
 from device_tests.runner.stopwatch import least_seconds
-from device_tests.stopwatch import least_milliseconds
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.registry import stopwatch
 from device_tests.targets.target import Progress, Timed, Timing
-from export.operators import converted, operator_files
+from export.formats.operators import converted, operator_files
 from hetero.errors import InputError
 from hetero.models.config import Stage
-from hetero.search.layers import HEAD, PIXELS, Layer
-from hetero.search.operators import distinct_operators
+from hetero.nas.cost.layers import HEAD, PIXELS, Layer
+from hetero.nas.cost.operators import distinct_operators
 
 EDGE = Stage(channels=16, expansion=2.0, squeeze_excite=True)
 LAYERS = [

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.bundle import read_bundle
-from export.goldens import RetrievalSet
-from export.originals import original_rows, write_originals
+from export.bundle.goldens import RetrievalSet
+from export.bundle.originals import original_rows, write_originals
+from export.bundle.reading import read_bundle
 from hetero.errors import IntegrityError
 from tests.export.bundles import relist, retrieval_set, write_bundle
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.api import export_model
-from export.goldens import RetrievalSet
+from export.bundle.goldens import RetrievalSet
 from hetero.errors import InputError
 
 

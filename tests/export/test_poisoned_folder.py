@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from export.processes import run_all
-from export.request import Request
+from export.conversion.processes import run_all
+from export.conversion.request import Request
 from tests.poison import poisoned
 
 

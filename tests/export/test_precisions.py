@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
-from export.manifest import FORMATS, PRECISIONS, Precision
-from export.precisions import TABLE, Offer, Refusal, offer, offered, refused, selection_problems
-from hetero import recipe
+from export.bundle.manifest import FORMATS, PRECISIONS, Precision
+from export.precision.table import TABLE, Offer, Refusal, offer, offered, refused, selection_problems
 from hetero.errors import InputError
+from hetero.pipeline import recipe
 
 
 def test_every_pair_is_offered_or_refused_with_words() -> None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from export.api import export_model
-from export.bundle import read_bundle
+from export.bundle.reading import read_bundle
 from hetero.geometry.principal import principal_directions
 from hetero.models.config import ModelConfig
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
-from hetero.models.principal import start_at
+from hetero.training.principal_layer import start_at
 from tests.export.bundles import retrieval_set
 from tests.export.test_export import PREPROCESSING, SPACE, STAGES, tiny_calibration
 from tests.hetero.geometry.clouds import low_dimensional

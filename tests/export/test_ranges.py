@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.ranges import (
+from export.precision.choose import CALIBRATORS
+from export.precision.ranges import (
     BINS,
     SMOOTHING,
     Histogram,
@@ -18,7 +19,6 @@ from export.ranges import (
     percentile,
     ranges,
 )
-from export.search import CALIBRATORS
 
 
 def histogram(values: np.ndarray) -> Histogram:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from export.api import calibration_set
-from export.calibration import RANGE_IMAGES, Calibration, joined, make_calibration
-from export.doubts import doubts
-from export.measure import mean_angle
-from export.search import Choice, search, search_weights
+from export.precision.calibration import RANGE_IMAGES, Calibration, joined, make_calibration
+from export.precision.choose import Choice, search, search_weights
+from export.precision.doubts import doubts
+from export.precision.measure import mean_angle
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.space import EmbeddingSpace
 from tests.export.bundles import SPACE, images, units

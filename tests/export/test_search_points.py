@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hetero.files import read_json
-from hetero.search.architecture import Architecture
-from hetero.search.space_file import built_in_space
+from hetero.nas.space.architecture import Architecture
+from hetero.nas.space.file import built_in_space
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from export.bundle import read_bundle
-from export.signing import check_signature, generate_key, public_key, sign, sign_again
+from export.bundle.reading import read_bundle
+from export.bundle.resigning import sign_again
+from export.bundle.signing import check_signature, generate_key, public_key, sign
 from hetero.errors import InputError, IntegrityError
 from tests.crashes import kills
 from tests.export.bundles import write_bundle

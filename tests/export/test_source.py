@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from export.api import RetrievalSet, export_model, make_goldens
-from export.bundle import read_bundle
-from export.program import capture
-from export.source import Source, from_directory, from_module, resizing
+from export.bundle.reading import read_bundle
+from export.capture.program import capture
+from export.capture.source import Source, from_directory, from_module, resizing
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -124,7 +124,7 @@ def one_set(source: Source) -> RetrievalSet:
 @pytest.mark.slow
 def test_a_module_that_resizes_is_exported_everywhere(tmp_path: Path) -> None:
     """A user's network with block averaging in the graph, any batch, a licence and a signature."""
-    from export.signing import check_signature, generate_key
+    from export.bundle.signing import check_signature, generate_key
 
     generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
     source = resizing(from_module(Net(), PREPROCESSING, SPACE, name="net"), 2)

@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from export.assemble import told_apart
-from export.convert import Result, require_parity
-from export.converter import ExportError
-from export.manifest import TensorEntry
-from export.telling import mistaken, nearest_other, room, tells, why_not
+from export.bundle.manifest import TensorEntry
+from export.conversion.assemble import told_apart
+from export.conversion.telling import mistaken, nearest_other, room, tells, why_not
+from export.conversion.worker import Result, require_parity
+from export.errors import ExportError
 
 
 def circle(*degrees: float) -> np.ndarray:

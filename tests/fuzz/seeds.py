@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save
 
-from export.signing import generate_key, sign
+from export.bundle.signing import generate_key, sign
 from hetero.adapters.ridge import Ridge
 from hetero.adapters.storage import SpaceAdapter
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.gallery import storage
 from tests.device_tests.test_identity import litert_with
 from tests.device_tests.tiny_models import HEIGHT, WIDTH, weights, write_coreml, write_litert, write_onnx
@@ -125,21 +125,21 @@ def csv() -> Seeds:
 
 
 def recipe() -> Seeds:
-    return _package_files("hetero.recipes")
+    return _package_files("hetero.pipeline.recipes")
 
 
 def comparison() -> Seeds:
-    return _package_files("hetero.comparisons")
+    return _package_files("hetero.compare.methods")
 
 
 def search_space() -> Seeds:
-    return _package_files("hetero.search.spaces")
+    return _package_files("hetero.nas.spaces")
 
 
 def policy() -> Seeds:
     excuse = '{rung = "cost", reason = "r", expires = 2030-01-01, target = "desktop"}'
     whole = f'trusted_keys = ["{"0" * 64}"]\nexceptions = [{excuse}]\n[gates]\nnorm = 0.1\n[targets.desktop]\n'
-    return {"whole": whole.encode(), **_package_files("device_tests.policies")}
+    return {"whole": whole.encode(), **_package_files("device_tests.verdict.policies")}
 
 
 def onnx() -> Seeds:

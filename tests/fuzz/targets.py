@@ -11,27 +11,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_tests.identity import space_in_file
-from device_tests.policy import Policy
+from device_tests.ladder.identity import space_in_file
 from device_tests.runtimes.coreml import load as load_coreml
-from export.goldens import Goldens, RetrievalSet
-from export.manifest import Manifest, TaskEntry
-from export.signing import read_signature
+from device_tests.verdict.policy import Policy
+from export.bundle.checks import manifest_of
+from export.bundle.goldens import Goldens, RetrievalSet
+from export.bundle.manifest import Manifest, TaskEntry
+from export.bundle.signing import read_signature
 from hetero.adapters.storage import SpaceAdapter
-from hetero.comparison.config import load_comparison
-from hetero.data.csv import read_csv
-from hetero.data.decode import decode, picture_size
-from hetero.data.embeddings import load_embeddings, raw_vectors
+from hetero.compare.config import load_comparison
+from hetero.data.decoding.decode import decode, picture_size
+from hetero.data.embeddings.file import load_embeddings, raw_vectors
+from hetero.data.sources.csv import read_csv
 from hetero.errors import InputError
 from hetero.files import sha256_file
 from hetero.foreign import strict_json
 from hetero.gallery import storage
 from hetero.gallery.exact import Gallery
 from hetero.models.directory import PROTOTYPES, load_prototype_classes, load_prototypes
+from hetero.nas.space.file import load_space
+from hetero.pipeline.draft import load_recipe
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import load_recipe
 from hetero.schema import parse_file
-from hetero.search.space_file import load_space
 from hetero.space import EmbeddingSpace
 from tests.export.bundles import DIMENSION, PREPROCESSING, SPACE, tasks, units
 from tests.fuzz import seeds
@@ -78,7 +79,7 @@ class Target:
 
 
 def _manifest(path: Path) -> Manifest:
-    return Manifest.from_dict(strict_json(path.read_bytes(), what=path.name), what=path.name)
+    return manifest_of(strict_json(path.read_bytes(), what=path.name), what=path.name)
 
 
 def _goldens(path: Path) -> Goldens:

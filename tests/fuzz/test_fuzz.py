@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile_inputs.changes import change_bytes
-from hetero import children
 from hetero.errors import InputError
+from hetero.processes import children
 from tests.fuzz.targets import TARGETS, Target
 
 ROOT = Path(__file__).parents[2]

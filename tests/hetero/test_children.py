@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hetero import children
+from hetero.processes import children
 from tests.poison import poisoned
 
 ROOT = Path(__file__).parents[2]
 STARTS = {"subprocess": {"run", "Popen", "call", "check_call", "check_output"}, "os": {"system", "popen"}}
-EXCEPT = ("hetero/children.py", "hetero/tether.py", "device_tests/runner/__main__.py")
+EXCEPT = ("hetero/processes/children.py", "hetero/processes/tether.py", "device_tests/runner/__main__.py")
 
 
 @pytest.fixture

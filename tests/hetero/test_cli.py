@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hetero.cli import main
+from hetero.cli.main import main
 
 
 def hetero(*arguments, **environment):
@@ -19,9 +19,9 @@ def hetero(*arguments, **environment):
 def test_help_names_every_command_and_loads_none():
     code = (
         "import sys, contextlib\n"
-        "from hetero.cli import main\n"
+        "from hetero.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(['--help'])\n"
-        "loaded = {'torch', 'matplotlib', 'hetero.commands', 'export', 'device_tests'} & set(sys.modules)\n"
+        "loaded = {'torch', 'matplotlib', 'hetero.pipeline.commands', 'export', 'device_tests'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
@@ -50,7 +50,7 @@ def test_help_names_every_command_and_loads_none():
 def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own, expected):
     code = (
         "import sys, os, contextlib\n"
-        "from hetero.cli import main\n"
+        "from hetero.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(['--version'])\n"
         "assert 'torch' not in sys.modules\n"
         "print(os.environ['OMP_WAIT_POLICY'])\n"
@@ -75,7 +75,7 @@ def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own
 def test_every_command_has_help_with_an_example(command):
     code = (
         "import contextlib, sys\n"
-        "from hetero.cli import main\n"
+        "from hetero.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
     )
     answer = subprocess.run(

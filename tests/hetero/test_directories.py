@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero import directories
 from hetero.adapters.procrustes import Procrustes
 from hetero.adapters.storage import SpaceAdapter
-from hetero.directories import recovered, replaced_directory, steadily
 from hetero.files import write_bytes
 from hetero.gallery.exact import Gallery
 from hetero.space import EmbeddingSpace
-from hetero.unfinished import unfinished_directory
+from hetero.storage import directories
+from hetero.storage.directories import recovered, replaced_directory, steadily
+from hetero.storage.unfinished import unfinished_directory
 from tests.crashes import kills
 
 SPACE = EmbeddingSpace.define(defined_by="0" * 64, name="s", version="1", dimension=8)

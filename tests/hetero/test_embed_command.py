@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hetero.cli import main
-from hetero.data import decoded
+from hetero.cli.main import main
+from hetero.data.decoding import decoded
 from tests.hetero.data.pictures import write_classes
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from hetero import cli
-from hetero.cli import main
+from hetero.cli import main as cli
+from hetero.cli.main import main
 from hetero.errors import InputError
 
 RAISED = {

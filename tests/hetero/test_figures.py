@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hetero.search.drawing import drawn
+from hetero.nas.figures.drawing import drawn
 from tests.poison import poisoned
 from tests.snippets import ROOT
 
 DRAW = """
-from hetero.search.drawing import drawn
+from hetero.nas.figures.drawing import drawn
 import sys
 sys.stdout.buffer.write(drawn(lambda figure: figure.add_subplot().set_title("title"), (2.0, 2.0)))
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hetero.ending import ending
+from hetero.cli.ending import ending
 from hetero.errors import InputError
 from hetero.files import cache_directory, write_bytes
 from tests.crashes import kills
@@ -44,7 +44,7 @@ def test_a_full_disk_is_told_with_the_file_that_it_has_no_room_for(
 def test_what_the_umask_takes_away_stays_away(tmp_path: Path) -> None:
     program = """
 from pathlib import Path
-from hetero.directories import replaced_directory
+from hetero.storage.directories import replaced_directory
 from hetero.files import write_bytes
 with replaced_directory(Path("folder")) as fresh:
     write_bytes(fresh / "file", b"")

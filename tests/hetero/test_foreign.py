@@ -7,7 +7,7 @@ import pytest
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json
 from hetero.foreign import DEEPEST, LARGEST_INTEGER, strict_json
-from hetero.recipe import load_recipe
+from hetero.pipeline.draft import load_recipe
 from hetero.schema import LARGEST_TOML
 from hetero.space import EmbeddingSpace
 

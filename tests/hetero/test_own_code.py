@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import hetero
-from hetero.cli import main
+from hetero.cli.main import main
 from hetero.errors import InputError
 from hetero.own_code import VARIABLE
-from hetero.recipe import load_recipe
+from hetero.pipeline.draft import load_recipe
 
 SPY = """
 from pathlib import Path
-from hetero.models.edge_blocks import InvertedResidual as Block
+from hetero.models.backbones.edge_blocks import InvertedResidual as Block
 
 Path(__file__).with_name("was-run").touch()
 

@@ -8,7 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 from PIL import Image
 
-from hetero.pages import data_uri, templates
+from hetero.display.pages import data_uri, templates
 
 
 def test_a_picture_is_what_it_was():

@@ -1,7 +1,7 @@
 import pytest
 
 from hetero.errors import InputError
-from hetero.recipe import built_in, load_recipe
+from hetero.pipeline.draft import built_in, load_recipe
 
 GOOD = """
 name = "mine"

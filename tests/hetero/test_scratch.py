@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hetero.scratch import scratch_folder
+from hetero.storage.scratch import scratch_folder
 from tests.crashes import kills
 
 ROOT = Path(__file__).parents[2]
 KILLED = (
-    "import os\nfrom hetero.scratch import scratch_folder\n"
+    "import os\nfrom hetero.storage.scratch import scratch_folder\n"
     "with scratch_folder('x') as folder: (folder / 'file').touch(); os.kill(os.getpid(), 9)"
 )
 

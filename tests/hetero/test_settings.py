@@ -11,11 +11,11 @@ import pytest
 import hetero
 from hetero.errors import InputError
 from hetero.mistakes import Mistake, attempt, without
-from hetero.recipe import ExportConfig, VerifyConfig
+from hetero.nas.algorithms.algorithm import AlgorithmConfig
+from hetero.nas.cost.latency_table import RuntimeTable
+from hetero.nas.evaluation.workers_config import WorkersConfig
+from hetero.pipeline.recipe import ExportConfig, VerifyConfig
 from hetero.schema import parse, parse_rest
-from hetero.search.algorithm import AlgorithmConfig
-from hetero.search.latency_table import RuntimeTable
-from hetero.search.workers_config import WorkersConfig
 from hetero.training.config import CloudConfig, HeadConfig, StudentConfig, TrainingConfig
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hetero.shown import in_markdown, is_one_line, one_line, say, shown
+from hetero.display.text import in_markdown, is_one_line, one_line, say, shown
 
 TITLE = "\x1b]0;pwn\x07\x1b[1A\x1b[2K\rPASS: 10 pass"
 

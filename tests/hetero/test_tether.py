@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hetero import children
+from hetero.processes import children
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 LIVE = "import pathlib, os, time, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hetero.wording import change_in_words, range_of_change
+from hetero.display.wording import change_in_words, range_of_change
 
 
 @pytest.mark.parametrize(

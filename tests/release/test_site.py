@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("mkdocs", reason="needs the extra docs")
 
 import hetero
-from hetero.cli import BRIEF
+from hetero.cli.main import BRIEF
 from release import site
 
 PAGES = {"README.md": "index.md", "docs/data.md": "data.md", "CONTRIBUTING.md": "contributing.md"}
@@ -20,7 +20,7 @@ PAGES = {"README.md": "index.md", "docs/data.md": "data.md", "CONTRIBUTING.md": 
         ("docs/data.md#splits", "README.md", "index.md", "data.md#splits"),
         ("docs/demo.png", "README.md", "index.md", "demo.png"),
         ("../README.md", "docs/data.md", "data.md", "index.md"),
-        ("../export/rule.py", "docs/data.md", "data.md", "source/export/rule.py.txt"),
+        ("../export/precision/rule.py", "docs/data.md", "data.md", "source/export/precision/rule.py.txt"),
         ("docs/data.md", "README.md", "deep/index.md", "../data.md"),
         ("#install", "README.md", "index.md", "#install"),
         ("https://example.org/a.md", "README.md", "index.md", "https://example.org/a.md"),
@@ -32,8 +32,10 @@ def test_a_link_fits_the_site(link: str, origin: str, place: str, expected: str)
 
 def test_only_files_that_are_no_pages_come_along() -> None:
     linked: set[str] = set()
-    site.relink("[a](../export/rule.py) [b](space.md) ![c](demo.png)", "docs/data.md", "data.md", PAGES, linked)
-    assert linked == {"export/rule.py"}
+    site.relink(
+        "[a](../export/precision/rule.py) [b](space.md) ![c](demo.png)", "docs/data.md", "data.md", PAGES, linked
+    )
+    assert linked == {"export/precision/rule.py"}
 
 
 def test_the_reference_has_every_public_face_and_every_command() -> None:

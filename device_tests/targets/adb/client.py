@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hetero import children
 from hetero.errors import InputError
+from hetero.processes import children
 
 PROGRAM = "HETERO_ADB"
 """Environment variable with the path of ``adb``, where it is not on PATH."""

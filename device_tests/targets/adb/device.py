@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.storage import PLACE, Storage
+from device_tests.targets.emulated.runtime_folder import RuntimeFolder
 from device_tests.targets.job import RUNNER, failed_in, job_text, returned_in, timed_in, timing_text
-from device_tests.targets.runtime_folder import RuntimeFolder
 from device_tests.targets.session import SILENCE_LIMIT, Ending, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
-from hetero.scratch import scratch_folder
+from hetero.storage.scratch import scratch_folder
 
 
 class Device:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from device_tests.targets.adb import client
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device
-from device_tests.targets.runtime_folder import runtime_folder
-from device_tests.targets.systems import AMD64, ARM64, System
+from device_tests.targets.emulated.runtime_folder import runtime_folder
+from device_tests.targets.emulated.systems import AMD64, ARM64, System
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from hetero.errors import InputError
 

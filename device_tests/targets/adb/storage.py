@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device_tests.targets.adb.client import Adb, DeviceError
-from device_tests.targets.runtime_folder import RuntimeFolder
+from device_tests.targets.emulated.runtime_folder import RuntimeFolder
 from hetero.files import sha256_file
-from hetero.scratch import scratch_folder
+from hetero.storage.scratch import scratch_folder
 
 PLACE = "/data/local/tmp/hetero"
 """Where a shell may write and start programs on every Android."""

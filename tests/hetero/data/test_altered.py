@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.data.altered import ALTERED, HeldImages, with_altered
+from hetero.data.augmentation.altered import ALTERED, HeldImages, with_altered
+from hetero.data.augmentation.copies import CopiedImages
 from hetero.data.config import DataConfig
-from hetero.data.copies import CopiedImages
 from hetero.data.images import ImageSet
 from hetero.data.prepare import prepare
 from hetero.errors import InputError

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hetero.data.augment import augment
-from hetero.data.augment_config import AugmentConfig
+from hetero.data.augmentation.augment import augment
+from hetero.data.augmentation.config import AugmentConfig
 from hetero.errors import InputError
 
 NOTHING = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, brightness=0.0, contrast=0.0)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hetero.cli import main
-from hetero.data.check import check, config_for
+from hetero.cli.main import main
+from hetero.data.checking.check import check, config_for
 from tests.hetero.data.pictures import write_classes, write_picture
 
 
@@ -108,7 +108,7 @@ def test_usage_errors_are_one_message(
 
 def test_looking_at_data_imports_no_torch() -> None:
     code = (
-        "import sys, hetero.data.commands, hetero.data.prepare, hetero.data.loader, hetero.data.embeddings, "
-        "hetero.data.augment_config; sys.exit('torch' in sys.modules)"
+        "import sys, hetero.data.checking.command, hetero.data.prepare, hetero.data.loader, "
+        "hetero.data.embeddings.file, hetero.data.augmentation.config; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

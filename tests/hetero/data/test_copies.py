@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hetero.data.augment_config import AugmentConfig
-from hetero.data.copies import with_copies
+from hetero.data.augmentation.config import AugmentConfig
+from hetero.data.augmentation.copies import with_copies
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
 

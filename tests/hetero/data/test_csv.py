@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hetero.data.config import DataConfig
-from hetero.data.csv import read_csv
 from hetero.data.prepare import prepare
+from hetero.data.sources.csv import read_csv
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_picture

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, UnidentifiedImageError
 
-import hetero.data.check as check_module
+import hetero.data.checking.check as check_module
 from device_tests.runner.decoding import pixels_of
-from hetero.data.decode import UnreadableImageError, decode, decoded_whole, decoding_key, picture_size, resized
-from hetero.data.listing import Entry
-from hetero.data.walk import EXTENSIONS
+from hetero.data.decoding.decode import UnreadableImageError, decode, decoded_whole, decoding_key, picture_size, resized
+from hetero.data.sources.listing import Entry
+from hetero.data.sources.walk import EXTENSIONS
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_picture
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.data import decoded as decoded_module
-from hetero.data import decoded_files
 from hetero.data.config import DataConfig
-from hetero.data.decode import decode, decoding_key
+from hetero.data.decoding import decoded as decoded_module
+from hetero.data.decoding import decoded_files
+from hetero.data.decoding.decode import decode, decoding_key
 from hetero.data.images import Dataset
 from hetero.data.prepare import prepare
 from hetero.errors import InputError

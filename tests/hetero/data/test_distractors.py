@@ -8,8 +8,8 @@ import numpy as np
 
 from hetero.data.distractors import with_distractors
 from hetero.data.images import ImageSet
-from hetero.evaluation.retrieval import evaluate_tasks
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.task import RetrievalTask
 
 
 def image_set(classes: tuple[str, ...], labels: list[int], views: list[int]) -> ImageSet:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from hetero.data.embeddings import aligned, load_embeddings, require_destination, save_embeddings
+from hetero.data.embeddings.file import aligned, load_embeddings, require_destination, save_embeddings
 from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
 from hetero.space import EmbeddingSpace

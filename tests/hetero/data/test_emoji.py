@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.data import emoji, emoji_fonts
 from hetero.data.config import DataConfig
-from hetero.data.emoji import rendered_emoji
-from hetero.data.emoji_fonts import DESIGNS, EmojiFonts
 from hetero.data.images import Dataset
 from hetero.data.prepare import fingerprint, prepare
+from hetero.data.sources import emoji, emoji_fonts
+from hetero.data.sources.emoji import rendered_emoji
+from hetero.data.sources.emoji_fonts import DESIGNS, EmojiFonts
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 
@@ -113,7 +113,7 @@ def test_split_tasks_and_names(data: Dataset) -> None:
 def test_rows_hold_the_emoji_they_are_named_after(data: Dataset, fonts: EmojiFonts) -> None:
     from PIL import Image
 
-    from hetero.data.decode import resized
+    from hetero.data.decoding.decode import resized
 
     for part in (data.train, data.test):
         for row in (0, 1, 2, 11):
@@ -166,8 +166,8 @@ def test_fingerprint_draws_nothing_and_depends_on_pixels_only(tmp_path: Path) ->
 
 PREPARE = """
 from pathlib import Path
-from hetero.data.emoji import rendered_emoji
-from hetero.data.emoji_fonts import EmojiFonts
+from hetero.data.sources.emoji import rendered_emoji
+from hetero.data.sources.emoji_fonts import EmojiFonts
 import sys
 codepoints = EmojiFonts.codepoints
 EmojiFonts.codepoints = lambda self: codepoints(self)[:: int(sys.argv[2])]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hetero.data.config import DataConfig
-from hetero.data.folder import read_folder
 from hetero.data.prepare import fingerprint, prepare
+from hetero.data.sources.folder import read_folder
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_classes, write_picture
@@ -37,7 +37,7 @@ def test_split_folders(tmp_path: Path) -> None:
 
 
 def test_rows_hold_the_images_they_are_named_after(tmp_path: Path) -> None:
-    from hetero.data.decode import decode
+    from hetero.data.decoding.decode import decode
 
     root = split_folder(tmp_path / "animals")
     for limit in (4.0, 0.0):

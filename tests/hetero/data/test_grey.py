@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hetero.data.check import check, config_for
-from hetero.data.check_text import as_text
+from hetero.data.checking.check import check, config_for
+from hetero.data.checking.text import as_text
 from hetero.data.config import DataConfig
-from hetero.data.decode import UnreadableImageError, decode
-from hetero.data.decoded import decode_files
-from hetero.data.grey import DeepGrey
+from hetero.data.decoding.decode import UnreadableImageError, decode
+from hetero.data.decoding.decoded import decode_files
+from hetero.data.decoding.grey import DeepGrey
 from hetero.data.prepare import prepare
 from hetero.errors import InputError
+from hetero.pipeline.draft import parse_recipe
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import parse_recipe
 
 SAME = Preprocessing(4, 6, resize="squash")
 

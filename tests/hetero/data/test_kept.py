@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hetero.data.kept import made_once
+from hetero.data.decoding.cache import made_once
 
 
 def whole(directory: Path) -> bool:

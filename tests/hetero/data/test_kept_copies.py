@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hetero.data.augment_config import AugmentConfig
-from hetero.data.copies import with_copies
+from hetero.data.augmentation.config import AugmentConfig
+from hetero.data.augmentation.copies import with_copies
 from tests.hetero.data.test_copies import IMAGES
 
 CHANGE = AugmentConfig(rotation=20.0, shift=0.1, grey=0.5)
@@ -20,7 +20,7 @@ def test_they_are_those_in_memory_and_are_made_once(tmp_path, monkeypatch):
     assert isinstance(kept.images, np.memmap)
     np.testing.assert_array_equal(kept.images, held.images)
     assert (kept.fingerprint, kept.names) == (held.fingerprint, held.names)
-    monkeypatch.setattr("hetero.data.copies.augmented", None)
+    monkeypatch.setattr("hetero.data.augmentation.copies.augmented", None)
     np.testing.assert_array_equal(with_copies(IMAGES, 3, CHANGE, seed=5, cache=tmp_path).images, held.images)
     assert len(files(tmp_path)) == 1
 

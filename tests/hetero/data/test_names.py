@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.cli import main
-from hetero.data.augment_config import AugmentConfig
+from hetero.cli.main import main
+from hetero.data.augmentation.config import AugmentConfig
+from hetero.data.augmentation.copies import sources_of, with_copies
 from hetero.data.config import DataConfig
-from hetero.data.copies import sources_of, with_copies
-from hetero.data.csv import read_csv
-from hetero.data.embeddings import load_embeddings, save_embeddings
-from hetero.data.folder import read_folder
+from hetero.data.embeddings.file import load_embeddings, save_embeddings
 from hetero.data.images import ImageSet
 from hetero.data.prepare import prepare
+from hetero.data.sources.csv import read_csv
+from hetero.data.sources.folder import read_folder
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace

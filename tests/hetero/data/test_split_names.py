@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hetero.data.config import DataConfig
-from hetero.data.folder import read_folder
-from hetero.data.split_names import role_named, split_named, splits_among
+from hetero.data.sources.folder import read_folder
+from hetero.data.sources.split_names import role_named, split_named, splits_among
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
 from tests.hetero.data.pictures import write_classes

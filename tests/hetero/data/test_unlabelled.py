@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.cli import main
+from hetero.cli.main import main
 from hetero.data.config import DataConfig
-from hetero.data.folder import read_folder
 from hetero.data.images import Dataset
 from hetero.data.prepare import expected_names, fingerprint, prepare, training_labels
+from hetero.data.sources.folder import read_folder
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_classes, write_flat, write_picture

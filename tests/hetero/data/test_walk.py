@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hetero.data.csv import read_csv
-from hetero.data.folder import read_folder
-from hetero.data.walk import image_files, images_below, printable
+from hetero.data.sources.csv import read_csv
+from hetero.data.sources.folder import read_folder
+from hetero.data.sources.walk import image_files, images_below, printable
 from hetero.errors import InputError
 from tests.hetero.data.pictures import write_classes, write_picture
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hetero.errors import InputError
 from hetero.evaluation.backfill import Backfill, BackfillCurve, backfill_curves
-from hetero.evaluation.retrieval import evaluate
+from hetero.metrics.retrieval import evaluate
 from hetero.upgrade.truncate import truncated
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hetero.errors import InputError
-from hetero.evaluation import bootstrap
-from hetero.evaluation.bootstrap import difference_interval, function_interval, mean_interval
+from hetero.metrics import bootstrap
+from hetero.metrics.bootstrap import difference_interval, function_interval, mean_interval
 
 
 def test_covers_the_mean_as_often_as_it_says() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hetero.evaluation.chance import chance_of_rank_one, share_relevant
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.chance import chance_of_rank_one, share_relevant
+from hetero.metrics.task import RetrievalTask
 
 LABELS = np.array([0, 1, 2, 3, 0, 1, 2, 3])
 

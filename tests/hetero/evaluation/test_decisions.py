@@ -8,8 +8,8 @@ import pytest
 
 from hetero.errors import InputError, IntegrityError
 from hetero.evaluation.decisions import Decisions, negative_flips
-from hetero.evaluation.retrieval import evaluate_tasks
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.task import RetrievalTask
 
 NAMES = ("a0", "a1", "b0", "b1")
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from hetero.errors import InputError
-from hetero.evaluation.flip_intervals import (
+from hetero.metrics.flip_intervals import (
     nfr_difference_interval,
     nfr_interval,
     nfr_reduction_interval,
     rel_nfr_interval,
 )
-from hetero.evaluation.flips import classification_flips, count_flips, retrieval_flips
-from hetero.evaluation.retrieval import TaskResult
+from hetero.metrics.flips import classification_flips, count_flips, retrieval_flips
+from hetero.metrics.retrieval import TaskResult
 
 decisions = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.evaluation.label_free import neighbour_map
-from hetero.evaluation.retrieval import evaluate_tasks
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.label_free import neighbour_map
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.task import RetrievalTask
 
 NOWHERE = np.zeros(2, np.float32)
 

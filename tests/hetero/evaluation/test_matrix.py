@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from hetero.errors import InputError, IntegrityError
-from hetero.evaluation.bootstrap import Interval
 from hetero.evaluation.heatmap import heatmap
 from hetero.evaluation.matrix import CompatibilityMatrix, ModelCost, compatibility_matrix
-from hetero.evaluation.retrieval import evaluate
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.bootstrap import Interval
+from hetero.metrics.retrieval import evaluate
+from hetero.metrics.task import RetrievalTask
 
 CLASSES = 60
 LABELS = np.repeat(np.arange(CLASSES), 3)

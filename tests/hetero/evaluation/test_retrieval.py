@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.evaluation import retrieval
-from hetero.evaluation.retrieval import evaluate, evaluate_tasks, rows_of_self
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics import retrieval
+from hetero.metrics.retrieval import evaluate, evaluate_tasks, rows_of_self
+from hetero.metrics.task import RetrievalTask
 from tests.hetero.evaluation.brute_force import average_precision_at_r, cmc
 
 

@@ -14,7 +14,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_recall
 
-from hetero.evaluation.retrieval import evaluate
+from hetero.metrics.retrieval import evaluate
 
 
 class Case(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hetero.evaluation.retrieval import TaskResult
 from hetero.evaluation.rule import compatibility_rule
+from hetero.metrics.retrieval import TaskResult
 
 
 def right(*wrong: int) -> TaskResult:

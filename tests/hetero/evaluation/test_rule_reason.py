@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hetero.evaluation.retrieval import TaskResult
 from hetero.evaluation.rule import compatibility_rule
 from hetero.evaluation.rule_reason import rule_reason
+from hetero.metrics.retrieval import TaskResult
 
 
 def right(count: int) -> TaskResult:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.evaluation import _reservoir
-from hetero.evaluation import search as search_module
-from hetero.evaluation.search import search
+from hetero.metrics import _reservoir
+from hetero.metrics import nearest as search_module
+from hetero.metrics.nearest import search
 from tests.hetero.evaluation.brute_force import ranked
 
 
@@ -120,7 +120,7 @@ def test_says_all_that_is_wrong_and_imports_no_torch() -> None:
     program = """
 import sys, numpy as np
 import hetero.evaluation.heatmap, hetero.evaluation.matrix, hetero.gallery.exact
-from hetero.evaluation.search import search
+from hetero.metrics.nearest import search
 from hetero.errors import InputError
 assert "torch" not in sys.modules
 for query, gallery, exclude in [
@@ -147,7 +147,7 @@ def test_memory_stays_bounded() -> None:
     """All scores at once would take 3.2 GB; what is allowed is far less, with the gallery memory-mapped."""
     program = """
 import resource, sys, numpy as np
-from hetero.evaluation.search import search
+from hetero.metrics.nearest import search
 gallery = np.load(sys.argv[1], mmap_mode="r")
 query = np.asarray(gallery[:4000])
 search(query[:10], gallery[:5000], 10)

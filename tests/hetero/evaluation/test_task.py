@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hetero.evaluation.task import RetrievalTask, both_ways
+from hetero.metrics.task import RetrievalTask, both_ways
 
 LABELS = np.array([0, 1, 0, 1, 2])
 

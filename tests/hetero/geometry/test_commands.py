@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import hetero
-from hetero.cli import main
+from hetero.cli.main import main
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel

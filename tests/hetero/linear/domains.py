@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from hetero.cli import main
-from hetero.data.embeddings import save_embeddings
+from hetero.cli.main import main
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.task import RetrievalTask
 from hetero.linear.gallery import OldGallery
+from hetero.metrics.task import RetrievalTask
 from hetero.models.batch_norm import estimate_statistics
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import save_model

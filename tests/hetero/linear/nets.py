@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hetero.linear.linearised import Linearised
-from hetero.models.blocks import GeneralisedMean, unit
+from hetero.linear.solver.linearised import Linearised
+from hetero.models.backbones.blocks import GeneralisedMean, unit
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing

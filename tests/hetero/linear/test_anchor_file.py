@@ -10,9 +10,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from hetero.errors import InputError, IntegrityError
-from hetero.linear.anchor_factors import AnchorFactors
-from hetero.linear.anchor_file import load_factors, save_factors
-from hetero.linear.linearised import Linearised
+from hetero.linear.solver.anchor_factors import AnchorFactors
+from hetero.linear.solver.anchor_file import load_factors, save_factors
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.precondition import anchor_factors
 from tests.hetero.linear.nets import net
 
 
@@ -21,7 +22,7 @@ def model(seed: int = 0, dtype: torch.dtype = torch.float32) -> Linearised:
 
 
 def written(path: Path) -> AnchorFactors:
-    made = AnchorFactors.of(model(), torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)), draws=3)
+    made = anchor_factors(model(), torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)), draws=3)
     save_factors(path, made, model())
     return made
 

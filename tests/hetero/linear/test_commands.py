@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.linear.measure import Adaptation
 from hetero.models import directory
 from hetero.models.directory import load_model

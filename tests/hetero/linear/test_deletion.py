@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from hetero.linear.deletion import delete
-from hetero.linear.linearised import Linearised
-from hetero.linear.problem import Problem
+from hetero.linear.deletion.deletion import delete
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.problem import Problem
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 COUNT, RIDGE, GONE = 6, 0.05, [4, 1]

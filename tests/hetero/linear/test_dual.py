@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from hetero.errors import InputError
-from hetero.linear.dual import Dual
-from hetero.linear.linearised import Linearised
-from hetero.linear.problem import Problem
+from hetero.linear.solver.dual import Dual
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.problem import Problem
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 COUNT, RIDGE = 6, 0.02

@@ -7,8 +7,8 @@ import pytest
 
 from hetero.errors import InputError
 from hetero.linear import AdaptConfig, Explanation, OldGallery, adapt, explain
-from hetero.linear.deletion import delete
-from hetero.linear.explanation_page import page
+from hetero.linear.deletion.deletion import delete
+from hetero.linear.explanation.page import page
 from hetero.linear.restored import Restored
 from tests.hetero.linear.domains import domain, gallery, model
 

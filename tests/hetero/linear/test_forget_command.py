@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from hetero.linear.forgetting import Forgetting
+from hetero.linear.deletion.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
 from hetero.models.directory import load_model
 from tests.hetero.linear.domains import adapted, called, write_place

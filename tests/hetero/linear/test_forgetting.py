@@ -116,7 +116,7 @@ def test_figures_decide_as_for_an_adaptation(place, tmp_path):
 
 def test_what_is_wrong_is_told_before_anything_is_solved(place, tmp_path, monkeypatch):
     folder, stored = place
-    monkeypatch.setattr("hetero.linear.forgetting.delete", None)
+    monkeypatch.setattr("hetero.linear.deletion.forgetting.delete", None)
 
     def refused(message, names=GONE, new=NEW, old=OLD, stored=stored, directory=folder / "held", base="v1"):
         with pytest.raises(InputError, match=message):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
 from hetero.linear.gallery import OldGallery, classes_of

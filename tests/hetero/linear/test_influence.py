@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hetero.linear.dual import Dual
-from hetero.linear.influence import influences, margin_gradient
-from hetero.linear.linearised import Linearised
-from hetero.linear.problem import Problem
-from hetero.linear.solve import solve
+from hetero.linear.explanation.influence import influences, margin_gradient
+from hetero.linear.solver.dual import Dual
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.problem import Problem
+from hetero.linear.solver.solve import solve
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 COUNT = 6

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hetero.errors import InputError
-from hetero.linear.linearised import Linearised
+from hetero.linear.solver.linearised import Linearised
 from tests.hetero.linear.nets import dense_jacobian, images, net
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hetero.evaluation.bootstrap import Interval
-from hetero.evaluation.retrieval import TaskResult
 from hetero.linear.measure import Adaptation, Change, flips_between
+from hetero.metrics.bootstrap import Interval
+from hetero.metrics.retrieval import TaskResult
 
 GOOD = Adaptation(
     space="s",

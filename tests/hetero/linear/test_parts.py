@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hetero.errors import InputError
-from hetero.linear.linearised import Linearised
 from hetero.linear.parts import divided
+from hetero.linear.solver.linearised import Linearised
 from tests.hetero.linear.nets import embedding_model, pictures
 
 

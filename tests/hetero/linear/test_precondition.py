@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from hetero.data.emoji_fonts import EmojiFonts
-from hetero.linear.directions import output_directions
-from hetero.linear.factors import has_factors, layerwise
-from hetero.linear.linearised import Linearised
+from hetero.data.sources.emoji_fonts import EmojiFonts
 from hetero.linear.parts import divided
-from hetero.linear.precondition import diagonals, kronecker
-from hetero.linear.problem import Problem
-from hetero.linear.solve import solve
+from hetero.linear.solver.directions import output_directions
+from hetero.linear.solver.factors import has_factors, layerwise
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.precondition import diagonals, kronecker
+from hetero.linear.solver.problem import Problem
+from hetero.linear.solver.solve import solve
 from tests.hetero.linear.nets import dense_jacobian, embedding_model, images, net, targets
 
 

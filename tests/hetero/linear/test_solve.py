@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hetero.linear.linearised import Linearised
-from hetero.linear.precondition import diagonal, kronecker
-from hetero.linear.problem import Problem
-from hetero.linear.solve import solve, solve_ridges
+from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.precondition import diagonal, kronecker
+from hetero.linear.solver.problem import Problem
+from hetero.linear.solver.solve import solve, solve_ridges
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 RIDGE, WEIGHT = 0.1, 2.0

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from hetero.errors import InputError
-from hetero.models.block_catalog import BLOCKS, block_class, block_problem
-from hetero.models.blocks import activation_layer
+from hetero.models.backbones.block_catalog import BLOCKS, block_class, block_problem
+from hetero.models.backbones.blocks import activation_layer
+from hetero.models.backbones.edge_blocks import ShuffleUnit, interleaved
 from hetero.models.config import ModelConfig, Stage
-from hetero.models.edge_blocks import ShuffleUnit, interleaved
 from hetero.models.model import EmbeddingModel
 from hetero.own_code import VARIABLE
 from hetero.preprocessing import Preprocessing

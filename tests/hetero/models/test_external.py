@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hetero.errors import InputError, IntegrityError
-from hetero.models.external import ModuleEmbedder, OnnxEmbedder, embed_all
+from hetero.models.external.embedders import ModuleEmbedder, OnnxEmbedder, embed_all
 from hetero.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(height=4, width=6, mean=(0.2, 0.4, 0.6), std=(0.5, 0.25, 0.2))

@@ -10,9 +10,9 @@ from torch import nn
 
 import hetero
 from hetero.errors import InputError
+from hetero.models.backbones.pretrained import backbone, published
 from hetero.models.cost import counted
-from hetero.models.frozen import embedder_of
-from hetero.models.pretrained import backbone, published
+from hetero.models.external.frozen import embedder_of
 from hetero.preprocessing import Preprocessing
 
 SMALL = Preprocessing(height=32, width=64, resize="crop")

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from hetero.errors import InputError
-from hetero.models import inherited
+from hetero.models.backbones import inherited
+from hetero.models.backbones.pretrained import backbone
 from hetero.models.config import ModelConfig, scaled
 from hetero.models.cost import untrained_cost, widest_within, widths_of
 from hetero.models.directory import load_model, save_model
 from hetero.models.model import EmbeddingModel
-from hetero.models.pretrained import backbone
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from hetero.errors import InputError, IntegrityError
 from hetero.files import write_bytes
-from hetero.models.blocks import GeneralisedMean, unit
+from hetero.models.backbones.blocks import GeneralisedMean, unit
 from hetero.models.config import ModelConfig, Stage, scaled
 from hetero.models.cost import cost, widest_within
 from hetero.models.directory import load_model, load_prototype_classes, load_prototypes, save_model, save_prototypes

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from export.source import from_module
+from export.capture.source import from_module
 from hetero.errors import InputError
-from hetero.models.external import ModuleEmbedder, embed_all
-from hetero.models.module_output import described
+from hetero.models.external.embedders import ModuleEmbedder, embed_all
+from hetero.models.external.module_output import described
 from hetero.models.weights import weights_digest
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from hetero.errors import InputError, IntegrityError
-from hetero.models import pretrained
-from hetero.models.pretrained import backbone
+from hetero.models.backbones import pretrained
+from hetero.models.backbones.pretrained import backbone
 
 
 @pytest.fixture(scope="module")

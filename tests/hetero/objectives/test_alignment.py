@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.registry import Head, build_objectives
+from hetero.objectives.head import Head
+from hetero.objectives.registry import build_objectives
 
 CLASSES, EACH, DIMENSION = 12, 6, 8
 

@@ -18,12 +18,13 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.backward_compatible import InfluenceLoss
 from hetero.objectives.catalog import CATALOG, Composite, Entry, expanded, problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
+from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import MarginSoftmax
-from hetero.objectives.registry import Head, build_objective, build_objectives
+from hetero.objectives.registry import build_objective, build_objectives
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse, record
-from hetero.training.curves import AGREEMENT
-from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.judging.curves import AGREEMENT
+from hetero.training.loop.module import CloudTensors, TrainingModule
 
 SINGLE = [name for name, entry in CATALOG.items() if isinstance(entry, Entry)]
 
@@ -34,7 +35,7 @@ def head(dimension: int = 4, cloud_dimension: int = 4) -> Head:
 
 
 def test_no_torch_is_needed_to_check_names_and_options():
-    code = "import sys, hetero.objectives.catalog, hetero.recipe; sys.exit('torch' in sys.modules)"
+    code = "import sys, hetero.objectives.catalog, hetero.pipeline.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from hetero.objectives.batch import Batch
 from hetero.objectives.catalog import CATALOG, Entry
 from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.head import Head
 from hetero.objectives.labels import label_problems, needing_labels, without_labels
-from hetero.objectives.registry import Head, build_objective
+from hetero.objectives.registry import build_objective
 from hetero.own_code import VARIABLE
 
 OPTIONS = {"csd": {"neighbours": 5}, "rank_preserving": {"neighbours": 5}, "d3still": {"neighbours": 5}}

@@ -12,7 +12,8 @@ from hetero.errors import InputError
 from hetero.objectives.batch import Batch
 from hetero.objectives.catalog import problems_of
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.registry import Head, build_objective, build_objectives
+from hetero.objectives.head import Head
+from hetero.objectives.registry import build_objective, build_objectives
 from hetero.own_code import VARIABLE
 from tests.hetero.objectives.test_catalog import training_step
 

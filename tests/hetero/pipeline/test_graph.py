@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from hetero.errors import InputError
-from hetero.pipeline.graph import run_graph
-from hetero.pipeline.stage import PARTIAL, up_to_date
+from hetero.pipeline.engine.graph import run_graph
+from hetero.pipeline.engine.stage import PARTIAL, up_to_date
 from tests.hetero.pipeline import fake_stages
 from tests.hetero.pipeline.fake_stages import PATIENCE, stage, wait_for
 
@@ -128,7 +128,7 @@ def test_on_a_terminal_each_running_stage_has_a_line(root, signs, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\nfrom functools import partial\nfrom pathlib import Path\n"
-        "from hetero.pipeline.graph import run_graph\nfrom tests.hetero.pipeline import fake_stages\n"
+        "from hetero.pipeline.engine.graph import run_graph\nfrom tests.hetero.pipeline import fake_stages\n"
         "if __name__ == '__main__':\n"
         "    stage = fake_stages.stage('speaker', partial(fake_stages.talk))\n"
         "    run_graph(Path(sys.argv[1]), [stage], jobs=1)\n"

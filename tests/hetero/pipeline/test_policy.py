@@ -2,10 +2,11 @@
 
 import pytest
 
-from hetero.commands import run_until
 from hetero.errors import InputError
+from hetero.pipeline.commands import run_until
+from hetero.pipeline.draft import built_in, load_recipe
 from hetero.pipeline.policy import policy_of
-from hetero.recipe import VerifyConfig, built_in, load_recipe
+from hetero.pipeline.recipe import VerifyConfig
 
 RECIPE = """
 name = "mine"

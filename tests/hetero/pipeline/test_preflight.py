@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hetero.commands import run_until
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.errors import InputError
-from hetero.recipe import Draft, draft, load_recipe
+from hetero.pipeline.commands import run_until
+from hetero.pipeline.draft import Draft, draft, load_recipe
 from hetero.space import EmbeddingSpace
 
 TORCH_AND_CHECKS_S = 6.0
@@ -320,7 +320,7 @@ def test_a_share_needs_the_cost_of_a_cloud_that_is_a_file_and_cloud_macs_says_it
 def test_missing_packages_are_told_when_the_run_comes_to_export(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from export.converter import package_problems
+    from export.formats.format import package_problems
 
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "litert_torch" else real(name))
@@ -330,8 +330,8 @@ def test_missing_packages_are_told_when_the_run_comes_to_export(place: Path, mon
 
 
 def test_the_recipes_that_come_along_are_sound() -> None:
-    from hetero.pipeline.preflight import release_problems
-    from hetero.recipe import built_in
+    from hetero.pipeline.draft import built_in
+    from hetero.pipeline.preflight.checks import release_problems
 
     for name in ("demo", "demo-search"):
         assert release_problems(Draft.of(built_in(name)), exporting=False) == []
@@ -355,7 +355,7 @@ def test_a_run_with_nothing_to_do_asks_no_more(place: Path, tmp_path: Path) -> N
         encoding="utf-8",
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom hetero.commands import run\n"
+        "import sys\nfrom pathlib import Path\nfrom hetero.pipeline.commands import run\n"
         f"assert run(Path({str(place / 'done.toml')!r}), out=Path({str(tmp_path / 'run')!r}), until='data') == 0\n"
         "print('torch' in sys.modules)"
     )

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetero.data.images import ImageSet
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.pipeline.retrieval_rows import limited, originals
 
 

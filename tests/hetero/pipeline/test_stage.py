@@ -7,7 +7,8 @@ import pytest
 
 from hetero.errors import InputError
 from hetero.files import write_text
-from hetero.pipeline.stage import Stage, locked, run_stages, up_to_date
+from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
+from hetero.processes.lock import locked
 from tests.crashes import kills
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hetero.pipeline.context import Context
+from hetero.pipeline.draft import built_in
+from hetero.pipeline.engine.threads import cores, with_threads
 from hetero.pipeline.stages import stages_of
-from hetero.pipeline.threads import cores, with_threads
-from hetero.recipe import built_in
 from tests.hetero.pipeline.fake_stages import stage, stumble
 
 TRAINING = {"trains": True}
@@ -19,7 +19,7 @@ TRAINING = {"trains": True}
 def shares(monkeypatch, count: int, *stages) -> dict[str, int]:
     for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: count)
+    monkeypatch.setattr("hetero.pipeline.engine.threads.workers", lambda: count)
     return {one.name: one.threads for one in with_threads(stages)}
 
 
@@ -38,7 +38,7 @@ def test_trainings_in_a_row_have_all_cores_and_those_side_by_side_share_them(mon
 
 @pytest.mark.parametrize(("said", "found"), [("1", 1), ("3", 3), ("64", 4), ("", 4), ("0", 4), ("2,1", 4)])
 def test_omp_num_threads_lowers_the_number_of_cores(monkeypatch, said, found):
-    monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: 4)
+    monkeypatch.setattr("hetero.pipeline.engine.threads.workers", lambda: 4)
     monkeypatch.delenv("OMP_THREAD_LIMIT", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert cores() == found
@@ -49,7 +49,7 @@ def test_omp_num_threads_lowers_the_number_of_cores(monkeypatch, said, found):
 def test_the_demo_trains_with_one_thread_each_on_two_cores(monkeypatch, tmp_path):
     for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("hetero.pipeline.threads.workers", lambda: 2)
+    monkeypatch.setattr("hetero.pipeline.engine.threads.workers", lambda: 2)
     stages = {one.name: one for _, one in stages_of(Context(built_in("demo"), Path(tmp_path)))}
     assert {one.threads for one in stages.values() if one.trains} == {1}
     assert set(stages["student control"].after) == {"data"}

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hetero.commands import run_until
 from hetero.data.config import DataConfig
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.pipeline.commands import run_until
 from hetero.pipeline.context import Context
+from hetero.pipeline.draft import Draft, draft
 from hetero.pipeline.export_sets import calibration_set, retrieval_set
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import Draft, draft
 from hetero.space import EmbeddingSpace
 from tests.hetero.data.pictures import write_flat
 

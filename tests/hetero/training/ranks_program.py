@@ -24,19 +24,19 @@ from hetero.models.directory import load_model
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.registry import Head
+from hetero.objectives.head import Head
 from hetero.own_code import allow_code
 from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.judgement import Judgement
-from hetero.training.loop import fit
-from hetero.training.module import TrainingModule
-from hetero.training.previous import PreviousStudent
+from hetero.training.distributed.synchronised_norm import SynchronisedBatchNorm
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import TrainingModule
+from hetero.training.loop.run import Fitted, Run
 from hetero.training.quantization_aware import tune_for_int8
-from hetero.training.run import Fitted, Run
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.previous import PreviousStudent
 from hetero.training.student import train_student
-from hetero.training.synchronised_norm import SynchronisedBatchNorm
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.train import train_upgrade
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from hetero.errors import InputError
-from hetero.training.average import AveragedWeights
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.judgement import Judgement
-from hetero.training.loop import Run, fit
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.loop import Run, fit
+from hetero.training.optimisation.average import AveragedWeights
 from hetero.training.quantization_aware import short
 from tests.hetero.training.test_loop import CONFIG, Killed, image_set, module, weight_norm
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from hetero.data.images import Dataset
 from hetero.space import EmbeddingSpace
-from hetero.training.bank import bank_rows
-from hetero.training.cloud_reference import CloudReference, class_means
-from hetero.training.cloud_tensors import cloud_tensors
+from hetero.training.reference.bank import bank_rows
+from hetero.training.reference.cloud_reference import CloudReference, class_means
+from hetero.training.reference.cloud_tensors import cloud_tensors
 from tests.hetero.training.test_loop import image_set
 
 

@@ -13,25 +13,25 @@ from lightning_fabric import Fabric
 from PIL import Image
 from torch import nn
 
-from hetero.commands import run_until
-from hetero.data.augment_config import AugmentConfig
+from hetero.data.augmentation.config import AugmentConfig
+from hetero.data.augmentation.copies import with_copies
 from hetero.data.config import DataConfig
-from hetero.data.copies import with_copies
-from hetero.data.embeddings import aligned, load_embeddings
+from hetero.data.embeddings.file import aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
-from hetero.models.external import ModuleEmbedder, embed_all
+from hetero.models.external.embedders import ModuleEmbedder, embed_all
+from hetero.pipeline.commands import run_until
+from hetero.pipeline.draft import parse_recipe
 from hetero.preprocessing import Preprocessing
-from hetero.recipe import parse_recipe
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
+from hetero.training.batches.feed import Feed
 from hetero.training.config import TrainingConfig
-from hetero.training.feed import Feed
-from hetero.training.live import LiveCloud
-from hetero.training.module import CloudTensors
+from hetero.training.loop.module import CloudTensors
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
+from hetero.training.reference.live import LiveCloud
 
 STUDENT = Preprocessing(height=16, width=16)
 CLOUD = Preprocessing(height=48, width=48, resize="crop", filter="bicubic")

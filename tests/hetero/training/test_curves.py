@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from hetero.training.curves import FLAT, GAP, LOW, RISING, Look, advice, flattened
-from hetero.training.judgement import Judgement
+from hetero.training.judging.curves import FLAT, GAP, LOW, RISING, Look, advice, flattened
+from hetero.training.judging.judgement import Judgement
 
 
 def curve(figures):

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 
-from hetero.data.augment import augment, augmented
-from hetero.data.augment_config import AugmentConfig
+from hetero.data.augmentation.augment import augment, augmented
+from hetero.data.augmentation.config import AugmentConfig
 from hetero.data.images import ImageSet
 from hetero.errors import InputError, IntegrityError
-from hetero.models.external import ModuleEmbedder
+from hetero.models.external.embedders import ModuleEmbedder
 from hetero.preprocessing import Preprocessing
+from hetero.training.batches.feed import Fed, Feed
 from hetero.training.config import TrainingConfig
-from hetero.training.feed import Fed, Feed
-from hetero.training.grown import GrownVectors
-from hetero.training.live import LiveCloud
-from hetero.training.module import CloudTensors
+from hetero.training.loop.module import CloudTensors
+from hetero.training.reference.grown import GrownVectors
+from hetero.training.reference.live import LiveCloud
 from tests.hetero.training.test_module import tiny
 
 SIDE, BATCH = 8, 6

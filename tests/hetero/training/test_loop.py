@@ -12,17 +12,17 @@ from hetero.errors import InputError, IntegrityError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.registry import Head
+from hetero.objectives.head import Head
 from hetero.preprocessing import Preprocessing
-from hetero.training.checkpoint import Progress
+from hetero.training.batches.sampling import GroupSampler
 from hetero.training.config import TrainingConfig
-from hetero.training.curves import Look
-from hetero.training.judgement import Judgement
-from hetero.training.log import in_words
-from hetero.training.loop import fit
-from hetero.training.module import CloudTensors, TrainingModule
-from hetero.training.run import Run
-from hetero.training.sampling import GroupSampler
+from hetero.training.judging.curves import Look
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.checkpoint import Progress
+from hetero.training.loop.log import in_words
+from hetero.training.loop.loop import fit
+from hetero.training.loop.module import CloudTensors, TrainingModule
+from hetero.training.loop.run import Run
 
 CONFIG = TrainingConfig(
     steps=12,

@@ -11,7 +11,7 @@ import pytest
 CHILD = """
 import resource, sys
 import numpy as np
-from hetero.training.memory import keep_freed_memory
+from hetero.training.loop.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 def step():

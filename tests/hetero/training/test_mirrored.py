@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from hetero.models.external import ModuleEmbedder
+from hetero.models.external.embedders import ModuleEmbedder
 from hetero.preprocessing import Preprocessing
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.mirrored import takes_mirrored_alike
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.mirrored import takes_mirrored_alike
 from tests.hetero.training.test_student import SHAPE, dataset
 
 __all__ = ["dataset"]

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hetero.data.copies import sources_of
+from hetero.data.augmentation.copies import sources_of
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.preprocessing import Preprocessing
-from hetero.training.module import CloudTensors, TrainingModule
+from hetero.training.loop.module import CloudTensors, TrainingModule
 
 
 class Recorder(nn.Module):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hetero.training.config import TrainingConfig
-from hetero.training.muon import Muon, orthogonalised, takes_orthogonal_steps
-from hetero.training.optimizer import VECTOR_SHARE, build_optimizer, set_learning_rate
-from hetero.training.schedule import Schedule
+from hetero.training.optimisation.muon import Muon, orthogonalised, takes_orthogonal_steps
+from hetero.training.optimisation.optimizer import VECTOR_SHARE, build_optimizer, set_learning_rate
+from hetero.training.optimisation.schedule import Schedule
 
 
 @settings(deadline=None, max_examples=30)

@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from hetero.errors import InputError
+from hetero.nas.supernet.train import train_supernet
 from hetero.objectives.config import ObjectiveConfig
 from hetero.own_code import VARIABLE
-from hetero.pipeline.trainable import require_trainable, trainings_of
-from hetero.recipe import parse_recipe
-from hetero.search.train_supernet import train_supernet
+from hetero.pipeline.draft import parse_recipe
+from hetero.pipeline.preflight.trainable import require_trainable, trainings_of
 from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.precision import precision_problems, require_precision
+from hetero.training.loop.precision import precision_problems, require_precision
 from hetero.training.quantization_aware import short, tune_for_int8
+from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.student import train_student
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.train import train_upgrade
-from tests.hetero.search import tiny as search
+from tests.hetero.nas import tiny as search
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 DATA = dataset()

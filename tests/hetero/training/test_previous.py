@@ -10,9 +10,9 @@ from hetero.errors import InputError
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
-from hetero.training.previous import PreviousStudent, start_from
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.previous import PreviousStudent, start_from
 from hetero.training.student import train_student
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset, image_set
 

@@ -15,16 +15,16 @@ from hetero.geometry.principal import principal_directions
 from hetero.geometry.statistics import space_statistics
 from hetero.models.config import ModelConfig
 from hetero.models.directory import load_model
-from hetero.recipe import Recipe
-from hetero.recipe_rules import recipe_problems
-from hetero.search.config import SearchConfig, Tier
+from hetero.nas.config import SearchConfig, Tier
+from hetero.pipeline.recipe import Recipe
+from hetero.pipeline.recipe_rules import recipe_problems
 from hetero.space import EmbeddingSpace
 from hetero.training.budget import require_budget
-from hetero.training.cloud_reference import CloudReference, class_means
 from hetero.training.config import CloudConfig, StudentConfig
+from hetero.training.optimisation.schedule import Schedule
 from hetero.training.principal_start import principal_start
 from hetero.training.quantization_aware import tune_for_int8
-from hetero.training.schedule import Schedule
+from hetero.training.reference.cloud_reference import CloudReference, class_means
 from hetero.training.student import train_student
 from tests.hetero.geometry.clouds import isotropic, low_dimensional
 from tests.hetero.training.test_student import EDGE, SHAPE, TRAINING, dataset
@@ -69,7 +69,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(dataset, cloud, tmp_path):
         return rate(schedule, step)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr("hetero.training.schedule.Schedule.rate", rate_until_killed)
+        patch.setattr("hetero.training.optimisation.schedule.Schedule.rate", rate_until_killed)
         train_student(dataset, cloud, config, SHAPE, tmp_path / "killed")
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     resumed = train_student(dataset, cloud, config, SHAPE, tmp_path / "killed")

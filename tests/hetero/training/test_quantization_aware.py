@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from hetero.errors import SpaceMismatchError
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.models.directory import load_model
 from hetero.models.fake_quant import fake_quantised
 from hetero.objectives.config import ObjectiveConfig
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CloudReference
 from hetero.training.config import StudentConfig
+from hetero.training.optimisation.rates import PEAK_RATES
 from hetero.training.quantization_aware import RATE, short, tune_for_int8
-from hetero.training.rates import PEAK_RATES
+from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.student import train_student
 from tests.hetero.training.test_student import EDGE, SHAPE, TRAINING, dataset
 

@@ -14,10 +14,10 @@ from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.model import EmbeddingModel
 from hetero.training.config import StudentConfig
-from hetero.training.curves import Look
-from hetero.training.judgement import Judgement
+from hetero.training.judging.curves import Look
+from hetero.training.judging.judgement import Judgement
+from hetero.training.loop.run import Fitted
 from hetero.training.refit import PENALTIES, fit_last_layers, put, refit
-from hetero.training.run import Fitted
 from hetero.training.student import train_student
 from tests.hetero.training.test_principal_start import CONFIG, cloud
 from tests.hetero.training.test_student import SHAPE, dataset

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hetero.errors import InputError
 from hetero.objectives.catalog import compares_classes
 from hetero.objectives.config import ObjectiveConfig
+from hetero.training.batches.sampling import GroupSampler, sampler_of
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
-from hetero.training.sampling import GroupSampler, sampler_of
 
 
 @given(

@@ -7,10 +7,10 @@ import pytest
 from hetero.errors import InputError
 from hetero.schema import parse
 from hetero.training.config import TrainingConfig
-from hetero.training.curves import Look
-from hetero.training.judgement import Judgement
-from hetero.training.rates import peak_rate
-from hetero.training.schedule import Schedule
+from hetero.training.judging.curves import Look
+from hetero.training.judging.judgement import Judgement
+from hetero.training.optimisation.rates import peak_rate
+from hetero.training.optimisation.schedule import Schedule
 
 AUTO = TrainingConfig(steps="auto", max_steps=1000, validate_every=10, warmup=0.1, learning_rate=1.0)
 

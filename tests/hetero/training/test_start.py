@@ -11,8 +11,9 @@ import torch
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
 from hetero.models.model import EmbeddingModel
-from hetero.pipeline.preflight import file_problems
-from hetero.recipe import Draft, Recipe, anchored
+from hetero.pipeline.draft import Draft
+from hetero.pipeline.preflight.checks import file_problems
+from hetero.pipeline.recipe import Recipe, anchored
 from hetero.space import EmbeddingSpace
 from hetero.training.config import StudentConfig
 from hetero.training.start import start_at_weights, start_identity, start_of

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from hetero.data.augment_config import LIGHT, UNCHANGED, AugmentConfig
-from hetero.data.copies import with_copies
-from hetero.data.embeddings import save_embeddings
+from hetero.data.augmentation.config import LIGHT, UNCHANGED, AugmentConfig
+from hetero.data.augmentation.copies import with_copies
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import load_model, load_prototype_classes, load_prototypes
-from hetero.models.external import ModuleEmbedder
+from hetero.models.external.embedders import ModuleEmbedder
 from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
 from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CloudReference, class_means
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+from hetero.training.reference.cloud_reference import CloudReference, class_means
 from hetero.training.student import train_student
 
 SHAPE = Preprocessing(height=16, width=16)

@@ -11,23 +11,23 @@ import pytest
 import torch
 from torch import nn
 
+from hetero.data.augmentation.copies import with_copies
 from hetero.data.config import DataConfig
-from hetero.data.copies import with_copies
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.images import Dataset
 from hetero.data.prepare import prepare
 from hetero.data.subset import with_rows
 from hetero.errors import InputError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import load_prototypes
-from hetero.models.external import ModuleEmbedder
+from hetero.models.external.embedders import ModuleEmbedder
 from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
-from hetero.training.bank import bank_rows
 from hetero.training.cloud import train_cloud
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.cloud_tensors import cloud_tensors
 from hetero.training.config import CloudConfig, StudentConfig, TrainingConfig
+from hetero.training.reference.bank import bank_rows
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.student import train_student
 from tests.hetero.data.pictures import write_classes, write_flat
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from hetero.errors import InputError
-from hetero.evaluation.label_free import neighbour_map
-from hetero.evaluation.retrieval import evaluate_tasks
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.label_free import neighbour_map
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.task import RetrievalTask
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
-from hetero.training.agreement import agreement
-from hetero.training.cloud_reference import CloudReference
-from hetero.training.validation import validation
+from hetero.training.judging.agreement import agreement
+from hetero.training.judging.validation import validation
+from hetero.training.reference.cloud_reference import CloudReference
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 DATA = dataset()
@@ -24,7 +24,7 @@ DATA = dataset()
 @pytest.fixture(autouse=True)
 def two_neighbours(monkeypatch):
     """Of so few images ten would be all."""
-    monkeypatch.setattr("hetero.training.validation.neighbour_map", functools.partial(neighbour_map, k=2))
+    monkeypatch.setattr("hetero.training.judging.validation.neighbour_map", functools.partial(neighbour_map, k=2))
 
 
 @pytest.fixture(scope="module")

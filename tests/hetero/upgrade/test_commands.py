@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hetero.cli import main
+from hetero.cli.main import main
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hetero.errors import InputError
 from hetero.space import EmbeddingSpace
-from hetero.training.cloud_reference import CloudReference
+from hetero.training.reference.cloud_reference import CloudReference
 from hetero.upgrade.ensemble import ensemble
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hetero.cli import main
+from hetero.cli.main import main
 from hetero.data.config import DataConfig
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.errors import InputError
 from hetero.evaluation.matrix import CompatibilityMatrix
 from hetero.space import EmbeddingSpace
 from hetero.training.cloud import train_cloud
-from hetero.upgrade.fleet import measure_fleet
+from hetero.upgrade.fleet.measure import measure_fleet
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 

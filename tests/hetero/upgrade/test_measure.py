@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.space import EmbeddingSpace
 from hetero.upgrade.commands import summary
 from hetero.upgrade.measure import Upgrade, measure_upgrade

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hetero.data.embeddings import save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.data.subset import with_rows
 from hetero.errors import InputError
 from hetero.models.directory import load_model, load_prototypes
@@ -94,7 +94,7 @@ def test_an_interrupted_upgrade_ends_in_the_same_bits(old, tmp_path):
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hetero.training.loop._Loop._validate", Dies())
+        patch.setattr("hetero.training.loop.loop._Loop._validate", Dies())
         with pytest.raises(Killed):
             train_upgrade(dataset(), old, same, config, SHAPE, directory)
     train_upgrade(dataset(), old, same, config, SHAPE, directory)

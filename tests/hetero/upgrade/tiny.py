@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hetero.data.images import Dataset, ImageSet
-from hetero.evaluation.task import RetrievalTask
+from hetero.metrics.task import RetrievalTask
 from hetero.models.config import ModelConfig, Stage
 from hetero.preprocessing import Preprocessing
 from hetero.training.config import CloudConfig, TrainingConfig

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional as F
 
 from device_tests.runtimes.coreml import load
+from hetero.models.backbones.pretrained import backbone
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
-from hetero.models.pretrained import backbone
 from hetero.preprocessing import Preprocessing
 from tests.device_tests.runtimes.coreml.mil import ct
 

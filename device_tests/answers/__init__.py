@@ -1,0 +1,1 @@
+"""What targets are handed and what they return: checked, kept, and sealed."""

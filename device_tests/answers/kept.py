@@ -1,0 +1,101 @@
+"""What targets returned, kept in the cache folder: verifying the same files again takes seconds.
+
+Only the runtime's answer is kept, never a verdict: every check runs anew, under the gates of the day. A failure is not
+kept, nor what this machine did not manage in part, so that it is asked again. What this installation did not write, or
+is damaged, counts as nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import device_tests
+from device_tests.answers.golden_files import golden_files
+from device_tests.answers.original_rows import original_rows
+from device_tests.answers.sealed import load_sealed, save_sealed
+from device_tests.targets.target import Returned, Target
+from export.bundle.manifest import GOLDENS, PREPROCESS, ModelEntry
+from export.bundle.reading import Bundle
+from hetero.files import cache_directory, canonical_json, digest, sha256_file
+
+_FORMAT = 3
+_MOST = 2000
+_ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings")
+_ALSO = "also."
+
+
+def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
+    """Digest of everything that decides what a target returns: the files, the target with its versions, the runner."""
+    files = {file.path: file.sha256 for file in bundle.manifest.files}
+    originals = [bundle.originals[row].relative_to(bundle.path).as_posix() for row in original_rows(bundle)]
+    return digest(
+        [
+            _FORMAT,
+            _code(),
+            target.name,
+            dict(target.describe()),
+            target.runtimes[entry.format],
+            entry.precision,
+            entry.sha256,
+            [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
+            [file.path.name for file in golden_files(bundle)],
+            bundle.goldens.query_rows.tolist(),
+        ]
+    )
+
+
+def save(name: str, returned: Returned) -> None:
+    """Keep what came back, unless it is a failure."""
+    from safetensors.numpy import save as to_bytes
+
+    if returned.embeddings is None or returned.incomplete:
+        return
+    arrays: dict[str, Any] = {field: getattr(returned, field) for field in _ARRAYS}
+    arrays |= {_ALSO + setting: value for setting, value in returned.also.items()}
+    held = {field: np.ascontiguousarray(value) for field, value in arrays.items() if value is not None}
+    words = {field: value for field, value in vars(returned).items() if field not in (*_ARRAYS, "also")}
+    save_sealed(_file(name), to_bytes(held, metadata={"returned": canonical_json(words)}))
+    _forget_oldest()
+
+
+def load(name: str) -> Returned | None:
+    """What :func:`save` kept; None when there is nothing of ours."""
+    from safetensors.numpy import load as from_bytes
+
+    data = load_sealed(_file(name))
+    if data is None:
+        return None
+    held = from_bytes(data)
+    words = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["returned"])
+    also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
+    words["decode_errors"] = tuple(words["decode_errors"])
+    words["tensors"] = tuple(map(tuple, words["tensors"]))
+    return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
+
+
+@cache
+def _code() -> list[str]:
+    """Digests of everything of ours that runs on a target, or asks one."""
+    package = Path(device_tests.__file__).parent
+    inside = [path for folder in ("runner", "targets", "runtimes") for path in (package / folder).rglob("*")]
+    return [sha256_file(path) for path in sorted(inside) if path.suffix in (".py", ".mjs", ".html")]
+
+
+def _folder() -> Path:
+    return cache_directory() / "returned"
+
+
+def _file(name: str) -> Path:
+    return _folder() / f"{name}.kept"
+
+
+def _forget_oldest() -> None:
+    earlier = _folder().glob("*.safetensors")  # Answers without a seal, which nobody reads any more.
+    files = sorted([*_folder().glob("*.kept"), *earlier], key=lambda path: path.stat().st_mtime)
+    for path in files[:-_MOST]:
+        path.unlink(missing_ok=True)

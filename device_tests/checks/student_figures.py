@@ -1,0 +1,117 @@
+"""How well a student's queries find things in the cloud's gallery, from a bundle's goldens alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from numpy.typing import NDArray
+
+from device_tests.checks.finding import Figure
+from export.bundle.goldens import Goldens
+from hetero.evaluation.rule_reason import RuleReason, rule_reason
+from hetero.metrics.bootstrap import Interval, difference_interval, function_interval, mean_interval
+from hetero.metrics.chance import chance_of_rank_one, share_relevant
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+
+METRIC = "cmc@1"
+
+
+@dataclass(frozen=True)
+class StudentFigures:
+    """cmc@1 of the student in torch and what it is held against.
+
+    Intervals are of 95 %, over classes, or over queries where classes are few.
+
+    Attributes:
+        student: M(student, cloud): its queries in the cloud's gallery.
+        cloud: M(cloud, cloud): the cloud's own queries there.
+        share: The first over the second, resampled together; None when the cloud finds nothing.
+        own: M(student, student): its queries in a gallery of its own.
+        compared: M(student, cloud) - M(student, student), and why it is above zero or not.
+        chance: Of a gallery in random order.
+        above_chance: By how much the student is above that.
+        queries: How many there are.
+        found_by_cloud: For how many of them the cloud's first hit is right.
+        tasks: How many retrieval tasks; figures are means over these.
+    """
+
+    student: Interval
+    cloud: Interval
+    share: Interval | None
+    own: Interval
+    compared: RuleReason
+    chance: float
+    above_chance: Interval
+    queries: int
+    found_by_cloud: int
+    tasks: int
+
+    @classmethod
+    def measure(cls, goldens: Goldens) -> StudentFigures:
+        """Evaluate the bundle's own embeddings.
+
+        Raises:
+            InputError: When a task cannot be measured.
+        """
+        student, cloud = goldens.retrieval_student, goldens.retrieval_cloud
+
+        def measured(query: Float32[np.ndarray, "m d"], gallery: Float32[np.ndarray, "m d"]) -> TaskResult:
+            return evaluate_tasks(query, gallery, goldens.retrieval_labels, goldens.tasks)
+
+        across, above, own = measured(student, cloud), measured(cloud, cloud), measured(student, student)
+        found, best, alone = (result.per_query(METRIC) for result in (across, above, own))
+        classes = across.clusters(across.resampled)
+        by_chance = [share_relevant(goldens.retrieval_labels, task) for task in goldens.tasks]
+        return cls(
+            student=mean_interval(found, clusters=classes),
+            cloud=mean_interval(best, clusters=classes),
+            share=function_interval([found, best], _ratio, clusters=classes) if any(map(np.any, best)) else None,
+            own=mean_interval(alone, clusters=classes),
+            compared=rule_reason(across, own, above, metric=METRIC, clusters=classes),
+            chance=chance_of_rank_one(goldens.retrieval_labels, goldens.tasks),
+            above_chance=difference_interval(found, by_chance, clusters=classes),
+            queries=sum(map(len, found)),
+            found_by_cloud=int(sum(hits.sum() for hits in best)),
+            tasks=len(found),
+        )
+
+    @property
+    def above_own(self) -> Interval:
+        """M(student, cloud) - M(student, student)."""
+        return self.compared.rule
+
+    @property
+    def rule(self) -> str:
+        """M(q, g) > M(q, q), as :class:`hetero.evaluation.rule.Rule` says it: ``holds``, ``undecided`` or ``fails``."""
+        return self.above_own.status
+
+    def to_dict(self) -> dict[str, Figure]:
+        """Flat, as findings tell their figures."""
+        share = self.share
+        ends = {
+            "cmc@1": self.student,
+            "cmc@1_cloud": self.cloud,
+            "cmc@1_own_gallery": self.own,
+            "above_own_gallery": self.compared.rule,
+            "lead_of_cloud": self.compared.lead,
+            "loss_to_cloud": self.compared.loss,
+        }
+        return {
+            **{name: interval.value for name, interval in ends.items()},
+            **{f"{name}_low": interval.low for name, interval in ends.items()},
+            **{f"{name}_high": interval.high for name, interval in ends.items()},
+            "share_of_cloud": None if share is None else share.value,
+            "share_of_cloud_low": None if share is None else share.low,
+            "share_of_cloud_high": None if share is None else share.high,
+            "rule": self.rule,
+            "rule_reason": self.compared.in_words(),
+            "chance": self.chance,
+            "queries": self.queries,
+            "tasks": self.tasks,
+        }
+
+
+def _ratio(means: Float64[NDArray[np.float64], "samples 2"]) -> Float64[NDArray[np.float64], " samples"]:
+    return means[:, 0] / means[:, 1]

@@ -1,0 +1,256 @@
+"""A release manager's own evidence: their gallery and their photos, which no bundle can have been made to fit.
+
+What else a bundle is held against travels in it. A gallery file holds the cloud's vectors under names; photos are
+laid out as any data set (:mod:`hetero.data.sources.folder`, :mod:`hetero.data.sources.csv`). Everything that can be
+wrong with them is told before a model runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from device_tests.evidence.gallery import OwnGallery, classes_by_name
+from export.bundle.reading import Bundle
+from hetero.data.decoding.parallel import in_parallel
+from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.walk import images_below, reserved
+from hetero.errors import InputError
+from hetero.files import digest, sha256_file
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+
+_LARGEST = 1 << 30
+"""Bytes of decoded photos: they are handed to every model at once."""
+_FEWEST = 3
+"""Vectors that photos without labels are searched among: their own, the nearest and another."""
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class OwnEvidence:
+    """What a bundle's models have to find, and where.
+
+    Attributes:
+        photos: The queries, with the contents of their files.
+        gallery: float32 [g, d], unit vectors of the cloud.
+        space: What they mean.
+        labels: int64 [q], the class of each query; None without labels.
+        gallery_labels: int64 [g], the class of each vector of the gallery, -1 where it is none of the queries'; None
+            without labels.
+        own: int64 [q], the row of the gallery that is the query itself and is not to be found; -1 for none.
+        cloud: float32 [q, d], the cloud's own vectors of the queries; None when the gallery's file has none.
+        about: What it is, for every file of a verdict: names, digests and counts.
+    """
+
+    photos: Listing
+    gallery: Float32[np.ndarray, "g d"]
+    space: EmbeddingSpace
+    labels: Int64[np.ndarray, " q"] | None
+    gallery_labels: Int64[np.ndarray, " g"] | None
+    own: Int64[np.ndarray, " q"]
+    cloud: Float32[np.ndarray, "q d"] | None
+    about: dict[str, Any]
+
+    @classmethod
+    def read(cls, gallery: Path, queries: Path) -> OwnEvidence:
+        """Read and check a gallery and the photos that ask it.
+
+        Photos of a split ``test`` are the queries where the data names splits, those with the role of a query where it
+        names roles, and otherwise all. A photo whose name the gallery's file holds, too, is that photo: its vector is
+        the cloud's own answer for it, and is not searched for it.
+
+        Args:
+            gallery: A file of embeddings, or a gallery directory.
+            queries: A folder with a class a sub-folder, or a CSV.
+
+        Raises:
+            InputError: For photos or a gallery that cannot be used, with every problem of a kind.
+            IntegrityError: When the gallery is damaged.
+        """
+        # Late: most verifications bring no evidence, and reading data takes a tenth of a second to import.
+        from hetero.data.checking.check import config_for
+        from hetero.data.prepare import find
+
+        held = OwnGallery.read(gallery)
+        found = find(config_for(queries))
+        if queries.is_dir() and (empty := _empty_folders(queries)):
+            raise InputError(f"{queries}: {len(empty)} folders hold no image; fill or remove them:", empty[:_NAMED])
+        asked = _queries(found)
+        roles = {entry.name: entry.is_gallery is not False for entry in found.entries}
+        rows = _rows_of(asked, held)
+        cloud = None if rows is None else held.vectors[rows]
+        # A photo that only asks is not to be found, by no other either.
+        searched = np.flatnonzero([roles.get(name, True) for name in held.names])
+        if not len(searched):
+            raise InputError(f"{held.name} holds no vector that is searched: all of them are of queries alone")
+        labels, gallery_labels = _classes(asked, found, [held.names[row] for row in searched], cloud is not None)
+        own = _own_rows(len(asked), rows, searched)
+        if labels is not None and gallery_labels is not None:
+            _require_answers(asked, labels, gallery_labels, own)
+        elif len(searched) < _FEWEST:
+            raise InputError(f"{held.name} holds {len(searched)} vectors to search among; expected at least {_FEWEST}")
+        photos = _identified(Listing(found.name, found.layout, tuple(asked), found.notes))
+        about = {
+            "gallery": {
+                "name": held.name,
+                "sha256": held.sha256,
+                "names_sha256": digest(held.names),
+                "vectors": len(searched),
+            },
+            "queries": {
+                "name": found.name,
+                "sha256": digest([[one.name, one.label, one.box, one.content] for one in photos.entries]),
+                "photos": len(asked),
+                "classes": 0 if labels is None else len(np.unique(labels)),
+            },
+            "cloud_vectors_of_queries": cloud is not None,
+            "space_id": held.space.space_id,
+        }
+        return cls(photos, held.vectors[searched], held.space, labels, gallery_labels, own, cloud, about)
+
+    def __len__(self) -> int:
+        """Number of queries."""
+        return len(self.photos.entries)
+
+    def require_fits(self, bundle: Bundle) -> None:
+        """Refuse a bundle whose vectors do not belong in the gallery.
+
+        Raises:
+            SpaceMismatchError: When they are of another space.
+            InputError: When they are of another length.
+        """
+        name = bundle.manifest.name
+        self.space.require_same(bundle.space, this="your gallery", that=f"the bundle {name}")
+        if self.gallery.shape[1] != bundle.space.dimension:
+            raise InputError(
+                f"your gallery holds vectors of {self.gallery.shape[1]} numbers and the bundle {name} makes vectors of "
+                f"{bundle.space.dimension}, although both name one space"
+            )
+
+    def images(self, preprocessing: Preprocessing) -> UInt8[np.ndarray, "q h w 3"]:
+        """The photos as a bundle's contract makes them.
+
+        Raises:
+            InputError: When some cannot be read, were changed since, or are too many for their size.
+        """
+        from hetero.data.decoding.decoded import decode_unkept
+
+        size = len(self) * preprocessing.height * preprocessing.width * 3
+        if size > _LARGEST:
+            raise InputError(
+                f"{self.photos.name}: {len(self)} photos of {preprocessing.height} x {preprocessing.width} pixels take "
+                f"{size / 1e9:.1f} GB, more than the {_LARGEST / 1e9:.1f} GB that a model is given at once; take fewer"
+            )
+        return np.asarray(decode_unkept(self.photos, preprocessing, limit=_LARGEST)[:])
+
+
+def _queries(found: Listing) -> list[Entry]:
+    tested = any(entry.split for entry in found.entries)
+    asked = [entry for entry in found.entries if not tested or entry.split == "test"]
+    asked = [entry for entry in asked if entry.is_query is not False]
+    if not asked:
+        raise InputError(
+            f"{found.name} holds no query: where data names splits its test photos ask, and where it names roles those "
+            "that are queries"
+        )
+    without = [entry.name for entry in asked if not entry.label]
+    if without and len(without) < len(asked):
+        told = f"{found.name}: {len(without)} of {len(asked)} queries have no label; give all of them one, or none:"
+        raise InputError(told, without[:_NAMED])
+    return asked
+
+
+def _rows_of(asked: Sequence[Entry], held: OwnGallery) -> Int64[np.ndarray, " q"] | None:
+    """Rows of the gallery's file that are the queries themselves; None when none of them is in it."""
+    row = {name: place for place, name in enumerate(held.names)}
+    missing = [entry.name for entry in asked if entry.name not in row]
+    if len(missing) == len(asked):
+        return None
+    if missing:
+        raise InputError(
+            f"{len(asked) - len(missing)} of {len(asked)} queries have the name of a vector in {held.name}, which says "
+            "that it is of the same photo; give vectors of all queries or of none, and other photos other names. "
+            "Without one:",
+            missing[:_NAMED],
+        )
+    return np.array([row[entry.name] for entry in asked], np.int64)
+
+
+def _own_rows(
+    count: int, rows: Int64[np.ndarray, " q"] | None, searched: Int64[np.ndarray, " g"]
+) -> Int64[np.ndarray, " q"]:
+    """Where each query itself stands among what is searched; -1 where it does not."""
+    if rows is None:
+        return np.full(count, -1, np.int64)
+    place = {row: index for index, row in enumerate(searched.tolist())}
+    return np.array([place.get(row, -1) for row in rows.tolist()], np.int64)
+
+
+def _classes(
+    asked: Sequence[Entry], found: Listing, names: Sequence[str], cloud_knows: bool
+) -> tuple[Int64[np.ndarray, " q"] | None, Int64[np.ndarray, " g"] | None]:
+    """The class of each query and of each vector of the gallery; None for both without labels."""
+    classes = sorted({entry.label for entry in asked} - {""})
+    if not classes:
+        if not cloud_knows:
+            raise InputError(
+                f"{found.name}: the queries have no labels, and the gallery has no vectors of them, so nothing says "
+                "what they should find; lay them out as a class a folder, give a CSV with labels, or add the cloud's "
+                "vectors of these very photos to the gallery, under their names"
+            )
+        return None, None
+    number = {name: place for place, name in enumerate(classes)}
+    known = {entry.name: entry.label for entry in found.entries if entry.label}
+    of_gallery = classes_by_name(names, classes, known)
+    return (
+        np.array([number[entry.label] for entry in asked], np.int64),
+        np.array([number.get(label, -1) for label in of_gallery], np.int64),
+    )
+
+
+def _require_answers(
+    asked: Sequence[Entry],
+    labels: Int64[np.ndarray, " q"],
+    gallery_labels: Int64[np.ndarray, " g"],
+    own: Int64[np.ndarray, " q"],
+) -> None:
+    """Refuse queries whose class the gallery does not hold."""
+    sizes = Counter(gallery_labels.tolist())
+    lost = [
+        entry.label
+        for entry, label, row in zip(asked, labels.tolist(), own.tolist(), strict=True)
+        if sizes[label] - (row >= 0 and gallery_labels[row] == label) < 1
+    ]
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(asked)} queries have no image of their class in the gallery. A vector of it is of a "
+            "class when a folder of its name is called so, or the CSV of the queries lists it. Without one:",
+            sorted(set(lost))[:_NAMED],
+        )
+
+
+def _empty_folders(root: Path) -> list[str]:
+    """Folders below a root without an image at any depth, the outermost of each."""
+    full = {parts[:depth] for parts in images_below(root).images for depth in range(len(parts))}
+    empty: list[str] = []
+    for place, folders, _ in os.walk(root):
+        above = Path(place).relative_to(root).parts
+        folders[:] = sorted(name for name in folders if not reserved(name))
+        empty += ["/".join((*above, name)) for name in folders if (*above, name) not in full]
+        folders[:] = [name for name in folders if (*above, name) in full]
+    return empty
+
+
+def _identified(photos: Listing) -> Listing:
+    """The photos with the contents of their files, so that what is decoded is what the digest names."""
+    entries = photos.entries
+    digests = in_parallel(sha256_file, [entry.path for entry in entries], progress=f"reading {photos.name}")
+    return photos.with_entries(replace(entry, content=content) for entry, content in zip(entries, digests, strict=True))

@@ -1,0 +1,93 @@
+"""A gallery that a release manager brings: the cloud's vectors by name, and which class each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.names import composed
+from hetero.errors import InputError
+from hetero.files import sha256_file
+from hetero.space import EmbeddingSpace
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class OwnGallery:
+    """Vectors of a gallery.
+
+    Attributes:
+        name: The file's or directory's, for people.
+        sha256: Of the file; of a gallery directory that of its index, which names the digests of the others.
+        space: What the vectors mean.
+        vectors: float32 [n, d], of length one.
+        names: One a row; changed copies of training images are left out.
+    """
+
+    name: str
+    sha256: str
+    space: EmbeddingSpace
+    vectors: Float32[np.ndarray, "n d"]
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> OwnGallery:
+        """Read a file of embeddings, or a gallery directory.
+
+        Raises:
+            InputError: When it is neither, holds no vector, or its vectors and names do not fit together.
+            IntegrityError: When it is damaged.
+        """
+        from hetero.gallery.exact import Gallery
+        from hetero.gallery.storage import INDEX
+
+        if path.is_dir():
+            sha256, held = sha256_file(path / INDEX) if (path / INDEX).is_file() else "", Gallery.load(path)
+            space, vectors, names = held.space, held.embeddings, held.names
+        else:
+            sha256, file = sha256_file(path) if path.is_file() else "", load_embeddings(path)
+            space, vectors, names = file.space, embeddings_of(file, file.names), file.names
+        known = set(names)
+        kept = [row for row, name in enumerate(names) if not _is_copy(name, known)]
+        if not kept:
+            raise InputError(f"{path} holds no vector; a gallery needs at least one")
+        return cls(path.name, sha256, space, vectors[kept], tuple(names[row] for row in kept))
+
+
+def _is_copy(name: str, known: Collection[str]) -> bool:
+    """Whether a name is of a changed copy of another image, which a training needs and no gallery has."""
+    whole, mark, number = name.rpartition("#")
+    return bool(mark) and number.isdigit() and whole in known
+
+
+def classes_by_name(names: Sequence[str], classes: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """The class that each image of a gallery shows: as it is listed, else the class that a folder of its name has.
+
+    Args:
+        names: Of the gallery's images.
+        classes: Of the queries; other images are of no class that is asked for.
+        known: Classes of images that are listed, by name.
+
+    Returns:
+        One a name; empty for none.
+
+    Raises:
+        InputError: When folders of a name are called after several classes.
+    """
+    called = {composed(name): name for name in classes}
+    folders = [{called.get(composed(part), "") for part in name.split("/")[:-1]} - {""} for name in names]
+    found = [known.get(name, "") or next(iter(inside), "") for name, inside in zip(names, folders, strict=True)]
+    unclear = [name for name, inside in zip(names, folders, strict=True) if len(inside) > 1 and name not in known]
+    if unclear:
+        raise InputError(
+            f"{len(unclear)} images of the gallery lie in folders of several classes, so that it is unclear what they "
+            "show; list them in the CSV of the queries:",
+            unclear[:_NAMED],
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Application versions in the field against gallery versions."""

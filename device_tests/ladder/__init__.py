@@ -1,0 +1,1 @@
+"""The verification ladder: from a bundle and targets to a verdict."""

@@ -1,0 +1,95 @@
+"""Run one exported model on one target, and climb the rungs with what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from device_tests.answers.golden_files import golden_files
+from device_tests.answers.handed import handed
+from device_tests.answers.original_rows import original_rows
+from device_tests.checks import cost, loads, parity, preprocessing, retrieval
+from device_tests.checks.finding import RUNGS, Finding
+from device_tests.checks.gates import Gates
+from device_tests.checks.subject import Subject
+from device_tests.ladder.identity import space_in_file
+from device_tests.targets.target import Original, Request, Returned, Target
+from export.bundle.manifest import ModelEntry
+from export.bundle.reading import Bundle
+
+
+def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Gates) -> list[Finding]:
+    """Every rung's answer for one model; rungs above a failed load are not verified."""
+    subject = Subject(
+        precision=entry.precision,
+        file_bytes=entry.size,
+        macs=bundle.manifest.macs,
+        parameters=bundle.manifest.parameters,
+        unit_norm=bundle.space.unit_norm,
+        goldens=bundle.goldens,
+        returned=returned,
+        preprocessing=bundle.preprocessing,
+        space_id=bundle.space.space_id,
+        space_in_file=space_in_file(entry.format, bundle.file(entry)),
+        originals=tuple(original_rows(bundle)),
+        golden_files=golden_files(bundle),
+        tensors=(entry.input, entry.output),
+    )
+    loaded = loads.check(subject)
+    if loaded.status != "pass":
+        reason = "it does not load" if loaded.status == "fail" else loaded.reason
+        return [loaded, *(Finding(rung, "not verified", reason) for rung in RUNGS[1:])]
+    checks = (preprocessing.check, parity.check, retrieval.check, cost.check)
+    return [loaded, *(check(subject, gates) for check in checks)]
+
+
+def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callable[[int], object] = int) -> Returned:
+    """Embed a bundle's golden and query images with one of its models, and decode its original and golden files.
+
+    Args:
+        bundle: The bundle.
+        entry: A model with a format that the target has a runtime for.
+        target: Set up.
+        advance: Told how many more images are done.
+    """
+    return ask(bundle, target, request(bundle, entry, target), advance)
+
+
+def ask(bundle: Bundle, target: Target, asked: Request, advance: Callable[[int], object] = int) -> Returned:
+    """Hand a target what a request names of a bundle, and run it.
+
+    Args:
+        bundle: The bundle.
+        target: Set up.
+        asked: With one of the bundle's models.
+        advance: Told how many more images are done.
+    """
+    done = 0
+
+    def progress(now: int, _total: int) -> None:
+        nonlocal done
+        advance(now - done)
+        done = now
+
+    with handed(asked, bundle) as copies:
+        return target.run(copies, progress)
+
+
+def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:
+    """What a target is asked to do with one model of a bundle."""
+    goldens = bundle.goldens
+    first = len(goldens.golden_images)
+    originals = [
+        Original(bundle.originals[row], first + int(np.searchsorted(goldens.query_rows, row)))
+        for row in original_rows(bundle)
+    ]
+    return Request(
+        name=f"{bundle.manifest.name} {entry.format} {entry.precision}",
+        runtime=target.runtimes[entry.format],
+        model=bundle.file(entry),
+        images=np.concatenate([goldens.golden_images, goldens.retrieval_images[goldens.query_rows]]),
+        precision=entry.precision,
+        originals=(*originals, *(Original(file.path) for file in golden_files(bundle))),
+        preprocessing=bundle.preprocessing,
+    )

@@ -1,0 +1,36 @@
+"""What a verification can be asked for: where a target has nothing that runs a format there is nothing to verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from device_tests.checks.finding import Status
+from device_tests.checks.gates import Gates
+from device_tests.targets.target import Target
+from export.bundle.reading import Bundle
+
+
+def no_runtime(target: Target, format: str) -> str:
+    """Why there is nothing to verify; empty when there is."""
+    if format in target.runtimes:
+        return ""
+    if format == "coreml":
+        return f"nothing on {target.name} executes Core ML"
+    return f"{target.name} has no runtime for {format}"
+
+
+def without_runtime(format: str, targets: Sequence[Target], gates: Gates) -> Status:
+    """What a format is where a target has no runtime for it.
+
+    Args:
+        format: The format.
+        targets: All targets of the verification.
+        gates: Limits; a format that they require, and that none of the targets can run, was asked for in vain.
+    """
+    wanted = format in gates.require and not any(format in target.runtimes for target in targets)
+    return "not verified" if wanted else "n/a"
+
+
+def missing(bundle: Bundle, gates: Gates) -> list[str]:
+    """Required formats that a bundle does not hold."""
+    return [name for name in gates.require if name not in {entry.format for entry in bundle.manifest.models}]

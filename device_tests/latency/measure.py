@@ -1,0 +1,84 @@
+"""Measure a latency table: every operator of a search space on a runtime, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from device_tests.latency.stopwatch import RUNTIMES, least_milliseconds
+from device_tests.targets.target import Stopwatch
+from export.formats.operators import OperatorFormat, operator_files
+from hetero.nas.cost.latency_table import LatencyTable, RuntimeTable, Unit
+from hetero.nas.cost.layers import Layer
+from hetero.nas.cost.operators import Operator
+
+SWEEPS, COUNTED_SWEEPS = 5, 1
+
+
+class _Sum(torch.nn.Module):
+    def forward(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return one + other
+
+
+def nothing() -> Operator:
+    """The least that a network can do: what calling a runtime takes by itself."""
+    small = torch.zeros(1, 8, 1, 1)
+    return Operator("nothing", _Sum(), (small, small))
+
+
+def measure_latency(
+    target: Stopwatch,
+    layers: Sequence[Layer],
+    formats: Sequence[OperatorFormat] = ("onnx", "litert"),
+    *,
+    sweeps: int = SWEEPS,
+) -> LatencyTable:
+    """Measure every operator once on a target.
+
+    Args:
+        target: Where; it is set up, and not closed.
+        layers: Every layer that networks may have, see :func:`hetero.nas.cost.layers.layers_of_space`.
+        formats: Whose runtimes.
+        sweeps: How often each operator is timed, spread over the measurement; the least counts.
+
+    Raises:
+        InputError: When an operator cannot be timed there.
+    """
+    unit: Unit = "instructions" if target.counting else "latency_ms"
+    measured = {RUNTIMES[format]: _measure(target, layers, format, unit, sweeps) for format in formats}
+    return LatencyTable({"name": target.name, **target.describe()}, measured, unit)
+
+
+def runtime_table(version: str, unit: Unit, milliseconds: Mapping[str, float]) -> RuntimeTable:
+    """What was measured as a table.
+
+    Args:
+        version: The runtime's.
+        unit: Of the table.
+        milliseconds: Of each operator, and of :func:`nothing`; a nanosecond an instruction where these are counted.
+    """
+    call = milliseconds[nothing().name]
+    beyond = {name: max(0.0, taken - call) for name, taken in milliseconds.items() if name != nothing().name}
+    return RuntimeTable(version, _in(unit, call), {name: _in(unit, taken) for name, taken in beyond.items()})
+
+
+def _in(unit: Unit, milliseconds: float) -> float:
+    return float(round(1e6 * milliseconds)) if unit == "instructions" else round(milliseconds, 6)
+
+
+def _measure(
+    target: Stopwatch, layers: Sequence[Layer], format: OperatorFormat, unit: Unit, sweeps: int
+) -> RuntimeTable:
+    runtime = RUNTIMES[format]
+    with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
+        files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
+    with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
+        taken, version = least_milliseconds(target, files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
+    return runtime_table(version, unit, taken)
+
+
+def _advance(bar: tqdm[Any], more: int) -> None:
+    bar.update(more)

@@ -1,0 +1,1 @@
+"""Resizers of platforms: golden files, and what another resizer would cost."""

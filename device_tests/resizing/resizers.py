@@ -1,0 +1,116 @@
+"""Well-known platform resizers, as stand-ins of our own in numpy and Pillow: what would another resizer cost?
+
+None of these *is* the platform's code: each does what its documentation and sources say that it samples. All are
+separable: a matrix for the rows, another for the columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from hetero.data.decoding.decode import decoded_whole
+from hetero.preprocessing import Preprocessing
+
+Weights = Callable[[int, int], Float64[np.ndarray, "target source"]]
+# Skia filters bitmaps with fractions of four bits.
+_SKIA_STEPS = 16
+
+
+def bilinear(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """Two neighbours a pixel, centres aligned, no antialiasing: OpenCV's INTER_LINEAR, a GPU's sampler."""
+    return _two_taps(source, target, steps=0)
+
+
+def android(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """Android's ``Bitmap.createScaledBitmap(filter=true)``: as :func:`bilinear`, with Skia's coarse fractions."""
+    return _two_taps(source, target, steps=_SKIA_STEPS)
+
+
+def nearest(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """The nearest pixel: ``createScaledBitmap(filter=false)``, OpenCV's INTER_NEAREST."""
+    weights = np.zeros((target, source))
+    weights[np.arange(target), np.minimum(np.arange(target) * source // target, source - 1)] = 1
+    return weights
+
+
+def area(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """Each pixel the mean of the area below it: OpenCV's INTER_AREA when shrinking; it enlarges bilinearly."""
+    if target >= source:
+        return bilinear(source, target)
+    edges = np.arange(target + 1) * source / target
+    pixels = np.arange(source)
+    shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.maximum(shared, 0) * target / source
+
+
+def lanczos(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """Antialiased Lanczos-3: stands in for Core Graphics' high quality, whose kernel is not documented."""
+    scale = max(1.0, source / target)
+    centres = (np.arange(target) + 0.5) * source / target
+    at = (np.arange(source) + 0.5 - centres[:, None]) / scale
+    weights = np.where(np.abs(at) < 3, np.sinc(at) * np.sinc(at / 3), 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+RESIZERS: Mapping[str, Weights] = {
+    "bilinear without antialiasing": bilinear,
+    "Android bilinear": android,
+    "nearest": nearest,
+    "Core Graphics high": lanczos,
+    "OpenCV area": area,
+}
+"""Stand-ins by the name that reports show."""
+
+
+def resized_with(path: Path, contract: Preprocessing, weights: Weights) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode a file, and fit it as the contract says with another resizer.
+
+    Args:
+        path: A JPEG or PNG file.
+        contract: Size, manner and ground; its filter is what ``weights`` replaces.
+        weights: One of :data:`RESIZERS`.
+
+    Raises:
+        UnreadableImageError: When the file cannot be decoded.
+    """
+    image = decoded_whole(path, contract)
+    height, width = contract.height, contract.width
+    rows, columns = image.shape[:2]
+    if contract.resize == "squash" or columns * height == rows * width:
+        return _apply(image, height, width, weights)
+    if contract.resize == "crop":
+        scale = min(columns / width, rows / height)
+        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+        top, left = (rows - inner[0]) // 2, (columns - inner[1]) // 2
+        return _apply(image[top : top + inner[0], left : left + inner[1]], height, width, weights)
+    scale = min(width / columns, height / rows)
+    inner = (max(1, round(rows * scale)), max(1, round(columns * scale)))
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    ground = np.full((height, width, 3), contract.pad_value, np.uint8)
+    ground[top : top + inner[0], left : left + inner[1]] = _apply(image, *inner, weights)
+    return ground
+
+
+def _apply(image: UInt8[np.ndarray, "a b 3"], height: int, width: int, weights: Weights) -> UInt8[np.ndarray, "h w 3"]:
+    rows, columns = weights(image.shape[0], height), weights(image.shape[1], width)
+    mixed = np.einsum("ha,abc->hbc", rows, image.astype(np.float64), optimize=True)
+    mixed = np.einsum("wb,hbc->hwc", columns, mixed, optimize=True)
+    return np.clip(np.floor(mixed + 0.5), 0, 255).astype(np.uint8)
+
+
+def _two_taps(source: int, target: int, *, steps: int) -> Float64[np.ndarray, "target source"]:
+    centres = (np.arange(target) + 0.5) * source / target - 0.5
+    if steps:
+        centres = np.floor(centres * steps) / steps
+    left = np.floor(centres)
+    weights = np.zeros((target, source))
+    for row, (first, share) in enumerate(zip(left.astype(int), centres - left, strict=True)):
+        weights[row, min(max(first, 0), source - 1)] += 1 - share
+        weights[row, min(max(first + 1, 0), source - 1)] += share
+    assert math.isclose(weights.sum(), target)
+    return weights

@@ -1,0 +1,1 @@
+"""Debian packages of other machines, fetched without root."""

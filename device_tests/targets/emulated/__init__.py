@@ -1,0 +1,1 @@
+"""A phone without a phone: the runtimes' ARM kernels on emulated cores."""

@@ -1,0 +1,106 @@
+"""The target ``phone-system``: a whole emulated device, reached as an attached phone is."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from device_tests.targets.adb.client import DeviceError
+from device_tests.targets.adb.device import Device
+from device_tests.targets.emulated.runtime_folder import RuntimeFolder, runtime_folder
+from device_tests.targets.emulated.systems import ARM64
+from device_tests.targets.system import setup
+from device_tests.targets.system.machine import Machine
+from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
+from hetero.errors import InputError
+
+COUNTING = f"{setup.NAME}:count"
+"""The name of the one that counts instructions."""
+
+
+class PhoneSystem:
+    """An ARM64 system on two emulated cores, with a kernel and a real ``adbd``; started when it is first needed.
+
+    Args:
+        counting: Whether it counts instructions instead of time, on one core: slower, and nearly the same every time.
+    """
+
+    emulated = True
+    runtimes: Mapping[str, str] = MappingProxyType(dict(ARM64.runtimes))
+
+    def __init__(self, *, counting: bool = False) -> None:
+        self.name = COUNTING if counting else setup.NAME
+        self.counting = counting
+        # Beside another model a clock that all share would count that one's instructions, too.
+        self._turn = threading.Lock() if counting else contextlib.nullcontext()
+        self._lock = threading.Lock()
+        self._made: tuple[setup.SetUp, RuntimeFolder] | None = None
+        self._machine: Machine | None = None
+        self._device: Device | None = None
+
+    def set_up(self) -> None:
+        """Set it up on first use: about two minutes and 450 MB beside ``phone-arm64``'s, then kept in the cache.
+
+        Raises:
+            InputError: When it cannot be had on this machine.
+        """
+        self._made = setup.set_up(), runtime_folder(ARM64)
+
+    def state(self) -> str:
+        """Whether it is set up in the cache."""
+        if setup.existing() is None:
+            return f"not set up yet: happens on first use, or by `hetero device setup {setup.NAME}`"
+        return f"ready, in {setup.directory()}"
+
+    def describe(self) -> Mapping[str, str]:
+        """Emulated processor, kernel and versions."""
+        made, folder = self._ready()
+        versions = {name: folder.versions[name] for name in ("python", "libc", *ARM64.distributions)}
+        return {
+            **made.versions,
+            **({"clock": "a nanosecond an instruction"} if self.counting else {}),
+            **versions,
+            "certifies": "that the bundle runs over ADB on a device with an ARM64 kernel of its own, and what "
+            + " and ".join(f"{name} {versions[name]}" for name in ARM64.engines)
+            + " compute there",
+            "leaves open": "Android (this is Linux with glibc), NNAPI, GPU and NPU, speed and memory",
+        }
+
+    def run(self, request: Request, progress: Progress) -> Returned:
+        """Embed the request's images on the device."""
+        try:
+            device = self._started()
+        except DeviceError as error:
+            return Returned(error=str(error), not_verified=True, emulated=True)
+        with self._turn:
+            returned = device.run(request, progress)
+        return dataclasses.replace(returned, counts_instructions=self.counting)
+
+    def time(self, timing: Timing, progress: Progress) -> Timed:
+        """Time models: a nanosecond an instruction where these are counted, and else nothing that says anything."""
+        with self._turn:
+            return self._started().time(timing, progress)
+
+    def close(self) -> None:
+        """Remove everything from the device and switch it off."""
+        if self._device is not None:
+            self._device.close()
+        if self._machine is not None:
+            self._machine.stop()
+        self._device = self._machine = None
+
+    def _started(self) -> Device:
+        made, folder = self._ready()
+        with self._lock:
+            if self._device is None:
+                self._machine = Machine(made.image, made.tools, counting=self.counting)
+                self._device = Device(self._machine.adb, folder, emulated=True)
+            return self._device
+
+    def _ready(self) -> tuple[setup.SetUp, RuntimeFolder]:
+        if self._made is None:
+            raise InputError(f"{self.name} is not set up")
+        return self._made

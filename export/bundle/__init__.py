@@ -1,0 +1,1 @@
+"""Bundles: manifest, goldens, signatures, and reading all of it safely. Imports no torch."""

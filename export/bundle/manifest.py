@@ -1,0 +1,234 @@
+"""What a bundle says about itself: ``manifest.json``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, field
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+
+from export.bundle.quantisation import Quantisation
+from hetero.errors import IntegrityError
+from hetero.schema import record
+
+SCHEMA = "hetero/bundle/1"
+SIGNATURE = "manifest.sig"
+MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
+    "manifest.json",
+    "space.json",
+    "preprocess.json",
+    "goldens.safetensors",
+    "README.md",
+)
+
+Format = Literal["onnx", "litert", "coreml"]
+Precision = Literal[
+    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
+]
+FORMATS: tuple[Format, ...] = get_args(Format)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+# Names become file names on every platform, keys in reports and arguments of shell commands on a device.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@record
+class FileEntry:
+    """A file of the bundle.
+
+    Attributes:
+        path: Relative to the bundle, with forward slashes.
+        sha256: Hexadecimal digest of its content.
+        size: In bytes.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+
+@record
+class TensorEntry:
+    """A model's input or output.
+
+    Attributes:
+        name: As the runtime knows it.
+        type: ``uint8`` or ``float32`` for a tensor, ``image-rgb`` for a Core ML image.
+        shape: With the batch for a tensor, 0 where it may be any; height and width for an image.
+        scale: Of a quantised output: a value is ``scale * (byte - zero_point)``; 0 when it is not quantised.
+        zero_point: See ``scale``.
+    """
+
+    name: str
+    type: Literal["uint8", "float32", "image-rgb"]
+    shape: tuple[int, ...]
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+@record
+class MissingEntry:
+    """A file that was asked for and could not be made."""
+
+    format: Format
+    precision: Precision
+    reason: str
+
+
+@record
+class FusionEntry:
+    """Training branches that were merged into single layers before the conversion.
+
+    The files hold the merged network; ``source`` and the space are those of the weights that were trained.
+
+    Attributes:
+        blocks: Number of merged blocks by the name of their class.
+        macs: Multiply-accumulates of one image with the branches.
+        parameters: Number of weights with the branches.
+        moved: Largest distance between a golden image's unit vectors with the branches and without.
+    """
+
+    blocks: dict[str, int]
+    macs: int
+    parameters: int
+    moved: float
+
+
+@record
+class Provenance:
+    """Where the exported weights come from.
+
+    Attributes:
+        recipe: SHA-256 of the recipe that trained them; empty when none is known.
+        seed: That training started from; None when it is not known.
+    """
+
+    recipe: str = ""
+    seed: int | None = None
+
+
+@record
+class ModelEntry:
+    """One exported model.
+
+    Attributes:
+        file: Its path in the bundle: a file, or a directory whose files are listed one by one.
+        format: Which family of runtimes reads it.
+        precision: Of weights and arithmetic.
+        sha256: Of the file; of a directory, the digest of its files' paths and digests.
+        size: In bytes; of a directory, the sum.
+        input: What it takes.
+        output: What it gives.
+        versions: Converter and runtime versions that it was made and checked with.
+        checked: ``pass`` when a runtime reproduced torch's embedding of every golden image at export time;
+            ``not verified`` when the exporting machine has no runtime for the format, or the golden images cannot
+            tell models apart (:mod:`export.conversion.telling`).
+        min_cosine: The smallest cosine between the runtime's and torch's embedding of a golden image.
+        mean_cosine: The mean of these cosines.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch: where it is
+            no larger than what is allowed between a file and torch, ``min_cosine`` proves nothing.
+        calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None when there were
+            none, or no runtime. Negative when it gained.
+        quantisation: Of int8 files: the choice behind them.
+        warnings: What the exporter could not rule out, for instance values outside of float16's range.
+    """
+
+    file: str
+    format: Format
+    precision: Precision
+    sha256: str
+    size: int
+    input: TensorEntry
+    output: TensorEntry
+    versions: dict[str, str]
+    checked: Literal["pass", "not verified"]
+    min_cosine: float | None = None
+    mean_cosine: float | None = None
+    golden_room: float | None = None
+    calibration_loss: float | None = None
+    quantisation: Quantisation | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@record
+class TaskEntry:
+    """A retrieval task whose rows are in the goldens as ``task.<index>.query`` and ``task.<index>.gallery``."""
+
+    name: str
+    exclude_self: bool
+
+
+@record
+class Manifest:
+    """The contents of a bundle.
+
+    Attributes:
+        name: The model's name.
+        hetero: Version of hetero that wrote the bundle.
+        space_id: The embedding space that the model's vectors belong to.
+        source: SHA-256 of the ``model.safetensors`` that was exported.
+        macs: Multiply-accumulates of one image, in the network that was converted.
+        parameters: Number of its weights.
+        models: The exported models.
+        tasks: The retrieval tasks in the goldens.
+        files: Every file of the bundle except the manifest and its signature.
+        missing: What was asked for and could not be made.
+        licence: SPDX identifier or words; empty when nobody said.
+        provenance: Where the weights come from.
+        calibration: SHA-256 of the calibration images; empty when there were none.
+        fusion: Branches that were merged; None when there were none.
+        schema: Version of this record.
+    """
+
+    name: str
+    hetero: str
+    space_id: str
+    source: str
+    macs: int
+    parameters: int
+    models: tuple[ModelEntry, ...]
+    tasks: tuple[TaskEntry, ...]
+    files: tuple[FileEntry, ...]
+    missing: tuple[MissingEntry, ...] = ()
+    licence: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
+    calibration: str = ""
+    fusion: FusionEntry | None = None
+    schema: Literal["hetero/bundle/1"] = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serialisable record."""
+        return asdict(self)
+
+    def files_of(self, model: ModelEntry) -> tuple[FileEntry, ...]:
+        """The file, or the files of the directory, that hold a model."""
+        inside = model.file + "/"
+        return tuple(file for file in self.files if file.path == model.file or file.path.startswith(inside))
+
+
+def combined_digest(files: tuple[FileEntry, ...], model_file: str) -> tuple[str, int]:
+    """Digest and size of a model: the file's own, or those that follow from a directory's files.
+
+    Args:
+        files: As :meth:`Manifest.files_of` gives them.
+        model_file: The model's path in the bundle.
+    """
+    from hetero.files import digest
+
+    if len(files) == 1 and files[0].path == model_file:
+        return files[0].sha256, files[0].size
+    inside = sorted((PurePosixPath(file.path).relative_to(model_file).as_posix(), file.sha256) for file in files)
+    return digest(inside), sum(file.size for file in files)
+
+
+def require_name(name: str) -> None:
+    """Refuse a model name that cannot be a file name everywhere.
+
+    Raises:
+        IntegrityError: When it holds other characters than letters, digits, dot, dash and underscore.
+    """
+    if not NAME.fullmatch(name):
+        raise IntegrityError(
+            "a model's name may hold letters, digits, '.', '-' and '_', at most 100, a letter or digit first; "
+            f"got {name[:200]!r}"
+        )

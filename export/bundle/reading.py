@@ -1,0 +1,204 @@
+"""Reading a bundle. It may come from anywhere, so every file is checked before it is used. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from export.bundle.checks import manifest_of
+from export.bundle.goldens import Goldens
+from export.bundle.manifest import (
+    GOLDENS,
+    MANIFEST,
+    PREPROCESS,
+    SIGNATURE,
+    SPACE,
+    FileEntry,
+    Format,
+    Manifest,
+    ModelEntry,
+    Precision,
+)
+from export.bundle.originals import original_rows
+from export.bundle.signing import read_signature
+from export.bundle.tensors import read_header
+from hetero.errors import InputError, IntegrityError
+from hetero.files import sha256_file
+from hetero.foreign import strict_json
+from hetero.preprocessing import Preprocessing
+from hetero.schema import parse
+from hetero.space import EmbeddingSpace
+from hetero.storage.directories import steadily
+
+_JSON_LIMIT = 4 << 20
+_LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are all there and are what the manifest says.
+
+    Attributes:
+        path: Its directory.
+        manifest: What it says about itself.
+        space: The embedding space of the model's vectors.
+        preprocessing: How an application resizes an image for it; the rest is in the graph.
+    """
+
+    path: Path
+    manifest: Manifest
+    space: EmbeddingSpace
+    preprocessing: Preprocessing
+
+    @cached_property
+    def goldens(self) -> Goldens:
+        """The golden images and the retrieval set, loaded when first asked for.
+
+        Raises:
+            IntegrityError: When they do not fit the bundle.
+        """
+        return Goldens.load(
+            self.path / GOLDENS,
+            tasks=self.manifest.tasks,
+            preprocessing=self.preprocessing,
+            dimension=self.space.dimension,
+        )
+
+    @cached_property
+    def originals(self) -> dict[int, Path]:
+        """JPEG and PNG files by the row of ``retrieval_images`` that the contract makes of them; empty when none ship.
+
+        Raises:
+            IntegrityError: When they do not fit the bundle.
+        """
+        files = {file.path: self.path / file.path for file in self.manifest.files}
+        return original_rows(files, len(self.goldens.retrieval_images))
+
+    def model(self, format: Format, precision: Precision = "fp32") -> ModelEntry | None:
+        """The exported model of a format and precision, if the bundle has it."""
+        kinds = {(model.format, model.precision): model for model in self.manifest.models}
+        return kinds.get((format, precision))
+
+    def file(self, model: ModelEntry) -> Path:
+        """Where an exported model is."""
+        return self.path / model.file
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and verify its schema, the digest and size of every file, and that nothing else is there.
+
+    A signature must be readable, but who signed is checked by :func:`export.bundle.signing.check_signature`.
+
+    Args:
+        path: The bundle's directory.
+
+    Raises:
+        InputError: When there is no bundle.
+        IntegrityError: When the bundle is not what its manifest says; the message lists every problem of a kind.
+    """
+    return steadily(path, _read)
+
+
+def _read(path: Path) -> Bundle:
+    if not path.is_dir():
+        raise InputError(f"expected a bundle, a directory with a {MANIFEST}, at {path}; make one with `hetero export`")
+    if not (path / MANIFEST).exists():
+        raise InputError(f"{path} is not a bundle: it has no {MANIFEST}; make one with `hetero export`")
+    try:
+        return _parts(path)
+    except (OSError, RecursionError) as error:
+        raise IntegrityError(f"{path} cannot be read as a bundle: {error}") from None
+
+
+def _parts(path: Path) -> Bundle:
+    manifest = manifest_of(_json(path / MANIFEST), what=f"{path.name}/{MANIFEST}")
+    if problems := [*_tree_problems(path, manifest.files)]:
+        raise IntegrityError(f"{path} is not what its manifest says:", problems)
+    if problems := [problem for file in manifest.files if (problem := _digest_problem(path, file))]:
+        raise IntegrityError(f"{path} is not what its manifest says; copy or export it again:", problems)
+    space = EmbeddingSpace.from_dict(_json(path / SPACE), what=f"{path.name}/{SPACE}")
+    what = f"{path.name}/{PREPROCESS}"
+    preprocessing = parse(Preprocessing, _json(path / PREPROCESS), what=what, error=IntegrityError)
+    if problems := [*_preprocessing_problems(preprocessing), *_contract_problems(manifest, space, preprocessing)]:
+        raise IntegrityError(f"{path}: its parts do not fit together:", problems)
+    read_header(path / GOLDENS)
+    if (path / SIGNATURE).exists():
+        read_signature(path / SIGNATURE)
+    return Bundle(path, manifest, space, preprocessing)
+
+
+def _json(path: Path) -> object:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise IntegrityError(f"{path.name} is not a regular file")
+    if status.st_size > _JSON_LIMIT:
+        raise IntegrityError(f"{path.name} takes {status.st_size} bytes, more than the limit of {_JSON_LIMIT}")
+    return cast("object", strict_json(path.read_bytes(), what=path.name))
+
+
+def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
+    """Compare what is in the directory with what is listed, following no link."""
+    listed = {file.path: file.size for file in files} | {MANIFEST: None, SIGNATURE: None}
+    parents = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
+    problems: list[str] = []
+    seen: set[str] = set()
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with os.scandir(path / prefix) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                name = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if name in parents:
+                        waiting.append(f"{name}/")
+                    else:
+                        problems.append(f"{name!r}: a directory that the manifest does not list")
+                    continue
+                seen.add(name)
+                problems += _entry_problems(entry, name, listed)
+    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - seen - {SIGNATURE})]
+    return problems
+
+
+def _entry_problems(entry: os.DirEntry[str], name: str, listed: dict[str, int | None]) -> list[str]:
+    if entry.is_symlink():
+        return [f"{name!r}: a symbolic link; a bundle holds files only"]
+    if name not in listed:
+        return [f"{name!r}: not listed in the manifest"]
+    status = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        return [f"{name!r}: not a regular file"]
+    if listed[name] is not None and listed[name] != status.st_size:
+        return [f"{name}: expected {listed[name]} bytes, got {status.st_size}"]
+    return []
+
+
+def _digest_problem(path: Path, file: FileEntry) -> str | None:
+    came = sha256_file(path / file.path)
+    return None if came == file.sha256 else f"{file.path}: expected sha256 {file.sha256}, got {came}"
+
+
+def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
+    """What a bundle may not hold beyond what no contract may."""
+    if max(preprocessing.height, preprocessing.width) <= _LARGEST_SIDE:
+        return []
+    return [f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}"]
+
+
+def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> list[str]:
+    problems: list[str] = []
+    if manifest.space_id != space.space_id:
+        problems.append(f"the manifest names the space {manifest.space_id}, {SPACE} {space.space_id[:100]!r}")
+    sides = (preprocessing.height, preprocessing.width)
+    for model in manifest.models:
+        batch = 0 if model.input.shape[:1] == (0,) and model.format == "onnx" else 1
+        taken = sides if model.input.type == "image-rgb" else (batch, *sides, 3)
+        if model.input.shape != taken:
+            problems.append(f"{model.file}: takes {list(model.input.shape)}, expected {list(taken)}")
+        if model.output.shape != (batch, space.dimension):
+            problems.append(f"{model.file}: gives {list(model.output.shape)}, expected {[batch, space.dimension]}")
+    return problems

@@ -1,0 +1,138 @@
+"""The manifest of a bundle, from what the converters returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import hetero
+from export.bundle.goldens import RetrievalSet
+from export.bundle.manifest import (
+    MANIFEST,
+    FileEntry,
+    Format,
+    Manifest,
+    MissingEntry,
+    ModelEntry,
+    Precision,
+    TaskEntry,
+    combined_digest,
+)
+from export.capture.fusion import Fusion
+from export.conversion.half import Hazard
+from export.conversion.order import Order
+from export.conversion.processes import Outcomes
+from export.conversion.request import Result
+from export.conversion.telling import tells, why_not
+from export.formats.format import file_name
+from export.precision.doubts import doubts
+from export.precision.table import offer
+from hetero.display.text import one_line, shown
+from hetero.files import digest, sha256_bytes, sha256_file
+from hetero.models.cost import module_cost
+
+
+def missing_entries(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
+    """The files that could not be made, with the reason."""
+    return tuple(
+        MissingEntry(name, precision, shown(outcome))
+        for (name, precision), outcome in sorted(outcomes.items())
+        if isinstance(outcome, str)
+    )
+
+
+def manifest_of(
+    order: Order,
+    outcomes: Outcomes,
+    missing: tuple[MissingEntry, ...],
+    hazards: Sequence[Hazard],
+    files: tuple[FileEntry, ...],
+    fusion: Fusion,
+) -> Manifest:
+    """A manifest without its list of files, which the model card still joins.
+
+    Args:
+        order: What was asked for.
+        outcomes: What the converters returned.
+        missing: Those of them that are failures.
+        hazards: What float16 cannot hold.
+        files: The files so far.
+        fusion: What came of merging the model's branches.
+    """
+    source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
+    warnings = (one_line(fusion.warning),) if fusion.warning else ()
+    models = [
+        _entry(*file, outcome, files, hazards, warnings)
+        for file in order.files
+        if isinstance(outcome := outcomes[file], Result)
+    ]
+    return Manifest(
+        name=source.name,
+        hetero=hetero.__version__,
+        space_id=source.space.space_id,
+        source=source.digest,
+        macs=measured.macs,
+        parameters=measured.parameters,
+        models=tuple(models),
+        tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in order.retrieval.tasks),
+        files=(),
+        missing=missing,
+        licence=one_line(order.licence),
+        provenance=source.provenance,
+        calibration=_calibration_digest(order.calibration),
+        fusion=fusion.entry,
+    )
+
+
+def _calibration_digest(calibration: RetrievalSet | None) -> str:
+    if calibration is None:
+        return ""
+    return digest([sha256_bytes(array.tobytes()) for array in (calibration.images, calibration.cloud_embeddings)])
+
+
+def _entry(
+    name: Format,
+    precision: Precision,
+    result: Result,
+    files: tuple[FileEntry, ...],
+    hazards: Sequence[Hazard],
+    warnings: tuple[str, ...],
+) -> ModelEntry:
+    file = file_name(name, precision)
+    own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
+    sha256, size = combined_digest(own, file)
+    return ModelEntry(
+        file=file,
+        format=name,
+        precision=precision,
+        sha256=sha256,
+        size=size,
+        input=result.input,
+        output=result.output,
+        versions=result.versions,
+        checked="pass" if result.min_cosine is not None and told_apart(result) else "not verified",
+        min_cosine=result.min_cosine,
+        mean_cosine=result.mean_cosine,
+        golden_room=result.golden_room,
+        calibration_loss=result.calibration_loss,
+        quantisation=result.quantisation,
+        warnings=(
+            *warnings,
+            *(f"float16: {one}" for one in hazards if offer(name, precision).half),
+            *(f"{file}: {one}" for one in doubts(result.quantisation)),
+            *(() if told_apart(result) else (why_not(result.golden_room or 0.0),)),
+        ),
+    )
+
+
+def told_apart(result: Result) -> bool:
+    """Whether the golden images tell models apart; True where no file was held against them."""
+    return result.golden_room is None or tells(result.golden_room)
+
+
+def listed(directory: Path) -> tuple[FileEntry, ...]:
+    """Every file of a bundle but its manifest, by path."""
+    files = sorted(file for file in directory.rglob("*") if file.is_file() and file != directory / MANIFEST)
+    return tuple(
+        FileEntry(file.relative_to(directory).as_posix(), sha256_file(file), file.stat().st_size) for file in files
+    )

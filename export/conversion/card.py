@@ -1,0 +1,95 @@
+"""The bundle's README: a model card for the people who put the model into an application."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from export.bundle.manifest import Format, Manifest
+from export.precision.table import offer
+from export.precision.text import how_made
+from hetero.display.text import in_markdown
+from hetero.display.wording import change_in_words
+from hetero.preprocessing import Preprocessing
+from hetero.space import EmbeddingSpace
+
+_PLATFORMS: dict[Format, str] = {
+    "onnx": "ONNX Runtime: Android, iOS, web, desktop",
+    "litert": "LiteRT: Android, embedded Linux, desktop",
+    "coreml": "Core ML: iOS 16 and later, macOS 13 and later",
+}
+
+
+def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> str:
+    """Markdown: files and what was checked, the contract, how to prepare an image, how to call the model.
+
+    Args:
+        manifest: Its ``files`` may still be empty.
+        space: What the vectors mean.
+        preprocessing: How an image is resized.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+        finalize=_text,
+    )
+    environment.filters["change"] = partial(change_in_words, digits=2, percent=True)
+    return environment.from_string(template).render(
+        manifest=manifest,
+        space=space,
+        preprocessing=preprocessing,
+        platforms=_PLATFORMS,
+        resize_rule=resize_rule(preprocessing),
+        grey_rule=grey_rule(preprocessing),
+        how_made=how_made,
+        files=_called(manifest),
+        offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
+        bytes_out=next((model for model in manifest.models if model.precision == "int8-uint8io"), None),
+        any_batch=any(model.format == "onnx" and model.input.shape[0] == 0 for model in manifest.models),
+        warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
+    )
+
+
+def _text(value: Any) -> Any:
+    return in_markdown(value) if isinstance(value, str) else value
+
+
+def _called(manifest: Manifest) -> dict[Format, str]:
+    """The file that each format's snippet names: the first, unless it gives bytes."""
+    models = [model for model in manifest.models if model.precision != "int8-uint8io"] or manifest.models
+    return {model.format: model.file for model in reversed(models)}
+
+
+def grey_rule(preprocessing: Preprocessing) -> str:
+    """What an application does with a grey file of more than 8 bits, in words; empty when the contract does not say."""
+    if preprocessing.grey_range is None:
+        return ""
+    low, high = preprocessing.grey_range
+    return (
+        "A value v of a grey file of more than 8 bits becomes "
+        f"floor((v - {low:.15g}) / {high - low:.15g} * 255 + 0.5), at least 0 and at most 255. "
+        "Take the values as they are stored: a platform's own decoder hands over their high byte."
+    )
+
+
+def resize_rule(preprocessing: Preprocessing) -> str:
+    """The part of preprocessing that an application does itself, in words."""
+    width, height = preprocessing.width, preprocessing.height
+    target = f"{width} x {height} pixels (width x height)"
+    how = {
+        "squash": f"Resize the whole image to {target}; its aspect ratio is not kept.",
+        "pad": (
+            f"Scale the whole image by min({width} / its width, {height} / its height), round both sides to whole "
+            f"pixels (at least 1), and place it in the middle of {target} filled with the grey level "
+            f"{preprocessing.pad_value}; an odd remainder goes to the right and to the bottom."
+        ),
+        "crop": f"Cut out the largest centred part of the shape {width}:{height} and resize it to {target}.",
+    }
+    return how[preprocessing.resize]

@@ -1,0 +1,85 @@
+"""What a converter's process is asked for, and what it answers: JSON between two processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from export.bundle.manifest import Format, Precision, Quantisation, TensorEntry
+from hetero.files import read_json
+from hetero.schema import parse, record
+
+
+@record
+class Request:
+    """What to convert.
+
+    Attributes:
+        program: The captured graph.
+        int8_program: The graph that full int8 is made from, when it is another.
+        format: To which format.
+        files: Precision and file of each, in the order to write them.
+        goldens: The bundle's goldens, which the exported files must reproduce.
+        work: A directory with the calibration, for results and temporary files.
+        metadata: The contract.
+        height: Of the image.
+        width: Of the image.
+        any_batch: Whether the graph takes any number of images.
+        goals: Largest share of map@r to lose, by precision.
+        int8_goldens: The same images with what torch makes of them by ``int8_program``.
+    """
+
+    program: str
+    int8_program: str
+    format: Format
+    files: dict[Precision, str]
+    goldens: str
+    work: str
+    metadata: dict[str, str]
+    height: int
+    width: int
+    any_batch: bool
+    goals: dict[Precision, float]
+    int8_goldens: str = ""
+
+    def result(self, precision: Precision) -> Path:
+        """Where the :class:`Result` of a file goes."""
+        return Path(self.work) / f"{Path(self.files[precision]).name}.json"
+
+    def outcome(self, precision: Precision) -> Result | str | None:
+        """What came of a file, or why there is none; None while nobody has said."""
+        path = self.result(precision)
+        if not path.is_file():
+            return None
+        value = cast("dict[str, Any]", read_json(path))
+        return value["error"] if "error" in value else parse(Result, value, what=f"the result in {path.name}")
+
+
+@record
+class Result:
+    """What came out.
+
+    Attributes:
+        input: What the file takes.
+        output: What it gives.
+        versions: Of the packages used.
+        min_cosine: The smallest cosine with torch over the golden images; None when no runtime could run the file.
+        mean_cosine: The mean of these cosines.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None where
+            ``min_cosine`` is.
+        calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
+        quantisation: How an int8 file was made.
+        seconds: That writing and checking took; the conversion that all share counts for the first.
+        peak_memory_bytes: The largest size of the process so far.
+    """
+
+    input: TensorEntry
+    output: TensorEntry
+    versions: dict[str, str]
+    min_cosine: float | None
+    mean_cosine: float | None
+    golden_room: float | None
+    calibration_loss: float | None
+    quantisation: Quantisation | None
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0

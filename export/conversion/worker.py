@@ -1,0 +1,237 @@
+"""One format's conversions in a process of their own: converters are large, may crash, and dislike company.
+
+Run as ``python -m export.conversion.worker`` with a JSON request on the first line of standard input. The process ends
+when its standard input does, so that it never outlives whoever asked.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from export.bundle.manifest import Precision
+from export.bundle.tensors import read_tensors
+from export.conversion.request import Request, Result
+from export.conversion.telling import mistaken, room
+from export.errors import ExportError
+from export.formats.format import Converter, Job, expected_signature, file_name, load_converter
+from export.precision.calibration import Calibration
+from export.precision.table import offer
+from hetero.files import write_json
+from hetero.schema import parse
+
+LARGEST_LENGTH_ERROR = {"fp32": 1e-5, "int8-uint8io": 0.1}
+"""How far a vector's length may be from one; other precisions round their output to float16 at worst."""
+_LENGTH_ERROR = 5e-3
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all files of a format share."""
+
+    request: Request
+    converter: Converter
+    job: Job
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """A graph in a format, which every precision is made from.
+
+    Attributes:
+        prepared: What the converter made of the graph; None when it failed.
+        float32: What came of its float32 file, or why that must not ship.
+    """
+
+    prepared: Any
+    float32: Result | str
+
+
+def convert_all(request: Request) -> None:
+    """Convert, and write a result for each file.
+
+    A graph's float32 file is judged first, asked for or not: what is made from a wrong conversion falls with it,
+    however lenient its own precision is. Otherwise a failure costs one file.
+    """
+    started = time.perf_counter()
+    job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
+    task = _Task(request, load_converter(request.format), job)
+    conversions: dict[bool, _Conversion] = {}
+    for precision in sorted(request.files, key=lambda each: each != "fp32"):
+        tuned = offer(request.format, precision).calibrated and request.int8_program != ""
+        if tuned not in conversions:
+            conversions[tuned] = _converted(task, tuned=tuned)
+        outcome = _outcome(task, conversions[tuned], precision)
+        if isinstance(outcome, Result):
+            outcome = replace(outcome, seconds=time.perf_counter() - started, peak_memory_bytes=peak_memory())
+        write_json(request.result(precision), {"error": outcome} if isinstance(outcome, str) else asdict(outcome))
+        started = time.perf_counter()
+
+
+def _converted(task: _Task, *, tuned: bool) -> _Conversion:
+    """Convert a graph once, and judge its float32 file, which is kept only where it was asked for."""
+    from export.capture.program import load
+
+    request, prepared = task.request, None
+    program, goldens = request.program, request.goldens
+    if tuned:
+        program, goldens = request.int8_program, request.int8_goldens
+    scratch = Path(request.work) / f"float32.{request.format}" / file_name(request.format, "fp32")
+    kept = None if tuned else request.files.get("fp32")
+
+    def judged() -> Result:
+        nonlocal prepared
+        prepared = task.converter.prepare(load(Path(program)), task.job)
+        return _written(task, prepared, "fp32", Path(kept or scratch), goldens, measured=kept is not None)
+
+    scratch.parent.mkdir()
+    float32 = _attempt(judged)
+    shutil.rmtree(scratch.parent)
+    return _Conversion(prepared, float32)
+
+
+def _outcome(task: _Task, conversion: _Conversion, precision: Precision) -> Result | str:
+    if precision == "fp32":
+        return conversion.float32
+    if isinstance(conversion.float32, str):
+        return f"the float32 conversion that it is made from failed: {conversion.float32}"
+    out = Path(task.request.files[precision])
+    return _attempt(lambda: _written(task, conversion.prepared, precision, out, task.request.goldens))
+
+
+def _attempt(make: Callable[[], Result]) -> Result | str:
+    """A result, or why there is none."""
+    try:
+        return make()
+    except ExportError as error:
+        return str(error)
+    except Exception as error:  # converters raise all kinds; the other files may still succeed
+        traceback.print_exc()
+        return f"{type(error).__name__}: {str(error).strip()[:1000]}"
+
+
+def _written(
+    task: _Task, prepared: Any, precision: Precision, out: Path, goldens: str, *, measured: bool = True
+) -> Result:
+    """Write one file, and hold it against the model.
+
+    Raises:
+        ExportError: When the file's interface, metadata or embeddings are not the model's.
+    """
+    request, converter, job = task.request, task.converter, task.job
+    quantisation = converter.write(prepared, precision, out)
+    tensors = read_tensors(Path(goldens))[0]
+    expected: Any = tensors["golden_embeddings"]
+    taken, given = converter.read_signature(out)
+    shape = (request.height, request.width, expected.shape[1])
+    signature = expected_signature(request.format, precision, *shape, any_batch=request.any_batch)
+    if (taken, given) != signature:
+        raise ExportError(f"{out.name} takes and gives {(taken, given)}, expected {signature}")
+    if (came := converter.read_metadata(out)) != job.metadata:
+        raise ExportError(f"{out.name} carries the metadata {came}, expected {job.metadata}")
+    least = mean = between = loss = None
+    if converter.run is not None:
+        images: Any = tensors["golden_images"]
+        least, mean = require_parity(
+            out.name, converter.run(out, images), expected,
+            least=offer(request.format, precision).sanity,
+            length_error=LARGEST_LENGTH_ERROR.get(precision, _LENGTH_ERROR),
+        )  # fmt: skip
+        between = room(expected)
+        if job.calibration is not None and measured:
+            loss = job.calibration.loss(converter.run(out, job.calibration.queries))
+    return Result(
+        input=taken,
+        output=given,
+        versions={package: importlib.metadata.version(package) for package in converter.packages},
+        min_cosine=least,
+        mean_cosine=mean,
+        golden_room=between,
+        calibration_loss=loss,
+        quantisation=quantisation,
+    )
+
+
+def cosines(
+    these: Float32[np.ndarray, "n d"], those: Float32[np.ndarray, "n d"]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Cosines between rows of two arrays, computed in double precision; NaN for a row that is zero or not finite."""
+    left, right = these.astype(np.float64), those.astype(np.float64)
+    dots = np.einsum("nd,nd->n", left, right)
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return dots / norms
+
+
+def require_parity(
+    name: str,
+    came: Float32[np.ndarray, "m e"],
+    expected: Float32[np.ndarray, "n d"],
+    *,
+    least: float,
+    length_error: float,
+) -> tuple[float, float]:
+    """Refuse embeddings that turn away from torch's, or that do not have length one.
+
+    Returns:
+        The smallest and the mean cosine.
+
+    Raises:
+        ExportError: When a cosine is below ``least``, a length off by more than ``length_error``, or most images are
+            taken for others.
+    """
+    if came.shape != expected.shape:
+        raise ExportError(f"{name} gives embeddings of shape {list(came.shape)}, torch {list(expected.shape)}")
+    found = cosines(came, expected)
+    longest = float(np.max(np.abs(np.linalg.norm(came.astype(np.float64), axis=1) - 1)))
+    if not (float(np.min(found)) >= least and longest <= length_error):
+        raise ExportError(
+            f"{name} does not compute what the model computes: over {len(came)} golden images its smallest cosine with "
+            f"torch's embedding is {np.min(found):.9f}, at least {least} is expected, and its lengths differ "
+            f"from one by up to {longest:.2g}. The conversion changed the model's meaning; this file must not ship"
+        )
+    # A file that gives every image nearly one vector may still be near enough to each of torch's.
+    if 2 * int((confused := mistaken(came, expected)).sum()) > len(confused):
+        raise ExportError(
+            f"{name} does not tell images apart: of {len(confused)} golden images {int(confused.sum())} are nearer to "
+            "torch's embedding of another one than to that of their own; this file must not ship"
+        )
+    return float(np.min(found)), float(np.mean(found))
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def _end_with_standard_input() -> None:
+    # Not through sys.stdin: a thread that waits in it at shutdown makes the interpreter abort.
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve one request."""
+    request = parse(Request, json.loads(sys.stdin.buffer.readline()), what="the request")
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    convert_all(request)
+
+
+if __name__ == "__main__":
+    main()

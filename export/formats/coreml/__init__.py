@@ -1,0 +1,1 @@
+"""Core ML, for iOS and macOS."""

@@ -1,0 +1,1 @@
+"""LiteRT (TFLite), for Android and embedded Linux."""

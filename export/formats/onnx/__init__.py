@@ -1,0 +1,1 @@
+"""ONNX, for ONNX Runtime on Android, iOS, the web and servers."""

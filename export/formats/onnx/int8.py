@@ -1,0 +1,209 @@
+"""Full int8 for ONNX: quantise/dequantise pairs around every layer between the first and the last one with weights.
+
+What comes before (pixels to normalised values) and after (the L2 norm) stays in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from export.bundle.quantisation import Quantisation, Scales
+from export.formats.format import INPUT
+from export.formats.onnx.compact import compact
+from export.formats.onnx.runtime import embed, parse
+from export.precision.bias import dequantised, shift
+from export.precision.calibration import Calibration, Rows
+from export.precision.choose import Choice, search
+from export.precision.measure import mean_angle
+from export.precision.ranges import Histogram, channel_means, observe, ranges
+
+_WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_PROBES = 8
+
+
+def quantised(proto: Any, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
+    """The int8 file that keeps most of retrieval, and how it was made.
+
+    Args:
+        proto: The float32 ``onnx.ModelProto``.
+        calibration: Images and the cloud's gallery.
+        goal: Largest share of map@r to lose.
+    """
+    return search(OnnxQuantiser(proto, calibration), calibration, goal)
+
+
+class OnnxQuantiser:
+    """One format's :class:`export.precision.choose.Quantiser`."""
+
+    reduces_range = True
+
+    def __init__(self, proto: Any, calibration: Calibration) -> None:
+        import onnx
+
+        self.proto = onnx.shape_inference.infer_shapes(proto)
+        self.calibration = calibration
+        nodes = list(self.proto.graph.node)
+        weighted = [place for place, node in enumerate(nodes) if node.op_type in _WITH_WEIGHTS]
+        inside = range(weighted[0], weighted[-1] + 1) if weighted else range(0)
+        self.outside = [node.name for place, node in enumerate(nodes) if place not in inside]
+        self.layers = tuple(nodes[place].name for place in weighted)
+        self._inputs = sorted({nodes[place].input[0] for place in weighted if _has_bias(nodes[place])})
+        # Kept for the time of a search: each is needed by several choices.
+        self._histograms = cache(self._observe)
+        self._means = cache(self._average)
+        self._rounding = cache(self._errors)
+
+    def quantise(self, choice: Choice, rows: Rows) -> bytes:
+        """Insert the pairs; the result is deterministic."""
+        proto = parse(self.proto.SerializeToString())
+        if choice.bias_correction:
+            self._correct_biases(proto, choice, rows)
+        made = self._with_pairs(proto, choice, rows)
+        # The search compares sizes, and ought to compare those that ship.
+        compact(made)
+        return made.SerializeToString(deterministic=True)
+
+    def _with_pairs(self, proto: Any, choice: Choice, rows: Rows) -> Any:
+        """The quantised graph; ``proto`` is used up."""
+        from onnxruntime.quantization import CalibrationMethod, QuantType
+        from onnxruntime.quantization.calibrate import TensorsData
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+        limits: dict[str, Any] = {
+            name: (np.float32(low), np.float32(high))
+            for name, (low, high) in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
+        }
+        quantizer: Any = QDQQuantizer(
+            proto,
+            per_channel=choice.scales != "tensor",
+            reduce_range=choice.reduce_range,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, limits),
+            nodes_to_quantize=[],
+            nodes_to_exclude=[*self.outside, *choice.float_layers],
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
+            extra_options={"TensorQuantOverrides": self._without_channels(choice.scales)},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        return quantizer.model.model
+
+    def _without_channels(self, scales: Scales) -> dict[str, Any]:
+        """Weights that have one scale although others have one a channel."""
+        from onnxruntime.quantization import QuantType
+
+        if scales != "depthwise":
+            return {}
+        layers = [node for node in self.proto.graph.node if node.name in self.layers and not _is_depthwise(node)]
+        constants = {constant.name for constant in self.proto.graph.initializer}
+        weights = {name for node in layers for name in node.input[1:2]} & constants
+        return {name: [{"quant_type": QuantType.QInt8}] for name in sorted(weights)}
+
+    def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
+        """By ONNX Runtime as a phone adds up, or as this processor does when it cuts sums off: the worse of both."""
+        images, torch = self.calibration.retrieval.images[rows], self.calibration.torch[rows]
+        exact = embed(content, images, exact=True)
+        if np.array_equal(embed(content, images[:_PROBES]), exact[:_PROBES]):
+            return exact
+        return max(exact, embed(content, images), key=lambda vectors: mean_angle(vectors, torch))
+
+    def _correct_biases(self, proto: Any, choice: Choice, rows: Rows) -> None:
+        """Give every layer that has a bias and rounded weights a bias of its own that takes their shift back."""
+        import onnx
+
+        errors, means = self._rounding(choice.scales, choice.reduce_range), self._means(tuple(rows.tolist()))
+        constants = {constant.name: constant for constant in proto.graph.initializer}
+        for node in proto.graph.node:
+            if node.name not in errors or node.input[0] not in means or node.name in choice.float_layers:
+                continue
+            bias = onnx.numpy_helper.to_array(constants[node.input[2]])
+            corrected = bias - shift(errors[node.name], means[node.input[0]])
+            name = f"{node.name}_corrected_bias"
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(corrected.astype(bias.dtype), name))
+            node.input[2] = name
+
+    def _errors(self, scales: Scales, reduce_range: bool) -> dict[str, NDArray[np.float64]]:
+        """By layer: rounded weights less real ones, output channels first."""
+        import onnx
+
+        choice = Choice(scales=scales, reduce_range=reduce_range)
+        made = self._with_pairs(parse(self.proto.SerializeToString()), choice, self.calibration.range_rows)
+        rounded = _rounded_weights(made)
+        constants = {constant.name: constant for constant in self.proto.graph.initializer}
+        errors: dict[str, NDArray[np.float64]] = {}
+        for node in self.proto.graph.node:
+            if _has_bias(node) and node.input[1] in rounded and node.input[2] in constants:
+                error = rounded[node.input[1]] - onnx.numpy_helper.to_array(constants[node.input[1]])
+                errors[node.name] = error if node.op_type == "Conv" or _attribute(node, "transB", 0) else error.T
+        return errors
+
+    def _observe(self, rows: tuple[int, ...]) -> dict[str, Histogram]:
+        return observe(lambda: self._activations(np.array(rows)))
+
+    def _average(self, rows: tuple[int, ...]) -> dict[str, NDArray[np.float64]]:
+        """Mean of every channel of what goes into layers with a bias."""
+        return channel_means(self._activations(np.array(rows)), self._inputs, axis=1)
+
+    def _activations(self, rows: Rows) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Every float tensor of the graph, for one calibration image after another."""
+        import onnx
+        import onnxruntime
+
+        proto = parse(self.proto.SerializeToString())
+        given = {output.name for output in proto.graph.output}
+        computed = {name for node in proto.graph.node for name in node.output} - given
+        floats = [
+            value for value in proto.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        ]
+        proto.graph.output.extend([value for value in floats if value.name in computed])
+        session: Any = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        for image in self.calibration.retrieval.images[rows]:
+            values = session.run(names, {INPUT: image[None]})
+            yield {name: value for name, value in zip(names, values, strict=True) if value.size}
+
+
+def _is_depthwise(node: Any) -> bool:
+    return _attribute(node, "group", 1) > 1
+
+
+def _has_bias(node: Any) -> bool:
+    """True for a convolution or fully connected layer whose bias is added as it is."""
+    plain = node.op_type == "Conv" or (
+        node.op_type == "Gemm" and not _attribute(node, "transA", 0) and _scaling(node) == (1.0, 1.0)
+    )
+    return plain and len(node.input) == 3
+
+
+def _attribute(node: Any, name: str, default: int) -> int:
+    return next((one.i for one in node.attribute if one.name == name), default)
+
+
+def _scaling(node: Any) -> tuple[float, float]:
+    given = {one.name: one.f for one in node.attribute}
+    return given.get("alpha", 1.0), given.get("beta", 1.0)
+
+
+def _rounded_weights(made: Any) -> dict[str, NDArray[np.float64]]:
+    """Real values of a quantised graph's int8 weights, by the name of the float weights."""
+    import onnx
+    from onnxruntime.quantization.quant_utils import TENSOR_NAME_QUANT_SUFFIX
+
+    constants = {constant.name: constant for constant in made.graph.initializer}
+    rounded: dict[str, NDArray[np.float64]] = {}
+    for node in made.graph.node:
+        stored = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if stored is None or stored.data_type != onnx.TensorProto.INT8:
+            continue
+        values, scale = (onnx.numpy_helper.to_array(constants[name]) for name in node.input[:2])
+        name = node.input[0].removesuffix(TENSOR_NAME_QUANT_SUFFIX)
+        rounded[name] = dequantised(values, scale, _attribute(node, "axis", 1))
+    return rounded

@@ -1,0 +1,63 @@
+"""The operators of a search space as small files, for measuring; kept in the cache, so that each is converted once."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from export.formats.format import load_converter
+from hetero.files import cache_directory, digest, write_bytes
+from hetero.nas.cost.layers import Layer
+from hetero.nas.cost.operators import Operator, distinct_operators
+
+OperatorFormat = Literal["onnx", "litert"]
+
+_AT_ONCE = 24
+_MAKERS: dict[OperatorFormat, str] = {
+    "onnx": "export.formats.onnx.operators",
+    "litert": "export.formats.litert.operators",
+}
+
+
+def operator_files(
+    layers: Sequence[Layer], format: OperatorFormat, advance: Callable[[int], None], extra: Sequence[Operator] = ()
+) -> dict[str, Path]:
+    """A file for every operator of some layers.
+
+    Args:
+        layers: Whose operators.
+        format: Of the files.
+        advance: Told how many more there are.
+        extra: More operators.
+
+    Returns:
+        An operator's name -> its file, in the cache.
+    """
+    operators = {operator.name: operator for operator in extra} | distinct_operators(layers)
+    files = {name: _place(name, format) for name in operators}
+    waiting = [operators[name] for name, file in files.items() if not file.is_file()]
+    advance(len(files) - len(waiting))
+    for start in range(0, len(waiting), _AT_ONCE):
+        some = waiting[start : start + _AT_ONCE]
+        for operator, content in zip(some, converted(some, format), strict=True):
+            write_bytes(files[operator.name], content)
+        advance(len(some))
+    return files
+
+
+def converted(operators: Sequence[Operator], format: OperatorFormat) -> list[bytes]:
+    """Convert operators now; returns each one's file."""
+    return importlib.import_module(_MAKERS[format]).files_of(operators)
+
+
+def _place(name: str, format: OperatorFormat) -> Path:
+    suffix = load_converter(format).suffix
+    return cache_directory() / "operators" / format / f"{digest([_versions(format), name])[:32]}{suffix}"
+
+
+def _versions(format: OperatorFormat) -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{package} {version(package)}" for package in load_converter(format).packages]

@@ -1,0 +1,1 @@
+"""Reduced precisions: calibration, and the choice by what retrieval loses."""

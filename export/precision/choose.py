@@ -1,0 +1,172 @@
+"""Choose how to quantise by what retrieval loses, as :mod:`export.precision.rule` says.
+
+Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them. The
+plain tools' default is always among the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol, get_args, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from export.bundle.quantisation import Calibrator, Evidence, Int8Figures, Quantisation, Scales
+from export.precision.calibration import Calibration, Rows
+from export.precision.measure import Measured, Yardstick
+from export.precision.rule import Choice, Trial, best, decided_by
+
+__all__ = ["CALIBRATORS", "Choice", "Quantiser", "search", "search_weights"]
+
+CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
+
+
+@runtime_checkable
+class Quantiser(Protocol):
+    """A format's int8 quantiser.
+
+    Attributes:
+        layers: Names of the layers with weights, which may be kept in float.
+        reduces_range: Whether it can spare a bit of the weights.
+    """
+
+    layers: tuple[str, ...]
+    reduces_range: bool
+
+    def quantise(self, choice: Choice, rows: Rows) -> bytes:
+        """The content of an int8 file with ranges from these rows of the calibration images."""
+        ...
+
+    def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
+        """Its vectors of these rows of the calibration images, by the runtime on this machine."""
+        ...
+
+
+def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
+    """The int8 file that the rule takes, and how it was made.
+
+    First the plain tools' default with and without corrected biases, then the other calibrators, then fewer scales and
+    the reduced range for the best of them. When even the best misses the goal by more than noise, layers go back to
+    float: the fewest that meet it, the most sensitive first.
+
+    Args:
+        quantiser: The format's.
+        calibration: Images and the cloud's gallery.
+        goal: Largest share of map@r to lose.
+
+    Returns:
+        The file's content and the choice behind it.
+    """
+    folds = calibration.folds
+    rows = np.concatenate([fold.queries for fold in folds])
+    yardstick = Yardstick(calibration, rows)
+    trials: list[Trial] = []
+
+    def measure(choice: Choice) -> Trial:
+        contents = [quantiser.quantise(choice, fold.ranges) for fold in folds]
+        parts = [quantiser.embed(content, fold.queries) for content, fold in zip(contents, folds, strict=True)]
+        trials.append(Trial(choice, contents[0], yardstick.measure(np.concatenate(parts))))
+        return trials[-1]
+
+    plain = measure(Choice())
+    measure(Choice(bias_correction=True))
+    start = best(trials).choice
+    for calibrator in CALIBRATORS[1:]:
+        measure(replace(start, calibrator=calibrator))
+    for choice in _variants(best(trials).choice, reduces_range=quantiser.reduces_range):
+        measure(choice)
+    taken = best(trials)
+    if _misses(taken, goal) and quantiser.layers:
+        order = _by_sensitivity([measure(replace(taken.choice, float_layers=(name,))) for name in quantiser.layers])
+        taken = _fewest(order, taken.choice, measure, goal) or best(trials)
+    # Ranges of half the images were good enough to compare by; the file itself gets those of all.
+    whole = len(folds) == 1
+    content = taken.content if whole else quantiser.quantise(taken.choice, calibration.range_rows)
+    return content, _as_entry(taken, plain, trials, taken.choice.calibrator, goal)
+
+
+def search_weights(
+    quantise: Callable[[Scales], bytes],
+    embed: Callable[[bytes], Float32[np.ndarray, "q d"]],
+    calibration: Calibration,
+    goal: float,
+) -> tuple[bytes, Quantisation]:
+    """The file that the rule takes where weights alone are int8: only the number of scales is open.
+
+    Args:
+        quantise: Makes the file.
+        embed: Its vectors of all calibration queries.
+        calibration: Images and the cloud's gallery.
+        goal: Largest share of map@r to lose.
+    """
+    yardstick = Yardstick(calibration, calibration.query_rows)
+    trials: list[Trial] = []
+    for scales in get_args(Scales):
+        content = quantise(scales)
+        trials.append(Trial(Choice(scales=scales), content, yardstick.measure(embed(content))))
+    taken = best(trials)
+    return taken.content, _as_entry(taken, trials[0], trials, None, goal)
+
+
+def _as_entry(
+    taken: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
+) -> Quantisation:
+    evidence = taken.figures and Evidence(
+        queries=taken.figures.queries,
+        classes=taken.figures.classes,
+        chosen=_figures(taken, taken.figures),
+        plain=plain.figures and _figures(plain, plain.figures),
+        decided_by=decided_by(trials, plain),
+        overlap_gain=plain.figures and taken.figures.overlap_gain(plain.figures),
+    )
+    return Quantisation(
+        calibrator=calibrator,
+        scales=taken.choice.scales,
+        reduce_range=taken.choice.reduce_range,
+        float_layers=taken.choice.float_layers,
+        tried=len(trials),
+        goal=goal,
+        met=evidence is not None and evidence.chosen.loss.value <= goal,
+        bias_correction=taken.choice.bias_correction,
+        evidence=evidence,
+    )
+
+
+def _figures(trial: Trial, figures: Measured) -> Int8Figures:
+    return Int8Figures(figures.loss, figures.mean_overlap, figures.angle, len(trial.content))
+
+
+def _misses(trial: Trial, goal: float) -> bool:
+    """True if more is lost than the goal allows, by more than noise."""
+    return trial.figures is None or trial.figures.loss.low > goal
+
+
+def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
+    yield replace(choice, scales="depthwise")
+    yield replace(choice, scales="tensor")
+    if reduces_range:
+        yield replace(choice, reduce_range=True)
+
+
+def _by_sensitivity(alone: list[Trial]) -> tuple[str, ...]:
+    """Layers, first the one whose return to float alone brings the vectors closest to torch's.
+
+    By the angle and not by map@r, which single layers change too little to be told apart.
+    """
+    angles = {trial.choice.float_layers[0]: trial.figures.angle if trial.figures else np.inf for trial in alone}
+    return tuple(sorted(angles, key=lambda name: angles[name]))
+
+
+def _fewest(order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial], goal: float) -> Trial | None:
+    """The shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
+    low, high, found = 0, len(order), None
+    while low < high:
+        middle = (low + high) // 2
+        trial = measure(replace(choice, float_layers=order[: middle + 1]))
+        if trial.figures and trial.figures.loss.value <= goal:
+            found, high = trial, middle
+        else:
+            low = middle + 1
+    return found

@@ -1,0 +1,1 @@
+"""What every operator of an exported file computes."""

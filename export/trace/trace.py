@@ -1,0 +1,163 @@
+"""Which layer? Where a reduced precision leaves the float32 file of the same bundle, operator by operator.
+
+The float32 file stands for torch: at export it reproduced torch's embedding of every golden image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from export.bundle.manifest import Format, Precision
+from export.bundle.reading import Bundle
+from export.trace.intermediates import GRAPHS, Graph
+from hetero.display.figures import own_settings
+from hetero.errors import InputError
+
+IMAGES = 8
+SHARES = 4.0
+"""An operator that adds more than so many times its even share of the error is worth a look."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator that both files compute.
+
+    Attributes:
+        name: Of what it gives.
+        kind: For instance ``Conv``.
+        error: Root mean square of the difference, relative to the float32 values.
+        added: Share of the squared error, over all operators, that arises here rather than in what it reads.
+    """
+
+    name: str
+    kind: str
+    error: float
+    added: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The way of the error through a file.
+
+    Attributes:
+        format: Of the file.
+        precision: Of the file.
+        steps: In the order of computation.
+    """
+
+    format: Format
+    precision: Precision
+    steps: tuple[Step, ...]
+
+    @property
+    def fair(self) -> float:
+        """The even share of an operator."""
+        return 1 / len(self.steps)
+
+    @property
+    def first(self) -> int | None:
+        """The first step that adds more than :data:`SHARES` times its even share; None when the error grows evenly."""
+        return next((place for place, one in enumerate(self.steps) if one.added > SHARES * self.fair), None)
+
+
+def trace(bundle: Bundle, format: Format, precision: Precision, *, images: int = IMAGES) -> Trace:
+    """Compare every operator of a file with the float32 file's on golden images.
+
+    Raises:
+        InputError: When the format has no runtime here that gives intermediate values, or a file is not in the bundle.
+    """
+    if format not in GRAPHS:
+        raise InputError(f"{format}: not verified: nothing on this machine gives its intermediate values")
+    whole, reduced = bundle.model(format, "fp32"), bundle.model(format, precision)
+    if whole is None or reduced is None or precision == "fp32":
+        had = [f"{one.format} {one.precision}" for one in bundle.manifest.models if one.format == format]
+        raise InputError(
+            f"expected a reduced precision of {format} beside its fp32 in the bundle, asked for {format} {precision}; "
+            f"the bundle has {', '.join(had) or 'none of this format'}"
+        )
+    goldens = bundle.goldens.golden_images[:images]
+    return compare(GRAPHS[format](bundle.file(whole)), GRAPHS[format](bundle.file(reduced)), goldens, format, precision)
+
+
+def compare(
+    whole: Graph, reduced: Graph, images: UInt8[np.ndarray, "n h w 3"], format: Format, precision: Precision
+) -> Trace:
+    """Follow the error through a reduced file's operators; those that only it has (casts) are passed over."""
+    squared: dict[str, float] = {}
+    power: dict[str, float] = {}
+    for expected, came in zip(whole.run(images), reduced.run(images), strict=True):
+        for name in expected.keys() & came.keys():
+            if expected[name].shape == came[name].shape:
+                difference = came[name].astype(np.float64) - expected[name]
+                squared[name] = squared.get(name, 0.0) + float(np.square(difference).sum())
+                power[name] = power.get(name, 0.0) + float(np.square(expected[name].astype(np.float64)).sum())
+    errors = {name: _relative(squared[name], power[name]) for name in squared}
+    own = {
+        one.name: max(0.0, errors[one.name] ** 2 - _arrived(one.inputs, errors))
+        for one in whole.operators
+        if one.name in errors
+    }
+    total = sum(own.values()) or 1.0
+    steps = [
+        Step(one.name, one.kind, errors[one.name], own[one.name] / total)
+        for one in whole.operators
+        if one.name in errors
+    ]
+    return Trace(format, precision, tuple(steps))
+
+
+def table(found: Trace) -> str:
+    """One line for each operator; an arrow marks the first that adds more than its share."""
+    lines = [f"{found.format} {found.precision} against fp32", f"{'':3}{'error':>9} {'added':>7}  operator"]
+    for place, one in enumerate(found.steps):
+        mark = "-->" if place == found.first else ""
+        lines.append(f"{mark:3}{one.error:9.2e} {one.added:7.1%}  {one.kind} {one.name}")
+    if found.first is None:
+        lines.append("the error grows evenly: no operator adds more than its share")
+    else:
+        one = found.steps[found.first]
+        limit = f"{SHARES:.0f} times its even share of {found.fair:.1%}"
+        lines.append(f"first to add more than {limit}: {one.kind} {one.name} with {one.added:.1%}")
+    return "\n".join(lines)
+
+
+def plot(traces: list[Trace], path: Path) -> None:
+    """Draw each file's error along its operators as SVG; the first beyond its share is marked."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    from hetero.files import write_bytes
+
+    with own_settings():
+        figure = Figure(figsize=(9, 4.5), layout="constrained")
+        axes = figure.add_subplot()
+        for one in traces:
+            errors = [max(step.error, 1e-8) for step in one.steps]
+            (line,) = axes.plot(errors, label=f"{one.format} {one.precision}")
+            if one.first is not None:
+                axes.plot([one.first], [errors[one.first]], "o", color=line.get_color())
+                axes.annotate(one.steps[one.first].name, (one.first, errors[one.first]), rotation=30, fontsize=7)
+        axes.set_yscale("log")
+        axes.set_xlabel("operator, in the order of computation")
+        axes.set_ylabel("error relative to float32")
+        axes.legend()
+        out = io.BytesIO()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    write_bytes(path, out.getvalue())
+
+
+def _relative(squared: float, power: float) -> float:
+    if not np.isfinite(squared):
+        return 1e6
+    return float(np.sqrt(squared / power)) if power else float(squared > 0)
+
+
+def _arrived(inputs: tuple[str, ...], errors: Mapping[str, float]) -> float:
+    """The largest squared error among what an operator reads."""
+    return max((errors[name] ** 2 for name in inputs if name in errors), default=0.0)

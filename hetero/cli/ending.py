@@ -1,0 +1,97 @@
+"""How a command that raised ends: its exit status and its last words, decided in one place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import sys
+import traceback
+
+import hetero
+from hetero.data.names import is_text
+from hetero.errors import InputError
+from hetero.processes.children import Terminated
+
+BAD_INPUT, FAULT, INTERRUPTED, UNHEARD = 2, 70, 130, 141
+"""Exit statuses: the user or the machine can put it right; a mistake of this project (``EX_SOFTWARE`` of sysexits.h);
+Ctrl-C (128 + SIGINT); whoever read the output has gone (128 + SIGPIPE)."""
+
+_LONGEST = 300
+"""Characters of a foreign text that a message shows."""
+
+
+def ending(error: BaseException) -> tuple[int, str]:
+    """Exit status of a command that raised, and what to tell; no text when nobody would read it."""
+    if isinstance(error, InputError):
+        return error.exit_code, str(error)
+    if isinstance(error, Terminated):
+        return int(error.code or 0), ""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted; the same command continues where it stopped"
+    if (isinstance(error, BrokenPipeError) and _unheard()) or _is_of_rich(error):
+        return UNHEARD, ""
+    if isinstance(error, MemoryError):
+        return BAD_INPUT, f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, OSError) or _is_of_safetensors(error):
+        return BAD_INPUT, _of_the_system(error)
+    if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
+        part = error.object[max(error.start - _LONGEST // 2, 0) : error.start + _LONGEST // 2]
+        return BAD_INPUT, (
+            f"a path or name is not UTF-8: {part!a}; rename it, give another place, or set a locale of UTF-8 "
+            "(LC_ALL=C.UTF-8)"
+        )
+    return FAULT, _fault(error)
+
+
+def leave(status: int) -> None:
+    """Exit with what was printed written out, or thrown away where that cannot be, so that nothing fails later.
+
+    Raises:
+        SystemExit: With ``status``; with another where the output could not be written and nothing was told yet.
+    """
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None when whoever started this closed it
+        try:
+            stream.flush()
+        except OSError as error:
+            unwritten, told = ending(error)
+            # The interpreter writes out what is left when it ends, and would fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if told:
+                print(f"hetero: the output cannot be written: {told}", file=sys.stderr)
+            status = status if status in (BAD_INPUT, FAULT, INTERRUPTED) else unwritten
+    sys.exit(status)
+
+
+def _unheard() -> bool:
+    """Whether nobody reads the standard output or error any more."""
+    streams = select.poll()
+    for number in (1, 2):
+        streams.register(number, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in streams.poll(0))
+
+
+def _is_of_rich(error: BaseException) -> bool:
+    """Whether the library that prints help found nobody reading: it points the output elsewhere and exits with 1."""
+    return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+
+
+def _is_of_safetensors(error: BaseException) -> bool:
+    """Whether the library could not read or write a file: it has an exception of its own for a full disk, too."""
+    return type(error).__name__ == "SafetensorError"
+
+
+def _of_the_system(error: BaseException) -> str:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error) or type(error).__name__
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*([" -> ".join(names)] if names else []), error.strerror])
+
+
+def _fault(error: BaseException) -> str:
+    return (
+        f"{''.join(traceback.format_exception(error))}\n"
+        "This is a fault of hetero, not of your input. There is no verdict. Please report it to whoever maintains your "
+        "copy of hetero, with the command, all of the above and this line:\n"
+        f"hetero {hetero.__version__}, Python {platform.python_version()}, {platform.platform()}"
+    )

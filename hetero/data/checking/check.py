@@ -1,0 +1,211 @@
+"""What a data set is, before anyone trains on it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hetero.data.assemble import split_tasks, without_unreadable
+from hetero.data.checking.report import DataReport, Duplicate, SplitReport, TaskReport
+from hetero.data.config import DataConfig
+from hetero.data.decoding.decode import UnreadableImageError, decode_looking
+from hetero.data.decoding.grey import DeepGrey, Range
+from hetero.data.decoding.image_file import open_image
+from hetero.data.decoding.parallel import in_parallel
+from hetero.data.images import Dataset, ImageSet
+from hetero.data.prepare import find
+from hetero.data.sources.emoji import RENDERED_SIZE, prepare_emoji
+from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.split_names import Split
+from hetero.data.splits import assign_splits
+from hetero.errors import InputError
+from hetero.preprocessing import Preprocessing, grey_range_problems
+
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_PROBE = Preprocessing(64, 64, resize="squash", pad_value=0)
+# Of 255: what a person takes for black.
+_BLACK = 15
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What opening one file showed."""
+
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    turned: bool = False
+    content: str = ""
+    black: bool = False
+    grey: DeepGrey | None = None
+    error: str = ""
+
+
+def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
+    """Open every image and report on all of it.
+
+    Args:
+        config: Splits and protocol are made as :func:`hetero.data.prepare.prepare` would.
+        grey_range: See :class:`hetero.preprocessing.Preprocessing`.
+
+    Raises:
+        InputError: When the data cannot be found or split at all.
+    """
+    if config.kind == "emoji":
+        return _check_emoji(config)
+    listing = assign_splits(find(config), config)
+    if problems := grey_range_problems(grey_range):
+        raise InputError(problems[0])
+    look = partial(_look, preprocessing=replace(_PROBE, grey_range=grey_range))
+    seen = list(in_parallel(look, listing.entries, progress=f"checking {listing.name}"))
+    unreadable = {position: each.error for position, each in enumerate(seen) if each.error}
+    grey = _joined([each.grey for each in seen])
+    problems = [problem for problem in [grey.problem(grey_range) if grey else ""] if problem]
+    readable = listing
+    try:
+        if unreadable:
+            readable = without_unreadable(listing, unreadable, skip=True)
+    except InputError as error:
+        problems.append(str(error))
+    if unreadable and not config.skip_unreadable:
+        problems.append(f"{len(unreadable)} of {len(seen)} images cannot be read")
+    within, leaks = _duplicates(listing, seen)
+    good = [each for each in seen if not each.error]
+    return DataReport(
+        name=listing.name,
+        layout=listing.layout,
+        splits={split: _split(readable.of(split)) for split in _SPLITS},
+        tasks=_tasks(readable, config, problems),
+        widths=_range([each.width for each in good]),
+        heights=_range([each.height for each in good]),
+        modes=dict(Counter(each.mode for each in good).most_common()),
+        turned=sum(each.turned for each in good),
+        grey=grey,
+        black=sum(each.black for each in good),
+        unreadable={listing.entries[position].name: reason for position, reason in unreadable.items()},
+        duplicates_within=within,
+        leaks=leaks,
+        notes=readable.notes,
+        problems=tuple(problems),
+    )
+
+
+def _check_emoji(config: DataConfig) -> DataReport:
+    size = Preprocessing(RENDERED_SIZE, RENDERED_SIZE)
+    dataset = prepare_emoji(config, size)
+    sets: dict[Split, ImageSet] = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    entries: list[Entry] = []
+    seen: list[_Seen] = []
+    for split, images in sets.items():
+        for row, name in enumerate(images.names):
+            label, view = images.classes[images.labels[row]], images.view_names[images.views[row]]
+            entries.append(Entry(Path(name), name, label, split, view))
+            pixels = images.images[row : row + 1].tobytes()
+            seen.append(_Seen(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
+    listing = Listing("emoji", "drawn from fonts: CODEPOINT/DESIGN", tuple(entries))
+    within, leaks = _duplicates(listing, seen)
+    return DataReport(
+        name=listing.name,
+        layout=listing.layout,
+        splits={split: _split(listing.of(split)) for split in _SPLITS},
+        tasks=_emoji_tasks(dataset),
+        widths=(size.width, size.width),
+        heights=(size.height, size.height),
+        modes={"RGB": len(entries)},
+        turned=0,
+        grey=None,
+        black=0,
+        unreadable={},
+        duplicates_within=within,
+        leaks=leaks,
+        notes=dataset.notes,
+        problems=(),
+    )
+
+
+def _emoji_tasks(dataset: Dataset) -> tuple[TaskReport, ...]:
+    tasks = {"validation": dataset.validation_tasks, "test": dataset.test_tasks}
+    return tuple(
+        TaskReport(split, "cross-view", task.name, len(task.query), len(task.gallery), 0)
+        for split, made in tasks.items()
+        for task in made
+    )
+
+
+def _look(entry: Entry, preprocessing: Preprocessing) -> _Seen:
+    try:
+        pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
+        data = entry.path.read_bytes()
+        with open_image(io.BytesIO(data)) as image:
+            turned = image.getexif().get(0x0112, 1) != 1
+            cut = f"{entry.box}".encode()
+            content = hashlib.sha256(data + cut).hexdigest()
+            return _Seen(image.width, image.height, image.mode, turned, content, int(pixels.max()) <= _BLACK, grey)
+    except UnreadableImageError as error:
+        return _Seen(error=error.reason)
+    except OSError as error:
+        return _Seen(error=error.strerror or str(error))
+
+
+def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
+    whole: DeepGrey | None = None
+    for part in parts:
+        whole = part.joined(whole) if part else whole
+    return whole
+
+
+def _split(entries: list[Entry]) -> SplitReport:
+    sizes = sorted(Counter(entry.label for entry in entries if entry.label).values())
+    views = Counter(entry.view for entry in entries)
+    return SplitReport(
+        images=len(entries),
+        unlabelled=sum(not entry.label for entry in entries),
+        classes=len(sizes),
+        images_per_class=(sizes[0], float(median(sizes)), sizes[-1]) if sizes else (0, 0.0, 0),
+        single_image_classes=sizes.count(1),
+        views={} if set(views) <= {""} else dict(sorted(views.items())),
+    )
+
+
+def _tasks(listing: Listing, config: DataConfig, problems: list[str]) -> tuple[TaskReport, ...]:
+    reports: list[TaskReport] = []
+    parts: tuple[Split, ...] = ("validation", "test")
+    for split in parts:
+        try:
+            made = split_tasks(listing, split, config)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        for task in made.tasks:
+            sizes = len(task.query), len(task.gallery)
+            reports.append(TaskReport(split, made.protocol, task.name, *sizes, made.dropped.get(task.name, 0)))
+    return tuple(reports)
+
+
+def _duplicates(listing: Listing, seen: list[_Seen]) -> tuple[int, tuple[Duplicate, ...]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry, each in zip(listing.entries, seen, strict=True):
+        if not each.error:
+            groups.setdefault(each.content, []).append(entry)
+    repeated = [group for group in groups.values() if len(group) > 1]
+    leaks = [
+        Duplicate(tuple(entry.name for entry in group), tuple(sorted({entry.split for entry in group})))
+        for group in repeated
+        if len({entry.split for entry in group}) > 1
+    ]
+    return len(repeated) - len(leaks), tuple(leaks)
+
+
+def _range(values: list[int]) -> tuple[int, int]:
+    return (min(values), max(values)) if values else (0, 0)
+
+
+def config_for(path: Path, **rest: Any) -> DataConfig:
+    """The configuration for a folder or, if it is a file, a table."""
+    return DataConfig(kind="csv" if path.suffix.lower() == ".csv" else "folder", path=str(path), **rest)

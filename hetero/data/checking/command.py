@@ -1,0 +1,87 @@
+"""``hetero data check``: look at data before training on it."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt
+
+from hetero.data.checking.check import check, config_for
+from hetero.data.checking.report import DataReport
+from hetero.data.checking.text import as_text
+from hetero.data.config import DataConfig, Layout
+from hetero.errors import InputError
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def check_command(
+    path: Path | None = None,
+    *,
+    emoji: Flag = False,
+    root: str = "",
+    extra: tuple[Path, ...] = (),
+    layout: Layout = "auto",
+    protocol: Literal["auto", "cross-view", "leave-one-out", "query-gallery"] = "auto",
+    split: Literal["auto", "class", "image"] = "auto",
+    seed: NonNegativeInt = 0,
+    grey_range: tuple[float, float] | None = None,
+    skip_unreadable: Flag = False,
+    json: Flag = False,
+) -> int:
+    """Say what a data set holds, and what stands in the way of training on it.
+
+    Opens every image. Reports splits, images without labels, classes, images per class, views, sizes, colour modes,
+    unreadable files, files of equal content in several splits (what was trained on would be tested on), and who will
+    search whom.
+
+    Example: hetero data check photos
+
+    Example: hetero data check photos.csv --root images --json
+
+    Args:
+        path: A folder of class folders (with train, validation and test above them or not) or of images without labels,
+            or a CSV file with the columns label, split, path, is_query, is_gallery.
+        emoji: Check the built-in emoji set instead.
+        root: Folder that the CSV's paths are relative to; default its own.
+        extra: A folder of further images without labels that join training; may be given several times.
+        layout: What a folder's folders are: auto tells splits (train, Val, test_images, ...) from classes by their
+            names; classes takes the outermost ones for classes whatever their names are; flat takes every image for one
+            without a label.
+        protocol: Who searches whom; auto picks from what the data says.
+        split: What a made-up split holds out.
+        seed: Decides made-up splits.
+        grey_range: Of grey files of more than 8 bits, the values that become black and white.
+        skip_unreadable: Do not count unreadable files as a problem.
+        json: Print JSON.
+
+    Raises:
+        InputError: When the data cannot be used; lists every problem.
+    """
+    if emoji == (path is not None):
+        raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
+    options: dict[str, Any] = {
+        "extra": tuple(map(str, extra)),
+        "layout": layout,
+        "protocol": protocol,
+        "split": split,
+        "seed": seed,
+        "skip_unreadable": skip_unreadable,
+    }
+    config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
+    report = check(config, grey_range=grey_range)
+    print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
+    sys.stdout.flush()
+    _require_usable(report, listed=not json)
+    return 0
+
+
+def _require_usable(report: DataReport, *, listed: bool) -> None:
+    if not report.problems:
+        return
+    unreadable = [] if listed else [f"{name}: {reason}" for name, reason in report.unreadable.items()]
+    raise InputError(f"{report.name} cannot be used as it is:", [*report.problems, *unreadable])

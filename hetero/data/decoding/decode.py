@@ -1,0 +1,169 @@
+"""From an image file to the uint8 RGB array that a model reads.
+
+Colour profiles are not applied: phones hand their decoded pixels over without, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from hetero.data.decoding.grey import DeepGrey, Range, eight_bits, is_deep
+from hetero.data.decoding.image_file import open_image
+from hetero.data.sources.listing import Box
+from hetero.errors import InputError
+from hetero.preprocessing import Preprocessing
+
+_LYING = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class UnreadableImageError(InputError):
+    """A file that cannot be decoded; ``reason`` is what the message says after the path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+class _ChangedError(Exception):
+    """A file is not the one that was listed."""
+
+
+def decoding_key(preprocessing: Preprocessing) -> str:
+    """Digest of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+    return preprocessing.decoding
+
+
+def decode(
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode, turn upright, cut the box out, resize.
+
+    Args:
+        path: A file in one of :data:`hetero.data.decoding.image_file.FORMATS`; of an animation the first frame.
+        preprocessing: Target size, manner, filter, ground and range of deep grey.
+        box: ``(left, top, right, bottom)`` in pixels of the upright image.
+        content: SHA-256 that the file must have; empty when it does not matter.
+
+    Raises:
+        UnreadableImageError: When the file is missing, damaged, of another format or too large, or when the box lies
+            outside of the image.
+        InputError: When the file is not the one that ``content`` names.
+    """
+    return decode_looking(path, preprocessing, box, content=content)[0]
+
+
+def decode_looking(
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
+    """As :func:`decode`, with what a grey file of more than 8 bits holds; None of any other file."""
+    rgb, deep = _read(path, preprocessing, content)
+    if box is not None:
+        rgb = _cut(rgb, box, path)
+    return resized(rgb, preprocessing), deep
+
+
+def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
+    """What :func:`decode` resizes: the upright picture on the contract's ground, in its own size.
+
+    Raises:
+        UnreadableImageError: When the file is missing, damaged, of another format or too large.
+    """
+    return np.asarray(_read(path, preprocessing, "")[0])
+
+
+def _read(path: Path, preprocessing: Preprocessing, content: str) -> tuple[Image.Image, DeepGrey | None]:
+    try:
+        with path.open("rb") as stream:
+            if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
+                raise _ChangedError
+            stream.seek(0)
+            with open_image(stream) as image:
+                return _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+    except _ChangedError:
+        raise InputError(f"{path} was changed since the data was listed; start again") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's format plugins raise all kinds on damaged files
+        raise UnreadableImageError(path, _reason(error)) from None
+
+
+def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
+    """Width and height of what :func:`decode` resizes, read from the file's header.
+
+    Raises:
+        UnreadableImageError: When the file is missing or no image.
+    """
+    try:
+        with open_image(path) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+                width, height = height, width
+    except Exception as error:  # as in decode
+        raise UnreadableImageError(path, _reason(error)) from None
+    if box is None:
+        return width, height
+    left, top = max(0, round(box[0])), max(0, round(box[1]))
+    return min(width, round(box[2])) - left, min(height, round(box[3])) - top
+
+
+def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
+    """An upright RGB image of any mode: grey (8 or 16 bit), palette, CMYK; transparent parts show a grey ground."""
+    image, deep = ImageOps.exif_transpose(image), None
+    if is_deep(image):
+        image, deep = eight_bits(image, grey_range)
+    if image.has_transparency_data:
+        flat = Image.new("RGBA", image.size, (ground, ground, ground, 255))
+        flat.alpha_composite(image.convert("RGBA"))
+        return flat.convert("RGB"), deep
+    return image.convert("RGB"), deep
+
+
+def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
+    """Fit an RGB image to the model's input as ``preprocessing.resize`` says.
+
+    Args:
+        image: Mode RGB, any size.
+        preprocessing: Target size, manner, filter and ground.
+    """
+    target = (preprocessing.width, preprocessing.height)
+    filter_ = _FILTERS[preprocessing.filter]
+    if preprocessing.resize == "squash" or image.width * target[1] == image.height * target[0]:
+        return np.asarray(image.resize(target, filter_))
+    if preprocessing.resize == "crop":
+        return np.asarray(image.resize(target, filter_, box=_centre(image.size, target)))
+    scale = min(target[0] / image.width, target[1] / image.height)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    ground = Image.new("RGB", target, (preprocessing.pad_value,) * 3)
+    ground.paste(image.resize(inner, filter_), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2))
+    return np.asarray(ground)
+
+
+def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest centred box of the target's shape: ``(left, top, right, bottom)`` in source pixels."""
+    scale = min(size[0] / target[0], size[1] / target[1])
+    # Rounding may put a border a hair outside of the image, which Pillow refuses.
+    width, height = min(target[0] * scale, size[0]), min(target[1] * scale, size[1])
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return (left, top, left + width, top + height)
+
+
+def _cut(image: Image.Image, box: Box, path: Path) -> Image.Image:
+    left, top = max(0, round(box[0])), max(0, round(box[1]))
+    right, bottom = min(image.width, round(box[2])), min(image.height, round(box[3]))
+    if left >= right or top >= bottom:
+        raise UnreadableImageError(path, f"the box {box} holds no pixel of the {image.width} x {image.height} image")
+    return image.crop((left, top, right, bottom))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return str(error).split(" <_io")[0].split(" '/")[0] or type(error).__name__

@@ -1,0 +1,238 @@
+"""Files of embeddings: what remains of a cloud model that cannot be trained again.
+
+Two forms are read:
+
+- ``NAME.safetensors`` with the tensor ``embeddings`` (floating point [n, d]) and, in its metadata, ``hetero``: a JSON
+  object with ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
+- ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in
+  ``NAME.csv``, in a column ``name`` or ``path``.
+
+Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the data's folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Float, Float32
+from safetensors.numpy import save
+
+from hetero.data.embeddings.names import missing_names, name_problems, names_beside
+from hetero.data.embeddings.values import read_npy, read_safetensors
+from hetero.data.images import ImageSet
+from hetero.errors import InputError, IntegrityError
+from hetero.files import canonical_json, sha256_file, write_bytes
+from hetero.foreign import strict_json
+from hetero.lengths import lengths, scaled
+from hetero.space import EmbeddingSpace
+
+SCHEMA = "hetero/embeddings/1"
+_LARGEST_HEADER = 90_000_000  # safetensors refuses headers from 100 MB on
+
+
+@dataclass(frozen=True)
+class EmbeddingFile:
+    """Embeddings with what they are of.
+
+    Attributes:
+        embeddings: f32 [n, d], as they lie in the file.
+        names: One unique name a row.
+        space: What the vectors mean. For a file that does not say, a space defined by the file's own digest.
+    """
+
+    embeddings: Float32[np.ndarray, "n d"]
+    names: tuple[str, ...]
+    space: EmbeddingSpace
+
+
+def save_embeddings(
+    path: Path, embeddings: Float32[np.ndarray, "n d"], names: Sequence[str], space: EmbeddingSpace
+) -> None:
+    """Write a safetensors file atomically.
+
+    Args:
+        path: Ends with ``.safetensors``.
+        embeddings: f32 [n, d].
+        names: One unique name a row.
+        space: What the vectors mean.
+
+    Raises:
+        InputError: When rows, names and space do not fit together.
+    """
+    _check(path, embeddings, names, space)
+    require_destination(path, names)
+    description = canonical_json({"schema": SCHEMA, "names": list(names), "space": space.to_dict()})
+    # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
+    data = save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata={"hetero": description})
+    write_bytes(path, data)
+
+
+def require_destination(path: Path, names: Sequence[str]) -> None:
+    """Refuse a file that could not be written in the end, before anything is embedded for it.
+
+    Args:
+        path: The file to write.
+        names: One a row.
+
+    Raises:
+        InputError: When the path is no place for a safetensors file, or the names do not fit into one.
+    """
+    problems = name_problems(names)
+    if path.suffix != ".safetensors":
+        problems.append(f"embeddings are written to a .safetensors file, got {path}")
+    if path.is_dir():
+        problems.append(f"{path} is a folder; give the name of a file in it")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        problems.append(f"nothing can be written to {above}")
+    # Escapes of JSON, and UTF-8, make a name longer than it looks.
+    taken = sum(len(canonical_json(name).encode(errors="replace")) + 1 for name in names)
+    if taken > _LARGEST_HEADER:
+        problems.append(
+            f"the {len(names)} names take {taken / 1e6:.0f} MB, more than the {_LARGEST_HEADER / 1e6:.0f} MB that a "
+            "safetensors header has for them; split the images over several files"
+        )
+    if problems:
+        raise InputError(f"{path}: the embeddings could not be written:", problems)
+
+
+def load_embeddings(path: Path) -> EmbeddingFile:
+    """Read a file of embeddings.
+
+    Args:
+        path: ``.safetensors`` or ``.npy``.
+
+    Raises:
+        InputError: When the file or its names are missing, or do not fit together; when values are not finite.
+        IntegrityError: When the file is damaged.
+    """
+    embeddings, description = _read(path)
+    names = _names_in(path, description) if "names" in description else names_beside(path)
+    space = _space_in(path, description) if "space" in description else _space_of(path, embeddings.shape[1])
+    with np.errstate(over="ignore"):
+        embeddings = embeddings.astype(np.float32, copy=False)
+    _check(path, embeddings, names, space)
+    return EmbeddingFile(embeddings, tuple(names), space)
+
+
+def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
+    """The vectors of a file of embeddings as they are, finite or not, and their names, where there are any.
+
+    Args:
+        path: ``.safetensors`` or ``.npy``.
+
+    Raises:
+        InputError: When there is no such file, or not a name a row.
+        IntegrityError: When the file is damaged.
+    """
+    embeddings, description = _read(path)
+    names = None
+    if "names" in description:
+        names = _names_in(path, description)
+    elif any(path.with_suffix(suffix).is_file() for suffix in (".txt", ".csv")):
+        names = names_beside(path)
+    if names is not None and len(names) != len(embeddings):
+        raise InputError(f"{path}: {len(embeddings)} embeddings but {len(names)} names")
+    return embeddings, names
+
+
+def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]:
+    """The embeddings of a set of images, in its order, scaled to unit length.
+
+    Args:
+        file: May hold further images.
+        images: The set.
+
+    Raises:
+        InputError: When images have no embedding; names the first ten and their number, and names that only look the
+            same.
+    """
+    return embeddings_of(file, images.names)
+
+
+def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+    """The embeddings of the images with these names, in their order, scaled to unit length.
+
+    Args:
+        file: May hold further images.
+        names: Of the images.
+
+    Raises:
+        InputError: When images have no embedding; names the first ten and their number, and names that only look the
+            same.
+    """
+    row = {name: index for index, name in enumerate(file.names)}
+    missing = [name for name in names if name not in row]
+    if missing:
+        example = f"; the file's names look like {file.names[0]!r}" if file.names else ""
+        raise InputError(
+            f"{len(missing)} of {len(names)} images have no embedding{example}:", missing_names(missing, row)
+        )
+    chosen = file.embeddings[[row[name] for name in names]]
+    length = lengths(chosen)
+    # Vectors that have unit length already stay as they are, bit by bit.
+    return scaled(chosen, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
+
+
+def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
+    """The vectors of a file, and what it says of them."""
+    if not path.is_file():
+        raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
+    if path.suffix == ".npy":
+        return read_npy(path), {}
+    if path.suffix == ".safetensors":
+        embeddings, metadata = read_safetensors(path)
+        return embeddings, _description(path, metadata)
+    raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
+
+
+def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    """What :func:`save_embeddings` wrote beside the vectors; empty for a file from elsewhere."""
+    value = strict_json(metadata.get("hetero", "{}").encode(), what=f"the metadata 'hetero' of {path}")
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path}: the metadata 'hetero' is not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _names_in(path: Path, description: dict[str, Any]) -> list[str]:
+    names = description["names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
+        raise IntegrityError(f"{path}: the metadata's names are not a JSON list of texts")
+    return cast("list[str]", names)
+
+
+def _space_in(path: Path, description: dict[str, Any]) -> EmbeddingSpace:
+    return EmbeddingSpace.from_dict(description["space"], what=f"the space in {path}")
+
+
+def _space_of(path: Path, dimension: int) -> EmbeddingSpace:
+    if dimension < 1:
+        raise InputError(f"{path}: expected at least one dimension, got none")
+    return EmbeddingSpace.define(defined_by=sha256_file(path), name=path.stem, version="1", dimension=dimension)
+
+
+def _check(path: Path, embeddings: np.ndarray, names: Sequence[str], space: EmbeddingSpace) -> None:
+    problems: list[str] = []
+    if len(names) != len(embeddings):
+        problems.append(f"{len(embeddings)} embeddings but {len(names)} names")
+    problems += name_problems(names)
+    if embeddings.shape[1:] != (space.dimension,):
+        problems.append(f"embeddings of shape {list(embeddings.shape)} in a space of {space.dimension} dimensions")
+    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim))))
+    if len(broken):
+        problems.append(f"{len(broken)} rows hold values that are not finite, the first is row {broken[0]}")
+    # Below the smallest normal number float32 has ever fewer digits, and none in the end.
+    largest = np.abs(embeddings).max(axis=tuple(range(1, embeddings.ndim)), initial=0)
+    empty = np.flatnonzero(largest < np.finfo(np.float32).tiny)
+    if len(empty):
+        problems.append(
+            f"{len(empty)} rows are all zero, or so short that float32 cannot hold their direction; "
+            f"the first is row {empty[0]}"
+        )
+    if problems:
+        raise InputError(f"{path}: the embeddings cannot be used:", problems)

@@ -1,0 +1,63 @@
+"""Two systems compared on the same queries, with intervals over queries and over classes."""
+
+from __future__ import annotations
+
+from hetero.metrics.bootstrap import Interval, difference_interval
+from hetero.metrics.retrieval import TaskResult
+from hetero.schema import record
+
+
+@record
+class Comparison:
+    """A paired difference.
+
+    Attributes:
+        metric: What was compared.
+        new: The first system's figure.
+        old: The second's.
+        over_queries: new - old, queries resampled: how sure the difference is for further queries of these classes.
+        over_classes: new - old, classes resampled with all of their queries: how sure it is for further classes.
+    """
+
+    metric: str
+    new: float
+    old: float
+    over_queries: Interval
+    over_classes: Interval
+
+
+def compare(
+    new: TaskResult,
+    old: TaskResult,
+    metric: str = "cmc@1",
+    *,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two systems on the same tasks.
+
+    Args:
+        new: One system's result.
+        old: The other's.
+        metric: Which figure.
+        resamples: Bootstrap samples.
+        level: Coverage of the intervals.
+        seed: Seed of the resampling.
+
+    Raises:
+        InputError: When the two were not measured on the same queries.
+    """
+    new.require_same_queries(old)
+    intervals = {
+        over: difference_interval(
+            new.per_query(metric),
+            old.per_query(metric),
+            clusters=new.clusters(over),
+            resamples=resamples,
+            level=level,
+            seed=seed,
+        )
+        for over in ("queries", "classes")
+    }
+    return Comparison(metric, new.mean(metric), old.mean(metric), intervals["queries"], intervals["classes"])

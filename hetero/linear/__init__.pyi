@@ -1,0 +1,15 @@
+from .adaptation import adapt as adapt
+from .config import AdaptConfig as AdaptConfig
+from .deletion.forgetting import Forgetting as Forgetting
+from .deletion.forgetting import forget as forget
+from .explanation.explain import Explanation as Explanation
+from .explanation.explain import explain as explain
+from .explanation.influence import influences as influences
+from .explanation.influence import margin_gradient as margin_gradient
+from .gallery import OldGallery as OldGallery
+from .measure import Adaptation as Adaptation
+from .parts import divided as divided
+from .solver.dual import Dual as Dual
+from .solver.linearised import Linearised as Linearised
+from .solver.precondition import kronecker as kronecker
+from .solver.problem import Problem as Problem

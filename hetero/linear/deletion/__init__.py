@@ -1,0 +1,1 @@
+"""Photos taken out of an adaptation, exactly."""

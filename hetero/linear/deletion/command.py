@@ -1,0 +1,93 @@
+"""``hetero forget``: the adapted model as if some photos had never been there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cyclopts.types import PositiveInt
+
+from hetero import own_code
+from hetero.data.embeddings.names import decoded_text
+from hetero.errors import InputError
+from hetero.flags import AllowCode
+from hetero.linear.command import outcome, read_inputs, summary
+from hetero.linear.learnt import Learnt, Places
+from hetero.processes.lock import locked
+
+
+def forget_command(
+    directory: Path,
+    names: Path,
+    *,
+    out: Path,
+    model: Path | None = None,
+    data: Path | None = None,
+    gallery: Path | None = None,
+    anchors: Path | None = None,
+    labels: Path | None = None,
+    steps: PositiveInt = 500,
+    anew: bool = False,
+    allow_code: AllowCode = False,
+) -> int:
+    """Forget photos that a model was adapted to: write the model that never saw them, with the proof.
+
+    Exact where there are no anchors and few photos, otherwise as near as OUT/forget.json says. Everything has to be as
+    it was when the model was adapted, the photos to forget among it: forget first, delete the files afterwards. The new
+    model is measured, written or refused as by `hetero adapt`. Exits with 1 when it is refused.
+
+    It does not forget what the model was trained on before it was adapted, nor the gallery's vectors.
+
+    Example: hetero forget models/v1-new customer.txt --out models/v1-without
+
+    Args:
+        directory: What `hetero adapt` wrote, or an earlier `hetero forget`; it stays as it is.
+        names: File of the photos' names, one a line, as learnt.json in the directory has them.
+        out: Folder of the new model, which holds none yet.
+        model: The model before it was adapted, if it does not lie where it did then; so for what follows.
+        data: Photos of the new domain.
+        gallery: File of the gallery's embeddings.
+        anchors: Photos of the old domain.
+        labels: CSV file with the gallery's classes.
+        steps: Most steps, where it is not exact.
+        anew: Solve once more without the photos, from the beginning, and compare.
+        allow_code: Run the code of its own that a model names.
+    """
+    if allow_code:
+        own_code.allow_code()
+    learnt = Learnt.load(directory)
+    gone = _names(names)
+    learnt.require_some(gone)
+    given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
+    places = Places.of(given, learnt.places)
+    new, old, stored = read_inputs(places, out=out, part=learnt.config.part)
+
+    from hetero.linear.deletion.forgetting import NOT_FORGOTTEN, forget
+
+    with locked(out):
+        proof, measured = forget(
+            directory, gone, Path(places.model), new, old, stored, out, steps=steps, anew=anew, places=places
+        )
+    print(summary(measured))
+    print(
+        f"{len(proof.deleted)} photos forgotten, {proof.left} left, by {proof.method}; from what it would be had they "
+        f"never been there, the change of weights differs by at most {proof.weights:.1e}, outputs by at most "
+        f"{proof.outputs:.1e}"
+    )
+    if proof.compared:
+        print(
+            f"solved anew without them, the change of weights differs by {proof.compared.weights:.1e}, outputs by at "
+            f"most {proof.compared.outputs:.1e}"
+        )
+    print(f"not forgotten: {NOT_FORGOTTEN}")
+    refusals = [*([proof.refusal] if proof.refusal else []), *measured.refusals]
+    print(outcome(refusals, measured.space, out), file=sys.stderr)
+    return 1 if refusals else 0
+
+
+def _names(file: Path) -> list[str]:
+    if not file.is_file():
+        raise InputError(f"expected a file of names, one a line, at {file}, found no file")
+    # A name may hold any character but a line feed.
+    lines = (line.removesuffix("\r") for line in decoded_text(file).split("\n"))
+    return [line for line in lines if line]

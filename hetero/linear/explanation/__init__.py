@@ -1,0 +1,1 @@
+"""Which photos of an adaptation did harm."""

@@ -1,0 +1,1 @@
+"""The convex problem and its solvers."""

@@ -1,0 +1,91 @@
+"""A file of anchors' factors, which is shipped with a model in place of its old photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hetero.errors import InputError, IntegrityError
+from hetero.files import canonical_json, digest, sha256_bytes, write_bytes
+from hetero.foreign import strict_json
+from hetero.linear.solver.anchor_factors import AnchorFactors
+from hetero.linear.solver.factors import Factors
+from hetero.linear.solver.linearised import Linearised, Weights
+
+SCHEMA = "hetero/anchor-factors/1"
+_KEY = "hetero"
+
+
+def save_factors(path: Path, factors: AnchorFactors, model: Linearised) -> None:
+    """Write factors as a safetensors file, atomically.
+
+    Args:
+        path: Of the file.
+        factors: Are kept in float32.
+        model: What they are of; they fit no other weights.
+    """
+    tensors = {f"diagonal/{name}": value for name, value in factors.diagonals.items()}
+    tensors |= {f"channels/{name}": value for name, value in factors.channels.items()}
+    for name, block in factors.blocks.items():
+        tensors |= {f"inputs/{name}": block.inputs, f"outputs/{name}": block.outputs}
+    data = {name: value.float().contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(data, metadata={_KEY: canonical_json({"schema": SCHEMA, "weights": _weights(model)})}))
+
+
+def load_factors(path: Path, model: Linearised) -> AnchorFactors:
+    """Read factors of a model's weights.
+
+    Args:
+        path: Of the file.
+        model: What they must be of.
+
+    Raises:
+        InputError: When they are of other weights.
+        IntegrityError: When the file is no whole file of factors.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = strict_json((file.metadata() or {}).get(_KEY, "null").encode(), what=f"{path}: its description")
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except SafetensorError as error:
+        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
+    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
+        raise IntegrityError(f"{path} does not hold the factors of anchors: expected {SCHEMA} in its metadata")
+    if described.get("weights") != _weights(model):
+        raise InputError(f"{path}: the factors are of other weights, or of another part of the model, than is adapted")
+    _require_whole(path, tensors, model)
+    kinds: dict[str, Weights] = {kind: {} for kind in ("inputs", "outputs", "channels", "diagonal")}
+    for name, value in tensors.items():
+        kind, _, weight = name.partition("/")
+        kinds[kind][weight] = value.to(model.dtype)
+    factors = {name: Factors(value, kinds["outputs"][name]) for name, value in kinds["inputs"].items()}
+    return AnchorFactors(factors, kinds["channels"], kinds["diagonal"])
+
+
+def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) -> None:
+    """Refuse what would fail, or bend upwards, when a change is held by it."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in model.weights.items():
+        if f"inputs/{name}" in tensors and value.dim() > 1:
+            rows, columns = value.flatten(start_dim=1).shape
+            shapes |= {f"inputs/{name}": (columns, columns), f"outputs/{name}": (rows, rows)}
+        elif f"channels/{name}" in tensors and value.dim() > 1:
+            size = value[0].numel()
+            shapes[f"channels/{name}"] = (len(value), size, size)
+        else:
+            shapes[f"diagonal/{name}"] = tuple(value.shape)
+    if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
+        raise IntegrityError(f"{path}: its factors do not fit the weights that they are said to be of")
+    for name, value in tensors.items():
+        sides = value if name.startswith("diagonal/") else value.diagonal(dim1=-2, dim2=-1)
+        if value.dtype != torch.float32 or not value.isfinite().all() or bool((sides < 0).any()):
+            raise IntegrityError(f"{path}: {name} is no factor: expected finite float32 values, and none below 0 in it")
+
+
+def _weights(model: Linearised) -> str:
+    """What tells weights from others; the dtype in which they are adapted does not."""
+    return digest([[name, sha256_bytes(value.float().numpy().tobytes())] for name, value in model.weights.items()])

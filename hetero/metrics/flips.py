@@ -1,0 +1,132 @@
+"""Negative flips: what an update gets wrong that was right before."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+from hetero.metrics.retrieval import TaskResult
+from hetero.schema import record
+
+RANK_ONE = "cmc@1"
+
+
+@record
+class Flips:
+    """How the decisions of an old and a new model differ.
+
+    Held as counts, so that the identity NFR - PFR = ER_new - ER_old is exact: ``negative - positive`` and
+    ``new_wrong - old_wrong`` are the same whole number. See "Positive-Congruent Training", arXiv 2011.09161.
+
+    Attributes:
+        samples: Images, or queries, that both models decided on.
+        old_wrong: Of these, what the old model got wrong.
+        new_wrong: What the new model got wrong.
+        negative: Right before, wrong now.
+        positive: Wrong before, right now.
+    """
+
+    samples: int
+    old_wrong: int
+    new_wrong: int
+    negative: int
+    positive: int
+
+    @property
+    def nfr(self) -> float:
+        """Negative flip rate."""
+        return self.negative / self.samples
+
+    @property
+    def pfr(self) -> float:
+        """Positive flip rate."""
+        return self.positive / self.samples
+
+    @property
+    def error_old(self) -> float:
+        """The old model's error rate."""
+        return self.old_wrong / self.samples
+
+    @property
+    def error_new(self) -> float:
+        """The new model's error rate."""
+        return self.new_wrong / self.samples
+
+    @property
+    def rel_nfr(self) -> float | None:
+        """NFR / [(1 - ER_old) * ER_new]: 1 when errors are independent; ``None`` when either factor is zero."""
+        possible = (self.samples - self.old_wrong) * self.new_wrong
+        return self.negative * self.samples / possible if possible else None
+
+
+def count_flips(old_right: Bool[NDArray[np.bool_], " _"], new_right: Bool[NDArray[np.bool_], " _"]) -> Flips:
+    """Compare two models' decisions on the same samples.
+
+    Args:
+        old_right: bool [n], whether the old model decided right.
+        new_right: bool [n], the same of the new model, in the same order.
+
+    Raises:
+        InputError: When there are no samples, or not the same number on both sides.
+    """
+    if not len(old_right) or len(old_right) != len(new_right):
+        raise InputError(
+            f"flips need the same samples on both sides and at least one, got {len(old_right)} and {len(new_right)}"
+        )
+    return Flips(
+        samples=len(old_right),
+        old_wrong=int((~old_right).sum()),
+        new_wrong=int((~new_right).sum()),
+        negative=int((old_right & ~new_right).sum()),
+        positive=int((~old_right & new_right).sum()),
+    )
+
+
+def classification_flips(
+    old_predictions: Int64[NDArray[np.int64], " n"],
+    new_predictions: Int64[NDArray[np.int64], " n"],
+    labels: Int64[NDArray[np.int64], " n"],
+) -> Flips:
+    """Flips of two classifiers: a decision is right when the predicted class is the label.
+
+    Args:
+        old_predictions: int64 [n], classes that the old model predicts.
+        new_predictions: int64 [n], classes that the new model predicts.
+        labels: int64 [n].
+
+    Raises:
+        InputError: See :func:`count_flips`.
+    """
+    return count_flips(old_predictions == labels, new_predictions == labels)
+
+
+def retrieval_flips(old: TaskResult, new: TaskResult) -> Flips:
+    """Flips of two retrieval systems: a decision is right when a relevant image stands at rank 1.
+
+    Queries of all tasks are pooled: each counts once, so that a large task weighs more than a small one (figures
+    averaged over tasks weigh tasks alike; with tasks of one size the two agree).
+
+    Args:
+        old: Measured before the update, with ``cmc@1``.
+        new: Measured after it, on the same tasks.
+
+    Raises:
+        InputError: When the two were not measured on the same queries.
+    """
+    return count_flips(*rank_one_decisions(old, new))
+
+
+def rank_one_decisions(*systems: TaskResult) -> tuple[Bool[NDArray[np.bool_], " q"], ...]:
+    """For each system, bool [q]: whether each query of all tasks, pooled, is answered right at rank 1.
+
+    Raises:
+        InputError: When the systems were not measured on the same queries, or without ``cmc@1``.
+    """
+    first = systems[0]
+    for other in systems[1:]:
+        other.require_same_queries(first)
+    if any(RANK_ONE not in system.metrics for system in systems):
+        raise InputError(f"rank-1 decisions need {RANK_ONE}: evaluate with ks=(1, ...)")
+    return tuple(np.concatenate(system.per_query(RANK_ONE)) > 0 for system in systems)

@@ -1,0 +1,245 @@
+"""Retrieval figures, one value a query: cmc@k, map@r and recall@k."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+from hetero.metrics.nearest import search
+from hetero.metrics.task import RetrievalTask
+
+HITS_AT_ONCE = 2**22
+FEWEST_CLASSES = 30
+"""With fewer classes a bootstrap resamples queries: so few classes drawn again say little about other classes."""
+
+PerQuery = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What :func:`evaluate_tasks` measured.
+
+    Attributes:
+        tasks: Names of the tasks.
+        values: For each task, metric name -> float64 [q], in the order of the task's queries.
+        labels: For each task, int64 [q], the class of each query.
+    """
+
+    tasks: tuple[str, ...]
+    values: tuple[PerQuery, ...]
+    labels: tuple[NDArray[np.int64], ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(self.values[0])
+
+    def per_query(self, metric: str) -> list[NDArray[np.float64]]:
+        """One float64 [q] array a task."""
+        return [values[metric] for values in self.values]
+
+    def task_means(self, metric: str) -> dict[str, float]:
+        """Each task's mean over its queries."""
+        return {name: float(values[metric].mean()) for name, values in zip(self.tasks, self.values, strict=True)}
+
+    def mean(self, metric: str) -> float:
+        """The mean over tasks of each task's mean: every task weighs the same."""
+        return float(np.mean(list(self.task_means(metric).values())))
+
+    @property
+    def resampled(self) -> Literal["classes", "queries"]:
+        """What intervals resample: classes, whose queries are not independent, or queries when classes are few."""
+        return "classes" if len(np.unique(np.concatenate(self.labels))) >= FEWEST_CLASSES else "queries"
+
+    def clusters(self, over: str) -> list[NDArray[np.int64]] | None:
+        """What a bootstrap resamples ``over``: the labels for ``"classes"``, nothing for ``"queries"``."""
+        if over not in ("classes", "queries"):
+            raise InputError(f"expected intervals over 'classes' or 'queries', got {over!r}")
+        return list(self.labels) if over == "classes" else None
+
+    def require_same_queries(self, other: TaskResult) -> None:
+        """Refuse a paired comparison with another result of other tasks or queries."""
+        if self.tasks != other.tasks or not all(map(np.array_equal, self.labels, other.labels)):
+            raise InputError(
+                f"both sides must be measured on the same queries of the same tasks, got tasks {self.tasks} and "
+                f"{other.tasks} with {[len(each) for each in self.labels]} and {[len(each) for each in other.labels]} "
+                "queries"
+            )
+
+
+def evaluate(
+    query: Float32[NDArray[np.float32], "q d"],
+    gallery: Float32[NDArray[np.float32], "g d"],
+    query_labels: Int64[NDArray[np.int64], " q"],
+    gallery_labels: Int64[NDArray[np.int64], " g"],
+    *,
+    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    ks: Sequence[int] = (1, 10),
+    recall_ks: Sequence[int] = (),
+) -> PerQuery:
+    """Measure each query against a gallery; an image is relevant when it has the query's label.
+
+    ``cmc@k`` is 1 when a relevant image is among the k nearest, else 0. ``map@r`` is, with R relevant images in the
+    gallery, 1/R times the sum over ranks i = 1..R of (precision at i if the i-th is relevant, else 0); see
+    Musgrave et al., "A Metric Learning Reality Check", arXiv 2003.08505. ``recall@k`` is the share of the R relevant
+    images that are among the k nearest, as in information retrieval (what metric learning calls Recall@k is
+    ``cmc@k``). Memory stays bounded, see :func:`search`.
+
+    Args:
+        query: float32 [q, d].
+        gallery: float32 [g, d].
+        query_labels: int64 [q].
+        gallery_labels: int64 [g].
+        exclude: int64 [q], the gallery row that is the query itself (leave-one-out); -1 for none.
+        ks: The k of ``cmc@k``.
+        recall_ks: The k of ``recall@k``.
+
+    Returns:
+        float64 [q] each for ``cmc@<k>``, ``map@r`` and ``recall@<k>``.
+
+    Raises:
+        InputError: For arrays that do not fit together, or queries without a relevant image in the gallery.
+    """
+    _check(query, gallery, query_labels, gallery_labels, exclude, ks, recall_ks)
+    left_out = np.full(len(query), -1, np.int64) if exclude is None else exclude
+    relevant = _relevant(query_labels, gallery_labels, left_out)
+    names = (*(f"cmc@{k}" for k in ks), "map@r", *(f"recall@{k}" for k in recall_ks))
+    values = {name: np.zeros(len(query)) for name in names}
+    for chunk, depth in _chunks(relevant, left_out, max((*ks, *recall_ks)), len(gallery)):
+        hits = search(query[chunk], gallery, depth, exclude=left_out[chunk])
+        right = gallery_labels[hits.rows] == query_labels[chunk, None]
+        for k in ks:
+            values[f"cmc@{k}"][chunk] = right[:, :k].any(axis=1)
+        for k in recall_ks:
+            values[f"recall@{k}"][chunk] = right[:, :k].sum(axis=1) / relevant[chunk]
+        values["map@r"][chunk] = _average_precision_at_r(right, relevant[chunk])
+    return values
+
+
+def evaluate_tasks(
+    query_embeddings: Float32[NDArray[np.float32], "n d"],
+    gallery_embeddings: Float32[NDArray[np.float32], "n d"],
+    labels: Int64[NDArray[np.int64], " n"],
+    tasks: Sequence[RetrievalTask],
+    *,
+    ks: Sequence[int] = (1, 10),
+    recall_ks: Sequence[int] = (),
+) -> TaskResult:
+    """Measure a query model against a gallery model on every task of a data set.
+
+    Args:
+        query_embeddings: float32 [n, d], the query model's vectors of all images.
+        gallery_embeddings: float32 [n, d], the gallery model's vectors of the same images.
+        labels: int64 [n], the class of each image.
+        tasks: Rows of these images.
+        ks: The k of ``cmc@k``.
+        recall_ks: The k of ``recall@k``.
+
+    Raises:
+        InputError: When there is no task, or one cannot be measured; the message names it.
+    """
+    if not tasks:
+        raise InputError("expected at least one retrieval task, got none")
+    if len({len(query_embeddings), len(gallery_embeddings), len(labels)}) != 1:
+        raise InputError(
+            "expected one vector of each model and one label an image, got "
+            f"{len(query_embeddings)} query vectors, {len(gallery_embeddings)} gallery vectors and {len(labels)} labels"
+        )
+    values: list[PerQuery] = []
+    for task in tasks:
+        exclude = rows_of_self(task) if task.exclude_self else None
+        query, gallery = query_embeddings[task.query], gallery_embeddings[task.gallery]
+        try:
+            sides = (query, gallery, labels[task.query], labels[task.gallery])
+            values.append(evaluate(*sides, exclude=exclude, ks=ks, recall_ks=recall_ks))
+        except InputError as error:
+            raise InputError(f"task {task.name}: {error}") from None
+    return TaskResult(tuple(task.name for task in tasks), tuple(values), tuple(labels[task.query] for task in tasks))
+
+
+def rows_of_self(task: RetrievalTask) -> NDArray[np.int64]:
+    """int64 [q]: where each query image stands in the task's gallery, -1 where it does not.
+
+    Raises:
+        InputError: When the gallery holds an image twice.
+    """
+    order = np.argsort(task.gallery, kind="stable")
+    ordered = task.gallery[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        raise InputError(f"task {task.name}: the gallery holds an image more than once, so leaving one out is unclear")
+    if not len(ordered):
+        return np.full(len(task.query), -1, np.int64)
+    place = np.minimum(np.searchsorted(ordered, task.query), len(ordered) - 1)
+    return np.where(ordered[place] == task.query, order[place], -1)
+
+
+def _chunks(
+    relevant: NDArray[np.int64], left_out: NDArray[np.int64], largest_k: int, gallery: int
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Queries to search together and how many hits they need: at most ``HITS_AT_ONCE``, or a single query."""
+    for excluding in (False, True):
+        rest = np.flatnonzero((left_out >= 0) == excluding)
+        rest = rest[np.argsort(relevant[rest], kind="stable")]  # neighbours then need about equally many hits
+        depths = np.minimum(np.maximum(relevant[rest], largest_k), gallery - excluding)
+        while len(rest):
+            fits = depths * np.arange(1, len(rest) + 1) <= HITS_AT_ONCE  # depths ascend: true, then false
+            size = max(1, int(fits.sum()))
+            yield rest[:size], int(depths[size - 1])
+            rest, depths = rest[size:], depths[size:]
+
+
+def _relevant(
+    query_labels: NDArray[np.int64], gallery_labels: NDArray[np.int64], left_out: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    classes, sizes = np.unique(gallery_labels, return_counts=True)
+    place = np.minimum(np.searchsorted(classes, query_labels), len(classes) - 1)
+    relevant = np.where(classes[place] == query_labels, sizes[place], 0)
+    relevant = relevant - ((left_out >= 0) & (gallery_labels[left_out] == query_labels))
+    without = np.flatnonzero(relevant == 0)
+    if len(without):
+        labels = np.unique(query_labels[without])
+        raise InputError(
+            f"{len(without)} of {len(query_labels)} queries have no image of their class in the gallery "
+            f"(first labels: {labels[:5].tolist()}); add such images or leave these queries out"
+        )
+    return relevant
+
+
+def _average_precision_at_r(right: NDArray[np.bool_], relevant: NDArray[np.int64]) -> NDArray[np.float64]:
+    ranks = np.arange(1, right.shape[1] + 1)
+    counted = right & (ranks <= relevant[:, None])
+    precision = np.cumsum(counted, axis=1, dtype=np.int32) / ranks
+    return (precision * counted).sum(axis=1) / relevant
+
+
+def _check(
+    query: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    query_labels: NDArray[np.int64],
+    gallery_labels: NDArray[np.int64],
+    exclude: NDArray[np.int64] | None,
+    ks: Sequence[int],
+    recall_ks: Sequence[int],
+) -> None:
+    problems: list[str] = []
+    for name, vectors, labels in (("query", query, query_labels), ("gallery", gallery, gallery_labels)):
+        if not len(vectors):
+            problems.append(f"{name}: expected at least one vector, got none")
+        if labels.shape != (len(vectors),):
+            problems.append(f"{name}: expected {len(vectors)} labels, one a vector, got shape {list(labels.shape)}")
+    if exclude is not None and (
+        exclude.shape != (len(query),) or not ((exclude >= -1) & (exclude < len(gallery))).all()
+    ):
+        problems.append(f"exclude: expected one gallery row a query, or -1; got shape {list(exclude.shape)}")
+    if not ks or min(ks) < 1:
+        problems.append(f"ks: expected whole numbers from 1, got {list(ks)}")
+    if min(recall_ks, default=1) < 1:
+        problems.append(f"recall_ks: expected whole numbers from 1, got {list(recall_ks)}")
+    if problems:
+        raise InputError("cannot evaluate:", problems)

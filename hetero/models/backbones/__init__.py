@@ -1,0 +1,1 @@
+"""Networks: cloud backbones, the edge family and pretrained ones."""

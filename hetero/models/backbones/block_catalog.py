@@ -1,0 +1,42 @@
+"""The blocks that an edge stage may be made of, by name. Needs no torch: a block is imported when a model is built.
+
+A block is a class that is called with ``(inputs, outputs, stride, stage)`` and returns an ``nn.Module`` from
+``[b, inputs, h, w]`` to ``[b, outputs, ceil(h / stride), ceil(w / stride)]``; ``stage`` is a
+:class:`hetero.models.config.Stage`. Own blocks are named by import string, ``module:class``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from hetero.errors import InputError
+from hetero.own_code import imported
+
+BLOCKS: Mapping[str, str] = {
+    "inverted_residual": "hetero.models.backbones.edge_blocks:InvertedResidual",
+    "shuffle": "hetero.models.backbones.edge_blocks:ShuffleUnit",
+}
+
+
+def block_problem(kind: str) -> str:
+    """Why there can be no block of this name; empty when there can."""
+    module, _, name = kind.partition(":")
+    if kind in BLOCKS or (module and name):
+        return ""
+    return f"unknown block {kind!r}: expected one of {', '.join(BLOCKS)}, or module:class"
+
+
+def block_class(kind: str) -> Any:
+    """What makes blocks of this name.
+
+    Raises:
+        InputError: When there is nothing of this name, or it is a user's code and that is not allowed.
+    """
+    if problem := block_problem(kind):
+        raise InputError(problem)
+    if kind not in BLOCKS:
+        return imported(kind, what="block")
+    module, _, name = BLOCKS[kind].partition(":")
+    return getattr(import_module(module), name)

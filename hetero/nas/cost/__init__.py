@@ -1,0 +1,1 @@
+"""What an architecture costs, and the budgets that it must fit."""

@@ -1,0 +1,85 @@
+"""What a candidate costs: counted and looked up layer by layer, and each layer only once."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hetero.models.config import ModelConfig
+from hetero.models.cost import counted
+from hetero.nas.cost.latency_table import LatencyTable
+from hetero.nas.cost.layers import Layer, layers_of
+from hetero.nas.space.architecture import Architecture
+from hetero.nas.space.space import SearchSpace
+from hetero.preprocessing import Preprocessing
+
+BYTES = 4
+"""Of a float32 weight."""
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's cost.
+
+    Attributes:
+        macs: Multiply-accumulates of an image.
+        parameters: Learnable numbers.
+        stored: Numbers that a file holds: batch norm is folded into the convolution before it.
+    """
+
+    macs: int
+    parameters: int
+    stored: int
+
+
+@functools.cache
+def layer_cost(layer: Layer) -> LayerCost:
+    """Count one layer by running it once."""
+    module = layer.build()
+    kind = torch.uint8 if layer.kind == "pixels" else torch.float32
+    counts = counted(module, torch.zeros(layer.input_shape, dtype=kind))
+    norms = [one for one in module.modules() if isinstance(one, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    return LayerCost(counts.macs, counts.parameters, counts.parameters - sum(one.num_features for one in norms))
+
+
+def network_costs(config: ModelConfig, preprocessing: Preprocessing, table: LatencyTable | None) -> dict[str, float]:
+    """What one network of the edge family costs, by the names of :mod:`hetero.nas.cost.budget`.
+
+    Raises:
+        InputError: When the table lacks an operator of the network.
+    """
+    layers = list(layers_of(config, preprocessing))
+    counts = [layer_cost(layer) for layer in layers]
+    costs = {
+        "macs": float(sum(one.macs for one in counts)),
+        "parameters": float(sum(one.parameters for one in counts)),
+        "size_mb": BYTES * sum(one.stored for one in counts) / 1e6,
+    }
+    if table is not None:
+        costs |= table.costs(layers)
+    return costs
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """The costs of a space's candidates.
+
+    Attributes:
+        space: The search space.
+        preprocessing: Gives the input size.
+        dimension: Of the embedding.
+        table: Measured latencies; without one there are none.
+    """
+
+    space: SearchSpace
+    preprocessing: Preprocessing
+    dimension: int
+    table: LatencyTable | None = None
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """``macs``, ``parameters``, ``size_mb`` and each runtime's ``latency_ms`` or ``instructions``."""
+        config = self.space.config(architecture, dimension=self.dimension)
+        return network_costs(config, self.preprocessing, self.table)

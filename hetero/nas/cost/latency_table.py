@@ -1,0 +1,108 @@
+"""Latency looked up: a table of operators, each measured once on a named runtime and target.
+
+``hetero device latency`` writes one, in milliseconds, or in instructions where an emulator counts these. A network is
+predicted to take what calling the runtime takes, plus the sum of its operators; docs/results.md says how well that
+ranks whole networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hetero.constraints import NotNegative
+from hetero.errors import InputError
+from hetero.files import write_json
+from hetero.nas.cost.layers import Layer
+from hetero.schema import parse_file, record
+
+Unit = Literal["latency_ms", "instructions"]
+"""What a table holds, by the name that budgets limit it by."""
+
+_SHOWN = 3
+
+
+@record
+class RuntimeTable:
+    """What one runtime takes.
+
+    Attributes:
+        version: Of the runtime.
+        call: Running a network that does nothing, in the table's unit; part of each network once.
+        operators: Name -> what it takes beyond that.
+    """
+
+    version: str
+    call: NotNegative
+    operators: dict[str, NotNegative]
+
+
+@record
+class LatencyTable:
+    """Latencies measured on one target.
+
+    Attributes:
+        target: Its name and description: processor, system.
+        measured: Runtime -> its table.
+        unit: Milliseconds, or instructions that an emulator counted.
+    """
+
+    target: dict[str, str]
+    measured: dict[str, RuntimeTable]
+    unit: Unit = "latency_ms"
+    schema: Literal["hetero/latency-table/2"] = "hetero/latency-table/2"
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Names of the runtimes."""
+        return tuple(self.measured)
+
+    def costs(self, layers: Sequence[Layer]) -> dict[str, float]:
+        """What one image through a network takes on every runtime, by the names that budgets limit."""
+        return {f"{self.unit}.{runtime}": self.predict(layers, runtime) for runtime in self.runtimes}
+
+    def predict(self, layers: Iterable[Layer], runtime: str) -> float:
+        """What one image through a network takes, in the table's unit.
+
+        Args:
+            layers: Of the network.
+            runtime: For instance ``litert``.
+
+        Raises:
+            InputError: When the runtime, or an operator of the network, was not measured.
+        """
+        from hetero.nas.cost.operators import operator_names
+
+        return self.sum(runtime, [name for layer in layers for name in operator_names(layer)])
+
+    def sum(self, runtime: str, operators: Sequence[str]) -> float:
+        """What one image through these operators takes; see :meth:`predict`."""
+        if runtime not in self.measured:
+            raise InputError(f"the latency table has {', '.join(self.measured) or 'no runtime'}, not {runtime!r}")
+        known = self.measured[runtime].operators
+        if missing := sorted({name for name in operators if name not in known}):
+            shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
+            raise InputError(
+                f"the latency table was not measured for {runtime} on this space and image size; measure it again with "
+                "`hetero device latency`. It lacks:",
+                shown,
+            )
+        return self.measured[runtime].call + sum(known[name] for name in operators)
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON."""
+        write_json(path, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> LatencyTable:
+        """Read a table.
+
+        Raises:
+            InputError: When there is none.
+            IntegrityError: When the file is damaged.
+        """
+        if not path.is_file():
+            raise InputError(f"expected a latency table at {path}, found no file; `hetero device latency` writes one")
+        return parse_file(cls, path)

@@ -1,0 +1,1 @@
+"""What a candidate is worth, in this process and in others."""

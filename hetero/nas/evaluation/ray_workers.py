@@ -1,0 +1,78 @@
+"""Workers on the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hetero
+from hetero.errors import InputError
+from hetero.nas.evaluation.evaluate import Evaluate
+from hetero.nas.evaluation.worker import Evaluated, Workers
+from hetero.nas.space.architecture import Architecture
+from hetero.own_code import VARIABLE, code_is_allowed
+
+_PACKAGES = Path(hetero.__file__).parents[1]
+
+
+class RayWorkers:
+    """One task a candidate and core, on any node; a node that dies has its candidates evaluated elsewhere.
+
+    Every node needs the same version of hetero, and sees the run's directory at the same path (a shared file system):
+    an evaluator is a path and a few words.
+
+    Args:
+        evaluate: Judges a candidate.
+        address: As ``ray start`` prints it, or ``auto``.
+
+    Raises:
+        InputError: When Ray is not installed.
+    """
+
+    def __init__(self, evaluate: Evaluate, address: str) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise InputError(f"--ray needs Ray ({error}); install the extra: pip install 'hetero[cluster]'") from None
+        self._ray: Any = ray
+        self._evaluate, self._address = evaluate, address
+
+    def __enter__(self) -> Workers:
+        """Join the cluster.
+
+        Raises:
+            InputError: When there is none at the address.
+        """
+        try:
+            given = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
+            # Workers look for modules where the driver is when it joins, before all else: a download's folder, perhaps.
+            with contextlib.chdir(_PACKAGES):
+                self._ray.init(self._address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"no Ray cluster answers at {self._address}: {error}; start one with `ray start --head`"
+            ) from None
+        self._task: Any = self._ray.remote(num_cpus=1, max_retries=3)(_evaluated)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the cluster; it goes on running."""
+        self._ray.shutdown()
+
+    def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
+        """See :class:`hetero.nas.evaluation.worker.Workers`."""
+        waiting: dict[Any, Architecture] = {self._task.remote(self._evaluate, point): point for point in points}
+        while waiting:
+            (done,), _ = self._ray.wait([*waiting], num_returns=1)
+            try:
+                figures = self._ray.get(done)
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            yield waiting.pop(done), figures
+
+
+def _evaluated(evaluate: Evaluate, point: Architecture) -> dict[str, float]:
+    return evaluate(point)

@@ -1,0 +1,107 @@
+"""The rewards of CMP-NAS (arXiv 2105.06047): how good a candidate is, and how good beside the cloud."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from hetero.files import digest
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.models.batch_norm import estimate_statistics
+from hetero.models.embed import embed_images
+from hetero.models.model import EmbeddingModel
+from hetero.nas.evaluation.reward_set import RewardSet
+from hetero.nas.space.architecture import Architecture
+from hetero.nas.supernet.directory import REWARDS, StoredSupernet, load_supernet
+from hetero.nas.supernet.shared_weights import candidate
+
+Metric = Literal["map@r", "cmc@1"]
+
+
+def rewards(model: EmbeddingModel, data: RewardSet, metric: Metric = "map@r") -> dict[str, float]:
+    """Judge a model ``a`` on validation images, as a query model with itself and with the cloud ``g`` as gallery.
+
+    Both galleries hold the same images, distractors among them: see :mod:`hetero.nas.evaluation.reward_set`.
+
+    ``r1 = M(a, a)``, ``r2 = M(a, g)``, ``r3 = r1 * r2``: the paper's rewards, the first of which knows nothing of the
+    cloud. Means over tasks. ``cosine`` is ours: the mean cosine of the model's and the cloud's vectors of the same
+    images. A few hundred queries that are right or wrong are a coarse measure, and breeding for it finds its accidents;
+    the cosine moves with every image.
+
+    Returns:
+        ``r1``, ``r2``, ``r3``, ``cosine``, and the figures behind the first two in either metric:
+        ``symmetric.cmc@1``, ``symmetric.map@r``, ``asymmetric.cmc@1`` and ``asymmetric.map@r``.
+    """
+    queries = embed_images(model, data.images)
+    figures: dict[str, float] = {}
+    for side, gallery in (("symmetric", queries), ("asymmetric", data.gallery)):
+        result = evaluate_tasks(queries, gallery, data.labels, data.tasks, ks=(1,))
+        figures |= {f"{side}.{name}": result.mean(name) for name in ("cmc@1", "map@r")}
+    own, beside = figures[f"symmetric.{metric}"], figures[f"asymmetric.{metric}"]
+    cosine = float(np.einsum("md,md->m", queries, data.gallery).mean())
+    return {"r1": own, "r2": beside, "r3": own * beside, "cosine": cosine, **figures}
+
+
+@dataclass(frozen=True)
+class SupernetReward:
+    """Judges a point by the weights that it takes from a trained supernet.
+
+    An :class:`hetero.nas.evaluation.evaluate.Evaluate`. Pickled it is a path and three words; a process reads the
+    files at its first candidate. It computes with one thread,
+    so that figures do not depend on how many there are.
+
+    Attributes:
+        directory: Of the supernet, see :mod:`hetero.nas.supernet.directory`.
+        metric: Of the rewards.
+        batch_norm: Whether batch-norm statistics are estimated for each candidate. Otherwise it takes the moving
+            averages over all the paths that were trained, which fit none of them.
+        digest: Of what the figures depend on, for stored evaluations; see :meth:`of`.
+    """
+
+    directory: Path
+    metric: Metric = "map@r"
+    batch_norm: bool = True
+    digest: str = ""
+
+    @classmethod
+    def of(cls, directory: Path, metric: Metric = "map@r", *, batch_norm: bool = True) -> SupernetReward:
+        """Of a supernet on disk.
+
+        Raises:
+            InputError: When the directory is not a supernet's.
+            IntegrityError: When a file is damaged.
+        """
+        stored = load_supernet(directory)
+        return cls(directory.resolve(), metric, batch_norm, digest([stored.identity, metric, batch_norm]))
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """Rewards of one candidate, see :func:`rewards`."""
+        stored, data = _opened(self.directory, self.digest)
+        with _one_thread():
+            model = candidate(stored.frame, architecture, stored.shared)
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            if self.batch_norm:
+                estimate_statistics(model, torch.from_numpy(data.calibration))
+            return rewards(model, data, self.metric)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(directory: Path, _digest: str) -> tuple[StoredSupernet, RewardSet]:
+    return load_supernet(directory), RewardSet.load(directory / REWARDS)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Generator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""The supernet: one training for every architecture of a space."""

@@ -1,0 +1,54 @@
+"""What a recipe says about a supernet."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from hetero.constraints import Count, Number, Share
+from hetero.objectives.config import Term
+from hetero.schema import settings
+from hetero.training.config import HeadConfig, StudentConfig, TrainingConfig
+
+_STUDENT = StudentConfig("supernet")
+
+
+@settings
+class SupernetConfig:
+    """How a supernet is trained, and what its points are judged on.
+
+    Attributes:
+        sampling: ``uniform`` trains one random point a step (single path one-shot, arXiv 1904.00420, as CMP-NAS does);
+            ``sandwich`` the largest, the smallest and ``random_paths`` random ones, their losses averaged (arXiv
+            1903.05134).
+        random_paths: Of each step of the sandwich rule.
+        opening: Share of the steps over which random points come to be drawn from all of the space: see
+            :class:`hetero.nas.supernet.paths.Paths`.
+        calibration: Training images that a candidate's batch-norm statistics are estimated from.
+        validation: Most validation images that a candidate is judged on; whole classes, drawn at random.
+        distractors: Most training images of other classes among which the validation images are searched; each costs a
+            candidate the time of one image.
+        head: As a student's.
+        objectives: As a student's.
+        training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept; and its
+            steps are a number.
+    """
+
+    sampling: Literal["uniform", "sandwich"] = "uniform"
+    random_paths: Number = 2
+    opening: Share = 0.7
+    # Statistics of one image and one position have no variance.
+    calibration: Annotated[int, Ge(2)] = 512
+    validation: Count = 1500
+    distractors: Number = 1000
+    head: HeadConfig = field(default_factory=HeadConfig)
+    objectives: tuple[Term, ...] = _STUDENT.objectives
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000, optimizer="adamw"))
+
+    def rules(self) -> list[str]:
+        """What must hold between fields."""
+        if self.training.steps != "auto":
+            return []
+        return ["training.steps: expected a number, got 'auto': the space opens over a share of the steps"]

@@ -1,0 +1,242 @@
+"""The commands that run recipes, or a part of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+
+from hetero import own_code
+from hetero.errors import InputError
+from hetero.files import read_json
+from hetero.flags import AllowCode
+from hetero.nas.evaluation.workers_config import WorkersConfig
+from hetero.pipeline.context import Context
+from hetero.pipeline.draft import Draft, draft_called
+from hetero.pipeline.engine.graph import run_graph
+from hetero.pipeline.engine.stage import RECORD, up_to_date
+from hetero.pipeline.engine.threads import stages_at_once
+from hetero.pipeline.preflight.checks import stages_when_sound
+from hetero.pipeline.recipe import Recipe
+from hetero.pipeline.stages import NAMES
+from hetero.processes.lock import locked
+
+Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
+Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
+Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
+Jobs = Annotated[
+    PositiveInt | None,
+    Parameter(help="Stages run at once; default as many as there are cores, or one beside a GPU."),
+]
+Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
+RecipeFile = Annotated[Path, Parameter(help="A TOML file, or a built-in recipe: demo, demo-search.")]
+
+
+def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: Resume = True, jobs: Jobs = None) -> int:
+    """Train a cloud model and students on emoji, export them, verify them here and on an emulated phone.
+
+    Finished stages are skipped; an interrupted run continues.
+
+    Example: hetero demo --out runs/demo
+
+    Args:
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
+        resume: Continue interrupted training from its checkpoint.
+        jobs: Stages run at once; what comes out does not depend on it.
+    """
+    return run_until(draft_called(Path("demo"), seed=seed), out, None, until, resume, jobs=jobs)
+
+
+def run(
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    until: str = "report",
+    resume: Resume = True,
+    jobs: Jobs = None,
+    allow_code: AllowCode = False,
+) -> int:
+    """Run a recipe: data, cloud, search, students, evaluate, export, verify, report.
+
+    Only a recipe with tiers is searched for; `hetero search` does it with several processes. Finished stages are
+    skipped while their part of the recipe and their inputs are unchanged.
+
+    Example: hetero run recipe.toml --out runs/mine --until evaluate
+
+    Args:
+        recipe: A TOML file.
+        data: Overrides the path of the recipe's data.
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last stage to run.
+        resume: Continue interrupted training from its checkpoint.
+        jobs: Stages run at once; what comes out does not depend on it.
+        allow_code: Run the code of its own that a recipe, search space or model names.
+    """
+    if allow_code:
+        own_code.allow_code()
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, until, resume, jobs=jobs)
+
+
+def train_cloud(
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    allow_code: AllowCode = False,
+) -> int:
+    """Train the recipe's cloud model (and prepare its data).
+
+    Example: hetero train cloud recipe.toml --out runs/mine
+    """
+    if allow_code:
+        own_code.allow_code()
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "cloud", resume)
+
+
+def train_students(
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    jobs: Jobs = None,
+    allow_code: AllowCode = False,
+) -> int:
+    """Train the recipe's students (and what they depend on, unless it is up to date).
+
+    Example: hetero train students recipe.toml --out runs/mine
+    """
+    if allow_code:
+        own_code.allow_code()
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "students", resume, jobs=jobs)
+
+
+def evaluate(
+    recipe: RecipeFile,
+    *,
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    resume: Resume = True,
+    jobs: Jobs = None,
+    allow_code: AllowCode = False,
+) -> int:
+    """Compute the compatibility matrix over the recipe's models, and write which queries each of them answers right.
+
+    Example: hetero evaluate recipe.toml --out runs/mine
+    """
+    if allow_code:
+        own_code.allow_code()
+    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume, jobs=jobs)
+
+
+def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256, allow_code: AllowCode = False) -> int:
+    """Embed a folder of images with a trained model; write a file of embeddings with names and space.
+
+    Example: hetero embed runs/demo/cloud photos embeddings.safetensors
+
+    Args:
+        model: A model directory.
+        images: A folder; images in sub-folders count too.
+        out: The safetensors file to write.
+        batch_size: Images at a time.
+        allow_code: Run the code of its own that a recipe, search space or model names.
+    """
+    if allow_code:
+        own_code.allow_code()
+    from hetero.data.decoding.decoded import decode_files
+    from hetero.data.embeddings.file import require_destination, save_embeddings
+    from hetero.data.sources.walk import image_files, printable
+    from hetero.models.directory import load_model
+    from hetero.models.embed import embed_images
+
+    if batch_size < 1:
+        raise InputError(f"--batch-size: expected at least 1, got {batch_size}")
+    files, found = image_files(images)
+    names = [printable("/".join(parts)) for parts in found.images]
+    require_destination(out, names)
+    loaded = load_model(model)
+    assert loaded.space is not None
+    for note in found.notes():
+        print(f"note: {note}", file=sys.stderr)
+    decoded = decode_files(files, loaded.preprocessing)
+    vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
+    save_embeddings(out, vectors, names, loaded.space)
+    return 0
+
+
+def run_until(
+    recipe: Recipe | Draft,
+    out: Path | None,
+    seed: int | None,
+    until: str,
+    resume: bool,
+    workers: WorkersConfig = WorkersConfig(),  # noqa: B008 - frozen
+    *,
+    jobs: int | None = None,
+) -> int:
+    """Run a recipe's stages up to one; returns the exit status.
+
+    Args:
+        recipe: What to run.
+        out: Directory of the run.
+        seed: Overrides the recipe's seed.
+        until: Last group of stages.
+        resume: Whether interrupted training continues.
+        workers: Where a search evaluates its candidates.
+        jobs: Stages run at once; None for as many as there are cores, or one where there is a GPU to share.
+
+    Raises:
+        InputError: With every mistake of the recipe, before anything runs.
+    """
+    if until not in NAMES:
+        raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
+    asked = recipe if isinstance(recipe, Draft) else Draft.of(recipe)
+    asked = asked if seed is None else dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, seed=seed))
+    root = out or Path("runs") / asked.recipe.name
+    context = Context(asked.recipe, root, resume, workers)
+    wanted = NAMES[: NAMES.index(until) + 1]
+    stages = stages_when_sound(asked, context, wanted)
+    with locked(root):
+        _retry_unverified(root)
+        pending = any(not up_to_date(root, stage) for stage in stages)
+        run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
+    status = _verdict(root) if until in ("verify", "report") else 0
+    return 1 if "students" in wanted and _refused(context) else status
+
+
+def _retry_unverified(root: Path) -> None:
+    """Forget a verification that could not be done: what it lacked may be there by now."""
+    summary, mark = root / "verification" / "summary.json", root / "verification" / RECORD
+    if summary.is_file() and read_json(summary)["exit_code"] == 3:
+        mark.unlink(missing_ok=True)
+
+
+def _refused(context: Context) -> bool:
+    """Say which adaptations are refused; a run with nothing to adapt needs none of it."""
+    if not any(student.adapt for student in context.recipe.students):
+        return False
+    from hetero.pipeline.adapted import told_refusals
+
+    return told_refusals(context)
+
+
+def _verdict(root: Path) -> int:
+    summary = read_json(root / "verification" / "summary.json")
+    page = root / "report.html"
+    print("\n".join(headline["line"] for headline in summary["headlines"]), file=sys.stderr)
+    if page.is_file():
+        print(f"see {page}", file=sys.stderr)
+    return int(summary["exit_code"])

@@ -1,0 +1,137 @@
+"""Reading recipes: as far as they make sense, with everything known to be wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hetero.data.config import path_text
+from hetero.errors import InputError
+from hetero.mistakes import Mistake
+from hetero.pipeline.recipe import Recipe, anchored
+from hetero.pipeline.recipe_rules import recipe_problems
+from hetero.schema import overridden, parse_rest, read_toml
+from hetero.training.rules import STAND_INS
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe as far as it makes sense, and everything known to be wrong with it.
+
+    Attributes:
+        recipe: What is left without the mistakes.
+        what: Names it in messages.
+        mistakes: Keys that are wrong, missing or unknown; taken out of the recipe, or replaced by a stand-in.
+        problems: One line for each mistake, and for each part that does not fit another.
+    """
+
+    recipe: Recipe
+    what: str
+    mistakes: tuple[Mistake, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Draft:
+        """A recipe made in Python."""
+        return cls(recipe, f"the recipe {recipe.name}", problems=tuple(recipe_problems(recipe)))
+
+    def doubts(self, *place: str | int) -> bool:
+        """Whether a mistake lies in or around a place, so that what is said there is not known."""
+        return any(all(a == b for a, b in zip(one.place, place, strict=False)) for one in self.mistakes)
+
+    @property
+    def knows_data(self) -> bool:
+        """True if it is known where the data is."""
+        return not any(self.doubts("data", name) for name in ("kind", "path", "root", "layout", "extra"))
+
+    def require_sound(self, *further: str) -> Recipe:
+        """The recipe.
+
+        Raises:
+            InputError: With every problem, and further ones, at once.
+        """
+        if problems := [*self.problems, *further]:
+            raise InputError(f"{self.what} is not valid:", problems)
+        return self.recipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; paths in it count from the recipe's folder.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    return _draft_of_file(path, {}).require_sound()
+
+
+def recipe_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Recipe:
+    """As :func:`draft_called`.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    return draft_called(name, data=data, seed=seed).require_sound()
+
+
+def draft_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Draft:
+    """A recipe that comes with the package by its name, or a file, with what the command line says instead of it."""
+    instead: dict[str, Any] = {"data": {"path": path_text(data)}} if data else {}
+    if seed is not None:
+        instead["seed"] = seed
+    if name.suffix or not _built_in_file(str(name)).is_file():
+        return _draft_of_file(name, instead)
+    text = _built_in_file(str(name)).read_text(encoding="utf-8")
+    return draft(overridden(tomllib.loads(text), instead), what=f"the built-in recipe {name}")
+
+
+def built_in(name: str) -> Recipe:
+    """A recipe that comes with the package, for instance ``demo``."""
+    return draft_called(Path(name)).require_sound()
+
+
+def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
+    """Check a parsed recipe: the types and keys, and what they mean together.
+
+    Raises:
+        InputError: With every mistake found, at once.
+    """
+    return draft(value, what=what).require_sound()
+
+
+def draft(value: dict[str, Any], *, what: str, folder: Path | None = None) -> Draft:
+    """Read a parsed recipe as far as it makes sense.
+
+    Args:
+        value: What the file held.
+        what: Names it in messages.
+        folder: Its paths count from here; None leaves them as they are.
+
+    Raises:
+        InputError: When nothing is left of it.
+    """
+    recipe, mistakes = parse_rest(Recipe, _with_student_named(value), instead=STAND_INS)
+    if recipe is None:
+        raise InputError(f"{what} is not valid:", [str(mistake) for mistake in mistakes])
+    made = Draft(recipe if folder is None else anchored(recipe, folder), what, tuple(mistakes))
+    return dataclasses.replace(made, problems=(*map(str, mistakes), *recipe_problems(recipe, doubts=made.doubts)))
+
+
+def _draft_of_file(path: Path, instead: dict[str, Any]) -> Draft:
+    value = overridden(read_toml(path, "a recipe"), instead)
+    return draft(value, what=str(path), folder=path.parent)
+
+
+def _built_in_file(name: str) -> Any:
+    return resources.files("hetero.pipeline.recipes").joinpath(f"{name}.toml")
+
+
+def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:
+    """The students that tiers are given are named after them: a recipe says no other name."""
+    search = value.get("search")
+    if not (isinstance(search, dict) and isinstance(search.get("student"), dict)):
+        return value
+    return {**value, "search": {**search, "student": {"name": "student", **search["student"]}}}

@@ -1,0 +1,1 @@
+"""Stages: run side by side, resumed, and shown."""

@@ -1,0 +1,160 @@
+"""One stage in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from hetero.errors import InputError
+from hetero.pipeline.engine.screen import Screen
+from hetero.pipeline.engine.stage import Stage, perform
+from hetero.pipeline.engine.threads import cores
+from hetero.processes.children import spawn_context
+
+_PATIENCE = 10.0
+"""Seconds that an interrupted stage has to end what it started itself, before it is killed."""
+
+
+class Worker:
+    """A stage at work.
+
+    The process leads a group of its own: Ctrl-C reaches the run alone, which passes it on once. It ends with the run.
+
+    Args:
+        root: The run's directory.
+        stage: What to do.
+        screen: Shows what it says.
+
+    Attributes:
+        name: The stage's.
+        errors: What it writes to its standard error can be read here.
+        outcome: Readable when it has ended.
+        started: ``time.monotonic()`` when it was started.
+        silent: True if nothing more will come from :attr:`errors`.
+    """
+
+    def __init__(self, root: Path, stage: Stage, screen: Screen) -> None:
+        context = spawn_context()
+        self.name, self._line = stage.name, screen.line(stage.name)
+        self.started, self.silent = time.monotonic(), False
+        self.errors, errors = context.Pipe(duplex=False)
+        self.outcome, outcome = context.Pipe(duplex=False)
+        self._process = context.Process(target=_work, args=(root, stage, errors, outcome), name=stage.name)
+        # Until it leads its own group: the signal mask goes over to it.
+        with errors, outcome, _without_interrupts():
+            self._process.start()
+
+    def listen(self) -> None:
+        """Show what it has said."""
+        said = os.read(self.errors.fileno(), 1 << 16)
+        self.silent = not said
+        self._line.add(said)
+
+    def finish(self) -> None:
+        """Take its outcome.
+
+        Raises:
+            Exception: What the stage raised.
+            InputError: When the process died.
+        """
+        try:
+            error: BaseException | None = self.outcome.recv()
+        except EOFError:
+            error = None
+            self._process.join()
+            if self._process.exitcode:
+                error = InputError(f"{self.name}: {_death(self._process.exitcode)}; the same command continues")
+        self.end()
+        if error is not None:
+            raise error
+
+    def interrupt(self) -> None:
+        """Tell it to stop."""
+        if self._process.is_alive() and self._process.pid:
+            os.kill(self._process.pid, signal.SIGINT)
+
+    def end(self) -> None:
+        """Wait for it to end, kill it when it takes long, and show what it said last."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._process.is_alive() and time.monotonic() < deadline:
+            self._hear(0.1)
+        if self._process.is_alive() and self._process.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.join()
+        while not self.silent and self.errors.poll():
+            self.listen()
+        self._line.close()
+        self.errors.close()
+        self.outcome.close()
+        self._process.close()
+
+    def _hear(self, seconds: float) -> None:
+        heard = wait([self._process.sentinel, *([] if self.silent else [self.errors])], seconds)
+        if self.errors in heard:
+            self.listen()
+
+
+def _work(root: Path, stage: Stage, errors: Connection, outcome: Connection) -> None:
+    """Run a stage and send what it raised, or None."""
+    os.setpgid(0, 0)
+    os.dup2(errors.fileno(), 2)
+    errors.close()
+    # Read when torch is loaded. Threads that wait at a barrier leave the cores to the other stages.
+    limits = {"OMP_NUM_THREADS": str(stage.threads), "OMP_THREAD_LIMIT": str(max(stage.threads, cores()))}
+    os.environ.update(limits, OMP_WAIT_POLICY="PASSIVE")
+    threading.Thread(target=_end_with_run, daemon=True).start()
+    error: BaseException | None = None
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        perform(root, stage)
+    except InputError as problem:
+        error = problem
+    except BaseException as problem:
+        error = problem
+        error.add_note("".join(traceback.format_exception(problem)))
+    # Whoever asked may be gone.
+    with contextlib.suppress(BrokenPipeError):
+        outcome.send(_sendable(error))
+
+
+def _end_with_run() -> None:
+    run = multiprocessing.parent_process()
+    assert run is not None
+    run.join()
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(_PATIENCE)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _sendable(error: BaseException | None) -> BaseException | None:
+    """The error, or one that says the same where it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _death(status: int) -> str:
+    if status < 0:
+        how = f"was killed by {signal.Signals(-status).name}"
+        return f"its process {how}" + (", most likely for lack of memory" if -status == signal.SIGKILL else "")
+    return f"its process ended with status {status}"

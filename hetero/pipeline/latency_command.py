@@ -1,0 +1,67 @@
+"""The command ``hetero device latency``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+
+from hetero import own_code
+from hetero.flags import AllowCode
+
+
+def latency_command(
+    recipe: Path,
+    *,
+    out: Path = Path("latency.json"),
+    target: str = "desktop",
+    formats: Annotated[tuple[Literal["onnx", "litert"], ...], Parameter(consume_multiple=True)] = ("onnx", "litert"),
+    sweeps: PositiveInt | None = None,
+    dimension: PositiveInt | None = None,
+    allow_code: AllowCode = False,
+) -> int:
+    """Measure every operator of a recipe's search space on a target, once, for budgets that limit latency.
+
+    Writes the table that `latency = "..."` under a recipe's [search] names. Converted operators stay in the cache:
+    another measurement starts at once. One thread, batch of one, float32; what counts is the least of many runs. On
+    this machine and on an attached phone it holds milliseconds, and on phone-system:count, instructions.
+
+    Examples:
+        hetero device latency recipe.toml --out latency.json
+        hetero device latency recipe.toml --target adb:SERIAL --out phone.json
+
+    Args:
+        recipe: A recipe with a search space.
+        out: The table.
+        target: desktop, adb:SERIAL or phone-system:count.
+        formats: Runtimes to measure: onnx is ONNX Runtime, litert is LiteRT.
+        sweeps: How often each operator is timed, spread over the measurement; 5, or 1 where instructions are counted.
+        dimension: Of the embeddings; by default the recipe's cloud model's.
+        allow_code: Run the code of its own that a recipe, search space or model names.
+    """
+    if allow_code:
+        own_code.allow_code()
+    from device_tests.latency.measure import COUNTED_SWEEPS, SWEEPS, measure_latency
+    from device_tests.targets.registry import stopwatch
+    from hetero.errors import InputError
+    from hetero.nas.cost.layers import layers_of_space
+    from hetero.pipeline.draft import recipe_called
+
+    if (sweeps is not None and sweeps < 1) or not formats:
+        raise InputError(f"expected at least one sweep and one format, got {sweeps} and {list(formats)}")
+    asked, where = recipe_called(recipe), stopwatch(target)
+    size = dimension or asked.cloud.model.dimension
+    layers = layers_of_space(asked.search.search_space, asked.preprocessing, size)
+    with contextlib.closing(where):
+        where.set_up()
+        table = measure_latency(where, layers, formats, sweeps=sweeps or (COUNTED_SWEEPS if where.counting else SWEEPS))
+    table.save(out)
+    for runtime, measured in table.measured.items():
+        call = f"{measured.call:,.0f} instructions" if where.counting else f"{measured.call:.4f} ms"
+        print(f"{runtime} {measured.version}: {len(measured.operators)} operators, a call {call}")
+    print(out, file=sys.stderr)
+    return 0

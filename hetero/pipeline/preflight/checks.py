@@ -1,0 +1,135 @@
+"""Everything that can be known before a run starts: one list of all that would stop it later.
+
+A recipe's own mistakes are known when it is read. Here files are looked at, models are built and counted, and export
+and verification are asked whether there is what they are told to make and to run on. Nothing is decoded or trained.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from hetero.mistakes import attempt
+from hetero.pipeline.context import Context
+from hetero.pipeline.draft import Draft
+from hetero.pipeline.engine.stage import Stage, up_to_date
+from hetero.pipeline.policy import policy_of
+from hetero.pipeline.preflight.domains import domain_problems
+from hetero.pipeline.preflight.labels import unlabelled_problems
+from hetero.pipeline.preflight.trainable import trainings_of
+from hetero.pipeline.recipe import Recipe
+from hetero.pipeline.stages import stages_of
+from hetero.training.loop.precision import precision_problems
+
+
+def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> list[Stage]:
+    """The stages of these groups, when nothing is known that would stop one of them.
+
+    What is up to date is not asked again: such a run starts at once.
+
+    Args:
+        draft: The recipe with its mistakes.
+        context: The same recipe, and where it runs.
+        groups: Some of :data:`hetero.pipeline.stages.NAMES`.
+
+    Raises:
+        InputError: With every problem.
+    """
+    problems = file_problems(draft) + _search_package_problems(context)
+    stages: list[Stage] = []
+    pending: set[str] | None = None
+    if draft.problems or problems:
+        problems += data_problems(draft)
+    elif grouped := attempt(problems, "data", lambda: stages_of(context)):
+        stages = [stage for group, stage in grouped if group in groups]
+        pending = {stage.directory for _, stage in grouped if not up_to_date(context.root, stage)}
+    if pending is None or any(stage.directory in pending for stage in stages):
+        problems += release_problems(draft, exporting="export" in groups)
+        problems += precision_problems(trainings_of(draft.recipe))
+        problems += unlabelled_problems(draft, pending)
+        problems += _model_problems(draft, pending)
+    draft.require_sound(*problems)
+    return stages
+
+
+def file_problems(draft: Draft) -> list[str]:
+    """What is wrong with the files that a recipe names, as far as that is quick to see."""
+    recipe, problems = draft.recipe, list[str]()
+    for key, path in (("embeddings", recipe.cloud.embeddings), ("onnx", recipe.cloud.onnx)):
+        if path and not Path(path).is_file():
+            problems.append(f"cloud.{key}: expected a file at {path}, found none")
+    for index, student in enumerate(recipe.students):
+        if student.start and not (Path(student.start) / "config.json").is_file():
+            place = f"students.{index} ({student.name}).start"
+            problems.append(f"{place}: expected a model directory at {student.start}, found no config.json in it")
+        if student.adapt:
+            problems += domain_problems(f"students.{index} ({student.name}).adapt", student.adapt, draft)
+    search = recipe.search
+    if recipe.tiers and search.space.endswith(".toml"):
+        attempt(problems, "search.space", lambda: search.search_space)
+    if recipe.tiers and search.latency:
+        # Late: a table's layers are modules, and a run with nothing to do needs no torch.
+        from hetero.nas.cost.latency_table import LatencyTable
+
+        attempt(problems, "search.latency", lambda: LatencyTable.load(Path(search.latency)))
+    return problems
+
+
+def _search_package_problems(context: Context) -> list[str]:
+    """What must be installed for the search that is asked for."""
+    if not context.recipe.tiers:
+        return []
+    needed = {
+        "pymoo": ("search.algorithm.name: pareto", "search", context.recipe.search.algorithm.name == "pareto"),
+        "ray": ("--ray", "cluster", bool(context.workers.ray)),
+    }
+    return [
+        f"{place} needs {package}; install with: pip install 'hetero[{extra}]'"
+        for package, (place, extra, asked) in needed.items()
+        if asked and importlib.util.find_spec(package) is None
+    ]
+
+
+def data_problems(draft: Draft) -> list[str]:
+    """What is wrong with a recipe's data, before an image is opened."""
+    from hetero.data.prepare import fingerprint
+
+    problems: list[str] = []
+    if draft.knows_data:
+        attempt(problems, "data", lambda: fingerprint(draft.recipe.data, draft.recipe.preprocessing))
+    return problems
+
+
+def release_problems(draft: Draft, *, exporting: bool) -> list[str]:
+    """What cannot be exported or verified of what a recipe asks for.
+
+    Args:
+        draft: The recipe.
+        exporting: Whether it comes to that, so that the packages must be here.
+    """
+    from device_tests.targets.registry import target_problems
+    from export.formats.format import package_problems, selection_problems
+
+    wanted, problems = draft.recipe.export, list[str]()
+    if not (draft.doubts("export", "formats") or draft.doubts("export", "precisions")):
+        problems += [f"export: {problem}" for problem in selection_problems(wanted.formats, wanted.precisions)]
+    if exporting:
+        problems += [f"export: {problem}" for problem in package_problems(wanted.formats)]
+    problems += [f"verify.targets: {problem}" for problem in target_problems(draft.recipe.verify.targets)]
+    attempt(problems, "verify.policy", lambda: policy_of(draft.recipe.verify))
+    return problems
+
+
+def _model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
+    # Late: counting a network takes torch.
+    from hetero.pipeline.preflight.models import model_problems
+
+    return model_problems(draft, pending)
+
+
+def recipe_preflight(recipe: Recipe) -> list[str]:
+    """Problems of a recipe whose models are trained and not exported."""
+    draft = Draft.of(recipe)
+    known = [*draft.problems, *file_problems(draft), *data_problems(draft), *unlabelled_problems(draft, None)]
+    return [*known, *_model_problems(draft, None)]

@@ -1,0 +1,37 @@
+"""Which of a recipe's models learn from labels that its training images do not have; no image is opened."""
+
+from __future__ import annotations
+
+from hetero.data.prepare import training_labels
+from hetero.mistakes import attempt
+from hetero.objectives.labels import label_problems
+from hetero.pipeline.draft import Draft
+
+
+def unlabelled_problems(draft: Draft, pending: set[str] | None) -> list[str]:
+    """What stands in the way of training a recipe's models on its images without labels, one line a model.
+
+    Args:
+        draft: The recipe; what cannot be read of it is not asked for.
+        pending: Directories of the stages that are to run; None for all.
+    """
+    recipe, problems = draft.recipe, list[str]()
+    # Data that cannot be found is told with the other files.
+    found = attempt([], "data", lambda: training_labels(recipe.data)) if draft.knows_data else None
+    unlabelled, images = found or (0, 0)
+    if not unlabelled:
+        return []
+    models = [] if recipe.cloud.is_external else [("cloud", "cloud", recipe.cloud.objectives, False)]
+    for index, one in enumerate(recipe.students):
+        place = f"students.{index} ({one.name})"
+        models.append((f"students/{one.name}", place, one.objectives, not one.independent))
+    if recipe.tiers:
+        models.append(("supernet", "search.supernet", recipe.search.supernet.objectives, True))
+        models.append((f"students/{recipe.tiers[0].name}", "search.student", recipe.search.student.objectives, True))
+    for directory, place, terms, has_cloud in models:
+        # Without a cloud model to learn from, models are trained on the images that have a label.
+        learnable = has_cloud or unlabelled == images
+        if learnable and (pending is None or directory in pending):
+            lines = label_problems(terms, unlabelled=unlabelled, images=images, has_cloud=has_cloud)
+            problems += [f"{place}.objectives: {line}" for line in lines]
+    return problems

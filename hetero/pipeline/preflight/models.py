@@ -1,0 +1,144 @@
+"""Which of a recipe's models cannot be built, or fit no budget: each is built once before the first is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.prepare import expected_names
+from hetero.linear.parts import require_part
+from hetero.mistakes import attempt
+from hetero.models.cost import Cost, untrained_cost
+from hetero.models.external.embedders import ModuleEmbedder
+from hetero.nas.cost.budget import Budget
+from hetero.nas.cost.cost import CostModel
+from hetero.nas.cost.latency_table import LatencyTable
+from hetero.pipeline.draft import Draft
+from hetero.pipeline.external_cloud import cloud_embedder
+from hetero.pipeline.recipe import Recipe
+from hetero.preprocessing import Preprocessing
+from hetero.training.budget import require_budget
+from hetero.training.config import StudentConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """What is known of a cloud model before it is trained or embeds anything.
+
+    Attributes:
+        dimension: Of its embeddings.
+        macs: Multiply-accumulates of an image; 0 when they are not known.
+        parameters: Weights; 0 when they are not known.
+    """
+
+    dimension: int
+    macs: int
+    parameters: int
+
+
+def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
+    """What stands in the way of building a recipe's models within their budgets.
+
+    Args:
+        draft: The recipe; what cannot be read of it is not asked for.
+        pending: Directories of the stages that are to run; None for all.
+    """
+    recipe, problems = draft.recipe, list[str]()
+    sized = not any(draft.doubts("preprocessing", name) for name in ("height", "width", "shrink"))
+    cloud = _cloud(draft, problems, sized)
+    if not sized:
+        return problems
+    # Without a cloud that is known, the least that a student can cost.
+    cloud = cloud or Cloud(dimension=1, macs=0, parameters=0)
+    counted: dict[object, list[str]] = {}
+    for index, student in enumerate(recipe.students):
+        if draft.doubts("students", index, "model") or (pending and f"students/{student.name}" not in pending):
+            continue
+        if student.adapt:
+            part = student.adapt.settings.part
+            place = f"students.{index} ({student.name}).adapt.settings"
+            attempt(problems, place, lambda student=student, part=part: require_part(student.model, part))
+        # A comparison trains one architecture with many objectives.
+        if student.max_macs_share and not cloud.macs:
+            continue  # told with the recipe's own mistakes
+        key = (student.model, student.principal, student.max_macs, student.max_macs_share, student.max_parameters)
+        if key not in counted:
+            found = counted[key] = list[str]()
+            attempt(found, "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))
+        problems += [f"students.{index} ({student.name}): {problem}" for problem in counted[key]]
+    if recipe.tiers and not any(draft.doubts("search", name) for name in ("space", "latency")):
+        problems += _tier_problems(recipe, cloud)
+    return problems
+
+
+def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
+    """What is known of the cloud model; None when that is too little."""
+    recipe, config = draft.recipe, draft.recipe.cloud
+    if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx")):
+        return None
+    if config.embeddings:
+        if not Path(config.embeddings).is_file():
+            return None
+        stored = attempt(problems, "cloud.embeddings", lambda: load_embeddings(Path(config.embeddings)))
+        names = attempt([], "data", lambda: _names(recipe)) if draft.knows_data else None
+        if stored and names:
+            attempt(problems, "cloud.embeddings", lambda: embeddings_of(stored, names))
+        return stored and Cloud(stored.space.dimension, config.macs, config.parameters)
+    if draft.doubts("cloud", "preprocessing") or not (config.preprocessing or sized):
+        return None
+    if config.is_external:
+        if config.onnx and not Path(config.onnx).is_file():
+            return None
+        place = "cloud.onnx" if config.onnx else "cloud.backbone"
+        opened = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
+        if not isinstance(opened, ModuleEmbedder):
+            return opened and Cloud(opened.space.dimension, config.macs, config.parameters)
+        return Cloud(opened.space.dimension, opened.cost.macs, opened.cost.parameters)
+    counts = attempt(problems, "cloud", lambda: untrained_cost(config.model, recipe.cloud_preprocessing))
+    return counts and Cloud(config.model.dimension, counts.macs, counts.parameters)
+
+
+def _names(recipe: Recipe) -> list[str]:
+    """Of all images that the cloud must know, as far as that is known without decoding one."""
+    if recipe.data.kind == "emoji" or recipe.data.skip_unreadable or not Path(recipe.data.path).exists():
+        return []
+    return expected_names(recipe.data, copies=recipe.cloud.copies)
+
+
+def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preprocessing) -> Cost:
+    """Of the student, or of its narrowest version where it has a budget."""
+    dimension = student.model.dimension if student.independent else cloud.dimension
+    return untrained_cost(require_budget(student, dimension, preprocessing, cloud.macs), preprocessing)
+
+
+def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
+    """Tiers whose budget not even the smallest network of the search space fits."""
+    config, problems = recipe.search, list[str]()
+    # A file that cannot be read is told with the other files.
+    space = attempt([], "search.space", lambda: config.search_space)
+    table = attempt([], "search.latency", lambda: LatencyTable.load(Path(config.latency))) if config.latency else None
+    if space is None or (config.latency and table is None):
+        return []
+    costs = attempt(
+        problems,
+        "search",
+        lambda: CostModel(space, recipe.preprocessing, cloud.dimension, table)(space.smallest),
+    )
+    if costs is None:
+        return problems
+    if config.algorithm.name == "pareto" and config.algorithm.cost not in costs:
+        problems.append(f"search.algorithm.cost: expected one of {', '.join(costs)}, got {config.algorithm.cost!r}")
+    known = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
+    for index, tier in enumerate(recipe.tiers):
+        place = f"tiers.{index} ({tier.name})"
+        # A budget that cannot be read or resolved is told with the recipe's own mistakes.
+        budget = attempt([], place, lambda tier=tier: Budget.parse(tier.budget).resolved(known))
+        if budget is None:
+            continue
+        if unknown := [name for name in budget.quantities if name not in costs]:
+            problems.append(f"{place}: limits {', '.join(unknown)}; {config.latency} tells {', '.join(costs)}")
+        else:
+            exceeded = budget.exceeded(costs)
+            problems += [f"{place}: no network of the search space fits {line}" for line in exceeded]
+    return problems

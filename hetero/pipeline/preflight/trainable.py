@@ -1,0 +1,28 @@
+"""Whether this machine can train what a recipe says, asked before anything runs."""
+
+from __future__ import annotations
+
+from hetero.errors import InputError
+from hetero.pipeline.recipe import Recipe
+from hetero.training.config import TrainingConfig
+from hetero.training.loop.precision import precision_problems
+
+
+def require_trainable(recipe: Recipe) -> None:
+    """Refuse a recipe that this machine cannot train.
+
+    Raises:
+        InputError: With everything that it cannot do, at once.
+    """
+    if problems := precision_problems(trainings_of(recipe)):
+        raise InputError(f"this machine cannot train {recipe.name}:", problems)
+
+
+def trainings_of(recipe: Recipe) -> dict[str, TrainingConfig]:
+    """How each model is trained, by the place in the recipe that says so."""
+    trainings = {} if recipe.cloud.is_external else {"cloud.training": recipe.cloud.training}
+    trainings |= {f"students.{student.name}.training": student.training for student in recipe.students}
+    if recipe.tiers:
+        trainings["search.supernet.training"] = recipe.search.supernet.training
+        trainings["search.student.training"] = recipe.search.student.training
+    return trainings

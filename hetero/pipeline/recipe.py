@@ -1,0 +1,142 @@
+"""A recipe: one TOML file that says everything a run needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from hetero.constraints import Count, MinLen, Number, Seed, Share, Text
+from hetero.data.config import DataConfig
+from hetero.nas.config import SearchConfig, Tier
+from hetero.preprocessing import Preprocessing
+from hetero.schema import settings
+from hetero.training.config import CloudConfig, StudentConfig
+
+Precision = Literal[
+    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
+]
+
+
+@settings
+class ExportConfig:
+    """What is exported.
+
+    Attributes:
+        formats: Any of ``onnx``, ``litert``, ``coreml``.
+        precisions: Each format makes those that it takes; see ``export/precision/table.py`` for what they are.
+        goldens: Golden images in each bundle.
+        queries: Most test images that the bundle carries to verify retrieval with.
+        calibration: About how many training and validation images reduced precisions are chosen and measured with.
+        tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
+        any_batch: Whether ONNX files take any number of images at once.
+        licence: Of the models, repeated in each bundle.
+    """
+
+    formats: Annotated[tuple[Literal["onnx", "litert", "coreml"], ...], MinLen(1)] = ("onnx", "litert", "coreml")
+    precisions: Annotated[tuple[Precision, ...], MinLen(1)] = ("fp32",)
+    goldens: Count = 32
+    queries: Count = 1500
+    # At least one of the training and one of the validation images.
+    calibration: Annotated[int, Ge(2)] = 600
+    tuning_steps: Number = 0
+    any_batch: bool = False
+    licence: str = ""
+
+
+@settings
+class VerifyConfig:
+    """Where bundles are verified, and what they must reach.
+
+    Attributes:
+        targets: For instance ``desktop`` and ``phone-arm64``.
+        policy: ``release``, which comes with the package, or a TOML file; without one the student is not judged.
+        largest_loss: Most cmc@1 that a target may lose against the student in torch; None leaves it to the policy.
+        floor: Least cmc@1 against the cloud gallery; None leaves it to the policy.
+        queries: Most query images that emulated targets embed, evenly spread: they are slow; None for all.
+    """
+
+    targets: Annotated[tuple[Text, ...], MinLen(1)] = ("desktop", "phone-arm64")
+    policy: str = ""
+    largest_loss: Share | None = None
+    floor: Share | None = None
+    # A retrieval task needs two queries.
+    queries: Annotated[int, Ge(2)] | None = None
+
+
+@settings
+class Recipe:
+    """Everything a run needs. See ``hetero/pipeline/recipes`` for examples.
+
+    Attributes:
+        name: For people and files.
+        preprocessing: Of all models of the recipe; the cloud may have its own.
+        data: The images.
+        cloud: The model that defines the space.
+        students: The models that live in it.
+        export: What is exported.
+        verify: Where it is verified.
+        tiers: Kinds of device, for each of which a student is searched.
+        search: How these are searched and trained.
+        seed: Fixes initial weights, batches and augmentation.
+    """
+
+    name: Text
+    preprocessing: Preprocessing
+    data: DataConfig
+    students: tuple[StudentConfig, ...] = ()
+    cloud: CloudConfig = field(default_factory=CloudConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    tiers: tuple[Tier, ...] = ()
+    search: SearchConfig = field(default_factory=SearchConfig)
+    seed: Seed = 0
+
+    @property
+    def cloud_preprocessing(self) -> Preprocessing:
+        """How images of a cloud model are prepared that is trained here, or an ONNX file."""
+        return self.cloud.preprocessing or self.preprocessing
+
+    @property
+    def all_students(self) -> tuple[StudentConfig, ...]:
+        """The students and the tiers', whose architecture only a finished search knows."""
+        searched = (dataclasses.replace(self.search.student, name=tier.name) for tier in self.tiers)
+        return (*self.students, *searched)
+
+    @property
+    def models(self) -> tuple[StudentConfig, ...]:
+        """The students, and after each what it is adapted to: a model of its own, unless it is refused."""
+        return tuple(
+            one for student in self.all_students for one in (student, *([student.adapted] if student.adapt else []))
+        )
+
+
+def anchored(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its relative paths counted from a folder."""
+
+    def anchor(path: str) -> str:
+        return str((folder / path).resolve()) if path else ""
+
+    cloud = dataclasses.replace(
+        recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
+    )
+    students = tuple(
+        dataclasses.replace(
+            student, start=anchor(student.start), adapt=student.adapt and student.adapt.anchored(folder)
+        )
+        for student in recipe.students
+    )
+    space = recipe.search.space
+    search = dataclasses.replace(
+        recipe.search,
+        space=anchor(space) if space.endswith(".toml") else space,
+        latency=anchor(recipe.search.latency),
+    )
+    policy = recipe.verify.policy
+    verify = dataclasses.replace(recipe.verify, policy=anchor(policy) if policy.endswith(".toml") else policy)
+    return dataclasses.replace(
+        recipe, data=recipe.data.anchored(folder), cloud=cloud, students=students, search=search, verify=verify
+    )

@@ -1,0 +1,126 @@
+"""The two stages that a recipe with tiers has: train the supernet, search."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hetero.files import read_json, write_bytes, write_json, write_text
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.nas.cost.budget import Budget
+from hetero.nas.cost.cost import CostModel
+from hetero.nas.cost.latency_table import LatencyTable
+from hetero.nas.evaluation.evaluations import Evaluations
+from hetero.nas.evaluation.reward import SupernetReward
+from hetero.nas.evaluation.reward_set import RewardSet
+from hetero.nas.evaluation.workers import workers
+from hetero.nas.figures.architecture import architecture_figure
+from hetero.nas.figures.front import front_figure
+from hetero.nas.outcome import FILE, Judged, SearchOutcome, Winner, as_page, as_recipe
+from hetero.nas.search import Candidate, Found, Search
+from hetero.nas.space.model_table import model_table
+from hetero.nas.space.winner import as_student
+from hetero.nas.supernet.directory import REWARDS, load_supernet
+from hetero.nas.supernet.train import train_supernet
+from hetero.pipeline.context import Context
+from hetero.schema import parse_file
+from hetero.training.config import StudentConfig
+from hetero.training.reference.cloud_reference import CloudReference
+
+EVALUATIONS = "evaluations"
+"""Beside the stages: evaluations serve any budget that the same supernet is searched under."""
+
+
+def supernet(context: Context, work: Path) -> None:
+    """Train the shared weights against the cloud's cached embeddings."""
+    recipe, dataset = context.recipe, context.with_copies
+    cloud = CloudReference.from_directory(context.cloud, dataset, live=False)
+    train_supernet(
+        dataset,
+        cloud,
+        recipe.search.search_space,
+        recipe.search.supernet,
+        recipe.preprocessing,
+        work,
+        seed=recipe.seed,
+        resume=context.resume,
+    )
+
+
+def search(context: Context, work: Path) -> None:
+    """Search for each tier's student; write the record, the page, the pictures and a snippet of a recipe."""
+    recipe, config = context.recipe, context.recipe.search
+    stored = load_supernet(context.supernet)
+    space, dimension = stored.frame.space, stored.frame.dimension
+    table = _table(context)
+    cloud = _cloud(context)
+    budgets = {tier.name: Budget.parse(tier.budget).resolved(cloud) for tier in recipe.tiers}
+    costs = CostModel(space, recipe.preprocessing, dimension, table)
+    wanted = Search(space, budgets, costs, config.algorithm, config.reward, recipe.seed)
+    reward = SupernetReward.of(context.supernet, config.metric)
+    with workers(reward, context.workers) as some:
+        found = wanted.run(Evaluations(context.root / EVALUATIONS, reward.digest), some)
+    result = SearchOutcome(
+        name=recipe.name,
+        reward=config.reward,
+        metric=config.metric,
+        algorithm=config.algorithm.name,
+        seed=recipe.seed,
+        points=space.size,
+        evaluations=reward.digest,
+        cloud=cloud,
+        latency=table.target if table else {},
+        winners=_winners(found, budgets),
+        candidates=tuple(map(_judged, found.candidates)),
+    )
+    tables = {one.tier: model_table(space.config(one.architecture, dimension=dimension)) for one in result.winners}
+    write_json(work / FILE, dataclasses.asdict(result))
+    write_text(work / "search.md", as_page(result))
+    write_text(work / "students.toml", as_recipe(result, tables))
+    write_bytes(work / "front.svg", front_figure(result))
+    write_bytes(work / "architectures.svg", architecture_figure(result))
+
+
+def load_outcome(directory: Path) -> SearchOutcome:
+    """Read what :func:`search` found.
+
+    Raises:
+        IntegrityError: When the file is damaged.
+    """
+    return parse_file(SearchOutcome, directory / FILE)
+
+
+def student_of(context: Context, tier: str) -> StudentConfig:
+    """The student that a finished search found for a tier, with the last layer whose cost the search counted."""
+    config = context.recipe.search
+    architecture = load_outcome(context.search).winner(tier).architecture
+    return as_student(config.search_space, architecture, dataclasses.replace(config.student, name=tier, principal=0))
+
+
+def _table(context: Context) -> LatencyTable | None:
+    path = context.recipe.search.latency
+    return LatencyTable.load(Path(path)) if path else None
+
+
+def _cloud(context: Context) -> dict[str, float]:
+    """The cloud's own figure on the images that candidates are judged on, and its costs where they are known."""
+    data = RewardSet.load(context.supernet / REWARDS)
+    own = evaluate_tasks(data.gallery, data.gallery, np.asarray(data.labels), data.tasks, ks=(1,))
+    path = context.cloud / "metrics.json"
+    metrics: dict[str, Any] = read_json(path) if path.is_file() else {}
+    known = {name: float(metrics[name]) for name in ("macs", "parameters") if metrics.get(name)}
+    return {"figure": own.mean(context.recipe.search.metric), **known}
+
+
+def _judged(one: Candidate) -> Judged:
+    return Judged(one.architecture.digest[:12], one.tier, one.generation, one.figures, one.costs)
+
+
+def _winners(found: Found, budgets: dict[str, Budget]) -> tuple[Winner, ...]:
+    return tuple(
+        Winner(tier, str(budgets[tier]), one.architecture, one.figures, one.costs)
+        for tier, one in found.winners.items()
+    )

@@ -1,0 +1,147 @@
+"""Directories that are replaced as a whole: a kill loses neither the old nor the new, a reader never sees a mixture.
+
+Linux exchanges two directories in one step. Elsewhere the old one is set aside for a moment; when a kill falls into
+that moment, who reads or writes the place next puts it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+from hetero.storage.durable import sync, sync_tree
+from hetero.storage.unfinished import beside, permitted, remove, unfinished_directory
+
+_Read = TypeVar("_Read")
+_ASIDE = ".set-aside"
+_HERE, _EXCHANGE = -100, 2
+"""Linux's ``AT_FDCWD`` and ``RENAME_EXCHANGE``."""
+
+
+@contextlib.contextmanager
+def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
+    """Yield a directory that takes ``path``'s place when the block succeeds.
+
+    On any error the new directory is removed and what stood at ``path`` stays.
+
+    Args:
+        path: The place.
+        keep: True if the new directory starts with the files that stand at ``path``. They may be replaced or removed,
+            not written into.
+    """
+    recovered(path)
+    with unfinished_directory(path) as fresh:
+        fresh.chmod(permitted(0o755))
+        if keep and path.is_dir():
+            shutil.copytree(path, fresh, symlinks=True, copy_function=_linked, dirs_exist_ok=True)
+        yield fresh
+        swap_directory(fresh, path)
+
+
+def swap_directory(fresh: Path, path: Path) -> None:
+    """Put a directory at ``path``, safely on the disk; what stood there stands at ``fresh`` afterwards, or is gone."""
+    sync_tree(fresh)
+    while True:
+        try:
+            fresh.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        else:
+            break
+        # Another process may have moved it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if _exchanged(fresh, path):
+                break
+            path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}{_ASIDE}"))
+    for parent in {fresh.parent, path.parent}:
+        sync(parent)
+    recovered(path)
+
+
+def steadily(path: Path, read: Callable[[Path], _Read]) -> _Read:
+    """Read a directory that another process may replace meanwhile: all of the old one, or all of the new.
+
+    Args:
+        path: The directory.
+        read: Reads it, as often as it takes.
+
+    Returns:
+        What ``read`` returned.
+
+    Raises:
+        Exception: What ``read`` raised about a directory that stayed where it was.
+    """
+    while True:
+        try:
+            # Held open, so that no other directory gets its number meanwhile.
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            if recovered(path):
+                continue
+            return read(path)
+        except OSError:
+            return read(path)
+        try:
+            result = read(path)
+        except Exception:
+            if _stands(descriptor, path):
+                raise
+        else:
+            if _stands(descriptor, path):
+                return result
+        finally:
+            os.close(descriptor)
+
+
+def recovered(path: Path) -> bool:
+    """Put back what a killed writer set aside, if nothing stands at ``path``; whether something stands there then."""
+    # Looked for first: what was set aside before something was seen at the path has been replaced.
+    aside = beside(path, _ASIDE)
+    if path.exists():
+        for old in aside:
+            remove(old)
+        return True
+    for old in aside:
+        with contextlib.suppress(OSError):
+            old.rename(path)
+    return path.exists()
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two paths in one step; False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    # Who watches writes is told of renames; a call through ctypes tells nobody.
+    sys.audit("os.rename", str(one), str(other), -1, -1)
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def _stands(descriptor: int, path: Path) -> bool:
+    """Whether ``path`` is still the directory that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under a second name; a copy where the file system has no such thing."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)

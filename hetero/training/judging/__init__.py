@@ -1,0 +1,1 @@
+"""Validation, with labels and without, and what its curves say."""

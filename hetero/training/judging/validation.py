@@ -1,0 +1,87 @@
+"""Judge a model on the validation images, with their labels or without.
+
+Four figures, of which each needs something:
+
+- ``map@r`` and ``cmc@1``: retrieval on the validation tasks, by class; in the cloud's gallery where its vectors of the
+  validation images are known, otherwise in the model's own.
+- ``label-free``: how well the model finds in the cloud's gallery what the cloud takes for near, see
+  :func:`hetero.metrics.label_free.neighbour_map`, each image among all others. It needs the cloud's vectors, and
+  looks at no label.
+- ``agreement``: mean cosine with the cloud's vectors, the space's mean removed. It needs them, too. It says how far a
+  student has come, and is comparable with that of its training images; it ranks methods less well.
+
+Weights are chosen by one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from hetero.data.images import Dataset
+from hetero.errors import InputError
+from hetero.metrics.label_free import neighbour_map
+from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.task import RetrievalTask
+from hetero.models.embed import embed_images
+from hetero.models.model import EmbeddingModel
+from hetero.training.config import JudgedBy
+from hetero.training.judging.agreement import agreement
+from hetero.training.judging.curves import AGREEMENT
+from hetero.training.judging.judgement import Judgement
+from hetero.training.reference.cloud_reference import CloudReference
+
+BY_CLASS = ("map@r", "cmc@1")
+LABEL_FREE = "label-free"
+
+
+def validation(
+    dataset: Dataset, cloud: CloudReference | None = None, judged_by: JudgedBy = "auto"
+) -> Callable[[EmbeddingModel], Judgement]:
+    """What judges a model in training.
+
+    Args:
+        dataset: Gives validation images and tasks.
+        cloud: The cloud model, for what lives in its space; None for a model with a space of its own.
+        judged_by: The figure by which weights are chosen; ``auto`` takes ``map@r`` where the images have labels or
+            nothing else can be measured, otherwise ``label-free``.
+
+    Raises:
+        InputError: When that figure needs the cloud's vectors of the validation images and they are not known.
+    """
+    labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
+    gallery = None if cloud is None else cloud.validation
+    centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
+    among_others = _among_others(tasks)
+    chosen = _chosen(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
+
+    def validate(model: EmbeddingModel) -> Judgement:
+        queries = embed_images(model, dataset.validation.images)
+        found = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, ks=(1,))
+        figures = {name: found.mean(name) for name in BY_CLASS}
+        if gallery is not None:
+            figures[LABEL_FREE] = neighbour_map(queries, gallery, centre, (among_others,))
+            agreed = agreement(*(torch.from_numpy(np.asarray(one)) for one in (queries, gallery, centre)))
+            figures[AGREEMENT] = float(agreed)
+        return Judgement(chosen, figures)
+
+    return validate
+
+
+def _chosen(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
+    if judged_by == "auto":
+        return LABEL_FREE if has_vectors and not has_labels else "map@r"
+    if judged_by not in BY_CLASS and not has_vectors:
+        raise InputError(
+            f"training.judged_by: {judged_by} compares with the cloud's vectors of the validation images, and they are "
+            "not known here; give them, or choose auto, map@r or cmc@1"
+        )
+    return judged_by
+
+
+def _among_others(tasks: Sequence[RetrievalTask]) -> RetrievalTask:
+    """Each image of the tasks' galleries searched among all others; altered copies, which only ask, are left out."""
+    rows = np.unique(np.concatenate([task.gallery for task in tasks]))
+    return RetrievalTask("among the others", rows, rows, exclude_self=True)

@@ -1,0 +1,203 @@
+"""Model and objectives as one module, so that every strategy synchronises the weights of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from hetero.objectives.batch import Batch, directions
+from hetero.objectives.catalog import compares_classes
+from hetero.objectives.config import ObjectiveConfig
+from hetero.objectives.head import Head
+from hetero.objectives.margin_softmax import MarginSoftmax
+from hetero.objectives.registry import build_objectives
+from hetero.training.distributed.gather import whole_batch
+from hetero.training.judging.agreement import agreement
+from hetero.training.judging.curves import AGREEMENT
+from hetero.training.reference.live import LiveCloud
+
+
+@dataclass(frozen=True)
+class CloudTensors:
+    """What a run knows of the cloud model.
+
+    Attributes:
+        embeddings: float32 [n, d], unit vectors of the training images.
+        labels: int64 [n].
+        bank: int64 [m], rows of those that every batch is compared with.
+        sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
+        prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
+        live: The cloud model itself, to embed images as they were changed; None takes the cached vectors.
+        previous: float32 [n, p], unit vectors of the training images by the student to be replaced, if there is one.
+        previous_right: bool [n], whether its first hit was right.
+    """
+
+    embeddings: Float[Tensor, "n d"]
+    labels: Int[Tensor, " n"]
+    bank: Int[Tensor, " m"]
+    sources: Int[Tensor, " n"] | None = None
+    prototypes: Float[Tensor, "k d"] | None = None
+    live: LiveCloud | None = None
+    previous: Float[Tensor, "n p"] | None = None
+    previous_right: Bool[Tensor, " n"] | None = None
+
+    @cached_property
+    def bank_embeddings(self) -> Float[Tensor, "m d"]:
+        """The bank's vectors."""
+        return self.embeddings[self.bank]
+
+    @cached_property
+    def centre(self) -> Float[Tensor, " d"]:
+        """Mean of the training images' vectors."""
+        return self.embeddings.mean(dim=0)
+
+    @cached_property
+    def centred_bank(self) -> Float[Tensor, "m d"]:
+        """Directions of the bank's vectors from the centre."""
+        return directions(self.bank_embeddings, self.centre)
+
+    @cached_property
+    def bank_labels(self) -> Int[Tensor, " m"]:
+        """Their classes."""
+        return self.labels[self.bank]
+
+    @cached_property
+    def places(self) -> Int[Tensor, " n"]:
+        """Where the bank holds each training image (of a changed copy: its original); -1 where it does not."""
+        places = torch.full_like(self.labels, -1)
+        places[self.bank] = torch.arange(len(self.bank), device=places.device)
+        return places if self.sources is None else places[self.sources]
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What can be trained: an :class:`EmbeddingModel`, or another ``nn.Module`` that embeds."""
+
+    def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit vectors of (augmented) images whose values are scaled to 0..1."""
+        ...
+
+
+class TrainingModule(nn.Module):
+    """A model with the objectives that it is trained by.
+
+    Args:
+        model: In training.
+        objectives: By name; they may have weights of their own.
+        weights: Of each objective in the sum.
+        by_class: Whether one of them compares images by class.
+
+    Attributes:
+        shares: How many of a batch's images each rank embeds; empty in one process, which embeds them all.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        objectives: Mapping[str, nn.Module],
+        weights: Mapping[str, float],
+        *,
+        by_class: bool = True,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objectives = nn.ModuleDict(dict(objectives))
+        self.weights = dict(weights)
+        self.by_class = by_class
+        self.shares: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
+        """Build the objectives that a recipe names."""
+        built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
+        objectives, weights = {key: one for key, _, one in built}, {key: weight for key, weight, _ in built}
+        return cls(model, objectives, weights, by_class=compares_classes(terms))
+
+    def forward(
+        self,
+        pixels: Float[Tensor, "m 3 h w"],
+        labels: Int[Tensor, " b"],
+        rows: Int[Tensor, " b"],
+        cloud: CloudTensors | None,
+        targets: Float[Tensor, "b c"] | None = None,
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Weighted sum of the objectives, each of them, and the batch's agreement with the cloud.
+
+        Whoever embeds which images, objectives see the whole batch, in float32: they compare within it, and half
+        precision would round the differences that they compare.
+
+        Args:
+            pixels: This rank's augmented images (all of them in one process), scaled to 0..1.
+            labels: Classes of the whole batch; -1 for images of no class, which are mixtures.
+            rows: Rows of its images among the training images; -1 for mixtures.
+            cloud: Cached cloud embeddings of all training images, if there is a cloud model.
+            targets: The cloud's unit vectors of the whole batch as it is shown; None takes those of the rows.
+        """
+        embeddings = self._whole(self.model.embed(pixels))
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return self._judged(Batch(embeddings, labels), rows, cloud, targets)
+
+    def _whole(self, vectors: Float[Tensor, "m d"]) -> Float[Tensor, "b d"]:
+        half = vectors.dtype in (torch.float16, torch.bfloat16)
+        # Rounded to half precision a unit vector is no longer of length one.
+        return whole_batch(F.normalize(vectors.float(), dim=1) if half else vectors, self.shares)
+
+    def _judged(
+        self, batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors | None, targets: Float[Tensor, "b c"] | None
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        if cloud is not None:
+            batch = _beside_cloud(batch, rows, cloud, targets)
+        if any(getattr(objective, "uses_logits", False) for objective in self.objectives.values()):
+            batch = self._with_logits(batch, cloud)
+        terms = {name: objective(batch) for name, objective in self.objectives.items()}
+        total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+        values = {name: term.detach() for name, term in terms.items()}
+        return total, values if cloud is None else values | _agreement(batch, cloud)
+
+    def _with_logits(self, batch: Batch, cloud: CloudTensors | None) -> Batch:
+        own = dict(self.objectives.items()).get("own_head")
+        if not isinstance(own, MarginSoftmax):
+            return batch
+        batch = replace(batch, logits=_logits(batch.embeddings, own.prototypes, own.scale))
+        if cloud is None or cloud.prototypes is None or batch.cloud is None:
+            return batch
+        return replace(batch, cloud_logits=_logits(batch.cloud, cloud.prototypes, own.scale))
+
+
+def _key(name: str) -> str:
+    # Torch separates the names of nested modules by points.
+    return name.replace(".", "/")
+
+
+def _beside_cloud(
+    batch: Batch, rows: Int[Tensor, " b"], cloud: CloudTensors, targets: Float[Tensor, "b c"] | None
+) -> Batch:
+    return replace(
+        batch,
+        cloud=cloud.embeddings[rows] if targets is None else targets,
+        bank=cloud.bank_embeddings,
+        bank_labels=cloud.bank_labels,
+        rows=torch.where(rows >= 0, cloud.places[rows], -1),
+        centre=cloud.centre,
+        centred_bank=cloud.centred_bank,
+        previous=None if cloud.previous is None else cloud.previous[rows],
+        previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
+    )
+
+
+def _agreement(batch: Batch, cloud: CloudTensors) -> dict[str, Tensor]:
+    """The batch's agreement with the cloud, by name; nothing for a model of another dimension."""
+    if batch.cloud is None or batch.cloud.shape != batch.embeddings.shape:
+        return {}
+    return {AGREEMENT: agreement(batch.embeddings.detach(), batch.cloud, cloud.centre)}
+
+
+def _logits(vectors: Float[Tensor, "b d"], prototypes: Float[Tensor, "k d"], scale: float) -> Float[Tensor, "b k"]:
+    return scale * vectors @ F.normalize(prototypes, dim=1).T

@@ -1,0 +1,20 @@
+"""How many steps ``steps = "auto"`` takes at least, and how many its falling rate adds."""
+
+from __future__ import annotations
+
+import math
+
+from hetero.training.judging.curves import FEWEST_LOOKS
+
+DECAY = 0.3
+"""Steps of ``"auto"`` whose rate falls, as a share of those before them."""
+
+
+def fewest_steps(validate_every: int) -> int:
+    """Fewest steps of ``"auto"`` that the curve can be read from, with those of its falling rate."""
+    return end_of_decay(FEWEST_LOOKS * validate_every)
+
+
+def end_of_decay(decay_from: int) -> int:
+    """The last step when the rate begins to fall after ``decay_from`` steps."""
+    return decay_from + max(1, math.ceil(DECAY * decay_from))

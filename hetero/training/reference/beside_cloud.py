@@ -1,0 +1,53 @@
+"""A model and its objectives beside what is known of the cloud, as Fabric sets them up."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hetero.training.loop.module import CloudTensors, TrainingModule
+
+
+class BesideCloud(nn.Module):
+    """Holds the cloud's tensors, which are no arguments: mixed precision takes those apart, and converts them.
+
+    Args:
+        module: Model and objectives.
+        cloud: On the module's device.
+
+    Attributes:
+        targets: float32 [b, c], the cloud's vectors of the next batch; None when these are the cached ones of its rows.
+    """
+
+    def __init__(self, module: TrainingModule, cloud: CloudTensors | None) -> None:
+        super().__init__()
+        self.module = module
+        self.cloud = cloud
+        self.targets: Float[Tensor, "b c"] | None = None
+
+    def forward(
+        self, pixels: Float[Tensor, "m 3 h w"], labels: Int[Tensor, " b"], rows: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """:meth:`TrainingModule.forward`."""
+        return self.module(pixels, labels, rows, self.cloud, self.targets)
+
+
+def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
+    """The cloud's tensors, and the cloud model where it runs itself, on this rank's device."""
+    if cloud is None:
+        return None
+
+    def here(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else fabric.to_device(tensor)
+
+    return CloudTensors(
+        fabric.to_device(cloud.embeddings),
+        fabric.to_device(cloud.labels),
+        fabric.to_device(cloud.bank),
+        sources=here(cloud.sources),
+        prototypes=here(cloud.prototypes),
+        live=cloud.live and cloud.live.on(fabric),
+        previous=here(cloud.previous),
+        previous_right=here(cloud.previous_right),
+    )

@@ -1,0 +1,201 @@
+"""What a student needs of the cloud model: embeddings of the training images, prototypes, and the space's contract."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from hetero.data.embeddings.file import EmbeddingFile, aligned, embeddings_of, load_embeddings
+from hetero.data.images import Dataset, ImageSet
+from hetero.data.protocols import COPY_VIEWS
+from hetero.errors import InputError
+from hetero.files import digest, read_json, sha256_bytes
+from hetero.models.directory import MIRRORS, load_model, load_prototype_classes, load_prototypes
+from hetero.models.embed import embed_images
+from hetero.models.external.embedders import ImageEmbedder, embed_all
+from hetero.models.model import EmbeddingModel
+from hetero.space import EmbeddingSpace
+from hetero.training.reference.mirrored import takes_mirrored_alike
+
+CLOUD_EMBEDDINGS = "embeddings.safetensors"
+
+
+@dataclass(frozen=True)
+class CloudReference:
+    """The cloud model as a student sees it; the model itself need not be at hand.
+
+    Attributes:
+        space: The embedding space to live in.
+        train: float32 [n, d], unit vectors of the training images, in their order.
+        prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
+        validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
+            student's weights are chosen by its own symmetric figure.
+        mirrors: Whether the cloud takes an image and its mirror image for the same
+            (:func:`hetero.training.reference.mirrored.takes_mirrored_alike`); False where it is not known.
+        model: The cloud model itself, for students that are trained beside it (``live``, ``refresh``).
+    """
+
+    space: EmbeddingSpace
+    train: Float32[np.ndarray, "n d"]
+    prototypes: Float32[np.ndarray, "k d"]
+    validation: Float32[np.ndarray, "m d"] | None
+    model: EmbeddingModel | ImageEmbedder | None = None
+    mirrors: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything a student can learn from it."""
+        arrays = [self.train, self.prototypes] + ([self.validation] if self.validation is not None else [])
+        return digest(
+            [
+                self.space.space_id,
+                self.mirrors,
+                *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays),
+            ]
+        )
+
+    @classmethod
+    def from_directory(cls, directory: Path, dataset: Dataset, *, live: bool = False) -> CloudReference:
+        """Take what a run's cloud stage left: cached embeddings and, when it trained a head, prototypes.
+
+        Args:
+            directory: Holds ``embeddings.safetensors`` and ``space.json``, perhaps ``prototypes.safetensors``.
+            dataset: The images that the embeddings belong to.
+            live: Whether the directory also gives the model itself, for students trained beside it.
+        """
+        reference = cls.from_file(directory / CLOUD_EMBEDDINGS, dataset)
+        prototypes = load_prototypes(directory)
+        return dataclasses.replace(
+            reference,
+            prototypes=reference.prototypes if prototypes is None else prototypes,
+            model=load_model(directory) if live else None,
+            mirrors=_mirrors(directory),
+        )
+
+    @classmethod
+    def from_model(cls, directory: Path, dataset: Dataset) -> CloudReference:
+        """Embed a data set's training and validation images with a trained cloud model, as it takes them.
+
+        Args:
+            directory: The cloud's model directory.
+            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others.
+                Classes that the cloud's head does not know get the mean of their images as prototype.
+
+        Raises:
+            InputError: When it takes others, and only the pixels of these are left.
+        """
+        model = load_model(directory)
+        assert model.space is not None
+        seen = [one.prepared_by(model.preprocessing).images for one in (dataset.train, dataset.validation)]
+        train = embed_images(model, seen[0], progress="embedding the training images")
+        validation = embed_images(model, seen[1], progress="embedding the validation images")
+        mirrors = takes_mirrored_alike(partial(embed_images, model), seen[0], train)
+        means = _means(train, dataset.train)
+        prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
+        return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model, mirrors)
+
+    @classmethod
+    def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
+        """Embed a data set's training and validation images with a model trained elsewhere, as it takes them.
+
+        Args:
+            embedder: For instance a :class:`hetero.models.external.embedders.ModuleEmbedder` around an ``nn.Module``.
+            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others:
+                the same pictures, and of changed copies (:func:`hetero.data.augmentation.copies.with_copies`) the same
+                changes. Prototypes are the class means.
+
+        Raises:
+            InputError: When it takes others, and only the pixels of these are left.
+        """
+        seen = [one.prepared_by(embedder.preprocessing).images for one in (dataset.train, dataset.validation)]
+        train = embed_all(embedder, seen[0], progress="embedding the training images")
+        validation = embed_all(embedder, seen[1], progress="embedding the validation images")
+        mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], train)
+        return cls(embedder.space, train, _means(train, dataset.train), validation, embedder, mirrors)
+
+    @classmethod
+    def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:
+        """Take embeddings from a file; prototypes are the class means.
+
+        Args:
+            path: As :func:`hetero.data.embeddings.file.load_embeddings` reads it. It must hold every training image of
+                the data set; validation images are used when it holds them all. An altered copy that it lacks
+                (:mod:`hetero.data.augmentation.altered`) has its original's vector.
+            dataset: The images that the embeddings belong to.
+
+        Raises:
+            InputError: When a training image has no embedding.
+        """
+        stored = load_embeddings(path)
+        train = aligned(stored, dataset.train)
+        means = _means(train, dataset.train)
+        return cls(stored.space, train, means, _validation(stored, dataset.validation))
+
+
+def _mirrors(directory: Path) -> bool:
+    """What a run's cloud stage found out."""
+    path = directory / "metrics.json"
+    return path.is_file() and bool(read_json(path).get(MIRRORS))
+
+
+def known_prototypes(
+    directory: Path, classes: Sequence[str], dimension: int
+) -> tuple[Float32[np.ndarray, "k d"], Bool[np.ndarray, " k"]]:
+    """A model's own prototypes of these classes.
+
+    Args:
+        directory: The model's.
+        classes: Names of a data set's training classes.
+        dimension: Of the model's embeddings.
+
+    Returns:
+        float32 [k, d], zero where the model's head lacks a class, and bool [k], where it has one. Prototypes without
+        names (written by other tools) count when there are as many as classes.
+    """
+    prototypes, found = np.zeros((len(classes), dimension), np.float32), np.zeros(len(classes), bool)
+    stored = load_prototypes(directory)
+    if stored is None:
+        return prototypes, found
+    names = load_prototype_classes(directory) or (tuple(classes) if len(stored) == len(classes) else ())
+    row = {name: index for index, name in enumerate(names)}
+    found = np.array([name in row for name in classes])
+    prototypes[found] = stored[[row[name] for name in classes if name in row]]
+    return prototypes, found
+
+
+def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
+    known, names = set(stored.names), list(images.names)
+    if images.view_names == COPY_VIEWS:
+        # Altered copies are only asked with, and the cloud's answer to them should be that to their original.
+        names = [name if name in known else name.rpartition("#")[0] or name for name in names]
+    return embeddings_of(stored, names) if names and known.issuperset(names) else None
+
+
+def _means(embeddings: Float32[np.ndarray, "n d"], images: ImageSet) -> Float32[np.ndarray, "k d"]:
+    """Mean direction of each named class: the images without a label say nothing of one."""
+    known = images.labelled
+    return class_means(embeddings[known], np.asarray(images.labels)[known], len(images.classes))
+
+
+def class_means(
+    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], classes: int
+) -> Float32[np.ndarray, "k d"]:
+    """Mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
+
+    Raises:
+        InputError: When a class has no embedding.
+    """
+    sums = np.zeros((classes, embeddings.shape[1]), np.float64)
+    np.add.at(sums, labels, embeddings)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    if empty := np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
+        raise InputError(
+            f"{len(empty)} classes have no mean direction (no embeddings, or they cancel out): {empty[:10]}"
+        )
+    return (sums / lengths).astype(np.float32)

@@ -1,0 +1,58 @@
+"""From what is known of a cloud model to what the training loop is given of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hetero.data.augmentation.copies import sources_of
+from hetero.data.images import Dataset
+from hetero.errors import InputError
+from hetero.training.loop.module import CloudTensors
+from hetero.training.reference.bank import bank_rows
+from hetero.training.reference.cloud_reference import CloudReference
+from hetero.training.reference.live import LiveCloud
+from hetero.training.reference.previous import PreviousStudent
+from hetero.training.seeds import seed_of
+
+
+def cloud_tensors(
+    cloud: CloudReference,
+    dataset: Dataset,
+    *,
+    live: float = 0.0,
+    who: str,
+    seed: int,
+    previous: PreviousStudent | None = None,
+) -> CloudTensors:
+    """Tensors of the cloud's vectors in the order of the training images.
+
+    Args:
+        cloud: What is known of the cloud model.
+        dataset: The images that are trained on.
+        live: Share of each batch that the cloud model embeds as it is changed.
+        who: Names what is trained in the error message.
+        seed: Decides which of many images make the bank.
+        previous: The student to be replaced, if there is one.
+
+    Raises:
+        InputError: When a live cloud model is asked for and only embeddings are given, or it takes other images than
+            these and only their pixels are left.
+    """
+    if live and cloud.model is None:
+        raise InputError(
+            f"{who}: {'live = true' if live == 1 else f'refresh = {live:g}'} runs the cloud model on images as they "
+            "are changed, but only its embeddings are known; give the model (CloudReference.from_model, "
+            "from_embedder), or leave it out"
+        )
+    labels, sources = np.asarray(dataset.train.labels), sources_of(dataset.train.names)
+    return CloudTensors(
+        torch.from_numpy(cloud.train),
+        torch.as_tensor(labels),
+        torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed), classes=len(dataset.train.classes))),
+        sources=torch.from_numpy(sources),
+        prototypes=torch.from_numpy(cloud.prototypes),
+        live=LiveCloud.of(cloud.model, live, dataset.train) if live and cloud.model else None,
+        previous=torch.from_numpy(previous.train) if previous else None,
+        previous_right=torch.from_numpy(previous.right) if previous else None,
+    )

@@ -1,0 +1,83 @@
+"""The cloud model beside a student in training: it embeds images as they were changed for the student."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hetero.data.augmentation.augment import Frame
+from hetero.data.augmentation.copies import frame_of
+from hetero.data.images import Images, ImageSet
+from hetero.models.external.embedders import ImageEmbedder, unit_vectors
+from hetero.models.model import EmbeddingModel
+
+
+@dataclass(frozen=True)
+class LiveCloud:
+    """A cloud model that runs while a student trains.
+
+    Attributes:
+        model: It.
+        share: Of each batch's images that it embeds; 1 for all of them.
+        images: The training images as it takes them; None when it takes them as the student does.
+        frame: Where changes of these images are described; None for their own frame.
+    """
+
+    model: EmbeddingModel | ImageEmbedder
+    share: float = 1.0
+    images: Images | None = None
+    frame: Frame | None = None
+
+    @classmethod
+    def of(cls, model: EmbeddingModel | ImageEmbedder, share: float, images: ImageSet) -> LiveCloud:
+        """Prepare a student's training images for a cloud model, where it takes others than the student.
+
+        Args:
+            model: The cloud model.
+            share: Of each batch's images that it embeds.
+            images: Prepared for the student. Each changed picture is the same one for both: what is random is drawn
+                once, and described in the student's frame.
+
+        Raises:
+            InputError: When the model takes others, and only the pixels of these are left.
+        """
+        others = images.prepared_by(model.preprocessing)
+        if others is images:
+            return cls(model, share)
+        return cls(model, share, others.images, frame_of(images, model.preprocessing))
+
+    def frame_at(self, rows: Int64[np.ndarray, " m"]) -> Frame | None:
+        """The frame of these images."""
+        return self.frame and replace(self.frame, ratio=self.frame.ratio[torch.from_numpy(rows)])
+
+    def on(self, fabric: Fabric) -> LiveCloud:
+        """The same with its model on the run's device, where it can be moved, and frozen."""
+        if isinstance(self.model, nn.Module):
+            self.model.eval().requires_grad_(False).to(fabric.device)
+        return self
+
+    @torch.no_grad()
+    def embed(
+        self, pixels: Float[Tensor, "m 3 h w"], autocast: AbstractContextManager[object] | None = None
+    ) -> Float[Tensor, "m c"]:
+        """float32 unit vectors of changed images, scaled to 0..1; a model of uint8 images is given them rounded.
+
+        Args:
+            pixels: As the model takes them, but for scaling and normalisation, which are part of it.
+            autocast: Under which a model of this project computes.
+        """
+        if isinstance(self.model, nn.Module):
+            with autocast or nullcontext():
+                vectors = self.model.embed(pixels)
+            return F.normalize(vectors.float(), dim=1)
+        images = (pixels * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        vectors = self.model.embed(np.ascontiguousarray(images))
+        checked = unit_vectors(np.asarray(vectors), np.arange(len(images)), self.model.space.dimension)
+        return torch.from_numpy(checked).to(pixels.device)

@@ -1,0 +1,94 @@
+"""The student that an update replaces, and what its users saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from hetero.data.augmentation.copies import sources_of
+from hetero.data.images import ImageSet
+from hetero.errors import InputError
+from hetero.files import digest, sha256_bytes
+from hetero.metrics.nearest import search
+from hetero.models.directory import weights_bytes
+from hetero.models.model import EmbeddingModel
+
+
+@dataclass(frozen=True)
+class PreviousStudent:
+    """What is known of the student to be replaced.
+
+    Attributes:
+        train: float32 [n, p], its unit vectors of the training images, in their order.
+        right: bool [n], whether the first hit in its gallery was of the image's class.
+        start: The student itself, when the new one is to start from its weights; None starts from new weights.
+    """
+
+    train: Float32[np.ndarray, "n p"]
+    right: Bool[np.ndarray, " n"]
+    start: EmbeddingModel | None = None
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that a new student can learn from it."""
+        start = [sha256_bytes(weights_bytes(self.start))] if self.start else []
+        return digest([sha256_bytes(np.ascontiguousarray(one).tobytes()) for one in (self.train, self.right)] + start)
+
+    @classmethod
+    def of(
+        cls,
+        vectors: Float32[np.ndarray, "n p"],
+        gallery: Float32[np.ndarray, "n p"],
+        images: ImageSet,
+        *,
+        start: EmbeddingModel | None = None,
+    ) -> PreviousStudent:
+        """Ask the old student and its gallery about every training image, the image itself left out.
+
+        Args:
+            vectors: float32 [n, p], the old student's unit vectors of the training images.
+            gallery: float32 [n, p], the vectors of the same images in the gallery that it searched: the old cloud's.
+            images: The training images; changed copies (see :func:`hetero.data.augmentation.copies.with_copies`) ask,
+                and are not found.
+            start: The old student, for the new one to start from its weights.
+
+        Raises:
+            InputError: When the arrays are not of these images.
+        """
+        if not len(vectors) == len(gallery) == len(images):
+            raise InputError(
+                f"expected a vector and a gallery vector for each of {len(images)} images, "
+                f"got {len(vectors)} and {len(gallery)}"
+            )
+        return cls(vectors, _right(vectors, gallery, np.asarray(images.labels), sources_of(images.names)), start)
+
+
+def _right(
+    vectors: Float32[np.ndarray, "n p"],
+    gallery: Float32[np.ndarray, "n p"],
+    labels: Int64[np.ndarray, " n"],
+    sources: Int64[np.ndarray, " n"],
+) -> Bool[np.ndarray, " n"]:
+    originals = np.flatnonzero(sources == np.arange(len(sources)))
+    itself = np.searchsorted(originals, sources)
+    hits = search(vectors, np.ascontiguousarray(gallery[originals]), 1, exclude=itself)
+    return labels[originals[hits.rows[:, 0]]] == labels
+
+
+def start_from(model: EmbeddingModel, previous: PreviousStudent | None) -> None:
+    """Give a new student the old one's weights, if it is to start from them.
+
+    Raises:
+        InputError: When the two are of different architectures.
+    """
+    if previous is None or previous.start is None:
+        return
+    try:
+        model.load_state_dict(previous.start.state_dict())
+    except RuntimeError as error:
+        raise InputError(
+            f"student {model.name} cannot start from the weights of {previous.start.name}: give it the same "
+            f"architecture, or leave start out ({str(error).splitlines()[-1].strip()})"
+        ) from None

@@ -1,0 +1,72 @@
+"""What must hold between the parts of a cloud model's or a student's table, whatever recipe it stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hetero.objectives.catalog import compares_classes, problems_of
+from hetero.objectives.config import ObjectiveConfig
+from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, TrainingConfig
+
+STAND_INS: dict[str, object] = {
+    "name": "recipe",
+    "preprocessing": {"height": 32, "width": 32},
+    "data": {"kind": "emoji"},
+}
+"""Of the tables that a recipe must have, where they cannot be read, so that everything else is checked."""
+
+TRAINED_HERE = CloudConfig()
+
+
+def cloud_problems(cloud: CloudConfig) -> list[str]:
+    """What does not fit in a cloud model's table, its objectives apart from an old model's."""
+    problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
+    problems += mixup_problems("cloud", cloud.training, cloud.objectives, has_cloud=False)
+    problems += judging_problems("cloud", cloud.training)
+    if len(cloud.sources) > 1:
+        problems.append(
+            f"cloud: expected one of {', '.join(cloud.sources)}, got all of them; name the one that defines the space"
+        )
+    if cloud.is_counted:
+        problems += [
+            f"cloud.{name}: is counted, unless the cloud model is a file (embeddings, onnx); leave it out"
+            for name in ("macs", "parameters")
+            if getattr(cloud, name)
+        ]
+    if cloud.is_external:
+        problems += [
+            f"cloud.{name}: belongs to a cloud model that is trained here, and {' and '.join(cloud.sources)} gives one "
+            "that is not; leave one of them out"
+            for name in ("model", "head", "objectives", "training")
+            if getattr(cloud, name) != getattr(TRAINED_HERE, name)
+        ]
+    if cloud.embeddings and cloud.preprocessing:
+        problems.append("cloud.preprocessing: a file of embeddings needs no images; leave it out")
+    return problems
+
+
+def judging_problems(place: str, training: TrainingConfig) -> list[str]:
+    """What is wrong with how a model is judged that has a space of its own."""
+    if training.judged_by not in COMPARES_WITH_CLOUD:
+        return []
+    return [
+        f"{place}.training.judged_by: {training.judged_by} compares with the cloud's vectors, and this model has a "
+        "space of its own; expected auto, map@r or cmc@1"
+    ]
+
+
+def mixup_problems(
+    place: str, training: TrainingConfig, terms: Sequence[ObjectiveConfig], *, has_cloud: bool
+) -> list[str]:
+    """Whether images are to be mixed whose mixtures an objective could not judge."""
+    if not training.mixup or (has_cloud and not compares_classes(terms)):
+        return []
+    return [
+        f"{place}.training.mixup: a mixed image has the cloud's mixed vector and no class; leave out objectives that "
+        "compare by class, or mixup"
+    ]
+
+
+def objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
+    """What is wrong with the objectives that a recipe gives a model."""
+    return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]

@@ -1,0 +1,157 @@
+"""Make a backfill plan: the order is chosen on one half of the queries, and its figures come from the other half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+from hetero.evaluation.backfill import Backfill, BackfillCurve, backfill_curves
+from hetero.metrics.bootstrap import Interval, difference_interval
+from hetero.upgrade.backfill.orders import WITH_LABELS, WITHOUT_LABELS, by_urgency
+from hetero.upgrade.backfill.plan import BackfillPlan, Compatibility, OrderFigures
+
+RANDOM = "random"
+METRICS = ("cmc@1", "cmc@10", "map@r")
+ENOUGH = 0.95
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The gallery in the order chosen.
+
+    Attributes:
+        rows: int64 [g], gallery rows, those to re-embed first in front.
+        urgency: float64 [g], of each gallery row; what it means depends on the order.
+    """
+
+    rows: Int64[NDArray[np.int64], " g"]
+    urgency: Float64[NDArray[np.float64], " g"]
+
+
+def make_plan(
+    backfill: Backfill,
+    *,
+    old_space: str,
+    new_space: str,
+    compatibility: Compatibility,
+    metric: str = "cmc@1",
+    labelled: bool = True,
+    steps: int = 10,
+    random_orders: int = 5,
+    seed: int = 0,
+) -> tuple[BackfillPlan, Ranking]:
+    """Choose an order and measure it.
+
+    Queries of every class are split in halves. On the planning half, orders that look at queries look at these, and
+    the order with the largest area under its curve is chosen; all figures reported are of the other half.
+
+    Args:
+        backfill: Queries and gallery, with labels.
+        old_space: Id, recorded.
+        new_space: Id, recorded.
+        compatibility: Recorded.
+        metric: ``cmc@1``, ``cmc@10`` or ``map@r``: what the order is chosen by.
+        labelled: Whether orders may look at the gallery's labels: whether these are known of every image that is to
+            be re-embedded, and not only of those at hand.
+        steps: How many equal steps the curve takes from 0 to 1.
+        random_orders: How many random orders to compare with.
+        seed: Decides halves, random orders and ties.
+
+    Raises:
+        InputError: For too few queries, an unknown metric, or a gallery in which a query has nothing to find.
+    """
+    _check(backfill, metric, steps, random_orders)
+    planning, reporting = (backfill.with_queries(rows) for rows in halves(backfill.query_labels, seed))
+    shares = tuple(step / steps for step in range(steps + 1))
+    ways = WITHOUT_LABELS | WITH_LABELS if labelled else WITHOUT_LABELS
+    urgencies = {name: urgency(planning) for name, urgency in ways.items()}
+    informed = {name: by_urgency(urgency, seed) for name, urgency in urgencies.items()}
+    chosen_by = {
+        name: float(curve.areas(metric).mean()) for name, curve in backfill_curves(planning, informed, shares).items()
+    }
+    chosen = max(chosen_by, key=lambda name: chosen_by[name])
+    random = {f"{RANDOM} {n}": _random_order(len(backfill.old), seed + n) for n in range(random_orders)}
+    curves = backfill_curves(reporting, informed | random, shares)
+    at_random = [curves.pop(name) for name in random]
+    by_chance = _mean_curve(at_random)
+    named = {RANDOM: by_chance, **curves}
+    over_queries, over_classes = _against_chance(curves[chosen], by_chance, metric, reporting.query_labels, seed)
+    plan = BackfillPlan(
+        chosen=chosen,
+        labelled=labelled,
+        metric=metric,
+        shares=shares,
+        orders={name: _figures(curve, metric, chosen_by.get(name)) for name, curve in named.items()},
+        random_orders=tuple(float(curve.areas(metric).mean()) for curve in at_random),
+        over_queries=over_queries,
+        over_classes=over_classes,
+        gallery=len(backfill.old),
+        planning_queries=len(planning.query),
+        reporting_queries=len(reporting.query),
+        old_space=old_space,
+        new_space=new_space,
+        compatibility=compatibility,
+        seed=seed,
+    )
+    return plan, Ranking(informed[chosen], urgencies[chosen])
+
+
+def halves(
+    labels: Int64[NDArray[np.int64], " q"], seed: int
+) -> tuple[Int64[NDArray[np.int64], " a"], Int64[NDArray[np.int64], " b"]]:
+    """Rows of two halves; every class is split evenly, to one query more or less."""
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(labels)), labels))
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
+def _random_order(size: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, size]).permutation(size)
+
+
+def _mean_curve(curves: Sequence[BackfillCurve]) -> BackfillCurve:
+    """Each query's mean over several orders."""
+    points = zip(*(curve.values for curve in curves), strict=True)
+    values = tuple({name: np.mean([value[name] for value in point], axis=0) for name in point[0]} for point in points)
+    return BackfillCurve(curves[0].shares, values)
+
+
+def _figures(curve: BackfillCurve, metric: str, chosen_by: float | None) -> OrderFigures:
+    return OrderFigures(
+        curve={name: tuple(curve.means(name)) for name in METRICS},
+        area=float(curve.areas(metric).mean()),
+        enough=_enough(curve.shares, curve.means(metric)),
+        chosen_by=chosen_by,
+    )
+
+
+def _enough(shares: Sequence[float], means: Sequence[float]) -> float | None:
+    if means[-1] <= means[0]:
+        return None
+    wanted = means[0] + ENOUGH * (means[-1] - means[0])
+    return next(share for share, mean in zip(shares, means, strict=True) if mean >= wanted)
+
+
+def _against_chance(
+    curve: BackfillCurve, by_chance: BackfillCurve, metric: str, labels: NDArray[np.int64], seed: int
+) -> tuple[Interval, Interval]:
+    areas = curve.areas(metric), by_chance.areas(metric)
+    return difference_interval(*areas, seed=seed), difference_interval(*areas, clusters=labels, seed=seed)
+
+
+def _check(backfill: Backfill, metric: str, steps: int, random_orders: int) -> None:
+    problems: list[str] = []
+    if metric not in METRICS:
+        problems.append(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    if steps < 2:
+        problems.append(f"steps: expected at least 2, got {steps}")
+    if random_orders < 1:
+        problems.append(f"random orders: expected at least 1, got {random_orders}")
+    if len(backfill.query) < 2:
+        problems.append(f"queries: expected at least two, one for each half, got {len(backfill.query)}")
+    if problems:
+        raise InputError("cannot plan a backfill:", problems)

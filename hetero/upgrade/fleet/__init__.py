@@ -1,0 +1,1 @@
+"""Query models of several generations against galleries of several generations."""
