@@ -27,12 +27,17 @@ import numpy as np  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
 from benchmarks.search_trial import METRIC, REWARDS, Figures, Trial, described, trials_of, with_options  # noqa: E402
-from hetero.errors import InputError  # noqa: E402
+from hetero import (  # noqa: E402
+    InputError,
+    ModelConfig,
+)
 from hetero.files import write_bytes, write_json, write_text  # noqa: E402
-from hetero.metrics.bootstrap import difference_interval, mean_interval  # noqa: E402
-from hetero.metrics.retrieval import TaskResult  # noqa: E402
+from hetero.metrics import (  # noqa: E402
+    TaskResult,
+    difference_interval,
+    mean_interval,
+)
 from hetero.models.backbones.handmade import HANDMADE, handmade  # noqa: E402
-from hetero.models.config import ModelConfig  # noqa: E402
 from hetero.models.cost import widest_within  # noqa: E402
 from hetero.nas.figures.front import Trained, trained_figure  # noqa: E402
 

@@ -26,10 +26,8 @@ from numpy.typing import NDArray
 import hetero
 from benchmarks.machine import where_and_when
 from benchmarks.records import spread
-from hetero.data.images import Dataset, ImageSet
-from hetero.metrics.bootstrap import difference_interval
-from hetero.metrics.task import RetrievalTask
-from hetero.models.config import ModelConfig, Stage
+from hetero import Dataset, ImageSet, ModelConfig, Stage
+from hetero.metrics import RetrievalTask, difference_interval
 from hetero.training.reference import cloud_tensors
 from hetero.training.reference.bank import LARGEST_BANK
 from hetero.training.reference.cloud_reference import class_means
@@ -113,14 +111,14 @@ def figures(objective: str, seed: int, steps: int) -> dict[str, dict[str, NDArra
         steps=steps, optimizer="adamw", learning_rate=6e-3, validate_every=steps, threads=1, augment=NO_CHANGE
     )
     config = hetero.StudentConfig("student", model=MODEL, objectives=OBJECTIVES[objective], training=training)
-    own = hetero.evaluate_tasks(gallery, gallery, np.asarray(test.labels), tasks)
+    own = hetero.metrics.evaluate_tasks(gallery, gallery, np.asarray(test.labels), tasks)
     result = {"cloud": {metric: own.per_query(metric)[0] for metric in METRICS}}
     for bank in ("front", "drawn"):
         choose = front if bank == "front" else cloud_tensors.bank_rows
         with tempfile.TemporaryDirectory() as place, mock.patch.object(cloud_tensors, "bank_rows", choose):
             shape = hetero.Preprocessing(height=SIDE, width=SIDE)
             student = hetero.train_student(data, cloud, config, shape, Path(place), seed=seed)
-        answers = hetero.evaluate_tasks(
+        answers = hetero.metrics.evaluate_tasks(
             hetero.embed_images(student, test.images), gallery, np.asarray(test.labels), tasks
         )
         result[bank] = {metric: answers.per_query(metric)[0] for metric in METRICS}

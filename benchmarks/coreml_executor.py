@@ -29,14 +29,17 @@ import torch  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from device_tests.runtimes.coreml import load  # noqa: E402
-from export import coreml  # noqa: E402
 from export.bundle.manifest import Precision  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
+from export.formats.coreml import convert as coreml  # noqa: E402
 from export.formats.format import Job  # noqa: E402
-from hetero.models.config import ModelConfig, Stage  # noqa: E402
-from hetero.models.model import EmbeddingModel  # noqa: E402
-from hetero.preprocessing import Preprocessing  # noqa: E402
+from hetero import (  # noqa: E402
+    EmbeddingModel,
+    ModelConfig,
+    Preprocessing,
+    Stage,
+)
 
 Clock = Callable[[], float]
 LITE = 127 / 255, 128 / 255

@@ -23,7 +23,7 @@ import numpy as np
 import hetero
 from hetero.data.embeddings.file import aligned
 from hetero.files import read_json
-from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics import difference_interval
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import built_in
 
@@ -46,7 +46,9 @@ def compare(run: Path, student: str, *, validation: bool) -> dict[str, object]:
         )
     gallery, labels = aligned(stored, dataset.test), np.asarray(dataset.test.labels)
     results = [
-        hetero.evaluate_tasks(hetero.embed_images(model, dataset.test.images), gallery, labels, dataset.test_tasks)
+        hetero.metrics.evaluate_tasks(
+            hetero.embed_images(model, dataset.test.images), gallery, labels, dataset.test_tasks
+        )
         for model in (hetero.load_model(run / "students" / student), trained)
     ]
     at_hand, from_file = (result.mean("cmc@1") for result in results)

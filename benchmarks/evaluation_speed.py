@@ -66,7 +66,7 @@ def _options() -> argparse.Namespace:
 def _speed(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from hetero.metrics.nearest import search
+    from hetero.metrics import search
 
     rng = np.random.default_rng(options.seed)
     query, gallery = (_unit(rng, rows, options.dimension) for rows in (options.queries, options.gallery))
@@ -106,7 +106,7 @@ def _summary(seconds: dict[str, list[float]]) -> dict[str, Any]:
 def _memory(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from hetero.metrics.nearest import search
+    from hetero.metrics import search
 
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as directory:

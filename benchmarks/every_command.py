@@ -135,10 +135,9 @@ def names(app: App | None = None, above: Name = ()) -> Iterator[Name]:
 
 def prepare(place: Path) -> None:
     """Fill a folder with small photos, recipes, and what a run of one leaves: models, a signed bundle, embeddings."""
-    from export.bundle.signing import generate_key, sign
-    from hetero.data.embeddings.file import load_embeddings, save_embeddings
+    from export import generate_key, sign
+    from hetero import load_embeddings, load_recipe, save_embeddings
     from hetero.pipeline.context import Context
-    from hetero.pipeline.draft import load_recipe
     from hetero.pipeline.export_sets import retrieval_set
 
     drawn = np.random.default_rng(0)

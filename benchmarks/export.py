@@ -90,8 +90,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made: Path) -> dict[str, Any]:
-    from export.api import export_model
-    from export.bundle.reading import read_bundle
+    from export import export_model, read_bundle
 
     directory = options.run / "students" / options.student
     figures: dict[str, Any] = {}
@@ -117,7 +116,7 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
 
 
 def _files(path: Path) -> list[dict[str, Any]]:
-    from export.bundle.reading import read_bundle
+    from export import read_bundle
 
     bundle = read_bundle(path)
     return [_file(bundle, model) for model in tqdm(bundle.manifest.models, desc="measuring", unit="file")]
@@ -125,8 +124,8 @@ def _files(path: Path) -> list[dict[str, Any]]:
 
 def _file(bundle: Any, model: Any) -> dict[str, Any]:
     from export.conversion.worker import cosines
-    from hetero.errors import InputError
-    from hetero.metrics.retrieval import evaluate_tasks
+    from hetero import InputError
+    from hetero.metrics import evaluate_tasks
 
     goldens = bundle.goldens
     rows = goldens.query_rows

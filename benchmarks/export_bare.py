@@ -18,7 +18,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from hetero.models.directory import load_model  # noqa: E402
+from hetero import load_model  # noqa: E402
 
 
 def main(directory: Path, work: Path) -> None:

@@ -22,24 +22,29 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np  # noqa: E402
 
-from export import onnx  # noqa: E402
+from export import (  # noqa: E402
+    Source,
+    calibration_set,
+)
 from export.bundle.quantisation import Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.capture.source import Source  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
 from export.formats.coreml import convert as coreml  # noqa: E402
 from export.formats.format import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import file as litert_file  # noqa: E402
 from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402
+from export.formats.onnx import convert as onnx  # noqa: E402
 from export.formats.onnx.compact import compact  # noqa: E402
 from export.formats.onnx.int8 import OnnxQuantiser  # noqa: E402
-from export.precision.calibration import Calibration, calibration_set  # noqa: E402
+from export.precision.calibration import Calibration  # noqa: E402
 from export.precision.choose import Choice  # noqa: E402
-from hetero.models.config import ModelConfig  # noqa: E402
-from hetero.models.model import EmbeddingModel  # noqa: E402
-from hetero.preprocessing import Preprocessing  # noqa: E402
-from hetero.space import EmbeddingSpace  # noqa: E402
+from hetero import (  # noqa: E402
+    EmbeddingModel,
+    EmbeddingSpace,
+    ModelConfig,
+    Preprocessing,
+)
 
 _SIDE = 64
 

@@ -33,14 +33,12 @@ from benchmarks.frozen_cloud_by_hand import train_by_hand
 from benchmarks.frozen_cloud_methods import ABLATIONS, FLIP, LOOPS, METHODS, copies_of, student_of
 from benchmarks.frozen_cloud_table import PART, table
 from benchmarks.machine import where_and_when
-from hetero.data.augmentation.config import AugmentConfig
-from hetero.data.embeddings.file import aligned, save_embeddings
-from hetero.data.images import Dataset, ImageSet
+from hetero import AugmentConfig, Dataset, ImageSet, embed_all, save_embeddings
+from hetero.data.embeddings.file import aligned
 from hetero.data.subset import with_rows
 from hetero.files import cache_directory, write_json
-from hetero.metrics.retrieval import evaluate
+from hetero.metrics import evaluate
 from hetero.models.cost import cost
-from hetero.models.external.embedders import embed_all
 from hetero.training.judging.agreement import agreement
 from hetero.training.student import train_student  # here, so that its import is in nobody's time
 

@@ -14,8 +14,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 import hetero
 from benchmarks.frozen_cloud_methods import FLIP, LOOPS
-from hetero.data.images import ImageSet
-from hetero.models.model import EmbeddingModel
+from hetero import EmbeddingModel, ImageSet
 from hetero.training.budget import fit_budget
 from hetero.training.optimisation.rates import decay
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 import hetero
-from hetero.data.augmentation.config import LIGHT, UNCHANGED, AugmentConfig
-from hetero.objectives.batch import Batch
-from hetero.objectives.config import ObjectiveConfig
+from hetero import AugmentConfig, Batch, ObjectiveConfig
+from hetero.data.augmentation.config import LIGHT, UNCHANGED
 
 BATCH = 64
 FLIP = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.frozen_cloud_methods import ABLATIONS, METHODS
 from benchmarks.records import signed, spread
-from hetero.metrics.bootstrap import difference_interval
+from hetero.metrics import difference_interval
 
 PART = "part.json"
 """In the directory of each training."""

@@ -33,27 +33,36 @@ from jaxtyping import Float, Float32, UInt8  # noqa: E402
 import hetero  # noqa: E402
 from benchmarks.machine import where_and_when  # noqa: E402
 from benchmarks.records import signed  # noqa: E402
-from export import onnx_int8  # noqa: E402
+from export import (  # noqa: E402
+    Source,
+    calibration_set,
+    from_module,
+)
 from export.bundle.quantisation import Quantisation  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.capture.source import Source, from_module  # noqa: E402
 from export.formats.format import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import int8 as litert_int8  # noqa: E402
 from export.formats.onnx import convert as onnx  # noqa: E402
-from export.precision.calibration import Calibration, calibration_set  # noqa: E402
+from export.formats.onnx import int8 as onnx_int8  # noqa: E402
+from export.precision.calibration import Calibration  # noqa: E402
 from export.precision.measure import mean_angle  # noqa: E402
 from export.precision.table import offer  # noqa: E402
-from hetero.data.images import ImageSet  # noqa: E402
+from hetero import (  # noqa: E402
+    EmbeddingSpace,
+    ImageSet,
+)
 from hetero.files import write_json  # noqa: E402
-from hetero.metrics.bootstrap import difference_interval  # noqa: E402
-from hetero.metrics.flip_intervals import nfr_difference_interval  # noqa: E402
-from hetero.metrics.flips import count_flips  # noqa: E402
-from hetero.metrics.overlap import nearest, overlap  # noqa: E402
-from hetero.metrics.retrieval import evaluate_tasks  # noqa: E402
-from hetero.metrics.task import RetrievalTask  # noqa: E402
+from hetero.metrics import (  # noqa: E402
+    RetrievalTask,
+    count_flips,
+    difference_interval,
+    evaluate_tasks,
+    nfr_difference_interval,
+    overlap,
+)
+from hetero.metrics.top_overlap import nearest  # noqa: E402
 from hetero.models.backbones.pretrained import EFFICIENTNET_LITE, Backbone, backbone  # noqa: E402
-from hetero.space import EmbeddingSpace  # noqa: E402
 
 SIDE = 224
 Images = UInt8[np.ndarray, "n h w 3"]

@@ -23,25 +23,28 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import numpy as np  # noqa: E402
 from jaxtyping import Float32  # noqa: E402
 
-from export import onnx  # noqa: E402
-from export.bundle.goldens import RetrievalSet  # noqa: E402
+from export import (  # noqa: E402
+    RetrievalSet,
+    Source,
+    from_directory,
+)
 from export.bundle.quantisation import Calibrator, Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.capture.source import Source, from_directory  # noqa: E402
 from export.conversion.worker import cosines  # noqa: E402
 from export.formats.format import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402
+from export.formats.onnx import convert as onnx  # noqa: E402
 from export.formats.onnx.int8 import OnnxQuantiser  # noqa: E402
 from export.precision.calibration import Calibration, make_calibration  # noqa: E402
 from export.precision.choose import Choice  # noqa: E402
+from hetero import CloudReference  # noqa: E402
 from hetero.display.wording import change_in_words  # noqa: E402
-from hetero.metrics.retrieval import evaluate_tasks  # noqa: E402
+from hetero.metrics import evaluate_tasks  # noqa: E402
 from hetero.pipeline.context import Context  # noqa: E402
+from hetero.pipeline.draft import recipe_called  # noqa: E402
 from hetero.pipeline.export_sets import calibration_set, retrieval_set  # noqa: E402
-from hetero.pipeline.recipe import recipe_called  # noqa: E402
 from hetero.training.quantization_aware import tune_for_int8  # noqa: E402
-from hetero.training.reference.cloud_reference import CloudReference  # noqa: E402
 
 
 def main() -> None:

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hetero.metrics.label_free import neighbour_map
-from hetero.metrics.overlap import nearest, overlap
-from hetero.metrics.retrieval import evaluate
-from hetero.metrics.task import RetrievalTask
+from hetero.metrics import RetrievalTask, evaluate, neighbour_map, overlap
+from hetero.metrics.top_overlap import nearest
 from hetero.training.judging.agreement import agreement
 
 Vectors = NDArray[np.float32]

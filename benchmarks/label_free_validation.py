@@ -30,13 +30,15 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import hetero  # noqa: E402
 from benchmarks.label_free_figures import FIGURES, Held, unit  # noqa: E402
 from benchmarks.machine import where_and_when  # noqa: E402
+from hetero import (  # noqa: E402
+    Judgement,
+    ObjectiveConfig,
+)
 from hetero.data.subset import with_rows  # noqa: E402
 from hetero.models.backbones.pretrained import backbone  # noqa: E402
 from hetero.models.cost import counted  # noqa: E402
-from hetero.objectives.config import ObjectiveConfig  # noqa: E402
 from hetero.objectives.registry import Head  # noqa: E402
 from hetero.training.budget import fit_budget  # noqa: E402
-from hetero.training.judging.judgement import Judgement  # noqa: E402
 from hetero.training.loop.loop import fit  # noqa: E402
 from hetero.training.loop.module import TrainingModule  # noqa: E402
 from hetero.training.loop.run import Run  # noqa: E402
@@ -170,7 +172,7 @@ def figures_of(space: Space, looks: Looks) -> list[dict[str, float]]:
 
 
 def evaluate(query: Any, gallery: Any, images: hetero.ImageSet, tasks: Any) -> float:
-    return hetero.evaluate_tasks(query, gallery, np.asarray(images.labels), tasks).mean("map@r")
+    return hetero.metrics.evaluate_tasks(query, gallery, np.asarray(images.labels), tasks).mean("map@r")
 
 
 def correlations(rows: Mapping[str, list[dict[str, float]]], name: str, seed: int) -> dict[str, Any]:

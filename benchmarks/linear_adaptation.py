@@ -33,8 +33,8 @@ from hetero.linear.fit import Fit, Validation, fit
 from hetero.linear.measure import Change, flips_between
 from hetero.linear.solver.precondition import anchor_factors, diagonal
 from hetero.linear.solver.solve import solve
-from hetero.metrics.flips import RANK_ONE, rank_one_decisions
-from hetero.metrics.retrieval import TaskResult
+from hetero.metrics import TaskResult, rank_one_decisions
+from hetero.metrics.flips import RANK_ONE
 
 RATES, BATCH, EPOCHS = (3e-4, 1e-3, 3e-3), 64, 30
 Results = dict[str, TaskResult]

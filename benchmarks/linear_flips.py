@@ -33,8 +33,7 @@ from hetero.linear.config import Part
 from hetero.linear.explanation.scores import mean_leverage
 from hetero.linear.gallery import classes_of
 from hetero.linear.solver.solve import Preconditioner, solve
-from hetero.metrics.bootstrap import function_interval, mean_interval
-from hetero.metrics.flips import rank_one_decisions
+from hetero.metrics import function_interval, mean_interval, rank_one_decisions
 
 STEPS, RANDOM = 40, 3
 WAYS = ("network", "linear")

@@ -31,14 +31,11 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 import hetero
-from hetero.data.images import Dataset, ImageSet
+from hetero import Dataset, EmbeddingModel, ImageSet, ModelConfig, Recipe, Stage
 from hetero.files import write_json
 from hetero.linear import Linearised, Problem, kronecker
 from hetero.linear.solver.solve import solve
 from hetero.models.backbones import residual
-from hetero.models.config import ModelConfig, Stage
-from hetero.models.model import EmbeddingModel
-from hetero.pipeline.recipe import Recipe
 
 SLOPES = (0.0, 0.01, 0.2)
 SHOTS = {"few": 0, "full": 4}

@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import hetero
-from hetero.data.images import Dataset, Images, ImageSet
+from hetero import Dataset, EmbeddingModel, ImageSet, Recipe, load_recipe
+from hetero.data.images import Images
 from hetero.data.subset import with_rows
 from hetero.linear import AdaptConfig, Linearised, OldGallery, Problem, divided
 from hetero.linear.fit import linear_vectors
 from hetero.linear.parts import Divided
-from hetero.metrics.retrieval import TaskResult
-from hetero.models.model import EmbeddingModel
-from hetero.pipeline.draft import load_recipe
-from hetero.pipeline.recipe import Recipe
+from hetero.metrics import TaskResult
 
 Altered = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 

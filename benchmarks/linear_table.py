@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from records import signed
 
-from hetero.metrics.bootstrap import Interval, difference_interval
-from hetero.metrics.flip_intervals import nfr_difference_interval, nfr_interval
+from hetero.metrics import Interval, difference_interval, nfr_difference_interval, nfr_interval
 
 Right = NDArray[np.bool_]
 PAIRS = (

@@ -20,13 +20,17 @@ from machine import peak_resident_bytes, where_and_when
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hetero.metrics.bootstrap import difference_interval
-from hetero.metrics.flip_intervals import nfr_interval, rel_nfr_interval
-from hetero.metrics.flips import count_flips
-from hetero.metrics.identification import fnir_at_fpir, probe_scores
-from hetero.metrics.operating_intervals import true_rate_interval
-from hetero.metrics.retrieval import evaluate
-from hetero.metrics.verification import verify_all_pairs
+from hetero.metrics import (
+    count_flips,
+    difference_interval,
+    evaluate,
+    fnir_at_fpir,
+    nfr_interval,
+    probe_scores,
+    rel_nfr_interval,
+    true_rate_interval,
+    verify_all_pairs,
+)
 
 FARS = (1e-4, 1e-3, 1e-2)
 FPIR = 0.01

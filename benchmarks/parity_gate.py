@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     from device_tests.targets.registry import target as target_called
-    from export.bundle.reading import read_bundle
+    from export import read_bundle
 
     desktop = target_called("desktop")
     desktop.set_up()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _file(bundle: Any, entry: Any, target: Any, options: argparse.Namespace) -> dict[str, Any]:
-    from device_tests.checks.gates import Gates
+    from device_tests import Gates
     from device_tests.ladder.climb import check_model
     from device_tests.ladder.running import Job
 

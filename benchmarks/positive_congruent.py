@@ -25,12 +25,10 @@ from machine import where_and_when
 from records import signed
 
 import hetero
-from hetero.data.images import ImageSet
+from hetero import ImageSet, Stage
 from hetero.data.subset import with_classes, with_rows
 from hetero.files import write_json
-from hetero.metrics.bootstrap import difference_interval
-from hetero.metrics.flips import count_flips
-from hetero.models.config import Stage
+from hetero.metrics import count_flips, difference_interval
 
 TEACHERS = (100, 101, 102, 103)
 COMPARED = ("nfr - none", "error - none", "nfr - FD-LM (1,5)", "nfr - one teacher")

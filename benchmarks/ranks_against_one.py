@@ -28,8 +28,8 @@ from safetensors.torch import load_file
 
 import hetero
 from benchmarks.machine import where_and_when
-from hetero.data.images import Dataset, ImageSet
-from hetero.metrics.task import RetrievalTask
+from hetero import Dataset, ImageSet
+from hetero.metrics import RetrievalTask
 from hetero.training.loop import loop
 from hetero.training.reference.cloud_reference import class_means
 

@@ -23,14 +23,10 @@ from machine import where_and_when
 from records import signed
 
 import hetero
-from hetero.data.images import ImageSet
+from hetero import ImageSet, Stage
 from hetero.data.subset import with_classes
 from hetero.files import write_json
-from hetero.metrics.bootstrap import difference_interval
-from hetero.metrics.flip_intervals import nfr_reduction_interval
-from hetero.metrics.flips import count_flips, rank_one_decisions
-from hetero.metrics.retrieval import TaskResult
-from hetero.models.config import Stage
+from hetero.metrics import TaskResult, count_flips, difference_interval, nfr_reduction_interval, rank_one_decisions
 
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)
 COPIES = 4
@@ -136,7 +132,7 @@ def measure(clouds: Path, paths: dict[str, Path], *, tune: bool) -> dict[str, di
     queries = {name: hetero.embed_images(hetero.load_model(path), images.images) for name, path in paths.items()}
     galleries = {name: hetero.embed_images(hetero.load_model(clouds / name), images.images) for name in ("v1", "v2")}
     return {
-        gallery: {name: hetero.evaluate_tasks(query, vectors, labels, tasks) for name, query in queries.items()}
+        gallery: {name: hetero.metrics.evaluate_tasks(query, vectors, labels, tasks) for name, query in queries.items()}
         for gallery, vectors in galleries.items()
     }
 

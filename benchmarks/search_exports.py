@@ -30,13 +30,17 @@ from tqdm import tqdm  # noqa: E402
 from device_tests.runtimes import coreml  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.formats.format import INPUT, OUTPUT, Job, load_converter  # noqa: E402
+from hetero import (  # noqa: E402
+    EmbeddingModel,
+    Preprocessing,
+)
 from hetero.files import read_json, write_json  # noqa: E402
 from hetero.models.batch_norm import estimate_statistics  # noqa: E402
-from hetero.models.model import EmbeddingModel  # noqa: E402
-from hetero.nas.space.architecture import Architecture  # noqa: E402
+from hetero.nas import (  # noqa: E402
+    Architecture,
+    SearchSpace,
+)
 from hetero.nas.space.file import space_called  # noqa: E402
-from hetero.nas.space.space import SearchSpace  # noqa: E402
-from hetero.preprocessing import Preprocessing  # noqa: E402
 
 LARGEST_DIFFERENCE = 1e-4
 METADATA = {"hetero.model": "point", "hetero.version": "1"}

@@ -33,14 +33,17 @@ from device_tests.targets.registry import stopwatch  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.formats.format import Job, load_converter  # noqa: E402
 from export.formats.operators import OperatorFormat, operator_files  # noqa: E402
+from hetero import (  # noqa: E402
+    EmbeddingModel,
+    ModelConfig,
+    Preprocessing,
+)
 from hetero.files import write_json  # noqa: E402
-from hetero.models.config import ModelConfig  # noqa: E402
-from hetero.models.model import EmbeddingModel  # noqa: E402
+from hetero.nas import LatencyTable  # noqa: E402
 from hetero.nas.cost.cost import network_costs  # noqa: E402
-from hetero.nas.cost.latency_table import LatencyTable, Unit  # noqa: E402
+from hetero.nas.cost.latency_table import Unit  # noqa: E402
 from hetero.nas.cost.layers import Layer, layers_of  # noqa: E402
 from hetero.nas.space.file import space_called  # noqa: E402
-from hetero.preprocessing import Preprocessing  # noqa: E402
 
 
 def ranks(values: list[float]) -> np.ndarray:

@@ -23,14 +23,16 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.machine import peak_resident_bytes, where_and_when  # noqa: E402
 from hetero.files import read_json  # noqa: E402
-from hetero.nas.algorithms.algorithm import AlgorithmConfig  # noqa: E402
-from hetero.nas.cost.budget import Budget  # noqa: E402
-from hetero.nas.cost.cost import CostModel  # noqa: E402
+from hetero.nas import (  # noqa: E402
+    AlgorithmConfig,
+    Budget,
+    CostModel,
+    Search,
+    SupernetReward,
+    WorkersConfig,
+)
 from hetero.nas.evaluation.evaluations import Evaluations  # noqa: E402
-from hetero.nas.evaluation.reward import SupernetReward  # noqa: E402
 from hetero.nas.evaluation.workers import workers  # noqa: E402
-from hetero.nas.evaluation.workers_config import WorkersConfig  # noqa: E402
-from hetero.nas.search import Search  # noqa: E402
 from hetero.nas.supernet.directory import load_supernet  # noqa: E402
 
 POPULATION = 50

@@ -17,32 +17,29 @@ from typing import Any
 
 import numpy as np
 
-from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
+from hetero import (
+    CloudReference,
+    ModelConfig,
+    Recipe,
+    TrainingConfig,
+    embed_images,
+    load_embeddings,
+    load_model,
+    train_student,
+)
+from hetero.data.embeddings.file import EmbeddingFile, aligned
 from hetero.files import digest, read_json
-from hetero.metrics.retrieval import TaskResult, evaluate_tasks
-from hetero.models.config import ModelConfig
-from hetero.models.directory import load_model
-from hetero.models.embed import embed_images
+from hetero.metrics import TaskResult, evaluate_tasks
+from hetero.nas import Architecture, Budget, CostModel, Search, SearchSpace, SupernetReward, Tier, WorkersConfig
 from hetero.nas.algorithms.allowed import Allowed
-from hetero.nas.config import Tier
-from hetero.nas.cost.budget import Budget
-from hetero.nas.cost.cost import CostModel
 from hetero.nas.evaluation.evaluations import Evaluations
-from hetero.nas.evaluation.reward import SupernetReward
 from hetero.nas.evaluation.workers import workers
-from hetero.nas.evaluation.workers_config import WorkersConfig
-from hetero.nas.search import Search
-from hetero.nas.space.architecture import Architecture
-from hetero.nas.space.space import SearchSpace
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import recipe_called
 from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
-from hetero.pipeline.recipe import Recipe
 from hetero.pipeline.search import EVALUATIONS
 from hetero.pipeline.stages import CHECKPOINTS, stages_of
-from hetero.training.config import TrainingConfig
-from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS, CloudReference
-from hetero.training.student import train_student
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
 METRIC = "map@r"
 REWARDS = ("r1", "r2", "r3", "cosine")

@@ -21,19 +21,21 @@ from statistics import median
 import numpy as np
 import torch
 
+from hetero import (
+    AugmentConfig,
+    EmbeddingModel,
+    ImageSet,
+    Judgement,
+    ModelConfig,
+    ObjectiveConfig,
+    Preprocessing,
+    TrainingConfig,
+)
 from hetero.data.augmentation.augment import augment
-from hetero.data.augmentation.config import AugmentConfig
-from hetero.data.images import ImageSet
-from hetero.models.config import ModelConfig
 from hetero.models.cost import cost
-from hetero.models.model import EmbeddingModel
-from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.contrastive import cloud_contrastive
 from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import margin_logits
-from hetero.preprocessing import Preprocessing
-from hetero.training.config import TrainingConfig
-from hetero.training.judging.judgement import Judgement
 from hetero.training.loop.loop import fit
 from hetero.training.loop.module import CloudTensors, TrainingModule
 from hetero.training.loop.run import Run

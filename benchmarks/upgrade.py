@@ -21,11 +21,10 @@ from machine import where_and_when
 from records import signed, spread
 
 import hetero
+from hetero import Stage
 from hetero.data.subset import with_classes
-from hetero.evaluation.backfill import Backfill, backfill_curves
-from hetero.evaluation.upgrade import average_compatibility
 from hetero.files import read_json, write_json
-from hetero.models.config import Stage
+from hetero.metrics import Backfill, average_compatibility, backfill_curves, evaluate_tasks
 from hetero.upgrade.measure import Upgrade
 
 PREPROCESSING = hetero.Preprocessing(height=32, width=32)
@@ -93,9 +92,7 @@ def generations(images: hetero.Dataset, root: Path, names: tuple[str, ...]) -> d
     """M over all pairs of generations, and AC."""
     labels, tasks = np.asarray(images.test.labels), images.test_tasks
     vectors = {name: hetero.embed_images(hetero.load_model(root / name), images.test.images) for name in names}
-    figures = [
-        [hetero.evaluate_tasks(vectors[q], vectors[g], labels, tasks).mean("cmc@1") for g in names] for q in names
-    ]
+    figures = [[evaluate_tasks(vectors[q], vectors[g], labels, tasks).mean("cmc@1") for g in names] for q in names]
     return {"chain": figures, "ac": average_compatibility(np.array(figures))}
 
 
@@ -131,7 +128,7 @@ def forward(images: hetero.Dataset, root: Path) -> dict[str, float]:
         assert old.space is not None and new.space is not None
         transform = hetero.ForwardTransform.fit((old.space, before[0]), (new.space, after[0]))
         moved = transform(before[1], old.space)
-        figures[name] = hetero.evaluate_tasks(after[1], moved, labels, images.test_tasks).mean("cmc@1")
+        figures[name] = hetero.metrics.evaluate_tasks(after[1], moved, labels, images.test_tasks).mean("cmc@1")
     return figures
 
 

@@ -1,1 +1,8 @@
-"""From a bundle to a verdict, measured on the targets that will run it."""
+"""From a bundle to a verdict, measured on the targets that will run it.
+
+The public API; everything is loaded when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

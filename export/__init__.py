@@ -1,1 +1,8 @@
-"""From a trained model to a bundle that a phone can run."""
+"""From a trained model to a bundle that a phone can run.
+
+The public API; everything is loaded when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,7 +18,7 @@ from export.bundle.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, READM
 from export.bundle.originals import write_originals
 from export.bundle.reading import read_bundle
 from export.capture.fusion import fuse_branches
-from export.capture.source import Source, from_directory, from_module, resizing
+from export.capture.source import Source, from_directory
 from export.conversion.assemble import listed, manifest_of, missing_entries
 from export.conversion.card import model_card
 from export.conversion.graphs import requests, write_graphs
@@ -27,24 +27,13 @@ from export.conversion.processes import Outcomes, run_all
 from export.conversion.request import Result
 from export.errors import ExportError
 from export.formats.format import file_name, require_available
-from export.precision.calibration import calibration_set, make_calibration
+from export.precision.calibration import make_calibration
 from export.precision.table import offered
 from hetero.data.names import is_text
 from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
 from hetero.storage.directories import replaced_directory
-
-__all__ = [
-    "RetrievalSet",
-    "Source",
-    "calibration_set",
-    "export_model",
-    "from_directory",
-    "from_module",
-    "misses_goal",
-    "resizing",
-]
 
 _WORK = ".work"
 

@@ -20,7 +20,7 @@ from mkdocs.structure.files import File, Files
 from hetero.cli.main import build_app
 
 ROOT = Path(__file__).parents[1]
-FACES = ("hetero", "hetero.metrics", "hetero.nas", "export", "device_tests")
+FACES = ("hetero", "hetero.metrics", "hetero.nas", "hetero.linear", "export", "device_tests")
 """The packages whose ``__all__`` is public."""
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _CONTENTS = re.compile(r"## Table of Contents\n.*?(?=\*\*Commands\*\*)", re.DOTALL)

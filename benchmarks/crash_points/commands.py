@@ -69,8 +69,7 @@ def _gallery(size: int) -> Action:
     """A program that saves a gallery."""
 
     def act(place: Place) -> None:
-        from hetero import Gallery
-        from hetero.data.embeddings.file import load_embeddings
+        from hetero import Gallery, load_embeddings
 
         held = load_embeddings(place.given / "vectors-0.safetensors")
         gallery = Gallery(held.space)
@@ -86,9 +85,8 @@ def _adapter(seed: int) -> Action:
     def act(place: Place) -> None:
         import numpy as np
 
+        from hetero import SpaceAdapter, load_embeddings
         from hetero.adapters.procrustes import Procrustes
-        from hetero.adapters.storage import SpaceAdapter
-        from hetero.data.embeddings.file import load_embeddings
 
         old, new = (load_embeddings(place.given / f"vectors-{one}.safetensors").space for one in (0, 1))
         turned = np.eye(old.dimension, dtype=np.float32) * np.float32(1 - 2 * seed)
@@ -101,7 +99,7 @@ def _model(seed: int) -> Action:
     """A program that saves a model."""
 
     def act(place: Place) -> None:
-        from hetero.models.directory import load_model, save_model
+        from hetero import load_model, save_model
 
         place.out.mkdir(exist_ok=True)
         save_model(place.out / "model", load_model(place.given / f"models-{seed}" / "cloud"), {"seed": seed})

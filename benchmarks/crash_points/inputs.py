@@ -92,13 +92,10 @@ def write_inputs(given: Path) -> None:
 
 def make_models(place: Place) -> None:
     """Train the models of both seeds, and write what there is to export, to embed with and to plan for."""
-    from export.api import export_model
-    from export.bundle.goldens import RetrievalSet
-    from export.bundle.signing import generate_key
-    from hetero.data.embeddings.file import load_embeddings, save_embeddings
+    from export import RetrievalSet, export_model, generate_key
+    from hetero import load_embeddings, load_recipe, save_embeddings
     from hetero.pipeline.commands import run
     from hetero.pipeline.context import Context
-    from hetero.pipeline.draft import load_recipe
     from hetero.pipeline.export_sets import retrieval_set
 
     generate_key(place.given / "key.pem", place.given / "key.pub.pem")

@@ -28,9 +28,8 @@ from benchmarks.hostile_inputs.trial import Answer, Attempt
 from device_tests.ladder import verification
 from device_tests.targets.desktop import Desktop
 from device_tests.verdict.verdict import BAD_INPUT, GATE_FAILED, NOT_VERIFIED, PASSED
+from export import Bundle, generate_key, read_bundle, sign
 from export.bundle.manifest import MANIFEST, SIGNATURE, combined_digest
-from export.bundle.reading import Bundle, read_bundle
-from export.bundle.signing import generate_key, sign
 from hetero.cli.ending import FAULT
 from hetero.cli.main import main
 from hetero.data.decoding.decode import decode

@@ -19,14 +19,14 @@ from benchmarks.hostile_inputs import graphs
 from benchmarks.hostile_inputs.bundles import HARMLESS
 from benchmarks.hostile_inputs.changes import change_bytes, change_json
 from benchmarks.hostile_inputs.trial import Answer, Attempt
+from device_tests import Gates
 from device_tests.answers.handed import handed
-from device_tests.checks.gates import Gates
 from device_tests.ladder.climb import check_model, request
 from device_tests.runtimes.coreml import load as load_coreml
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
-from export.bundle.reading import read_bundle
+from export import read_bundle
 from hetero.processes import children
 from tests.device_tests.tiny_bundle import list_files, write_bundle
 from tests.device_tests.tiny_models import embed, weights

@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchmarks.hostile_inputs.changes import change_bytes
 from benchmarks.hostile_inputs.trial import Answer, Attempt
+from hetero import Preprocessing
 from hetero.data.decoding.decode import decode, picture_size
 from hetero.data.decoding.image_file import FORMATS
-from hetero.preprocessing import Preprocessing
 from tests.fuzz import seeds
 
 _CONTRACT = Preprocessing(height=16, width=16)

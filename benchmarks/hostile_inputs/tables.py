@@ -13,10 +13,10 @@ import numpy as np
 
 from benchmarks.hostile_inputs.changes import change_bytes
 from benchmarks.hostile_inputs.trial import Answer, Attempt
+from hetero import load_recipe
 from hetero.data.sources.csv import read_csv
 from hetero.data.sources.listing import Entry
-from hetero.nas.space.file import load_space
-from hetero.pipeline.draft import load_recipe
+from hetero.nas import load_space
 from tests.fuzz import seeds
 
 _TOML_VALUES = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.hostile_inputs.changes import change_bytes, change_safetensors
 from benchmarks.hostile_inputs.trial import Answer, Attempt
-from hetero.data.embeddings.file import load_embeddings
+from hetero import load_embeddings
 from tests.fuzz import seeds
 
 

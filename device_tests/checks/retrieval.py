@@ -13,8 +13,8 @@ from device_tests.checks.retrieval_gates import above_gate, answers_lost, flips,
 from device_tests.checks.subject import Subject
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval
-from hetero.metrics.overlap import nearest, overlap
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.top_overlap import nearest, overlap
 
 RUNG = "retrieval"
 METRICS = ("cmc@1", "cmc@10", "map@r")

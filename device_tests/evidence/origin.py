@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from export.bundle.checks import manifest_of
+from export.bundle.checks import checked_manifest
 from export.bundle.manifest import MANIFEST
 from export.bundle.reading import Bundle
 from export.bundle.signing import signed_by
@@ -43,7 +43,7 @@ def verified_files(bundle: Bundle) -> dict[str, str]:
         IntegrityError: When the manifest is not the one that was opened.
     """
     data = (bundle.path / MANIFEST).read_bytes()
-    if manifest_of(strict_json(data, what=MANIFEST), what=MANIFEST) != bundle.manifest:
+    if checked_manifest(strict_json(data, what=MANIFEST), what=MANIFEST) != bundle.manifest:
         raise IntegrityError(f"{bundle.path}: {MANIFEST} was changed since the bundle was opened; verify it again")
     models = [entry.file for entry in bundle.manifest.models]
     held = {

@@ -33,7 +33,7 @@ _LARGEST_MOVE = 2.0
 """Between two unit vectors."""
 
 
-def manifest_of(value: object, *, what: str) -> Manifest:
+def checked_manifest(value: object, *, what: str) -> Manifest:
     """Check a record and turn it into a manifest.
 
     Raises:

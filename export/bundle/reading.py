@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from export.bundle.checks import manifest_of
+from export.bundle.checks import checked_manifest
 from export.bundle.goldens import Goldens
 from export.bundle.manifest import (
     GOLDENS,
@@ -115,7 +115,7 @@ def _read(path: Path) -> Bundle:
 
 
 def _parts(path: Path) -> Bundle:
-    manifest = manifest_of(_json(path / MANIFEST), what=f"{path.name}/{MANIFEST}")
+    manifest = checked_manifest(_json(path / MANIFEST), what=f"{path.name}/{MANIFEST}")
     if problems := [*_tree_problems(path, manifest.files)]:
         raise IntegrityError(f"{path} is not what its manifest says:", problems)
     if problems := [problem for file in manifest.files if (problem := _digest_problem(path, file))]:

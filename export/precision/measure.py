@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from export.precision.calibration import METRIC, Calibration
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, difference_interval, function_interval
-from hetero.metrics.overlap import nearest, overlap
 from hetero.metrics.retrieval import evaluate_tasks
+from hetero.metrics.top_overlap import nearest, overlap
 
 PerTask = list[Float64[NDArray[np.float64], " _"]]
 

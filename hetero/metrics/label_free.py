@@ -9,8 +9,8 @@ from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.metrics.overlap import nearest
 from hetero.metrics.task import RetrievalTask
+from hetero.metrics.top_overlap import nearest
 
 NEIGHBOURS = 10
 

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
-from hetero.evaluation.upgrade import update_gain_interval
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, difference_interval
 from hetero.metrics.chance import chance_of_rank_one
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.metrics.task import RetrievalTask
+from hetero.metrics.upgrade import update_gain_interval
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace, MeasuredCompatibility
 from hetero.upgrade.truncate import truncated

@@ -9,6 +9,7 @@ from device_tests import commands
 from device_tests.targets.emulated import setup as phone_setup
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.pipeline.report_command import report_command
 from tests.device_tests.tiny_bundle import write_bundle
 
 
@@ -16,7 +17,7 @@ from tests.device_tests.tiny_bundle import write_bundle
 def app() -> App:
     made = App(result_action="return_value")
     made.command(commands.verify_command, name="verify")
-    made.command(commands.report_command, name="report")
+    made.command(report_command, name="report")
     made.command(commands.device_list_command, name="list")
     made.command(commands.device_setup_command, name="setup")
     return made
@@ -63,7 +64,7 @@ def test_report_of_a_run(app: App, tmp_path: Path) -> None:
 
 def test_report_without_a_run(app: App, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"verdict\.json"):
-        commands.report_command(tmp_path)
+        report_command(tmp_path)
 
 
 def test_list_where_the_phone_cannot_be_had(

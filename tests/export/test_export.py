@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.api import RetrievalSet, calibration_set, export_model
+from export import RetrievalSet, calibration_set, export_model
 from export.bundle.manifest import FORMATS, PRECISIONS
 from export.bundle.reading import Bundle, read_bundle
 from export.capture.program import capture, save

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.nn import functional
 
-from export.api import RetrievalSet, calibration_set, export_model, from_module
+from export import RetrievalSet, calibration_set, export_model, from_module
 from export.bundle.manifest import Format, Precision
 from export.bundle.reading import read_bundle
 from export.conversion import worker as convert

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from export.api import RetrievalSet, export_model, from_module
+from export import RetrievalSet, export_model, from_module
 from export.bundle.manifest import FusionEntry
 from export.bundle.reading import read_bundle
 from export.capture.fusion import MOVED, SHARE, _allowed, fuse_branches

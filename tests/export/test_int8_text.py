@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from export.bundle.checks import manifest_of
+from export.bundle.checks import checked_manifest
 from export.bundle.quantisation import Evidence, Int8Figures, Quantisation
 from export.bundle_commands import inspect_command
 from export.precision.doubts import doubts
@@ -100,6 +100,6 @@ def test_evidence_comes_back_from_json_and_older_bundles_have_none(
     ):
         manifest["models"][0] |= {"precision": "int8", "quantisation": made}
         (bundle / "manifest.json").write_text(json.dumps(manifest))
-        assert manifest_of(manifest, what="it").models[0].quantisation is not None
+        assert checked_manifest(manifest, what="it").models[0].quantisation is not None
         inspect_command(bundle)
         assert text in capsys.readouterr().out

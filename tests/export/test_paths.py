@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from export.api import export_model
+from export import export_model
 from export.bundle.goldens import RetrievalSet
 from hetero.errors import InputError
 

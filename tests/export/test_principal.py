@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.api import export_model
+from export import export_model
 from export.bundle.reading import read_bundle
 from hetero.geometry.principal import principal_directions
 from hetero.models.config import ModelConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.api import calibration_set
+from export import calibration_set
 from export.precision.calibration import RANGE_IMAGES, Calibration, joined, make_calibration
 from export.precision.choose import Choice, search, search_weights
 from export.precision.doubts import doubts

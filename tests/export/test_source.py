@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from export.api import RetrievalSet, export_model, make_goldens
+from export import RetrievalSet, export_model
+from export.api import make_goldens
 from export.bundle.reading import read_bundle
 from export.capture.program import capture
 from export.capture.source import Source, from_directory, from_module, resizing

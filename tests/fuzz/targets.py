@@ -14,7 +14,7 @@ from pathlib import Path
 from device_tests.ladder.identity import space_in_file
 from device_tests.runtimes.coreml import load as load_coreml
 from device_tests.verdict.policy import Policy
-from export.bundle.checks import manifest_of
+from export.bundle.checks import checked_manifest
 from export.bundle.goldens import Goldens, RetrievalSet
 from export.bundle.manifest import Manifest, TaskEntry
 from export.bundle.signing import read_signature
@@ -79,7 +79,7 @@ class Target:
 
 
 def _manifest(path: Path) -> Manifest:
-    return manifest_of(strict_json(path.read_bytes(), what=path.name), what=path.name)
+    return checked_manifest(strict_json(path.read_bytes(), what=path.name), what=path.name)
 
 
 def _goldens(path: Path) -> Goldens:

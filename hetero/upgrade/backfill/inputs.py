@@ -10,7 +10,7 @@ import numpy as np
 from hetero.data.embeddings.file import EmbeddingFile, embeddings_of, load_embeddings
 from hetero.data.embeddings.labels import labels_by_name
 from hetero.errors import InputError, SpaceMismatchError
-from hetero.evaluation.backfill import Backfill
+from hetero.metrics.backfill import Backfill
 from hetero.space import EmbeddingSpace
 from hetero.upgrade.backfill.plan import Compatibility
 from hetero.upgrade.truncate import as_earlier, truncated

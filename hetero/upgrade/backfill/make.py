@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
-from hetero.evaluation.backfill import Backfill, BackfillCurve, backfill_curves
+from hetero.metrics.backfill import Backfill, BackfillCurve, backfill_curves
 from hetero.metrics.bootstrap import Interval, difference_interval
 from hetero.upgrade.backfill.orders import WITH_LABELS, WITHOUT_LABELS, by_urgency
 from hetero.upgrade.backfill.plan import BackfillPlan, Compatibility, OrderFigures

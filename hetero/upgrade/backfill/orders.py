@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from hetero.evaluation.backfill import Backfill
+from hetero.metrics.backfill import Backfill
 from hetero.metrics.nearest import search
 from hetero.upgrade.truncate import truncated
 

@@ -18,8 +18,8 @@ from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.evaluation.heatmap import heatmap
 from hetero.evaluation.matrix import CompatibilityMatrix, compatibility_matrix
-from hetero.evaluation.upgrade import average_compatibility
 from hetero.files import write_bytes, write_json
+from hetero.metrics.upgrade import average_compatibility
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.schema import record

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.evaluation.backfill import Backfill, BackfillCurve, backfill_curves
+from hetero.metrics.backfill import Backfill, BackfillCurve, backfill_curves
 from hetero.metrics.retrieval import evaluate
 from hetero.upgrade.truncate import truncated
 

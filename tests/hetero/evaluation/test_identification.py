@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.metrics.identification import fnir_at_fpir, probe_scores
-from hetero.metrics.operating_intervals import true_rate_interval
+from hetero.metrics.operating.identification import fnir_at_fpir, probe_scores
+from hetero.metrics.operating.intervals import true_rate_interval
 
 
 def on_a_circle(degrees: list[float]) -> np.ndarray:

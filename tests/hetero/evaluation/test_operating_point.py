@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from hetero.errors import InputError
-from hetero.metrics.operating_intervals import true_rate_difference_interval, true_rate_interval
-from hetero.metrics.operating_point import ComparisonScores, most_accepted, operating_point
-from hetero.metrics.verification import tar_at_far
+from hetero.metrics.operating.intervals import true_rate_difference_interval, true_rate_interval
+from hetero.metrics.operating.operating_point import ComparisonScores, most_accepted, operating_point
+from hetero.metrics.operating.verification import tar_at_far
 
 # Few distinct values make ties frequent; floats make them rare.
 score = st.one_of(st.sampled_from([-0.5, 0.0, 0.25, 0.5]), st.floats(-1, 1, width=32))
@@ -58,7 +58,7 @@ def test_what_was_never_found_is_never_accepted() -> None:
 def test_a_sample_counts_comparisons_as_often_as_they_were_drawn(
     mated: list[float], non_mated: list[float], rate: float, seed: int
 ) -> None:
-    from hetero.metrics.operating_intervals import _Ranked
+    from hetero.metrics.operating.intervals import _Ranked
 
     rng = np.random.default_rng(seed)
     times = rng.integers(0, 3, len(mated)), rng.integers(0, 3, len(non_mated))

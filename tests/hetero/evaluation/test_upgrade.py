@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.evaluation.paired import compare
-from hetero.evaluation.upgrade import average_compatibility, p_comp, p_up, update_gain, update_gain_interval
+from hetero.metrics.paired import compare
 from hetero.metrics.retrieval import TaskResult
+from hetero.metrics.upgrade import average_compatibility, p_comp, p_up, update_gain, update_gain_interval
 
 
 def result(values: np.ndarray, labels: np.ndarray | None = None) -> TaskResult:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.metrics import verification
-from hetero.metrics.operating_point import ComparisonScores
-from hetero.metrics.verification import tar_at_far, tar_interval, verify_all_pairs
+from hetero.metrics.operating import verification
+from hetero.metrics.operating.operating_point import ComparisonScores
+from hetero.metrics.operating.verification import tar_at_far, tar_interval, verify_all_pairs
 
 
 def unit(rng: np.random.Generator, rows: int, dimension: int = 6) -> np.ndarray:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hetero.evaluation.backfill import Backfill
+from hetero.metrics.backfill import Backfill
 from hetero.upgrade.backfill.orders import (
     WITH_LABELS,
     WITHOUT_LABELS,

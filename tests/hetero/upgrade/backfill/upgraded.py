@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hetero.evaluation.backfill import Backfill
+from hetero.metrics.backfill import Backfill
 
 CLASSES, EACH, DIMENSION = 20, 12, 16
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, function_interval
-from hetero.metrics.operating_point import ComparisonScores, most_accepted, operating_point
-from hetero.metrics.score_histogram import ScoreHistogram, edge
+from hetero.metrics.operating.operating_point import ComparisonScores, most_accepted, operating_point
+from hetero.metrics.operating.score_histogram import ScoreHistogram, edge
 from hetero.schema import record
 
 SCORES_AT_ONCE = 2**22
@@ -102,7 +102,7 @@ def tar_interval(
     """Interval of the TAR over every pair at a threshold of :func:`verify_all_pairs`.
 
     Resamples queries, or classes of queries, with all of their genuine pairs. The threshold stays as it is: impostor
-    pairs are so many that it hardly varies (:func:`hetero.metrics.operating_intervals.true_rate_interval`, for
+    pairs are so many that it hardly varies (:func:`hetero.metrics.operating.intervals.true_rate_interval`, for
     scores at hand, varies it).
 
     Args:

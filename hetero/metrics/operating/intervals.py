@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, times_drawn
-from hetero.metrics.operating_point import ComparisonScores, operating_point
+from hetero.metrics.operating.operating_point import ComparisonScores, operating_point
 
 Over = Literal["comparisons", "classes"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.nearest import search
-from hetero.metrics.operating_point import ComparisonScores, operating_point
+from hetero.metrics.operating.operating_point import ComparisonScores, operating_point
 from hetero.schema import record
 
 

@@ -1,0 +1,15 @@
+from .api import export_model as export_model
+from .api import misses_goal as misses_goal
+from .bundle.goldens import RetrievalSet as RetrievalSet
+from .bundle.manifest import Manifest as Manifest
+from .bundle.reading import Bundle as Bundle
+from .bundle.reading import read_bundle as read_bundle
+from .bundle.signing import check_signature as check_signature
+from .bundle.signing import generate_key as generate_key
+from .bundle.signing import sign as sign
+from .capture.source import Source as Source
+from .capture.source import from_directory as from_directory
+from .capture.source import from_module as from_module
+from .capture.source import resizing as resizing
+from .errors import ExportError as ExportError
+from .precision.calibration import calibration_set as calibration_set

@@ -1,0 +1,36 @@
+"""Run a recipe from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hetero.pipeline.commands import run_until
+from hetero.pipeline.draft import Draft, draft_called
+from hetero.pipeline.recipe import Recipe
+
+
+def run(
+    recipe: Recipe | Path | str,
+    out: Path | None = None,
+    *,
+    until: str = "report",
+    resume: bool = True,
+    jobs: int | None = None,
+) -> int:
+    """Run a recipe's stages, as ``hetero run`` does; what is up to date is not done again.
+
+    Args:
+        recipe: The recipe, its file, or the name of one that comes with the package.
+        out: Directory of the run; ``runs/NAME`` by default.
+        until: Last group of stages: data, cloud, search, students, evaluate, export, verify or report.
+        resume: Continue interrupted training from its checkpoint.
+        jobs: Stages run at once; None for as many as there are cores, or one beside a GPU.
+
+    Returns:
+        0 when done or passed, 1 when a gate failed or an adaptation is refused, 3 when nothing could be verified.
+
+    Raises:
+        InputError: With every mistake of the recipe, before anything runs.
+    """
+    asked = Draft.of(recipe) if isinstance(recipe, Recipe) else draft_called(Path(recipe))
+    return run_until(asked, out, None, until, resume, jobs=jobs)
