@@ -21,7 +21,7 @@ from statistics import mean, stdev
 import numpy as np
 
 import hetero
-from hetero.data.embeddings.file import aligned
+from hetero import aligned
 from hetero.files import read_json
 from hetero.metrics import difference_interval
 from hetero.pipeline.context import Context

@@ -33,14 +33,20 @@ from benchmarks.frozen_cloud_by_hand import train_by_hand
 from benchmarks.frozen_cloud_methods import ABLATIONS, FLIP, LOOPS, METHODS, copies_of, student_of
 from benchmarks.frozen_cloud_table import PART, table
 from benchmarks.machine import where_and_when
-from hetero import AugmentConfig, Dataset, ImageSet, embed_all, save_embeddings
-from hetero.data.embeddings.file import aligned
+from hetero import (
+    AugmentConfig,
+    Dataset,
+    ImageSet,
+    aligned,
+    embed_all,
+    save_embeddings,
+    train_student,  # here, so that its import is in nobody's time
+)
 from hetero.data.subset import with_rows
 from hetero.files import cache_directory, write_json
 from hetero.metrics import evaluate
 from hetero.models.cost import cost
 from hetero.training.judging.agreement import agreement
-from hetero.training.student import train_student  # here, so that its import is in nobody's time
 
 NEW = "new "
 

@@ -22,12 +22,13 @@ from hetero import (
     ModelConfig,
     Recipe,
     TrainingConfig,
+    aligned,
     embed_images,
     load_embeddings,
     load_model,
     train_student,
 )
-from hetero.data.embeddings.file import EmbeddingFile, aligned
+from hetero.data.embeddings.file import EmbeddingFile
 from hetero.files import digest, read_json
 from hetero.metrics import TaskResult, evaluate_tasks
 from hetero.nas import Architecture, Budget, CostModel, Search, SearchSpace, SupernetReward, Tier, WorkersConfig

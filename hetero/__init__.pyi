@@ -17,6 +17,7 @@ from .errors import IntegrityError as IntegrityError
 from .errors import SpaceMismatchError as SpaceMismatchError
 from .evaluation.matrix import CompatibilityMatrix as CompatibilityMatrix
 from .evaluation.matrix import compatibility_matrix as compatibility_matrix
+from .evaluation.rule import compatibility_rule as compatibility_rule
 from .gallery.exact import Gallery as Gallery
 from .geometry.principal import principal_directions as principal_directions
 from .geometry.statistics import SpaceStatistics as SpaceStatistics

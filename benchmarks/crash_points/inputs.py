@@ -94,7 +94,7 @@ def make_models(place: Place) -> None:
     """Train the models of both seeds, and write what there is to export, to embed with and to plan for."""
     from export import RetrievalSet, export_model, generate_key
     from hetero import load_embeddings, load_recipe, save_embeddings
-    from hetero.pipeline.commands import run
+    from hetero.pipeline.commands.run import run
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import retrieval_set
 

@@ -39,7 +39,7 @@ def stand_ins() -> Generator[None]:
     with (
         mock.patch("device_tests.targets.process.returned_in", told_by_no_clock),
         mock.patch("device_tests.answers.sealed.secrets.token_bytes", bytes),
-        mock.patch("hetero.pipeline.commands.run_graph", _one_after_another),
+        mock.patch("hetero.pipeline.commands.run.run_graph", _one_after_another),
         mock.patch("hetero.compare.work.ProcessPoolExecutor", Here),
         mock.patch("export.conversion.processes.children", SimpleNamespace(**{**vars(children), "start": start})),
     ):

@@ -7,7 +7,6 @@ key, and its id in an envelope is the public key in hexadecimal.
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,7 +84,9 @@ def open_envelope(path: Path, payload_type: str, trusted: Path) -> tuple[bytes, 
 def _library() -> Any:
     """``securesystemslib.signer``, whose names its own annotations do not export."""
     require_package("securesystemslib")
-    return import_module("securesystemslib.signer")
+    import securesystemslib.signer
+
+    return securesystemslib.signer
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from hetero.display.text import say
 from hetero.storage.scratch import sweep_scratch
 
 BRIEF = {
-    "demo": ("hetero.pipeline.commands:demo", "The whole chain on emoji: train, export, verify, report."),
-    "run": ("hetero.pipeline.commands:run", "Run a recipe; finished stages are skipped."),
+    "demo": ("hetero.pipeline.commands.run:demo", "The whole chain on emoji: train, export, verify, report."),
+    "run": ("hetero.pipeline.commands.run:run", "Run a recipe; finished stages are skipped."),
     "search": (
-        "hetero.pipeline.search_command:search_command",
+        "hetero.pipeline.commands.search:search_command",
         "Search for each device tier's best student, in a budget.",
     ),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
@@ -33,16 +33,19 @@ BRIEF = {
     "forget": ("hetero.linear.deletion.command:forget_command", "Forget photos that a model was adapted to, exactly."),
     "compare": ("hetero.compare.commands:compare_command", "Train several methods side by side, over seeds."),
     "fleet": ("hetero.upgrade.fleet.command:fleet_command", "Measure query models against galleries of all versions."),
-    "evaluate": ("hetero.pipeline.commands:evaluate", "Compute the compatibility matrix of a recipe's models."),
-    "embed": ("hetero.pipeline.commands:embed", "Embed a folder of images with a trained model."),
+    "evaluate": ("hetero.pipeline.commands.run:evaluate", "Compute the compatibility matrix of a recipe's models."),
+    "embed": ("hetero.pipeline.commands.run:embed", "Embed a folder of images with a trained model."),
     "export": ("export.commands:export_command", "Export a model directory as a bundle."),
     "verify": ("device_tests.commands:verify_command", "Verify bundles on targets: pass, fail or not verified."),
-    "report": ("hetero.pipeline.report_command:report_command", "Write a run's report again."),
+    "report": ("hetero.pipeline.commands.report:report_command", "Write a run's report again."),
 }
 GROUPS = {
     "train": (
         "Train one part of a recipe.",
-        {"cloud": "hetero.pipeline.commands:train_cloud", "students": "hetero.pipeline.commands:train_students"},
+        {
+            "cloud": "hetero.pipeline.commands.run:train_cloud",
+            "students": "hetero.pipeline.commands.run:train_students",
+        },
     ),
     "backfill": ("Re-embed a gallery bit by bit.", {"plan": "hetero.upgrade.backfill.commands:plan_command"}),
     "data": ("Look at data before training on it.", {"check": "hetero.data.checking.command:check_command"}),
@@ -73,7 +76,7 @@ GROUPS = {
             "list": "device_tests.commands:device_list_command",
             "faults": "device_tests.commands:device_faults_command",
             "fleet": "device_tests.fleet.command:device_fleet_command",
-            "latency": "hetero.pipeline.latency_command:latency_command",
+            "latency": "hetero.pipeline.commands.latency:latency_command",
         },
     ),
 }

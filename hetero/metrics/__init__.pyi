@@ -5,6 +5,7 @@ from .bootstrap import Interval as Interval
 from .bootstrap import difference_interval as difference_interval
 from .bootstrap import function_interval as function_interval
 from .bootstrap import mean_interval as mean_interval
+from .chance import chance_of_rank_one as chance_of_rank_one
 from .flip_intervals import nfr_difference_interval as nfr_difference_interval
 from .flip_intervals import nfr_interval as nfr_interval
 from .flip_intervals import nfr_reduction_interval as nfr_reduction_interval

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from hetero.errors import InputError
-from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow, propose
+from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow
 from hetero.nas.algorithms.allowed import Allowed, Costs
+from hetero.nas.algorithms.registry import propose
 from hetero.nas.cost.budget import Budget
 from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.evaluation.workers import Workers

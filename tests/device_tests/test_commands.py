@@ -9,7 +9,7 @@ from device_tests import commands
 from device_tests.targets.emulated import setup as phone_setup
 from hetero.errors import InputError
 from hetero.files import read_json
-from hetero.pipeline.report_command import report_command
+from hetero.pipeline.commands.report import report_command
 from tests.device_tests.tiny_bundle import write_bundle
 
 

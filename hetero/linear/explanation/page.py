@@ -26,7 +26,7 @@ def page(seen: Explanation, new: Dataset, old: Dataset, *, name: str) -> str:
         return asked[flip.domain](flip.name)
 
     return (
-        templates("hetero.linear")
+        templates("hetero.linear.explanation")
         .get_template("explanation.html.j2")
         .render(
             seen=seen,

@@ -8,7 +8,6 @@ seed; what was evaluated is looked up, and so it continues where it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from importlib import import_module
 from typing import Annotated, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -56,21 +55,7 @@ class Algorithm(Protocol):
         ...
 
 
-_ALGORITHMS: dict[AlgorithmName, str] = {
-    "evolution": "hetero.nas.algorithms.evolution:evolution",
-    "regularised": "hetero.nas.algorithms.regularised:regularised",
-    "random": "hetero.nas.algorithms.random_search:random_search",
-    "pareto": "hetero.nas.algorithms.pareto:pareto",
-}
-
 Measure = Callable[[list[Architecture]], list[float]]
-
-
-def propose(allowed: Allowed, config: AlgorithmConfig, seed: int) -> Proposals:
-    """Start the algorithm that the config names."""
-    module, _, name = _ALGORITHMS[config.name].partition(":")
-    algorithm: Algorithm = getattr(import_module(module), name)
-    return algorithm(allowed, config, np.random.default_rng(seed))
 
 
 def follow(proposals: Proposals, measure: Measure) -> list[list[Architecture]]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hetero.errors import InputError
-from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow, propose
+from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow
 from hetero.nas.algorithms.allowed import Allowed
+from hetero.nas.algorithms.registry import propose
 from hetero.nas.cost.budget import Budget
 from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.evaluation.workers import Here, workers

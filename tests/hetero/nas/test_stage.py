@@ -17,12 +17,12 @@ from hetero.nas.cost.layers import layers_of_space
 from hetero.nas.cost.operators import operator_names
 from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.outcome import as_page
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
+from hetero.pipeline.commands.search import search_command
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import built_in, load_recipe, parse_recipe
 from hetero.pipeline.engine.stage import run_stages
 from hetero.pipeline.search import EVALUATIONS, load_outcome
-from hetero.pipeline.search_command import search_command
 from hetero.pipeline.stages import stages_of
 from tests.snippets import lay_out
 

@@ -15,7 +15,7 @@ from hetero.data.embeddings.file import load_embeddings
 from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.models.external.embedders import embed_all
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import Draft, draft
 from hetero.pipeline.external_cloud import cloud_embedder
 from tests.hetero.data.pictures import write_flat

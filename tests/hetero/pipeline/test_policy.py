@@ -3,7 +3,7 @@
 import pytest
 
 from hetero.errors import InputError
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import built_in, load_recipe
 from hetero.pipeline.policy import policy_of
 from hetero.pipeline.recipe import VerifyConfig

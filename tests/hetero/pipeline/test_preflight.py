@@ -17,7 +17,7 @@ from PIL import Image
 
 from hetero.data.embeddings.file import save_embeddings
 from hetero.errors import InputError
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import Draft, draft, load_recipe
 from hetero.space import EmbeddingSpace
 
@@ -355,7 +355,7 @@ def test_a_run_with_nothing_to_do_asks_no_more(place: Path, tmp_path: Path) -> N
         encoding="utf-8",
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom hetero.pipeline.commands import run\n"
+        "import sys\nfrom pathlib import Path\nfrom hetero.pipeline.commands.run import run\n"
         f"assert run(Path({str(place / 'done.toml')!r}), out=Path({str(tmp_path / 'run')!r}), until='data') == 0\n"
         "print('torch' in sys.modules)"
     )

@@ -14,7 +14,7 @@ from hetero.data.embeddings.file import save_embeddings
 from hetero.data.prepare import prepare
 from hetero.errors import InputError
 from hetero.files import read_json
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import Draft, draft
 from hetero.pipeline.export_sets import calibration_set, retrieval_set

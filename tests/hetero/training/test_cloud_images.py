@@ -23,7 +23,7 @@ from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.models.external.embedders import ModuleEmbedder, embed_all
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import parse_recipe
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace

@@ -12,7 +12,7 @@ from cyclopts.types import PositiveInt
 from hetero import own_code
 from hetero.flags import AllowCode
 from hetero.nas.evaluation.workers_config import WorkersConfig
-from hetero.pipeline.commands import run_until
+from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import draft_called
 
 

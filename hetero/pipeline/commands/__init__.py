@@ -1,0 +1,1 @@
+"""The commands that run recipes, or a part of one."""
