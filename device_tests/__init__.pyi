@@ -2,7 +2,7 @@ from .checks.finding import Finding as Finding
 from .checks.gates import Gates as Gates
 from .checks.quality import QualityGates as QualityGates
 from .evidence.evidence import OwnEvidence as OwnEvidence
-from .ladder.verification import verify as verify
+from .ladder.verify import verify as verify
 from .report.page import write_report as write_report
 from .targets.target import Target as Target
 from .verdict.policy import Policy as Policy

@@ -77,7 +77,8 @@ def verify_command(
         attest_key: Your private key (PEM), an Ed25519 key as `hetero bundle key` makes.
     """
     from device_tests.evidence.evidence import OwnEvidence
-    from device_tests.ladder.verification import load_gallery_space, verify
+    from device_tests.ladder.opening import load_gallery_space
+    from device_tests.ladder.verify import verify
     from device_tests.report import write_report
     from export.bundle.signing import public_key
 

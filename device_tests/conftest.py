@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from device_tests.checks.finding import RUNGS, Finding
-from device_tests.checks.gates import Gates
+from device_tests.checks.finding import Finding
 from device_tests.checks.quality import Quality
-from device_tests.ladder.climb import check_model
-from device_tests.ladder.running import Job
-from device_tests.ladder.sample import asked_of
-from device_tests.ladder.scope import missing, no_runtime, without_runtime
-from device_tests.ladder.verification import judged_student, load_gallery_space, open_bundles
+from device_tests.ladder.opening import load_gallery_space, open_bundles
+from device_tests.ladder.verification import Verification
 from device_tests.targets.registry import target as target_called
-from device_tests.targets.target import Target
 from device_tests.verdict.policy import Policy, policy_called
-from export.bundle.reading import Bundle
 from hetero.errors import InputError
 
 
@@ -60,105 +52,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = _session(metafunc.config).cases()
         metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
     if "student" in metafunc.fixturenames:
-        metafunc.parametrize("student", _session(metafunc.config).students(), indirect=True)
+        metafunc.parametrize("student", list(_session(metafunc.config).bundles), indirect=True)
 
 
 @pytest.fixture
 def finding(request: pytest.FixtureRequest) -> Finding:
-    """The answer of one rung; targets and models run once, when first needed."""
-    return _session(request.config).finding(*request.param)
+    """The answer of one rung; what was asked for and not verified fails: ``hetero verify`` has a status for it."""
+    row = _session(request.config).row(request.param)
+    if row.excused:
+        return Finding(row.rung, "not verified", f"excused: {row.excused}; {row.reason}", row.figures)
+    if row.status == "not verified":
+        return Finding(row.rung, "fail", f"asked for, but not verified: {row.reason}")
+    return Finding(row.rung, row.status, row.reason, row.figures)
 
 
 @pytest.fixture
 def student(request: pytest.FixtureRequest) -> Quality:
-    """Whether a bundle's student is good enough, by the policy."""
-    return _session(request.config).student(request.param)
+    """Whether a bundle's student is good enough; one that a policy asks about and that cannot be judged fails."""
+    quality = _session(request.config).student(request.param)
+    if quality.excused:
+        reason = f"excused: {quality.excused}; {quality.reason}"
+        return dataclasses.replace(quality, status="not judged", reason=reason)
+    if quality.status == "not judged" and quality.asked:
+        return dataclasses.replace(quality, status="fail", reason=f"asked for, but not judged: {quality.reason}")
+    return quality
 
 
-class _Session:
-    """Bundles, targets and what came back so far."""
-
-    def __init__(
-        self, bundles: list[Bundle], targets: list[Target], policy: Policy, queries: int | None = None
-    ) -> None:
-        self._queries = queries
-        self._bundles = {bundle.manifest.name: bundle for bundle in bundles}
-        self._targets = {target.name: target for target in targets}
-        self._policy = policy
-        # Bound here, so that a cache lives and dies with its session.
-        self._unavailable = cache(self._set_up)
-        self._findings = cache(self._run)
-
-    def cases(self) -> list[tuple[str, str, str, str, str]]:
-        """Bundle, target, format, precision and rung; required formats that are missing included."""
-        return [
-            (name, target, format, precision, rung)
-            for name, bundle in self._bundles.items()
-            for target in self._targets
-            for format, precision in _formats(bundle, self._policy.gates_of(target))
-            for rung in RUNGS
-        ]
-
-    def finding(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
-        """The rung's answer; what was asked for and not verified fails, as it has an exit code in ``hetero verify``."""
-        found = self._answer(bundle, target, format, precision, rung)
-        if found.status in ("pass", "n/a"):
-            return found
-        today = datetime.date.today()
-        if why := self._policy.excuse((bundle, target, format, precision, rung), today):
-            return Finding(rung, "not verified", f"excused: {why}; {found.reason}", found.figures)
-        if found.status == "not verified":
-            return Finding(rung, "fail", f"asked for, but not verified: {found.reason}")
-        return found
-
-    def students(self) -> list[str]:
-        """Names of the bundles."""
-        return list(self._bundles)
-
-    def student(self, bundle: str) -> Quality:
-        """The student's answer; one that a policy asks about and that cannot be judged fails."""
-        found = judged_student(self._bundles[bundle], self._policy)
-        if found.excused:
-            return dataclasses.replace(found, status="not judged", reason=f"excused: {found.excused}; {found.reason}")
-        if found.status == "not judged" and found.asked:
-            return dataclasses.replace(found, status="fail", reason=f"asked for, but not judged: {found.reason}")
-        return found
-
-    def _answer(self, bundle: str, target: str, format: str, precision: str, rung: str) -> Finding:
-        machine = self._targets[target]
-        if reason := no_runtime(machine, format):
-            status = without_runtime(format, list(self._targets.values()), self._policy.gates_of(target))
-            return Finding(rung, status, reason)
-        if reason := self._unavailable(target):
-            return Finding(rung, "not verified", reason)
-        if not precision:
-            return Finding(rung, "not verified", f"the bundle holds no {format} file")
-        return next(found for found in self._findings(bundle, target, format, precision) if found.rung == rung)
-
-    def close(self) -> None:
-        """Stop what was started."""
-        for machine in self._targets.values():
-            machine.close()
-
-    def _set_up(self, target: str) -> str:
-        try:
-            self._targets[target].set_up()
-        except InputError as error:
-            return str(error)
-        return ""
-
-    def _run(self, bundle: str, target: str, format: str, precision: str) -> list[Finding]:
-        opened = asked_of(self._bundles[bundle], self._targets[target], self._queries)
-        entry = next(e for e in opened.manifest.models if (e.format, e.precision) == (format, precision))
-        return check_model(
-            opened, entry, Job(opened, entry, self._targets[target]).run(), self._policy.gates_of(target)
-        )
+_SESSION: pytest.StashKey[Verification] = pytest.StashKey()
 
 
-_SESSION: pytest.StashKey[_Session] = pytest.StashKey()
-
-
-def _session(config: pytest.Config) -> _Session:
+def _session(config: pytest.Config) -> Verification:
     if _SESSION not in config.stash:
         given: Any = config.option
         limits = {"floor": given.floor, "largest_loss": given.largest_loss, "require": tuple(given.require) or None}
@@ -169,10 +92,5 @@ def _session(config: pytest.Config) -> _Session:
         gallery = load_gallery_space(Path(given.space)) if given.space else None
         bundles = open_bundles([Path(path) for path in given.bundle], gallery)
         names = dict.fromkeys(given.target or ["desktop"])
-        config.stash[_SESSION] = _Session(bundles, [target_called(name) for name in names], policy, given.sample)
+        config.stash[_SESSION] = Verification(bundles, [target_called(name) for name in names], policy, given.sample)
     return config.stash[_SESSION]
-
-
-def _formats(bundle: Bundle, gates: Gates) -> list[tuple[str, str]]:
-    present = [(entry.format, entry.precision) for entry in bundle.manifest.models]
-    return [*present, *((format, "") for format in missing(bundle, gates))]

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.hostile_inputs.changes import change_bytes, change_json, change_safetensors
 from benchmarks.hostile_inputs.trial import Answer, Attempt
-from device_tests.ladder import verification
+from device_tests.ladder import verify as verification
 from device_tests.targets.desktop import Desktop
 from device_tests.verdict.verdict import BAD_INPUT, GATE_FAILED, NOT_VERIFIED, PASSED
 from export import Bundle, generate_key, read_bundle, sign

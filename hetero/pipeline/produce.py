@@ -214,7 +214,7 @@ def emulate(context: Context, work: Path, config: StudentConfig) -> None:
 
 def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
-    from device_tests.ladder.verification import verify as verify_bundles
+    from device_tests.ladder.verify import verify as verify_bundles
 
     wanted = context.recipe.verify
     verify_bundles(context.bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.targets.adb import client
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.ladder import verification
+from device_tests.ladder import verify as verification
 from device_tests.targets.adb.client import Adb, DeviceError
 from device_tests.targets.adb.device import Device
 from device_tests.targets.debian import debs

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import device_tests.ladder.ahead
-from device_tests.ladder import verification
+from device_tests.ladder import verify as verification
 from device_tests.ladder.ahead import ask_ahead, set_up_ahead
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.registry import emulated

@@ -312,7 +312,7 @@ def test_errors_write_nothing(
     def crash(*_: object, **__: object) -> Verdict:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("device_tests.ladder.verification.verify", crash)
+    monkeypatch.setattr("device_tests.ladder.verify.verify", crash)
     assert run(*verify, *path, *key) == 70
     assert not (tmp_path / "a.jsonl").exists() and not (bundle / "a.jsonl").exists()
 
@@ -320,7 +320,7 @@ def test_errors_write_nothing(
 def test_the_library_is_loaded_late_and_missed_in_words(
     keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import sys, device_tests.ladder.verification, device_tests.attestation.statement\n"
+    code = "import sys, device_tests.ladder.verify, device_tests.attestation.statement\n"
     code += "print('securesystemslib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import device_tests.targets.browser.setup
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.targets.browser.server import JobServer
 from device_tests.targets.browser.target import Browser
 from hetero.data.decoding.decode import decode, resized

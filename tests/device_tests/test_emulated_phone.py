@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.targets.emulated import setup as phone_setup
 from device_tests.targets.emulated.phone import EmulatedPhone
 from device_tests.targets.emulated.systems import ARM64, ARMV7, System

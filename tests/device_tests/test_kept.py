@@ -15,7 +15,7 @@ import pytest
 from device_tests.answers import kept
 from device_tests.answers.golden_files import _made, golden_files
 from device_tests.ladder.running import Job
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.runner.embedding import own_pixels
 from device_tests.runner.engines import OnnxRuntime
 from device_tests.targets.desktop import Desktop

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.targets.macos import UNITS, MacOs
 from device_tests.targets.registry import target
 from hetero.errors import InputError

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from device_tests.evidence.origin import origin_lines
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.report import write_report
 from device_tests.verdict.policy import Policy, parsed
 from export.bundle.signing import generate_key, sign

@@ -14,7 +14,7 @@ import pytest
 from device_tests.checks.gates import EvidenceGates
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.evidence.gallery import classes_by_name
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.report import write_report
 from device_tests.targets.desktop import Desktop
 from device_tests.verdict.policy import Policy, parsed, policy_called

@@ -12,7 +12,7 @@ import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
 from device_tests.ladder.running import Job
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.latency.measure import measure_latency
 from device_tests.targets.adb.client import Adb
 from device_tests.targets.adb.device import Device

@@ -12,7 +12,7 @@ import pytest
 from device_tests.checks.gates import Gates
 from device_tests.checks.quality import QualityGates
 from device_tests.ladder.baseline import compare
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.verdict.policy import Policy, policy_called
 from device_tests.verdict.verdict import Row
 from hetero.errors import InputError

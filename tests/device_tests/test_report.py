@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device_tests.answers.embeddings import DeviceEmbeddings
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.report import write_report
 from device_tests.report.agreement import agreements
 from device_tests.report.hits import examples

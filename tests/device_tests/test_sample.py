@@ -9,7 +9,7 @@ import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
 from device_tests.checks.finding import Finding
-from device_tests.ladder import verification
+from device_tests.ladder import verify as verification
 from device_tests.ladder.sample import asked_of
 from device_tests.report import write_report
 from device_tests.targets.desktop import Desktop

@@ -14,7 +14,8 @@ import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
 from device_tests.checks.gates import Gates
-from device_tests.ladder.verification import load_gallery_space, verify
+from device_tests.ladder.opening import load_gallery_space
+from device_tests.ladder.verify import verify
 from device_tests.targets.desktop import Desktop
 from device_tests.verdict.policy import policy_called
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
@@ -219,7 +220,7 @@ def test_two_bundles_of_one_name_are_refused(bundle: Path, tmp_path: Path) -> No
 
 def test_no_torch_on_the_path_that_runs_a_bundle(bundle: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; import device_tests.ladder.verification\n"
+        "import sys; from pathlib import Path; import device_tests.ladder.verify\n"
         "from device_tests.commands import verify_command\n"
         f"status = verify_command([Path({str(bundle)!r})], out=Path({str(tmp_path)!r}))\n"
         "import json; print(json.dumps([status, sorted({'torch', 'jax', 'litert_torch'} & set(sys.modules))]))"

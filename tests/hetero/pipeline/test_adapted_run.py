@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.targets.host import detect
 from hetero.errors import InputError
 from hetero.evaluation.decisions import Decisions, negative_flips
