@@ -7,11 +7,12 @@ link works offline.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
 import os
 import re
-from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,7 +22,7 @@ from hetero.cli.main import build_app
 
 ROOT = Path(__file__).parents[1]
 FACES = ("hetero", "hetero.metrics", "hetero.nas", "hetero.linear", "export", "device_tests")
-"""The packages whose ``__all__`` is public."""
+"""The packages whose names are public: those that their stubs list."""
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _CONTENTS = re.compile(r"## Table of Contents\n.*?(?=\*\*Commands\*\*)", re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)(?P<path>[^)#\s]+)")
@@ -83,14 +84,25 @@ def source_place(path: str) -> str:
 
 def reference() -> dict[str, str]:
     """The reference's pages, by place."""
-    pages = {f"reference/{face}.md": f"# {face}\n\n::: {face}\n" for face in _faces()}
-    return {"reference/command-line.md": command_line(), **pages}
+    return {"reference/command-line.md": command_line()} | {f"reference/{face}.md": _page(face) for face in FACES}
 
 
-def _faces() -> Iterator[str]:
-    for face in FACES:
-        if find_spec(face) and hasattr(import_module(face), "__all__"):
-            yield face
+def homes(face: str) -> dict[str, str]:
+    """The public names of a package, each with the module that it is at home in, as the package's stub says."""
+    stub = Path(str(import_module(face).__file__)).with_suffix(".pyi")
+    imports = [node for node in ast.parse(stub.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    names = {alias.name: f"{face}.{node.module}" for node in imports if node.module for alias in node.names}
+    return dict(sorted(names.items(), key=lambda item: item[0].lower()))
+
+
+def _page(face: str) -> str:
+    """A package's page: its docstring, and every public name under that name."""
+    parts = [f"# {face}", inspect.cleandoc(import_module(face).__doc__ or "")]
+    for name, home in homes(face).items():
+        options = {"heading": f"`{name}`", "toc_label": name, "show_root_heading": True, "show_root_toc_entry": True}
+        lines = [f"      {key}: {json.dumps(value)}" for key, value in options.items()]
+        parts.append("\n".join([f"::: {home}.{name}", "    options:", *lines]))
+    return "\n\n".join(parts) + "\n"
 
 
 def command_line() -> str:

@@ -6,7 +6,6 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ pytest.importorskip("grimp", reason="needs the extra dev")
 import grimp
 import networkx as nx
 
-from release.site import FACES
+from release.site import FACES, homes
 from tests.snippets import ROOT
 
 PACKAGES = ("hetero", "export", "device_tests")
@@ -63,7 +62,7 @@ def test_no_package_imports_another_by_a_string() -> None:
 
 def test_readers_are_sent_to_the_public_faces() -> None:
     """Pages import from faces alone; a benchmark takes from a face what a face has."""
-    public = {(home, name) for face in FACES for home, name in _homes(face)}
+    public = {(home, name) for face in FACES for name, home in homes(face).items()}
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
     wrong: list[str] = []
     for page in pages:
@@ -86,11 +85,3 @@ def _imports(source: str) -> list[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES
         for alias in node.names
     ]
-
-
-def _homes(face: str) -> Iterator[tuple[str, str]]:
-    """Where each name of a face is at home."""
-    stub = Path(str(import_module(face).__file__)).with_suffix(".pyi")
-    for node in ast.walk(ast.parse(stub.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((f"{face}.{node.module}", alias.name) for alias in node.names)

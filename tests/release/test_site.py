@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
+
 import pytest
 
 pytest.importorskip("mkdocs", reason="needs the extra docs")
 
-import hetero
+
 from hetero.cli.main import BRIEF
 from release import site
 
@@ -40,7 +43,12 @@ def test_only_files_that_are_no_pages_come_along() -> None:
 
 def test_the_reference_has_every_public_face_and_every_command() -> None:
     pages = site.reference()
-    assert "::: hetero\n" in pages["reference/hetero.md"] and hetero.__all__
+    for face in site.FACES:
+        public = set(import_module(face).__all__)
+        assert len(public) > 5
+        submodules = {name for name in public if isinstance(getattr(import_module(face), name), ModuleType)}
+        assert set(site.homes(face)) == public - submodules
+        assert all(f"::: {home}.{name}\n" in pages[f"reference/{face}.md"] for name, home in site.homes(face).items())
     commands = pages["reference/command-line.md"]
     assert all(f"\n## hetero {name}\n" in commands for name in BRIEF)
     assert "Table of Contents" not in commands
