@@ -99,7 +99,7 @@ def _page(face: str) -> str:
     """A package's page: its docstring, and every public name under that name."""
     parts = [f"# {face}", inspect.cleandoc(import_module(face).__doc__ or "")]
     for name, home in homes(face).items():
-        options = {"heading": f"`{name}`", "toc_label": name, "show_root_heading": True, "show_root_toc_entry": True}
+        options = {"heading": name, "toc_label": name, "show_root_heading": True, "show_root_toc_entry": True}
         lines = [f"      {key}: {json.dumps(value)}" for key, value in options.items()]
         parts.append("\n".join([f"::: {home}.{name}", "    options:", *lines]))
     return "\n\n".join(parts) + "\n"
