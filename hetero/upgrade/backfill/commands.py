@@ -38,9 +38,8 @@ def plan_command(
     """Plan the re-embedding of a gallery after a model upgrade.
 
     Draws accuracy against the share of the gallery that the new model has re-embedded, for several orders (images
-    that queries find most, that move most, that are taken for others, that mislead queries, that lie with another
-    class, and random ones), and lists which images to re-embed first. The order is chosen on one half of the queries;
-    the figures are of the other half.
+    that move most, images that lie with another class, and random ones), and lists which images to re-embed first.
+    The order is chosen on one half of the queries; the figures are of the other half.
 
     Writes OUT/plan.json, OUT/curve.svg, OUT/curve.png and OUT/order.csv.
 
@@ -55,8 +54,8 @@ def plan_command(
         labels: CSV file with the columns label and path (or name); without it, an image's class is the folder that
             it lies in.
         metric: What the order is chosen by.
-        unlabelled: Leave out orders that need the class of every gallery image, for instance because the plan is of
-            a labelled sample of a gallery without labels.
+        unlabelled: Leave out the order that needs the class of every gallery image, for instance because the plan is
+            of a labelled sample of a gallery without labels.
         steps: Equal steps of the curve.
         random_orders: Random orders to compare with.
         seed: Decides halves, random orders and ties.

@@ -12,13 +12,8 @@ from hetero.upgrade.backfill.plan import BackfillPlan
 INK = "#1f2933"
 FAINT = "#616e7c"
 CHOSEN = "#0b5394"
-# Colours of Okabe and Ito, told apart by all kinds of colour vision; dashes tell the lines apart in print.
-OTHERS = (
-    ("#e69f00", (0, (5, 2))),
-    ("#009e73", (0, (1, 1.5))),
-    ("#cc79a7", (0, (5, 2, 1, 2))),
-    ("#56b4e9", (0, (2, 1))),
-)
+# Told apart by all kinds of colour vision; dashes tell the lines apart in print.
+OTHER = {"color": "#e69f00", "linestyle": (0, (5, 2)), "linewidth": 1.5}
 
 
 def draw_curves(plan: BackfillPlan, *, format: Literal["svg", "png"] = "svg") -> bytes:
@@ -49,10 +44,8 @@ def draw_curves(plan: BackfillPlan, *, format: Literal["svg", "png"] = "svg") ->
 def _styles(plan: BackfillPlan) -> dict[str, dict[str, Any]]:
     """The chosen order first and boldest, random last."""
     rest = [name for name in plan.orders if name not in (plan.chosen, RANDOM)]
-    styles: dict[str, dict[str, Any]] = {plan.chosen: {"color": CHOSEN, "linewidth": 2.4}}
-    for name, (colour, dashes) in zip(rest, OTHERS, strict=False):
-        styles[name] = {"color": colour, "linestyle": dashes, "linewidth": 1.5}
-    return styles | {RANDOM: {"color": FAINT, "linewidth": 1.2}}
+    chosen: dict[str, dict[str, Any]] = {plan.chosen: {"color": CHOSEN, "linewidth": 2.4}}
+    return chosen | dict.fromkeys(rest, OTHER) | {RANDOM: {"color": FAINT, "linewidth": 1.2}}
 
 
 def _label(axes: Any, plan: BackfillPlan) -> None:

@@ -47,8 +47,8 @@ def make_plan(
 ) -> tuple[BackfillPlan, Ranking]:
     """Choose an order and measure it.
 
-    Queries of every class are split in halves. On the planning half, orders that look at queries look at these, and
-    the order with the largest area under its curve is chosen; all figures reported are of the other half.
+    Queries of every class are split in halves. The order with the largest area under its curve on the planning half is
+    chosen; all figures reported are of the other half.
 
     Args:
         backfill: Queries and gallery, with labels.

@@ -29,7 +29,6 @@ def test_halves_hold_every_query_once_and_split_every_class(labels: list[int], s
 def test_a_plan_finds_the_order_that_helps_and_is_sure_of_it(tmp_path) -> None:
     plan, ranking = make_plan(upgraded(), **SPACES, metric="map@r", random_orders=3)
     assert plan.over_classes.low > 0 and plan.over_queries.low > 0
-    assert plan.chosen in {"most-displaced", "most-misplaced", "least-certain"}  # the blurred quarter moves most
     start, end = (plan.orders["random"].curve["map@r"][index] for index in (0, -1))
     assert end > start + 0.05
     for figures in plan.orders.values():
@@ -63,9 +62,9 @@ def test_figures_are_of_queries_that_had_no_part_in_choosing() -> None:
             assert (plan.chosen, ranking.rows.tolist()) == (other.chosen, other_ranking.rows.tolist())
 
 
-def test_an_unlabelled_gallery_leaves_out_the_orders_that_need_labels() -> None:
+def test_an_unlabelled_gallery_leaves_out_the_order_that_needs_labels() -> None:
     plan, _ = make_plan(upgraded(), **SPACES, labelled=False, steps=2, random_orders=1)
-    assert set(plan.orders) == {"random", "most-retrieved", "most-displaced", "least-certain"}
+    assert set(plan.orders) == {"random", "most-displaced"}
     assert not plan.labelled
 
 
