@@ -25,12 +25,6 @@ def relu6(x: Array) -> Array:
 
 
 @operator(batch=elementwise)
-def clamped_relu(x: Array, alpha: float, beta: float) -> Array:
-    """``min(beta, x)``, or ``min(beta, alpha * x)`` where ``x`` is negative."""
-    return np.minimum(leaky_relu(x, alpha), np.float32(beta))
-
-
-@operator(batch=elementwise)
 def leaky_relu(x: Array, alpha: float) -> Array:
     """``x``, or ``alpha * x`` where ``x`` is negative."""
     if 0 <= alpha <= 1:
@@ -105,25 +99,10 @@ def softplus(x: Array) -> Array:
     return np.logaddexp(x, np.float32(0))
 
 
-@operator(batch=along_first)
-def softplus_parametric(x: Array, alpha: Array, beta: Array) -> Array:
-    """``alpha * log(1 + exp(beta * x))`` with numbers for each channel of ``x`` [n, c, ...]."""
-    if alpha.shape != x.shape[1:2] or beta.shape != alpha.shape:
-        raise ValueError(f"numbers of shape {list(alpha.shape)} do not fit {list(x.shape)}")
-    shape = (-1, *(1,) * (x.ndim - 2))
-    return alpha.reshape(shape) * np.logaddexp(x * beta.reshape(shape), np.float32(0))
-
-
 @operator(batch=elementwise)
 def softsign(x: Array) -> Array:
     """``x / (1 + |x|)``."""
     return x / (1 + np.abs(x))
-
-
-@operator(batch=elementwise)
-def scaled_tanh(x: Array, alpha: float, beta: float) -> Array:
-    """``alpha * tanh(beta * x)``."""
-    return np.float32(alpha) * np.tanh(x * np.float32(beta))
 
 
 @operator(batch=not_over("axis", default=-1))

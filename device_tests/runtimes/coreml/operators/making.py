@@ -1,4 +1,4 @@
-"""Arrays made from numbers, shapes and orders."""
+"""Arrays made from the shape, the order or the numbers of another."""
 
 from __future__ import annotations
 
@@ -11,38 +11,12 @@ from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, 
 from device_tests.runtimes.coreml.operators.shapes import require_shape
 from device_tests.runtimes.coreml.types import TensorType
 
-Ints = tuple[int, ...]
-
-
-@operator()
-def shape(x: Array) -> Array:
-    """Its shape."""
-    return np.array(x.shape, np.int32)
-
-
-@operator()
-def fill(shape: Ints, value: Array | None = None, *, expected: TensorType) -> Array:
-    """One number everywhere; 0 when none is given."""
-    require_shape(shape, expected)
-    number = np.zeros((), np.float32) if value is None else value
-    return np.full(shape, number, number.dtype)
-
 
 @operator(batch=along_first)
 def fill_like(ref_tensor: Array, value: Array | None = None) -> Array:
     """One number everywhere, in the shape of another array."""
     number = np.zeros((), np.float32) if value is None else value
     return np.full(ref_tensor.shape, number, number.dtype)
-
-
-@operator()
-def range_1d(end: Array, start: Array, step: Array, *, expected: TensorType) -> Array:
-    """From ``start`` in steps to before ``end``."""
-    if not step:
-        raise ValueError("its step is zero")
-    count = max(0, int(np.ceil((end.astype(np.float64) - start) / step)))
-    require_shape((count,), expected)
-    return (start + np.arange(count, dtype=np.float64) * step).astype(end.dtype)
 
 
 @operator()

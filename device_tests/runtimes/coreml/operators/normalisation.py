@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from device_tests.runtimes.coreml.operators.batching import Call, along_first, not_over
+from device_tests.runtimes.coreml.operators.batching import along_first, not_over
 from device_tests.runtimes.coreml.operators.registry import Array, Rounded, operator
 from device_tests.runtimes.coreml.operators.shapes import require_axes
 
@@ -58,29 +58,6 @@ def layer_norm(
     if gamma is not None:
         made = made * gamma.reshape(shape)
     return made if beta is None else made + beta.reshape(shape)
-
-
-def _over_the_last_three(call: Call) -> bool:
-    return along_first(call) and len(call.shapes["x"]) > 3
-
-
-@operator("l2_norm", batch=_over_the_last_three)
-def l2_norm(x: Array, epsilon: float = 1e-6, *, rounded: Rounded) -> Array:
-    """Divide by the length over the last three axes: ``x / sqrt(sum(x ** 2) + epsilon)``."""
-    if x.ndim < 3:
-        raise ValueError(f"expected at least three dimensions, got {list(x.shape)}")
-    squares = rounded((x * x).sum(axis=(-3, -2, -1), keepdims=True))
-    return x / np.sqrt(squares + np.float32(epsilon))
-
-
-@operator("local_response_norm", batch=along_first)
-def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
-    """Divide by ``(k + alpha / size * sum of squares) ** beta`` over ``size`` neighbouring channels."""
-    if not 1 <= size <= 1 << 12:
-        raise ValueError(f"expected a positive size, got {size}")
-    squares = np.pad(x * x, [(0, 0), (size // 2, (size - 1) // 2), *[(0, 0)] * (x.ndim - 2)])
-    total = sum(squares[:, start : start + x.shape[1]] for start in range(size))
-    return x / (np.float32(k) + np.float32(alpha / size) * total) ** np.float32(beta)
 
 
 def _by_channel(values: Array, x: Array) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from device_tests.runtimes.coreml.operators.batching import along_first
-from device_tests.runtimes.coreml.operators.registry import Array, Rounded, Unsupported, operator
+from device_tests.runtimes.coreml.operators.registry import Array, Unsupported, operator
 from device_tests.runtimes.coreml.operators.shapes import Padding, padded, require_shape, window_padding
 from device_tests.runtimes.coreml.types import TensorType
 
@@ -49,23 +49,6 @@ def avg_pool(
     """
     windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
     return windows.reduce(x, 0.0, np.add) / windows.counts(with_padding=not exclude_padding_from_average)
-
-
-@operator("l2_pool", batch=along_first)
-def l2_pool(
-    x: Array,
-    kernel_sizes: Ints,
-    pad_type: Padding,
-    strides: Ints | None = None,
-    pad: Ints | None = None,
-    ceil_mode: bool = False,
-    *,
-    expected: TensorType,
-    rounded: Rounded,
-) -> Array:
-    """The length of each window of ``x`` [n, c, *sizes] as a vector."""
-    windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
-    return np.sqrt(rounded(windows.reduce(x * x, 0.0, np.add)))
 
 
 class _Windows:

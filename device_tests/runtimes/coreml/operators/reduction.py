@@ -17,16 +17,8 @@ _Reduce = Callable[[Array, Ints, bool, Rounded], Any]
 _NOT_THE_FIRST = not_over("axes", default=None)
 
 
-def _l1(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
-    return np.abs(x).sum(axes, dtype=x.dtype, keepdims=keep)
-
-
 def _l2(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
     return np.sqrt(rounded(np.asarray(np.square(x).sum(axes, dtype=x.dtype, keepdims=keep))))
-
-
-def _log_sum(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
-    return np.log(rounded(np.asarray(x.sum(axes, dtype=x.dtype, keepdims=keep))))
 
 
 def _log_sum_exp(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
@@ -42,16 +34,13 @@ def _mean(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
 
 
 _PLAIN: dict[str, _Reduce] = {
-    "reduce_l1_norm": _l1,
     "reduce_l2_norm": _l2,
-    "reduce_log_sum": _log_sum,
     "reduce_log_sum_exp": _log_sum_exp,
     "reduce_mean": _mean,
     "reduce_max": lambda x, axes, keep, _: x.max(axes, keepdims=keep),
     "reduce_min": lambda x, axes, keep, _: x.min(axes, keepdims=keep),
     "reduce_prod": lambda x, axes, keep, _: x.prod(axes, dtype=x.dtype, keepdims=keep),
     "reduce_sum": lambda x, axes, keep, _: x.sum(axes, dtype=x.dtype, keepdims=keep),
-    "reduce_sum_square": lambda x, axes, keep, _: np.square(x).sum(axes, dtype=x.dtype, keepdims=keep),
 }
 
 

@@ -62,39 +62,10 @@ def squeeze(x: Array, axes: Ints | None = None) -> Array:
     return np.squeeze(x, None if axes is None else require_axes(axes, x.ndim))
 
 
-def _flattens_after_the_first(call: Call) -> bool:
-    return along_first(call) and call.constants.get("axis", 1) == 1
-
-
-@operator(batch=_flattens_after_the_first, exact=True)
-def flatten2d(x: Array, axis: int = 1) -> Array:
-    """Two axes: those before ``axis``, and the rest."""
-    if not -x.ndim <= axis <= x.ndim:
-        raise ValueError(f"the axis {axis} does not exist in {x.ndim} dimensions")
-    rows = math.prod(x.shape[: axis if axis >= 0 else axis + x.ndim])
-    return x.reshape(rows, -1)
-
-
 @operator(batch=not_over("axes", default=None), exact=True)
 def reverse(x: Array, axes: Ints | None = None) -> Array:
     """From the end to the start along some axes, or all."""
     return np.flip(x, None if axes is None else require_axes(axes, x.ndim))
-
-
-@operator("space_to_depth", batch=along_first, exact=True)
-def space_to_depth(x: Array, block_size: int) -> Array:
-    """Blocks of places to channels, the place before the channel: [n, c, h, w] to [n, b * b * c, h / b, w / b]."""
-    n, c, h, w = _blocks(x, block_size)
-    blocks = x.reshape(n, c, h // block_size, block_size, w // block_size, block_size)
-    return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block_size, w // block_size)
-
-
-@operator("depth_to_space", batch=along_first, exact=True)
-def depth_to_space(x: Array, block_size: int) -> Array:
-    """The inverse of :func:`space_to_depth`."""
-    n, c, h, w = _channels(x, block_size)
-    blocks = x.reshape(n, block_size, block_size, c // block_size**2, h, w)
-    return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, -1, h * block_size, w * block_size)
 
 
 @operator("pixel_shuffle", batch=along_first, exact=True)

@@ -54,21 +54,6 @@ def slice_by_index(
     return np.asarray(x[tuple(index)])
 
 
-@operator(batch=lambda call: call.only("x") and along_first(call) and call.constants.get("begin", (1,))[0] == 0)
-def slice_by_size(x: Array, begin: Ints, size: Ints, *, batch: int) -> Array:
-    """``size`` places from ``begin``; -1 goes to the end."""
-    if len(begin) != x.ndim or len(size) != x.ndim:
-        raise ValueError(f"its bounds do not fit {list(x.shape)}")
-    index: list[slice] = []
-    for axis, (start, length, whole) in enumerate(zip(begin, size, x.shape, strict=True)):
-        first = start + whole if start < 0 else start
-        last = whole if length == -1 or (batch > 1 and axis == 0) else first + length
-        if not 0 <= first <= last <= whole:
-            raise ValueError(f"{length} places from {start} do not exist in {whole}")
-        index.append(slice(first, last))
-    return x[tuple(index)]
-
-
 def _whole(indices: Array, size: int) -> Array:
     if indices.size and not (indices.min() >= -size and indices.max() < size):
         raise ValueError(f"an index is outside of {size}")

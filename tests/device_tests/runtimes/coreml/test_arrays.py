@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -25,12 +26,11 @@ def test_reductions(shape: tuple[int, ...], data: st.DataObject) -> None:
     signs = tuple(axis - len(shape) * data.draw(st.integers(0, 1)) for axis in axes)
     keep, axis = data.draw(st.booleans()), data.draw(st.integers(-len(shape), len(shape) - 1))
     values = numbers(shape, 7, 2)
-    names = ("l1_norm", "l2_norm", "log_sum_exp", "max", "mean", "min", "sum", "sum_square")
+    names = ("l2_norm", "log_sum_exp", "max", "mean", "min", "sum")
     made = run(
         {"x": values},
         lambda x: [
             *(getattr(mb, f"reduce_{name}")(x=x, axes=signs, keep_dims=keep) for name in names),
-            mb.reduce_log_sum(x=mb.abs(x=x), axes=signs, keep_dims=keep),
             mb.reduce_prod(x=x, axes=(signs[0],), keep_dims=keep),
             mb.reduce_argmax(x=x, axis=axis, keep_dims=keep),
             mb.reduce_argmin(x=x, axis=axis, keep_dims=keep),
@@ -41,15 +41,12 @@ def test_reductions(shape: tuple[int, ...], data: st.DataObject) -> None:
     close(
         made,
         [
-            x.abs().sum(axes, keep),
             (x**2).sum(axes, keep).sqrt(),
             x.logsumexp(axes, keep),
             x.amax(axes, keep),
             x.mean(axes, keep),
             x.amin(axes, keep),
             x.sum(axes, keep),
-            (x**2).sum(axes, keep),
-            x.abs().sum(axes, keep).log(),
             x.prod(axes[0], keep),
             x.argmax(axis, keep),
             x.argmin(axis, keep),
@@ -82,9 +79,7 @@ def test_shapes(shape: tuple[int, ...], data: st.DataObject) -> None:
             wide,
             mb.squeeze(x=wide, axes=(-1,)),
             mb.reshape(x=x, shape=(shape[0], -1)),
-            mb.flatten2d(x=x, axis=axis),
             mb.reverse(x=x, axes=(flipped,)),
-            mb.shape(x=x),
             mb.identity(x=x),
             mb.reshape(x=x, shape=(0,) * (len(shape) + 1)),
             mb.squeeze(x=mb.expand_dims(x=x, axes=(0,)), axes=(0,)),
@@ -92,7 +87,6 @@ def test_shapes(shape: tuple[int, ...], data: st.DataObject) -> None:
 
     x = torch.from_numpy(values)
     wide = np.expand_dims(values, (axis, values.ndim + 1))
-    rows = int(np.prod(values.shape[:axis]))
     close(
         run({"x": values}, build),
         [
@@ -101,9 +95,7 @@ def test_shapes(shape: tuple[int, ...], data: st.DataObject) -> None:
             wide,
             wide[..., 0],
             x.reshape(shape[0], -1),
-            x.reshape(rows, -1),
             x.flip(flipped),
-            np.array(values.shape),
             x,
             x,
             x,
@@ -121,19 +113,10 @@ def test_blocks_of_places(block: int, channels: int, height: int, width: int) ->
         lambda x, y: [
             mb.pixel_shuffle(x=x, upscale_factor=block),
             mb.pixel_unshuffle(x=y, downscale_factor=np.uint32(block)),
-            *(
-                (mb.depth_to_space(x=x, block_size=block), mb.space_to_depth(x=y, block_size=block))
-                if block > 1
-                else ()
-            ),
         ],
     )
     x, y = torch.from_numpy(small), torch.from_numpy(large)
-    # The place before the channel, as TensorFlow and ONNX (DCR) have it.
-    spread = small.reshape(1, block, block, channels, height, width).transpose(0, 3, 4, 1, 5, 2).reshape(large.shape)
-    deep = large.reshape(1, channels, height, block, width, block).transpose(0, 3, 5, 1, 2, 4).reshape(small.shape)
-    expected = [F.pixel_shuffle(x, block), F.pixel_unshuffle(y, block), *((spread, deep) if block > 1 else ())]
-    close(made, expected)
+    close(made, [F.pixel_shuffle(x, block), F.pixel_unshuffle(y, block)])
 
 
 @few
@@ -222,16 +205,14 @@ def test_slices(shape: tuple[int, ...], data: st.DataObject) -> None:
             mb.slice_by_index(
                 x=x, begin=[0, *begin], end=[1, *end], squeeze_mask=[False, *squeezed], end_mask=[True, *flags[1]]
             ),
-            mb.slice_by_size(x=x, begin=[0, *begin], size=[1, *(b - a for a, b in zip(begin, end, strict=True))]),
         ],
     )
-    first, second, third = [slice(None)], [slice(None)], [slice(None)]
+    first, second = [slice(None)], [slice(None)]
     for axis in range(len(shape)):
         start, stop = None if flags[0][axis] else begin[axis], None if flags[1][axis] else end[axis]
         first.append(slice(start, stop, stride[axis]))
         second.append(begin[axis] if squeezed[axis] else slice(begin[axis], stop))
-        third.append(slice(begin[axis], end[axis]))
-    close(made, [values[tuple(index)] for index in (first, second, third)])
+    close(made, [values[tuple(index)] for index in (first, second)])
 
 
 @few
@@ -284,21 +265,11 @@ def test_making() -> None:
     made = run(
         {"x": values, "i": index},
         lambda x, i: [
-            mb.fill(shape=mb.shape(x=x), value=2.5),
-            mb.range_1d(start=1.0, end=mb.reduce_max(x=x, axes=[0, 1]), step=0.25),
             mb.one_hot(indices=i, one_hot_vector_size=4, axis=0, on_value=3, off_value=1),
             mb.fill_like(ref_tensor=x, value=7),
         ],
     )
-    close(
-        made,
-        [
-            np.full((2, 3), 2.5),
-            np.arange(1, values.max(), 0.25),
-            np.where(np.arange(4)[:, None] == index, 3, 1),
-            np.full((2, 3), 7),
-        ],
-    )
+    close(made, [np.where(np.arange(4)[:, None] == index, 3, 1), np.full((2, 3), 7)])
 
 
 @few
@@ -348,72 +319,23 @@ def test_a_sum_by_equation_and_attention() -> None:
     )
 
 
+eighths = st.integers(2, 24).map(lambda count: count / 8)  # exact in float32, so that no size is in doubt
+
+
 @few
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9))
-def test_bilinear_resizing(height: int, width: int, rows: int, columns: int) -> None:
-    values = numbers((1, 2, height, width), 1)
-    size = {"target_size_height": rows, "target_size_width": columns}
-    made = run(
-        {"x": values},
-        lambda x: [
-            mb.resize_bilinear(x=x, sampling_mode="UNALIGN_CORNERS", **size),
-            mb.resize_bilinear(x=x, sampling_mode="STRICT_ALIGN_CORNERS", **size),
-            mb.resize_bilinear(x=x, sampling_mode="DEFAULT", **size),
-            mb.resize_bilinear(x=x, sampling_mode="OFFSET_CORNERS", **size),
-            mb.resize_bilinear(x=x, sampling_mode="ALIGN_CORNERS", **size),
-            mb.resize(x=x, shape=(rows, columns), resized_dims=np.uint32(2), sampling_mode="UNALIGN_CORNERS"),
-            mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=False),
-            mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=3, align_corners=True),
-        ],
-    )
-    x = torch.from_numpy(values)
-
-    def interpolated(corners: bool, target: tuple[int, int] = (rows, columns)) -> torch.Tensor:
-        return F.interpolate(x, target, mode="bilinear", align_corners=corners)
-
-    def sampled(places: Any) -> np.ndarray:
-        """By the formulas of coremltools' documentation, a number at a time."""
-        found = values
-        for axis, (length, target) in ((2, (height, rows)), (3, (width, columns))):
-            at = np.clip([places(index, length, target) for index in range(target)], 0, length - 1)
-            below = np.floor(at).astype(int)
-            share = (at - below).reshape([-1 if each == axis else 1 for each in range(4)])
-            above = np.minimum(below + 1, length - 1)
-            found = np.take(found, below, axis) * (1 - share) + np.take(found, above, axis) * share
-        return found
-
-    unaligned, aligned = interpolated(False), interpolated(True)
-    middle = sampled(lambda i, n, m: (n - 1) / 2 if m == 1 else i * (n - 1) / (m - 1))
-    default = sampled(lambda i, n, m: 0 if m == 1 else i * (n - n / m) / (m - 1))
-    offset = sampled(lambda i, n, m: max(1, n - 1) / m * (0.5 + i))
-    large = (2 * height, 3 * width)
-    close(
-        made,
-        [
-            unaligned,
-            aligned,
-            default,
-            offset,
-            middle,
-            unaligned,
-            interpolated(False, large),
-            interpolated(True, large),
-        ],
-        rtol=1e-5,
-        atol=1e-5,
-    )
+@given(st.integers(1, 6), st.integers(1, 6), eighths, eighths, st.booleans())
+def test_bilinear_resizing(height: int, width: int, rows: float, columns: float, corners: bool) -> None:
+    values, sizes = numbers((1, 2, height, width), 1), (math.floor(height * rows), math.floor(width * columns))
+    assume(min(sizes) > 0)
+    factors = {"scale_factor_height": rows, "scale_factor_width": columns}
+    made = run({"x": values}, lambda x: mb.upsample_bilinear(x=x, align_corners=corners, **factors))
+    expected = F.interpolate(torch.from_numpy(values), sizes, mode="bilinear", align_corners=corners)
+    close(made, [expected], rtol=1e-5, atol=1e-5)
 
 
 def test_the_nearest_number() -> None:
     values = numbers((1, 2, 3, 2), 1)
-    made = run(
-        {"x": values},
-        lambda x: [
-            mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3),
-            mb.resize_nearest_neighbor(x=x, target_size_height=6, target_size_width=6),
-            mb.resize(x=x, shape=(6, 6), resized_dims=np.uint32(2), interpolation_mode="NEAREST_NEIGHBOR"),
-        ],
-    )
-    close(made, [F.interpolate(torch.from_numpy(values), (6, 6), mode="nearest")] * 3)
+    made = run({"x": values}, lambda x: mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3))
+    close(made, [F.interpolate(torch.from_numpy(values), (6, 6), mode="nearest")])
     with pytest.raises(NotVerifiedError, match="no whole factor"):
-        opened({"x": values}, lambda x: mb.resize_nearest_neighbor(x=x, target_size_height=4, target_size_width=4))
+        opened({"x": values}, lambda x: mb.upsample_nearest_neighbor(x=x, scale_factor_height=1.5))

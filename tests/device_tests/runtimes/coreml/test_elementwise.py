@@ -32,13 +32,9 @@ def close(made: list[np.ndarray], expected: list[Any], *, rtol: float = 2e-6, at
 
 UNARY = {
     "abs": torch.abs,
-    "acos": torch.acos,
-    "asin": torch.asin,
     "atan": torch.atan,
-    "atanh": torch.atanh,
     "ceil": torch.ceil,
     "cos": torch.cos,
-    "cosh": torch.cosh,
     "erf": torch.erf,
     "exp": torch.exp,
     "exp2": torch.exp2,
@@ -47,9 +43,7 @@ UNARY = {
     "round": torch.round,
     "sign": torch.sign,
     "sin": torch.sin,
-    "sinh": torch.sinh,
     "square": torch.square,
-    "tan": torch.tan,
     "tanh": torch.tanh,
     "relu": F.relu,
     "relu6": F.relu6,
@@ -64,12 +58,12 @@ POSITIVE = {"sqrt": torch.sqrt}
 @few
 @given(shapes, st.integers(0, 99))
 def test_of_one_number(shape: tuple[int, ...], seed: int) -> None:
-    inner = np.clip(numbers(shape, seed, 0.4), -0.98, 0.98)
+    inner = numbers(shape, seed, 0.4)
     x = torch.from_numpy(inner)
     made = run({"x": inner}, lambda x: [getattr(mb, name)(x=x) for name in UNARY])
     close(made, [function(x) for function in UNARY.values()], rtol=5e-6)
     wide = numbers(shape, seed, 6)
-    names = [name for name in UNARY if name not in ("acos", "asin", "atanh", "tan", "cosh", "sinh", "exp", "exp2")]
+    names = [name for name in UNARY if name not in ("exp", "exp2")]
     made = run({"x": wide}, lambda x: [getattr(mb, name)(x=x) for name in names])
     close(made, [UNARY[name](torch.from_numpy(wide)) for name in names])
 
@@ -85,10 +79,8 @@ def test_of_one_number_with_options(shape: tuple[int, ...], seed: int, low: floa
             mb.leaky_relu(x=x, alpha=a),
             mb.elu(x=x, alpha=b),
             mb.clip(x=x, alpha=-a, beta=b),
-            mb.clamped_relu(x=x, alpha=a, beta=b),
             mb.thresholded_relu(x=x, alpha=a),
             mb.linear_activation(x=x, alpha=a, beta=b),
-            mb.scaled_tanh(x=x, alpha=a, beta=b),
             mb.sigmoid_hard(x=x, alpha=a, beta=b),
             mb.threshold(x=x, alpha=a),
             mb.gelu(x=x, mode="EXACT"),
@@ -107,10 +99,8 @@ def test_of_one_number_with_options(shape: tuple[int, ...], seed: int, low: floa
             F.leaky_relu(x, a),
             F.elu(x, b),
             x.clamp(-a, b),
-            F.leaky_relu(x, a).clamp(max=b),
             torch.where(x >= a, x, 0.0),
             a * x + b,
-            a * torch.tanh(b * x),
             (a * x + b).clamp(0, 1),
             x.clamp(min=a),
             F.gelu(x),
@@ -129,13 +119,9 @@ def test_of_one_number_with_options(shape: tuple[int, ...], seed: int, low: floa
 @few
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
 def test_slopes_by_channel(channels: int, side: int, seed: int) -> None:
-    values, alpha, beta = (numbers(shape, seed) for shape in ((1, channels, side, 3), (channels,), (channels,)))
-    x, slopes, factors = map(torch.from_numpy, (values, alpha, beta))
-    made = run(
-        {"x": values}, lambda x: [mb.prelu(x=x, alpha=alpha), mb.softplus_parametric(x=x, alpha=alpha, beta=beta)]
-    )
-    expected = slopes.view(-1, 1, 1) * F.softplus(factors.view(-1, 1, 1) * x)
-    close(made, [F.prelu(x, slopes), expected])
+    values, alpha = numbers((1, channels, side, 3), seed), numbers((channels,), seed)
+    made = run({"x": values}, lambda x: mb.prelu(x=x, alpha=alpha))
+    close(made, [F.prelu(torch.from_numpy(values), torch.from_numpy(alpha))])
 
 
 @few
