@@ -64,7 +64,7 @@ EDGE_STAGES = (
     Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
     Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
 )
-"""At high resolution early layers take most of the cost: these stages leave it soon, see docs/results.md."""
+"""At high resolution early layers take most of the cost: these stages leave it soon."""
 
 
 @settings
