@@ -126,4 +126,4 @@ def ntxent(batch: Batch) -> Tensor:
     return ntxent_distance(batch.embeddings, batch.cloud)
 
 
-ntxent.needs_labels = False  # pyright: ignore[reportFunctionMemberAccess]
+ntxent.needs = {"cloud"}  # pyright: ignore[reportFunctionMemberAccess]

@@ -35,6 +35,8 @@ from .models.external.frozen import backbone_embedder as backbone_embedder
 from .models.model import EmbeddingModel as EmbeddingModel
 from .objectives.batch import Batch as Batch
 from .objectives.config import ObjectiveConfig as ObjectiveConfig
+from .objectives.declaration import objective as objective
+from .objectives.inputs import batch_input as batch_input
 from .own_code import allow_code as allow_code
 from .pipeline.api import run as run
 from .pipeline.draft import load_recipe as load_recipe

@@ -1,85 +1,116 @@
-"""What an option of an objective or an adapter may be; torch-free, so that a recipe is checked without it."""
+"""Options of what is chosen by name, as the signature of its maker declares them. Needs no torch.
+
+A parameter is an option: its default, and in its annotation a type, what a value may be (:mod:`hetero.constraints`) and
+one line of meaning, ``Annotated[Positive, Doc("divides the cosines")]``.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt
+from typing_extensions import Doc
+
+from hetero.errors import InputError
 
 OptionValue = bool | int | float | str
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of something that is chosen by name; recipes write it beside the name.
+    """One option; recipes write it beside the name.
 
     Attributes:
-        default: Taken when nothing is said; its type is the option's type (an integer is a float, too).
-        meaning: One line for people.
-        least: Smallest value.
-        above: The value must be larger than this.
-        most: Largest value.
-        choices: The values of a text.
-        any_number: A whole number as default does not ask for whole numbers: for code whose types are not known.
+        kind: Its annotation: a type, perhaps with constraints and a meaning.
+        default: Taken when nothing is said.
     """
 
+    kind: Any
     default: OptionValue
-    meaning: str
-    least: float = -math.inf
-    above: float = -math.inf
-    most: float = math.inf
-    choices: tuple[str, ...] = ()
-    any_number: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """One line for people; empty where none is declared."""
+        return next((one.documentation for one in _metadata(self.kind) if isinstance(one, Doc)), "")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of a text, the default first; empty where it may be any."""
+        return tuple(sorted(get_args(self._plain), key=lambda one: one != self.default)) if self._is_choice else ()
 
     @property
     def expects(self) -> str:
         """The allowed values in words."""
-        if self.choices:
+        if self._is_choice:
             return f"one of {', '.join(self.choices)}"
-        kind = {bool: "true or false", float: "a number", str: "a text"}.get(type(self.default))
-        kind = kind or ("a number" if self.any_number else "a whole number")
-        bounds = [
-            f"above {self.above:g}" if math.isfinite(self.above) else "",
-            f"of at least {self.least:g}" if math.isfinite(self.least) else "",
-            f"at most {self.most:g}" if math.isfinite(self.most) else "",
-        ]
+        kind = {bool: "true or false", int: "a whole number", str: "a text"}.get(self._plain, "a number")
+        bounds = [_in_words(limit) for limit in _limits(self.kind)]
         return " ".join([kind, " and ".join(bound for bound in bounds if bound)]).strip()
 
     def allows(self, value: object) -> bool:
-        """Whether a recipe may give this value."""
-        if isinstance(self.default, bool) or isinstance(value, bool):
-            return isinstance(self.default, bool) and isinstance(value, bool)
-        if isinstance(self.default, str):
-            return isinstance(value, str) and (not self.choices or value in self.choices)
-        whole = isinstance(self.default, int) and not self.any_number
-        if not isinstance(value, int if whole else (int, float)):
+        """True if a recipe may give this value."""
+        from pydantic import ValidationError
+
+        try:
+            _checker(self.kind).validate_python(value)
+        except ValidationError:
             return False
-        return math.isfinite(value) and value > self.above and self.least <= value <= self.most
+        return True
 
     def converted(self, value: OptionValue) -> OptionValue:
-        """The value in the option's own type."""
-        unknown = self.any_number and isinstance(self.default, int)
-        return value if unknown else type(self.default)(value)
+        """The value in the option's own type: a whole number is a number, too."""
+        return _checker(self.kind).validate_python(value)
+
+    @property
+    def _plain(self) -> Any:
+        return get_args(self.kind)[0] if get_origin(self.kind) is Annotated else self.kind
+
+    @property
+    def _is_choice(self) -> bool:
+        return get_origin(self._plain) is Literal
 
 
-def positive(default: float, meaning: str) -> Option:
-    """A number above zero."""
-    return Option(default, meaning, above=0.0)
+def declared_options(call: Callable[..., Any], *, given: Iterable[str] = ()) -> dict[str, Option]:
+    """The options that a function or class declares, by name.
+
+    Args:
+        call: Its parameters have annotations and defaults.
+        given: Parameters that the caller fills in.
+
+    Raises:
+        InputError: When another has no default.
+    """
+    hints = get_type_hints(call.__init__ if isinstance(call, type) else call, include_extras=True)
+    parameters = {
+        name: one
+        for name, one in inspect.signature(call).parameters.items()
+        if name not in given and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    }
+    require_defaults(call.__qualname__, parameters)
+    return {name: Option(hints[name], one.default) for name, one in parameters.items()}
 
 
-def not_negative(default: float, meaning: str) -> Option:
-    """A number of at least zero."""
-    return Option(default, meaning, least=0.0)
+def require_defaults(what: str, parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse what cannot be made from a recipe.
+
+    Args:
+        what: Begins the message.
+        parameters: That are to be options.
+
+    Raises:
+        InputError: When a parameter has no default.
+    """
+    if required := [key for key, one in parameters.items() if one.default is one.empty]:
+        raise InputError(f"{what} needs {', '.join(required)}, which a recipe cannot give")
 
 
-def count(default: int, meaning: str, *, least: int = 1) -> Option:
-    """A whole number."""
-    return Option(default, meaning, least=float(least))
-
-
-def choice(default: str, meaning: str, *others: str) -> Option:
-    """One of several texts."""
-    return Option(default, meaning, choices=(default, *others))
+def undeclared(default: OptionValue) -> Option:
+    """The option of code whose types are not known: a number as default takes any number."""
+    return Option(int | float if type(default) is int else type(default), default)
 
 
 def option_problems(name: str, options: Mapping[str, Option], given: Mapping[str, OptionValue]) -> list[str]:
@@ -93,3 +124,33 @@ def option_problems(name: str, options: Mapping[str, Option], given: Mapping[str
         elif not option.allows(value):
             problems.append(f"{name}.{key}: expected {option.expects}, got {value!r}")
     return problems
+
+
+def _metadata(kind: Any) -> tuple[Any, ...]:
+    return kind.__metadata__ if get_origin(kind) is Annotated else ()
+
+
+def _limits(kind: Any) -> Iterator[Any]:
+    for one in _metadata(kind):
+        yield from one if isinstance(one, GroupedMetadata) else (one,)
+
+
+def _in_words(limit: Any) -> str:
+    match limit:
+        case Gt(gt):
+            return f"above {gt:g}"
+        case Ge(ge):
+            return f"of at least {ge:g}"
+        case Le(le):
+            return f"at most {le:g}"
+        case Lt(lt):
+            return f"below {lt:g}"
+        case _:
+            return ""
+
+
+@functools.cache
+def _checker(kind: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))

@@ -12,7 +12,8 @@ from PIL import Image
 
 import hetero
 from hetero.adapters.registry import ADAPTERS
-from hetero.objectives.catalog import CATALOG, Composite
+from hetero.objectives.catalog import CATALOG, Composite, Entry, entry_of, problems_of
+from hetero.objectives.inputs import INPUTS
 from hetero.pipeline.draft import load_recipe
 
 PAGE = (Path(__file__).parents[1] / "docs" / "objectives.md").read_text(encoding="utf-8")
@@ -26,18 +27,24 @@ def row_of(name: str) -> str:
     return rows[0]
 
 
+def needs_in(row: str) -> set[str]:
+    return set(row.split("|")[-2].strip().split(", "))
+
+
 @pytest.mark.parametrize("name", [*CATALOG, *ADAPTERS])
 def test_the_tables_name_every_entry_with_its_options_and_defaults(name):
     entry = CATALOG.get(name) or ADAPTERS[name]
     row = row_of(name)
     if isinstance(entry, Composite):
         assert all(f"`{part.name}`" in row for part in entry.parts)
+        assert needs_in(row) == set().union(*(entry_of(part.name).needs for part in entry.parts))
         return
     for key, option in entry.options.items():
         default = f"`{option.default}`" if isinstance(option.default, str) else f"{option.default}"
         assert f"`{key}` ({default}" in row, key
         assert all(f"`{one}`" in row for one in option.choices), key
-    assert ("cloud" in row.split("|")[-2]) is getattr(entry, "needs_cloud", "cloud" in row.split("|")[-2])
+    if isinstance(entry, Entry):
+        assert needs_in(row) == entry.needs
 
 
 def test_its_recipe_is_valid(tmp_path):
@@ -48,7 +55,18 @@ def test_its_recipe_is_valid(tmp_path):
     assert f'"csd", 1.0, {", ".join(f"{key}={value}" for key, value in terms[1].options.items())}' in PAGE
 
 
+@pytest.fixture
+def undeclared():
+    """Forgets what is declared meanwhile."""
+    before = [(known, dict(known)) for known in (CATALOG, INPUTS)]
+    yield
+    for known, kept in before:
+        known.clear()
+        known.update(kept)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("undeclared")
 def test_its_python_runs(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
@@ -73,3 +91,6 @@ def test_its_python_runs(tmp_path, monkeypatch):
             exec(compile(re.sub(r"steps=\d+", "steps=6", text), "objectives.md", "exec"), names)
     assert names["student"].space == space
     assert names["queries"].shape == (12, 16) and names["adapter"].target == space
+    assert problems_of([hetero.ObjectiveConfig("my_terms:EvenViews", power=0.5)], has_cloud=True) == [
+        "my_terms:EvenViews.power: expected a number of at least 1, got 0.5"
+    ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
+from typing_extensions import Doc
 
 from hetero.adapters.adapter import unit
 from hetero.adapters.procrustes import Procrustes
+from hetero.constraints import Share
 
 # Below this sine the arc is as good as a chord.
 _STRAIGHT = 1e-6
@@ -37,7 +40,7 @@ class Interpolation:
         cls,
         source: Float32[NDArray[np.float32], "n s"],
         target: Float32[NDArray[np.float32], "n t"],
-        share: float = 0.5,
+        share: Annotated[Share, Doc("0 leaves the vector, 1 is the rotation")] = 0.5,
     ) -> Interpolation:
         """Fit the rotation.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
+from typing_extensions import Doc
 
 from hetero.adapters.adapter import unit
+from hetero.constraints import Count, NotNegative, Number, Positive
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class Mlp:
         cls,
         source: Float32[NDArray[np.float32], "n s"],
         target: Float32[NDArray[np.float32], "n t"],
-        hidden: int = 256,
-        steps: int = 1000,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        seed: int = 0,
+        hidden: Annotated[Count, Doc("width of the hidden layer")] = 256,
+        steps: Annotated[Count, Doc("optimiser steps")] = 1000,
+        learning_rate: Annotated[Positive, Doc("peak")] = 2e-3,
+        weight_decay: Annotated[NotNegative, Doc("AdamW's")] = 1e-2,
+        seed: Annotated[Number, Doc("fixes initial weights and batches")] = 0,
     ) -> Mlp:
         """Minimise the mean of one minus cosine with AdamW, on batches of 256 pairs, along a one-cycle rate.
 

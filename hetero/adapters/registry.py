@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter, require_pairs
 from hetero.errors import InputError
-from hetero.options import Option, OptionValue, count, not_negative, option_problems, positive
+from hetero.options import Option, OptionValue, declared_options, option_problems
 
 
 @dataclass(frozen=True)
@@ -22,36 +23,27 @@ class AdapterEntry:
 
     Attributes:
         home: ``module:class`` of it.
-        summary: One line.
-        options: Of its ``fit``, by name.
     """
 
     home: str
-    summary: str
-    options: Mapping[str, Option] = field(default_factory=dict)
+
+    @cached_property
+    def made(self) -> Any:
+        """The class; it has ``fit``, and is made of its arrays."""
+        module, _, name = self.home.partition(":")
+        return getattr(import_module(module), name)
+
+    @cached_property
+    def options(self) -> Mapping[str, Option]:
+        """Of its ``fit``, by name."""
+        return declared_options(self.made.fit, given=("source", "target"))
 
 
 ADAPTERS: Mapping[str, AdapterEntry] = {
-    "procrustes": AdapterEntry("hetero.adapters.procrustes:Procrustes", "a rotation"),
-    "ridge": AdapterEntry(
-        "hetero.adapters.ridge:Ridge", "an affine map", {"penalty": not_negative(1e-4, "on the matrix")}
-    ),
-    "mlp": AdapterEntry(
-        "hetero.adapters.mlp:Mlp",
-        "a network with one hidden layer",
-        {
-            "hidden": count(256, "width of the hidden layer"),
-            "steps": count(1000, "optimiser steps"),
-            "learning_rate": positive(2e-3, "peak"),
-            "weight_decay": not_negative(1e-2, "AdamW's"),
-            "seed": count(0, "fixes initial weights and batches", least=0),
-        },
-    ),
-    "interpolation": AdapterEntry(
-        "hetero.adapters.interpolation:Interpolation",
-        "part of the way to the rotation",
-        {"share": Option(0.5, "0 leaves the vector, 1 is the rotation", least=0.0, most=1.0)},
-    ),
+    "procrustes": AdapterEntry("hetero.adapters.procrustes:Procrustes"),
+    "ridge": AdapterEntry("hetero.adapters.ridge:Ridge"),
+    "mlp": AdapterEntry("hetero.adapters.mlp:Mlp"),
+    "interpolation": AdapterEntry("hetero.adapters.interpolation:Interpolation"),
 }
 
 
@@ -82,8 +74,7 @@ def fit_adapter(
 
 def adapter_class(kind: str) -> Any:
     """The class of a kind of adapter; it has ``fit``, and is made of its arrays."""
-    module, _, name = _entry(kind).home.partition(":")
-    return getattr(import_module(module), name)
+    return _entry(kind).made
 
 
 def kind_of(adapter: Adapter) -> str:

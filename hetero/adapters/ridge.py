@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
+from typing_extensions import Doc
 
 from hetero.adapters.adapter import unit
+from hetero.constraints import NotNegative
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Ridge:
         cls,
         source: Float32[NDArray[np.float32], "n s"],
         target: Float32[NDArray[np.float32], "n t"],
-        penalty: float = 1e-4,
+        penalty: Annotated[NotNegative, Doc("on the matrix")] = 1e-4,
     ) -> Ridge:
         """Minimise ``mean |x W + c - y|^2 + penalty |W|^2`` in closed form; the offset is not penalised.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Doc
 
+from hetero.constraints import NotNegative
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide, is_own
+from hetero.objectives.declaration import objective
 
 Mining = Literal["semi-hard", "hard"]
 
@@ -56,10 +59,19 @@ def asymmetric_triplet(
     return losses.sum() / usable.sum().clamp(min=1)
 
 
+@objective(
+    "asymmetric_triplet",
+    "nearer to the cloud's vectors of its class than of others (AML, arXiv 2006.16331)",
+    needs={"cloud", "labels"},
+)
 class AsymmetricTriplet(nn.Module):
     """:func:`asymmetric_triplet` against the cloud's bank, or the batch when there is none."""
 
-    def __init__(self, margin: float = 0.1, mining: Mining = "semi-hard") -> None:
+    def __init__(
+        self,
+        margin: Annotated[NotNegative, Doc("in squared distance")] = 0.1,
+        mining: Annotated[Mining, Doc("how the negative is chosen")] = "semi-hard",
+    ) -> None:
         super().__init__()
         self.margin = margin
         self.mining: Mining = mining

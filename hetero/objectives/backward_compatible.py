@@ -12,8 +12,6 @@ from torch.nn import functional as F
 from hetero.objectives.batch import Batch
 from hetero.objectives.margin_softmax import Margin, margin_logits
 
-Variant = Literal["head", "arcface", "cosface", "none", "unnormalised"]
-
 
 def truncated_or_padded(vectors: Float[Tensor, "n d"], dimension: int) -> Float[Tensor, "n c"]:
     """``T`` of arXiv 2003.11942: the first ``dimension`` coordinates, with zeros for those that are not there."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,13 +30,11 @@ class Batch:
         bank_labels: int64 [n], their classes.
         rows: int64 [b], where the bank holds each image (of a changed copy: its original); -1 where it does not.
         logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; only for
-            objectives that set ``uses_logits = True``, and None when the model has no own head.
+            objectives that need ``own_head``, and None when the model has none.
         cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; as ``logits``.
-        previous: float32 [b, p], cached unit vectors of the same images by the student that the one in training
-            replaces; None when it replaces none.
-        previous_right: bool [b], whether that student's first hit in its gallery was right.
         centre: float32 [c], mean of the cloud's vectors of the training images; None when there is no cloud model.
         centred_bank: float32 [n, c], directions of the bank's vectors from the centre; None when there is no bank.
+        inputs: [b, ...] each, what else is known of the images, by name (:mod:`hetero.objectives.inputs`).
     """
 
     embeddings: Float[Tensor, "b d"]
@@ -46,10 +45,9 @@ class Batch:
     rows: Int[Tensor, " b"] | None = None
     logits: Float[Tensor, "b k"] | None = None
     cloud_logits: Float[Tensor, "b k"] | None = None
-    previous: Float[Tensor, "b p"] | None = None
-    previous_right: Bool[Tensor, " b"] | None = None
     centre: Float[Tensor, " c"] | None = None
     centred_bank: Float[Tensor, "n c"] | None = None
+    inputs: Mapping[str, Shaped[Tensor, "b ..."]] = field(default_factory=dict)
 
     @property
     def spread(self) -> Float[Tensor, ""]:

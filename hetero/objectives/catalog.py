@@ -1,86 +1,24 @@
-"""All objectives by the names that recipes use. Needs no torch: an objective is imported when it is built.
+"""All objectives by the names that recipes use, and what is wrong with a choice of them. Needs no torch.
 
-To add one, write its file and its entry here.
+An objective declares itself where it is made (:func:`hetero.objectives.declaration.objective`), and is imported when it
+is built.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig
-from hetero.options import Option, choice, count, not_negative, option_problems, positive
+from hetero.objectives.declaration import CATALOG, Composite, Entry, enter
+from hetero.objectives.inputs import INPUTS
+from hetero.objectives.written import written_objectives
+from hetero.options import option_problems
 
-
-@dataclass(frozen=True)
-class Entry:
-    """An objective.
-
-    Attributes:
-        home: ``module:name`` of what makes it, called with the options by name; returns an ``nn.Module``.
-        summary: One line, with the paper.
-        options: By name.
-        needs_cloud: Whether it compares with a cloud (or old) model.
-        needs_labels: Whether it learns from the classes of the training images.
-        needs_own_head: Whether it uses the model's own classifier.
-        needs_previous: Whether it compares with the student that is replaced.
-        takes_head: Whether ``home`` takes a :class:`hetero.objectives.head.Head`, too.
-        fixed: Further arguments of ``home``.
-    """
-
-    home: str
-    summary: str
-    options: Mapping[str, Option] = field(default_factory=dict)
-    needs_cloud: bool = False
-    needs_labels: bool = False
-    needs_own_head: bool = False
-    needs_previous: bool = False
-    takes_head: bool = False
-    fixed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Composite:
-    """A name for several objectives, added with equal weight.
-
-    Attributes:
-        summary: One line, with the paper.
-        parts: The objectives.
-    """
-
-    summary: str
-    parts: tuple[ObjectiveConfig, ...]
-
-
-_TEMPERATURE = positive(0.1, "divides the cosines")
-_CENTRED = Option(False, "compare directions from the mean of the cloud's vectors")
-_ALPHA = not_negative(1.0, "weight of every image")
-_BETA = not_negative(5.0, "further weight where the old model is right")
-_NEIGHBOURS = count(96, "neighbours of each image in the cloud's eyes; more than its class has", least=2)
-
-CATALOG: Mapping[str, Entry | Composite] = {
-    "own_head": Entry(
-        "hetero.objectives.registry:own_head",
-        "margin softmax of the model's own: ArcFace (arXiv 1801.07698), CosFace (1801.09414)",
-        {
-            "init": choice(
-                "cloud", "where prototypes start: the cloud's if there is one, or random directions", "random"
-            )
-        },
-        needs_labels=True,
-        takes_head=True,
-    ),
-    "cloud_head": Entry(
-        "hetero.objectives.registry:cloud_head",
-        "influence loss: the cloud's frozen classifier judges the vectors (BCT, arXiv 2003.11942)",
-        {"variant": choice("head", "margin: the own head's, or another", "arcface", "cosface", "none", "unnormalised")},
-        needs_cloud=True,
-        needs_labels=True,
-        takes_head=True,
-    ),
+COMPOSITES = {
     "backward_compatible": Composite(
         "BCT (arXiv 2003.11942): a new classifier and the old one",
         (ObjectiveConfig("own_head", init="random"), ObjectiveConfig("cloud_head")),
@@ -89,129 +27,10 @@ CATALOG: Mapping[str, Entry | Composite] = {
         "HVS (arXiv 2105.06047): own classifier that starts from the cloud's, and the cloud's",
         (ObjectiveConfig("own_head"), ObjectiveConfig("cloud_head")),
     ),
-    "supervised_contrastive": Entry(
-        "hetero.objectives.contrastive:SupervisedContrastive",
-        "classes pulled together within the model (arXiv 2004.11362)",
-        {"temperature": _TEMPERATURE},
-        needs_labels=True,
-    ),
-    "cloud_contrastive": Entry(
-        "hetero.objectives.contrastive:CloudContrastive",
-        "the image among the cloud's vectors, positives by class (AML, arXiv 2006.16331)",
-        {"temperature": _TEMPERATURE},
-        needs_cloud=True,
-        needs_labels=True,
-    ),
-    "instance_contrastive": Entry(
-        "hetero.objectives.instance_contrastive:InstanceContrastive",
-        "an image's own cloud vector among the cloud's other classes (as in CRD, arXiv 1910.10699)",
-        {
-            "temperature": positive(0.05, "divides the cosines"),
-            "centred": _CENTRED,
-            "relative": Option(False, "the temperature is a share of the space's spread"),
-        },
-        needs_cloud=True,
-    ),
-    "cloud_regression": Entry(
-        "hetero.objectives.regression:CloudRegression",
-        "the vector equals the cloud's (AML, arXiv 2006.16331)",
-        {"centred": _CENTRED},
-        needs_cloud=True,
-    ),
-    "asymmetric_triplet": Entry(
-        "hetero.objectives.asymmetric_triplet:AsymmetricTriplet",
-        "nearer to the cloud's vectors of its class than of others (AML, arXiv 2006.16331)",
-        {
-            "margin": not_negative(0.1, "in squared distance"),
-            "mining": choice("semi-hard", "how the negative is chosen", "hard"),
-        },
-        needs_cloud=True,
-        needs_labels=True,
-    ),
-    "csd": Entry(
-        "hetero.objectives.csd:ContextualSimilarity",
-        "similarities to the neighbours distributed as the cloud's (CSD, CVPR 2022)",
-        {
-            "neighbours": _NEIGHBOURS,
-            "temperature": _TEMPERATURE,
-            "cloud_temperature": not_negative(0.0, "divides the cloud's cosines; 0 takes temperature"),
-        },
-        needs_cloud=True,
-    ),
-    "raml": Entry(
-        "hetero.objectives.raml:Raml",
-        "vectors and pairwise similarities as the cloud's (RAML, arXiv 2210.05463)",
-        {
-            "mixed": not_negative(0.7482, "weight of student-to-cloud similarities"),
-            "within": not_negative(0.6778, "weight of student-to-student similarities"),
-        },
-        needs_cloud=True,
-    ),
-    "rank_preserving": Entry(
-        "hetero.objectives.rank_preserving:RankPreserving",
-        "neighbours in the cloud's order (ROP, ICLR 2023)",
-        {
-            "neighbours": _NEIGHBOURS,
-            "temperature": positive(0.1, "of the sigmoid that stands for a step"),
-            "sharpness": not_negative(0.2, "how much more near neighbours weigh"),
-        },
-        needs_cloud=True,
-    ),
-    "d3still": Entry(
-        "hetero.objectives.d3still:D3still",
-        "differences of similarities as the cloud's, wrong order weighted apart (D3still, CVPR 2024)",
-        {
-            "neighbours": count(9, "neighbours of each image in the cloud's eyes", least=2),
-            "feature": not_negative(50.0, "weight of the vectors themselves (alpha)"),
-            "inconsistent": not_negative(2.0, "weight of pairs in the wrong order (beta)"),
-            "consistent": not_negative(1.0, "weight of pairs in the right order (gamma)"),
-        },
-        needs_cloud=True,
-    ),
-    "focal_logit_matching": Entry(
-        "hetero.objectives.focal_distillation:FocalLogitMatching",
-        "the old model's logits, most where it was right (PCT FD-LM, arXiv 2011.09161)",
-        {"alpha": _ALPHA, "beta": _BETA},
-        needs_cloud=True,
-        needs_labels=True,
-        needs_own_head=True,
-    ),
-    "focal_kl": Entry(
-        "hetero.objectives.focal_distillation:FocalDivergence",
-        "the old model's softened answers, most where it was right (PCT FD-KL, arXiv 2011.09161)",
-        {"alpha": _ALPHA, "beta": _BETA, "temperature": positive(100.0, "softens both models' answers")},
-        needs_cloud=True,
-        needs_labels=True,
-        needs_own_head=True,
-    ),
-    "focal_retrieval": Entry(
-        "hetero.objectives.focal_retrieval:FocalRetrieval",
-        "near the old model, most where its first hit was right (retrieval form of PCT)",
-        {"alpha": _ALPHA, "beta": _BETA, "distance": choice("cosine", "what is held", "similarities")},
-        needs_cloud=True,
-        needs_labels=True,
-    ),
-    "focal_update": Entry(
-        "hetero.objectives.focal_update:FocalUpdate",
-        "near the student that this one replaces, most where its first hit was right (retrieval form of PCT)",
-        {"alpha": _ALPHA, "beta": _BETA},
-        needs_cloud=True,
-        needs_labels=True,
-        needs_previous=True,
-    ),
-    "elodi": Entry(
-        "hetero.objectives.elodi:Elodi",
-        "an ensemble's highest logits (ELODI, arXiv 2205.06265)",
-        {
-            "classes": count(10, "classes with the highest logits that count"),
-            "margin": not_negative(0.0, "differences up to it cost nothing"),
-            "power": Option(2.0, "of what exceeds the margin", least=1.0),
-        },
-        needs_cloud=True,
-        needs_labels=True,
-        needs_own_head=True,
-    ),
 }
+CATALOG.update(COMPOSITES)
+for _name, _entry in written_objectives().items():
+    enter(_name, _entry)
 
 
 def entry_of(name: str) -> Entry:
@@ -235,19 +54,12 @@ def entry_of(name: str) -> Entry:
 def _outside(name: str) -> Entry:
     """An objective that is not of this package; its code, and torch with it, is imported to know its options."""
     if name.startswith("pml:"):
-        from hetero.objectives.metric_learning import metric_learning_options
+        from hetero.objectives.metric_learning import metric_learning_entry
 
-        home = "hetero.objectives.metric_learning:metric_learning_loss"
-        options = metric_learning_options(name)
-        return Entry(
-            home, "of pytorch-metric-learning", options, needs_labels=True, takes_head=True, fixed={"loss": name}
-        )
-    from hetero.objectives.own import own_needs_labels, own_options
+        return metric_learning_entry(name)
+    from hetero.objectives.own import own_entry
 
-    labels = own_needs_labels(name)
-    return Entry(
-        "hetero.objectives.own:own", "of your own", own_options(name), needs_labels=labels, fixed={"path": name}
-    )
+    return own_entry(name)
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
@@ -264,13 +76,18 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
 
 def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
     """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
-    return any(_needs_labels(term) for term in expanded(terms))
+    return any("labels" in _known_needs(term) for term in expanded(terms))
 
 
-def _needs_labels(term: ObjectiveConfig) -> bool:
+def takes_mixtures(terms: Iterable[ObjectiveConfig]) -> bool:
+    """True if a model's objectives need nothing of an image but the cloud's vector, which a mixture of images has."""
+    return all(_known_needs(term) <= {"cloud"} for term in expanded(terms))
+
+
+def _known_needs(term: ObjectiveConfig) -> frozenset[str]:
     found = CATALOG.get(term.name)
     # What comes from outside may compare by class.
-    return found.needs_labels if isinstance(found, Entry) else True
+    return found.needs if isinstance(found, Entry) else frozenset({"labels"})
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
@@ -285,15 +102,16 @@ def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previo
     names = [term.name for term in singles]
     if not names:
         return ["expected at least one"]
+    offered = {"labels", *names} | ({"cloud"} if has_cloud else set()) | ({"previous"} if has_previous else set())
     problems = [f"{name} is given {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     for term in singles:
         if not math.isfinite(term.weight) or term.weight < 0:
             problems.append(f"{term.name}.weight: expected a number of at least 0, got {term.weight}")
-        problems += _problems_of_one(term, names, has_cloud, has_previous)
+        problems += _problems_of_one(term, offered)
     return problems
 
 
-def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool, has_previous: bool) -> list[str]:
+def _problems_of_one(term: ObjectiveConfig, offered: set[str]) -> list[str]:
     found = CATALOG.get(term.name)
     if isinstance(found, Composite):
         parts = " and ".join(part.name for part in found.parts)
@@ -302,14 +120,13 @@ def _problems_of_one(term: ObjectiveConfig, names: list[str], has_cloud: bool, h
         entry = entry_of(term.name)
     except InputError as error:
         return [str(error)]
-    problems: list[str] = []
-    if entry.needs_cloud and not has_cloud:
-        problems.append(f"{term.name} needs a cloud model")
-    if entry.needs_previous and not has_previous:
-        problems.append(
-            f"{term.name} needs the student that is replaced, which no recipe can name: call hetero.train_student with "
-            "previous"
-        )
-    if entry.needs_own_head and "own_head" not in names:
-        problems.append(f"{term.name} compares classifiers: put own_head beside it")
-    return problems + option_problems(term.name, entry.options, term.options)
+    return _missing_inputs(term.name, entry, offered) + option_problems(term.name, entry.options, term.options)
+
+
+def _missing_inputs(name: str, entry: Entry, offered: set[str]) -> list[str]:
+    unknown = sorted(entry.needs - set(INPUTS))
+    return [
+        f"{name} {one.missing}"
+        for key, one in INPUTS.items()
+        if key in entry.needs and key not in offered and one.of_images is None
+    ] + [f"{name} needs {key!r}, which is no input; expected {', '.join(INPUTS)}" for key in unknown]

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Temperature
 
 
 def multi_positive_cross_entropy(
@@ -62,10 +64,11 @@ def cloud_contrastive(
     return multi_positive_cross_entropy(embeddings @ keys.T, same, everywhere, temperature=temperature)
 
 
+@objective("supervised_contrastive", "classes pulled together within the model (arXiv 2004.11362)", needs={"labels"})
 class SupervisedContrastive(nn.Module):
     """:func:`supervised_contrastive` as an objective."""
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: Temperature = 0.1) -> None:
         super().__init__()
         self.temperature = temperature
 
@@ -74,10 +77,15 @@ class SupervisedContrastive(nn.Module):
         return supervised_contrastive(batch.embeddings, batch.labels, temperature=self.temperature)
 
 
+@objective(
+    "cloud_contrastive",
+    "the image among the cloud's vectors, positives by class (AML, arXiv 2006.16331)",
+    needs={"cloud", "labels"},
+)
 class CloudContrastive(nn.Module):
     """:func:`cloud_contrastive` against the cloud's bank, or the batch's when there is no bank."""
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: Temperature = 0.1) -> None:
         super().__init__()
         self.temperature = temperature
 

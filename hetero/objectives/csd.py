@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Doc
 
+from hetero.constraints import NotNegative
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide, nearest
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Neighbours, Temperature
 
 
 def contextual_similarity(
@@ -28,6 +34,7 @@ def contextual_similarity(
     return F.kl_div(given, expected, reduction="batchmean", log_target=True)
 
 
+@objective("csd", "similarities to the neighbours distributed as the cloud's (CSD, CVPR 2022)", needs={"cloud"})
 class ContextualSimilarity(nn.Module):
     """:func:`contextual_similarity` over the nearest neighbours that the cloud model sees.
 
@@ -41,7 +48,12 @@ class ContextualSimilarity(nn.Module):
     nothing says where the other classes are. The default is that of public comparisons.
     """
 
-    def __init__(self, neighbours: int = 96, temperature: float = 0.1, cloud_temperature: float = 0.0) -> None:
+    def __init__(
+        self,
+        neighbours: Neighbours = 96,
+        temperature: Temperature = 0.1,
+        cloud_temperature: Annotated[NotNegative, Doc("divides the cloud's cosines; 0 takes temperature")] = 0.0,
+    ) -> None:
         super().__init__()
         self.neighbours = neighbours
         self.temperature = temperature

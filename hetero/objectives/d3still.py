@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import Doc
 
+from hetero.constraints import NotNegative
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide, nearest
+from hetero.objectives.declaration import objective
 
 # Keeps the relative error of small differences bounded, as in the authors' public code.
 _FLOOR = 0.1
@@ -46,6 +52,11 @@ def feature_knowledge(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b 
     return torch.linalg.vector_norm(1 - (embeddings * cloud).sum(dim=1)) / len(embeddings)
 
 
+@objective(
+    "d3still",
+    "differences of similarities as the cloud's, wrong order weighted apart (D3still, CVPR 2024)",
+    needs={"cloud"},
+)
 class D3still(nn.Module):
     """Feature knowledge plus :func:`differential_distillation` over the cloud's nearest neighbours.
 
@@ -54,7 +65,11 @@ class D3still(nn.Module):
     """
 
     def __init__(
-        self, neighbours: int = 9, feature: float = 50.0, inconsistent: float = 2.0, consistent: float = 1.0
+        self,
+        neighbours: Annotated[int, Ge(2), Doc("neighbours of each image in the cloud's eyes")] = 9,
+        feature: Annotated[NotNegative, Doc("weight of the vectors themselves (alpha)")] = 50.0,
+        inconsistent: Annotated[NotNegative, Doc("weight of pairs in the wrong order (beta)")] = 2.0,
+        consistent: Annotated[NotNegative, Doc("weight of pairs in the right order (gamma)")] = 1.0,
     ) -> None:
         super().__init__()
         self.neighbours = neighbours

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Doc
 
+from hetero.constraints import Count, NotNegative
 from hetero.objectives.batch import Batch
+from hetero.objectives.declaration import objective
 from hetero.objectives.focal_distillation import both_logits
 
 
@@ -30,12 +36,16 @@ def logit_difference_inhibition(
     return F.relu(differences - margin).pow(power).mean()
 
 
+@objective("elodi", "an ensemble's highest logits (ELODI, arXiv 2205.06265)", needs={"cloud", "labels", "own_head"})
 class Elodi(nn.Module):
     """:func:`logit_difference_inhibition`; the batch's cloud is the ensemble."""
 
-    uses_logits = True
-
-    def __init__(self, classes: int = 10, margin: float = 0.0, power: float = 2.0) -> None:
+    def __init__(
+        self,
+        classes: Annotated[Count, Doc("classes with the highest logits that count")] = 10,
+        margin: Annotated[NotNegative, Doc("differences up to it cost nothing")] = 0.0,
+        power: Annotated[float, Ge(1), Doc("of what exceeds the margin")] = 2.0,
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.margin = margin

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Doc
 
+from hetero.constraints import Positive
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Alpha, Beta
 
 
 def focal_weights(
@@ -50,6 +56,11 @@ def both_logits(batch: Batch, name: str) -> tuple[Float[Tensor, "b k"], Float[Te
     return batch.logits, batch.cloud_logits
 
 
+@objective(
+    "focal_logit_matching",
+    "the old model's logits, most where it was right (PCT FD-LM, arXiv 2011.09161)",
+    needs={"cloud", "labels", "own_head"},
+)
 class FocalLogitMatching(nn.Module):
     """Positive-congruent training by logit matching: the mean of weight times :func:`logit_distance`.
 
@@ -57,9 +68,7 @@ class FocalLogitMatching(nn.Module):
     image's cached vector otherwise.
     """
 
-    uses_logits = True
-
-    def __init__(self, alpha: float = 1.0, beta: float = 5.0) -> None:
+    def __init__(self, alpha: Alpha = 1.0, beta: Beta = 5.0) -> None:
         super().__init__()
         self.alpha = alpha
         self.beta = beta
@@ -70,12 +79,20 @@ class FocalLogitMatching(nn.Module):
         return (focal_weights(old, batch.labels, alpha=self.alpha, beta=self.beta) * logit_distance(new, old)).mean()
 
 
+@objective(
+    "focal_kl",
+    "the old model's softened answers, most where it was right (PCT FD-KL, arXiv 2011.09161)",
+    needs={"cloud", "labels", "own_head"},
+)
 class FocalDivergence(nn.Module):
     """Positive-congruent training by divergence: the mean of weight times :func:`softened_divergence`."""
 
-    uses_logits = True
-
-    def __init__(self, alpha: float = 1.0, beta: float = 5.0, temperature: float = 100.0) -> None:
+    def __init__(
+        self,
+        alpha: Alpha = 1.0,
+        beta: Beta = 5.0,
+        temperature: Annotated[Positive, Doc("softens both models' answers")] = 100.0,
+    ) -> None:
         super().__init__()
         self.alpha = alpha
         self.beta = beta

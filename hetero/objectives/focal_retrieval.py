@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from typing_extensions import Doc
 
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Alpha, Beta
 
 Distance = Literal["cosine", "similarities"]
 
@@ -32,6 +35,11 @@ def similarity_distance(
     return 0.5 * ((embeddings - old) @ gallery.T).square().mean(dim=1)
 
 
+@objective(
+    "focal_retrieval",
+    "near the old model, most where its first hit was right (retrieval form of PCT)",
+    needs={"cloud", "labels"},
+)
 class FocalRetrieval(nn.Module):
     """Mean of ``(alpha + beta * 1(the old model's first hit is right)) * distance``.
 
@@ -41,7 +49,12 @@ class FocalRetrieval(nn.Module):
     the bank (``similarities``: moves that the gallery cannot see are free).
     """
 
-    def __init__(self, alpha: float = 1.0, beta: float = 5.0, distance: Distance = "cosine") -> None:
+    def __init__(
+        self,
+        alpha: Alpha = 1.0,
+        beta: Beta = 5.0,
+        distance: Annotated[Distance, Doc("what is held")] = "cosine",
+    ) -> None:
         super().__init__()
         self.alpha = alpha
         self.beta = beta

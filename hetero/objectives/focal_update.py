@@ -9,8 +9,15 @@ from torch.nn import functional as F
 from hetero.errors import InputError
 from hetero.objectives.backward_compatible import truncated_or_padded
 from hetero.objectives.batch import Batch
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Alpha, Beta
 
 
+@objective(
+    "focal_update",
+    "near the student that this one replaces, most where its first hit was right (retrieval form of PCT)",
+    needs={"cloud", "labels", "previous"},
+)
 class FocalUpdate(nn.Module):
     """Mean of ``(alpha + beta * 1(the old student was right)) * (1 - cosine with the old student's vector)``.
 
@@ -20,7 +27,7 @@ class FocalUpdate(nn.Module):
     the old one's, as backward-compatible training reads it.
     """
 
-    def __init__(self, alpha: float = 1.0, beta: float = 5.0) -> None:
+    def __init__(self, alpha: Alpha = 1.0, beta: Beta = 5.0) -> None:
         super().__init__()
         self.alpha = alpha
         self.beta = beta
@@ -31,10 +38,11 @@ class FocalUpdate(nn.Module):
         Raises:
             InputError: When the batch carries no vectors of an old student.
         """
-        if batch.previous is None or batch.previous_right is None:
+        if "previous" not in batch.inputs:
             raise InputError(
                 "the objective focal_update needs the student that is replaced: give train_student(previous=...)"
             )
-        new = F.normalize(truncated_or_padded(batch.embeddings, batch.previous.shape[1]), dim=1)
-        weights = self.alpha + self.beta * batch.previous_right.to(new.dtype)
-        return (weights * (1 - (new * batch.previous).sum(dim=1))).mean()
+        previous, right = batch.inputs["previous"], batch.inputs["previous_right"]
+        new = F.normalize(truncated_or_padded(batch.embeddings, previous.shape[1]), dim=1)
+        weights = self.alpha + self.beta * right.to(new.dtype)
+        return (weights * (1 - (new * previous).sum(dim=1))).mean()

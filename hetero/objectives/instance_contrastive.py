@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Doc
 
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide, comparable
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Centred, Temperature
 
 
 def instance_contrastive(
@@ -41,6 +46,11 @@ def instance_contrastive(
     return F.cross_entropy(logits, torch.zeros_like(labels))
 
 
+@objective(
+    "instance_contrastive",
+    "an image's own cloud vector among the cloud's other classes (as in CRD, arXiv 1910.10699)",
+    needs={"cloud"},
+)
 class InstanceContrastive(nn.Module):
     """:func:`instance_contrastive` against the cloud's bank, or the batch's when there is no bank.
 
@@ -52,7 +62,12 @@ class InstanceContrastive(nn.Module):
             from the centre have a spread of one as they are.
     """
 
-    def __init__(self, temperature: float = 0.05, centred: bool = False, relative: bool = False) -> None:
+    def __init__(
+        self,
+        temperature: Temperature = 0.05,
+        centred: Centred = False,
+        relative: Annotated[bool, Doc("the temperature is a share of the space's spread")] = False,
+    ) -> None:
         super().__init__()
         self.temperature = temperature
         self.centred = centred

@@ -12,7 +12,7 @@ from hetero.objectives.config import ObjectiveConfig
 def without_labels() -> list[str]:
     """Names of the objectives by which a student can learn from images without labels."""
     entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Entry)]
-    return [name for name, entry in entries if not entry.needs_labels]
+    return [name for name, entry in entries if "labels" not in entry.needs]
 
 
 def needing_labels(terms: Iterable[ObjectiveConfig]) -> list[str]:
@@ -47,6 +47,6 @@ def label_problems(
 
 def _needs_labels(name: str) -> bool:
     try:
-        return entry_of(name).needs_labels
+        return "labels" in entry_of(name).needs
     except InputError:
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,22 +11,24 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
+from hetero.objectives.declaration import Entry
 from hetero.objectives.head import Head
 from hetero.objectives.signatures import options_of
-from hetero.options import Option
 
 PREFIX = "pml:"
 # Losses with a classifier of their own are told its size.
 _SIZES = ("num_classes", "embedding_size")
 
 
-def metric_learning_options(name: str) -> Mapping[str, Option]:
-    """The options of ``pml:NAME``.
+def metric_learning_entry(name: str) -> Entry:
+    """The entry of ``pml:NAME``.
 
     Raises:
         InputError: When the package is missing, there is no such loss, or it needs more than embeddings and labels.
     """
-    return options_of(name, _loss_class(name), given=_SIZES)
+    home = f"{__name__}:{metric_learning_loss.__name__}"
+    options, needs = options_of(name, _loss_class(name), given=_SIZES), frozenset({"labels"})
+    return Entry(home, "of pytorch-metric-learning", options, needs, takes_head=True, fixed={"loss": name})
 
 
 def metric_learning_loss(loss: str, head: Head, **options: Any) -> MetricLearningLoss:

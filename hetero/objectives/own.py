@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Float
@@ -12,31 +12,29 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
+from hetero.objectives.declaration import CATALOG, Entry
 from hetero.objectives.signatures import options_of
-from hetero.options import Option
 from hetero.own_code import imported
 
 
-def own_options(path: str) -> Mapping[str, Option]:
-    """The options of a function of a batch (all parameters but the first) or of an ``nn.Module`` (all parameters).
+def own_entry(path: str) -> Entry:
+    """The entry of what declares itself, or of a function of a batch or an ``nn.Module`` that does not.
+
+    Of these the parameters are the options (of a function, all but the first). They need what their attribute ``needs``
+    names; one that says nothing may learn from labels.
 
     Raises:
         InputError: When code is not allowed, there is nothing of this name, or it cannot be an objective.
     """
     target = _load(path)
-    if _is_module(target):
-        return options_of(path, target)
-    first = next(iter(inspect.signature(target).parameters), "")
-    return options_of(path, target, given=[first])
-
-
-def own_needs_labels(path: str) -> bool:
-    """Whether it learns from labels: its attribute ``needs_labels``; one that says nothing may.
-
-    Raises:
-        InputError: When code is not allowed, or there is nothing of this name.
-    """
-    return bool(getattr(_load(path), "needs_labels", True))
+    home = f"{target.__module__}:{target.__qualname__}"
+    for entry in CATALOG.values():
+        if isinstance(entry, Entry) and entry.home == home:
+            return entry
+    given = [] if _is_module(target) else list(inspect.signature(target).parameters)[:1]
+    needs = frozenset[str](getattr(target, "needs", {"labels"}))
+    options = options_of(path, target, given=given)
+    return Entry("hetero.objectives.own:own", "of your own", options, needs, fixed={"path": path})
 
 
 def own(path: str, **options: Any) -> nn.Module:
@@ -46,16 +44,11 @@ def own(path: str, **options: Any) -> nn.Module:
 
 
 class FunctionObjective(nn.Module):
-    """A function of a batch as an objective.
-
-    Attributes:
-        uses_logits: Whether it asks for both classifiers' logits: the function's attribute of this name.
-    """
+    """A function of a batch as an objective."""
 
     def __init__(self, function: functools.partial[Tensor]) -> None:
         super().__init__()
         self.function = function
-        self.uses_logits = bool(getattr(function.func, "uses_logits", False))
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """The function's value."""

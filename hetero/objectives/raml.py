@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import Doc
 
+from hetero.constraints import NotNegative
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import cloud_vectors
+from hetero.objectives.declaration import objective
 
 
 def raml(
@@ -39,10 +44,15 @@ def _mean_off_diagonal(values: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
     return values.masked_fill(diagonal, 0.0).sum() / max(1, count * (count - 1))
 
 
+@objective("raml", "vectors and pairwise similarities as the cloud's (RAML, arXiv 2210.05463)", needs={"cloud"})
 class Raml(nn.Module):
     """:func:`raml` as an objective; the default weights are those of the paper's public comparisons."""
 
-    def __init__(self, mixed: float = 0.7482, within: float = 0.6778) -> None:
+    def __init__(
+        self,
+        mixed: Annotated[NotNegative, Doc("weight of student-to-cloud similarities")] = 0.7482,
+        within: Annotated[NotNegative, Doc("weight of student-to-student similarities")] = 0.6778,
+    ) -> None:
         super().__init__()
         self.mixed = mixed
         self.within = within

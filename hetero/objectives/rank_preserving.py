@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import Doc
 
+from hetero.constraints import NotNegative, Positive
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import CloudSide, nearest
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Neighbours
 
 
 def rank_order_preservation(
@@ -40,10 +46,16 @@ def rank_order_preservation(
     return (weights * per_neighbour).sum(dim=1).mean() / cloud.shape[1]
 
 
+@objective("rank_preserving", "neighbours in the cloud's order (ROP, ICLR 2023)", needs={"cloud"})
 class RankPreserving(nn.Module):
     """:func:`rank_order_preservation` over the cloud's nearest neighbours of each image, itself left out."""
 
-    def __init__(self, neighbours: int = 96, temperature: float = 0.1, sharpness: float = 0.2) -> None:
+    def __init__(
+        self,
+        neighbours: Neighbours = 96,
+        temperature: Annotated[Positive, Doc("of the sigmoid that stands for a step")] = 0.1,
+        sharpness: Annotated[NotNegative, Doc("how much more near neighbours weigh")] = 0.2,
+    ) -> None:
         super().__init__()
         self.neighbours = neighbours
         self.temperature = temperature

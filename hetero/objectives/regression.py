@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch
 from hetero.objectives.cloud_side import cloud_vectors, comparable
+from hetero.objectives.declaration import objective
+from hetero.objectives.shared_options import Centred
 
 
 def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
@@ -19,6 +21,7 @@ def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d
     return (1.0 - (embeddings * cloud).sum(dim=1)).mean()
 
 
+@objective("cloud_regression", "the vector equals the cloud's (AML, arXiv 2006.16331)", needs={"cloud"})
 class CloudRegression(nn.Module):
     """:func:`cloud_regression` as an objective.
 
@@ -26,7 +29,7 @@ class CloudRegression(nn.Module):
         centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
     """
 
-    def __init__(self, centred: bool = False) -> None:
+    def __init__(self, centred: Centred = False) -> None:
         super().__init__()
         self.centred = centred
 

@@ -6,8 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hetero.errors import InputError
-from hetero.options import Option
+from hetero.options import Option, require_defaults, undeclared
 
 
 def options_of(name: str, call: Callable[..., Any], *, given: Iterable[str] = ()) -> Mapping[str, Option]:
@@ -27,11 +26,9 @@ def options_of(name: str, call: Callable[..., Any], *, given: Iterable[str] = ()
     for key in given:
         parameters.pop(key, None)
     own = inspect.signature(call).parameters
-    required = [key for key, one in parameters.items() if one.default is one.empty and key in own]
-    if required:
-        raise InputError(f"the objective {name} needs {', '.join(required)}, which a recipe cannot give")
+    require_defaults(f"the objective {name}", {key: one for key, one in parameters.items() if key in own})
     return {
-        key: Option(one.default, f"as {name} says", any_number=True)
+        key: undeclared(one.default)
         for key, one in parameters.items()
         if isinstance(one.default, bool | int | float | str)
     }

@@ -16,7 +16,6 @@ from hetero.models.directory import save_model, save_prototypes
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
-from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.preprocessing import Preprocessing
 from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.config import CloudConfig
@@ -126,7 +125,6 @@ def _identity(
 
 
 def _save_head(directory: Path, module: TrainingModule, dataset: Dataset) -> str:
-    own = dict(module.objectives.items()).get("own_head")
-    if not isinstance(own, MarginSoftmax):
+    if module.own_head is None:
         return ""
-    return save_prototypes(directory, F.normalize(own.prototypes, dim=1), dataset.train.classes)
+    return save_prototypes(directory, F.normalize(module.own_head.prototypes, dim=1), dataset.train.classes)

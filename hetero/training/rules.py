@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hetero.objectives.catalog import compares_classes, problems_of
+from hetero.objectives.catalog import problems_of, takes_mixtures
 from hetero.objectives.config import ObjectiveConfig
 from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, TrainingConfig
 
@@ -59,7 +59,7 @@ def mixup_problems(
     place: str, training: TrainingConfig, terms: Sequence[ObjectiveConfig], *, has_cloud: bool
 ) -> list[str]:
     """Whether images are to be mixed whose mixtures an objective could not judge."""
-    if not training.mixup or (has_cloud and not compares_classes(terms)):
+    if not training.mixup or (has_cloud and takes_mixtures(terms)):
         return []
     return [
         f"{place}.training.mixup: a mixed image has the cloud's mixed vector and no class; leave out objectives that "

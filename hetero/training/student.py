@@ -121,11 +121,11 @@ def train_student(
         ]
     )
     who = f"student {config.name}"
-    cached = (
-        cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed, previous=previous) if cloud else None
-    )
+    cached = cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed) if cloud else None
+    known = previous.inputs if previous else {}
     run = Run(directory, identity, seed, f"training {config.name}", resume)
-    fitted = fit(module, dataset.train, _training(config, cloud, dataset.train), run, validate=judged, cloud=cached)
+    training = _training(config, cloud, dataset.train)
+    fitted = fit(module, dataset.train, training, run, validate=judged, cloud=cached, inputs=known)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
 from hetero.training.batches.feed import Fed, Feed
+from hetero.training.batches.inputs import inputs_of
 from hetero.training.config import TrainingConfig
 from hetero.training.distributed.ranks import connect, on_first_rank, rank, ranks
 from hetero.training.distributed.synchronised_norm import SynchronisedBatchNorm
@@ -46,6 +47,7 @@ def fit(
     *,
     validate: Callable[[Any], Judgement],
     cloud: CloudTensors | None = None,
+    inputs: Mapping[str, Shaped[Tensor, "n ..."]] | None = None,
 ) -> Fitted:
     """Train, keeping the weights that did best on the validation images; say what their curves say.
 
@@ -62,6 +64,7 @@ def fit(
         run: Where, from which seed, whether to resume.
         validate: Judges ``module.model``; larger is better.
         cloud: Cached cloud embeddings in the order of ``images``.
+        inputs: [n, ...] each, what else is known of ``images``, by name; what the images themselves say is added.
 
     Raises:
         InputError: When the loss stops being finite, there are more processes than classes in a batch, or this machine
@@ -72,6 +75,8 @@ def fit(
     if config.threads:
         torch.set_num_threads(config.threads)
     loop = _Loop(connect(config), module, images, config, run, validate, cloud)
+    known = {**(inputs or {}), **inputs_of(images, module.needs, mixed=bool(config.mixup))}
+    module.inputs = {name: loop.fabric.to_device(values) for name, values in known.items()}
     loop.run()
     on_first_rank(lambda: load_checkpoint(run.best, module, loop.optimizer, run.identity))
     module.cpu().eval()

@@ -9,11 +9,11 @@ from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hetero.objectives.batch import Batch, directions
-from hetero.objectives.catalog import compares_classes
+from hetero.objectives.catalog import compares_classes, entry_of, expanded
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import MarginSoftmax
@@ -35,8 +35,6 @@ class CloudTensors:
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
         live: The cloud model itself, to embed images as they were changed; None takes the cached vectors.
-        previous: float32 [n, p], unit vectors of the training images by the student to be replaced, if there is one.
-        previous_right: bool [n], whether its first hit was right.
     """
 
     embeddings: Float[Tensor, "n d"]
@@ -45,8 +43,6 @@ class CloudTensors:
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
     live: LiveCloud | None = None
-    previous: Float[Tensor, "n p"] | None = None
-    previous_right: Bool[Tensor, " n"] | None = None
 
     @cached_property
     def bank_embeddings(self) -> Float[Tensor, "m d"]:
@@ -93,8 +89,10 @@ class TrainingModule(nn.Module):
         objectives: By name; they may have weights of their own.
         weights: Of each objective in the sum.
         by_class: Whether one of them compares images by class.
+        needs: Names of the inputs that they need.
 
     Attributes:
+        inputs: [n, ...] each, what else is known of the training images, by name; on the module's device.
         shares: How many of a batch's images each rank embeds; empty in one process, which embeds them all.
     """
 
@@ -105,12 +103,15 @@ class TrainingModule(nn.Module):
         weights: Mapping[str, float],
         *,
         by_class: bool = True,
+        needs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.model = model
         self.objectives = nn.ModuleDict(dict(objectives))
         self.weights = dict(weights)
         self.by_class = by_class
+        self.needs = needs
+        self.inputs: Mapping[str, Tensor] = {}
         self.shares: tuple[int, ...] = ()
 
     @classmethod
@@ -118,7 +119,13 @@ class TrainingModule(nn.Module):
         """Build the objectives that a recipe names."""
         built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
         objectives, weights = {key: one for key, _, one in built}, {key: weight for key, weight, _ in built}
-        return cls(model, objectives, weights, by_class=compares_classes(terms))
+        needs = frozenset[str]().union(*(entry_of(term.name).needs for term in expanded(terms)))
+        return cls(model, objectives, weights, by_class=compares_classes(terms), needs=needs)
+
+    @property
+    def own_head(self) -> MarginSoftmax | None:
+        """The model's own classifier, where it is trained with one."""
+        return next((one for one in self.objectives.values() if isinstance(one, MarginSoftmax)), None)
 
     def forward(
         self,
@@ -142,7 +149,8 @@ class TrainingModule(nn.Module):
         """
         embeddings = self._whole(self.model.embed(pixels))
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._judged(Batch(embeddings, labels), rows, cloud, targets)
+            inputs = {name: values[rows] for name, values in self.inputs.items()}
+            return self._judged(Batch(embeddings, labels, inputs=inputs), rows, cloud, targets)
 
     def _whole(self, vectors: Float[Tensor, "m d"]) -> Float[Tensor, "b d"]:
         half = vectors.dtype in (torch.float16, torch.bfloat16)
@@ -154,7 +162,7 @@ class TrainingModule(nn.Module):
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         if cloud is not None:
             batch = _beside_cloud(batch, rows, cloud, targets)
-        if any(getattr(objective, "uses_logits", False) for objective in self.objectives.values()):
+        if "own_head" in self.needs:
             batch = self._with_logits(batch, cloud)
         terms = {name: objective(batch) for name, objective in self.objectives.items()}
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
@@ -162,8 +170,8 @@ class TrainingModule(nn.Module):
         return total, values if cloud is None else values | _agreement(batch, cloud)
 
     def _with_logits(self, batch: Batch, cloud: CloudTensors | None) -> Batch:
-        own = dict(self.objectives.items()).get("own_head")
-        if not isinstance(own, MarginSoftmax):
+        own = self.own_head
+        if own is None:
             return batch
         batch = replace(batch, logits=_logits(batch.embeddings, own.prototypes, own.scale))
         if cloud is None or cloud.prototypes is None or batch.cloud is None:
@@ -187,8 +195,6 @@ def _beside_cloud(
         rows=torch.where(rows >= 0, cloud.places[rows], -1),
         centre=cloud.centre,
         centred_bank=cloud.centred_bank,
-        previous=None if cloud.previous is None else cloud.previous[rows],
-        previous_right=None if cloud.previous_right is None else cloud.previous_right[rows],
     )
 
 

@@ -48,6 +48,4 @@ def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None
         sources=here(cloud.sources),
         prototypes=here(cloud.prototypes),
         live=cloud.live and cloud.live.on(fabric),
-        previous=here(cloud.previous),
-        previous_right=here(cloud.previous_right),
     )

@@ -12,7 +12,6 @@ from hetero.training.loop.module import CloudTensors
 from hetero.training.reference.bank import bank_rows
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.reference.live import LiveCloud
-from hetero.training.reference.previous import PreviousStudent
 from hetero.training.seeds import seed_of
 
 
@@ -23,7 +22,6 @@ def cloud_tensors(
     live: float = 0.0,
     who: str,
     seed: int,
-    previous: PreviousStudent | None = None,
 ) -> CloudTensors:
     """Tensors of the cloud's vectors in the order of the training images.
 
@@ -33,7 +31,6 @@ def cloud_tensors(
         live: Share of each batch that the cloud model embeds as it is changed.
         who: Names what is trained in the error message.
         seed: Decides which of many images make the bank.
-        previous: The student to be replaced, if there is one.
 
     Raises:
         InputError: When a live cloud model is asked for and only embeddings are given, or it takes other images than
@@ -53,6 +50,4 @@ def cloud_tensors(
         sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
         live=LiveCloud.of(cloud.model, live, dataset.train) if live and cloud.model else None,
-        previous=torch.from_numpy(previous.train) if previous else None,
-        previous_right=torch.from_numpy(previous.right) if previous else None,
     )

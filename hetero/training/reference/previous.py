@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+import torch
+from jaxtyping import Bool, Float32, Int64, Shaped
 
 from hetero.data.augmentation.copies import sources_of
 from hetero.data.images import ImageSet
@@ -35,6 +36,11 @@ class PreviousStudent:
         """Digest of everything that a new student can learn from it."""
         start = [sha256_bytes(weights_bytes(self.start))] if self.start else []
         return digest([sha256_bytes(np.ascontiguousarray(one).tobytes()) for one in (self.train, self.right)] + start)
+
+    @property
+    def inputs(self) -> dict[str, Shaped[torch.Tensor, "n ..."]]:
+        """What an objective that needs ``previous`` is shown: float32 [n, p] and, as ``previous_right``, bool [n]."""
+        return {"previous": torch.from_numpy(self.train), "previous_right": torch.from_numpy(self.right)}
 
     @classmethod
     def of(

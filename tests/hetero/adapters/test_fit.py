@@ -188,6 +188,7 @@ def test_declared_options_are_those_of_the_code(kind):
     parameters = inspect.signature(getattr(import_module(module), name).fit).parameters
     given = {key: one.default for key, one in parameters.items() if key not in ("source", "target")}
     assert given == {key: option.default for key, option in ADAPTERS[kind].options.items()}
+    assert all(option.allows(option.default) and option.meaning for option in ADAPTERS[kind].options.values())
 
 
 def test_all_but_the_networks_training_need_no_torch():

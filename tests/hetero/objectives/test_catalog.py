@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from hetero.errors import InputError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
+from hetero.objectives import declaration
 from hetero.objectives.backward_compatible import InfluenceLoss
 from hetero.objectives.catalog import CATALOG, Composite, Entry, expanded, problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
+from hetero.objectives.declaration import HEAD
 from hetero.objectives.head import Head
 from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.registry import build_objective, build_objectives
@@ -43,13 +45,13 @@ def test_no_torch_is_needed_to_check_names_and_options():
 def test_declared_options_are_those_of_the_code(name):
     entry = CATALOG[name]
     module, _, attribute = entry.home.partition(":")
-    signature = inspect.signature(getattr(import_module(module), attribute))
-    given = {
-        key: one.default
-        for key, one in signature.parameters.items()
-        if key != "head" and one.kind is not one.VAR_POSITIONAL and one.kind is not one.VAR_KEYWORD
-    }
-    assert given == {key: option.default for key, option in entry.options.items()}
+    made = getattr(import_module(module), attribute)
+    declared: dict[str, Entry] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(declaration, "CATALOG", declared)
+        declaration.objective(name, entry.summary, needs=entry.needs)(made)
+    assert declared == {name: entry}
+    assert (HEAD in inspect.signature(made).parameters) is entry.takes_head
     assert all(option.allows(option.default) and option.meaning for option in entry.options.values())
 
 
@@ -146,9 +148,8 @@ def training_step(terms, dimension=4, cloud_dimension=4):
         torch.arange(12) % 3,
         bank=torch.arange(12),
         prototypes=own.cloud_prototypes,
-        previous=cached.flip(0),
-        previous_right=torch.arange(12) % 2 == 0,
     )
+    module.inputs = {"previous": cached.flip(0), "previous_right": torch.arange(12) % 2 == 0}
     rows = torch.tensor([0, 3, 1, 4, 2, 5])
     total, parts = module(torch.rand(6, 3, 8, 8), rows % 3, rows, cloud)
     total.backward()

@@ -29,7 +29,7 @@ def angle(batch, *, margin: float = 0.1, squared: bool = False):
 def answers(batch, scale=1):
     return scale * (batch.logits - batch.cloud_logits).abs().mean()
 
-answers.uses_logits = True
+answers.needs = {"cloud", "labels", "own_head"}
 
 class Learnt(nn.Module):
     def __init__(self, start: float = 2.0):

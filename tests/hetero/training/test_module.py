@@ -21,8 +21,6 @@ from hetero.training.loop.module import CloudTensors, TrainingModule
 class Recorder(nn.Module):
     """An objective that keeps what it was shown."""
 
-    uses_logits = True
-
     def forward(self, batch):
         self.seen = batch
         return batch.embeddings.sum()
@@ -38,7 +36,8 @@ def tiny(seed: int) -> EmbeddingModel:
 def parts():
     own = MarginSoftmax(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), scale=5.0)
     recorder = Recorder()
-    module = TrainingModule(tiny(1), {"own_head": own, "recorder": recorder}, {"own_head": 1.0, "recorder": 1.0})
+    objectives = {"own_head": own, "recorder": recorder}
+    module = TrainingModule(tiny(1), objectives, dict.fromkeys(objectives, 1.0), needs=frozenset({"own_head"}))
     cached = F.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)), dim=1)
     cloud = CloudTensors(
         cached,

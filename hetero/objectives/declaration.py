@@ -1,0 +1,104 @@
+"""How an objective declares itself: what it needs, and its options. Needs no torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, TypeVar
+
+from hetero.errors import InputError
+from hetero.objectives.config import ObjectiveConfig
+from hetero.options import Option, declared_options
+
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+
+HEAD = "head"
+"""A maker's parameter of this name is given a :class:`hetero.objectives.head.Head`, and is no option."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An objective.
+
+    Attributes:
+        home: ``module:name`` of what makes it, called with the options by name; returns an ``nn.Module``.
+        summary: One line, with the paper.
+        options: By name.
+        needs: Keys of :data:`hetero.objectives.inputs.INPUTS`.
+        takes_head: Whether ``home`` takes a :class:`hetero.objectives.head.Head`, too.
+        fixed: Further arguments of ``home``.
+        maker: What ``home`` names, where that is at hand.
+    """
+
+    home: str
+    summary: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
+    takes_head: bool = False
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    maker: Callable[..., Any] | None = field(default=None, compare=False)
+
+    def make(self, **arguments: Any) -> Any:
+        """Call what makes it."""
+        module, _, name = self.home.partition(":")
+        maker = self.maker or getattr(import_module(module), name)
+        return maker(**arguments, **self.fixed)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A name for several objectives, added with equal weight.
+
+    Attributes:
+        summary: One line, with the paper.
+        parts: The objectives.
+    """
+
+    summary: str
+    parts: tuple[ObjectiveConfig, ...]
+
+
+CATALOG: dict[str, Entry | Composite] = {}
+"""All objectives by the names that recipes use; :mod:`hetero.objectives.catalog` fills in those of this package."""
+
+
+def objective(name: str, summary: str, *, needs: Iterable[str] = ()) -> Callable[[Maker], Maker]:
+    """Declare an objective: the class or function decorated makes it, an ``nn.Module`` that is called with a batch.
+
+    Its parameters are the options, annotated as :mod:`hetero.options` says, but for one called ``head``, which is given
+    a :class:`hetero.objectives.head.Head`. From then on recipes may use the name.
+
+    Args:
+        name: In recipes.
+        summary: One line, with the paper.
+        needs: Names of inputs, see :mod:`hetero.objectives.inputs`.
+
+    Raises:
+        InputError: When there is another objective of this name.
+    """
+
+    def declare(make: Maker) -> Maker:
+        enter(name, replace(declared(make, summary, needs), maker=make))
+        return make
+
+    return declare
+
+
+def declared(make: Callable[..., Any], summary: str, needs: Iterable[str]) -> Entry:
+    """The entry of a class or function, as its signature says."""
+    home, takes_head = f"{make.__module__}:{make.__qualname__}", HEAD in inspect.signature(make).parameters
+    return Entry(home, summary, declared_options(make, given=[HEAD]), frozenset(needs), takes_head)
+
+
+def enter(name: str, entry: Entry) -> None:
+    """Give the catalogue an entry, in place of an earlier declaration of the same class or function.
+
+    Raises:
+        InputError: When there is another objective of this name.
+    """
+    known = CATALOG.get(name)
+    if known is not None and not (isinstance(known, Entry) and known.home == entry.home):
+        raise InputError(f"there is an objective {name!r} already; expected another name")
+    CATALOG[name] = entry

@@ -1,0 +1,64 @@
+"""What an objective may need beside the vectors of the model in training, by name. Needs no torch.
+
+An objective names its inputs where it is declared; who offers each, and what is said where nobody does, stands here.
+Another input is one function of the training images, see :func:`batch_input`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hetero.errors import InputError
+
+PerImage = Callable[[Any], Any]
+"""A :class:`hetero.data.images.ImageSet` of n training images in, a tensor [n, ...] in their order out."""
+
+Offered = TypeVar("Offered", bound=PerImage)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What training batches offer to objectives.
+
+    Attributes:
+        missing: Said of an objective that needs it where nobody offers it; follows the objective's name.
+        of_images: What of the images it is. None where the run is given it, or another objective has it.
+    """
+
+    missing: str = ""
+    of_images: PerImage | None = None
+
+
+INPUTS: dict[str, Input] = {
+    # Images without labels are another matter: see hetero.objectives.labels.
+    "labels": Input("learns from labels"),
+    "cloud": Input("needs a cloud model"),
+    "previous": Input(
+        "needs the student that is replaced, which no recipe can name: call hetero.train_student with previous"
+    ),
+    # Offered by the objective of this name.
+    "own_head": Input("compares classifiers: put own_head beside it"),
+}
+"""Every input. ``Batch.inputs`` holds what is of the images; the others have attributes of their own."""
+
+
+def batch_input(name: str) -> Callable[[Offered], Offered]:
+    """Offer another input to objectives: the function decorated says, once a run, what it is of each training image.
+
+    It takes the run's :class:`hetero.data.images.ImageSet` of n images and returns a tensor [n, ...] in their order. An
+    objective that needs ``name`` finds the rows of a batch's images in ``batch.inputs[name]``.
+
+    Raises:
+        InputError: When there is another input of this name.
+    """
+
+    def offer(of_images: Offered) -> Offered:
+        known = INPUTS.get(name)
+        if known is not None and getattr(known.of_images, "__qualname__", "") != of_images.__qualname__:
+            raise InputError(f"there is an input {name!r} already; expected another name")
+        INPUTS[name] = Input(of_images=of_images)
+        return of_images
+
+    return offer
