@@ -165,15 +165,15 @@ def device_list_command() -> int:
 
     Example: hetero device list
     """
-    from device_tests.targets.registry import DESCRIPTIONS
+    from device_tests.targets.registry import TARGETS
     from device_tests.targets.registry import target as target_called
 
-    for name, text in DESCRIPTIONS.items():
+    for kind in TARGETS.values():
         try:
-            state = target_called(name).state()
+            state = target_called(kind.listed_as).state()
         except InputError as error:
             state = str(error)
-        print(f"{name}: {text}\n  {state}", file=sys.stdout)
+        print(f"{kind.listed_as}: {kind.line}\n  {state}", file=sys.stdout)
     return 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from device_tests.targets.adb.phone import PREFIX as ADB
 from device_tests.targets.adb.phone import AndroidPhone
@@ -18,16 +20,96 @@ from device_tests.targets.system.target import COUNTING, PhoneSystem
 from device_tests.targets.target import Stopwatch, Target
 from hetero.errors import InputError
 
-DESCRIPTIONS = {
-    "desktop": "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
-    "phone-arm64": "an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
-    "phone-armv7": "an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
-    "phone-system": "a whole emulated ARM64 device with a kernel of its own, reached over ADB as a phone is; "
-    "phone-system:count counts instructions",
-    "adb:SERIAL": "an attached Android phone or emulator; `adb devices` lists the serial numbers",
-    "browser": "ONNX Runtime Web and LiteRT for Web in a headless Chromium with a phone's viewport",
-    "macos": "Apple's Core ML on a Mac; macos:cpu, macos:gpu or macos:ane for some compute units only",
-}
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of target; what it says of itself, such as whether it is emulated, the target says.
+
+    Attributes:
+        name: As on the command line, to a colon.
+        line: Of ``hetero device list``.
+        make: Called with what follows the colon, where something does.
+        variant: What may follow it, in capitals where it stands for anything; empty for nothing.
+        needs_variant: True if something must.
+        times_as: The name that models are timed under; empty where its clock says nothing of a processor.
+    """
+
+    name: str
+    line: str
+    make: Callable[..., Target]
+    variant: str = ""
+    needs_variant: bool = False
+    times_as: str = ""
+
+    @property
+    def listed_as(self) -> str:
+        """The name, with what must follow it."""
+        return f"{self.name}:{self.variant}" if self.needs_variant else self.name
+
+    def called(self, name: str) -> Target | None:
+        """The target of this kind that is called ``name``; None when none is."""
+        kind, colon, variant = name.partition(":")
+        if not colon:
+            return self.make() if kind == self.name and not self.needs_variant else None
+        fits = bool(variant) and (self.variant.isupper() or variant == self.variant)
+        return self.make(variant) if kind == self.name and fits else None
+
+
+TARGETS: dict[str, Kind] = {}
+
+
+def add_target(kind: Kind) -> None:
+    """Let targets of a kind be called by name.
+
+    Raises:
+        InputError: When there is another kind of this name.
+    """
+    if kind.name in TARGETS:
+        raise InputError(f"there is a target {kind.name!r} already; expected another name")
+    TARGETS[kind.name] = kind
+
+
+def _phone_system(variant: str = "") -> PhoneSystem:
+    return PhoneSystem(counting=bool(variant))
+
+
+for _kind in (
+    Kind(
+        Desktop.name,
+        "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
+        Desktop,
+        times_as=Desktop.name,
+    ),
+    *(Kind(name, system.line, partial(EmulatedPhone, system), variant="CORE") for name, system in SYSTEMS.items()),
+    Kind(
+        PHONE_SYSTEM,
+        "a whole emulated ARM64 device with a kernel of its own, reached over ADB as a phone is; "
+        f"{COUNTING} counts instructions",
+        _phone_system,
+        variant=COUNTING.partition(":")[2],
+        times_as=COUNTING,
+    ),
+    Kind(
+        ADB,
+        "an attached Android phone or emulator; `adb devices` lists the serial numbers",
+        AndroidPhone,
+        variant="SERIAL",
+        needs_variant=True,
+        times_as=f"{ADB}:SERIAL",
+    ),
+    Kind(
+        Browser.name,
+        "ONNX Runtime Web and LiteRT for Web in a headless Chromium with a phone's viewport",
+        Browser,
+    ),
+    Kind(
+        MACOS,
+        "Apple's Core ML on a Mac; macos:cpu, macos:gpu or macos:ane for some compute units only",
+        MacOs,
+        variant="UNIT",
+    ),
+):
+    add_target(_kind)
 
 
 def target(name: str) -> Target:
@@ -36,26 +118,17 @@ def target(name: str) -> Target:
     Raises:
         InputError: When there is none.
     """
-    if name == Browser.name:
-        return Browser()
-    if name in (PHONE_SYSTEM, COUNTING):
-        return PhoneSystem(counting=name == COUNTING)
-    kind, _, rest = name.partition(":")
-    if kind == ADB and rest:
-        return AndroidPhone(rest)
-    if kind == MACOS and (rest or name == kind):
-        return MacOs(rest or "all")
-    if name == "desktop":
-        return Desktop()
-    if kind in SYSTEMS and (rest or name == kind):
-        return EmulatedPhone(SYSTEMS[kind], rest)
-    raise InputError(f"no target {name!r}; the targets are:", [f"{key}: {text}" for key, text in DESCRIPTIONS.items()])
+    kind = TARGETS.get(name.partition(":")[0])
+    if kind and (found := kind.called(name)):
+        return found
+    lines = [f"{kind.listed_as}: {kind.line}" for kind in TARGETS.values()]
+    raise InputError(f"no target {name!r}; the targets are:", lines)
 
 
 def target_problems(names: Sequence[str]) -> list[str]:
     """One line for each name that no target has."""
     return [
-        f"no target {name!r}{_hint(name)}; expected some of {', '.join(DESCRIPTIONS)}"
+        f"no target {name!r}{_hint(name)}; expected some of {', '.join(_listed())}"
         for name in names
         if not _exists(name)
     ]
@@ -74,8 +147,12 @@ def _exists(name: str) -> bool:
     return True
 
 
+def _listed() -> list[str]:
+    return [kind.listed_as for kind in TARGETS.values()]
+
+
 def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name, DESCRIPTIONS, n=1)
+    close = difflib.get_close_matches(name, _listed(), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -87,5 +164,6 @@ def stopwatch(name: str) -> Stopwatch:
     """
     found = target(name)
     if not isinstance(found, Stopwatch) or (found.emulated and not found.counting):
-        raise InputError(f"{name} cannot time models; desktop, adb:SERIAL and {COUNTING} can")
+        able = [kind.times_as for kind in TARGETS.values() if kind.times_as]
+        raise InputError(f"{name} cannot time models; expected one of {', '.join(able)}")
     return found

@@ -22,6 +22,7 @@ class System:
 
     Attributes:
         name: The target's.
+        line: Of ``hetero device list``.
         architecture: Debian's name of it.
         emulator: The program that runs it; empty where this machine's processor does.
         core: An ordinary phone's processor model.
@@ -38,6 +39,7 @@ class System:
     """
 
     name: str
+    line: str
     architecture: str
     emulator: str
     core: str
@@ -76,6 +78,7 @@ _BASE = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
 
 ARM64 = System(
     name="phone-arm64",
+    line="an emulated ARM64 phone (cortex-a55); phone-arm64:CORE for another processor, such as max",
     architecture="arm64",
     emulator="qemu-aarch64",
     core="cortex-a55",
@@ -96,6 +99,7 @@ ARM64 = System(
 
 ARMV7 = System(
     name="phone-armv7",
+    line="an emulated 32-bit phone (cortex-a7) with the old tflite-runtime 2.14",
     architecture="armhf",
     emulator="qemu-arm",
     core="cortex-a7",
