@@ -16,11 +16,9 @@ from hetero.data.images import Images, require_size
 from hetero.errors import InputError
 from hetero.linear.config import Part
 from hetero.models.backbones.blocks import unit
-from hetero.models.config import RESIDUAL_STAGES, ModelConfig
+from hetero.models.config import ModelConfig
+from hetero.models.families import family_called
 from hetero.models.model import EmbeddingModel
-
-_AFTER_STAGES = {"residual": 0, "edge": 1}
-"""Layers of a backbone after its last stage, by the families that are a sequence of layers."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,14 @@ def require_part(config: ModelConfig, part: Part) -> None:
     Raises:
         InputError: As :func:`divided`.
     """
-    if part == "last-stage" and config.family not in _AFTER_STAGES:
+    if part == "last-stage" and family_called(config.family).after_stages is None:
         raise InputError(f"part: {config.family} is not divided into stages here; expected neck or all")
 
 
 def _at_last_stage(model: EmbeddingModel) -> tuple[nn.Sequential, nn.Sequential]:
-    stages = model.config.stages or RESIDUAL_STAGES
+    family = family_called(model.config.family)
+    assert family.after_stages is not None
+    stages = model.config.stages or family.stages
     layers = list(model.backbone.named_children())
-    place = len(layers) - stages[-1].depth - _AFTER_STAGES[model.config.family]
+    place = len(layers) - stages[-1].depth - family.after_stages
     return nn.Sequential(OrderedDict(layers[:place])), nn.Sequential(OrderedDict(layers[place:]))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hetero.errors import InputError
-from hetero.models.config import TIMM, ModelConfig
+from hetero.models.config import ModelConfig
+from hetero.models.families import family_called
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 
@@ -86,7 +87,8 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
 
 def widths_of(config: ModelConfig) -> tuple[float, ...]:
     """The widths that an architecture can have, ascending: some of :data:`WIDTHS`."""
-    return (1.0,) if config.family.startswith(TIMM) else tuple(width for width in WIDTHS if width <= config.widest)
+    family = family_called(config.family)
+    return (1.0,) if family.one_width else tuple(width for width in WIDTHS if width <= family.widest)
 
 
 def widest_within(

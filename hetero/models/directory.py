@@ -21,7 +21,8 @@ from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_bytes, sha256_file, write_bytes, write_json
 from hetero.foreign import strict_json
 from hetero.models.backbones.block_catalog import BLOCKS
-from hetero.models.config import OWN_FAMILIES, ModelConfig
+from hetero.models.config import ModelConfig
+from hetero.models.families import family_called
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.schema import parse_file, record
@@ -122,7 +123,7 @@ def _require_fit(config: ModelConfig, preprocessing: Preprocessing, tensors: Map
         RuntimeError: When they are of another architecture.
     """
     # The networks of packages are as large as they are, and a block of somebody else's may know no outlines.
-    if config.family in OWN_FAMILIES and all(stage.block in BLOCKS for stage in config.stages):
+    if family_called(config.family).outlined and all(stage.block in BLOCKS for stage in config.stages):
         with torch.device("meta"):
             outline = EmbeddingModel("outline", config, preprocessing)
         outline.load_state_dict(tensors, assign=True)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from hetero.errors import InputError
 from hetero.models.backbones.blocks import AveragePool, GeneralisedMean, unit
 from hetero.models.config import ModelConfig
+from hetero.models.families import family_called
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
@@ -38,7 +39,7 @@ class EmbeddingModel(nn.Module):
         self.config = config
         self.preprocessing = preprocessing
         self.space: EmbeddingSpace | None = None
-        self.backbone = build_backbone(config)
+        self.backbone: nn.Module = family_called(config.family).build(config)
         _require_normalisation(config.family, self.backbone, preprocessing)
         channels = int(self.backbone.channels)  # pyright: ignore[reportArgumentType]
         self.pool = GeneralisedMean() if config.pool == "gem" else AveragePool()
@@ -100,23 +101,3 @@ def _require_normalisation(family: str, backbone: nn.Module, preprocessing: Prep
                 f"{family} was trained with {name} {list(expected)}, the preprocessing says {list(given)}; "
                 f"put {name} = {list(expected)} under [preprocessing]"
             )
-
-
-def build_backbone(config: ModelConfig) -> nn.Module:
-    """The network up to the last feature map; it has an attribute ``channels``.
-
-    Raises:
-        InputError: When the family's package is not installed, or has no such network.
-    """
-    from hetero.models.backbones.edge import EdgeBackbone
-    from hetero.models.backbones.residual import ResidualBackbone
-
-    if config.family == "residual":
-        return ResidualBackbone(config)
-    if config.family == "edge":
-        return EdgeBackbone(config)
-    from hetero.models.backbones.pretrained import backbone
-
-    loaded = backbone(config.family, pretrained=config.pretrained, width=config.width)
-    loaded.requires_grad_(not config.frozen)
-    return loaded

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.errors import InputError, IntegrityError
-from hetero.models.config import EFFICIENTNET_LITE, TIMM
+from hetero.models.config import ModelConfig
+from hetero.models.families import EFFICIENTNET_LITE, TIMM
 
 Channels = tuple[float, float, float]
 
@@ -70,6 +71,12 @@ def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Back
     if name.startswith(TIMM):
         _require_map(loaded, name)
     return loaded
+
+
+def configured(config: ModelConfig) -> Backbone:
+    """The backbone that a configuration names; see :func:`backbone`."""
+    loaded = backbone(config.family, pretrained=config.pretrained, width=config.width)
+    return loaded.requires_grad_(not config.frozen)
 
 
 def published(name: str, *, pretrained: bool = True, width: float = 1.0) -> Backbone:

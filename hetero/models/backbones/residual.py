@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetero.models.backbones.blocks import ConvNorm
-from hetero.models.config import RESIDUAL_STAGES, ModelConfig, scaled
+from hetero.models.config import ModelConfig, scaled
 
 SLOPE = 0.01
 
@@ -36,12 +36,16 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 class ResidualBackbone(nn.Sequential):
-    """Stem and residual stages; ``channels`` is the width of its output."""
+    """Stem and residual stages; ``channels`` is the width of its output.
+
+    Args:
+        config: Of one that says everything (:meth:`ModelConfig.for_images`).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         channels = scaled(config.stem_channels, config.width)
         layers: list[nn.Module] = [ConvNorm(3, channels, 3, config.stem_stride, activation=nn.LeakyReLU(SLOPE))]
-        for stage in config.stages or RESIDUAL_STAGES:
+        for stage in config.stages:
             outputs = scaled(stage.channels, config.width)
             for index in range(stage.depth):
                 layers.append(ResidualBlock(channels, outputs, stage.stride if index == 0 else 1, stage.kernel))

@@ -7,7 +7,7 @@ from typing import Any
 
 from hetero.errors import IntegrityError
 from hetero.files import digest
-from hetero.models.config import Activation
+from hetero.models.stage import Activation
 from hetero.schema import parse, record
 
 

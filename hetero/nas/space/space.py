@@ -27,7 +27,8 @@ from typing import Literal, TypeVar, cast
 import numpy as np
 
 from hetero.errors import InputError
-from hetero.models.config import Activation, ModelConfig
+from hetero.models.config import ModelConfig
+from hetero.models.stage import Activation
 from hetero.nas.space.architecture import Architecture, Block, ChosenStage
 from hetero.nas.space.stage_space import OF_BLOCK, OF_STAGE, StageSpace
 from hetero.schema import record

@@ -6,7 +6,8 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from hetero.models.config import Activation, Stage
+from hetero.models.config import Stage
+from hetero.models.stage import Activation
 from hetero.nas.space.architecture import Block, ChosenStage
 from hetero.schema import record
 

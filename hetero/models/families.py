@@ -1,0 +1,118 @@
+"""The families of backbones: what each is made by, and what it may be asked for. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hetero.errors import InputError
+from hetero.models.stage import Stage
+
+if TYPE_CHECKING:
+    from hetero.models.config import ModelConfig
+
+WIDEST = 64.0
+TIMM = "timm:"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of backbones.
+
+    Attributes:
+        name: In configurations.
+        backbone: Makes one of a :class:`hetero.models.config.ModelConfig` that says everything: an ``nn.Module`` from
+            normalised images to the last feature map, with an attribute ``channels``; a class or function, or
+            ``module:name`` of it.
+        stages: Where a configuration names none.
+        stem_stride: Where a configuration names none, by the pixels of an image's shorter side.
+        widest: The largest width.
+        one_width: True if its width is 1 and no other.
+        outlined: True if it is as large as the configuration says, and can be made on torch's device ``meta``: a file's
+            weights are held against that before memory is taken for them.
+        after_stages: Layers after the last stage, where the backbone is a sequence of a stem, a layer a block, and
+            these; ``hetero adapt`` divides it there. None where it is no such sequence.
+        rules: What else must hold of a configuration, one line for each thing that does not.
+    """
+
+    name: str
+    backbone: str | Callable[[Any], Any]
+    stages: tuple[Stage, ...] = ()
+    stem_stride: Callable[[int], int] = lambda side: 2
+    widest: float = WIDEST
+    one_width: bool = False
+    outlined: bool = True
+    after_stages: int | None = None
+    rules: Callable[[ModelConfig], list[str]] = lambda config: []
+
+    def build(self, config: ModelConfig) -> Any:
+        """Make a backbone.
+
+        Raises:
+            InputError: When the family's package is not installed, or has no such network.
+        """
+        if not isinstance(self.backbone, str):
+            return self.backbone(config)
+        module, _, name = self.backbone.partition(":")
+        return getattr(import_module(module), name)(config)
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def add_family(family: Family) -> None:
+    """Let configurations name a family.
+
+    Raises:
+        InputError: When there is another of this name.
+    """
+    if family.name in FAMILIES:
+        raise InputError(f"there is a family {family.name!r} already; expected another name")
+    FAMILIES[family.name] = family
+
+
+def family_called(name: str) -> Family:
+    """The family that a configuration names.
+
+    Raises:
+        InputError: When there is none.
+    """
+    if name.startswith(TIMM) and name != TIMM:
+        return _published(name, one_width=True)
+    if name not in FAMILIES:
+        raise InputError(f"expected one of {', '.join(FAMILIES)} or {TIMM}NAME, got {name!r}")
+    return FAMILIES[name]
+
+
+def _published(name: str, *, one_width: bool = False) -> Family:
+    """A network that comes with a package, as large as it was published."""
+    home = "hetero.models.backbones.pretrained:configured"
+    return Family(name, home, widest=1.0, one_width=one_width, outlined=False)
+
+
+def _edge_stem(side: int) -> int:
+    return 1 if side < 48 else 2 if side < 80 else 4
+
+
+RESIDUAL_STAGES = (
+    Stage(channels=48, depth=1, stride=2),
+    Stage(channels=96, depth=2, stride=2),
+    Stage(channels=192, depth=1, stride=2),
+)
+EDGE_STAGES = (
+    Stage(channels=16, depth=1, stride=2, expansion=2.0),
+    Stage(channels=24, depth=2, stride=1, expansion=3.0),
+    Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
+    Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
+)
+"""At high resolution early layers take most of the cost: these stages leave it soon, see docs/results.md."""
+EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+for _family in (
+    Family("residual", "hetero.models.backbones.residual:ResidualBackbone", RESIDUAL_STAGES, after_stages=0),
+    Family("edge", "hetero.models.backbones.edge:EdgeBackbone", EDGE_STAGES, _edge_stem, after_stages=1),
+    *map(_published, EFFICIENTNET_LITE),
+):
+    add_family(_family)
