@@ -32,8 +32,8 @@ class Input:
 
 
 INPUTS: dict[str, Input] = {
-    # Images without labels are another matter: see hetero.objectives.labels.
-    "labels": Input("learns from labels"),
+    # What is said where images have none, see hetero.objectives.labels.
+    "labels": Input(),
     "cloud": Input("needs a cloud model"),
     "previous": Input(
         "needs the student that is replaced, which no recipe can name: call hetero.train_student with previous"
@@ -41,7 +41,7 @@ INPUTS: dict[str, Input] = {
     # Offered by the objective of this name.
     "own_head": Input("compares classifiers: put own_head beside it"),
 }
-"""Every input. ``Batch.inputs`` holds what is of the images; the others have attributes of their own."""
+"""Every input. A batch has attributes for labels, cloud and classifiers; ``Batch.inputs`` holds the others."""
 
 
 def batch_input(name: str) -> Callable[[Offered], Offered]:
@@ -56,9 +56,13 @@ def batch_input(name: str) -> Callable[[Offered], Offered]:
 
     def offer(of_images: Offered) -> Offered:
         known = INPUTS.get(name)
-        if known is not None and getattr(known.of_images, "__qualname__", "") != of_images.__qualname__:
+        if known is not None and _home(known.of_images) != _home(of_images):
             raise InputError(f"there is an input {name!r} already; expected another name")
         INPUTS[name] = Input(of_images=of_images)
         return of_images
 
     return offer
+
+
+def _home(of_images: PerImage | None) -> tuple[str, str]:
+    return getattr(of_images, "__module__", ""), getattr(of_images, "__qualname__", "")
