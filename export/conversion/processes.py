@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import export
 from export.bundle.manifest import Format, Precision
 from export.conversion.request import Request, Result
 from hetero.processes import children
@@ -88,7 +89,7 @@ def _start(request: Request) -> _Running:
 
 
 def _environment(work: str) -> dict[str, str]:
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(export.__file__).resolve().parents[1])
     variables = children.environment()
     path = os.pathsep.join([here, *filter(None, [variables.get("PYTHONPATH")])])
     # Sets are iterated in hash order: a fixed seed keeps converted files equal from run to run.
