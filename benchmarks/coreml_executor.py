@@ -29,11 +29,11 @@ import torch  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from device_tests.runtimes.coreml import load  # noqa: E402
-from export.bundle.manifest import Precision  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
+from export.formats.converter import Job  # noqa: E402
 from export.formats.coreml import convert as coreml  # noqa: E402
-from export.formats.format import Job  # noqa: E402
+from export.kinds.precision import Precision  # noqa: E402
 from hetero import (  # noqa: E402
     EmbeddingModel,
     ModelConfig,

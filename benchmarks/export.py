@@ -34,7 +34,8 @@ from jaxtyping import Float32, UInt8  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
-from export.bundle.manifest import FORMATS, PRECISIONS  # noqa: E402
+from export.formats import FORMATS  # noqa: E402
+from export.kinds.precision import PRECISIONS  # noqa: E402
 from hetero.display.wording import change_in_words  # noqa: E402
 
 _LATENCIES = 100
@@ -159,7 +160,7 @@ def _run(
     bundle: Any, model: Any, images: UInt8[np.ndarray, "n h w 3"]
 ) -> tuple[Float32[np.ndarray, "n d"], float | None]:
     """Vectors of the images, and the median milliseconds of one; None for a reference executor."""
-    from export.formats.format import load_converter
+    from export.formats.converter import load_converter
 
     path = bundle.file(model)
     if model.format == "coreml":

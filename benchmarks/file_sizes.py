@@ -29,8 +29,8 @@ from export import (  # noqa: E402
 from export.bundle.quantisation import Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
+from export.formats.converter import Job  # noqa: E402
 from export.formats.coreml import convert as coreml  # noqa: E402
-from export.formats.format import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import file as litert_file  # noqa: E402
 from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402

@@ -40,7 +40,7 @@ from export import (  # noqa: E402
 )
 from export.bundle.quantisation import Quantisation  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.formats.format import Job  # noqa: E402
+from export.formats.converter import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import int8 as litert_int8  # noqa: E402
 from export.formats.onnx import convert as onnx  # noqa: E402

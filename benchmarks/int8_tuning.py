@@ -31,7 +31,7 @@ from export import (  # noqa: E402
 from export.bundle.quantisation import Calibrator, Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.worker import cosines  # noqa: E402
-from export.formats.format import Job  # noqa: E402
+from export.formats.converter import Job  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402
 from export.formats.onnx import convert as onnx  # noqa: E402

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from benchmarks.operator_catalogue import SHAPE
-from export.bundle.manifest import Precision
 from export.capture.program import capture, module_of
 from export.conversion.half import find_hazards
+from export.kinds.precision import Precision
 
 TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 5e-3}
 """Of the largest magnitude that torch gives on an image."""

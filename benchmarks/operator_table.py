@@ -29,9 +29,14 @@ from benchmarks.machine import where_and_when  # noqa: E402
 from benchmarks.operator_catalogue import catalogue  # noqa: E402
 from benchmarks.operator_reference import OWN, SIDE, TOLERANCE, Reference, Rows, captured, images, split  # noqa: E402
 from device_tests.runtimes.coreml import load  # noqa: E402
-from export.bundle.manifest import FORMATS, Format, Precision  # noqa: E402
-from export.formats.format import Job, load_converter  # noqa: E402
-from export.rewrites import REWRITES, written_out  # noqa: E402
+from export.formats import FORMATS  # noqa: E402
+from export.formats.converter import Job, load_converter  # noqa: E402
+from export.formats.coreml.rules import RULES as COREML  # noqa: E402
+from export.formats.litert.rules import RULES as LITERT  # noqa: E402
+from export.formats.onnx.rules import RULES as ONNX  # noqa: E402
+from export.kinds.precision import Precision  # noqa: E402
+from export.kinds.registry import format_called  # noqa: E402
+from export.rewrites import written_out  # noqa: E402
 from export.rewrites.operator_support import refused, without_hidden  # noqa: E402
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
@@ -55,7 +60,6 @@ class Cell:
         return f"{self.state}: {self.why}" if self.why else self.state
 
 
-NAMES: Mapping[Format, str] = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}
 NOT_RUN = Cell("not run")
 RULE = "|---" * 7 + "|"
 _INTRODUCTION = """# Operators
@@ -70,9 +74,10 @@ executor](coreml-executor.md). {counts}.
   in float32 ({fp16_own:g} times what it loses when every result is rounded to float16). Infinities, and what is no
   number, are torch's in float32.
 - **rewritten**: the same, after export wrote the operator out as others, since the converter does not know it or
-  would have changed its meaning ([export/rewrites](../export/rewrites/__init__.py)).
+  would have changed its meaning ([export/rewrites](../export/rewrites/__init__.py)
+  and `rules.py` of the format).
 - **refused**: the export of this format ends with the operator's name and this reason
-  ([export/rewrites/operator_support.py](../export/rewrites/operator_support.py)).
+  (`rules.py` of the format, as [that of ONNX](../export/formats/onnx/rules.py)).
 
 A feature map on which a value leaves float16's range is not judged in float16: export names the operator ([fp16
 that does not overflow](export.md)).
@@ -82,20 +87,22 @@ on {date}; {machine}; {versions}.
 
 """
 
-Table = dict[str, dict[tuple[Format, Precision], Cell]]
+RULES = {rules.format: rules for rules in (ONNX, LITERT, COREML)}
+Table = dict[str, dict[tuple[str, Precision], Cell]]
 
 
-def support(reference: Reference, format: Format) -> dict[str, Cell]:
+def support(reference: Reference, format: str) -> dict[str, Cell]:
     """What export does with each operator before a converter sees it."""
-    program = without_hidden(reference.program, format)
+    rules = RULES[format]
+    program = without_hidden(reference.program, rules)
     found = dict.fromkeys(reference.names, Cell("agrees"))
-    found |= {reference.owner(node): Cell("rewritten") for node in written_out(program, REWRITES[format])[1]}
+    found |= {reference.owner(node): Cell("rewritten") for node in written_out(program, rules.rewrites)[1]}
     return found | {
-        reference.owner(node): Cell("refused", f"{node.target}: {why}") for node, why in refused(program, format)
+        reference.owner(node): Cell("refused", f"{node.target}: {why}") for node, why in refused(program, rules)
     }
 
 
-def fill(table: Table, reference: Reference, format: Format, operators: Mapping[str, nn.Module]) -> None:
+def fill(table: Table, reference: Reference, format: str, operators: Mapping[str, nn.Module]) -> None:
     """Convert, run and judge all operators in one format."""
     found = support(reference, format)
     names = [name for name in operators if found[name].state != "refused"]
@@ -111,7 +118,7 @@ def fill(table: Table, reference: Reference, format: Format, operators: Mapping[
 
 
 def faults(
-    reference: Reference, format: Format, operators: Mapping[str, nn.Module]
+    reference: Reference, format: str, operators: Mapping[str, nn.Module]
 ) -> Iterator[tuple[str, Precision, str]]:
     """Operators whose files give something else than torch, or that fail; halves tell which ones do."""
     try:
@@ -132,7 +139,7 @@ def faults(
                 yield name, precision, "; ".join(found)
 
 
-def _computed(operators: Mapping[str, nn.Module], format: Format) -> Iterator[tuple[Precision, dict[str, Rows]]]:
+def _computed(operators: Mapping[str, nn.Module], format: str) -> Iterator[tuple[Precision, dict[str, Rows]]]:
     """What the files of operators give, by precision."""
     converter = load_converter(format)
     job = Job({"hetero.version": "0", "hetero.model": "operators"}, SIDE, SIDE, {}, None)
@@ -140,7 +147,7 @@ def _computed(operators: Mapping[str, nn.Module], format: Format) -> Iterator[tu
     shown = np.stack(list(images().values()))
     with tempfile.TemporaryDirectory() as folder:
         for precision in PRECISIONS:
-            path = Path(folder) / f"{precision}{converter.suffix}"
+            path = Path(folder) / f"{precision}{format_called(format).suffix}"
             converter.write(prepared, precision, path)
             if converter.run is None:
                 engine: Any = load(path, "float16" if precision == "fp16" else "float32")
@@ -155,7 +162,7 @@ def page(table: Table) -> str:
     agree, rewritten, are_refused, wrong = map(states.count, ("agrees", "rewritten", "refused", "WRONG"))
     counts = f"{agree:,} cells agree, {rewritten} are rewritten, {are_refused} are refused, {wrong} are wrong"
     columns = [(format, precision) for format in FORMATS for precision in PRECISIONS]
-    head = " | ".join(f"{NAMES[format]} {precision}" for format, precision in columns)
+    head = " | ".join(f"{format_called(format).title} {precision}" for format, precision in columns)
     rows = [
         f"| {name} | {' | '.join(str(row.get(column, NOT_RUN)) for column in columns)} |" for name, row in table.items()
     ]

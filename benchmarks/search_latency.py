@@ -28,11 +28,13 @@ from tqdm import tqdm  # noqa: E402
 
 from benchmarks.machine import where_and_when  # noqa: E402
 from device_tests.latency.measure import nothing, runtime_table  # noqa: E402
-from device_tests.latency.stopwatch import RUNTIMES, swept  # noqa: E402
+from device_tests.latency.stopwatch import swept  # noqa: E402
 from device_tests.targets.registry import stopwatch  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.formats.format import Job, load_converter  # noqa: E402
-from export.formats.operators import OperatorFormat, operator_files  # noqa: E402
+from export.formats import TIMED  # noqa: E402
+from export.formats.converter import Job, load_converter  # noqa: E402
+from export.formats.operators import operator_files  # noqa: E402
+from export.kinds.registry import engines_on, format_called  # noqa: E402
 from hetero import (  # noqa: E402
     EmbeddingModel,
     ModelConfig,
@@ -44,6 +46,8 @@ from hetero.nas.cost.cost import network_costs  # noqa: E402
 from hetero.nas.cost.latency_table import Unit  # noqa: E402
 from hetero.nas.cost.layers import Layer, layers_of  # noqa: E402
 from hetero.nas.space.file import space_called  # noqa: E402
+
+RUNTIMES = engines_on("phone")
 
 
 def ranks(values: list[float]) -> np.ndarray:
@@ -65,13 +69,13 @@ def converted(configs: list[ModelConfig], preprocessing: Preprocessing, format: 
     for number, config in enumerate(tqdm(configs, desc=f"networks for {RUNTIMES[format]}", unit="file")):
         model = EmbeddingModel("candidate", config, preprocessing).eval()
         example = torch.zeros((1, preprocessing.height, preprocessing.width, 3), dtype=torch.uint8)
-        files[str(number)] = folder / f"{number}{converter.suffix}"
+        files[str(number)] = folder / f"{number}{format_called(format).suffix}"
         converter.write(converter.prepare(capture(model, example), job), "fp32", files[str(number)])
     return files
 
 
 def compared(
-    format: OperatorFormat,
+    format: str,
     networks: list[list[Layer]],
     times: dict[str, list[float]],
     names: list[str],
@@ -115,7 +119,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--target", default="desktop", help="desktop, adb:SERIAL or phone-system:count")
     parser.add_argument("--sweeps", type=int, default=5)
-    parser.add_argument("--formats", nargs="+", default=["onnx", "litert"], choices=list(RUNTIMES))
+    parser.add_argument("--formats", nargs="+", default=list(TIMED), choices=TIMED)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="also write the result here")
     options = parser.parse_args()

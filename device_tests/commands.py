@@ -65,7 +65,7 @@ def verify_command(
         baseline: An earlier verdict.json: what got worse than it by more than chance fails.
         again: Run also what is kept from an earlier verification of the same files on the same targets.
         sample: Most query images that emulated phones embed, evenly spread; default all. Intervals widen accordingly.
-        require: Format (onnx, litert, coreml) that must be verified, else exit status 3. Repeatable.
+        require: Format, as hetero export names it, that must be verified, else exit status 3. Repeatable.
         floor: Least cmc@1 against the cloud gallery; default 0.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; default 0.01.
         above_own: Require cmc@1 in the cloud gallery above that in a gallery of the student's own.

@@ -5,4 +5,9 @@ The public API; everything is loaded when first used.
 
 import lazy_loader
 
+from export.formats import register_built_in as _register_built_in
+
+# Whatever is imported of this package: reading a manifest asks which formats there are.
+_register_built_in()
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
-from export.bundle.manifest import FORMATS, GOLDENS, MANIFEST, PREPROCESS, README, SPACE, Format, Precision
+from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, README, SPACE
 from export.bundle.originals import write_originals
 from export.bundle.reading import read_bundle
 from export.capture.fusion import fuse_branches
@@ -26,7 +26,10 @@ from export.conversion.order import Order, require_fit
 from export.conversion.processes import Outcomes, run_all
 from export.conversion.request import Result
 from export.errors import ExportError
-from export.formats.format import file_name, require_available
+from export.formats import FORMATS
+from export.formats.converter import require_available
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called, names
 from export.precision.calibration import make_calibration
 from export.precision.table import offered
 from hetero.data.names import is_text
@@ -43,7 +46,7 @@ def export_model(
     retrieval: RetrievalSet,
     out: Path,
     *,
-    formats: Sequence[Format] = FORMATS,
+    formats: Sequence[str] = FORMATS,
     precisions: Sequence[Precision] = ("fp32",),
     calibration: RetrievalSet | None = None,
     goldens: int = 32,
@@ -64,12 +67,12 @@ def export_model(
             :func:`export.capture.source.from_module` wraps it.
         retrieval: Test images with cloud embeddings; they ship with the bundle.
         out: The bundle's directory.
-        formats: Any of ``onnx``, ``litert`` and ``coreml``.
+        formats: Names of :func:`export.kinds.registry.formats`.
         precisions: Any names of :mod:`export.precision.table`; each format makes those that it takes.
         calibration: Training or validation images with cloud embeddings. Full int8 needs them; with them every
             precision's loss of retrieval is measured.
         goldens: How many of the images also become golden images for the comparison with torch.
-        any_batch: Whether the ONNX files take any number of images at once; the other formats take one.
+        any_batch: Whether files take any number of images at once, where their format can; ONNX does.
         licence: Of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
         tuned: The same model fine-tuned for int8 (:func:`hetero.training.quantization_aware.tune_for_int8`): full int8
             is made from it, everything else from ``model``.
@@ -90,7 +93,7 @@ def export_model(
         source=model if isinstance(model, Source) else from_directory(model),
         retrieval=retrieval,
         calibration=calibration,
-        files=offered(sorted(formats, key=FORMATS.index), precisions),
+        files=offered(sorted(formats, key=names().index), precisions),
         goldens=goldens,
         any_batch=any_batch,
         licence=licence,
@@ -136,7 +139,7 @@ def _fill(fresh: Path, order: Order) -> None:
             make_calibration(order.calibration, order.retrieval, source.space, source.embed).save(work)
         bar.update()
 
-        def advance(name: Format, precision: Precision) -> None:
+        def advance(name: str, precision: Precision) -> None:
             bar.set_postfix_str(f"{name} {precision}")
             bar.update()
 
@@ -147,7 +150,7 @@ def _fill(fresh: Path, order: Order) -> None:
         reasons = [f"{one.format} {one.precision}: {one.reason}" for one in missing]
         raise ExportError("the export failed and wrote nothing:", reasons)
     for one in missing:
-        _remove(fresh / file_name(one.format, one.precision))
+        _remove(fresh / format_called(one.format).file_name(one.precision))
         say(f"not exported: {one.format} {one.precision}: {one.reason}", error=True)
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))

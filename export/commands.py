@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
-from export.bundle.manifest import FORMATS, PRECISIONS, Format, Precision
+from export.formats import FORMATS
+from export.kinds.precision import PRECISIONS, Precision
+from export.kinds.registry import formats as known_formats
+from export.kinds.registry import names
 from hetero import own_code
 from hetero.flags import AllowCode
 
-Formats = Annotated[tuple[Format, ...], Parameter(consume_multiple=True)]
+if TYPE_CHECKING:
+    Name = str
+else:
+    Name = Literal[names()]
+
+_TRACED = tuple(format.name for format in known_formats() if format.read_graph is not None)
+Formats = Annotated[tuple[Name, ...], Parameter(consume_multiple=True)]
 Precisions = Annotated[tuple[Precision | Literal["all"], ...], Parameter(consume_multiple=True)]
 
 
@@ -41,13 +50,13 @@ def export_command(
         model: A model directory.
         retrieval: Test images with cloud embeddings, as RetrievalSet.save writes them.
         out: The bundle's directory; an earlier bundle there is replaced.
-        formats: Any of onnx, litert, coreml.
+        formats: Which formats.
         precisions: Any of fp32, fp16, int8, int8-dynamic, int8-weights, int8-uint8io, palette8, palette6, palette4, or
             all; each format makes those that it takes.
         calibration: Training or validation images with cloud embeddings, as RetrievalSet.save writes them; int8 and
             int8-uint8io need them.
         goldens: How many golden images.
-        any_batch: ONNX files take any number of images at once.
+        any_batch: Files take any number of images at once, where their format can; ONNX does.
         licence: Of the model, for instance CC-BY-4.0.
         key: An Ed25519 private key that signs the bundle; hetero bundle key makes one.
         allow_code: Run the code of its own that a recipe, search space or model names.
@@ -77,14 +86,14 @@ def _named(precisions: tuple[Precision | Literal["all"], ...]) -> tuple[Precisio
     return PRECISIONS if "all" in precisions else tuple(each for each in precisions if each != "all")
 
 
-def debug_command(bundle: Path, *, formats: Formats = ("onnx", "litert"), plot: Path | None = None) -> None:
+def debug_command(bundle: Path, *, formats: Formats = _TRACED, plot: Path | None = None) -> None:
     """Find the first operator where a reduced precision leaves the float32 file by more than its share.
 
     Example: hetero export debug bundles/edge --plot error.svg
 
     Args:
         bundle: A bundle with fp32 and reduced files.
-        formats: Which formats; Core ML gives no intermediate values on this machine.
+        formats: Which formats; by default those whose intermediate values can be had on this machine.
         plot: Where to draw the error along the operators (SVG).
     """
     from export.bundle.reading import read_bundle
@@ -93,7 +102,7 @@ def debug_command(bundle: Path, *, formats: Formats = ("onnx", "litert"), plot: 
     from hetero.errors import InputError
 
     opened = read_bundle(bundle)
-    wanted: list[tuple[Format, Precision]] = [
+    wanted: list[tuple[str, Precision]] = [
         (model.format, model.precision)
         for model in opened.manifest.models
         if model.format in formats and model.precision != "fp32"

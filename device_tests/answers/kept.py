@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from device_tests.answers.sealed import load_sealed, save_sealed
 from device_tests.targets.target import Returned, Target
 from export.bundle.manifest import GOLDENS, PREPROCESS, ModelEntry
 from export.bundle.reading import Bundle
+from export.kinds.registry import engine_place
 from hetero.files import cache_directory, canonical_json, digest, sha256_file
 
 _FORMAT = 3
@@ -40,6 +42,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             target.name,
             dict(target.describe()),
             target.runtimes[entry.format],
+            _own_code(target.runtimes[entry.format]),
             entry.precision,
             entry.sha256,
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
@@ -84,6 +87,13 @@ def _code() -> list[str]:
     package = Path(device_tests.__file__).parent
     inside = [path for folder in ("runner", "targets", "runtimes") for path in (package / folder).rglob("*")]
     return [sha256_file(path) for path in sorted(inside) if path.suffix in (".py", ".mjs", ".html")]
+
+
+def _own_code(engine: str) -> str:
+    """Digest of the module of an engine that does not travel; it may be somebody else's."""
+    module = engine_place(engine).partition(":")[0]
+    origin = getattr(find_spec(module), "origin", None) if module else None
+    return sha256_file(Path(origin)) if origin and Path(origin).is_file() else ""
 
 
 def _folder() -> Path:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from export.kinds.registry import names
 from hetero.errors import InputError
-
-FORMATS = ("onnx", "litert", "coreml")
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ class Gates:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"{name}: expected a number above 0, got {value}")
-        unknown = [name for name in self.require if name not in FORMATS]
-        problems += [f"require: unknown format {name!r}; expected {', '.join(FORMATS)}" for name in unknown]
+        known = names()
+        unknown = [name for name in self.require if name not in known]
+        problems += [f"require: unknown format {name!r}; expected {', '.join(known)}" for name in unknown]
         if problems:
             raise InputError("the gates are not valid:", problems)
 

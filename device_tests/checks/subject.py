@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from device_tests.answers.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import TensorEntry
+from export.kinds.interface import TensorEntry
 from hetero.preprocessing import Preprocessing
 
 

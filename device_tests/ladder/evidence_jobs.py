@@ -19,6 +19,7 @@ from device_tests.verdict.policy import Policy
 from export.bundle.goldens import spread_rows
 from export.bundle.manifest import ModelEntry
 from export.bundle.reading import Bundle
+from export.kinds.registry import names
 from hetero.files import digest, sha256_bytes
 
 
@@ -104,8 +105,8 @@ def findings_of(
 ) -> dict[tuple[int, str], Finding]:
     """The rung of each job, by the identity of its manifest's entry and its target's name.
 
-    All models of a bundle are held against one of them: float32 before others, ONNX before others, a real processor
-    before an emulated one; the first whose answer is sound.
+    All models of a bundle are held against one of them: float32 before others, the first format before others, a real
+    processor before an emulated one; the first whose answer is sound.
     """
     reference: dict[str, int] = {}
     for place in sorted(range(len(jobs)), key=lambda place: _rank(jobs[place])):
@@ -123,4 +124,4 @@ def findings_of(
 
 
 def _rank(job: PhotoJob) -> tuple[bool, bool, bool]:
-    return job.entry.precision != "fp32", job.entry.format != "onnx", job.target.emulated
+    return job.entry.precision != "fp32", job.entry.format != names()[0], job.target.emulated

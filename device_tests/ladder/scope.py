@@ -8,15 +8,14 @@ from device_tests.checks.finding import Status
 from device_tests.checks.gates import Gates
 from device_tests.targets.target import Target
 from export.bundle.reading import Bundle
+from export.kinds.registry import format_called
 
 
 def no_runtime(target: Target, format: str) -> str:
     """Why there is nothing to verify; empty when there is."""
     if format in target.runtimes:
         return ""
-    if format == "coreml":
-        return f"nothing on {target.name} executes Core ML"
-    return f"{target.name} has no runtime for {format}"
+    return format_called(format).not_here.format(target=target.name, format=format)
 
 
 def without_runtime(format: str, targets: Sequence[Target], gates: Gates) -> Status:

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from device_tests.latency.stopwatch import RUNTIMES, least_milliseconds
+from device_tests.latency.stopwatch import least_milliseconds
 from device_tests.targets.target import Stopwatch
-from export.formats.operators import OperatorFormat, operator_files
+from export.formats import TIMED
+from export.formats.operators import operator_files
+from export.kinds.registry import engines_on
 from hetero.nas.cost.latency_table import LatencyTable, RuntimeTable, Unit
 from hetero.nas.cost.layers import Layer
 from hetero.nas.cost.operators import Operator
@@ -32,7 +34,7 @@ def nothing() -> Operator:
 def measure_latency(
     target: Stopwatch,
     layers: Sequence[Layer],
-    formats: Sequence[OperatorFormat] = ("onnx", "litert"),
+    formats: Sequence[str] = TIMED,
     *,
     sweeps: int = SWEEPS,
 ) -> LatencyTable:
@@ -48,7 +50,11 @@ def measure_latency(
         InputError: When an operator cannot be timed there.
     """
     unit: Unit = "instructions" if target.counting else "latency_ms"
-    measured = {RUNTIMES[format]: _measure(target, layers, format, unit, sweeps) for format in formats}
+    # What times models on this machine, too.
+    runtimes = {format: engines_on("phone")[format] for format in formats}
+    measured = {
+        runtime: _measure(target, layers, format, runtime, unit, sweeps) for format, runtime in runtimes.items()
+    }
     return LatencyTable({"name": target.name, **target.describe()}, measured, unit)
 
 
@@ -70,9 +76,8 @@ def _in(unit: Unit, milliseconds: float) -> float:
 
 
 def _measure(
-    target: Stopwatch, layers: Sequence[Layer], format: OperatorFormat, unit: Unit, sweeps: int
+    target: Stopwatch, layers: Sequence[Layer], format: str, runtime: str, unit: Unit, sweeps: int
 ) -> RuntimeTable:
-    runtime = RUNTIMES[format]
     with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
         files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
     with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:

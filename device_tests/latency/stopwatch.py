@@ -11,9 +11,6 @@ from pathlib import Path
 
 from device_tests.targets.target import Stopwatch, Timing
 
-RUNTIMES = {"onnx": "onnxruntime", "litert": "litert"}
-"""Which runtime times each format."""
-
 _COUNTED_RUNS = 5
 """A clock that counts instructions says nearly the same every time."""
 

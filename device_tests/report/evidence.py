@@ -12,9 +12,8 @@ import numpy as np
 from device_tests.answers.embeddings import DeviceEmbeddings, embeddings_file, load_embeddings
 from device_tests.report.table import Line, RowDict, lines
 from export.bundle.reading import Bundle, read_bundle
+from export.kinds.registry import formats
 from hetero.files import read_json
-
-_FORMATS = {"onnx": "ONNX", "litert": "LiteRT", "coreml": "Core ML"}
 
 
 @dataclass(frozen=True)
@@ -81,4 +80,5 @@ class Evidence:
 
 def label(line: Line) -> str:
     """Names a line's target and format for people."""
-    return f"{line.target} ({_FORMATS.get(line.format, line.format)})"
+    titles = {format.name: format.title for format in formats()}
+    return f"{line.target} ({titles.get(line.format, line.format)})"

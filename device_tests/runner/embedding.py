@@ -13,22 +13,28 @@ from .decoding import decoder, pixels_of
 from .engines import Runtime, engine
 
 
-def embed_job(name: str, job: dict[str, Any], import_seconds: float) -> dict[str, Any]:
-    """Embed the job's images with the engine called ``name``, and write the embeddings; returns the report."""
+def embed_job(called: str, job: dict[str, Any], import_seconds: float) -> dict[str, Any]:
+    """Embed the job's images with an engine, and write the embeddings; returns the report.
+
+    Args:
+        called: As :func:`~device_tests.runner.engines.engine` takes it.
+        job: What the job's file holds.
+        import_seconds: That importing the engine took.
+    """
     images = np.load(job["images"], allow_pickle=False)
     decodes_with = decoder() if job["originals"] else ""
     start = time.perf_counter()
-    with engine(name)(job["model"], job["settings"]) as runtime:
+    with engine(called)(job["model"], job["settings"]) as runtime:
         load_seconds = time.perf_counter() - start
         embeddings, seconds = embed(runtime, images, job["warm_up"])
         own, undecoded, incomplete = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [], False)
         version, tensors = runtime.version, getattr(runtime, "tensors", [])
     np.savez(job["output"], embeddings=embeddings, **own)
     return {
-        "runtime": name,
+        "runtime": called.partition("=")[0],
         "runtime_version": version,
         "tensors": tensors,
-        "certifies": getattr(engine(name), "certifies", ""),
+        "certifies": getattr(engine(called), "certifies", ""),
         "decoder": decodes_with,
         "decode_errors": undecoded,
         "incomplete": incomplete,

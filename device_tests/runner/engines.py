@@ -136,16 +136,19 @@ class TfLiteRuntime(LiteRt):
 
 
 _HERE = {"onnxruntime": OnnxRuntime, "litert": LiteRt, "tflite-runtime": TfLiteRuntime}
-# These need packages of ours, which do not travel.
-_ELSEWHERE = {"coreml": "CoreMl", "coreml-reference": "CoreMlReference"}
 
 
-def engine(name: str) -> Any:
+def engine(called: str) -> Any:
     """The class of an engine: called with the path of a model and the engine's own settings, it is a :class:`Runtime`.
+
+    Args:
+        called: The name of one that travels along, or ``NAME=MODULE:CLASS`` of another, which must be importable.
 
     Raises:
         KeyError: When there is none of this name.
     """
-    if name in _ELSEWHERE:
-        return getattr(import_module("device_tests.runtimes.coreml.engines"), _ELSEWHERE[name])
-    return _HERE[name]
+    name, _, place = called.partition("=")
+    if not place:
+        return _HERE[name]
+    module, _, kind = place.partition(":")
+    return getattr(import_module(module), kind)

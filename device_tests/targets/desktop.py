@@ -7,13 +7,13 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import device_tests
 from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
 from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+from export.kinds.registry import engine_place, engines_on
 from hetero.processes import children
 
 EXACT_INT8 = {"session.x64quantprecision": "1"}
@@ -31,15 +31,17 @@ class Desktop:
     name = "desktop"
     emulated = False
     counting = False
-    runtimes: Mapping[str, str] = MappingProxyType(
-        {"onnx": "onnxruntime", "litert": "litert", "coreml": "coreml-reference"}
-    )
 
     def __init__(self) -> None:
         python = children.python("-s")
         self._runner = LocalRunner(python, clean_environment(), emulated=False)
-        # The one runtime that is part of this package, wherever that lies.
+        # For engines that do not travel; some are part of this package, wherever that lies.
         self._own = LocalRunner(python, clean_environment(PYTHONPATH=str(PACKAGES)), emulated=False)
+
+    @property
+    def runtimes(self) -> Mapping[str, str]:
+        """What runs each format on this machine."""
+        return engines_on("desktop")
 
     def set_up(self) -> None:
         """Check that the runtimes are installed.
@@ -79,7 +81,7 @@ class Desktop:
         return dataclasses.replace(exact, also={"x86_default": default.embeddings})
 
     def _run(self, request: Request, progress: Progress) -> Returned:
-        runner = self._own if request.runtime == "coreml-reference" else self._runner
+        runner = self._own if engine_place(request.runtime) else self._runner
         return runner.run(request, progress)
 
     def time(self, timing: Timing, progress: Progress) -> Timed:

@@ -10,13 +10,13 @@ import dataclasses
 import platform
 import sys
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from device_tests.targets.desktop import PACKAGES
 from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned
 from device_tests.targets.versions import installed_versions
+from export.kinds.registry import engines_on
 from hetero.errors import InputError
 from hetero.processes import children
 
@@ -38,7 +38,6 @@ class MacOs:
     """
 
     emulated = False
-    runtimes: Mapping[str, str] = MappingProxyType({"coreml": "coreml"})
 
     def __init__(self, unit: str = "all") -> None:
         if unit not in UNITS:
@@ -47,6 +46,11 @@ class MacOs:
         self._unit = unit
         environment = clean_environment(PYTHONPATH=str(PACKAGES))
         self._runner = LocalRunner(children.python("-s"), environment, emulated=False)
+
+    @property
+    def runtimes(self) -> Mapping[str, str]:
+        """What runs each format on a Mac."""
+        return engines_on("macos")
 
     def set_up(self) -> None:
         """Check that this is a Mac with coremltools.

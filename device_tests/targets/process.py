@@ -14,6 +14,7 @@ import numpy as np
 from device_tests.targets.job import failed_in, job_text, returned_in, runner_files, timed_in, timing_text
 from device_tests.targets.session import SILENCE_LIMIT, TOTAL_LIMIT, Session, Sessions
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
+from export.kinds.registry import engine_place
 from hetero.errors import InputError
 from hetero.processes import children
 from hetero.storage.scratch import scratch_folder
@@ -96,7 +97,7 @@ class LocalRunner:
         # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
         environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(folder / _SCRATCH)}
         return Session(
-            [*self._command, "-m", "runner", runtime],
+            [*self._command, "-m", "runner", _called(runtime)],
             environment,
             self._silence_limit,
             total_limit=self._total_limit,
@@ -117,6 +118,12 @@ class LocalRunner:
                     (place / name).write_bytes(content)
                 self._folder = folder
             return self._folder
+
+
+def _called(runtime: str) -> str:
+    """An engine as :func:`device_tests.runner.engines.engine` is asked for it."""
+    place = engine_place(runtime)
+    return f"{runtime}={place}" if place else runtime
 
 
 def _written(request: Request, folder: Path) -> Path:

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, version
 
+from device_tests.runner.engines import engine
+from export.kinds.format import Kind
+from export.kinds.registry import engines_on
 from hetero.errors import InputError
 
-RUNTIME_PACKAGES = ("numpy", "onnxruntime", "ai-edge-litert", "pillow")
+
+def packages_on(kind: Kind) -> tuple[str, ...]:
+    """What a phone has installed for the engines that travel with the runner."""
+    return ("numpy", *(engine(name).package for name in engines_on(kind).values()), "pillow")
+
+
+def modules_on(kind: Kind) -> tuple[str, ...]:
+    """The modules of :func:`packages_on`."""
+    return ("numpy", *(module for name in engines_on(kind).values() for module in engine(name).modules), "PIL.Image")
+
+
+RUNTIME_PACKAGES = packages_on("phone")
+"""What this machine and a phone of today run models with."""
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:

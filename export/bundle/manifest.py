@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from export.bundle.quantisation import Quantisation
+from export.kinds.interface import TensorEntry
+from export.kinds.precision import Precision
+from export.kinds.registry import FormatName
 from hetero.errors import IntegrityError
 from hetero.schema import record
 
@@ -20,13 +23,6 @@ MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
     "goldens.safetensors",
     "README.md",
 )
-
-Format = Literal["onnx", "litert", "coreml"]
-Precision = Literal[
-    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
-]
-FORMATS: tuple[Format, ...] = get_args(Format)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 # Names become file names on every platform, keys in reports and arguments of shell commands on a device.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -48,29 +44,10 @@ class FileEntry:
 
 
 @record
-class TensorEntry:
-    """A model's input or output.
-
-    Attributes:
-        name: As the runtime knows it.
-        type: ``uint8`` or ``float32`` for a tensor, ``image-rgb`` for a Core ML image.
-        shape: With the batch for a tensor, 0 where it may be any; height and width for an image.
-        scale: Of a quantised output: a value is ``scale * (byte - zero_point)``; 0 when it is not quantised.
-        zero_point: See ``scale``.
-    """
-
-    name: str
-    type: Literal["uint8", "float32", "image-rgb"]
-    shape: tuple[int, ...]
-    scale: float = 0.0
-    zero_point: int = 0
-
-
-@record
 class MissingEntry:
     """A file that was asked for and could not be made."""
 
-    format: Format
+    format: FormatName
     precision: Precision
     reason: str
 
@@ -134,7 +111,7 @@ class ModelEntry:
     """
 
     file: str
-    format: Format
+    format: FormatName
     precision: Precision
     sha256: str
     size: int

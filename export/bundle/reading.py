@@ -11,21 +11,12 @@ from typing import cast
 
 from export.bundle.checks import checked_manifest
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import (
-    GOLDENS,
-    MANIFEST,
-    PREPROCESS,
-    SIGNATURE,
-    SPACE,
-    FileEntry,
-    Format,
-    Manifest,
-    ModelEntry,
-    Precision,
-)
+from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, SIGNATURE, SPACE, FileEntry, Manifest, ModelEntry
 from export.bundle.originals import original_rows
 from export.bundle.signing import read_signature
 from export.bundle.tensors import read_header
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
 from hetero.foreign import strict_json
@@ -78,7 +69,7 @@ class Bundle:
         files = {file.path: self.path / file.path for file in self.manifest.files}
         return original_rows(files, len(self.goldens.retrieval_images))
 
-    def model(self, format: Format, precision: Precision = "fp32") -> ModelEntry | None:
+    def model(self, format: str, precision: Precision = "fp32") -> ModelEntry | None:
         """The exported model of a format and precision, if the bundle has it."""
         kinds = {(model.format, model.precision): model for model in self.manifest.models}
         return kinds.get((format, precision))
@@ -195,7 +186,7 @@ def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing:
         problems.append(f"the manifest names the space {manifest.space_id}, {SPACE} {space.space_id[:100]!r}")
     sides = (preprocessing.height, preprocessing.width)
     for model in manifest.models:
-        batch = 0 if model.input.shape[:1] == (0,) and model.format == "onnx" else 1
+        batch = 0 if model.input.shape[:1] == (0,) and format_called(model.format).any_batch else 1
         taken = sides if model.input.type == "image-rgb" else (batch, *sides, 3)
         if model.input.shape != taken:
             problems.append(f"{model.file}: takes {list(model.input.shape)}, expected {list(taken)}")

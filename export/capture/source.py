@@ -16,6 +16,7 @@ from torch.nn import functional
 
 import hetero
 from export.bundle.manifest import Provenance
+from export.kinds.format import SPACE_KEY
 from hetero.errors import InputError
 from hetero.files import canonical_json, read_json, sha256_file
 from hetero.models.backbones.blocks import unit
@@ -68,7 +69,7 @@ class Source:
         return {
             "hetero.version": hetero.__version__,
             "hetero.model": self.name,
-            "hetero.space_id": self.space.space_id,
+            SPACE_KEY: self.space.space_id,
             "hetero.space": f"{self.space.name} {self.space.version}",
             "hetero.preprocessing": canonical_json(self.preprocessing.to_dict()),
         }

@@ -7,24 +7,15 @@ from pathlib import Path
 
 import hetero
 from export.bundle.goldens import RetrievalSet
-from export.bundle.manifest import (
-    MANIFEST,
-    FileEntry,
-    Format,
-    Manifest,
-    MissingEntry,
-    ModelEntry,
-    Precision,
-    TaskEntry,
-    combined_digest,
-)
+from export.bundle.manifest import MANIFEST, FileEntry, Manifest, MissingEntry, ModelEntry, TaskEntry, combined_digest
 from export.capture.fusion import Fusion
 from export.conversion.half import Hazard
 from export.conversion.order import Order
 from export.conversion.processes import Outcomes
 from export.conversion.request import Result
 from export.conversion.telling import tells, why_not
-from export.formats.format import file_name
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called
 from export.precision.doubts import doubts
 from export.precision.table import offer
 from hetero.display.text import one_line, shown
@@ -91,14 +82,14 @@ def _calibration_digest(calibration: RetrievalSet | None) -> str:
 
 
 def _entry(
-    name: Format,
+    name: str,
     precision: Precision,
     result: Result,
     files: tuple[FileEntry, ...],
     hazards: Sequence[Hazard],
     warnings: tuple[str, ...],
 ) -> ModelEntry:
-    file = file_name(name, precision)
+    file = format_called(name).file_name(precision)
     own = tuple(one for one in files if one.path == file or one.path.startswith(f"{file}/"))
     sha256, size = combined_digest(own, file)
     return ModelEntry(

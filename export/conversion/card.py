@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from export.bundle.manifest import Format, Manifest
+from export.bundle.manifest import Manifest, ModelEntry
+from export.kinds.registry import formats
 from export.precision.table import offer
 from export.precision.text import how_made
 from hetero.display.text import in_markdown
 from hetero.display.wording import change_in_words
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
-
-_PLATFORMS: dict[Format, str] = {
-    "onnx": "ONNX Runtime: Android, iOS, web, desktop",
-    "litert": "LiteRT: Android, embedded Linux, desktop",
-    "coreml": "Core ML: iOS 16 and later, macOS 13 and later",
-}
 
 
 def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> str:
@@ -29,10 +25,13 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         space: What the vectors mean.
         preprocessing: How an image is resized.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import DictLoader, Environment, StrictUndefined
 
+    known = {format.name: format for format in formats()}
+    sections = {name: format.card for name, format in known.items()}
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
+        loader=DictLoader(sections),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -45,14 +44,12 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         manifest=manifest,
         space=space,
         preprocessing=preprocessing,
-        platforms=_PLATFORMS,
+        formats=known,
         resize_rule=resize_rule(preprocessing),
         grey_rule=grey_rule(preprocessing),
         how_made=how_made,
-        files=_called(manifest),
+        calls=_calls(manifest, sections),
         offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
-        bytes_out=next((model for model in manifest.models if model.precision == "int8-uint8io"), None),
-        any_batch=any(model.format == "onnx" and model.input.shape[0] == 0 for model in manifest.models),
         warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
     )
 
@@ -61,10 +58,18 @@ def _text(value: Any) -> Any:
     return in_markdown(value) if isinstance(value, str) else value
 
 
-def _called(manifest: Manifest) -> dict[Format, str]:
-    """The file that each format's snippet names: the first, unless it gives bytes."""
+def _calls(manifest: Manifest, sections: Mapping[str, str]) -> list[tuple[str, str, list[ModelEntry]]]:
+    """The formats that the card shows how to call, by the headings of their sections.
+
+    Returns:
+        A format's name; the file that its section names, which is the first unless it gives bytes; and its models.
+    """
     models = [model for model in manifest.models if model.precision != "int8-uint8io"] or manifest.models
-    return {model.format: model.file for model in reversed(models)}
+    files = {model.format: model.file for model in reversed(models)}
+    return [
+        (name, files[name], [model for model in manifest.models if model.format == name])
+        for name in sorted(files, key=lambda name: sections[name])
+    ]
 
 
 def grey_rule(preprocessing: Preprocessing) -> str:

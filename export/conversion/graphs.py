@@ -11,17 +11,15 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import GOLDENS, Format, Precision
+from export.bundle.manifest import GOLDENS
 from export.capture.program import capture, save
 from export.conversion.half import Hazard, make_safe
 from export.conversion.order import Order
 from export.conversion.request import Request
-from export.formats.format import file_name
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called
 from hetero.files import write_bytes
 from hetero.models.model import EmbeddingModel
-
-# The slowest first, so that two at a time end together.
-_SLOWEST_FIRST: tuple[Format, ...] = ("litert", "onnx", "coreml")
 
 _TUNED_GOLDENS = "goldens.int8.safetensors"
 
@@ -50,9 +48,9 @@ def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
 def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
     """One request for each format, the slowest first."""
     source = order.source
-    by_format: dict[Format, dict[Precision, str]] = {}
+    by_format: dict[str, dict[Precision, str]] = {}
     for name, precision in order.files:
-        by_format.setdefault(name, {})[precision] = str(bundle.resolve() / file_name(name, precision))
+        by_format.setdefault(name, {})[precision] = str(bundle.resolve() / format_called(name).file_name(precision))
     return [
         Request(
             program=str(work.resolve() / f"program.{_ending(order, name)}"),
@@ -68,8 +66,8 @@ def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
             goals={precision: order.goal(name, precision) for precision in by_format[name]},
             int8_goldens="" if order.tuned is None else str(work.resolve() / _TUNED_GOLDENS),
         )
-        for name in _SLOWEST_FIRST
-        if name in by_format
+        # The slowest first, so that two at a time end together.
+        for name in sorted(by_format, key=lambda name: -format_called(name).effort)
     ]
 
 
@@ -97,9 +95,9 @@ def with_neck_folded(module: nn.Module) -> nn.Module:
     return folded
 
 
-def _ending(order: Order, name: Format) -> str:
+def _ending(order: Order, name: str) -> str:
     return "batch.pt2" if _takes_any(order, name) else "pt2"
 
 
-def _takes_any(order: Order, name: Format) -> bool:
-    return order.any_batch and name == "onnx"
+def _takes_any(order: Order, name: str) -> bool:
+    return order.any_batch and format_called(name).any_batch

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from export.bundle.goldens import RetrievalSet
-from export.bundle.manifest import Format, Precision, require_name
+from export.bundle.manifest import require_name
 from export.capture.source import Source
+from export.kinds.precision import Precision
 from export.precision.table import offer
 from hetero.errors import InputError
 
@@ -24,7 +25,7 @@ class Order:
         calibration: Training or validation images with cloud embeddings.
         files: Which files to make.
         goldens: How many golden images.
-        any_batch: Whether ONNX files take any number of images.
+        any_batch: Whether files take any number of images, where their format can.
         licence: Of the model.
         tuned: The model fine-tuned for int8.
         goals: Largest share of map@r to lose, where it differs from the table's.
@@ -33,14 +34,14 @@ class Order:
     source: Source
     retrieval: RetrievalSet
     calibration: RetrievalSet | None
-    files: list[tuple[Format, Precision]]
+    files: list[tuple[str, Precision]]
     goldens: int
     any_batch: bool
     licence: str
     tuned: Source | None = None
     goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
 
-    def goal(self, format: Format, precision: Precision) -> float:
+    def goal(self, format: str, precision: Precision) -> float:
         """Largest share of map@r that a file is to lose."""
         return self.goals.get(precision, offer(format, precision).goal)
 

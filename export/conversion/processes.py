@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import export
-from export.bundle.manifest import Format, Precision
 from export.conversion.request import Request, Result
+from export.kinds.precision import Precision
 from hetero.processes import children
 
 _AT_A_TIME = 2
@@ -20,9 +20,9 @@ _MEMORY_EACH = 2 << 30
 """What a converter takes at most for a small model: about 1.3 GB, nearly all of it the packages themselves."""
 _SHOWN_LINES = 25
 
-Outcomes = dict[tuple[Format, Precision], Result | str]
+Outcomes = dict[tuple[str, Precision], Result | str]
 """A result for each file, or why there is none."""
-Finished = Callable[[Format, Precision], None]
+Finished = Callable[[str, Precision], None]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from export.bundle.manifest import Format, Precision, Quantisation, TensorEntry
+from export.bundle.quantisation import Quantisation
+from export.kinds.interface import TensorEntry
+from export.kinds.precision import Precision
+from export.kinds.registry import FormatName
 from hetero.files import read_json
 from hetero.schema import parse, record
 
@@ -31,7 +34,7 @@ class Request:
 
     program: str
     int8_program: str
-    format: Format
+    format: FormatName
     files: dict[Precision, str]
     goldens: str
     work: str

@@ -22,12 +22,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from export.bundle.manifest import Precision
 from export.bundle.tensors import read_tensors
 from export.conversion.request import Request, Result
 from export.conversion.telling import mistaken, room
 from export.errors import ExportError
-from export.formats.format import Converter, Job, expected_signature, file_name, load_converter
+from export.formats.converter import Converter, Job, load_converter
+from export.kinds.format import Format
+from export.kinds.interface import Shape
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called
 from export.precision.calibration import Calibration
 from export.precision.table import offer
 from hetero.files import write_json
@@ -43,6 +46,7 @@ class _Task:
     """What all files of a format share."""
 
     request: Request
+    format: Format
     converter: Converter
     job: Job
 
@@ -68,7 +72,7 @@ def convert_all(request: Request) -> None:
     """
     started = time.perf_counter()
     job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
-    task = _Task(request, load_converter(request.format), job)
+    task = _Task(request, format_called(request.format), load_converter(request.format), job)
     conversions: dict[bool, _Conversion] = {}
     for precision in sorted(request.files, key=lambda each: each != "fp32"):
         tuned = offer(request.format, precision).calibrated and request.int8_program != ""
@@ -89,7 +93,7 @@ def _converted(task: _Task, *, tuned: bool) -> _Conversion:
     program, goldens = request.program, request.goldens
     if tuned:
         program, goldens = request.int8_program, request.int8_goldens
-    scratch = Path(request.work) / f"float32.{request.format}" / file_name(request.format, "fp32")
+    scratch = Path(request.work) / f"float32.{request.format}" / task.format.file_name("fp32")
     kept = None if tuned else request.files.get("fp32")
 
     def judged() -> Result:
@@ -136,8 +140,8 @@ def _written(
     tensors = read_tensors(Path(goldens))[0]
     expected: Any = tensors["golden_embeddings"]
     taken, given = converter.read_signature(out)
-    shape = (request.height, request.width, expected.shape[1])
-    signature = expected_signature(request.format, precision, *shape, any_batch=request.any_batch)
+    shape = Shape(request.height, request.width, expected.shape[1], batch=0 if request.any_batch else 1)
+    signature = task.format.signature(precision, shape)
     if (taken, given) != signature:
         raise ExportError(f"{out.name} takes and gives {(taken, given)}, expected {signature}")
     if (came := converter.read_metadata(out)) != job.metadata:
@@ -156,7 +160,7 @@ def _written(
     return Result(
         input=taken,
         output=given,
-        versions={package: importlib.metadata.version(package) for package in converter.packages},
+        versions={package: importlib.metadata.version(package) for package in task.format.packages},
         min_cosine=least,
         mean_cosine=mean,
         golden_room=between,

@@ -1,1 +1,20 @@
-"""Formats: what each converter offers."""
+"""The formats that a model is exported to, each in a folder of its own."""
+
+from __future__ import annotations
+
+from export.formats.coreml import COREML
+from export.formats.litert import LITERT
+from export.formats.onnx import ONNX
+from export.kinds.registry import register
+
+BUILT_IN = (ONNX, LITERT, COREML)
+FORMATS = tuple(format.name for format in BUILT_IN)
+"""Their names."""
+TIMED = tuple(format.name for format in BUILT_IN if format.operators)
+"""Those whose operators can be timed by themselves."""
+
+
+def register_built_in() -> None:
+    """Have everything that asks :mod:`export.kinds.registry` know them."""
+    for format in BUILT_IN:
+        register(format)

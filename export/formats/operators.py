@@ -5,30 +5,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
-from export.formats.format import load_converter
+from export.kinds.registry import format_called
 from hetero.files import cache_directory, digest, write_bytes
 from hetero.nas.cost.layers import Layer
 from hetero.nas.cost.operators import Operator, distinct_operators
 
-OperatorFormat = Literal["onnx", "litert"]
-
 _AT_ONCE = 24
-_MAKERS: dict[OperatorFormat, str] = {
-    "onnx": "export.formats.onnx.operators",
-    "litert": "export.formats.litert.operators",
-}
 
 
 def operator_files(
-    layers: Sequence[Layer], format: OperatorFormat, advance: Callable[[int], None], extra: Sequence[Operator] = ()
+    layers: Sequence[Layer], format: str, advance: Callable[[int], None], extra: Sequence[Operator] = ()
 ) -> dict[str, Path]:
     """A file for every operator of some layers.
 
     Args:
         layers: Whose operators.
-        format: Of the files.
+        format: Of the files; one that makes files of operators.
         advance: Told how many more there are.
         extra: More operators.
 
@@ -47,17 +40,17 @@ def operator_files(
     return files
 
 
-def converted(operators: Sequence[Operator], format: OperatorFormat) -> list[bytes]:
+def converted(operators: Sequence[Operator], format: str) -> list[bytes]:
     """Convert operators now; returns each one's file."""
-    return importlib.import_module(_MAKERS[format]).files_of(operators)
+    return importlib.import_module(format_called(format).operators).files_of(operators)
 
 
-def _place(name: str, format: OperatorFormat) -> Path:
-    suffix = load_converter(format).suffix
+def _place(name: str, format: str) -> Path:
+    suffix = format_called(format).suffix
     return cache_directory() / "operators" / format / f"{digest([_versions(format), name])[:32]}{suffix}"
 
 
-def _versions(format: OperatorFormat) -> list[str]:
+def _versions(format: str) -> list[str]:
     from importlib.metadata import version
 
-    return [f"{package} {version(package)}" for package in load_converter(format).packages]
+    return [f"{package} {version(package)}" for package in format_called(format).packages]

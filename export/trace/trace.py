@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from export.bundle.manifest import Format, Precision
 from export.bundle.reading import Bundle
-from export.trace.intermediates import GRAPHS, Graph
+from export.kinds.graph import Graph
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called
 from hetero.display.figures import own_settings
 from hetero.errors import InputError
 
@@ -50,7 +51,7 @@ class Trace:
         steps: In the order of computation.
     """
 
-    format: Format
+    format: str
     precision: Precision
     steps: tuple[Step, ...]
 
@@ -65,13 +66,14 @@ class Trace:
         return next((place for place, one in enumerate(self.steps) if one.added > SHARES * self.fair), None)
 
 
-def trace(bundle: Bundle, format: Format, precision: Precision, *, images: int = IMAGES) -> Trace:
+def trace(bundle: Bundle, format: str, precision: Precision, *, images: int = IMAGES) -> Trace:
     """Compare every operator of a file with the float32 file's on golden images.
 
     Raises:
         InputError: When the format has no runtime here that gives intermediate values, or a file is not in the bundle.
     """
-    if format not in GRAPHS:
+    read = format_called(format).read_graph
+    if read is None:
         raise InputError(f"{format}: not verified: nothing on this machine gives its intermediate values")
     whole, reduced = bundle.model(format, "fp32"), bundle.model(format, precision)
     if whole is None or reduced is None or precision == "fp32":
@@ -81,11 +83,11 @@ def trace(bundle: Bundle, format: Format, precision: Precision, *, images: int =
             f"the bundle has {', '.join(had) or 'none of this format'}"
         )
     goldens = bundle.goldens.golden_images[:images]
-    return compare(GRAPHS[format](bundle.file(whole)), GRAPHS[format](bundle.file(reduced)), goldens, format, precision)
+    return compare(read(bundle.file(whole)), read(bundle.file(reduced)), goldens, format, precision)
 
 
 def compare(
-    whole: Graph, reduced: Graph, images: UInt8[np.ndarray, "n h w 3"], format: Format, precision: Precision
+    whole: Graph, reduced: Graph, images: UInt8[np.ndarray, "n h w 3"], format: str, precision: Precision
 ) -> Trace:
     """Follow the error through a reduced file's operators; those that only it has (casts) are passed over."""
     squared: dict[str, float] = {}

@@ -107,7 +107,7 @@ EDGE_STAGES = (
     Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
     Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
 )
-"""At high resolution early layers take most of the cost: these stages leave it soon, see docs/results.md."""
+"""At high resolution early layers take most of the cost: these stages leave it soon."""
 EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 for _family in (

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge
 
+from export.formats import FORMATS
+from export.kinds.precision import Precision
+from export.kinds.registry import FormatName
 from hetero.constraints import Count, MinLen, Number, Seed, Share, Text
 from hetero.data.config import DataConfig
 from hetero.nas.config import SearchConfig, Tier
@@ -16,27 +19,23 @@ from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 from hetero.training.config import CloudConfig, StudentConfig
 
-Precision = Literal[
-    "fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int8-uint8io", "palette8", "palette6", "palette4"
-]
-
 
 @settings
 class ExportConfig:
     """What is exported.
 
     Attributes:
-        formats: Any of ``onnx``, ``litert``, ``coreml``.
-        precisions: Each format makes those that it takes; see ``export/precision/table.py`` for what they are.
+        formats: Names of :func:`export.kinds.registry.formats`.
+        precisions: Each format makes those that it takes; see :mod:`export.precision.table` for what they are.
         goldens: Golden images in each bundle.
         queries: Most test images that the bundle carries to verify retrieval with.
         calibration: About how many training and validation images reduced precisions are chosen and measured with.
         tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
-        any_batch: Whether ONNX files take any number of images at once.
+        any_batch: Whether files take any number of images at once, where their format can; ONNX does.
         licence: Of the models, repeated in each bundle.
     """
 
-    formats: Annotated[tuple[Literal["onnx", "litert", "coreml"], ...], MinLen(1)] = ("onnx", "litert", "coreml")
+    formats: Annotated[tuple[FormatName, ...], MinLen(1)] = FORMATS
     precisions: Annotated[tuple[Precision, ...], MinLen(1)] = ("fp32",)
     goldens: Count = 32
     queries: Count = 1500

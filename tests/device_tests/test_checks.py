@@ -16,7 +16,7 @@ from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
 from device_tests.targets.target import Returned
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import TensorEntry
+from export.kinds.interface import TensorEntry
 from hetero.errors import InputError
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_tests.ladder.identity import KEY, space_in_file
+from device_tests.ladder.identity import space_in_file
+from export.kinds.format import SPACE_KEY as KEY
 from tests.device_tests.tiny_models import weights, write_onnx
 
 

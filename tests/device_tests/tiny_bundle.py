@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry
+from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry
 from export.bundle.originals import write_originals
+from export.kinds.interface import TensorEntry
 from hetero.data.decoding.decode import resized
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from export.bundle.goldens import Goldens, RetrievalSet
-from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TensorEntry, combined_digest
+from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, combined_digest
+from export.kinds.interface import TensorEntry
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace

@@ -8,7 +8,7 @@ import torch
 
 from export.capture.program import capture
 from export.capture.source import Source, from_module
-from export.formats.format import Job
+from export.formats.converter import Job
 from export.formats.litert import bias as litert_bias
 from export.formats.litert import convert as litert
 from export.formats.litert import file as litert_file

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from device_tests.runtimes.coreml import load
 from export.capture.program import capture
+from export.formats.converter import Job
 from export.formats.coreml import convert as coreml
 from export.formats.coreml.weights import FILE, LARGEST_WITHIN, move_small_within
-from export.formats.format import Job
 
 SIDE, OUTPUTS = 8, 128
 PROTO: Any = MIL_pb2

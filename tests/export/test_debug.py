@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.trace.intermediates import Graph, Operator, onnx_graph
+from export.formats.onnx.graph import read_graph as onnx_graph
+from export.kinds.graph import Graph, Operator
 from export.trace.trace import Trace, compare, plot, table
 from hetero.errors import InputError
 

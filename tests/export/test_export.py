@@ -18,13 +18,14 @@ import pytest
 import torch
 
 from export import RetrievalSet, calibration_set, export_model
-from export.bundle.manifest import FORMATS, PRECISIONS
 from export.bundle.reading import Bundle, read_bundle
 from export.capture.program import capture, save
 from export.capture.source import from_directory
 from export.conversion.processes import run_all
 from export.conversion.request import Request
-from export.formats.format import require_available
+from export.formats import FORMATS
+from export.formats.converter import require_available
+from export.kinds.precision import PRECISIONS
 from export.precision.table import offered
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json

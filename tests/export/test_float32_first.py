@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn import functional
 
 from export import RetrievalSet, calibration_set, export_model, from_module
-from export.bundle.manifest import Format, Precision
 from export.bundle.reading import read_bundle
 from export.conversion import worker as convert
 from export.conversion.request import Request, Result
 from export.errors import ExportError
-from export.formats.format import expected_signature
+from export.kinds.interface import Shape, tensors
+from export.kinds.precision import Precision
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -34,12 +34,10 @@ VECTORS, TUNED = units(3, 0, DIMENSION), units(3, 1, DIMENSION)
 class Recorded:
     """A converter whose files hold the vectors that they give: those of the program, turned where that is wrong."""
 
-    format: Format = "litert"
+    format: str = "litert"
     wrong: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     calls: list[str] = field(default_factory=list)
-    suffix: str = ".file"
-    packages: tuple[str, ...] = ("numpy",)
     runs: bool = True
 
     @property
@@ -68,7 +66,7 @@ class Recorded:
         return {}
 
     def read_signature(self, path: Path) -> Any:
-        return expected_signature(self.format, self.last, 4, 4, DIMENSION, any_batch=False)
+        return tensors(self.last, Shape(4, 4, DIMENSION))
 
 
 def converted(
@@ -76,7 +74,6 @@ def converted(
 ) -> dict[str, Result | str | None]:
     """What a converter's process says of each file."""
     monkeypatch.setattr(convert, "load_converter", lambda _: converter)
-    monkeypatch.setattr("export.formats.format.load_converter", lambda _: converter)
     monkeypatch.setattr("export.capture.program.load", lambda path: path.name)
     work = tmp_path / "work"
     work.mkdir()
@@ -108,7 +105,7 @@ def test_reduced_files_fall_with_the_float32_conversion_that_nobody_asked_for(
     converter = Recorded(wrong=("model",))
     reasons = converted(tmp_path, monkeypatch, converter, ["int8-weights", "int8-dynamic", "fp16"])
     for reason in reasons.values():
-        assert str(reason).startswith("the float32 conversion that it is made from failed: model.fp32.file does not")
+        assert str(reason).startswith("the float32 conversion that it is made from failed: model.fp32.tflite does not")
     assert converter.calls == ["prepare model", "write model fp32"]
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
 

@@ -10,8 +10,8 @@ import pytest
 from device_tests.runtimes.coreml import load
 from export.capture.program import capture
 from export.conversion.half import make_safe
+from export.formats.converter import Job
 from export.formats.coreml import convert as coreml
-from export.formats.format import Job
 from tests.export.test_half import Net, pictures, source
 
 

@@ -13,16 +13,17 @@ from torch import Tensor, nn
 
 from benchmarks.operator_catalogue import SHAPE, catalogue
 from benchmarks.operator_reference import SIDE, Reference, decoded, images
-from benchmarks.operator_table import PRECISIONS, faults, read, support
+from benchmarks.operator_table import PRECISIONS, RULES, faults, read, support
 from device_tests.runtimes.coreml import load
-from export.bundle.manifest import FORMATS, Format, Precision
 from export.capture.program import capture
 from export.errors import ExportError
+from export.formats import FORMATS
+from export.formats.converter import Job
 from export.formats.coreml import convert as coreml
-from export.formats.format import Job
 from export.formats.onnx import convert as onnx
-from export.rewrites import REWRITES, rewritten
-from export.rewrites.operator_support import REFUSALS, convertible, named_refusals
+from export.kinds.precision import Precision
+from export.rewrites import rewritten
+from export.rewrites.operator_support import convertible, named_refusals
 
 EXAMPLE = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
 JOB = Job({"hetero.version": "0", "hetero.model": "net"}, SIDE, SIDE, {}, None)
@@ -47,9 +48,9 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_is_written_out_is_the_same_in_torch(format: Format) -> None:
+def test_what_is_written_out_is_the_same_in_torch(format: str) -> None:
     program = reference().program
-    other: Any = rewritten(program, REWRITES[format]).module()
+    other: Any = rewritten(program, RULES[format].rewrites).module()
     names = {name for name, cell in support(reference(), format).items() if cell.state == "rewritten"}
     assert names
     sizes = [operator(torch.zeros(SHAPE)).numel() for operator in catalogue().values()]
@@ -65,21 +66,22 @@ def test_what_is_written_out_is_the_same_in_torch(format: Format) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_entry_of_the_tables_is_in_the_catalogue(format: Format) -> None:
+def test_every_entry_of_the_tables_is_in_the_catalogue(format: str) -> None:
+    rules = RULES[format]
     used = {node.target for node in reference().program.graph.nodes}
-    assert REWRITES[format].keys() | REFUSALS[format].keys() <= used
+    assert rules.rewrites.keys() | rules.refusals.keys() <= used
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_is_written_out_is_converted_right(format: Format) -> None:
+def test_what_is_written_out_is_converted_right(format: str) -> None:
     states = support(reference(), format)
     some = {name: one for name, one in catalogue().items() if states[name].state == "rewritten"}
     assert list(faults(reference(), format, some)) == []
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_page_is_in_step(format: Format) -> None:
+def test_the_page_is_in_step(format: str) -> None:
     page = read(PAGE)
     expected = support(reference(), format)
     assert list(page) == list(expected)
@@ -94,14 +96,14 @@ def test_an_operator_that_a_format_cannot_have_is_named_with_its_module() -> Non
 
     program = capture(Net(Gate()), EXAMPLE)
     with pytest.raises(ExportError, match=r"aten.topk.default \(topk, in operator\): .*\n.*aten.median.dim") as told:
-        convertible(program, "litert")
+        convertible(program, RULES["litert"])
     assert "litert cannot have these operators" in str(told.value)
-    assert rewritten(program, REWRITES["onnx"]) is program
+    assert rewritten(program, RULES["onnx"].rewrites) is program
 
 
 def test_an_operator_that_writes_in_place_is_found() -> None:
     program = capture(Net(lambda x: (x * x).reciprocal_()), EXAMPLE)
-    other: Any = convertible(program, "coreml").module()
+    other: Any = convertible(program, RULES["coreml"]).module()
     targets = {node.target for node in other.graph.nodes}
     assert not targets & {torch.ops.aten.reciprocal.default, torch.ops.aten.reciprocal_.default}
     image = torch.from_numpy(images()["ordinary"][None])
@@ -111,7 +113,7 @@ def test_an_operator_that_writes_in_place_is_found() -> None:
 def test_what_no_table_lists_is_named_from_what_the_converter_says() -> None:
     with pytest.raises(ExportError, match="coreml cannot have an operator of the model: digamma"):
         coreml.prepare(capture(Net(torch.digamma), EXAMPLE), JOB).converted(half=False)
-    with pytest.raises(KeyError), named_refusals("onnx"):
+    with pytest.raises(KeyError), named_refusals(RULES["onnx"]):
         raise KeyError("anything else passes")
 
 

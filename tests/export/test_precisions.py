@@ -1,26 +1,19 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
-from export.bundle.manifest import FORMATS, PRECISIONS, Precision
-from export.precision.table import TABLE, Offer, Refusal, offer, offered, refused, selection_problems
+from export.formats import BUILT_IN
+from export.kinds.precision import PRECISIONS, Offer, Refusal
+from export.precision.table import offer, offered, refused, selection_problems
 from hetero.errors import InputError
-from hetero.pipeline import recipe
 
 
 def test_every_pair_is_offered_or_refused_with_words() -> None:
-    assert set(TABLE) == {(name, precision) for name in FORMATS for precision in PRECISIONS}
-    for entry in TABLE.values():
+    for entry in (format.precisions[precision] for format in BUILT_IN for precision in PRECISIONS):
         if isinstance(entry, Refusal):
             assert len(entry.why) > 20
         else:
             assert isinstance(entry, Offer) and entry.made and entry.runs_on and 0 < entry.goal < 1
-
-
-def test_recipes_know_the_same_names() -> None:
-    assert get_args(recipe.Precision) == get_args(Precision)
 
 
 def test_each_format_takes_its_own() -> None:

@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from export.bundle.manifest import TensorEntry
 from export.conversion.assemble import told_apart
 from export.conversion.telling import mistaken, nearest_other, room, tells, why_not
 from export.conversion.worker import Result, require_parity
 from export.errors import ExportError
+from export.kinds.interface import TensorEntry
 
 
 def circle(*degrees: float) -> np.ndarray:

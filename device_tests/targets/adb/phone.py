@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from device_tests.targets.adb import client
 from device_tests.targets.adb.client import Adb, DeviceError
@@ -32,13 +31,17 @@ class AndroidPhone:
 
     emulated = False
     counting = False
-    runtimes: Mapping[str, str] = MappingProxyType(dict(ARM64.runtimes))
 
     def __init__(self, serial: str) -> None:
         self.name = f"{PREFIX}:{serial}"
         self._serial = serial
         self._device: Device | None = None
         self._about: Mapping[str, str] = {}
+
+    @property
+    def runtimes(self) -> Mapping[str, str]:
+        """As a phone of today."""
+        return ARM64.runtimes
 
     def set_up(self) -> None:
         """Find the device, and have on this machine what its processor needs.

@@ -10,7 +10,6 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from device_tests.targets.browser.server import JobServer
 from device_tests.targets.job import job_settings
 from device_tests.targets.session import SILENCE_LIMIT
 from device_tests.targets.target import Progress, Request, Returned
+from export.kinds.registry import engines_on
 from hetero.errors import InputError
 from hetero.foreign import strict_json
 from hetero.processes import children
@@ -41,7 +41,11 @@ class Browser:
 
     name = "browser"
     emulated = False
-    runtimes: Mapping[str, str] = MappingProxyType({"onnx": "onnxruntime-web", "litert": "litert-web"})
+
+    @property
+    def runtimes(self) -> Mapping[str, str]:
+        """What runs each format in a browser."""
+        return engines_on("browser")
 
     def set_up(self) -> None:
         """Find a browser, and install the runtimes in the cache on first use (about half a minute, 190 MB).

@@ -28,7 +28,7 @@ class EmulatedPhone:
 
     def __init__(self, system: System, core: str = "") -> None:
         self.name = f"{system.name}:{core}" if core else system.name
-        self.runtimes: Mapping[str, str] = dict(system.runtimes)
+        self.runtimes: Mapping[str, str] = system.runtimes
         self._system = system
         self._wanted = core or system.core
         self._phone: phone_setup.Phone | None = None

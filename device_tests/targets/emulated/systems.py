@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions, modules_on, packages_on
+from export.kinds.format import Kind
+from export.kinds.registry import engines_on
 
 _TRIAL = """\
 import importlib, json, platform
@@ -35,7 +37,7 @@ class System:
         libraries: Folders with libraries that its loader does not look into by itself.
         modules: What must import for it to count as ready.
         distributions: What these belong to.
-        runtimes: Which runtime runs each format.
+        kind: Of target.
     """
 
     name: str
@@ -52,7 +54,12 @@ class System:
     libraries: tuple[str, ...]
     modules: tuple[str, ...]
     distributions: tuple[str, ...]
-    runtimes: tuple[tuple[str, str], ...]
+    kind: Kind
+
+    @property
+    def runtimes(self) -> dict[str, str]:
+        """Which runtime runs each format."""
+        return engines_on(self.kind)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -91,9 +98,9 @@ ARM64 = System(
     # Every manylinux tag up to the oldest glibc of a release that has Python 3.11.
     platforms=("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 36))),
     libraries=(),
-    modules=("numpy", "onnxruntime", "ai_edge_litert.interpreter", "PIL.Image"),
+    modules=modules_on("phone"),
     distributions=RUNTIME_PACKAGES,
-    runtimes=(("onnx", "onnxruntime"), ("litert", "litert")),
+    kind="phone",
 )
 """A phone of today, with the runtimes' versions of this machine."""
 
@@ -111,9 +118,9 @@ ARMV7 = System(
     alone=True,
     platforms=("manylinux_2_34_armv7l",),
     libraries=("usr/lib/arm-linux-gnueabihf/blas", "usr/lib/arm-linux-gnueabihf/lapack"),
-    modules=("numpy", "tflite_runtime.interpreter", "PIL.Image"),
-    distributions=("numpy", "tflite-runtime", "pillow"),
-    runtimes=(("litert", "tflite-runtime"),),
+    modules=modules_on("old phone"),
+    distributions=packages_on("old phone"),
+    kind="old phone",
 )
 """An old 32-bit phone, with the TensorFlow Lite that such phones still carry."""
 

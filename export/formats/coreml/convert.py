@@ -14,22 +14,21 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.bundle.manifest import Precision, TensorEntry
+from export.formats.converter import Job
+from export.formats.coreml import SPECIFICATION
 from export.formats.coreml.compact import compact
+from export.formats.coreml.rules import RULES
 from export.formats.coreml.weights import FILE
-from export.formats.format import INPUT, OUTPUT, Job
+from export.kinds.interface import INPUT, OUTPUT, TensorEntry
+from export.kinds.precision import Precision
 from export.rewrites.operator_support import convertible, named_refusals
 from hetero.files import read_json, write_bytes, write_json
 
-suffix = ".mlpackage"
-packages = ("torch", "coremltools")
 # Core ML runs on Apple's systems only.
 run = None
 
-_SPECIFICATION = Path("Data/com.apple.CoreML/model.mlmodel")
 _DATE = "com.github.apple.coremltools.conversion_date"
 _SOURCE = uuid.uuid5(uuid.NAMESPACE_OID, "hetero.export.coreml")
-
 
 _SMALL = {"int8-weights": 256, "palette8": 512, "palette6": 512, "palette4": 512}
 """Weights of no more values are not compressed: the description of how they were is larger than what it saves."""
@@ -54,7 +53,7 @@ class Prepared:
     def __init__(self, program: Any, job: Job) -> None:
         self.job = job
         shape = (1, 3, job.height, job.width)
-        module = _without_type_checks(convertible(program, "coreml"))
+        module = _without_type_checks(convertible(program, RULES))
         with torch.no_grad():
             self._traced: Any = torch.jit.trace(_TakesPlanes(module), torch.zeros(shape))
         self._shape = shape
@@ -63,7 +62,7 @@ class Prepared:
         """An ML program that takes an RGB image, for iOS 16 and later, in memory."""
         import coremltools as ct
 
-        with named_refusals("coreml"):
+        with named_refusals(RULES):
             return ct.convert(
                 self._traced,
                 inputs=[ct.ImageType(name=INPUT, shape=self._shape, color_layout=ct.colorlayout.RGB)],
@@ -189,7 +188,7 @@ def read_specification(path: Path) -> Any:
 
     model: Any = Model_pb2
     specification = model.Model()
-    specification.ParseFromString((path / _SPECIFICATION).read_bytes())
+    specification.ParseFromString((path / SPECIFICATION).read_bytes())
     return specification
 
 
@@ -205,7 +204,7 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     # There is none where every weight is small.
     if weights.is_file():
         write_bytes(weights, compact(specification, weights.read_bytes()))
-    write_bytes(path / _SPECIFICATION, specification.SerializeToString(deterministic=True))
+    write_bytes(path / SPECIFICATION, specification.SerializeToString(deterministic=True))
     manifest = read_json(path / "Manifest.json")
     entries = manifest["itemInfoEntries"]
     names = {old: str(uuid.uuid5(_SOURCE, entry["path"])).upper() for old, entry in entries.items()}

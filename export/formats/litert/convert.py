@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from export.bundle.manifest import Precision, Quantisation, TensorEntry
-from export.bundle.quantisation import Scales
-from export.formats.format import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, Job
+from export.bundle.quantisation import Quantisation, Scales
+from export.formats.converter import Job
 from export.formats.litert import file as litert_file
 from export.formats.litert.int8 import granularities, quantised
+from export.formats.litert.rules import RULES
 from export.formats.litert.runtime import embed, interpreter
+from export.kinds.interface import BYTE_SCALE, BYTE_ZERO, INPUT, OUTPUT, TensorEntry
+from export.kinds.precision import Precision
 from export.rewrites.operator_support import convertible, named_refusals
 from hetero.files import write_bytes
-
-suffix = ".tflite"
-packages = ("torch", "litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 
 
 class Prepared:
@@ -32,8 +31,8 @@ class Prepared:
 
         # A batch left open does not lower.
         image = torch.zeros((1, job.height, job.width, 3), dtype=torch.uint8)
-        with named_refusals("litert"):
-            converted: Any = litert_torch.convert(convertible(program, "litert").module(), (image,))
+        with named_refusals(RULES):
+            converted: Any = litert_torch.convert(convertible(program, RULES).module(), (image,))
         self.job = job
         self.content = litert_file.with_plain_names(converted.model_content())
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from export.bundle.manifest import Precision, Quantisation, TensorEntry
-from export.formats.format import INPUT, OUTPUT, Job
+from export.bundle.quantisation import Quantisation
+from export.formats.converter import Job
 from export.formats.onnx.compact import compact, name_output, name_plainly
 from export.formats.onnx.int8 import quantised
+from export.formats.onnx.rules import RULES
 from export.formats.onnx.runtime import embed, parse
+from export.kinds.interface import INPUT, OUTPUT, TensorEntry
+from export.kinds.precision import Precision
 from export.rewrites.operator_support import convertible, named_refusals
 from hetero.files import write_bytes
-
-suffix = ".onnx"
-packages = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 _OPSET = 20
 _GIVEN = "hetero.given"
@@ -45,9 +45,9 @@ def prepare(program: Any, job: Job) -> Prepared:
     """Convert to a float32 graph in one piece."""
     import torch
 
-    with named_refusals("onnx"):
+    with named_refusals(RULES):
         exported: Any = torch.onnx.export(
-            convertible(program, "onnx"),
+            convertible(program, RULES),
             dynamo=True,
             opset_version=_OPSET,
             input_names=[INPUT],

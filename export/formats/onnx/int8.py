@@ -14,9 +14,9 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from export.bundle.quantisation import Quantisation, Scales
-from export.formats.format import INPUT
 from export.formats.onnx.compact import compact
 from export.formats.onnx.runtime import embed, parse
+from export.kinds.interface import INPUT
 from export.precision.bias import dequantised, shift
 from export.precision.calibration import Calibration, Rows
 from export.precision.choose import Choice, search

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from export.formats import TIMED
 from hetero import own_code
 from hetero.flags import AllowCode
+
+if TYPE_CHECKING:
+    _Timed = str
+else:
+    _Timed = Literal[TIMED]
 
 
 def latency_command(
@@ -19,7 +25,7 @@ def latency_command(
     *,
     out: Path = Path("latency.json"),
     target: str = "desktop",
-    formats: Annotated[tuple[Literal["onnx", "litert"], ...], Parameter(consume_multiple=True)] = ("onnx", "litert"),
+    formats: Annotated[tuple[_Timed, ...], Parameter(consume_multiple=True)] = TIMED,
     sweeps: PositiveInt | None = None,
     dimension: PositiveInt | None = None,
     allow_code: AllowCode = False,
@@ -38,7 +44,7 @@ def latency_command(
         recipe: A recipe with a search space.
         out: The table.
         target: desktop, adb:SERIAL or phone-system:count.
-        formats: Runtimes to measure: onnx is ONNX Runtime, litert is LiteRT.
+        formats: Those whose runtimes to measure.
         sweeps: How often each operator is timed, spread over the measurement; 5, or 1 where instructions are counted.
         dimension: Of the embeddings; by default the recipe's cloud model's.
         allow_code: Run the code of its own that a recipe, search space or model names.

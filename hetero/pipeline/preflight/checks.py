@@ -109,7 +109,7 @@ def release_problems(draft: Draft, *, exporting: bool) -> list[str]:
         exporting: Whether it comes to that, so that the packages must be here.
     """
     from device_tests.targets.registry import target_problems
-    from export.formats.format import package_problems, selection_problems
+    from export.formats.converter import package_problems, selection_problems
 
     wanted, problems = draft.recipe.export, list[str]()
     if not (draft.doubts("export", "formats") or draft.doubts("export", "precisions")):

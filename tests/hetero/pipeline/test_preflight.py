@@ -320,7 +320,7 @@ def test_a_share_needs_the_cost_of_a_cloud_that_is_a_file_and_cloud_macs_says_it
 def test_missing_packages_are_told_when_the_run_comes_to_export(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from export.formats.format import package_problems
+    from export.formats.converter import package_problems
 
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "litert_torch" else real(name))

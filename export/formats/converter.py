@@ -1,4 +1,4 @@
-"""What every format's module offers, and what every exported file says about itself."""
+"""What every format's converter offers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from export.bundle.manifest import FORMATS, Format, Precision, Quantisation, TensorEntry
+from export.bundle.quantisation import Quantisation
 from export.errors import ExportError
+from export.kinds.format import Format
+from export.kinds.interface import TensorEntry
+from export.kinds.precision import Precision
+from export.kinds.registry import format_called, formats
 from export.precision.calibration import Calibration
 from export.precision.table import selection_problems
 from hetero.errors import InputError
-
-INPUT, OUTPUT = "image", "embedding"
-BYTE_SCALE, BYTE_ZERO = 1 / 128, 128
-"""Of an embedding in uint8: the coordinates of a unit vector lie between -1 and 1."""
 
 Run = Callable[[Path, UInt8[np.ndarray, "n h w 3"]], Float32[np.ndarray, "n d"]]
 
@@ -60,16 +60,6 @@ class Converter(Protocol):
     """One format. Each is a module, imported only in the process that converts with it."""
 
     @property
-    def suffix(self) -> str:
-        """Of the file, with its dot."""
-        ...
-
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """Importable names of what is needed, each also a distribution whose version is recorded."""
-        ...
-
-    @property
     def run(self) -> Run | None:
         """Embeds images one by one with the format's runtime; None where no runtime exists on this machine."""
         ...
@@ -91,16 +81,9 @@ class Converter(Protocol):
         ...
 
 
-MODULES: Mapping[Format, str] = {
-    "onnx": "export.formats.onnx.convert",
-    "litert": "export.formats.litert.convert",
-    "coreml": "export.formats.coreml.convert",
-}
-
-
-def load_converter(format: Format) -> Converter:
-    """Import a format's module."""
-    return cast("Converter", importlib.import_module(MODULES[format]))
+def load_converter(format: str) -> Converter:
+    """Import a format's converter."""
+    return cast("Converter", importlib.import_module(format_called(format).converter))
 
 
 def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None:
@@ -113,9 +96,9 @@ def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None
         raise InputError("cannot export:", problems)
 
 
-def package_problems(formats: Sequence[str]) -> list[str]:
+def package_problems(wanted: Sequence[str]) -> list[str]:
     """What must be installed before these formats can be made, one line a format."""
-    missing = {name: _missing_packages(name) for name in FORMATS if name in formats}
+    missing = {format.name: _missing_packages(format) for format in formats() if format.name in wanted}
     return [
         f"format {name}: needs {', '.join(packages)}; install with: pip install 'hetero[export]'"
         for name, packages in missing.items()
@@ -124,22 +107,4 @@ def package_problems(formats: Sequence[str]) -> list[str]:
 
 
 def _missing_packages(format: Format) -> list[str]:
-    return [package for package in load_converter(format).packages if importlib.util.find_spec(package) is None]
-
-
-def expected_signature(
-    format: Format, precision: Precision, height: int, width: int, dimension: int, *, any_batch: bool
-) -> tuple[TensorEntry, TensorEntry]:
-    """What an exported file must take and give."""
-    batch = 0 if any_batch and format == "onnx" else 1
-    if format == "coreml":
-        return TensorEntry(INPUT, "image-rgb", (height, width)), TensorEntry(OUTPUT, "float32", (1, dimension))
-    given = TensorEntry(OUTPUT, "float32", (batch, dimension))
-    if precision == "int8-uint8io":
-        given = TensorEntry(OUTPUT, "uint8", (1, dimension), BYTE_SCALE, BYTE_ZERO)
-    return TensorEntry(INPUT, "uint8", (batch, height, width, 3)), given
-
-
-def file_name(format: Format, precision: Precision) -> str:
-    """Name of an exported file in its bundle, for instance ``model.fp32.onnx``."""
-    return f"model.{precision}{load_converter(format).suffix}"
+    return [package for package in format.packages if importlib.util.find_spec(package) is None]

@@ -1,0 +1,1 @@
+"""What a format is, and which there are."""

@@ -1,0 +1,92 @@
+"""What a format is: one record, which everything that handles models' files asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from export.kinds.graph import Graph
+from export.kinds.interface import Shape, TensorEntry, tensors
+from export.kinds.precision import Offer, Precision, Refusal
+
+SPACE_KEY = "hetero.space_id"
+"""Under which every file keeps the id of its embedding space, among the metadata."""
+
+Kind = Literal["desktop", "phone", "old phone", "browser", "macos"]
+"""A kind of target."""
+Signature = Callable[[Precision, Shape], tuple[TensorEntry, TensorEntry]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs a format's files on a kind of target.
+
+    Attributes:
+        name: As verdicts name it; no two engines share one.
+        place: ``module:class`` of a :class:`device_tests.runner.engines.Runtime`; empty for an engine of
+            ``device_tests/runner/engines.py`` or of the browser's page. Phones and browsers run no other.
+    """
+
+    name: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of exported models.
+
+    Converters and engines are heavy, and run in processes of their own: they are named by import string, and imported
+    there.
+
+    Attributes:
+        name: In manifests, recipes and on the command line.
+        title: For people.
+        platforms: The runtime and where it runs, for the model card.
+        suffix: Of a file, with its dot.
+        converter: The module that is its :class:`export.formats.converter.Converter`.
+        packages: Importable names of what the converter needs, each also a distribution whose version is recorded.
+        precisions: What it says about each; one that it does not name is refused.
+        engines: What runs it on which kind of target; a kind that is missing cannot verify it.
+        card: Jinja template of its section in the model card, which shows how an application calls it: Markdown from
+            the heading on, with the ``file`` to name, the format's ``models``, the ``preprocessing`` and the ``space``.
+        read_space: The id under :data:`SPACE_KEY` in a file, read without the library that wrote it; empty when there
+            is none. Files may come from anywhere: it may raise what a damaged one makes it raise.
+        signature: What a file of some precision takes and gives.
+        any_batch: Whether files can take any number of images at once.
+        read_graph: Reads a file with its intermediate values; None where nothing on this machine gives them.
+        operators: The module that makes files of single operators, so that they can be timed; empty without one.
+        effort: Slower conversions, which have a higher number, are started first.
+        not_here: What is said of a target without an engine, with its ``target`` and this ``format``.
+    """
+
+    name: str
+    title: str
+    platforms: str
+    suffix: str
+    converter: str
+    packages: tuple[str, ...]
+    precisions: Mapping[Precision, Offer | Refusal]
+    engines: Mapping[Kind, Engine]
+    card: str
+    read_space: Callable[[Path], str]
+    signature: Signature = tensors
+    any_batch: bool = False
+    read_graph: Callable[[Path], Graph] | None = None
+    operators: str = ""
+    effort: int = 0
+    not_here: str = "{target} has no runtime for {format}"
+
+    def __post_init__(self) -> None:
+        for name in ("precisions", "engines"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def entry(self, precision: Precision) -> Offer | Refusal:
+        """What it says about a precision."""
+        return self.precisions.get(precision, Refusal(f"{self.title} does not take it"))
+
+    def file_name(self, precision: Precision) -> str:
+        """Name of an exported file in its bundle, for instance ``model.fp32.onnx``."""
+        return f"model.{precision}{self.suffix}"

@@ -1,0 +1,40 @@
+"""A model's file with what its operators compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+
+Values = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a graph.
+
+    Attributes:
+        name: Of what it gives; the same in the float32 file and in those made from it.
+        kind: For instance ``Conv``.
+        inputs: Names of the computed tensors that it reads.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A file with its intermediate values.
+
+    Attributes:
+        operators: In the order of computation.
+        run: Values by name, for one image after another; quantised ones as the numbers that they stand for.
+    """
+
+    operators: tuple[Operator, ...]
+    run: Callable[[UInt8[np.ndarray, "n h w 3"]], Iterator[Values]]
