@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hetero.errors import InputError
 from hetero.models.stage import Stage
-
-if TYPE_CHECKING:
-    from hetero.models.config import ModelConfig
 
 WIDEST = 64.0
 TIMM = "timm:"
@@ -45,10 +42,13 @@ class Family:
     one_width: bool = False
     outlined: bool = True
     after_stages: int | None = None
-    rules: Callable[[ModelConfig], list[str]] = lambda config: []
+    rules: Callable[[Any], list[str]] = lambda config: []
 
-    def build(self, config: ModelConfig) -> Any:
+    def build(self, config: Any) -> Any:
         """Make a backbone.
+
+        Args:
+            config: A :class:`hetero.models.config.ModelConfig` that says everything.
 
         Raises:
             InputError: When the family's package is not installed, or has no such network.
