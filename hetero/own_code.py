@@ -6,10 +6,10 @@ What such a file names runs with all rights of whoever reads it, so a file of so
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import Any
 
 from hetero.errors import InputError
+from hetero.named import named
 
 VARIABLE = "HETERO_ALLOW_CODE"
 """An environment variable, so that the processes that a command starts have the permission too."""
@@ -45,7 +45,7 @@ def imported(path: str, *, what: str) -> Any:
         )
     module, _, name = path.partition(":")
     try:
-        return getattr(import_module(module), name)
+        return getattr(named(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"unknown {what} {path!r}: {error}; expected module:name, the module where Python finds it "

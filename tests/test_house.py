@@ -22,8 +22,14 @@ PACKAGES = ("hetero", "export", "device_tests")
 CATALOGUES = {"hetero/objectives", "device_tests/runtimes/coreml/operators"}
 """Folders of like things, of which there may be many."""
 LARGEST = 16
-LAZY = {"hetero/own_code.py"}
-"""Where a user's own code is imported by its name."""
+LAZY = {
+    "hetero/named.py",  # a name in a record
+    "device_tests/runner/__main__.py",  # what travels to devices has no other module of ours with it
+    "device_tests/runner/engines.py",
+    "device_tests/targets/emulated/systems.py",  # a script for a phone
+    "device_tests/runtimes/coreml/operators/__init__.py",  # its own files, one by one
+}
+"""Where a string becomes code."""
 
 
 def sources() -> Iterator[Path]:
@@ -51,13 +57,9 @@ def test_no_folder_holds_too_much() -> None:
     assert {folder: number for folder, number in counted.items() if number > LARGEST and folder not in CATALOGUES} == {}
 
 
-def test_no_package_imports_another_by_a_string() -> None:
-    for path in sources():
-        place, package = path.relative_to(ROOT).as_posix(), path.relative_to(ROOT).parts[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-                named = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
-                assert place in LAZY or str(named).split(".")[0] in ("", package), f"{place}:{node.lineno}: {named}"
+def test_a_string_becomes_code_in_one_place() -> None:
+    called = {path.relative_to(ROOT).as_posix() for path in sources() if "import_module(" in path.read_text("utf-8")}
+    assert called == LAZY
 
 
 def test_readers_are_sent_to_the_public_faces() -> None:

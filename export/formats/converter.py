@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from export.kinds.registry import format_called, formats
 from export.precision.calibration import Calibration
 from export.precision.table import selection_problems
 from hetero.errors import InputError
+from hetero.named import named
 
 Run = Callable[[Path, UInt8[np.ndarray, "n h w 3"]], Float32[np.ndarray, "n d"]]
 
@@ -83,7 +83,7 @@ class Converter(Protocol):
 
 def load_converter(format: str) -> Converter:
     """Import a format's converter."""
-    return cast("Converter", importlib.import_module(format_called(format).converter))
+    return cast("Converter", named(format_called(format).converter))
 
 
 def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None:

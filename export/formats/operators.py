@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from export.kinds.registry import format_called
 from hetero.files import cache_directory, digest, write_bytes
+from hetero.named import named
 from hetero.nas.cost.layers import Layer
 from hetero.nas.cost.operators import Operator, distinct_operators
 
@@ -42,7 +42,7 @@ def operator_files(
 
 def converted(operators: Sequence[Operator], format: str) -> list[bytes]:
     """Convert operators now; returns each one's file."""
-    return importlib.import_module(format_called(format).operators).files_of(operators)
+    return named(format_called(format).operators).files_of(operators)
 
 
 def _place(name: str, format: str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter, require_pairs
 from hetero.errors import InputError
+from hetero.named import named
 from hetero.options import Option, OptionValue, declared_options, option_problems
 
 
@@ -30,8 +30,7 @@ class AdapterEntry:
     @cached_property
     def made(self) -> Any:
         """The class; it has ``fit``, and is made of its arrays."""
-        module, _, name = self.home.partition(":")
-        return getattr(import_module(module), name)
+        return named(self.home)
 
     @cached_property
     def options(self) -> Mapping[str, Option]:

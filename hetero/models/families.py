@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from hetero.errors import InputError
 from hetero.models.stage import Stage
+from hetero.named import named
 
 WIDEST = 64.0
 TIMM = "timm:"
@@ -55,8 +55,7 @@ class Family:
         """
         if not isinstance(self.backbone, str):
             return self.backbone(config)
-        module, _, name = self.backbone.partition(":")
-        return getattr(import_module(module), name)(config)
+        return named(self.backbone)(config)
 
 
 FAMILIES: dict[str, Family] = {}

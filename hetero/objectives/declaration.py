@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import Any, TypeVar
 
 from hetero.errors import InputError
+from hetero.named import named
 from hetero.objectives.config import ObjectiveConfig
 from hetero.options import Option, declared_options
 
@@ -42,8 +42,7 @@ class Entry:
 
     def make(self, **arguments: Any) -> Any:
         """Call what makes it."""
-        module, _, name = self.home.partition(":")
-        maker = self.maker or getattr(import_module(module), name)
+        maker = self.maker or named(self.home)
         return maker(**arguments, **self.fixed)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from importlib import import_module, resources
+from importlib import resources
 from typing import Any
 
+from hetero.named import named
 from hetero.objectives.declaration import HEAD, Entry, declared, objective
 
 _PACKAGE = "hetero.objectives"
@@ -47,7 +48,7 @@ class _File(dict[str, Any]):
         for node in self._body:
             match node:
                 case ast.ImportFrom(module=str(module), names=names) if any(one.name == name for one in names):
-                    return getattr(import_module(module), name)
+                    return named(f"{module}:{name}")
                 case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                     return eval(compile(ast.Expression(value), name, "eval"), self._globals, self)
                 case _:

@@ -8,10 +8,10 @@ A block is a class that is called with ``(inputs, outputs, stride, stage)`` and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from hetero.errors import InputError
+from hetero.named import named
 from hetero.own_code import imported
 
 BLOCKS: Mapping[str, str] = {
@@ -38,5 +38,4 @@ def block_class(kind: str) -> Any:
         raise InputError(problem)
     if kind not in BLOCKS:
         return imported(kind, what="block")
-    module, _, name = BLOCKS[kind].partition(":")
-    return getattr(import_module(module), name)
+    return named(BLOCKS[kind])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from hetero.errors import InputError, IntegrityError
 from hetero.models.config import ModelConfig
 from hetero.models.families import EFFICIENTNET_LITE, TIMM
+from hetero.named import named
 
 Channels = tuple[float, float, float]
 
@@ -152,7 +152,7 @@ def _require_map(loaded: Backbone, name: str) -> None:
 
 def _require(module: str, wanted_by: str, *, extra: str) -> Any:
     try:
-        return importlib.import_module(module)
+        return named(module)
     except (ImportError, RuntimeError) as error:  # torchvision built for another torch raises RuntimeError
         raise InputError(
             f"{wanted_by} needs the package {module.replace('_', '-')}, which cannot be imported ({error}); "
