@@ -100,7 +100,7 @@ def _own_copy(name: str) -> Callable[[Held], float]:
     def figure(held: Held) -> float:
         rows = np.arange(len(held.cloud))
         if name != "reciprocal":
-            return float(evaluate(held.student_copies, held.cloud, rows, rows, ks=(1,))[name].mean())
+            return float(evaluate(held.student_copies, held.cloud, rows, rows, metrics=("cmc@1", "map@r"))[name].mean())
         scores = held.student_copies @ held.cloud.T
         return float((1 / (1 + (scores > np.diag(scores)[:, None]).sum(axis=1))).mean())
 

@@ -123,7 +123,7 @@ def measure(evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k
     own = evidence.own[rows]
     if evidence.labels is not None and evidence.gallery_labels is not None:
         labels = evidence.labels[rows]
-        values = evaluate(vectors, evidence.gallery, labels, evidence.gallery_labels, exclude=own, ks=(1,))
+        values = evaluate(vectors, evidence.gallery, labels, evidence.gallery_labels, exclude=own, metrics=METRICS)
         return TaskResult(("your photos",), (values,), (labels,))
     relevant, found = _nearest(evidence, _cloud(evidence)[rows], own), _nearest(evidence, vectors, own)
     first = (found[:, 0] == relevant[:, 0]).astype(np.float64)

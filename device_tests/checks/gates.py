@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 from export.kinds.registry import names
 from hetero.errors import InputError
+from hetero.metrics.registry import metric_called
+from hetero.mistakes import attempt
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Gates:
         latency_ms: Largest median latency of one image; None does not gate. Emulated latency never counts.
         file_bytes: Largest size of a model's file; None does not gate.
         require: Formats that must be verified, beside those that are whenever a bundle has them.
+        metrics: By name of a metric of retrieval (:mod:`hetero.metrics.registry`), what its mean over tasks against the
+            cloud gallery must reach, or may reach at most where smaller values are better. As with the floor, the whole
+            95 % interval has to be beyond it to fail.
     """
 
     floor: float = 0.0
@@ -38,6 +45,7 @@ class Gates:
     latency_ms: float | None = None
     file_bytes: int | None = None
     require: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         problems = [f"{name}: expected 0 to 1, got {value}" for name, value in self._shares() if not 0 <= value <= 1]
@@ -47,6 +55,8 @@ class Gates:
                 problems.append(f"{name}: expected a number above 0, got {value}")
         known = names()
         unknown = [name for name in self.require if name not in known]
+        for name in self.metrics:
+            attempt(problems, "metrics", partial(metric_called, name))
         problems += [f"require: unknown format {name!r}; expected {', '.join(known)}" for name in unknown]
         if problems:
             raise InputError("the gates are not valid:", problems)

@@ -9,15 +9,23 @@ from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.gates import Gates
 from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
-from device_tests.checks.retrieval_gates import above_gate, answers_lost, flips, floor_gate, loss_gate, queries
+from device_tests.checks.retrieval_gates import (
+    above_gate,
+    answers_lost,
+    flips,
+    floor_gate,
+    loss_gate,
+    metric_gates,
+    queries,
+)
 from device_tests.checks.subject import Subject
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval
+from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.metrics.top_overlap import nearest, overlap
 
 RUNG = "retrieval"
-METRICS = ("cmc@1", "cmc@10", "map@r")
 
 
 def check(subject: Subject, gates: Gates) -> Finding:
@@ -36,7 +44,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
     device[goldens.query_rows] = subject.queries
 
     def measure(query: Float32[np.ndarray, "m d"], gallery: Float32[np.ndarray, "m d"]) -> TaskResult:
-        return evaluate_tasks(query, gallery, goldens.retrieval_labels, goldens.tasks)
+        return evaluate_tasks(query, gallery, goldens.retrieval_labels, goldens.tasks, metrics=in_full(*gates.metrics))
 
     try:
         on_device, in_torch, own = measure(device, cloud), measure(student, cloud), measure(student, student)
@@ -45,6 +53,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
     same = _same(subject.queries, student[goldens.query_rows], gates.parity)
     loss = loss_gate(in_torch, on_device, gates.largest_loss, beside="the student in torch", same=same)
     asked = [floor_gate(on_device, gates.floor), loss, *([above_gate(on_device, own)] if gates.above_own else [])]
+    asked += metric_gates(on_device, gates.metrics)
     hits = (nearest(query, cloud, goldens.tasks) for query in (device, student))
     figures = {
         **_figures(on_device, in_torch, own, loss.figure),
@@ -61,7 +70,7 @@ def _same(device: Float32[np.ndarray, "q d"], torch: Float32[np.ndarray, "q d"],
 
 def _figures(on_device: TaskResult, in_torch: TaskResult, own: TaskResult, loss: Interval) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
-    for metric in METRICS:
+    for metric in on_device.metrics:
         figures[metric] = on_device.mean(metric)
         figures[f"{metric}_student"] = in_torch.mean(metric)
         figures[f"{metric}_student_own_gallery"] = own.mean(metric)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -15,7 +18,8 @@ from device_tests.checks.limit import (
     shown,
 )
 from hetero.display.wording import change_in_words, range_of_change
-from hetero.metrics.bootstrap import difference_interval, mean_interval
+from hetero.metrics.bootstrap import Interval, difference_interval, mean_interval
+from hetero.metrics.registry import metric_called
 from hetero.metrics.retrieval import TaskResult
 
 _METRIC = "cmc@1"
@@ -43,11 +47,32 @@ def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: st
     return Gated(loss, at_most(loss, limit, queries=count, least=least), told)
 
 
-def floor_gate(result: TaskResult, floor: float) -> Gated:
-    """cmc@1 must reach a floor."""
-    figure = mean_interval(result.per_query(_METRIC), clusters=_clusters(result))
+def floor_gate(result: TaskResult, floor: float, metric: str = _METRIC) -> Gated:
+    """A metric must reach a floor."""
+    figure = mean_interval(result.per_query(metric), clusters=_clusters(result))
     judgement = at_least(figure, floor, queries=queries(result), least=queries_for_floor(floor))
-    return Gated(figure, judgement, f"cmc@1 is {shown(figure)}; the floor is {floor:g}")
+    return Gated(figure, judgement, f"{metric} is {shown(figure)}; the floor is {floor:g}")
+
+
+def metric_gates(result: TaskResult, limits: Mapping[str, float]) -> list[Gated]:
+    """Each metric must reach its floor, or stay within its ceiling where smaller values are better.
+
+    Args:
+        result: With these metrics.
+        limits: By name of the metric.
+    """
+    return [_metric_gate(result, limit, name) for name, limit in limits.items()]
+
+
+def _metric_gate(result: TaskResult, limit: float, metric: str) -> Gated:
+    if math.isnan(value := result.mean(metric)):
+        told = f"{metric} is not defined for any of the {queries(result)} queries"
+        return Gated(Interval(value, value, value), Judgement("open", queries(result) + 1), told)
+    if metric_called(metric).larger_is_better:
+        return floor_gate(result, limit, metric)
+    figure = mean_interval(result.per_query(metric), clusters=_clusters(result))
+    told = f"{metric} is {shown(figure)}; at most {limit:g} is allowed"
+    return Gated(figure, at_most(figure, limit, queries=queries(result)), told)
 
 
 def above_gate(result: TaskResult, own: TaskResult) -> Gated:

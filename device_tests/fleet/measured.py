@@ -18,7 +18,7 @@ from jaxtyping import Float32, UInt8
 
 from device_tests.checks.gates import Gates
 from device_tests.checks.limit import problems_of, unknown_of
-from device_tests.checks.retrieval_gates import flips, floor_gate, loss_gate
+from device_tests.checks.retrieval_gates import flips, floor_gate, loss_gate, metric_gates
 from device_tests.checks.retrieval_gates import queries as count
 from device_tests.ladder.running import Job
 from device_tests.targets.target import Target
@@ -26,6 +26,7 @@ from export.bundle.goldens import RetrievalSet
 from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
 from hetero.files import sha256_bytes
+from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.space import EmbeddingSpace
 
@@ -133,7 +134,7 @@ def measure(
         target: Set up; it embeds the queries.
         format: Of the exported model.
         precision: Of that model.
-        gates: ``largest_loss`` and ``floor`` decide.
+        gates: ``largest_loss``, ``floor`` and ``metrics`` decide.
 
     Raises:
         InputError: When there is no application or no gallery, or one cannot be read.
@@ -206,13 +207,14 @@ def _pair(
     goldens = bundle.goldens
 
     def found_in(candidates: Float32[np.ndarray, "m d"]) -> TaskResult:
-        return evaluate_tasks(queries, candidates, goldens.retrieval_labels, goldens.tasks)
+        metrics = in_full(*gates.metrics)
+        return evaluate_tasks(queries, candidates, goldens.retrieval_labels, goldens.tasks, metrics=metrics)
 
     before, after = found_in(goldens.retrieval_cloud), found_in(vectors)
     # Its own gallery again is no other one: that nothing is lost needs no queries to show.
     own = np.array_equal(vectors, goldens.retrieval_cloud)
     loss = loss_gate(before, after, gates.largest_loss, beside="its own gallery's", same=own)
-    asked = [loss, floor_gate(after, gates.floor)]
+    asked = [loss, floor_gate(after, gates.floor), *metric_gates(after, gates.metrics)]
     problems, unknown = problems_of(asked), unknown_of(asked)
     return Pair(
         app=app,

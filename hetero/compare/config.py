@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hetero.adapters.registry import ADAPTERS
 from hetero.compare.method import MethodConfig
 from hetero.constraints import Seed, Text
 from hetero.data.config import DataConfig
 from hetero.errors import InputError
+from hetero.metrics.choice import MetricName
 from hetero.pipeline.recipe import Recipe, anchored
 from hetero.pipeline.recipe_rules import recipe_problems
 from hetero.preprocessing import Preprocessing
@@ -48,7 +49,7 @@ class Comparison:
     methods: tuple[MethodConfig, ...]
     cloud: CloudConfig = field(default_factory=CloudConfig)
     seeds: tuple[Seed, ...] = (0, 1, 2)
-    metric: Literal["map@r", "cmc@1"] = "map@r"
+    metric: MetricName = "map@r"
     baselines: tuple[str, ...] = ()
 
     def rules(self) -> list[str]:

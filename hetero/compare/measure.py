@@ -19,6 +19,7 @@ from hetero.data.distractors import with_distractors
 from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.errors import InputError
+from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.metrics.task import RetrievalTask, both_ways
 from hetero.pipeline.context import Context
@@ -103,7 +104,8 @@ class Seed:
         tasks, labels, gallery = self._judged_on
         # Training images are never asked for; the cloud's vectors only fill their rows.
         queries = np.concatenate([query, gallery[len(query) :]])
-        return evaluate_tasks(queries, gallery, labels, tasks).mean(self.comparison.metric)
+        metric = self.comparison.metric
+        return evaluate_tasks(queries, gallery, labels, tasks, metrics=in_full(metric)).mean(metric)
 
     @cached_property
     def _judged_on(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
@@ -121,7 +123,8 @@ class Seed:
         return fit_adapter(method.adapter, aligned(stored, train), aligned(self.cloud, train), **seeded)
 
     def _evaluate(self, query: Vectors, gallery: Vectors) -> TaskResult:
-        return evaluate_tasks(query, gallery, np.asarray(self.dataset.test.labels), self.dataset.test_tasks)
+        labels, tasks = np.asarray(self.dataset.test.labels), self.dataset.test_tasks
+        return evaluate_tasks(query, gallery, labels, tasks, metrics=in_full(self.comparison.metric))
 
 
 def _require_same_length(student: EmbeddingFile, cloud: EmbeddingFile, method: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +13,11 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.evaluation.pairs import MissingPair, Pairs, measure_pairs
 from hetero.evaluation.rule import Rule, compatibility_rule
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, mean_interval
-from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.retrieval import TaskResult, is_comparable
 from hetero.metrics.task import RetrievalTask
 from hetero.schema import parse_file, record
 
@@ -35,15 +37,6 @@ class TaskSummary:
 
 
 @record
-class MissingPair:
-    """Why M(query model, gallery model) does not exist."""
-
-    query_model: str
-    gallery_model: str
-    reason: str
-
-
-@record
 class ModelCost:
     """Multiply-accumulates of one image, and parameters."""
 
@@ -57,12 +50,14 @@ class CompatibilityMatrix:
 
     Attributes:
         models: Names, in the order of rows and columns.
-        metrics: metric -> query model -> gallery model -> value; ``None`` for a pair that cannot be measured.
+        metrics: metric -> query model -> gallery model -> value; ``None`` for a pair that cannot be measured, or a
+            metric that is defined for none of its queries.
         intervals: Like ``metrics``, bootstrap intervals over classes.
         tasks: The tasks averaged over.
         per_task: metric -> task -> query model -> gallery model -> value.
         missing: Why a pair is ``None``.
-        rules: Whether M(q, g) > M(q, q), for each query model against the gallery model asked for.
+        rules: Whether M(q, g) > M(q, q), for each query model against the gallery model asked for, in each metric of
+            which larger values are better.
         costs: model -> cost, of those whose cost is known.
         space_id: The gallery's embedding space, empty when it is not known.
         level: Coverage of the intervals.
@@ -111,14 +106,14 @@ class CompatibilityMatrix:
 
 
 def compatibility_matrix(
-    embeddings: Mapping[str, Float32[NDArray[np.float32], "n d"]],
+    embeddings: Mapping[str, Float32[NDArray[np.float32], "n _"]],
     labels: Int64[NDArray[np.int64], " n"],
     tasks: Sequence[RetrievalTask],
     *,
     gallery_model: str | None = None,
     costs: Mapping[str, ModelCost] | None = None,
     space_id: str = "",
-    ks: Sequence[int] = (1, 10),
+    metrics: Sequence[str] | None = None,
     shortened: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None,
     resamples: int = 2000,
     level: float = 0.95,
@@ -134,7 +129,7 @@ def compatibility_matrix(
             for each other model against it.
         costs: Model name -> cost, recorded as given.
         space_id: Recorded as given.
-        ks: The k of ``cmc@k``.
+        metrics: Names, see :mod:`hetero.metrics.registry`; None for all that a full evaluation has.
         shortened: How longer vectors are read in a space of fewer dimensions, for instance
             :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
         resamples: Bootstrap samples of the intervals, which are over classes.
@@ -144,56 +139,77 @@ def compatibility_matrix(
     Raises:
         InputError: For unknown names, or when a task cannot be measured.
     """
-    _check(embeddings, gallery_model, costs)
-    names = tuple(embeddings)
-    results: dict[tuple[str, str], TaskResult] = {}
-    missing: list[MissingPair] = []
-    for query_model in names:
-        for gallery in names:
-            left, right = embeddings[query_model], embeddings[gallery]
-            if shortened:
-                left, right = (shortened(side, min(left.shape[1], right.shape[1])) for side in (left, right))
-            if left.shape[1] != right.shape[1]:
-                reason = f"vectors of {left.shape[1]} and {right.shape[1]} dimensions cannot be compared"
-                missing.append(MissingPair(query_model, gallery, reason))
-            else:
-                results[query_model, gallery] = evaluate_tasks(left, right, labels, tasks, ks=ks)
+    _check(tuple(embeddings), gallery_model, costs)
+    pairs = measure_pairs(embeddings, labels, tasks, metrics=metrics, shortened=shortened)
+    return matrix_of(
+        pairs,
+        gallery_model=gallery_model,
+        costs=costs,
+        space_id=space_id,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+
+
+def matrix_of(
+    pairs: Pairs,
+    *,
+    gallery_model: str | None = None,
+    costs: Mapping[str, ModelCost] | None = None,
+    space_id: str = "",
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> CompatibilityMatrix:
+    """The matrix of pairs that are measured already; arguments as for :func:`compatibility_matrix`.
+
+    Raises:
+        InputError: For unknown names.
+    """
+    _check(pairs.models, gallery_model, costs)
     options: dict[str, Any] = {"resamples": resamples, "level": level, "seed": seed}
     return CompatibilityMatrix(
-        models=names,
-        tasks=tuple(TaskSummary(t.name, len(t.query), len(t.gallery), t.exclude_self) for t in tasks),
-        missing=tuple(missing),
-        rules=() if gallery_model is None else _rules(results, names, gallery_model, options),
+        models=pairs.models,
+        tasks=tuple(TaskSummary(t.name, len(t.query), len(t.gallery), t.exclude_self) for t in pairs.tasks),
+        missing=pairs.missing,
+        rules=() if gallery_model is None else _rules(pairs, gallery_model, options),
         costs=None if costs is None else dict(costs),
         space_id=space_id,
-        **_tables(results, names, options),
+        **_tables(pairs, options),
         **options,
     )
 
 
-def _tables(
-    results: Mapping[tuple[str, str], TaskResult], names: Sequence[str], options: dict[str, Any]
-) -> dict[str, Any]:
+def _tables(pairs: Pairs, options: dict[str, Any]) -> dict[str, Any]:
+    results, names = pairs.results, pairs.models
     some = next(iter(results.values()))
 
     def table(cell: Any) -> dict[str, Any]:
         return {q: {g: cell(results[q, g]) if (q, g) in results else None for g in names} for q in names}
 
-    def interval(result: TaskResult, metric: str) -> Interval:
+    def interval(result: TaskResult, metric: str) -> Interval | None:
+        if math.isnan(result.mean(metric)):
+            return None
         return mean_interval(result.per_query(metric), clusters=result.labels, **options)
 
     return {
-        "metrics": {m: table(lambda result, m=m: result.mean(m)) for m in some.metrics},
+        "metrics": {m: table(lambda result, m=m: _defined(result.mean(m))) for m in some.metrics},
         "intervals": {m: table(lambda result, m=m: interval(result, m)) for m in some.metrics},
         "per_task": {
-            m: {t: table(lambda result, m=m, t=t: result.task_means(m)[t]) for t in some.tasks} for m in some.metrics
+            m: {t: table(lambda result, m=m, t=t: _defined(result.task_means(m)[t])) for t in some.tasks}
+            for m in some.metrics
         },
     }
 
 
-def _rules(
-    results: Mapping[tuple[str, str], TaskResult], names: Sequence[str], gallery_model: str, options: dict[str, Any]
-) -> tuple[Rule, ...]:
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _rules(pairs: Pairs, gallery_model: str, options: dict[str, Any]) -> tuple[Rule, ...]:
+    results = pairs.results
+    best = results[gallery_model, gallery_model]
     return tuple(
         compatibility_rule(
             results[name, gallery_model],
@@ -201,24 +217,23 @@ def _rules(
             query_model=name,
             gallery_model=gallery_model,
             metric=metric,
-            gallery=results[gallery_model, gallery_model],
+            gallery=best,
             **options,
         )
-        for name in names
+        for name in pairs.models
         if name != gallery_model and (name, gallery_model) in results
         for metric in results[name, name].metrics
+        if is_comparable(metric, results[name, gallery_model], results[name, name], best)
     )
 
 
-def _check(
-    embeddings: Mapping[str, NDArray[np.float32]], gallery_model: str | None, costs: Mapping[str, ModelCost] | None
-) -> None:
+def _check(models: Sequence[str], gallery_model: str | None, costs: Mapping[str, ModelCost] | None) -> None:
     problems: list[str] = []
-    if not embeddings:
+    if not models:
         problems.append("embeddings: expected at least one model")
-    if gallery_model is not None and gallery_model not in embeddings:
-        problems.append(f"gallery_model: expected one of {list(embeddings)}, got {gallery_model!r}")
-    if unknown := sorted(set(costs or {}) - set(embeddings)):
+    if gallery_model is not None and gallery_model not in models:
+        problems.append(f"gallery_model: expected one of {list(models)}, got {gallery_model!r}")
+    if unknown := sorted(set(costs or {}) - set(models)):
         problems.append(f"costs: of models that are not in the matrix: {unknown}")
     if problems:
         raise InputError("cannot compute a compatibility matrix:", problems)

@@ -48,7 +48,7 @@ def class_statistics(
     query = np.flatnonzero(np.bincount(chosen)[chosen] > 1)
     if not len(query):
         return None
-    found = evaluate(vectors[query], vectors, chosen[query], chosen, exclude=query, ks=(1,))
+    found = evaluate(vectors[query], vectors, chosen[query], chosen, exclude=query, metrics=("cmc@1", "map@r"))
     same, other = _cosines(vectors, chosen, mean)
     return ClassStatistics(
         classes=len(np.unique(labels)),

@@ -16,6 +16,7 @@ from hetero.data.embeddings.names import missing_names
 from hetero.data.images import ImageSet
 from hetero.errors import InputError
 from hetero.lengths import lengths, scaled
+from hetero.metrics.registry import in_brief
 from hetero.metrics.retrieval import TaskResult, evaluate
 from hetero.space import EmbeddingSpace
 
@@ -105,7 +106,7 @@ class OldGallery:
             labels,
             np.array([numbers[name] for name in self.classes], np.int64),
             exclude=self._selves(images)[rows] if own else None,
-            ks=(1,),
+            metrics=in_brief(),
         )
         return TaskResult(("old gallery",), (values,), (labels,))
 

@@ -31,6 +31,11 @@ from .operating.verification import tar_interval as tar_interval
 from .operating.verification import verify_all_pairs as verify_all_pairs
 from .paired import Comparison as Comparison
 from .paired import compare as compare
+from .registry import Found as Found
+from .registry import Metric as Metric
+from .registry import metric_called as metric_called
+from .registry import register as register
+from .registry import registered as registered
 from .retrieval import TaskResult as TaskResult
 from .retrieval import evaluate as evaluate
 from .retrieval import evaluate_tasks as evaluate_tasks

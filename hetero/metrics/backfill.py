@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.metrics.defined import mean
 from hetero.metrics.retrieval import PerQuery, evaluate
 
 
@@ -60,10 +61,11 @@ class Backfill:
         new, old = np.where(renewed[:, None], self.new, 0), np.where(renewed[:, None], 0, self.old)
         return np.hstack([self.query, self.query_as_old]), np.hstack([new, old]).astype(np.float32, copy=False)
 
-    def evaluate(self, renewed: Bool[NDArray[np.bool_], " g"]) -> PerQuery:
-        """``cmc@1``, ``cmc@10`` and ``map@r`` of every query with the ``renewed`` images re-embedded."""
+    def evaluate(self, renewed: Bool[NDArray[np.bool_], " g"], metrics: Sequence[str] | None = None) -> PerQuery:
+        """The metrics, see :func:`hetero.metrics.evaluate`, of every query with the ``renewed`` images re-embedded."""
         query, gallery = self.sides(renewed)
-        return evaluate(query, gallery, self.query_labels, self.gallery_labels, exclude=self.exclude)
+        sides = (query, gallery, self.query_labels, self.gallery_labels)
+        return evaluate(*sides, exclude=self.exclude, metrics=metrics)
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,14 @@ class BackfillCurve:
     shares: tuple[float, ...]
     values: tuple[PerQuery, ...]
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(self.values[0])
+
     def means(self, metric: str) -> list[float]:
         """M at each share."""
-        return [float(at_share[metric].mean()) for at_share in self.values]
+        return [mean(at_share[metric]) for at_share in self.values]
 
     def areas(self, metric: str) -> Float64[NDArray[np.float64], " q"]:
         """For each query the area under its own curve (trapezoids); their mean is the area under the curve of M.
@@ -91,7 +98,10 @@ class BackfillCurve:
 
 
 def backfill_curves(
-    backfill: Backfill, orders: Mapping[str, Int64[NDArray[np.int64], " g"]], shares: Sequence[float]
+    backfill: Backfill,
+    orders: Mapping[str, Int64[NDArray[np.int64], " g"]],
+    shares: Sequence[float],
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, BackfillCurve]:
     """Measure how M grows when the gallery is re-embedded in several orders.
 
@@ -101,16 +111,17 @@ def backfill_curves(
         backfill: Queries and gallery.
         orders: Name -> int64 [g], gallery rows, those to re-embed first in front.
         shares: Shares of the gallery to measure at, ascending, the first 0 and the last 1.
+        metrics: Names; None for all that a full evaluation has.
 
     Raises:
         InputError: For shares or orders that are none, and when a query has nothing to find.
     """
     size = len(backfill.new)
     _check(orders, shares, size)
-    nothing, everything = (backfill.evaluate(np.full(size, renewed)) for renewed in (False, True))
+    nothing, everything = (backfill.evaluate(np.full(size, renewed), metrics) for renewed in (False, True))
     curves: dict[str, BackfillCurve] = {}
     for name, order in orders.items():
-        between = [backfill.evaluate(_first(order, share)) for share in shares[1:-1]]
+        between = [backfill.evaluate(_first(order, share), metrics) for share in shares[1:-1]]
         curves[name] = BackfillCurve(tuple(shares), (nothing, *between, everything))
     return curves
 

@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.metrics.defined import mean_over_tasks
 from hetero.schema import record
 
 DRAWS_AT_ONCE = 2**21
@@ -56,7 +57,7 @@ def mean_interval(
     """Interval of a mean, or of the mean over several tasks of each task's mean.
 
     Args:
-        values: float64 [q], one value a query; or one such array a task.
+        values: float64 [q], one value a query; or one such array a task. NaN leaves a query out.
         clusters: int64 [q], the class of each query, shaped like ``values``: classes are resampled, each with all of
             its queries in all tasks (queries of a class are not independent). Without it, queries are resampled,
             each task's by themselves.
@@ -98,9 +99,9 @@ def function_interval(
     columns = [_as_tasks(figure) for figure in figures]
     groups = _groups(columns[0], clusters)
     _check(columns, groups, resamples, level)
-    point = np.array([[float(np.mean([task.mean() for task in tasks])) for tasks in columns]])
-    means = _resampled(columns, groups, resamples, np.random.default_rng(seed))
+    point = np.array([[mean_over_tasks(tasks) for tasks in columns]])
     with np.errstate(divide="ignore", invalid="ignore"):
+        means = _resampled(columns, groups, resamples, np.random.default_rng(seed))
         value, samples = float(function(point)[0]), function(means)
     samples = samples[np.isfinite(samples)]
     if not np.isfinite(value) or not len(samples):
@@ -181,11 +182,14 @@ def _resampled(
     """float64 [resamples, columns]: each column's mean over tasks, of the same drawn queries."""
     if groups is not None:
         return _cluster_means(columns, groups, resamples, rng)
-    per_task = [
-        _cluster_means([[tasks[index]] for tasks in columns], [np.arange(len(task))], resamples, rng)
-        for index, task in enumerate(columns[0])
-    ]
-    return np.mean(per_task, axis=0)
+    per_task = np.stack(
+        [
+            _cluster_means([[tasks[index]] for tasks in columns], [np.arange(len(task))], resamples, rng)
+            for index, task in enumerate(columns[0])
+        ]
+    )
+    there = ~np.isnan(per_task)
+    return np.where(there, per_task, 0).sum(axis=0) / there.sum(axis=0)
 
 
 def _cluster_means(
@@ -194,15 +198,14 @@ def _cluster_means(
     """float64 [resamples, columns]: the mean over tasks of (sum of values / number of queries) of drawn clusters."""
     names, inverse = np.unique(np.concatenate(groups), return_inverse=True)
     members = np.split(inverse, np.cumsum([len(group) for group in groups])[:-1])
-    sums = [[np.bincount(m, t, len(names)) for m, t in zip(members, tasks, strict=True)] for tasks in columns]
-    sums = np.reshape(sums, (-1, len(names)))
-    sizes = np.stack([np.bincount(m, minlength=len(names)) for m in members]).astype(np.float64)
+    pairs = [(m, task) for tasks in columns for m, task in zip(members, tasks, strict=True)]
+    sums = np.stack([np.bincount(m, np.where(np.isnan(task), 0, task), len(names)) for m, task in pairs])
+    sizes = np.stack([np.bincount(m, ~np.isnan(task), len(names)) for m, task in pairs])
     means: list[NDArray[np.float64]] = []
     for times in times_drawn(len(names), resamples, rng):
-        queries = times @ sizes.T
-        totals = (times @ sums.T).reshape(len(times), len(columns), len(groups))
-        task_means = np.divide(totals, queries[:, None], out=np.zeros_like(totals), where=queries[:, None] > 0)
-        means.append(task_means.sum(axis=2) / (queries > 0).sum(axis=1, keepdims=True))
+        totals, queries = ((times @ each.T).reshape(len(times), len(columns), len(groups)) for each in (sums, sizes))
+        task_means = np.divide(totals, queries, out=np.zeros_like(totals), where=queries > 0)
+        means.append(task_means.sum(axis=2) / (queries > 0).sum(axis=2))
     return np.concatenate(means)
 
 

@@ -128,5 +128,5 @@ def rank_one_decisions(*systems: TaskResult) -> tuple[Bool[NDArray[np.bool_], " 
     for other in systems[1:]:
         other.require_same_queries(first)
     if any(RANK_ONE not in system.metrics for system in systems):
-        raise InputError(f"rank-1 decisions need {RANK_ONE}: evaluate with ks=(1, ...)")
+        raise InputError(f"rank-1 decisions need {RANK_ONE}: have it among the metrics")
     return tuple(np.concatenate(system.per_query(RANK_ONE)) > 0 for system in systems)

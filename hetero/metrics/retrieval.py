@@ -1,9 +1,10 @@
-"""Retrieval figures, one value a query: cmc@k, map@r and recall@k."""
+"""Retrieval figures, one value a query, of the metrics in :mod:`hetero.metrics.registry`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,8 +12,11 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
+from hetero.metrics.defined import mean, mean_over_tasks
 from hetero.metrics.nearest import search
+from hetero.metrics.registry import Found, Metric, in_full, metric_called
 from hetero.metrics.task import RetrievalTask
+from hetero.mistakes import attempt
 
 HITS_AT_ONCE = 2**22
 FEWEST_CLASSES = 30
@@ -27,7 +31,8 @@ class TaskResult:
 
     Attributes:
         tasks: Names of the tasks.
-        values: For each task, metric name -> float64 [q], in the order of the task's queries.
+        values: For each task, metric name -> float64 [q], in the order of the task's queries; NaN where a metric is not
+            defined.
         labels: For each task, int64 [q], the class of each query.
     """
 
@@ -45,12 +50,12 @@ class TaskResult:
         return [values[metric] for values in self.values]
 
     def task_means(self, metric: str) -> dict[str, float]:
-        """Each task's mean over its queries."""
-        return {name: float(values[metric].mean()) for name, values in zip(self.tasks, self.values, strict=True)}
+        """Each task's mean over its queries; NaN where the metric is defined for none of them."""
+        return {name: mean(values[metric]) for name, values in zip(self.tasks, self.values, strict=True)}
 
     def mean(self, metric: str) -> float:
-        """The mean over tasks of each task's mean: every task weighs the same."""
-        return float(np.mean(list(self.task_means(metric).values())))
+        """The mean over tasks of each task's mean: every task weighs the same, unless it has no value."""
+        return mean_over_tasks(self.per_query(metric))
 
     @property
     def resampled(self) -> Literal["classes", "queries"]:
@@ -80,16 +85,12 @@ def evaluate(
     gallery_labels: Int64[NDArray[np.int64], " g"],
     *,
     exclude: Int64[NDArray[np.int64], " q"] | None = None,
-    ks: Sequence[int] = (1, 10),
-    recall_ks: Sequence[int] = (),
+    metrics: Sequence[str] | None = None,
 ) -> PerQuery:
     """Measure each query against a gallery; an image is relevant when it has the query's label.
 
-    ``cmc@k`` is 1 when a relevant image is among the k nearest, else 0. ``map@r`` is, with R relevant images in the
-    gallery, 1/R times the sum over ranks i = 1..R of (precision at i if the i-th is relevant, else 0); see
-    Musgrave et al., "A Metric Learning Reality Check", arXiv 2003.08505. ``recall@k`` is the share of the R relevant
-    images that are among the k nearest, as in information retrieval (what metric learning calls Recall@k is
-    ``cmc@k``). Memory stays bounded, see :func:`search`.
+    What the metrics are, :mod:`hetero.metrics.registry` and ``docs/metrics.md`` say. Memory stays bounded, see
+    :func:`search`.
 
     Args:
         query: float32 [q, d].
@@ -97,28 +98,24 @@ def evaluate(
         query_labels: int64 [q].
         gallery_labels: int64 [g].
         exclude: int64 [q], the gallery row that is the query itself (leave-one-out); -1 for none.
-        ks: The k of ``cmc@k``.
-        recall_ks: The k of ``recall@k``.
+        metrics: Names, for instance ``cmc@5`` or ``map@r``; None for all that a full evaluation has.
 
     Returns:
-        float64 [q] each for ``cmc@<k>``, ``map@r`` and ``recall@<k>``.
+        Metric name -> float64 [q].
 
     Raises:
-        InputError: For arrays that do not fit together, or queries without a relevant image in the gallery.
+        InputError: For arrays that do not fit together, unknown metrics, or queries without a relevant image in the
+            gallery.
     """
-    _check(query, gallery, query_labels, gallery_labels, exclude, ks, recall_ks)
+    asked = _check(query, gallery, query_labels, gallery_labels, exclude, in_full() if metrics is None else metrics)
     left_out = np.full(len(query), -1, np.int64) if exclude is None else exclude
     relevant = _relevant(query_labels, gallery_labels, left_out)
-    names = (*(f"cmc@{k}" for k in ks), "map@r", *(f"recall@{k}" for k in recall_ks))
-    values = {name: np.zeros(len(query)) for name in names}
-    for chunk, depth in _chunks(relevant, left_out, max((*ks, *recall_ks)), len(gallery)):
+    values = {metric.name: np.zeros(len(query)) for metric in asked}
+    for chunk, depth in _chunks(relevant, left_out, max(metric.depth or 1 for metric in asked), len(gallery)):
         hits = search(query[chunk], gallery, depth, exclude=left_out[chunk])
-        right = gallery_labels[hits.rows] == query_labels[chunk, None]
-        for k in ks:
-            values[f"cmc@{k}"][chunk] = right[:, :k].any(axis=1)
-        for k in recall_ks:
-            values[f"recall@{k}"][chunk] = right[:, :k].sum(axis=1) / relevant[chunk]
-        values["map@r"][chunk] = _average_precision_at_r(right, relevant[chunk])
+        found = Found(gallery_labels[hits.rows] == query_labels[chunk, None], relevant[chunk])
+        for metric in asked:
+            values[metric.name][chunk] = metric.values(found.within(metric.depth))
     return values
 
 
@@ -128,8 +125,7 @@ def evaluate_tasks(
     labels: Int64[NDArray[np.int64], " n"],
     tasks: Sequence[RetrievalTask],
     *,
-    ks: Sequence[int] = (1, 10),
-    recall_ks: Sequence[int] = (),
+    metrics: Sequence[str] | None = None,
 ) -> TaskResult:
     """Measure a query model against a gallery model on every task of a data set.
 
@@ -138,8 +134,7 @@ def evaluate_tasks(
         gallery_embeddings: float32 [n, d], the gallery model's vectors of the same images.
         labels: int64 [n], the class of each image.
         tasks: Rows of these images.
-        ks: The k of ``cmc@k``.
-        recall_ks: The k of ``recall@k``.
+        metrics: See :func:`evaluate`.
 
     Raises:
         InputError: When there is no task, or one cannot be measured; the message names it.
@@ -157,10 +152,15 @@ def evaluate_tasks(
         query, gallery = query_embeddings[task.query], gallery_embeddings[task.gallery]
         try:
             sides = (query, gallery, labels[task.query], labels[task.gallery])
-            values.append(evaluate(*sides, exclude=exclude, ks=ks, recall_ks=recall_ks))
+            values.append(evaluate(*sides, exclude=exclude, metrics=metrics))
         except InputError as error:
             raise InputError(f"task {task.name}: {error}") from None
     return TaskResult(tuple(task.name for task in tasks), tuple(values), tuple(labels[task.query] for task in tasks))
+
+
+def is_comparable(metric: str, *results: TaskResult) -> bool:
+    """True if more of a metric is better, and each result has a value: what differences may be taken of."""
+    return metric_called(metric).larger_is_better and not any(np.isnan(one.mean(metric)) for one in results)
 
 
 def rows_of_self(task: RetrievalTask) -> NDArray[np.int64]:
@@ -211,22 +211,14 @@ def _relevant(
     return relevant
 
 
-def _average_precision_at_r(right: NDArray[np.bool_], relevant: NDArray[np.int64]) -> NDArray[np.float64]:
-    ranks = np.arange(1, right.shape[1] + 1)
-    counted = right & (ranks <= relevant[:, None])
-    precision = np.cumsum(counted, axis=1, dtype=np.int32) / ranks
-    return (precision * counted).sum(axis=1) / relevant
-
-
 def _check(
     query: NDArray[np.float32],
     gallery: NDArray[np.float32],
     query_labels: NDArray[np.int64],
     gallery_labels: NDArray[np.int64],
     exclude: NDArray[np.int64] | None,
-    ks: Sequence[int],
-    recall_ks: Sequence[int],
-) -> None:
+    metrics: Sequence[str],
+) -> list[Metric]:
     problems: list[str] = []
     for name, vectors, labels in (("query", query, query_labels), ("gallery", gallery, gallery_labels)):
         if not len(vectors):
@@ -237,9 +229,9 @@ def _check(
         exclude.shape != (len(query),) or not ((exclude >= -1) & (exclude < len(gallery))).all()
     ):
         problems.append(f"exclude: expected one gallery row a query, or -1; got shape {list(exclude.shape)}")
-    if not ks or min(ks) < 1:
-        problems.append(f"ks: expected whole numbers from 1, got {list(ks)}")
-    if min(recall_ks, default=1) < 1:
-        problems.append(f"recall_ks: expected whole numbers from 1, got {list(recall_ks)}")
+    asked = [attempt(problems, "metrics", partial(metric_called, name)) for name in metrics]
+    if not asked:
+        problems.append("metrics: expected at least one, got none")
     if problems:
         raise InputError("cannot evaluate:", problems)
+    return [metric for metric in asked if metric is not None]

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from hetero.constraints import Text
+from hetero.metrics.choice import MetricName
 from hetero.nas.algorithms.algorithm import AlgorithmConfig
 from hetero.nas.space.file import space_called
 from hetero.nas.space.space import SearchSpace
@@ -46,7 +47,7 @@ class SearchConfig:
 
     space: str = "demo"
     reward: Literal["r1", "r2", "r3", "cosine"] = "cosine"
-    metric: Literal["map@r", "cmc@1"] = "map@r"
+    metric: MetricName = "map@r"
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     student: StudentConfig = field(default_factory=lambda: StudentConfig("student"))

@@ -111,8 +111,9 @@ def evaluate(context: Context, work: Path) -> None:
     """The compatibility matrix over all models, on the test images, and each model's decisions in the cloud gallery."""
     from hetero.evaluation.decisions import Decisions
     from hetero.evaluation.heatmap import heatmap
-    from hetero.evaluation.matrix import ModelCost, compatibility_matrix
-    from hetero.metrics.retrieval import evaluate_tasks
+    from hetero.evaluation.matrix import ModelCost, matrix_of
+    from hetero.evaluation.pairs import measure_pairs
+    from hetero.metrics.registry import in_full
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
     from hetero.pipeline.adapted import LIST, adapted_names
@@ -128,10 +129,9 @@ def evaluate(context: Context, work: Path) -> None:
         embeddings[name] = embed_images(load_model(directory), test.images, progress=f"embedding with {name}")
         costs[name] = directory
     labels, tasks, cloud = np.asarray(test.labels), context.dataset.test_tasks, recipe.cloud.name
-    matrix = compatibility_matrix(
-        embeddings,
-        labels,
-        tasks,
+    pairs = measure_pairs(embeddings, labels, tasks, metrics=in_full(recipe.search.metric))
+    matrix = matrix_of(
+        pairs,
         gallery_model=cloud,
         costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
         space_id=stored.space.space_id,
@@ -140,8 +140,7 @@ def evaluate(context: Context, work: Path) -> None:
     matrix.save(work / "matrix.json")
     write_bytes(work / "matrix.svg", heatmap(matrix))
     for name in matrix.models:
-        if matrix.value("cmc@1", name, cloud) is not None:
-            found = evaluate_tasks(embeddings[name], embeddings[cloud], labels, tasks, ks=(1,))
+        if found := pairs.results.get((name, cloud)):
             known = {"query_model": name, "gallery_model": cloud, "space_id": stored.space.space_id}
             Decisions.of(found, tasks, test.names, **known).save(work / "decisions" / f"{name}.json")
     write_json(work / LIST, adapted_names(recipe))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hetero.files import read_json, write_bytes, write_json, write_text
+from hetero.metrics.registry import in_brief
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.nas.cost.budget import Budget
 from hetero.nas.cost.cost import CostModel
@@ -108,11 +109,12 @@ def _table(context: Context) -> LatencyTable | None:
 def _cloud(context: Context) -> dict[str, float]:
     """The cloud's own figure on the images that candidates are judged on, and its costs where they are known."""
     data = RewardSet.load(context.supernet / REWARDS)
-    own = evaluate_tasks(data.gallery, data.gallery, np.asarray(data.labels), data.tasks, ks=(1,))
+    metric, labels = context.recipe.search.metric, np.asarray(data.labels)
+    own = evaluate_tasks(data.gallery, data.gallery, labels, data.tasks, metrics=in_brief(metric))
     path = context.cloud / "metrics.json"
     metrics: dict[str, Any] = read_json(path) if path.is_file() else {}
     known = {name: float(metrics[name]) for name in ("macs", "parameters") if metrics.get(name)}
-    return {"figure": own.mean(context.recipe.search.metric), **known}
+    return {"figure": own.mean(metric), **known}
 
 
 def _judged(one: Candidate) -> Judged:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from hetero.constraints import Count, NotNegative, Number, PartialShare, Positive, Share, Text
 from hetero.data.augmentation.config import AugmentConfig
 from hetero.linear.config import NewDomain
+from hetero.metrics.choice import Choice
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
@@ -18,11 +19,11 @@ PRINCIPAL_OF_STUDENTS = (
     "model.principal: the directions are those of a cloud's space, in which a student lives; say principal for the "
     "student instead"
 )
-JudgedBy = Literal["auto", "map@r", "cmc@1", "label-free", "agreement"]
-"""How weights are chosen among those that a training passes."""
-
 COMPARES_WITH_CLOUD = ("label-free", "agreement")
-"""Those that need the cloud's vectors of the validation images."""
+"""Figures that need the cloud's vectors of the validation images."""
+
+JudgedBy = Annotated[str, Choice("auto", *COMPARES_WITH_CLOUD)]
+"""How weights are chosen among those that a training passes: by one of these, or by a metric of retrieval."""
 
 
 @settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hetero.metrics.registry import choices_in_words
 from hetero.objectives.catalog import problems_of, takes_mixtures
 from hetero.objectives.config import ObjectiveConfig
 from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, TrainingConfig
@@ -51,7 +52,7 @@ def judging_problems(place: str, training: TrainingConfig) -> list[str]:
         return []
     return [
         f"{place}.training.judged_by: {training.judged_by} compares with the cloud's vectors, and this model has a "
-        "space of its own; expected auto, map@r or cmc@1"
+        f"space of its own; expected {choices_in_words('auto')}"
     ]
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, difference_interval
 from hetero.metrics.chance import chance_of_rank_one
-from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.registry import in_brief
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks, is_comparable
 from hetero.metrics.task import RetrievalTask
 from hetero.metrics.upgrade import update_gain_interval
 from hetero.schema import parse_file, record
@@ -22,8 +23,6 @@ from hetero.space import EmbeddingSpace, MeasuredCompatibility
 from hetero.upgrade.truncate import truncated
 
 SCHEMA = "hetero/upgrade/1"
-RANK_ONE = "cmc@1"
-METRICS = (RANK_ONE, "map@r")
 
 
 @record
@@ -145,19 +144,23 @@ def measure_upgrade(
         InputError: When a task cannot be measured.
     """
     results = {
-        "cross": evaluate_tasks(truncated(new[1], old[0].dimension), old[1], labels, tasks, ks=(1,)),
-        "old": evaluate_tasks(old[1], old[1], labels, tasks, ks=(1,)),
-        "own": evaluate_tasks(new[1], new[1], labels, tasks, ks=(1,)),
+        "cross": evaluate_tasks(truncated(new[1], old[0].dimension), old[1], labels, tasks, metrics=in_brief()),
+        "old": evaluate_tasks(old[1], old[1], labels, tasks, metrics=in_brief()),
+        "own": evaluate_tasks(new[1], new[1], labels, tasks, metrics=in_brief()),
     }
     if control is not None:
-        results["alone"] = evaluate_tasks(control, control, labels, tasks, ks=(1,))
+        results["alone"] = evaluate_tasks(control, control, labels, tasks, metrics=in_brief())
         reach = truncated(control, old[0].dimension)
-        results["alone_cross"] = evaluate_tasks(reach, old[1], labels, tasks, ks=(1,))
+        results["alone_cross"] = evaluate_tasks(reach, old[1], labels, tasks, metrics=in_brief())
     return Upgrade(
         new=new[0].space_id,
         old=old[0].space_id,
         old_name=f"{old[0].name} {old[0].version}",
-        figures=tuple(_figures(metric, results, seed) for metric in METRICS),
+        figures=tuple(
+            _figures(metric, results, seed)
+            for metric in results["cross"].metrics
+            if is_comparable(metric, *results.values())
+        ),
         chance=chance_of_rank_one(labels, tasks),
         data=data,
     )

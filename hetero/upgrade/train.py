@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from hetero.data.augmentation.copies import with_copies
 from hetero.data.images import Dataset
 from hetero.errors import InputError
+from hetero.metrics.registry import choices_in_words
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
@@ -19,10 +20,10 @@ from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.cloud import Beside, train_cloud
-from hetero.training.config import CloudConfig, JudgedBy
+from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, JudgedBy
 from hetero.training.distributed.ranks import on_first_rank
 from hetero.training.judging.judgement import Judgement
-from hetero.training.judging.validation import BY_CLASS
+from hetero.training.judging.validation import BY_CLASS, metrics_of
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.seeds import seed_of
 from hetero.upgrade.config import UpgradeConfig
@@ -131,28 +132,29 @@ def compatible_validation(
     Args:
         dataset: Gives validation images and tasks.
         old: M(n, n) alone counts when its vectors of the validation images are not known.
-        judged_by: ``map@r`` (``auto``, too) or ``cmc@1``.
+        judged_by: ``map@r`` (``auto``, too) or another metric of retrieval.
 
     Raises:
         InputError: For a figure that a new space cannot be judged by.
     """
-    chosen = "map@r" if judged_by == "auto" else judged_by
-    if chosen not in BY_CLASS:
+    if judged_by in COMPARES_WITH_CLOUD:
         raise InputError(
             f"cloud.training.judged_by: {judged_by} compares with a space to live in, and an upgrade makes one of its "
-            f"own; expected auto, {' or '.join(BY_CLASS)}"
+            f"own; expected {choices_in_words('auto')}"
         )
+    chosen = BY_CLASS if judged_by == "auto" else judged_by
+    metrics = metrics_of(chosen)
     labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
     gallery = old.validation
 
     def validate(model: EmbeddingModel) -> Judgement:
         vectors = embed_images(model, dataset.validation.images)
-        measured = {"M(n, n)": evaluate_tasks(vectors, vectors, labels, tasks, ks=(1,))}
+        measured = {"M(n, n)": evaluate_tasks(vectors, vectors, labels, tasks, metrics=metrics)}
         if gallery is not None:
             query = truncated(vectors, gallery.shape[1])
-            measured["M(n, o)"] = evaluate_tasks(query, gallery, labels, tasks, ks=(1,))
-        figures = {name: float(np.mean([one.mean(name) for one in measured.values()])) for name in BY_CLASS}
-        return Judgement(chosen, figures | {pair: one.mean("map@r") for pair, one in measured.items()})
+            measured["M(n, o)"] = evaluate_tasks(query, gallery, labels, tasks, metrics=metrics)
+        figures = {name: float(np.mean([one.mean(name) for one in measured.values()])) for name in metrics}
+        return Judgement(chosen, figures | {pair: one.mean(BY_CLASS) for pair, one in measured.items()})
 
     return validate
 

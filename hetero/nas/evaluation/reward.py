@@ -7,12 +7,12 @@ import functools
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from hetero.files import digest
+from hetero.metrics.registry import in_brief
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.models.batch_norm import estimate_statistics
 from hetero.models.embed import embed_images
@@ -22,10 +22,8 @@ from hetero.nas.space.architecture import Architecture
 from hetero.nas.supernet.directory import REWARDS, StoredSupernet, load_supernet
 from hetero.nas.supernet.shared_weights import candidate
 
-Metric = Literal["map@r", "cmc@1"]
 
-
-def rewards(model: EmbeddingModel, data: RewardSet, metric: Metric = "map@r") -> dict[str, float]:
+def rewards(model: EmbeddingModel, data: RewardSet, metric: str = "map@r") -> dict[str, float]:
     """Judge a model ``a`` on validation images, as a query model with itself and with the cloud ``g`` as gallery.
 
     Both galleries hold the same images, distractors among them: see :mod:`hetero.nas.evaluation.reward_set`.
@@ -36,14 +34,14 @@ def rewards(model: EmbeddingModel, data: RewardSet, metric: Metric = "map@r") ->
     the cosine moves with every image.
 
     Returns:
-        ``r1``, ``r2``, ``r3``, ``cosine``, and the figures behind the first two in either metric:
-        ``symmetric.cmc@1``, ``symmetric.map@r``, ``asymmetric.cmc@1`` and ``asymmetric.map@r``.
+        ``r1``, ``r2``, ``r3``, ``cosine``, and the figures behind the first two in this and every usual metric, for
+        instance ``symmetric.cmc@1`` and ``asymmetric.cmc@1``.
     """
     queries = embed_images(model, data.images)
     figures: dict[str, float] = {}
     for side, gallery in (("symmetric", queries), ("asymmetric", data.gallery)):
-        result = evaluate_tasks(queries, gallery, data.labels, data.tasks, ks=(1,))
-        figures |= {f"{side}.{name}": result.mean(name) for name in ("cmc@1", "map@r")}
+        result = evaluate_tasks(queries, gallery, data.labels, data.tasks, metrics=in_brief(metric))
+        figures |= {f"{side}.{name}": result.mean(name) for name in result.metrics}
     own, beside = figures[f"symmetric.{metric}"], figures[f"asymmetric.{metric}"]
     cosine = float(np.einsum("md,md->m", queries, data.gallery).mean())
     return {"r1": own, "r2": beside, "r3": own * beside, "cosine": cosine, **figures}
@@ -66,12 +64,12 @@ class SupernetReward:
     """
 
     directory: Path
-    metric: Metric = "map@r"
+    metric: str = "map@r"
     batch_norm: bool = True
     digest: str = ""
 
     @classmethod
-    def of(cls, directory: Path, metric: Metric = "map@r", *, batch_norm: bool = True) -> SupernetReward:
+    def of(cls, directory: Path, metric: str = "map@r", *, batch_norm: bool = True) -> SupernetReward:
         """Of a supernet on disk.
 
         Raises:

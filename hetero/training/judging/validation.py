@@ -1,9 +1,9 @@
 """Judge a model on the validation images, with their labels or without.
 
-Four figures, of which each needs something:
+Figures of three kinds, of which each needs something:
 
-- ``map@r`` and ``cmc@1``: retrieval on the validation tasks, by class; in the cloud's gallery where its vectors of the
-  validation images are known, otherwise in the model's own.
+- ``map@r``, ``cmc@1`` and other metrics of retrieval (:mod:`hetero.metrics.registry`) on the validation tasks, by
+  class; in the cloud's gallery where its vectors of the validation images are known, otherwise in the model's own.
 - ``label-free``: how well the model finds in the cloud's gallery what the cloud takes for near, see
   :func:`hetero.metrics.label_free.neighbour_map`, each image among all others. It needs the cloud's vectors, and
   looks at no label.
@@ -23,17 +23,19 @@ import torch
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.metrics.label_free import neighbour_map
+from hetero.metrics.registry import choices_in_words, in_brief
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.metrics.task import RetrievalTask
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
-from hetero.training.config import JudgedBy
+from hetero.training.config import COMPARES_WITH_CLOUD, JudgedBy
 from hetero.training.judging.agreement import agreement
 from hetero.training.judging.curves import AGREEMENT
 from hetero.training.judging.judgement import Judgement
 from hetero.training.reference.cloud_reference import CloudReference
 
-BY_CLASS = ("map@r", "cmc@1")
+BY_CLASS = "map@r"
+"""By which weights are chosen where there are labels and nothing else is asked for."""
 LABEL_FREE = "label-free"
 
 
@@ -56,11 +58,12 @@ def validation(
     centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
     among_others = _among_others(tasks)
     chosen = _chosen(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
+    by_class = metrics_of(chosen)
 
     def validate(model: EmbeddingModel) -> Judgement:
         queries = embed_images(model, dataset.validation.images)
-        found = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, ks=(1,))
-        figures = {name: found.mean(name) for name in BY_CLASS}
+        found = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, metrics=by_class)
+        figures = {name: found.mean(name) for name in by_class}
         if gallery is not None:
             figures[LABEL_FREE] = neighbour_map(queries, gallery, centre, (among_others,))
             agreed = agreement(*(torch.from_numpy(np.asarray(one)) for one in (queries, gallery, centre)))
@@ -70,13 +73,22 @@ def validation(
     return validate
 
 
+def metrics_of(chosen: str) -> tuple[str, ...]:
+    """The metrics of retrieval that validation measures, what weights are chosen by among them.
+
+    Args:
+        chosen: Any figure of :func:`validation`.
+    """
+    return in_brief() if chosen in COMPARES_WITH_CLOUD else in_brief(chosen)
+
+
 def _chosen(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
     if judged_by == "auto":
-        return LABEL_FREE if has_vectors and not has_labels else "map@r"
-    if judged_by not in BY_CLASS and not has_vectors:
+        return LABEL_FREE if has_vectors and not has_labels else BY_CLASS
+    if judged_by in COMPARES_WITH_CLOUD and not has_vectors:
         raise InputError(
             f"training.judged_by: {judged_by} compares with the cloud's vectors of the validation images, and they are "
-            "not known here; give them, or choose auto, map@r or cmc@1"
+            f"not known here; give them, or choose {choices_in_words('auto')}"
         )
     return judged_by
 

@@ -6,19 +6,25 @@ import csv
 import io
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
 
 from hetero.display.wording import change_in_words, range_of_change
 from hetero.files import write_bytes, write_text
+from hetero.metrics.registry import choices, is_choice
 from hetero.upgrade.backfill.figure import draw_curves
 from hetero.upgrade.backfill.inputs import read_inputs
 from hetero.upgrade.backfill.make import RANDOM, Ranking, make_plan
 from hetero.upgrade.backfill.plan import BackfillPlan
 
 Flag = Annotated[bool, Parameter(negative="")]
+
+
+def _require_choice(_kind: Any, name: str) -> None:
+    if not is_choice(name):
+        raise ValueError(f"expected one of {', '.join(choices())}")
 
 
 def plan_command(
@@ -28,7 +34,7 @@ def plan_command(
     out: Path,
     *,
     labels: Path | None = None,
-    metric: Literal["cmc@1", "cmc@10", "map@r"] = "cmc@1",
+    metric: Annotated[str, Parameter(validator=_require_choice)] = "cmc@1",
     unlabelled: Flag = False,
     steps: PositiveInt = 10,
     random_orders: PositiveInt = 5,
@@ -53,7 +59,7 @@ def plan_command(
         out: Folder to write to.
         labels: CSV file with the columns label and path (or name); without it, an image's class is the folder that
             it lies in.
-        metric: What the order is chosen by.
+        metric: What the order is chosen by: a metric of retrieval, for instance map@r.
         unlabelled: Leave out the order that needs the class of every gallery image, for instance because the plan is
             of a labelled sample of a gallery without labels.
         steps: Equal steps of the curve.

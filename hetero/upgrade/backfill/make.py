@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from hetero.errors import InputError
 from hetero.metrics.backfill import Backfill, BackfillCurve, backfill_curves
 from hetero.metrics.bootstrap import Interval, difference_interval
+from hetero.metrics.defined import mean
+from hetero.metrics.registry import choices, in_full, is_choice
 from hetero.upgrade.backfill.orders import WITH_LABELS, WITHOUT_LABELS, by_urgency
 from hetero.upgrade.backfill.plan import BackfillPlan, Compatibility, OrderFigures
 
 RANDOM = "random"
-METRICS = ("cmc@1", "cmc@10", "map@r")
 ENOUGH = 0.95
 
 
@@ -55,7 +56,7 @@ def make_plan(
         old_space: Id, recorded.
         new_space: Id, recorded.
         compatibility: Recorded.
-        metric: ``cmc@1``, ``cmc@10`` or ``map@r``: what the order is chosen by.
+        metric: What the order is chosen by, see :mod:`hetero.metrics.registry`.
         labelled: Whether orders may look at the gallery's labels: whether these are known of every image that is to
             be re-embedded, and not only of those at hand.
         steps: How many equal steps the curve takes from 0 to 1.
@@ -71,12 +72,13 @@ def make_plan(
     ways = WITHOUT_LABELS | WITH_LABELS if labelled else WITHOUT_LABELS
     urgencies = {name: urgency(planning) for name, urgency in ways.items()}
     informed = {name: by_urgency(urgency, seed) for name, urgency in urgencies.items()}
+    metrics = in_full(metric)
     chosen_by = {
-        name: float(curve.areas(metric).mean()) for name, curve in backfill_curves(planning, informed, shares).items()
+        name: mean(curve.areas(metric)) for name, curve in backfill_curves(planning, informed, shares, metrics).items()
     }
     chosen = max(chosen_by, key=lambda name: chosen_by[name])
     random = {f"{RANDOM} {n}": _random_order(len(backfill.old), seed + n) for n in range(random_orders)}
-    curves = backfill_curves(reporting, informed | random, shares)
+    curves = backfill_curves(reporting, informed | random, shares, metrics)
     at_random = [curves.pop(name) for name in random]
     by_chance = _mean_curve(at_random)
     named = {RANDOM: by_chance, **curves}
@@ -87,7 +89,7 @@ def make_plan(
         metric=metric,
         shares=shares,
         orders={name: _figures(curve, metric, chosen_by.get(name)) for name, curve in named.items()},
-        random_orders=tuple(float(curve.areas(metric).mean()) for curve in at_random),
+        random_orders=tuple(mean(curve.areas(metric)) for curve in at_random),
         over_queries=over_queries,
         over_classes=over_classes,
         gallery=len(backfill.old),
@@ -122,8 +124,8 @@ def _mean_curve(curves: Sequence[BackfillCurve]) -> BackfillCurve:
 
 def _figures(curve: BackfillCurve, metric: str, chosen_by: float | None) -> OrderFigures:
     return OrderFigures(
-        curve={name: tuple(curve.means(name)) for name in METRICS},
-        area=float(curve.areas(metric).mean()),
+        curve={name: tuple(curve.means(name)) for name in curve.metrics},
+        area=mean(curve.areas(metric)),
         enough=_enough(curve.shares, curve.means(metric)),
         chosen_by=chosen_by,
     )
@@ -145,8 +147,8 @@ def _against_chance(
 
 def _check(backfill: Backfill, metric: str, steps: int, random_orders: int) -> None:
     problems: list[str] = []
-    if metric not in METRICS:
-        problems.append(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    if not is_choice(metric):
+        problems.append(f"metric: expected one of {', '.join(choices())}, got {metric!r}")
     if steps < 2:
         problems.append(f"steps: expected at least 2, got {steps}")
     if random_orders < 1:

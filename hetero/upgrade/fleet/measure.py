@@ -82,7 +82,7 @@ def measure_fleet(config: DataConfig, members: Mapping[str, Path], *, cache: Pat
         embeddings[name] = model.embed(datasets[key].test)
     any_size = next(iter(datasets.values()))
     matrix = compatibility_matrix(
-        embeddings, np.asarray(any_size.test.labels), any_size.test_tasks, ks=(1, 10), shortened=truncated
+        embeddings, np.asarray(any_size.test.labels), any_size.test_tasks, shortened=truncated
     )
     spaces = {name: model.space.space_id for name, model in models.items()}
     generations = tuple({space: name for name, space in reversed(spaces.items())}.values())[::-1]

@@ -22,7 +22,7 @@ def measured(query: list[list[float]]) -> Decisions:
         RetrievalTask("first", np.array([0]), np.array([1, 3])),
     ]
     labels = np.array([0, 0, 1, 1])
-    found = evaluate_tasks(np.array(query, np.float32), gallery, labels, tasks, ks=(1,))
+    found = evaluate_tasks(np.array(query, np.float32), gallery, labels, tasks, metrics=("cmc@1", "map@r"))
     return Decisions.of(found, tasks, NAMES, query_model="edge", gallery_model="cloud", space_id="s")
 
 

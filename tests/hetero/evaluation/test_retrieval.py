@@ -23,7 +23,7 @@ def integers(*values: int) -> np.ndarray:
 
 def test_hand_computed() -> None:
     gallery, labels = on_a_circle([10, 20, 30, 40, 50]), integers(1, 0, 0, 1, 0)
-    values = evaluate(on_a_circle([0, 45]), gallery, integers(0, 1), labels, ks=(1, 2))
+    values = evaluate(on_a_circle([0, 45]), gallery, integers(0, 1), labels, metrics=("cmc@1", "cmc@2", "map@r"))
     # 0 degrees finds the classes 1 0 0 | 1 0: R = 3, precision 1/2 at rank 2 and 2/3 at rank 3.
     # 45 degrees finds 40 (1) and 50 (0), which tie, in this order but for rounding, then R = 2 ends.
     assert values["cmc@1"][0] == 0
@@ -46,12 +46,12 @@ def test_equals_the_definitions(seed: int, size: int, classes: int, leave_one_ou
     labels = np.concatenate([np.arange(classes), np.arange(classes), rng.integers(0, classes, size)])[:size]
     exclude = np.where(rng.random(size) < 0.7, np.arange(size), -1) if leave_one_out else np.full(size, -1)
     relevant = [sum(labels[j] == labels[i] for j in range(size) if j != exclude[i]) for i in range(size)]
-    rows = np.flatnonzero(relevant)
+    rows, metrics = np.flatnonzero(relevant), ("cmc@1", "cmc@3", "map@r")
     if not len(rows):
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrieval, "HITS_AT_ONCE", at_once)
-        values = evaluate(vectors[rows], vectors, labels[rows], labels, exclude=exclude[rows], ks=(1, 3))
+        values = evaluate(vectors[rows], vectors, labels[rows], labels, exclude=exclude[rows], metrics=metrics)
     for position, row in enumerate(rows.tolist()):
         arguments = (vectors[row], vectors, int(labels[row]), labels, int(exclude[row]))
         assert values["cmc@1"][position] == cmc(*arguments, 1)
@@ -96,7 +96,7 @@ def test_tasks_weigh_the_same_whatever_their_size() -> None:
         RetrievalTask("easy", integers(0), integers(1, 3)),
         RetrievalTask("mixed", integers(0, 2, 4), integers(1, 3), exclude_self=True),
     )
-    result = evaluate_tasks(vectors, vectors, labels, tasks, ks=(1,))
+    result = evaluate_tasks(vectors, vectors, labels, tasks, metrics=("cmc@1", "map@r"))
     assert result.task_means("cmc@1") == {"easy": 1.0, "mixed": pytest.approx(2 / 3)}
     assert result.mean("cmc@1") == pytest.approx((1 + 2 / 3) / 2)
     assert [each.tolist() for each in result.per_query("cmc@1")] == [[1], [1, 1, 0]]

@@ -38,7 +38,7 @@ def cases(draw: st.DrawFn) -> Case:
 @settings(max_examples=50, deadline=None)
 @given(cases())
 def test_torchmetrics_agrees_query_by_query(case: Case) -> None:
-    values = evaluate(*case, ks=(1, 5), recall_ks=(1, 5, 100))
+    values = evaluate(*case, metrics=("cmc@1", "cmc@5", "map@r", "recall@1", "recall@5", "recall@100"))
     for row, (vector, label) in enumerate(zip(case.query, case.query_labels, strict=True)):
         # torchmetrics takes scores for probabilities: what is not above zero does not count as retrieved.
         scores, target = torch.from_numpy(case.gallery @ vector) + 2, torch.from_numpy(case.gallery_labels == label)
@@ -51,7 +51,7 @@ def test_torchmetrics_agrees_query_by_query(case: Case) -> None:
 @settings(max_examples=50, deadline=None)
 @given(cases())
 def test_pytorch_metric_learning_agrees(case: Case) -> None:
-    values = evaluate(*case, ks=(1,))
+    values = evaluate(*case, metrics=("cmc@1", "map@r"))
     names = ("precision_at_1", "mean_average_precision_at_r")
     peer = AccuracyCalculator(include=names, k="max_bin_count", knn_func=CustomKNN(CosineSimilarity()))
     query, gallery, query_labels, gallery_labels = (torch.from_numpy(each) for each in case)

@@ -57,7 +57,7 @@ def test_the_figures_beside_a_cloud(model, reference):
     judgement = validation(DATA, reference)(model)
     queries, center = embed_images(model, DATA.validation.images), reference.train.mean(axis=0)
     labels, tasks = np.asarray(DATA.validation.labels), DATA.validation_tasks
-    found = evaluate_tasks(queries, reference.validation, labels, tasks, ks=(1,))
+    found = evaluate_tasks(queries, reference.validation, labels, tasks, metrics=("cmc@1", "map@r"))
     a, b = queries - center, reference.validation - center
     cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert judgement.figures == {
@@ -103,7 +103,7 @@ def test_auto_takes_labels_where_there_are_any(model, reference):
 def test_without_a_cloud_a_model_searches_its_own_gallery(model):
     judgement = validation(DATA, None, "cmc@1")(model)
     vectors, labels = embed_images(model, DATA.validation.images), np.asarray(DATA.validation.labels)
-    own = evaluate_tasks(vectors, vectors, labels, DATA.validation_tasks, ks=(1,))
+    own = evaluate_tasks(vectors, vectors, labels, DATA.validation_tasks, metrics=("cmc@1", "map@r"))
     assert judgement.figures == {"map@r": own.mean("map@r"), "cmc@1": own.mean("cmc@1")}
     assert judgement.figure == own.mean("cmc@1")
 
@@ -111,7 +111,7 @@ def test_without_a_cloud_a_model_searches_its_own_gallery(model):
 @pytest.mark.parametrize("judged_by", ["label-free", "agreement"])
 def test_a_figure_that_needs_the_cloud_is_refused_without_its_vectors(reference, judged_by):
     for beside in (None, dataclasses.replace(reference, validation=None)):
-        with pytest.raises(InputError, match=rf"judged_by: {judged_by} compares .* choose auto, map@r or cmc@1"):
+        with pytest.raises(InputError, match=rf"judged_by: {judged_by} compares .* choose auto, cmc@1, .* or recall@k"):
             validation(DATA, beside, judged_by)
 
 

@@ -1,0 +1,76 @@
+"""Every query model's search of every gallery model's gallery: what matrices, rules and decisions are told from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.task import RetrievalTask
+from hetero.schema import record
+
+
+@record
+class MissingPair:
+    """Why M(query model, gallery model) does not exist."""
+
+    query_model: str
+    gallery_model: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pairs of some models, measured.
+
+    Attributes:
+        models: Names.
+        tasks: What was searched in what.
+        results: (query model, gallery model) -> each query's values, of the pairs that can be measured.
+        missing: Why the others cannot.
+    """
+
+    models: tuple[str, ...]
+    tasks: tuple[RetrievalTask, ...]
+    results: Mapping[tuple[str, str], TaskResult]
+    missing: tuple[MissingPair, ...] = ()
+
+
+def measure_pairs(
+    embeddings: Mapping[str, Float32[NDArray[np.float32], "n _"]],
+    labels: Int64[NDArray[np.int64], " n"],
+    tasks: Sequence[RetrievalTask],
+    *,
+    metrics: Sequence[str] | None = None,
+    shortened: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None,
+) -> Pairs:
+    """Measure every query model against every gallery model, each pair by one search a task.
+
+    Args:
+        embeddings: Model name -> float32 [n, d], its vectors of the same n images.
+        labels: int64 [n], the class of each image.
+        tasks: What is searched in what.
+        metrics: Names, see :mod:`hetero.metrics.registry`; None for all that a full evaluation has.
+        shortened: How longer vectors are read in a space of fewer dimensions, for instance
+            :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
+
+    Raises:
+        InputError: When a task cannot be measured.
+    """
+    results: dict[tuple[str, str], TaskResult] = {}
+    missing: list[MissingPair] = []
+    for query_model, queries in embeddings.items():
+        for gallery_model, gallery in embeddings.items():
+            left, right = queries, gallery
+            if shortened:
+                left, right = (shortened(side, min(left.shape[1], right.shape[1])) for side in (left, right))
+            if left.shape[1] != right.shape[1]:
+                reason = f"vectors of {left.shape[1]} and {right.shape[1]} dimensions cannot be compared"
+                missing.append(MissingPair(query_model, gallery_model, reason))
+            else:
+                results[query_model, gallery_model] = evaluate_tasks(left, right, labels, tasks, metrics=metrics)
+    return Pairs(tuple(embeddings), tuple(tasks), results, tuple(missing))

@@ -1,0 +1,20 @@
+"""Means over the queries for which a metric is defined: where it is not, a query's value is NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+
+def mean(values: Float64[NDArray[np.float64], " q"]) -> float:
+    """Mean of the values that there are; NaN without any."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def mean_over_tasks(tasks: Sequence[Float64[NDArray[np.float64], " _"]]) -> float:
+    """Mean over tasks of each one's :func:`mean`; tasks without a value do not count."""
+    return mean(np.array([mean(task) for task in tasks]))

@@ -1,0 +1,186 @@
+"""Which figures of retrieval there are: each declared here once, for all that measures, judges, shows or chooses by it.
+
+A metric of one's own is registered when its module is imported, by :func:`register`; tests and notebooks use
+:func:`registered`, which undoes itself. Processes know what was registered where they run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+
+Measured = Literal["in brief", "in full", "by name"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        right: bool [q, n], best first: whether each of the nearest has the query's label. Of a metric with a ``depth``
+            that many (or the whole gallery); otherwise of each query as many as are relevant, and False beyond.
+        relevant: int64 [q], how many images of its label the gallery holds, at least one.
+    """
+
+    right: Bool[NDArray[np.bool_], "q n"]
+    relevant: Int64[NDArray[np.int64], " q"]
+
+    def within(self, depth: int | None) -> Found:
+        """What a metric of this depth looks at."""
+        if depth is not None:
+            return Found(self.right[:, :depth], self.relevant)
+        ranks = np.arange(1, self.right.shape[1] + 1)
+        return Found(self.right & (ranks <= self.relevant[:, None]), self.relevant)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of retrieval.
+
+    Attributes:
+        name: What it is called everywhere.
+        about: Its definition in one line, as ``docs/metrics.md`` has it.
+        values: What was found -> float64 [q], one value a query; NaN where it is not defined, which leaves the query
+            out of means.
+        depth: How many of the nearest it looks at; None for as many as are relevant.
+        larger_is_better: False for what cannot be chosen by; its gates are ceilings.
+        measured: ``in brief``: wherever retrieval is; ``in full``: where all figures are shown, as in a compatibility
+            matrix; ``by name``: where it is asked for.
+    """
+
+    name: str
+    about: str
+    values: Callable[[Found], Float64[NDArray[np.float64], " q"]]
+    depth: int | None = None
+    larger_is_better: bool = True
+    measured: Measured = "in brief"
+
+
+def _any_right(found: Found) -> NDArray[np.float64]:
+    return np.asarray(found.right.any(axis=1), np.float64)
+
+
+def _average_precision(found: Found) -> NDArray[np.float64]:
+    ranks = np.arange(1, found.right.shape[1] + 1)
+    precision = np.cumsum(found.right, axis=1, dtype=np.int32) / ranks
+    return (precision * found.right).sum(axis=1) / found.relevant
+
+
+def _share_found(found: Found) -> NDArray[np.float64]:
+    return found.right.sum(axis=1) / found.relevant
+
+
+_AT_ANY_K = {
+    "cmc": Metric(
+        "cmc@k",
+        "1 when a relevant image is among the k nearest, else 0 (metric learning calls it Recall@k)",
+        _any_right,
+        measured="by name",
+    ),
+    "recall": Metric(
+        "recall@k",
+        "share of the R relevant images that are among the k nearest",
+        _share_found,
+        measured="by name",
+    ),
+}
+
+
+def _at(stem: str, k: int, measured: Measured = "by name") -> Metric:
+    kind = _AT_ANY_K[stem]
+    return Metric(f"{stem}@{k}", kind.about, kind.values, k, kind.larger_is_better, measured)
+
+
+_REGISTERED = {
+    metric.name: metric
+    for metric in (
+        _at("cmc", 1, "in brief"),
+        _at("cmc", 10, "in full"),
+        Metric(
+            "map@r",
+            "with R relevant images: 1/R · Σ over ranks i ≤ R of (precision at i if the i-th is relevant)",
+            _average_precision,
+        ),
+    )
+}
+
+
+def register(metric: Metric) -> None:
+    """Make a metric known by its name, from now on and in this process.
+
+    Raises:
+        InputError: When there is one of this name.
+    """
+    if _find(metric.name) is not None or metric.name in {kind.name for kind in _AT_ANY_K.values()}:
+        raise InputError(f"there is a metric called {metric.name!r} already; give yours another name")
+    _REGISTERED[metric.name] = metric
+
+
+@contextlib.contextmanager
+def registered(metric: Metric) -> Generator[Metric]:
+    """As :func:`register`, until the end of a ``with`` block."""
+    register(metric)
+    try:
+        yield metric
+    finally:
+        del _REGISTERED[metric.name]
+
+
+def metric_called(name: str) -> Metric:
+    """The metric of this name, for instance ``map@r`` or ``cmc@5``.
+
+    Raises:
+        InputError: When there is none.
+    """
+    if (metric := _find(name)) is None:
+        raise InputError(f"expected one of {', '.join(known())}, got {name!r}")
+    return metric
+
+
+def known() -> tuple[str, ...]:
+    """Names to choose from, with ``k`` where any number may stand."""
+    return (*_REGISTERED, *(kind.name for kind in _AT_ANY_K.values()))
+
+
+def choices() -> tuple[str, ...]:
+    """The :func:`known` of which larger values are better: what weights, architectures or methods are chosen by."""
+    every = (*_REGISTERED.values(), *_AT_ANY_K.values())
+    return tuple(metric.name for metric in every if metric.larger_is_better)
+
+
+def choices_in_words(*words: str) -> str:
+    """Some words and the :func:`choices`, for what is refused: ``auto, cmc@1 or map@r``."""
+    *others, last = (*words, *choices())
+    return f"{', '.join(others)} or {last}"
+
+
+def is_choice(name: str) -> bool:
+    """True if something may be chosen by the metric of this name."""
+    metric = _find(name)
+    return metric is not None and metric.larger_is_better
+
+
+def in_brief(*names: str) -> tuple[str, ...]:
+    """What is measured wherever retrieval is, and the metrics of these ``names``; each once."""
+    return tuple(dict.fromkeys([*(one.name for one in _REGISTERED.values() if one.measured == "in brief"), *names]))
+
+
+def in_full(*names: str) -> tuple[str, ...]:
+    """What is measured where all figures are shown, and the metrics of these ``names``; each once."""
+    return tuple(dict.fromkeys([*(one.name for one in _REGISTERED.values() if one.measured != "by name"), *names]))
+
+
+def _find(name: str) -> Metric | None:
+    counted = re.fullmatch(r"(\w+)@([1-9]\d{0,8})", name)
+    if name in _REGISTERED or counted is None or counted[1] not in _AT_ANY_K:
+        return _REGISTERED.get(name)
+    return _at(counted[1], int(counted[2]))
