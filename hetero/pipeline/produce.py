@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hetero.data.embeddings.file import aligned, load_embeddings, save_embeddings
+from hetero.data.embeddings.file import save_embeddings
 from hetero.files import read_json, write_bytes, write_json
 from hetero.pipeline.context import Context
 from hetero.pipeline.engine.threads import cores
@@ -17,8 +17,6 @@ from hetero.pipeline.policy import policy_of
 from hetero.training.config import StudentConfig
 
 if TYPE_CHECKING:
-    from jaxtyping import Float32
-
     from hetero.data.images import Dataset
     from hetero.training.reference.cloud_reference import CloudReference
 
@@ -114,34 +112,28 @@ def evaluate(context: Context, work: Path) -> None:
     from hetero.evaluation.matrix import ModelCost, matrix_of
     from hetero.evaluation.pairs import measure_pairs
     from hetero.metrics.registry import in_full
-    from hetero.models.directory import load_model
-    from hetero.models.embed import embed_images
     from hetero.pipeline.adapted import LIST, adapted_names
-    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.pipeline.vectors import VECTORS, model_vectors
+    from hetero.space import EmbeddingSpace
 
     recipe, test = context.recipe, context.dataset.test
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    embeddings: dict[str, Float32[np.ndarray, "n d"]] = {recipe.cloud.name: aligned(stored, test)}
-    costs = {recipe.cloud.name: context.cloud}
-    names = [config.name for config in recipe.models if context.has_model(config.name)]
-    for name in names:
-        directory = context.student(name)
-        embeddings[name] = embed_images(load_model(directory), test.images, progress=f"embedding with {name}")
-        costs[name] = directory
+    space = EmbeddingSpace.load(context.cloud / "space.json")
+    embeddings = model_vectors(context, work / VECTORS)
+    costs = {name: context.student(name) for name in embeddings} | {recipe.cloud.name: context.cloud}
     labels, tasks, cloud = np.asarray(test.labels), context.dataset.test_tasks, recipe.cloud.name
     pairs = measure_pairs(embeddings, labels, tasks, metrics=in_full(recipe.search.metric))
     matrix = matrix_of(
         pairs,
         gallery_model=cloud,
         costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
-        space_id=stored.space.space_id,
+        space_id=space.space_id,
         seed=recipe.seed,
     )
     matrix.save(work / "matrix.json")
     write_bytes(work / "matrix.svg", heatmap(matrix))
     for name in matrix.models:
         if found := pairs.results.get((name, cloud)):
-            known = {"query_model": name, "gallery_model": cloud, "space_id": stored.space.space_id}
+            known = {"query_model": name, "gallery_model": cloud, "space_id": space.space_id}
             Decisions.of(found, tasks, test.names, **known).save(work / "decisions" / f"{name}.json")
     write_json(work / LIST, adapted_names(recipe))
     if recipe.tiers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from hetero.errors import InputError
 from hetero.metrics.nearest import search
 from hetero.metrics.operating.operating_point import ComparisonScores, operating_point
+from hetero.metrics.operating.sides import Sides
 from hetero.schema import record
 
 
@@ -66,6 +69,33 @@ def probe_scores(
     Raises:
         InputError: For arrays that do not fit together, or without probes of both kinds.
     """
+    return pooled_scores([Sides(probe, gallery, probe_labels, gallery_labels, exclude)], rank=rank)
+
+
+def pooled_scores(searches: Sequence[Sides], *, rank: int = 1) -> ComparisonScores:
+    """As :func:`probe_scores`, of several searches together: the mated probes of all, then the non-mated ones.
+
+    Args:
+        searches: At least one.
+        rank: Candidates looked at.
+
+    Raises:
+        InputError: See :func:`probe_scores`.
+    """
+    parts = [_found(*sides, rank=rank) for sides in searches]
+    scores, non_mated, labels, others = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return ComparisonScores(scores, non_mated, labels, others)
+
+
+def _found(
+    probe: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    probe_labels: NDArray[np.int64],
+    gallery_labels: NDArray[np.int64],
+    exclude: NDArray[np.int64] | None,
+    *,
+    rank: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     if len(probe_labels) != len(probe) or len(gallery_labels) != len(gallery):
         raise InputError(
             f"expected one label a vector, got {len(probe_labels)} for {len(probe)} probes "
@@ -75,7 +105,7 @@ def probe_scores(
     right = gallery_labels[hits.rows] == probe_labels[:, None]
     found = np.where(right, hits.scores, np.float32(-np.inf)).max(axis=1)
     mated = _has_mate(probe_labels, gallery_labels, exclude)
-    return ComparisonScores(found[mated], hits.scores[~mated, 0], probe_labels[mated], probe_labels[~mated])
+    return found[mated], hits.scores[~mated, 0], probe_labels[mated], probe_labels[~mated]
 
 
 def fnir_at_fpir(scores: ComparisonScores, fpir: float) -> Identification:

@@ -13,6 +13,7 @@ from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, function_interval
 from hetero.metrics.operating.operating_point import ComparisonScores, most_accepted, operating_point
 from hetero.metrics.operating.score_histogram import ScoreHistogram, edge
+from hetero.metrics.operating.sides import Sides
 from hetero.schema import record
 
 SCORES_AT_ONCE = 2**22
@@ -79,13 +80,7 @@ def verify_all_pairs(
     Raises:
         InputError: For arrays that do not fit together, vectors that are not of length one, or no pair of a kind.
     """
-    _check(query, gallery, query_labels, gallery_labels, exclude)
-    every, genuine = ScoreHistogram(), ScoreHistogram()
-    for block in _compared(query, gallery, query_labels, gallery_labels, exclude):
-        every.add(block.scores)
-        every.add(block.scores[block.selves], sign=-1)
-        genuine.add(block.scores[block.same])
-    return _points(genuine, every, fars)
+    return verify_pooled([Sides(query, gallery, query_labels, gallery_labels, exclude)], fars)
 
 
 def tar_interval(
@@ -118,13 +113,56 @@ def tar_interval(
     Raises:
         InputError: For arrays that do not fit together, or without a genuine pair.
     """
-    _check(query, gallery, query_labels, gallery_labels, exclude)
-    accepted, genuine = np.zeros(len(query)), np.zeros(len(query))
-    for block in _compared(query, gallery, query_labels, gallery_labels, exclude):
-        accepted[block.rows] += (block.same & (block.scores >= threshold)).sum(axis=1)
-        genuine[block.rows] += block.same.sum(axis=1)
-    clusters = query_labels if over == "classes" else None
-    return function_interval([accepted, genuine], lambda m: m[:, 0] / m[:, 1], clusters=clusters, **resampling)
+    sides = Sides(query, gallery, query_labels, gallery_labels, exclude)
+    return tar_interval_pooled([sides], threshold, over=over, **resampling)
+
+
+def verify_pooled(tasks: Sequence[Sides], fars: Sequence[float]) -> tuple[Verification, ...]:
+    """As :func:`verify_all_pairs`, over the pairs of several searches together: one threshold for all of them.
+
+    Args:
+        tasks: At least one.
+        fars: False accept rates, 0 to 1.
+
+    Raises:
+        InputError: See :func:`verify_all_pairs`.
+    """
+    every, genuine = ScoreHistogram(), ScoreHistogram()
+    for sides in tasks:
+        for block in _compared(sides):
+            every.add(block.scores)
+            every.add(block.scores[block.selves], sign=-1)
+            genuine.add(block.scores[block.same])
+    return _points(genuine, every, fars)
+
+
+def tar_interval_pooled(
+    tasks: Sequence[Sides],
+    threshold: float,
+    *,
+    over: Literal["queries", "classes"] = "classes",
+    **resampling: Any,
+) -> Interval:
+    """As :func:`tar_interval`, over the pairs of several searches together.
+
+    Args:
+        tasks: At least one.
+        threshold: Of :func:`verify_pooled`.
+        over: See :func:`tar_interval`.
+        **resampling: See :func:`tar_interval`.
+
+    Raises:
+        InputError: See :func:`tar_interval`.
+    """
+    counts = [np.zeros((2, len(sides.query))) for sides in tasks]
+    for sides, (accepted, genuine) in zip(tasks, counts, strict=True):
+        for block in _compared(sides):
+            accepted[block.rows] += (block.same & (block.scores >= threshold)).sum(axis=1)
+            genuine[block.rows] += block.same.sum(axis=1)
+    clusters = np.concatenate([sides.query_labels for sides in tasks]) if over == "classes" else None
+    return function_interval(
+        list(np.concatenate(counts, axis=1)), lambda m: m[:, 0] / m[:, 1], clusters=clusters, **resampling
+    )
 
 
 class _Block(NamedTuple):
@@ -136,13 +174,9 @@ class _Block(NamedTuple):
     selves: tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def _compared(
-    query: NDArray[np.float32],
-    gallery: NDArray[np.float32],
-    query_labels: NDArray[np.int64],
-    gallery_labels: NDArray[np.int64],
-    exclude: NDArray[np.int64] | None,
-) -> Iterator[_Block]:
+def _compared(sides: Sides) -> Iterator[_Block]:
+    _check(*sides)
+    query, gallery, query_labels, gallery_labels, exclude = sides
     left_out = np.full(len(query), -1) if exclude is None else exclude
     width = min(len(gallery), 8192)
     height = max(1, SCORES_AT_ONCE // width)

@@ -33,6 +33,10 @@ Jobs = Annotated[
     Parameter(help="Stages run at once; default as many as there are cores, or one beside a GPU."),
 ]
 Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
+Metrics = Annotated[
+    list[str] | None,
+    Parameter(help="Further figures, for instance tar@far=1e-3 nfr recall@10.", consume_multiple=True),
+]
 RecipeFile = Annotated[Path, Parameter(help="A TOML file, or a built-in recipe: demo, demo-search.")]
 
 
@@ -126,6 +130,7 @@ def train_students(
 def evaluate(
     recipe: RecipeFile,
     *,
+    metrics: Metrics = None,
     data: Data = None,
     out: Out = None,
     seed: Seed = None,
@@ -135,11 +140,24 @@ def evaluate(
 ) -> int:
     """Compute the compatibility matrix over the recipe's models, and write which queries each of them answers right.
 
-    Example: hetero evaluate recipe.toml --out runs/mine
+    With --metrics, further figures of every model's queries in the cloud's gallery, on the test images: tar@far=RATE
+    (verification), tnir@fpir=RATE and fnir@fpir=RATE (open-set identification), nfr, pfr and rel-nfr (flips beside the
+    cloud's own queries), and any metric of retrieval, such as recall@10. Prints them with 95 % intervals, and writes
+    evaluation/metrics.json.
+
+    Example: hetero evaluate recipe.toml --out runs/mine --metrics tar@far=1e-3 fnir@fpir=0.01 nfr
     """
     if allow_code:
         own_code.allow_code()
-    return run_until(draft_called(recipe, data=data, seed=seed), out, None, "evaluate", resume, jobs=jobs)
+    from hetero.evaluation.asked import asked_for
+
+    wanted, draft = asked_for(metrics or ()), draft_called(recipe, data=data, seed=seed)
+    status = run_until(draft, out, None, "evaluate", resume, jobs=jobs)
+    if wanted:
+        from hetero.pipeline.asked_metrics import tell_metrics
+
+        tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), wanted)
+    return status
 
 
 def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256, allow_code: AllowCode = False) -> int:
@@ -205,7 +223,7 @@ def run_until(
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
     asked = recipe if isinstance(recipe, Draft) else Draft.of(recipe)
     asked = asked if seed is None else dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, seed=seed))
-    root = out or Path("runs") / asked.recipe.name
+    root = _root(out, asked.recipe)
     context = Context(asked.recipe, root, resume, workers)
     wanted = NAMES[: NAMES.index(until) + 1]
     stages = stages_when_sound(asked, context, wanted)
@@ -215,6 +233,10 @@ def run_until(
         run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
     status = _verdict(root) if until in ("verify", "report") else 0
     return 1 if "students" in wanted and _refused(context) else status
+
+
+def _root(out: Path | None, recipe: Recipe) -> Path:
+    return out or Path("runs") / recipe.name
 
 
 def _retry_unverified(root: Path) -> None:

@@ -1,0 +1,72 @@
+"""What may be asked of a run by name, beside its matrix: rates at a threshold, flips, and any metric of retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hetero.errors import InputError
+from hetero.metrics.registry import known, metric_called
+
+TAR, TNIR, FNIR = "tar@far", "tnir@fpir", "fnir@fpir"
+AT_A_RATE = (TAR, TNIR, FNIR)
+"""Each at the threshold that lets a given share of wrong matches pass."""
+FLIPS = ("nfr", "pfr", "rel-nfr")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One figure asked for.
+
+    Attributes:
+        kind: One of :data:`AT_A_RATE`, one of :data:`FLIPS`, or a metric of retrieval.
+        rate: The false rate at which the threshold is set, 0 to 1; None where there is none.
+    """
+
+    kind: str
+    rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        """For people, for instance ``tar@far=0.001``."""
+        return self.kind if self.rate is None else f"{self.kind}={self.rate:g}"
+
+
+def asked_for(names: Sequence[str]) -> tuple[Asked, ...]:
+    """Read names as people write them, each once.
+
+    Args:
+        names: For instance ``tar@far=1e-3``, ``nfr``, ``recall@10``; several may stand in one, with commas between.
+
+    Raises:
+        InputError: With everything that is wrong with them.
+    """
+    problems: list[str] = []
+    found: dict[Asked, None] = {}
+    for name in (part.strip() for text in names for part in text.split(",")):
+        kind, separator, rate = name.partition("=")
+        if problem := _problem(kind, rate if separator else None):
+            problems.append(f"{name or 'an empty name'}: {problem}")
+        else:
+            found[Asked(kind, float(rate) if separator else None)] = None
+    if problems:
+        raise InputError("these metrics cannot be measured:", problems)
+    return tuple(found)
+
+
+def _problem(kind: str, rate: str | None) -> str:
+    if kind in AT_A_RATE:
+        return "" if rate is not None and _is_share(rate) else f"expected a rate from 0 to 1, as in {kind}=0.001"
+    if kind not in FLIPS:
+        try:
+            metric_called(kind)
+        except InputError:
+            return f"expected {', '.join((*(f'{one}=RATE' for one in AT_A_RATE), *FLIPS, *known()))}"
+    return "" if rate is None else f"{kind} takes no rate"
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
