@@ -95,7 +95,7 @@ ARGUMENTS: dict[Name, str] = {
     ("explain",): "HERE/new/adapted --out OUT/flips.html --most 2",
     ("forget",): "HERE/new/adapted HERE/gone.txt --out OUT/without",
     ("fleet",): "v1=HERE/run/cloud edge=HERE/run/students/edge --data HERE/photos --out OUT",
-    ("evaluate",): "HERE/run.toml --out OUT --jobs 1",
+    ("evaluate",): "HERE/run.toml --out OUT --jobs 1 --metrics tar@far=0.1 nfr",
     ("embed",): "HERE/run/cloud HERE/photos OUT/photos.safetensors",
     ("export",): "HERE/run/students/edge HERE/retrieval.safetensors OUT/bundle --formats onnx --goldens 4",
     ("verify",): "HERE/bundle --out OUT --again --attest OUT/verdict.intoto.jsonl --attest-key HERE/key.pem",
