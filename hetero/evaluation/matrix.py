@@ -17,6 +17,7 @@ from hetero.evaluation.pairs import MissingPair, Pairs, measure_pairs
 from hetero.evaluation.rule import Rule, compatibility_rule
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, mean_interval
+from hetero.metrics.registry import at_depths
 from hetero.metrics.retrieval import TaskResult, is_comparable
 from hetero.metrics.task import RetrievalTask
 from hetero.schema import parse_file, record
@@ -114,6 +115,7 @@ def compatibility_matrix(
     costs: Mapping[str, ModelCost] | None = None,
     space_id: str = "",
     metrics: Sequence[str] | None = None,
+    ks: Sequence[int] | None = None,
     shortened: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None,
     resamples: int = 2000,
     level: float = 0.95,
@@ -130,6 +132,7 @@ def compatibility_matrix(
         costs: Model name -> cost, recorded as given.
         space_id: Recorded as given.
         metrics: Names, see :mod:`hetero.metrics.registry`; None for all that a full evaluation has.
+        ks: Where no metrics are named, the k of ``cmc@k``; None for 1 and 10.
         shortened: How longer vectors are read in a space of fewer dimensions, for instance
             :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
         resamples: Bootstrap samples of the intervals, which are over classes.
@@ -140,7 +143,7 @@ def compatibility_matrix(
         InputError: For unknown names, or when a task cannot be measured.
     """
     _check(tuple(embeddings), gallery_model, costs)
-    pairs = measure_pairs(embeddings, labels, tasks, metrics=metrics, shortened=shortened)
+    pairs = measure_pairs(embeddings, labels, tasks, metrics=at_depths(metrics, ks), shortened=shortened)
     return matrix_of(
         pairs,
         gallery_model=gallery_model,

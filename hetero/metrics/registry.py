@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -177,6 +177,24 @@ def in_brief(*names: str) -> tuple[str, ...]:
 def in_full(*names: str) -> tuple[str, ...]:
     """What is measured where all figures are shown, and the metrics of these ``names``; each once."""
     return tuple(dict.fromkeys([*(one.name for one in _REGISTERED.values() if one.measured != "by name"), *names]))
+
+
+def at_depths(
+    metrics: Sequence[str] | None, ks: Sequence[int] | None = None, recall_ks: Sequence[int] = ()
+) -> tuple[str, ...]:
+    """What an evaluation is asked for.
+
+    Args:
+        metrics: Names; None for all that a full evaluation has, with ``cmc`` and ``recall`` at the following depths.
+        ks: Of ``cmc@k``; None for the usual ones.
+        recall_ks: Of ``recall@k``.
+    """
+    if metrics is not None:
+        return tuple(metrics)
+    usual = in_full()
+    if ks is not None:
+        usual = (*(f"cmc@{k}" for k in ks), *(name for name in usual if not name.startswith("cmc@")))
+    return (*usual, *(f"recall@{k}" for k in recall_ks))
 
 
 def _find(name: str) -> Metric | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hetero.errors import InputError
 from hetero.metrics.defined import mean, mean_over_tasks
 from hetero.metrics.nearest import search
-from hetero.metrics.registry import Found, Metric, in_full, metric_called
+from hetero.metrics.registry import Found, Metric, at_depths, metric_called
 from hetero.metrics.task import RetrievalTask
 from hetero.mistakes import attempt
 
@@ -86,6 +86,8 @@ def evaluate(
     *,
     exclude: Int64[NDArray[np.int64], " q"] | None = None,
     metrics: Sequence[str] | None = None,
+    ks: Sequence[int] | None = None,
+    recall_ks: Sequence[int] = (),
 ) -> PerQuery:
     """Measure each query against a gallery; an image is relevant when it has the query's label.
 
@@ -99,6 +101,8 @@ def evaluate(
         gallery_labels: int64 [g].
         exclude: int64 [q], the gallery row that is the query itself (leave-one-out); -1 for none.
         metrics: Names, for instance ``cmc@5`` or ``map@r``; None for all that a full evaluation has.
+        ks: Where no metrics are named, the k of ``cmc@k``; None for 1 and 10.
+        recall_ks: Where no metrics are named, the k of ``recall@k``.
 
     Returns:
         Metric name -> float64 [q].
@@ -107,7 +111,8 @@ def evaluate(
         InputError: For arrays that do not fit together, unknown metrics, or queries without a relevant image in the
             gallery.
     """
-    asked = _check(query, gallery, query_labels, gallery_labels, exclude, in_full() if metrics is None else metrics)
+    names = at_depths(metrics, ks, recall_ks)
+    asked = _check(query, gallery, query_labels, gallery_labels, exclude, names)
     left_out = np.full(len(query), -1, np.int64) if exclude is None else exclude
     relevant = _relevant(query_labels, gallery_labels, left_out)
     values = {metric.name: np.zeros(len(query)) for metric in asked}
@@ -126,6 +131,8 @@ def evaluate_tasks(
     tasks: Sequence[RetrievalTask],
     *,
     metrics: Sequence[str] | None = None,
+    ks: Sequence[int] | None = None,
+    recall_ks: Sequence[int] = (),
 ) -> TaskResult:
     """Measure a query model against a gallery model on every task of a data set.
 
@@ -135,6 +142,8 @@ def evaluate_tasks(
         labels: int64 [n], the class of each image.
         tasks: Rows of these images.
         metrics: See :func:`evaluate`.
+        ks: Likewise.
+        recall_ks: Likewise.
 
     Raises:
         InputError: When there is no task, or one cannot be measured; the message names it.
@@ -147,12 +156,13 @@ def evaluate_tasks(
             f"{len(query_embeddings)} query vectors, {len(gallery_embeddings)} gallery vectors and {len(labels)} labels"
         )
     values: list[PerQuery] = []
+    names = at_depths(metrics, ks, recall_ks)
     for task in tasks:
         exclude = rows_of_self(task) if task.exclude_self else None
         query, gallery = query_embeddings[task.query], gallery_embeddings[task.gallery]
         try:
             sides = (query, gallery, labels[task.query], labels[task.gallery])
-            values.append(evaluate(*sides, exclude=exclude, metrics=metrics))
+            values.append(evaluate(*sides, exclude=exclude, metrics=names))
         except InputError as error:
             raise InputError(f"task {task.name}: {error}") from None
     return TaskResult(tuple(task.name for task in tasks), tuple(values), tuple(labels[task.query] for task in tasks))

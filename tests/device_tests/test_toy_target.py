@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device_tests import commands
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.report import write_report
 from device_tests.targets import registry
 from device_tests.targets.registry import TARGETS, Kind, add_target, emulated, stopwatch, target, target_problems

@@ -117,3 +117,14 @@ def test_errors_name_the_task() -> None:
         evaluate_tasks(vectors, vectors, labels, (RetrievalTask("a>b", integers(0), integers(1)),))
     with pytest.raises(InputError, match="at least one retrieval task"):
         evaluate_tasks(vectors, vectors, labels, ())
+
+
+def test_depths_stand_for_names() -> None:
+    rng = np.random.default_rng(0)
+    vectors, labels = rng.normal(size=(12, 4)).astype(np.float32), np.repeat(np.arange(4), 3)
+    sides = (vectors, vectors, labels, labels)
+    by_depth = evaluate(*sides, exclude=np.arange(12), ks=(1, 3), recall_ks=(2,))
+    assert list(by_depth) == ["cmc@1", "cmc@3", "map@r", "recall@2"]
+    by_name = evaluate(*sides, exclude=np.arange(12), metrics=list(by_depth))
+    assert all(np.array_equal(by_depth[name], by_name[name]) for name in by_name)
+    assert list(evaluate(*sides, exclude=np.arange(12))) == ["cmc@1", "cmc@10", "map@r"]

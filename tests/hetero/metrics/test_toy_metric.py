@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from device_tests.checks.gates import Gates
-from device_tests.ladder.verification import verify
+from device_tests.ladder.verify import verify
 from device_tests.report import write_report
 from device_tests.verdict.policy import Policy
 from hetero.compare.compare import _choose
