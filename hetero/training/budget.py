@@ -1,4 +1,4 @@
-"""A student's architecture within its budget. Needs torch to count, but not what trains."""
+"""A student's architecture within its budget. Needs torch to count, but none of the training code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hetero.training.config import StudentConfig
 def fit_budget(
     config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int, *, principal: int = 0
 ) -> ModelConfig:
-    """The student's architecture: the cloud's dimension, and the widest version within its budget.
+    """Return the student's architecture: the cloud's dimension, and the widest version within its budget.
 
     Args:
         config: Architecture and budget.
-        dimension: Of the space.
+        dimension: Dimension of the space.
         preprocessing: Gives the input size.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
-        principal: How many principal directions its last layer works in, once that is known; 0 for none.
+        principal: Number of principal directions that its last layer works in, once it is known; 0 for none.
 
     Raises:
         InputError: When no width fits, or the budget is a share of a cost that is not known.
@@ -33,8 +33,8 @@ def fit_budget(
 
 
 def require_budget(config: StudentConfig, dimension: int, preprocessing: Preprocessing, cloud_macs: int) -> ModelConfig:
-    """As :func:`fit_budget`, but says only whether some width fits, which takes one look; gives the narrowest then."""
-    # Until the cloud's vectors are known, as few directions as there may be.
+    """Check in one count that some width fits the budget of :func:`fit_budget`, and return the narrowest version."""
+    # Until the cloud's vectors are known, assume the fewest directions possible.
     principal = min(LEAST, dimension) if config.principal == "auto" else config.principal
     architecture, limits = _within(config, dimension, cloud_macs, principal)
     if not limits:
@@ -44,7 +44,7 @@ def require_budget(config: StudentConfig, dimension: int, preprocessing: Preproc
 
 
 def most_macs(config: StudentConfig, cloud_macs: int) -> int | None:
-    """Multiply-accumulates that an image may take; None for no limit.
+    """Return the most multiply-accumulates that an image may take; None for no limit.
 
     Raises:
         InputError: When the limit is a share of a cost that is not known.

@@ -33,13 +33,13 @@ from hetero.training.seeds import seed_of
 
 @dataclass(frozen=True)
 class Beside:
-    """An old model that a new one is trained beside; the new one still defines a space of its own.
+    """An old model that a new one is trained beside; the new one still defines its own space.
 
     Attributes:
-        old: What is known of it.
-        objectives: Terms that look at it, in addition to the new model's own.
+        old: The old model's embeddings, prototypes and space.
+        objectives: Terms that compare with it, in addition to the new model's own.
         live: Run it on each augmented batch instead of taking its cached vectors.
-        validate: Judges the model; None asks how well it searches its own gallery.
+        validate: Judges the model; None measures how well it searches its own gallery.
     """
 
     old: CloudReference
@@ -62,20 +62,20 @@ def train_cloud(
 
     Args:
         dataset: Images; weights are chosen on its validation images, see :mod:`hetero.training.judging.validation`.
-            Where an objective learns from labels, it is trained on the images that have one.
+            Where an objective learns from labels, the model is trained on the images that have one.
         config: Architecture, head, objectives and training.
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
-        directory: Where the model directory, checkpoint and log go.
-        beside: An old model to stay close to, and how; None trains freely.
+        directory: Receives the model directory, checkpoint and log.
+        beside: An old model to stay close to, and the terms that keep it close; None trains freely.
         seed: Fixes initial weights, batches and augmentation.
-        resume: Whether to continue from a checkpoint of the same run.
+        resume: True to continue from a checkpoint of the same run.
 
     Returns:
         The model, in evaluation mode, with its embedding space.
 
     Raises:
-        InputError: When an objective learns from labels and no training image has one, or, beside an old model, whose
-            vectors are of all images, not every one.
+        InputError: When an objective learns from labels and no training image has one; beside an old model, whose
+            vectors belong to all images, when any training image lacks one.
     """
     terms = config.objectives + (beside.objectives if beside else ())
     if not beside:

@@ -1,4 +1,4 @@
-"""What a recipe says about training."""
+"""The settings of a recipe that concern training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hetero.schema import settings
 
 Optimizer = Literal["adamw", "muon"]
 PRINCIPAL_OF_STUDENTS = (
-    "model.principal: the directions are those of a cloud's space, in which a student lives; say principal for the "
+    "model.principal: the directions are those of a cloud's space, in which a student lives; set principal for the "
     "student instead"
 )
 COMPARES_WITH_CLOUD = ("label-free", "agreement")
@@ -28,46 +28,47 @@ JudgedBy = Annotated[str, Choice("auto", *COMPARES_WITH_CLOUD)]
 
 @settings
 class TrainingConfig:
-    """How a model is trained, whatever it is.
+    """The training of a cloud model or a student.
 
     Attributes:
         steps: Optimiser steps. ``"auto"`` trains at a constant rate until the held-out curves have flattened, and
             finishes with a falling one: see :mod:`hetero.training.optimisation.schedule`.
         max_steps: Most steps of ``"auto"``.
         sampling: ``classes`` draws some classes for each batch and some images of each; ``images`` draws images,
-            whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto``: classes where
-            an objective compares by class, else images.
+            whatever their class: each once an epoch, as itself or as one of its changed copies. ``auto`` draws classes
+            where an objective compares by class, else images.
         classes_per_batch: Classes drawn for each batch; under ``torchrun`` the processes share them.
         images_per_class: Images drawn for each of them.
         batch: Images in a batch, in place of ``classes_per_batch`` times ``images_per_class``; where classes are drawn,
-            as many whole classes as fit. 0 leaves it at that product.
-        optimizer: ``muon`` makes the steps of matrices and filters orthogonal and takes AdamW for the rest: it gets
-            further in as many steps (docs/results.md); ``adamw``.
+            as many whole classes as fit. 0 takes that product.
+        optimizer: ``adamw``, or ``muon``, which makes the steps of matrices and filters orthogonal and takes AdamW for
+            the rest: it gets further in the same number of steps (docs/results.md).
         learning_rate: Peak, reached after the warm-up, then falling to zero: along a cosine, or in the last steps of
-            ``"auto"`` along a root. None takes what suits optimiser and schedule. Under ``muon`` it is that of
-            matrices; the rest takes 0.3 times as much.
-        weight_decay: Decoupled decay; applied to matrices and filters only. None takes what suits the optimiser.
-        warmup: Share of the steps; with ``"auto"`` of the fewest that it may take.
+            ``"auto"`` along a root. None takes the value that suits optimiser and schedule. Under ``muon`` it is the
+            rate of matrices; the rest takes 0.3 times as much.
+        weight_decay: Decoupled decay; applied to matrices and filters only. None takes the optimiser's usual value.
+        warmup: Share of the steps; with ``"auto"`` of the fewest steps that it may take.
         mixup: Mix each image of a batch with another, and the cloud's vectors of the two: parameter of the Beta
             distribution of the shares (arXiv 1710.09412; .2 to 1 is usual). Only with objectives that look at the
-            cloud's vectors and not at classes. 0 mixes none.
+            cloud's vectors and not at classes. 0 mixes no images.
         average: Validate and keep a moving average of the weights, of which each step keeps this share, such as .999.
             0 keeps the weights themselves.
         clip: Largest gradient norm; 0 clips nothing.
-        validate_every: Steps between looks at the validation images; the best weights seen are kept.
+        validate_every: Steps between looks at the validation images; the best weights are kept.
         judged_by: Figure by which weights are chosen, see :mod:`hetero.training.judging.validation`. ``auto``:
             ``map@r`` where the validation images have labels; otherwise ``label-free``, which needs the cloud's vectors
             of them.
         candidates_from: Share of the steps (of ``"auto"``: of those whose rate falls) after which weights are
-            candidates for the best; before, the rate is high, and a lucky figure on few validation classes says little.
+            candidates for the best; before that, the rate is high, and a lucky figure on few validation classes means
+            little.
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
-        threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run its
-            share of them, where others may train at the same time (:mod:`hetero.pipeline.engine.threads`).
-        augment: Random changes to the training images; None takes what suits the model: strong changes for one that
-            learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images, and
-            none where these have changed copies already and no live cloud embeds more.
+        threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run, where
+            other models may train at the same time, its share of them (:mod:`hetero.pipeline.engine.threads`).
+        augment: Random changes to the training images; None takes those that suit the model: strong changes for one
+            that learns from labels, light ones for a student that learns the cloud's vectors of the unchanged images,
+            and none where the images have changed copies already and no live cloud embeds more.
     """
 
     steps: Count | Literal["auto"] = 900
@@ -92,7 +93,7 @@ class TrainingConfig:
     augment: AugmentConfig | None = None
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         from hetero.training.optimisation.steps import fewest_steps
 
         fewest = fewest_steps(self.validate_every)
@@ -124,24 +125,24 @@ class CloudConfig:
     """The cloud model: the large one that defines the space.
 
     Attributes:
-        name: For people and files.
-        version: For people.
-        preprocessing: How its images are prepared, where that differs from the students'; None for the recipe's. Images
-            and their changed copies are prepared twice then: the same pictures, for each as it takes them.
+        name: Name for people and files.
+        version: Version for people.
+        preprocessing: Preparation of its images, where that differs from the students'; None for the recipe's. With its
+            own, images and their changed copies are prepared twice: the same pictures, once for each kind of model.
         backbone: A published network whose pooled features are the space as they are: ``efficientnet_lite0``, ``1`` or
             ``2``, or ``timm:NAME``; then nothing is trained. Its images have the size and the normalisation that it was
-            trained with, where ``preprocessing`` does not say another size.
+            trained with, unless ``preprocessing`` gives another size.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
         macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is a
-            file, and so not counted. 0 when that is not known.
-        parameters: The same of its weights.
+            file, and so not counted. 0 when the number is not known.
+        parameters: The number of its weights, likewise.
         copies: Changed copies of each training image that it embeds for the students to learn from.
-        copies_augment: How much the copies are changed.
+        copies_augment: Strength of the copies' changes.
         model: Its architecture.
         head: Its margin softmax.
         objectives: Terms of its objective.
-        training: How it is trained.
+        training: Its training.
     """
 
     name: Text = "cloud"
@@ -163,12 +164,12 @@ class CloudConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def rules(self) -> list[str]:
-        """What must hold beyond the fields' types."""
+        """Return one problem for each rule beyond the fields' types that is broken."""
         return [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where a model comes from that is not trained here, by the key that says so; one, or something is wrong."""
+        """Sources of a model that is not trained here, by the key that names them; more than one is a mistake."""
         keys = ("backbone", "embeddings", "onnx")
         return {key: value for key in keys if (value := getattr(self, key))}
 
@@ -179,7 +180,7 @@ class CloudConfig:
 
     @property
     def is_counted(self) -> bool:
-        """True if its cost is counted here; what files cost, their owner has to say."""
+        """True if its cost is counted here; of a file, only its owner can state the cost."""
         return not (self.embeddings or self.onnx)
 
 
@@ -188,27 +189,28 @@ class StudentConfig:
     """A student: a small model trained to live in the cloud's space.
 
     Attributes:
-        name: For people and files.
-        independent: Train without the cloud model: a control that shows what compatible training is for. Not exported.
-        live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but it answers
-            for the very image that the student sees.
+        name: Name for people and files.
+        independent: Train without the cloud model: a control that shows the worth of compatible training. Not exported.
+        live: Run the cloud model on each augmented batch instead of taking its cached vectors: slower, but its vectors
+            belong to the very images that the student sees.
         refresh: Run it on this share of each batch only. Its vectors are kept, and the changed images shown again with
-            them later, so that each image has ever more changed copies; 0 runs it on none.
-        model: Its architecture; the embedding dimension is the cloud's, whatever is said here.
+            them later, so that each image gains changed copies over time; 0 never runs it.
+        model: Its architecture; the embedding dimension is always the cloud's.
         start: A model directory whose weights it starts from: of the same family, stages and width; empty for random
             weights, or those that come with the family.
-        principal: How many of the leading principal directions of the cloud's training vectors its last layer works in
-            (see docs/space.md): a number, 0 for all dimensions, learnt, or ``auto``, as the vectors suggest.
-        refit: Whether the last layer is fitted once more after training, in closed form, and kept where validation does
-            not fall by it.
-        max_macs: Widest model within so many multiply-accumulates an image; 0 keeps the width as it is.
-        max_macs_share: The same as a share of the cloud model's; 0 for no such limit.
+        principal: Number of leading principal directions of the cloud's training vectors that its last layer works in
+            (see docs/space.md); 0 learns all dimensions, and ``auto`` takes the number that the vectors suggest.
+        refit: True to fit the last layer once more after training, in closed form, and keep the fit unless the
+            validation figure falls.
+        max_macs: Most multiply-accumulates an image; the widest model within them is trained. 0 keeps the width.
+        max_macs_share: The same limit as a share of the cloud model's; 0 for no such limit.
         max_parameters: Most weights; 0 for no limit.
-        head: Margin of its own and of the frozen cloud head.
-        objectives: The cloud's own direction of each image from the space's centre, and that in the gallery its vector
-            is nearer than those of other images. Neither needs labels; docs/results.md has each of them taken out.
-        training: How it is trained.
-        adapt: A new domain that a recipe's run adapts it to afterwards: a model beside it, named after it.
+        head: Margin of its own head and of the frozen cloud head.
+        objectives: Terms of its objective. By default: the cloud's direction of each image from the space's centre, and
+            a vector nearer in the gallery to its own image's than to others'. Neither needs labels; docs/results.md
+            shows the effect of leaving each out.
+        training: Its training.
+        adapt: A new domain that a recipe's run adapts it to afterwards: a second model, named after it.
     """
 
     name: Text
@@ -232,12 +234,12 @@ class StudentConfig:
 
     @property
     def before_adapted(self) -> StudentConfig:
-        """What is trained."""
+        """The student as it is trained, before any adaptation."""
         return replace(self, adapt=None)
 
     @property
     def adapted(self) -> StudentConfig:
-        """The same student as it is adapted."""
+        """The same student once it is adapted."""
         return replace(self, name=f"{self.name}-adapted", adapt=None)
 
     @property
@@ -246,7 +248,7 @@ class StudentConfig:
         return 1.0 if self.live else self.refresh
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         problems = [PRINCIPAL_OF_STUDENTS] if self.model.principal else []
         if self.principal not in (0, "auto") and self.independent:
             problems.append("principal: directions are the cloud's, and an independent student has none; leave it out")

@@ -1,4 +1,4 @@
-"""What is said of a trained model: its figures, and the space that it defines."""
+"""The outcome of a training: the model's figures, and the space that it defines."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hetero.training.loop.run import Fitted
 
 
 def own_space(model: EmbeddingModel, *, version: str = "1", prototypes: str = "") -> EmbeddingSpace:
-    """The space that a model's weights define.
+    """Return the space that a model's weights define.
 
     Args:
-        model: Trained.
-        version: For people.
+        model: The trained model.
+        version: Version for people.
         prototypes: SHA-256 of the class prototypes' file, if there is one.
     """
     return EmbeddingSpace.define(
@@ -32,10 +32,10 @@ def own_space(model: EmbeddingModel, *, version: str = "1", prototypes: str = ""
 
 
 def training_metrics(fitted: Fitted, model: EmbeddingModel, seed: int) -> dict[str, Any]:
-    """What ``metrics.json`` says of a trained model.
+    """Return the contents of a trained model's ``metrics.json``.
 
-    Its figures on the validation images and by which of them its weights were chosen, what the curves of its training
-    say (``advice``), its cost and its seed.
+    They are its figures on the validation images, the figure by which its weights were chosen, the advice of its
+    training's curves, its cost and its seed.
     """
     best = fitted.best
     return {

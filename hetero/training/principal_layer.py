@@ -1,7 +1,7 @@
 """The last layer of a student that works in a cloud's leading principal directions.
 
-A space of a pretrained backbone is rarely centred, and spreads along a small part of its dimensions. A student that has
-to find both by itself spends its training on them; this one begins where the cloud's vectors lie:
+The space of a pretrained backbone is rarely centred, and spreads along a small part of its dimensions. A student that
+has to learn both by itself spends its training on them; this one begins where the cloud's vectors lie:
 
     ``unit(mean + basis (gain * z))``, ``z = batch_norm(weights * features)``, one coefficient ``z`` a direction.
 
@@ -22,8 +22,8 @@ def start_at(model: EmbeddingModel, directions: PrincipalDirections) -> None:
     """Give a new model the cloud's mean and directions, in place.
 
     Args:
-        model: Made with as many principal directions (``ModelConfig.principal``).
-        directions: Of the space that it is to live in.
+        model: Built with the same number of principal directions (``ModelConfig.principal``).
+        directions: Principal directions of the space that it is to live in.
     """
     expansion = model.expansion
     assert isinstance(expansion, nn.Linear)

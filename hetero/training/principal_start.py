@@ -13,15 +13,15 @@ from hetero.training.config import StudentConfig
 def principal_start(
     config: StudentConfig, vectors: Float32[np.ndarray, "n d"], *, macs: int | None = None
 ) -> PrincipalDirections | None:
-    """The directions that a student asks for; None for all dimensions, learnt.
+    """Return the directions that a student is configured with; None if it learns all dimensions.
 
     Args:
-        config: Says how many, or ``auto``.
-        vectors: The cloud's unit vectors, of all training images and their changed copies.
+        config: Sets their number, or ``auto``.
+        vectors: The cloud's unit vectors of all training images and their changed copies.
         macs: Multiply-accumulates that an image may take; None for no limit.
 
     Raises:
-        InputError: When the vectors have fewer.
+        InputError: When the vectors have fewer directions.
     """
     if not config.principal:
         return None

@@ -31,7 +31,7 @@ from hetero.training.seeds import seed_of
 
 RANGE_IMAGES = 256
 RATE = 0.02
-"""Of the learning rate that the student was trained with: the weights are to move within their rounding."""
+"""Share of the student's own learning rate: the weights are to move within their rounding."""
 
 
 def tune_for_int8(
@@ -53,12 +53,12 @@ def tune_for_int8(
     Args:
         dataset: The student's training data. Weights are chosen by the validation figure of the rounded model.
         cloud: The cached embeddings that the student was trained against.
-        config: The student's, for its objectives, head and batches.
-        student: Its model directory.
-        directory: Where the tuned model directory, checkpoint and log go.
-        steps: Of fine-tuning.
+        config: The student's configuration, for its objectives, head and batches.
+        student: The student's model directory.
+        directory: Receives the tuned model directory, checkpoint and log.
+        steps: Steps of fine-tuning.
         seed: Fixes batches and augmentation.
-        resume: Whether to continue from a checkpoint of the same run.
+        resume: True to continue from a checkpoint of the same run.
 
     Returns:
         The model, in evaluation mode, in the student's embedding space.
@@ -89,17 +89,17 @@ def tune_for_int8(
     with fake_quantised(model, _spread(dataset.train)):
         module = TrainingModule.of(model, config.objectives, head)
         cached = cloud_tensors(cloud, dataset, live=config.embeds_live, who=f"student {config.name}", seed=seed)
-        judged = validation(dataset, cloud, training.judged_by)
-        fitted = fit(module, dataset.train, training, run, validate=judged, cloud=cached)
+        judge = validation(dataset, cloud, training.judged_by)
+        fitted = fit(module, dataset.train, training, run, validate=judge, cloud=cached)
     metrics = training_metrics(fitted, model, seed) | {"tuned_for": "int8"}
     on_first_rank(lambda: save_model(directory, model, metrics))
     return model.eval()
 
 
 def short(training: TrainingConfig, steps: int) -> TrainingConfig:
-    """The schedule of a fine-tuning: few steps of AdamW at a small rate, each look at validation a candidate.
+    """Return the training of a fine-tuning: few steps of AdamW at a small rate, each look at validation a candidate.
 
-    In float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both.
+    It runs in float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both.
     """
     rate = training.learning_rate if training.optimizer == "adamw" else None
     adamw = dataclasses.replace(training, optimizer="adamw", steps=steps, learning_rate=rate)

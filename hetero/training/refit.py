@@ -1,7 +1,7 @@
 """A closed-form refit of a student's last layer, once it is trained.
 
-Given the features that training ended with, the linear map of least squared error to the cloud's vectors is known by
-ridge regression. It replaces the embedding layer and the neck, which can hold any such map exactly.
+Given the features at the end of training, ridge regression yields the linear map of least squared error to the cloud's
+vectors. It replaces the embedding layer and the neck, which can represent any such map exactly.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from hetero.training.loop.run import Fitted
 from hetero.training.reference.cloud_reference import CloudReference
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""That are tried, as shares of the features' mean variance."""
+"""Penalties to try, as shares of the features' mean variance."""
 _BATCH = 256
 
 
 @dataclass(frozen=True)
 class Affine:
-    """``(x - inputs) @ weights + outputs``, and what it gives on what it was fitted to.
+    """The map ``(x - inputs) @ weights + outputs``, and the variance of its results.
 
     Attributes:
         weights: float64 [c, m].
         inputs: float64 [c], mean of the features.
         outputs: float64 [m], mean of the targets.
-        variance: float64 [m], of the results.
+        variance: float64 [m], variance of the results on the features that it was fitted to.
     """
 
     weights: Float64[np.ndarray, "c m"]
@@ -44,17 +44,17 @@ class Affine:
     variance: Float64[np.ndarray, " m"]
 
     def __call__(self, features: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, "n m"]:
-        """The map."""
+        """Apply the map."""
         return (features - self.inputs) @ self.weights + self.outputs
 
 
 @dataclass(frozen=True)
 class Refit:
-    """What a refit did, for ``metrics.json``.
+    """The outcome of a refit, for ``metrics.json``.
 
     Attributes:
-        penalty: Of :data:`PENALTIES`.
-        agreement: Mean centred cosine with the cloud on validation images by the refitted layer.
+        penalty: The best of :data:`PENALTIES`.
+        agreement: Mean centred cosine of the refitted layer's vectors with the cloud's on validation images.
         validation: Figure of the refitted model by which weights are chosen.
         kept: True if the model keeps the refitted layer.
     """
@@ -67,7 +67,7 @@ class Refit:
 
 @dataclass(frozen=True)
 class LastLayers:
-    """The maps of least error, one a penalty, and how well the student agrees with the cloud by each.
+    """The maps of least error, one a penalty, and the student's agreement with the cloud under each.
 
     Attributes:
         maps: In the order of :data:`PENALTIES`.
@@ -79,7 +79,7 @@ class LastLayers:
 
     @property
     def best(self) -> int:
-        """Place of the penalty with the largest agreement; of equal ones the first."""
+        """Place of the penalty with the largest agreement; the first of equal ones."""
         return int(np.argmax(self.agreement))
 
 
@@ -101,14 +101,14 @@ def fit_last_layers(
     train: tuple[Images, Float32[np.ndarray, "n d"]],
     validation: tuple[Images, Float32[np.ndarray, "m d"]],
 ) -> LastLayers:
-    """Ridge regressions of the cloud's vectors (or of their coefficients) on the student's pooled features.
+    """Fit ridge regressions of the cloud's vectors (or of their coefficients) on the student's pooled features.
 
-    Features are those of evaluation mode; sums are in double precision.
+    Features are computed in evaluation mode, sums in double precision.
 
     Args:
-        model: Trained; it is left as it is, in evaluation mode.
+        model: The trained student; it is not changed, but put in evaluation mode.
         train: Images, changed copies included, and the cloud's unit vectors of each.
-        validation: The same of images that it was not trained on.
+        validation: The same for images that it was not trained on.
     """
     model.eval()
     images, vectors = train
@@ -117,8 +117,8 @@ def fit_last_layers(
     for rows, features in _features(model, images):
         moments.add(features, plane.coefficients(vectors[rows]))
     maps = tuple(moments.ridge(penalty) for penalty in PENALTIES)
-    seen = np.concatenate([features for _, features in _features(model, validation[0])])
-    return LastLayers(maps, tuple(_agreement(plane.vectors(one(seen)), validation[1], mean) for one in maps))
+    held_out = np.concatenate([features for _, features in _features(model, validation[0])])
+    return LastLayers(maps, tuple(_agreement(plane.vectors(affine(held_out)), validation[1], mean) for affine in maps))
 
 
 def refit(
@@ -128,30 +128,30 @@ def refit(
     fitted: Fitted,
     validate: Callable[[EmbeddingModel], Judgement],
 ) -> tuple[Fitted, Refit]:
-    """Refit a trained student's last layer, in place, unless its validation figure falls by it.
+    """Refit a trained student's last layer, in place, unless that lowers its validation figure.
 
-    The penalty is that of the largest agreement with the cloud on validation images.
+    The penalty is the one with the largest agreement with the cloud on validation images.
 
     Args:
-        model: Trained.
-        dataset: What it was trained on, changed copies included.
-        cloud: Its vectors of the training and the validation images.
+        model: The trained student.
+        dataset: Its training data, changed copies included.
+        cloud: The cloud's vectors of the training and the validation images.
         fitted: The training's outcome.
-        validate: The figure that the weights were chosen by.
+        validate: Judges the model as its training did.
 
     Returns:
-        The outcome with the refitted model's figure, where it was kept, and what the refit did.
+        The training's outcome, with the refitted model's figure where it was kept, and the refit's outcome.
     """
     assert cloud.validation is not None
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = fit_last_layers(model, (dataset.train.images, cloud.train), (dataset.validation.images, cloud.validation))
-    put(model, found.maps[found.best])
+    layers = fit_last_layers(model, (dataset.train.images, cloud.train), (dataset.validation.images, cloud.validation))
+    put(model, layers.maps[layers.best])
     judgement = validate(model)
-    kept = judgement.figure >= fitted.best.judgement.figure
-    if not kept:
+    is_kept = judgement.figure >= fitted.best.judgement.figure
+    if not is_kept:
         model.load_state_dict(before)
-    outcome = Refit(PENALTIES[found.best], found.agreement[found.best], judgement.figure, kept)
-    return (replace(fitted, best=replace(fitted.best, judgement=judgement)) if kept else fitted), outcome
+    outcome = Refit(PENALTIES[layers.best], layers.agreement[layers.best], judgement.figure, is_kept)
+    return (replace(fitted, best=replace(fitted.best, judgement=judgement)) if is_kept else fitted), outcome
 
 
 def put(model: EmbeddingModel, affine: Affine) -> None:
@@ -171,7 +171,7 @@ def put(model: EmbeddingModel, affine: Affine) -> None:
             assert tensor is not None
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))
         assert norm.running_var is not None
-        # What evaluation divides by.
+        # Evaluation mode divides by the same root.
         norm.weight.copy_(torch.sqrt(norm.running_var.double() + norm.eps))
 
 
@@ -190,8 +190,8 @@ class _Moments:
         self.products += features.T @ targets
 
     def ridge(self, penalty: float) -> Affine:
-        """The map of least squared error plus ``penalty`` times the features' mean variance times its squared size."""
-        inputs, outputs = (each / self.count for each in self.sums)
+        """Return the map of least squared error plus ``penalty`` times mean feature variance times squared weights."""
+        inputs, outputs = (total / self.count for total in self.sums)
         covariance = self.squares / self.count - np.outer(inputs, inputs)
         cross = self.products / self.count - np.outer(inputs, outputs)
         size = penalty * np.trace(covariance) / len(covariance)
@@ -201,7 +201,7 @@ class _Moments:
 
 @dataclass(frozen=True)
 class _Plane:
-    """What the neck's results are coefficients of: principal directions around a mean, or the dimensions themselves."""
+    """The plane whose coefficients the neck computes: principal directions around a mean, or all dimensions."""
 
     mean: Float64[np.ndarray, " d"] | None = None
     basis: Float64[np.ndarray, "d k"] | None = None
@@ -211,7 +211,7 @@ class _Plane:
         expansion = model.expansion
         if not isinstance(expansion, nn.Linear):
             return cls()
-        return cls(*(each.detach().double().cpu().numpy() for each in (expansion.bias, expansion.weight)))
+        return cls(*(values.detach().double().cpu().numpy() for values in (expansion.bias, expansion.weight)))
 
     def coefficients(self, vectors: Float32[np.ndarray, "b d"]) -> Float64[np.ndarray, "b m"]:
         return vectors.astype(np.float64) if self.basis is None else (vectors - self.mean) @ self.basis
@@ -232,7 +232,7 @@ def _features(model: EmbeddingModel, images: Images) -> Iterator[tuple[np.ndarra
 def _agreement(
     ours: Float64[np.ndarray, "n d"], vectors: Float32[np.ndarray, "n d"], mean: Float64[np.ndarray, " d"]
 ) -> float:
-    """Mean cosine of two models' vectors of the same images after the space's mean is removed from both."""
+    """Return the mean cosine of two models' vectors of the same images, the space's mean removed from both."""
     return float((_unit(_unit(ours) - mean) * _unit(vectors - mean)).sum(axis=1).mean())
 
 

@@ -1,4 +1,4 @@
-"""What must hold between the parts of a cloud model's or a student's table, whatever recipe it stands in."""
+"""Rules between the parts of a cloud model's or a student's table, whatever recipe it belongs to."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ STAND_INS: dict[str, object] = {
     "preprocessing": {"height": 32, "width": 32},
     "data": {"kind": "emoji"},
 }
-"""Of the tables that a recipe must have, where they cannot be read, so that everything else is checked."""
+"""Stand-ins for tables that a recipe must have and that cannot be read, so that everything else is checked."""
 
 TRAINED_HERE = CloudConfig()
 
 
 def cloud_problems(cloud: CloudConfig) -> list[str]:
-    """What does not fit in a cloud model's table, its objectives apart from an old model's."""
+    """Return the problems of a cloud model's table, apart from the objectives that compare with an old model."""
     problems = objective_problems("cloud", cloud.objectives, has_cloud=False)
     problems += mixup_problems("cloud", cloud.training, cloud.objectives, has_cloud=False)
     problems += judging_problems("cloud", cloud.training)
@@ -47,7 +47,7 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
 
 
 def judging_problems(place: str, training: TrainingConfig) -> list[str]:
-    """What is wrong with how a model is judged that has a space of its own."""
+    """Return the problem with the figure that judges a model with its own space, if there is one."""
     if training.judged_by not in COMPARES_WITH_CLOUD:
         return []
     return [
@@ -59,7 +59,7 @@ def judging_problems(place: str, training: TrainingConfig) -> list[str]:
 def mixup_problems(
     place: str, training: TrainingConfig, terms: Sequence[ObjectiveConfig], *, has_cloud: bool
 ) -> list[str]:
-    """Whether images are to be mixed whose mixtures an objective could not judge."""
+    """Return the problem with mixing images where an objective could not judge the mixtures, if there is one."""
     if not training.mixup or (has_cloud and takes_mixtures(terms)):
         return []
     return [
@@ -69,5 +69,5 @@ def mixup_problems(
 
 
 def objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
-    """What is wrong with the objectives that a recipe gives a model."""
+    """Return the problems of the objectives that a recipe gives a model."""
     return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]

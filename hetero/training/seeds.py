@@ -6,5 +6,5 @@ from hetero.files import digest
 
 
 def seed_of(purpose: str, seed: int) -> int:
-    """A seed that differs from purpose to purpose, and follows from the run's seed."""
+    """Derive a seed for a purpose from the run's seed."""
     return int(digest([purpose, seed])[:15], 16)

@@ -15,7 +15,7 @@ from hetero.training.config import StudentConfig
 
 
 def start_of(config: StudentConfig, start: nn.Module | None) -> nn.Module | None:
-    """What a student starts from: the module that is given, the model directory that it names, or nothing.
+    """Return the module that a student starts from: the given one, that of the directory it names, or None.
 
     Raises:
         InputError: When both are given, or the directory holds no model.
@@ -26,27 +26,27 @@ def start_of(config: StudentConfig, start: nn.Module | None) -> nn.Module | None
 
 
 def start_identity(start: nn.Module | None) -> list[str]:
-    """What a start adds to a run's identity."""
+    """Return the entry that a start adds to a run's identity."""
     return [weights_digest(start)] if start is not None else []
 
 
 def start_at_weights(model: EmbeddingModel, start: nn.Module, space: EmbeddingSpace | None) -> None:
     """Give a new student the weights of another model, in place.
 
-    Of an :class:`EmbeddingModel` its backbone and pooling, and the last layer where it lives in the student's space and
-    has the same form: elsewhere its directions mean something else. Any other module is taken for a backbone.
+    An :class:`EmbeddingModel` gives its backbone and pooling, and its last layer where it lives in the student's space
+    and has the same form: elsewhere its directions mean something else. Any other module is taken for a backbone.
 
     Args:
-        model: New.
-        start: Has the weights.
-        space: That the student is to live in; None for one of its own.
+        model: The new student.
+        start: The module with the weights.
+        space: The space that the student is to live in; None for its own.
 
     Raises:
         InputError: When the two backbones are of different architectures.
     """
-    whole = isinstance(start, EmbeddingModel)
-    _load(model.backbone, start.backbone if whole else start, model)
-    if not whole:
+    is_complete = isinstance(start, EmbeddingModel)
+    _load(model.backbone, start.backbone if is_complete else start, model)
+    if not is_complete:
         return
     _load(model.pool, start.pool, model)
     if space is not None and start.space == space and start.config.principal == model.config.principal:

@@ -53,29 +53,29 @@ def train_student(
 ) -> EmbeddingModel:
     """Train a student and write its model directory.
 
-    The cloud model does not run, its cached embeddings stand in for it; unless ``config.live`` asks for it.
+    The cloud model does not run, its cached embeddings stand in for it, unless ``config.live`` is set.
 
     Args:
         dataset: Images. Weights are chosen on its validation images, see :mod:`hetero.training.judging.validation`.
-        cloud: The space, the cached embeddings and the prototypes. None trains without the constraint, in a space of
-            the model's own: a control that shows what compatible training is for.
+        cloud: The space, the cached embeddings and the prototypes. None trains without them, in a space of the
+            student's own: a control that shows the worth of compatible training.
         config: Architecture and budget, objectives and training.
         preprocessing: Part of the model; images that were prepared otherwise are prepared once more.
-        directory: Where the model directory, checkpoint and log go.
+        directory: Receives the model directory, checkpoint and log.
         previous: The student that this one replaces, for objectives that hold on to its right answers.
         start: Weights to start from, instead of a directory named by the configuration: an
             :class:`hetero.models.model.EmbeddingModel`, or a backbone of the same architecture.
         cloud_macs: The cloud model's cost, for ``max_macs_share``.
         seed: Fixes initial weights, batches and augmentation.
-        resume: Whether to continue from a checkpoint of the same run.
+        resume: True to continue from a checkpoint of the same run.
 
     Returns:
         The model, in evaluation mode, with the cloud's embedding space.
 
     Raises:
-        InputError: When a live cloud model is asked for and only embeddings are given, a previous student without a
-            cloud model, or a share of the cloud's cost without ``cloud_macs``; when an objective learns from labels and
-            a training image has none; when no width fits the budget, or the start is of another architecture.
+        InputError: When ``config.live`` is set and only embeddings are given, a previous student comes without a cloud
+            model, or a share of the cloud's cost without ``cloud_macs``; when an objective learns from labels and a
+            training image has none; when no width fits the budget, or the start is of another architecture.
     """
     if previous and not cloud:
         raise InputError("a student replaces another within a space: give the cloud model, too")
@@ -105,7 +105,7 @@ def train_student(
         seed=seed_of(config.name, seed),
     )
     module = TrainingModule.of(model, config.objectives, head)
-    judged = validation(dataset, cloud, config.training.judged_by)
+    judge = validation(dataset, cloud, config.training.judged_by)
     identity = digest(
         [
             "student",
@@ -125,11 +125,11 @@ def train_student(
     known = previous.inputs if previous else {}
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     training = _training(config, cloud, dataset.train)
-    fitted = fit(module, dataset.train, training, run, validate=judged, cloud=cached, inputs=known)
+    fitted = fit(module, dataset.train, training, run, validate=judge, cloud=cached, inputs=known)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(
-            lambda: (*refit(model, dataset, cloud, fitted, judged), model.state_dict())
+            lambda: (*refit(model, dataset, cloud, fitted, judge), model.state_dict())
         )
         model.load_state_dict(weights)
         notes = {"refit": dataclasses.asdict(outcome)}
@@ -139,15 +139,15 @@ def train_student(
 
 
 def _directions(config: StudentConfig, cloud: CloudReference, cloud_macs: int) -> PrincipalDirections | None:
-    """Those of rank 0's vectors, on every rank: how many there are decides the weights' shapes."""
+    """Return the directions of rank 0's vectors on every rank, because their number decides the weights' shapes."""
     connect(config.training)
     return on_first_rank(lambda: principal_start(config, cloud.train, macs=most_macs(config, cloud_macs)))
 
 
 def _training(config: StudentConfig, cloud: CloudReference | None, images: ImageSet) -> TrainingConfig:
-    """How it is trained: where the cloud's vectors are the targets, with light changes to the images.
+    """Return the student's training: with light changes to the images where the cloud's vectors are the targets.
 
-    Cached vectors of changed copies would know nothing of further changes; a live cloud embeds those, too.
+    Cached vectors of changed copies would not match further changes; a live cloud embeds those, too.
     """
     training = config.training
     if training.augment or not cloud:

@@ -1,1 +1,1 @@
-"""What a training batch is made of."""
+"""The contents of a training batch."""

@@ -1,4 +1,4 @@
-"""Objectives that learn from labels, and training images without any."""
+"""Objectives that learn from labels, and training images without labels."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def require_labels(terms: Iterable[ObjectiveConfig], dataset: Dataset, who: str,
     """Refuse objectives that learn from labels where a training image has none.
 
     Args:
-        terms: Of the objective.
-        dataset: What is trained on.
-        who: Names what is trained in the message.
-        has_cloud: Whether there is a cloud (or old) model to learn from instead.
+        terms: Terms of the objective.
+        dataset: The training data.
+        who: Name of the model in the message.
+        has_cloud: True if there is a cloud (or old) model to learn from instead.
 
     Raises:
-        InputError: Naming these objectives, and those that need no labels.
+        InputError: Naming these objectives, and those that need no labels, when a training image has no label.
     """
     unlabelled, images = dataset.train.unlabelled, len(dataset.train)
     if problems := label_problems(terms, unlabelled=unlabelled, images=images, has_cloud=has_cloud):
@@ -31,9 +31,9 @@ def require_labels(terms: Iterable[ObjectiveConfig], dataset: Dataset, who: str,
 
 
 def with_labels_where_needed(terms: Iterable[ObjectiveConfig], dataset: Dataset) -> Dataset:
-    """The data, without the training images that objectives cannot learn from: those without a label.
+    """Return the data without the training images that the objectives cannot learn from: those without a label.
 
-    Where no image has one, all stay: there is nothing to train on then, see :func:`require_labels`.
+    Where no image has a label, all stay: there is nothing to train on, see :func:`require_labels`.
     """
     train = dataset.train
     if train.has_labels or not train.classes or not needing_labels(terms):

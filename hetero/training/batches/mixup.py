@@ -13,11 +13,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixture:
-    """What each image of a batch is mixed with.
+    """The partner of each image of a batch, and the share in which the two are mixed.
 
     Attributes:
-        share: Of the image itself; the rest is its partner's.
-        partner: int64 [b], its place in the batch.
+        share: Share of the image itself; the rest is its partner's.
+        partner: int64 [b], place of the partner in the batch.
     """
 
     share: float
@@ -25,14 +25,14 @@ class Mixture:
 
     @classmethod
     def draw(cls, images: int, alpha: float, generator: np.random.Generator) -> Mixture:
-        """One share for the whole batch from ``Beta(alpha, alpha)``, and random partners (the paper's algorithm)."""
+        """Draw one share for the whole batch from ``Beta(alpha, alpha)``, and random partners, as in the paper."""
         return cls(float(generator.beta(alpha, alpha)), generator.permutation(images))
 
     def of(self, values: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
-        """``share * x + (1 - share) * x of the partner``."""
+        """Return ``share * x + (1 - share) * x of the partner``."""
         partners = values[torch.from_numpy(self.partner).to(values.device)]
         return torch.lerp(partners, values, self.share)
 
     def of_vectors(self, vectors: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        """The same of unit vectors, scaled to length one again."""
+        """Mix unit vectors in the same way, and scale them to length one again."""
         return F.normalize(self.of(vectors), dim=1)

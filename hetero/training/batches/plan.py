@@ -1,4 +1,4 @@
-"""Which picture, changed how, each image of a batch shows: a pure function of seed and step."""
+"""The picture that each image of a batch shows, and its random change: a pure function of seed and step."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hetero.training.batches.sampling import GroupSampler
 
 @dataclass(frozen=True)
 class Plan:
-    """One batch, before an image of it is read.
+    """One batch, before any of its images is read.
 
     Attributes:
         rows: int64 [b], the training images.
-        drawn: float32 [r, b], the random numbers by which each is changed.
+        drawn: float32 [r, b], the random numbers by which each image is changed.
         fresh: int64 [m], rising places in the batch whose images the cloud model embeds now, as they are changed.
-        known: int64 [b], which of the copies that it has embedded so far each image is; -1 for none of them.
-        mixture: What each image is mixed with; None mixes none.
+        known: int64 [b], number of the copy that each image shows, among those embedded so far; -1 for none of them.
+        mixture: Partners and share of the batch's mixture; None mixes no images.
     """
 
     rows: Int64[np.ndarray, " b"]
@@ -35,17 +35,16 @@ class Plan:
 
 
 class Planner:
-    """Plans batch after batch, from the first step on: which copies there are to show again depends on what was drawn.
+    """Plans batch after batch from the first step on, because earlier draws decide which copies can be shown again.
 
-    The cloud model embeds a part of each batch live. Every other image is shown as one of the copies that were embedded
-    in earlier steps, if there is one of its picture by then; so the copies of a picture grow in number as long as
-    training lasts.
+    The cloud model embeds a part of each batch live. Every other image is shown as one of the copies of its picture
+    that were embedded in earlier steps, if there are any; so a picture gains copies as long as training lasts.
 
     Args:
-        sampler: Says which pictures.
+        sampler: Draws the pictures.
         sources: int64 [n], the picture of each training image: the row of which it is a changed copy, or its own.
-        share: Of a batch, that is embedded live; 1 shows nothing again, 0 embeds nothing.
-        mixup: Parameter of the Beta distribution that images are mixed by; 0 mixes none.
+        share: Share of a batch that is embedded live; 1 shows no copy again, 0 embeds none.
+        mixup: Parameter of the Beta distribution of the mixing shares; 0 mixes no images.
         seed: Fixes every plan.
 
     Attributes:
@@ -62,7 +61,7 @@ class Planner:
         self._replays = self.fresh > 0 and not self.embeds_all
 
     def plans(self, first: int, last: int) -> Iterator[Plan]:
-        """Plans of the steps from ``first`` (counted from 0) to before ``last``."""
+        """Yield the plans of the steps from ``first`` (counted from 0) to before ``last``."""
         copies = _Copies(self._sources)
         if self._replays:
             for step in range(first):
@@ -87,7 +86,7 @@ class Planner:
 
 
 class _Copies:
-    """The copies that were embedded so far, by the picture that they are of."""
+    """The copies embedded so far, grouped by the picture that they show."""
 
     def __init__(self, sources: Int64[np.ndarray, " n"]) -> None:
         self._sources = sources
@@ -96,7 +95,7 @@ class _Copies:
         self._of: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, rows: Int64[np.ndarray, " m"], drawn: Float32[torch.Tensor, "r m"]) -> None:
-        """Note copies, in the order in which their vectors are kept."""
+        """Add copies, in the order in which their vectors are stored."""
         for row, numbers in zip(rows.tolist(), drawn.T.clone(), strict=True):
             self._of[int(self._sources[row])].append(len(self._rows))
             self._rows.append(row)
@@ -110,7 +109,7 @@ class _Copies:
         known: Int64[np.ndarray, " b"],
         generator: np.random.Generator,
     ) -> None:
-        """Put a copy in the place of each image that has one, each copy as likely as another."""
+        """Replace each image that has copies by one of them, each as likely as the others."""
         for place in places.tolist():
             if copies := self._of.get(int(self._sources[rows[place]])):
                 known[place] = copies[int(generator.integers(len(copies)))]

@@ -1,4 +1,4 @@
-"""Which images make a batch: a pure function of seed and step, so that a resumed run sees the same batches."""
+"""The images of a batch: a pure function of seed and step, so that a resumed run sees the same batches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hetero.training.config import TrainingConfig
 
 
 class GroupSampler:
-    """Draws some groups of images, and some images of each.
+    """Draws some groups of images for each batch, and some images of each group.
 
-    Groups come in random order and none comes again before all have come. Images of a group are drawn without
+    Groups are drawn in random order, and none again before all have been drawn. Images of a group are drawn without
     repetition while it has enough of them. A group may be a class; or one picture with its changed copies, of which
-    one is drawn: then every picture comes once an epoch, whatever its class.
+    one is drawn: then every picture is drawn once an epoch, whatever its class.
 
     Args:
         groups: int64 [n], group of each training image.
         groups_per_batch: Groups in a batch; reduced to the number of groups there are.
-        images_per_group: Images of each.
+        images_per_group: Images of each group.
         seed: Fixes every batch.
-        kind: What a group is, for messages.
+        kind: Name of the groups in messages.
 
     Raises:
         InputError: When there are fewer than two groups.
@@ -48,7 +48,7 @@ class GroupSampler:
             raise InputError(f"training needs {need}, got {min(self._count, len(groups))}")
         self._groups, self._images = min(groups_per_batch, self._count), images_per_group
         self._seed, self._kind = seed, kind
-        # Two rounds meet in a batch at most, as long as no batch holds more than all groups.
+        # A batch takes groups from two rounds at most, since it never holds more than all groups.
         self._order = lru_cache(2)(self._shuffled)
 
     @property
@@ -57,7 +57,7 @@ class GroupSampler:
         return self._groups * self._images
 
     def shares(self, ranks: int) -> list[slice]:
-        """Each rank's part of every batch: whole groups, as evenly as they divide.
+        """Return each rank's part of every batch: whole groups, as evenly as they divide.
 
         Raises:
             InputError: When there are more ranks than groups in a batch.
@@ -71,13 +71,13 @@ class GroupSampler:
         return [slice(first, last) for first, last in pairwise(limits)]
 
     def batch(self, step: int) -> Int64[np.ndarray, " b"]:
-        """Rows of the images of one step."""
+        """Return the rows of the images of one step."""
         generator = np.random.default_rng([self._seed, 1, step])
         slots = np.arange(step * self._groups, (step + 1) * self._groups)
         rounds, places = np.divmod(slots, self._count)
         orders = {turn: self._order(int(turn)) for turn in np.unique(rounds)}
-        drawn = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
-        return np.concatenate(drawn)
+        rows = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
+        return np.concatenate(rows)
 
     def _shuffled(self, turn: int) -> Int64[np.ndarray, " k"]:
         return np.random.default_rng([self._seed, 0, turn]).permutation(self._count)
@@ -96,21 +96,21 @@ def sampler_of(
     by_class: bool,
     seed: int,
 ) -> GroupSampler:
-    """What a training draws its batches with.
+    """Return the sampler that draws a training's batches.
 
     Args:
-        config: Says how, and how many.
+        config: Sampling and batch size.
         labels: Classes of the training images.
         sources: The row of which each image is a changed copy, or its own.
-        by_class: What ``sampling = "auto"`` comes to: see :func:`hetero.objectives.catalog.compares_classes`.
+        by_class: True if ``sampling = "auto"`` draws classes: see :func:`hetero.objectives.catalog.compares_classes`.
         seed: Fixes every batch.
 
     Raises:
         InputError: When there are too few classes or images.
     """
     if config.sampling == "classes" or (config.sampling == "auto" and by_class):
-        each = config.images_per_class
-        count = max(2, config.batch // each) if config.batch else config.classes_per_batch
-        return GroupSampler(labels, groups_per_batch=count, images_per_group=each, seed=seed)
+        images = config.images_per_class
+        count = max(2, config.batch // images) if config.batch else config.classes_per_batch
+        return GroupSampler(labels, groups_per_batch=count, images_per_group=images, seed=seed)
     count = config.batch or config.classes_per_batch * config.images_per_class
     return GroupSampler(sources, groups_per_batch=count, images_per_group=1, seed=seed, kind="images")

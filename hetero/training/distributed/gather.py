@@ -13,16 +13,16 @@ from torch import Tensor
 
 
 def whole_batch(vectors: Float[Tensor, "m d"], shares: Sequence[int]) -> Float[Tensor, "b d"]:
-    """The vectors of all ranks, in the order of ranks.
+    """Gather the vectors of all ranks, in the order of ranks.
 
     A gradient that reaches the result is added up over the ranks and handed to the rank that the vector comes from.
-    When every rank computes the same loss of the whole batch, that is the loss's gradient times the number of ranks;
-    the mean over ranks that ``DistributedDataParallel`` takes of the weights' gradients then is the gradient that one
-    process would have computed.
+    When every rank computes the same loss of the whole batch, that sum is the loss's gradient times the number of
+    ranks; ``DistributedDataParallel`` then averages the weights' gradients over the ranks, which gives the gradient
+    that one process would have computed.
 
     Args:
-        vectors: This rank's.
-        shares: How many vectors each rank has; empty in one process, which has the whole batch.
+        vectors: This rank's vectors.
+        shares: Number of vectors of each rank; empty in one process, which has the whole batch.
     """
     return _Gather.apply(vectors, tuple(shares)) if shares else vectors  # pyright: ignore[reportReturnType]
 

@@ -21,20 +21,20 @@ _PATIENCE = timedelta(hours=6)
 
 
 def ranks() -> int:
-    """How many processes train together; 1 until a run has connected them."""
+    """Count the processes that train together; 1 until a run has connected them."""
     return dist.get_world_size() if _connected() else 1
 
 
 def rank() -> int:
-    """Which of them this process is."""
+    """Return this process's number among them."""
     return dist.get_rank() if _connected() else 0
 
 
 def connect(config: TrainingConfig) -> Fabric:
-    """Connect the processes that ``torchrun`` started, or take the only one there is.
+    """Connect the processes that ``torchrun`` started, or set up a single one.
 
     Raises:
-        InputError: When the machine cannot compute in the precision that is asked for.
+        InputError: When the machine cannot compute in the configured precision.
     """
     require_precision(config)
     processes, nodes = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
@@ -47,16 +47,16 @@ def connect(config: TrainingConfig) -> Fabric:
 
 
 def on_first_rank(work: Callable[[], T]) -> T:
-    """Do something on rank 0 alone, and give every rank its outcome; no rank goes on before it is done.
+    """Call a function on rank 0 alone, and give every rank its outcome; no rank continues before it has finished.
 
     Args:
-        work: What reads, writes or judges; its result can be pickled.
+        work: Reads, writes or judges; its result can be pickled.
 
     Returns:
         The result, on every rank.
 
     Raises:
-        Exception: What ``work`` raised, on every rank.
+        Exception: The exception that ``work`` raised, on every rank.
     """
     if ranks() == 1:
         return work()

@@ -1,7 +1,7 @@
 """Batch norm over the batches of all ranks, on any device.
 
-``torch.nn.SyncBatchNorm`` runs on GPUs only and takes the place of modules, hooks and subclasses with them. Here every
-call of ``torch.nn.functional.batch_norm`` in training mode is answered, whichever module makes it.
+``torch.nn.SyncBatchNorm`` runs on GPUs only and replaces modules, along with their hooks and subclasses. Here every
+call of ``torch.nn.functional.batch_norm`` in training mode is intercepted, whichever module makes it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch.overrides import TorchFunctionMode
 
 
 class SynchronisedBatchNorm(TorchFunctionMode):
-    """Inside the block batch norms in training mode take their statistics over the images of all ranks."""
+    """A block in which batch norms in training mode take their statistics over the images of all ranks."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Answer batch norms in training mode, pass on everything else."""
+        """Replace batch norms in training mode, and pass on every other call."""
         kwargs = kwargs or {}
         if func is F.batch_norm and kwargs.get("training"):
             return synchronised_batch_norm(*args, **{key: value for key, value in kwargs.items() if key != "training"})
@@ -39,18 +39,18 @@ def synchronised_batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Float[Tensor, "b c ..."]:
-    """``torch.nn.functional.batch_norm`` in training mode over the inputs of all ranks, which may be of unequal count.
+    """Apply ``torch.nn.functional.batch_norm`` in training mode over the inputs of all ranks, in equal numbers or not.
 
-    Moving averages are updated with the statistics of the whole batch, on every rank alike. A weight's gradient is the
-    rank's share of it.
+    Moving averages are updated with the statistics of the whole batch, on every rank alike. A weight's gradient on a
+    rank is that rank's share of the whole.
 
     Args:
-        inputs: This rank's.
+        inputs: This rank's inputs.
         running_mean: Updated in place.
         running_var: Updated in place, by the unbiased variance.
-        weight: Multiplies what is normalised; None for 1.
-        bias: Is added to it; None for 0.
-        momentum: Of the update.
+        weight: Multiplies the normalised values; None for 1.
+        bias: Is added to them; None for 0.
+        momentum: Momentum of the update.
         eps: Added to the variance.
     """
     count, mean, variance = _statistics(inputs)
@@ -67,7 +67,7 @@ def synchronised_batch_norm(
 
 
 def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Count, mean and biased variance over all ranks, from those of each."""
+    """Return count, mean and biased variance over all ranks, from those of each."""
     values = _precise(inputs.detach())
     count = values.numel() // values.shape[1]
     mean = _sum(values) / count
@@ -77,13 +77,13 @@ def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     dist.all_gather(parts, own)
     counts, means, variances = torch.stack(parts).split([1, len(mean), len(mean)], dim=1)
     total = counts.sum()
-    whole = (counts * means).sum(dim=0) / total
-    spread = (counts * (variances + (means - whole).square())).sum(dim=0) / total
-    return total.to(values.dtype), whole.to(values.dtype), spread.to(values.dtype)
+    centre = (counts * means).sum(dim=0) / total
+    spread = (counts * (variances + (means - centre).square())).sum(dim=0) / total
+    return total.to(values.dtype), centre.to(values.dtype), spread.to(values.dtype)
 
 
 class _Normalise(torch.autograd.Function):
-    """``(x - mean) / deviation``, whose gradient knows that mean and deviation come from all ranks' inputs."""
+    """``(x - mean) / deviation``, whose gradient takes into account that both come from all ranks' inputs."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, mean: Tensor, inverse_deviation: Tensor, count: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def _precise(inputs: Tensor) -> Tensor:
 
 
 def _sum(values: Tensor) -> Tensor:
-    """Over all but channels. In float32 a run drifts from that of one process a hundred times faster."""
+    """Sum over all axes but channels. In float32 a run drifts from that of one process a hundred times faster."""
     return values.sum(dim=[0, *range(2, values.dim())], dtype=torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""What the curves of a training say: whether it has flattened, and what would do more for the student."""
+"""Conclusions from the curves of a training: if it has flattened, and what would improve the student further."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from statistics import mean
 from hetero.training.judging.judgement import Judgement
 
 AGREEMENT = "agreement"
-"""Name of the figure that is known of training images, too."""
+"""Name of the figure that is also measured on training images."""
 
 FEWEST_LOOKS = 8
-"""With fewer looks at validation a curve says nothing."""
+"""Looks at validation from which on a curve can be read."""
 
 FLAT = 0.02
-"""Of what is reached: a curve that rose by less from one quarter of the looks to the next has flattened. Where it rises
-with the logarithm of the steps, twice as many would then add less than .04 of it."""
+"""Share of the last value: a curve that rose by less from one quarter of the looks to the next has flattened. Where it
+rises with the logarithm of the steps, doubling the steps would then add less than .04 of that value."""
 
 RISING = 0.02
 """Rise of the held-out agreement over the last quarter of the steps from which training longer pays."""
 
 GAP = 0.10
-"""Training less held-out agreement from which more images do more than more steps."""
+"""Training minus held-out agreement from which more images do more than more steps."""
 
 LOW = 0.6
-"""Training agreement below which a student cannot hold what it is shown."""
+"""Training agreement below which a student is too small for its training images."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Look:
 
     Attributes:
         step: Steps taken.
-        judgement: Of the held-out images.
+        judgement: Figures on the held-out images.
         training: Mean agreement of the training batches logged since the look before; None without a cloud model.
     """
 
@@ -49,20 +49,20 @@ class Look:
 
 
 def flattened(looks: Sequence[Look]) -> bool:
-    """True if the held-out curves have all but stopped rising: the figure by which weights are chosen, and agreement.
+    """Return True if the held-out curves have all but stopped rising: the figure that chooses weights, and agreement.
 
-    Both have to: the first is noisy on few images, and the second, which is smooth, may stop before the first. Means of
-    quarters are compared, so that the noise of a look does not decide; and quarters grow with the training, so that a
-    curve that rises with the logarithm of the steps flattens, too.
+    Both must have flattened: the first is noisy on few images, and the second, which is smooth, may stop before the
+    first. Means of quarters are compared, so that the noise of one look does not decide; and quarters grow with the
+    training, so that a curve that rises with the logarithm of the steps flattens, too.
 
     Args:
-        looks: All so far, the last one last.
+        looks: All looks so far, the latest last.
     """
     if len(looks) < FEWEST_LOOKS:
         return False
     names = {looks[-1].judgement.judged_by, AGREEMENT}
     figures = [look.judgement.figures for look in looks]
-    return all(_is_flat([one[name] for one in figures]) for name in names if name in figures[-1])
+    return all(_is_flat([values[name] for values in figures]) for name in names if name in figures[-1])
 
 
 def _is_flat(values: Sequence[float]) -> bool:
@@ -71,12 +71,12 @@ def _is_flat(values: Sequence[float]) -> bool:
 
 
 def advice(looks: Sequence[Look], *, decay_from: int = 0) -> tuple[str, ...]:
-    """What the curves of a finished training say would do more for it; nothing where they say nothing.
+    """Return what would improve the model further, by the curves of its finished training; empty where they are mute.
 
     Args:
-        looks: All of them.
-        decay_from: Steps taken when a constant rate began to fall. Agreement rises then in any case, so whether more
-            steps would have raised it is asked of the looks before; 0 for a rate that falls all along.
+        looks: All looks of the training.
+        decay_from: Steps taken when a constant rate began to fall. From there agreement rises in any case, so only the
+            looks before can show if more steps would have raised it; 0 for a rate that falls all along.
     """
     held_out = [look.held_out for look in looks if look.held_out is not None]
     training = [look.training for look in looks if look.training is not None]
@@ -84,15 +84,19 @@ def advice(looks: Sequence[Look], *, decay_from: int = 0) -> tuple[str, ...]:
         return ()
     full = sum(look.step <= decay_from for look in looks) if decay_from else len(looks)
     rise = _rise(held_out[:full])
-    shown, kept = mean(_last_quarter(training)), mean(_last_quarter(held_out))
-    said, at_full = list[str](), " at the full rate" if decay_from else ""
+    in_training, in_validation = mean(_last_quarter(training)), mean(_last_quarter(held_out))
+    lines, at_full = list[str](), " at the full rate" if decay_from else ""
     if rise > RISING:
-        said.append(f"train longer: held-out agreement rose by {rise:.2f} in the last quarter of the steps{at_full}")
-    if shown - kept > GAP:
-        said.append(f"more photos or more copies of them: agreement is {shown:.2f} in training and {kept:.2f} held out")
-    if not said and shown < LOW and _rise(training[:full]) <= RISING:
-        said.append(f"a larger student: agreement with the cloud has stopped at {shown:.2f} on training images, too")
-    return tuple(said)
+        lines.append(f"train longer: held-out agreement rose by {rise:.2f} in the last quarter of the steps{at_full}")
+    if in_training - in_validation > GAP:
+        lines.append(
+            f"more photos or more copies of them: agreement is {in_training:.2f} in training and "
+            f"{in_validation:.2f} held out"
+        )
+    if not lines and in_training < LOW and _rise(training[:full]) <= RISING:
+        stop = f"{in_training:.2f} on training images, too"
+        lines.append(f"a larger student: agreement with the cloud has stopped at {stop}")
+    return tuple(lines)
 
 
 def _quarter(values: Sequence[float]) -> int:
@@ -109,5 +113,5 @@ def _last_quarters(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _rise(values: Sequence[float]) -> float:
-    """From the last look before the last quarter to the end."""
+    """Return the rise from the last look before the last quarter to the end."""
     return values[-1] - values[-1 - _quarter(values)]

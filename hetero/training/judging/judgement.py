@@ -1,4 +1,4 @@
-"""What validation says of a model."""
+"""The judgement of a model by validation."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class Judgement:
 
     @property
     def figure(self) -> float:
-        """By which weights are chosen."""
+        """The figure by which weights are chosen."""
         return self.figures[self.judged_by]

@@ -42,33 +42,32 @@ LABEL_FREE = "label-free"
 def validation(
     dataset: Dataset, cloud: CloudReference | None = None, judged_by: JudgedBy = "auto"
 ) -> Callable[[EmbeddingModel], Judgement]:
-    """What judges a model in training.
+    """Return a function that judges a model in training.
 
     Args:
-        dataset: Gives validation images and tasks.
-        cloud: The cloud model, for what lives in its space; None for a model with a space of its own.
+        dataset: Provides validation images and tasks.
+        cloud: The cloud model, for a model that lives in its space; None for a model with its own space.
         judged_by: The figure by which weights are chosen; ``auto`` takes ``map@r`` where the images have labels or
             nothing else can be measured, otherwise ``label-free``.
 
     Raises:
-        InputError: When that figure needs the cloud's vectors of the validation images and they are not known.
+        InputError: When the figure needs the cloud's vectors of the validation images and they are not known.
     """
     labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
     gallery = None if cloud is None else cloud.validation
     centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
     among_others = _among_others(tasks)
-    chosen = _chosen(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
-    by_class = metrics_of(chosen)
+    figure = _figure(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
+    by_class = metrics_of(figure)
 
     def validate(model: EmbeddingModel) -> Judgement:
         queries = embed_images(model, dataset.validation.images)
-        found = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, metrics=by_class)
-        figures = {name: found.mean(name) for name in by_class}
+        retrieval = evaluate_tasks(queries, queries if gallery is None else gallery, labels, tasks, metrics=by_class)
+        figures = {name: retrieval.mean(name) for name in by_class}
         if gallery is not None:
             figures[LABEL_FREE] = neighbour_map(queries, gallery, centre, (among_others,))
-            agreed = agreement(*(torch.from_numpy(np.asarray(one)) for one in (queries, gallery, centre)))
-            figures[AGREEMENT] = float(agreed)
-        return Judgement(chosen, figures)
+            figures[AGREEMENT] = float(agreement(*map(torch.as_tensor, (queries, gallery, centre))))
+        return Judgement(figure, figures)
 
     return validate
 
@@ -82,7 +81,7 @@ def metrics_of(chosen: str) -> tuple[str, ...]:
     return in_brief() if chosen in COMPARES_WITH_CLOUD else in_brief(chosen)
 
 
-def _chosen(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
+def _figure(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
     if judged_by == "auto":
         return LABEL_FREE if has_vectors and not has_labels else BY_CLASS
     if judged_by in COMPARES_WITH_CLOUD and not has_vectors:
@@ -94,6 +93,6 @@ def _chosen(judged_by: JudgedBy, *, has_labels: bool, has_vectors: bool) -> str:
 
 
 def _among_others(tasks: Sequence[RetrievalTask]) -> RetrievalTask:
-    """Each image of the tasks' galleries searched among all others; altered copies, which only ask, are left out."""
+    """Return a search of each gallery image among all others; altered copies, which are only queries, are left out."""
     rows = np.unique(np.concatenate([task.gallery for task in tasks]))
     return RetrievalTask("among the others", rows, rows, exclude_self=True)

@@ -21,15 +21,15 @@ from hetero.training.judging.judgement import Judgement
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
-        identity: Digest of what is being trained on what; another digest means another run.
+        identity: Digest of model, data and settings; another digest means another run.
         step: Steps done.
-        looks: At validation, so far.
-        best: The look that saw the best weights among the candidates; None before the first candidate.
+        looks: Looks at validation so far.
+        best: The look at the best weights among the candidates; None before the first candidate.
         decay_from: Steps done when the rate of ``steps = "auto"`` began to fall; 0 before.
-        agreements: Of the training batches that were logged since the last look.
+        agreements: Agreement of each training batch logged since the last look.
     """
 
     identity: str
@@ -40,13 +40,13 @@ class Progress:
     agreements: tuple[float, ...] = ()
 
     def after(self, step: int, judgement: Judgement) -> Progress:
-        """With one look at validation more."""
+        """Return the progress with one more look at validation."""
         look = Look(step, judgement, mean(self.agreements) if self.agreements else None)
         return replace(self, looks=(*self.looks, look), agreements=())
 
     @classmethod
     def read(cls, text: str) -> Progress:
-        """What a checkpoint holds."""
+        """Read progress from a checkpoint's text."""
         values: dict[str, Any] = json.loads(text)
         values["looks"] = tuple(_look(look) for look in values["looks"])
         values["best"] = None if values["best"] is None else _look(values["best"])
@@ -54,7 +54,7 @@ class Progress:
         return cls(**values)
 
     def written(self) -> str:
-        """As a checkpoint holds it."""
+        """Return the progress as a checkpoint stores it."""
         return json.dumps(asdict(self))
 
 

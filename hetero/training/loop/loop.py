@@ -49,26 +49,25 @@ def fit(
     cloud: CloudTensors | None = None,
     inputs: Mapping[str, Shaped[Tensor, "n ..."]] | None = None,
 ) -> Fitted:
-    """Train, keeping the weights that did best on the validation images; say what their curves say.
+    """Train, keep the weights that did best on the validation images, and print the advice of the curves.
 
     Processes that ``torchrun`` started share each batch by whole classes (or images) and take the steps that one
     process would take: objectives see the whole batch, batch norms its statistics, and each image is augmented as in
-    one process.
-    Rank 0 alone validates, reads and writes.
+    one process. Only rank 0 validates, reads and writes.
 
     Args:
         module: Model and objectives; on return they hold the best weights, on the CPU, in evaluation mode, on every
             rank.
         images: Training images.
-        config: How to train.
-        run: Where, from which seed, whether to resume.
+        config: Settings of the training.
+        run: Directory, seed, and whether to resume.
         validate: Judges ``module.model``; larger is better.
         cloud: Cached cloud embeddings in the order of ``images``.
         inputs: [n, ...] each, what else is known of ``images``, by name; what the images themselves say is added.
 
     Raises:
         InputError: When the loss stops being finite, there are more processes than classes in a batch, or this machine
-            cannot train in the precision that is asked for.
+            cannot train in the configured precision.
         IntegrityError: When the checkpoint is damaged.
     """
     keep_freed_memory()
@@ -83,8 +82,8 @@ def fit(
     if ranks() > 1:
         module.load_state_dict(on_first_rank(module.state_dict))
     assert loop.progress.best is not None  # the last step's weights are judged, and are candidates
-    said = on_first_rank(lambda: advice(loop.progress.looks, decay_from=loop.progress.decay_from))
-    fitted = Fitted(loop.progress.best, loop.progress.step, said)
+    lines = on_first_rank(lambda: advice(loop.progress.looks, decay_from=loop.progress.decay_from))
+    fitted = Fitted(loop.progress.best, loop.progress.step, lines)
     if fitted.advice and rank() == 0:
         print("\n".join([f"{run.label}: the curves say", *(f"  - {line}" for line in fitted.advice)]), file=sys.stderr)
     return fitted
@@ -119,7 +118,7 @@ class _Loop:
         self.log = TrainingLog(run.directory / "log.jsonl", self.progress.step) if fabric.is_global_zero else None
 
     def _restored(self) -> Progress | None:
-        """The progress of a checkpoint, once module and optimiser hold its weights and state."""
+        """Restore weights and optimiser state from a checkpoint, and return its progress; None without one."""
         module, optimizer, run = self.module, self.optimizer, self.paths
         if not run.resume:
             return None
@@ -138,11 +137,11 @@ class _Loop:
 
     @property
     def schedule(self) -> Schedule:
-        """How many steps, and at which rate, as far as it is known."""
+        """The number of steps and their rate, as far as they are known."""
         return Schedule(self.config, self.progress.decay_from)
 
     def run(self) -> None:
-        """All steps that are left."""
+        """Take all remaining steps."""
         first, total = self.progress.step, self.schedule.last
         meter = Meter(self.feed.batch_size)
         quiet = not self.fabric.is_global_zero
@@ -182,7 +181,7 @@ class _Loop:
         return total, terms
 
     def _agreed(self, total: Float[Tensor, ""]) -> float:
-        """The loss as all ranks see it, so that all of them go on or none does."""
+        """Return the mean loss of all ranks, so that either all of them continue or none."""
         agreed = self.fabric.all_reduce(total.detach(), reduce_op="mean")
         assert isinstance(agreed, Tensor)
         return float(agreed)
@@ -220,9 +219,9 @@ class _Loop:
         self.progress = replace(self.progress, decay_from=schedule.after(self.progress.looks).decay_from)
 
     def _save(self, step: int) -> None:
-        """All that the run needs to continue from here."""
+        """Save everything that the run needs to continue from here."""
         progress = replace(self.progress, step=step)
-        # What a checkpoint counts on is there before it.
+        # A checkpoint refers to the copies, so they are written first.
         on_first_rank(lambda: self.feed.save(self.paths.copies))
         average = self.average and self.average.module
         on_first_rank(

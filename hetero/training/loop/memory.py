@@ -12,7 +12,7 @@ _LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc refuses more
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep what is freed; once a process.
+    """Ask glibc to keep freed memory; once a process.
 
     A training step on the CPU frees hundreds of megabytes of activations and asks for them again in the next one. By
     default glibc returns large blocks to the system at once, and the system hands them out again page by page, zeroed:
@@ -20,10 +20,10 @@ def keep_freed_memory() -> bool:
     largest step.
 
     Returns:
-        Whether it was done; False where the C library is not glibc.
+        True if glibc agreed; False where the C library is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    kept = mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-    return bool(kept)
+    success = mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    return bool(success)

@@ -1,4 +1,4 @@
-"""How fast a run is."""
+"""The speed of a run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Meter:
         self._since = time.perf_counter()
 
     def count(self) -> None:
-        """Note that a step is done."""
+        """Count one step."""
         self._steps += 1
 
     def rate(self) -> float:
-        """Images a second; begins anew."""
+        """Return the images a second since the last call, and start again."""
         now = time.perf_counter()
         rate = self._batch * self._steps / max(now - self._since, 1e-9)
         self._steps, self._since = 0, now

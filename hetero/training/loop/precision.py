@@ -1,4 +1,4 @@
-"""Which precisions this machine can train in."""
+"""The precisions that this machine can train in."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ def require_precision(config: TrainingConfig) -> None:
     """Refuse a precision that this machine cannot train in, rather than train in another.
 
     Raises:
-        InputError: When float16 is asked for where there is no GPU.
+        InputError: When float16 is configured on a machine without a GPU.
     """
     if problems := precision_problems({"training": config}):
         raise InputError(problems[0])
 
 
 def precision_problems(trainings: Mapping[str, TrainingConfig]) -> list[str]:
-    """What this machine cannot do of several trainings, one line each; nothing when it can do them all.
+    """Return one line for each training whose precision this machine does not support; empty when it supports all.
 
     Args:
-        trainings: By the place that asks for them.
+        trainings: Trainings by their place in the recipe.
     """
-    asking = [place for place, training in trainings.items() if training.precision == "16-mixed"]
-    if not asking or _has_gpu():
+    places = [place for place, training in trainings.items() if training.precision == "16-mixed"]
+    if not places or _has_gpu():
         return []
     return [
         f'{place}.precision: "16-mixed" needs a GPU, and there is none here; set "bf16-mixed" or "32-true"'
-        for place in asking
+        for place in places
     ]
 
 

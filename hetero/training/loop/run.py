@@ -1,4 +1,4 @@
-"""A training run: where it lives, and what comes of it."""
+"""A training run: its directory and its outcome."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Run:
     """One training run.
 
     Attributes:
-        directory: Where checkpoint and log go.
+        directory: Receives checkpoint and log.
         identity: Digest of everything that decides the outcome; a checkpoint of another identity is not continued.
         seed: Fixes batches and augmentation.
         label: Shown beside the progress bar.
-        resume: Whether to continue from a checkpoint.
+        resume: True to continue from a checkpoint.
     """
 
     directory: Path
@@ -47,9 +47,9 @@ class Fitted:
     """The outcome of a run.
 
     Attributes:
-        best: The look at validation that saw the weights that were kept.
+        best: The look at validation whose weights were kept.
         steps: Steps taken.
-        advice: What the curves say would do more for the model.
+        advice: What would improve the model further, by the curves.
     """
 
     best: Look

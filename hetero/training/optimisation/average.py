@@ -1,4 +1,4 @@
-"""A moving average of the weights in training, which is what is validated and kept."""
+"""A moving average of the weights in training, which is validated and kept in their place."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class AveragedWeights:
     """Exponential moving average of a module's weights and of its batch norms' statistics.
 
     Early on the decay is lower, ``(1 + step) / (10 + step)``, so that the first weights are soon forgotten (as in
-    TensorFlow's ``ExponentialMovingAverage``). What counts, such as batches seen, is copied.
+    TensorFlow's ``ExponentialMovingAverage``). Counters, such as batches seen, are copied.
 
     Args:
-        module: Whose weights are averaged; the average starts from them.
-        decay: Share of the average that a step keeps, in the end.
+        module: The module in training; the average starts from its weights.
+        decay: Share of the average that a step keeps in the end.
 
     Attributes:
-        module: Of the average weights.
+        module: A copy of the module with the average weights.
     """
 
     def __init__(self, module: TrainingModule, decay: float) -> None:
@@ -30,7 +30,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
-        """Take in the weights after this step, counted from 1."""
+        """Add the weights after this step, counted from 1, to the average."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for ours, theirs in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
             if ours.is_floating_point():

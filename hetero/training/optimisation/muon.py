@@ -25,7 +25,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         groups: Parameter groups, each with ``orthogonal``, ``lr`` and ``weight_decay``.
-        momentum: Of the orthogonal groups.
+        momentum: Momentum of the orthogonal groups.
     """
 
     def __init__(self, groups: list[dict[str, Any]], momentum: float = 0.95) -> None:
@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def takes_orthogonal_steps(parameter: nn.Parameter) -> bool:
-    """True if Muon's step makes sense for a parameter: a matrix or a filter over several input channels.
+    """Return True if Muon's step makes sense for a parameter: a matrix or a filter over several input channels.
 
     Depthwise filters are many small vectors rather than one matrix.
     """

@@ -1,9 +1,9 @@
-"""How long a training goes on, and its learning rate: pure functions of the step and of what a checkpoint holds.
+"""The length of a training, and its learning rate: pure functions of the step and of a checkpoint's progress.
 
-A fixed number of steps falls along a cosine. ``steps = "auto"`` does not know its end, so its rate stays constant after
-the warm-up until the held-out curves have flattened, and falls to zero over a share of the steps taken by then
-(warm-up, stable, decay: Hu et al., arXiv 2404.06395). The fall is along a root, which Hägele et al. (arXiv 2405.18392,
-section 3) found ahead of a line.
+With a fixed number of steps the rate falls along a cosine. ``steps = "auto"`` does not know its end, so its rate stays
+constant after the warm-up until the held-out curves have flattened, and then falls to zero over a share of the steps
+taken so far (warm-up, stable, decay: Hu et al., arXiv 2404.06395). It falls along a root, which Hägele et al. (arXiv
+2405.18392, section 3) found better than a line.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Schedule:
     """The steps of a training.
 
     Attributes:
-        config: Says how many, or leaves it to the held-out curve.
-        decay_from: Steps taken when the curve had flattened; 0 while it has not. Only of ``"auto"``.
+        config: Sets the number of steps, or leaves it to the held-out curve.
+        decay_from: Steps taken when the curve had flattened; 0 while it has not. Only with ``"auto"``.
     """
 
     config: TrainingConfig
@@ -32,7 +32,7 @@ class Schedule:
 
     @property
     def last(self) -> int:
-        """The last step, as far as it is known; of ``"auto"`` the latest possible one until its rate begins to fall."""
+        """The last step, as far as it is known; with ``"auto"`` the latest possible one until the rate falls."""
         if self.config.steps != "auto":
             return self.config.steps
         return end_of_decay(self.decay_from) if self.decay_from else self.config.max_steps
@@ -43,7 +43,7 @@ class Schedule:
         return self.config.steps == "auto" and not self.decay_from
 
     def after(self, looks: Sequence[Look]) -> Schedule:
-        """The schedule after a look at validation: whether the rate begins to fall with the next step."""
+        """Return the schedule after a look at validation, which may let the rate fall from the next step on."""
         if not self.is_stable:
             return self
         step, following = looks[-1].step, looks[-1].step + self.config.validate_every
@@ -52,7 +52,7 @@ class Schedule:
         return self
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step (1 to ``last``): linear warm-up, then as the module says."""
+        """Return the learning rate of a step (1 to ``last``): linear warm-up, then as the module describes."""
         peak, warm = peak_rate(self.config), self._warm_up
         if step <= warm:
             return peak * step / warm
@@ -62,7 +62,7 @@ class Schedule:
         return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.last - warm)))
 
     def is_candidate(self, step: int) -> bool:
-        """True if the weights after a step may be kept: the rate is low (``candidates_from``)."""
+        """Return True if the weights after a step may be kept: the rate is low (``candidates_from``)."""
         share, first = self.config.candidates_from, self.decay_from
         return not self.is_stable and step >= first + share * (self.last - first)
 

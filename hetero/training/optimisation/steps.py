@@ -1,4 +1,4 @@
-"""How many steps ``steps = "auto"`` takes at least, and how many its falling rate adds."""
+"""The fewest steps of ``steps = "auto"``, and the steps that its falling rate adds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DECAY = 0.3
 
 
 def fewest_steps(validate_every: int) -> int:
-    """Fewest steps of ``"auto"`` that the curve can be read from, with those of its falling rate."""
+    """Return the fewest steps of ``"auto"`` from which the curve can be read, with those of its falling rate."""
     return end_of_decay(FEWEST_LOOKS * validate_every)
 
 
 def end_of_decay(decay_from: int) -> int:
-    """The last step when the rate begins to fall after ``decay_from`` steps."""
+    """Return the last step when the rate begins to fall after ``decay_from`` steps."""
     return decay_from + max(1, math.ceil(DECAY * decay_from))

@@ -1,1 +1,1 @@
-"""What a student in training is given of other models: the cloud, live or cached, and its predecessor."""
+"""The models that a student learns from: the cloud, live or cached, and its predecessor."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 LARGEST_BANK = 4096
-"""Most vectors in it, where there are not more classes: each class has one in any case."""
+"""Most vectors in it, unless there are more classes: each class has one in any case."""
 
 
 def bank_rows(
@@ -17,17 +17,17 @@ def bank_rows(
     largest: int = LARGEST_BANK,
     classes: int | None = None,
 ) -> Int64[np.ndarray, " m"]:
-    """Rows of the training images whose vectors make the bank.
+    """Return the rows of the training images whose vectors make the bank.
 
-    All of them where they are few enough. Otherwise a draw that takes from every class as many as from any other, as
-    far as it has them; changed copies are drawn when there are not enough originals.
+    All of them where they are few enough. Otherwise rows are drawn, as many from each class as from any other as far as
+    it has them; changed copies are drawn when there are not enough originals.
 
     Args:
-        labels: Classes.
+        labels: Class of each image.
         sources: The row of which each image is a changed copy, or its own row.
         seed: Decides the draw.
         largest: Most rows; the number of classes where that is larger.
-        classes: How many labels name a class, and not a single image without a label; None for all of them.
+        classes: Number of labels that name a class, and not a single image without a label; None for all of them.
 
     Returns:
         Rising rows.
@@ -38,12 +38,12 @@ def bank_rows(
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     copy = sources[shuffled] != shuffled
     turns = _turns(2 * labels[shuffled] + copy)
-    # Rows of one turn, of each class one, follow in random order: sorting keeps the order of equals.
+    # The rows of one turn, one a class, stay in random order: sorting keeps the order of equals.
     return np.sort(shuffled[np.lexsort((turns, copy))[:count]])
 
 
 def _turns(groups: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-    """How often each entry's value has come before."""
+    """Count how often each entry's value has occurred before it."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     turns = np.empty_like(order)

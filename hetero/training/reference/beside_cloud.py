@@ -1,4 +1,4 @@
-"""A model and its objectives beside what is known of the cloud, as Fabric sets them up."""
+"""A model and its objectives together with the cloud's tensors, as Fabric sets them up."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hetero.training.loop.module import CloudTensors, TrainingModule
 
 
 class BesideCloud(nn.Module):
-    """Holds the cloud's tensors, which are no arguments: mixed precision takes those apart, and converts them.
+    """Holds the cloud's tensors, because mixed precision would take apart and convert them as arguments.
 
     Args:
         module: Model and objectives.
-        cloud: On the module's device.
+        cloud: The cloud's tensors, on the module's device.
 
     Attributes:
         targets: float32 [b, c], the cloud's vectors of the next batch; None when these are the cached ones of its rows.
@@ -29,12 +29,12 @@ class BesideCloud(nn.Module):
     def forward(
         self, pixels: Float[Tensor, "m 3 h w"], labels: Int[Tensor, " b"], rows: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """:meth:`TrainingModule.forward`."""
+        """Call :meth:`TrainingModule.forward` with the cloud's tensors."""
         return self.module(pixels, labels, rows, self.cloud, self.targets)
 
 
 def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None:
-    """The cloud's tensors, and the cloud model where it runs itself, on this rank's device."""
+    """Move the cloud's tensors, and the cloud model where it runs live, to this rank's device."""
     if cloud is None:
         return None
 

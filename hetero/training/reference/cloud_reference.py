@@ -1,4 +1,4 @@
-"""What a student needs of the cloud model: embeddings of the training images, prototypes, and the space's contract."""
+"""The cloud model's part in a student's training: embeddings of the images, prototypes, and the space's contract."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class CloudReference:
         space: The embedding space to live in.
         train: float32 [n, d], unit vectors of the training images, in their order.
         prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
-        validation: float32 [m, d], unit vectors of the validation images; None when they are not known. Then the
-            student's weights are chosen by its own symmetric figure.
-        mirrors: Whether the cloud takes an image and its mirror image for the same
+        validation: float32 [m, d], unit vectors of the validation images; None when they are not known. In that case
+            the student's weights are chosen by its own symmetric figure.
+        mirrors: True if the cloud embeds an image and its mirror image alike
             (:func:`hetero.training.reference.mirrored.takes_mirrored_alike`); False where it is not known.
         model: The cloud model itself, for students that are trained beside it (``live``, ``refresh``).
     """
@@ -62,12 +62,12 @@ class CloudReference:
 
     @classmethod
     def from_directory(cls, directory: Path, dataset: Dataset, *, live: bool = False) -> CloudReference:
-        """Take what a run's cloud stage left: cached embeddings and, when it trained a head, prototypes.
+        """Read the output of a run's cloud stage: cached embeddings and, when it trained a head, prototypes.
 
         Args:
             directory: Holds ``embeddings.safetensors`` and ``space.json``, perhaps ``prototypes.safetensors``.
             dataset: The images that the embeddings belong to.
-            live: Whether the directory also gives the model itself, for students trained beside it.
+            live: True to load the model itself as well, for students trained beside it.
         """
         reference = cls.from_file(directory / CLOUD_EMBEDDINGS, dataset)
         prototypes = load_prototypes(directory)
@@ -80,48 +80,50 @@ class CloudReference:
 
     @classmethod
     def from_model(cls, directory: Path, dataset: Dataset) -> CloudReference:
-        """Embed a data set's training and validation images with a trained cloud model, as it takes them.
+        """Embed a data set's training and validation images with a trained cloud model, prepared as it expects them.
 
         Args:
             directory: The cloud's model directory.
-            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others.
-                Classes that the cloud's head does not know get the mean of their images as prototype.
+            dataset: Images, prepared for the student; they are prepared once more where the cloud expects another
+                preparation. Classes that the cloud's head lacks get the mean of their images as prototype.
 
         Raises:
-            InputError: When it takes others, and only the pixels of these are left.
+            InputError: When the cloud expects another preparation, and only the prepared pixels are at hand.
         """
         model = load_model(directory)
         assert model.space is not None
-        seen = [one.prepared_by(model.preprocessing).images for one in (dataset.train, dataset.validation)]
-        train = embed_images(model, seen[0], progress="embedding the training images")
-        validation = embed_images(model, seen[1], progress="embedding the validation images")
-        mirrors = takes_mirrored_alike(partial(embed_images, model), seen[0], train)
+        sets = (dataset.train, dataset.validation)
+        images, held_out = (part.prepared_by(model.preprocessing).images for part in sets)
+        train = embed_images(model, images, progress="embedding the training images")
+        validation = embed_images(model, held_out, progress="embedding the validation images")
+        mirrors = takes_mirrored_alike(partial(embed_images, model), images, train)
         means = _means(train, dataset.train)
-        prototypes, known = known_prototypes(directory, dataset.train.classes, train.shape[1])
-        return cls(model.space, train, np.where(known[:, None], prototypes, means), validation, model, mirrors)
+        prototypes, in_head = known_prototypes(directory, dataset.train.classes, train.shape[1])
+        return cls(model.space, train, np.where(in_head[:, None], prototypes, means), validation, model, mirrors)
 
     @classmethod
     def from_embedder(cls, embedder: ImageEmbedder, dataset: Dataset) -> CloudReference:
-        """Embed a data set's training and validation images with a model trained elsewhere, as it takes them.
+        """Embed a data set's training and validation images with a model trained elsewhere, prepared as it expects.
 
         Args:
             embedder: For instance a :class:`hetero.models.external.embedders.ModuleEmbedder` around an ``nn.Module``.
-            dataset: Images, prepared for the student; for the cloud they are prepared once more where it takes others:
-                the same pictures, and of changed copies (:func:`hetero.data.augmentation.copies.with_copies`) the same
-                changes. Prototypes are the class means.
+            dataset: Images, prepared for the student; they are prepared once more where the cloud expects another
+                preparation: the same pictures, and for changed copies
+                (:func:`hetero.data.augmentation.copies.with_copies`) the same changes. Prototypes are the class means.
 
         Raises:
-            InputError: When it takes others, and only the pixels of these are left.
+            InputError: When the cloud expects another preparation, and only the prepared pixels are at hand.
         """
-        seen = [one.prepared_by(embedder.preprocessing).images for one in (dataset.train, dataset.validation)]
-        train = embed_all(embedder, seen[0], progress="embedding the training images")
-        validation = embed_all(embedder, seen[1], progress="embedding the validation images")
-        mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], train)
+        sets = (dataset.train, dataset.validation)
+        images, held_out = (part.prepared_by(embedder.preprocessing).images for part in sets)
+        train = embed_all(embedder, images, progress="embedding the training images")
+        validation = embed_all(embedder, held_out, progress="embedding the validation images")
+        mirrors = takes_mirrored_alike(partial(embed_all, embedder), images, train)
         return cls(embedder.space, train, _means(train, dataset.train), validation, embedder, mirrors)
 
     @classmethod
     def from_file(cls, path: Path, dataset: Dataset) -> CloudReference:
-        """Take embeddings from a file; prototypes are the class means.
+        """Read embeddings from a file; prototypes are the class means.
 
         Args:
             path: As :func:`hetero.data.embeddings.file.load_embeddings` reads it. It must hold every training image of
@@ -139,7 +141,7 @@ class CloudReference:
 
 
 def _mirrors(directory: Path) -> bool:
-    """What a run's cloud stage found out."""
+    """Read whether the cloud embeds mirror images alike, from the metrics of a run's cloud stage."""
     path = directory / "metrics.json"
     return path.is_file() and bool(read_json(path).get(MIRRORS))
 
@@ -147,46 +149,46 @@ def _mirrors(directory: Path) -> bool:
 def known_prototypes(
     directory: Path, classes: Sequence[str], dimension: int
 ) -> tuple[Float32[np.ndarray, "k d"], Bool[np.ndarray, " k"]]:
-    """A model's own prototypes of these classes.
+    """Return a model's own prototypes of these classes.
 
     Args:
-        directory: The model's.
+        directory: The model's directory.
         classes: Names of a data set's training classes.
-        dimension: Of the model's embeddings.
+        dimension: Dimension of the model's embeddings.
 
     Returns:
-        float32 [k, d], zero where the model's head lacks a class, and bool [k], where it has one. Prototypes without
-        names (written by other tools) count when there are as many as classes.
+        float32 [k, d], zero where the model's head lacks a class, and bool [k], True where it has one. Prototypes
+        without names (written by other tools) count when there are as many as classes.
     """
-    prototypes, found = np.zeros((len(classes), dimension), np.float32), np.zeros(len(classes), bool)
+    prototypes, in_head = np.zeros((len(classes), dimension), np.float32), np.zeros(len(classes), bool)
     stored = load_prototypes(directory)
     if stored is None:
-        return prototypes, found
+        return prototypes, in_head
     names = load_prototype_classes(directory) or (tuple(classes) if len(stored) == len(classes) else ())
     row = {name: index for index, name in enumerate(names)}
-    found = np.array([name in row for name in classes])
-    prototypes[found] = stored[[row[name] for name in classes if name in row]]
-    return prototypes, found
+    in_head = np.array([name in row for name in classes])
+    prototypes[in_head] = stored[[row[name] for name in classes if name in row]]
+    return prototypes, in_head
 
 
 def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
-    known, names = set(stored.names), list(images.names)
+    in_file, names = set(stored.names), list(images.names)
     if images.view_names == COPY_VIEWS:
-        # Altered copies are only asked with, and the cloud's answer to them should be that to their original.
-        names = [name if name in known else name.rpartition("#")[0] or name for name in names]
-    return embeddings_of(stored, names) if names and known.issuperset(names) else None
+        # Altered copies are queries only, and the cloud should answer them as it answers their original.
+        names = [name if name in in_file else name.rpartition("#")[0] or name for name in names]
+    return embeddings_of(stored, names) if names and in_file.issuperset(names) else None
 
 
 def _means(embeddings: Float32[np.ndarray, "n d"], images: ImageSet) -> Float32[np.ndarray, "k d"]:
-    """Mean direction of each named class: the images without a label say nothing of one."""
-    known = images.labelled
-    return class_means(embeddings[known], np.asarray(images.labels)[known], len(images.classes))
+    """Return the mean direction of each named class, from the images that have a label."""
+    labelled = images.labelled
+    return class_means(embeddings[labelled], np.asarray(images.labels)[labelled], len(images.classes))
 
 
 def class_means(
     embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], classes: int
 ) -> Float32[np.ndarray, "k d"]:
-    """Mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
+    """Return the mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
 
     Raises:
         InputError: When a class has no embedding.

@@ -1,4 +1,4 @@
-"""From what is known of a cloud model to what the training loop is given of it."""
+"""The cloud's tensors for the training loop, from a reference to the cloud model."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def cloud_tensors(
     who: str,
     seed: int,
 ) -> CloudTensors:
-    """Tensors of the cloud's vectors in the order of the training images.
+    """Return tensors of the cloud's vectors in the order of the training images.
 
     Args:
-        cloud: What is known of the cloud model.
-        dataset: The images that are trained on.
-        live: Share of each batch that the cloud model embeds as it is changed.
-        who: Names what is trained in the error message.
+        cloud: The cloud's embeddings, prototypes and space.
+        dataset: The training data.
+        live: Share of each batch that the cloud model embeds with its random changes.
+        who: Name of the model in the error message.
         seed: Decides which of many images make the bank.
 
     Raises:
-        InputError: When a live cloud model is asked for and only embeddings are given, or it takes other images than
-            these and only their pixels are left.
+        InputError: When a live cloud model is configured and only embeddings are given, or it expects another
+            preparation of the images and only their pixels are at hand.
     """
     if live and cloud.model is None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Vectors of the copies that a live cloud model embedded, kept to be shown again, also by a run that is continued."""
+"""Vectors of the copies that a live cloud model embedded, kept so that a (resumed) run can show the copies again."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ _TYPE = np.dtype("<f2")
 
 
 class GrownVectors:
-    """Unit vectors in the order in which they were made, in float16; as many from each step.
+    """Unit vectors in the order in which they were computed, in float16; equally many from each step.
 
     Args:
-        each: Vectors of a step.
-        dimension: Of a vector.
+        count: Vectors of a step.
+        dimension: Dimension of a vector.
     """
 
-    def __init__(self, each: int, dimension: int) -> None:
-        self._each, self._dimension = each, dimension
+    def __init__(self, count: int, dimension: int) -> None:
+        self._count, self._dimension = count, dimension
         self._steps: list[Float[Tensor, "m c"]] = []
         self._written = 0
 
     def add(self, vectors: Float[Tensor, "m c"]) -> None:
-        """Keep the vectors of the next step."""
+        """Add the vectors of the next step."""
         self._steps.append(vectors.half().cpu())
 
     def of(self, numbers: Int64[np.ndarray, " k"]) -> Float[Tensor, "k c"]:
-        """float32 unit vectors."""
-        kept = [self._steps[number // self._each][number % self._each] for number in numbers.tolist()]
-        return F.normalize(torch.stack(kept).float(), dim=1)
+        """Return the float32 unit vectors of these numbers."""
+        vectors = [self._steps[number // self._count][number % self._count] for number in numbers.tolist()]
+        return F.normalize(torch.stack(vectors).float(), dim=1)
 
     def save(self, path: Path) -> None:
-        """Append to a file what was added since; what another run left in it goes."""
+        """Append the vectors added since the last save to a file, in place of any that another run wrote there."""
         with path.open("ab") as stream:
-            stream.truncate(self._written * self._each * self._dimension * _TYPE.itemsize)
+            stream.truncate(self._written * self._count * self._dimension * _TYPE.itemsize)
             for vectors in self._steps[self._written :]:
                 stream.write(vectors.numpy().astype(_TYPE).tobytes())
         self._written = len(self._steps)
 
     def load(self, path: Path, steps: int) -> GrownVectors:
-        """The same with the vectors of the first steps, from a file.
+        """Return new vectors like these that hold those of the first steps, read from a file.
 
         Raises:
-            IntegrityError: When it holds fewer.
+            IntegrityError: When the file holds fewer.
         """
-        count = steps * self._each * self._dimension
-        values = np.fromfile(path, _TYPE, count) if path.is_file() else np.empty(0, _TYPE)
-        if len(values) < count:
+        size = steps * self._count * self._dimension
+        values = np.fromfile(path, _TYPE, size) if path.is_file() else np.empty(0, _TYPE)
+        if len(values) < size:
             raise IntegrityError(
                 f"{path} does not hold the vectors of {steps} steps; remove the checkpoint beside it to train from the "
                 "start"
             )
-        shaped = torch.from_numpy(values.astype(np.float16).reshape(steps, self._each, self._dimension))
-        loaded = GrownVectors(self._each, self._dimension)
+        shaped = torch.from_numpy(values.astype(np.float16).reshape(steps, self._count, self._dimension))
+        loaded = GrownVectors(self._count, self._dimension)
         loaded._steps, loaded._written = list(shaped), steps
         return loaded

@@ -1,4 +1,4 @@
-"""The cloud model beside a student in training: it embeds images as they were changed for the student."""
+"""The cloud model beside a student in training: it embeds the images with the changes made for the student."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class LiveCloud:
     """A cloud model that runs while a student trains.
 
     Attributes:
-        model: It.
-        share: Of each batch's images that it embeds; 1 for all of them.
-        images: The training images as it takes them; None when it takes them as the student does.
-        frame: Where changes of these images are described; None for their own frame.
+        model: The cloud model.
+        share: Share of each batch's images that it embeds; 1 for all of them.
+        images: The training images as it expects them; None when they are prepared as the student's are.
+        frame: The frame in which changes of these images are described; None for their own frame.
     """
 
     model: EmbeddingModel | ImageEmbedder
@@ -37,28 +37,28 @@ class LiveCloud:
 
     @classmethod
     def of(cls, model: EmbeddingModel | ImageEmbedder, share: float, images: ImageSet) -> LiveCloud:
-        """Prepare a student's training images for a cloud model, where it takes others than the student.
+        """Prepare a student's training images for a cloud model, where it expects another preparation than the student.
 
         Args:
             model: The cloud model.
-            share: Of each batch's images that it embeds.
-            images: Prepared for the student. Each changed picture is the same one for both: what is random is drawn
-                once, and described in the student's frame.
+            share: Share of each batch's images that it embeds.
+            images: Prepared for the student. Each changed picture is the same for both: random numbers are drawn once,
+                and described in the student's frame.
 
         Raises:
-            InputError: When the model takes others, and only the pixels of these are left.
+            InputError: When the model expects another preparation, and only the prepared pixels are at hand.
         """
-        others = images.prepared_by(model.preprocessing)
-        if others is images:
+        prepared = images.prepared_by(model.preprocessing)
+        if prepared is images:
             return cls(model, share)
-        return cls(model, share, others.images, frame_of(images, model.preprocessing))
+        return cls(model, share, prepared.images, frame_of(images, model.preprocessing))
 
     def frame_at(self, rows: Int64[np.ndarray, " m"]) -> Frame | None:
-        """The frame of these images."""
+        """Return the frame of these images."""
         return self.frame and replace(self.frame, ratio=self.frame.ratio[torch.from_numpy(rows)])
 
     def on(self, fabric: Fabric) -> LiveCloud:
-        """The same with its model on the run's device, where it can be moved, and frozen."""
+        """Move the model to the run's device, where it can be moved, and freeze it."""
         if isinstance(self.model, nn.Module):
             self.model.eval().requires_grad_(False).to(fabric.device)
         return self
@@ -67,11 +67,11 @@ class LiveCloud:
     def embed(
         self, pixels: Float[Tensor, "m 3 h w"], autocast: AbstractContextManager[object] | None = None
     ) -> Float[Tensor, "m c"]:
-        """float32 unit vectors of changed images, scaled to 0..1; a model of uint8 images is given them rounded.
+        """Return float32 unit vectors of changed images, scaled to 0..1; a model of uint8 images gets them rounded.
 
         Args:
-            pixels: As the model takes them, but for scaling and normalisation, which are part of it.
-            autocast: Under which a model of this project computes.
+            pixels: As the model expects them, except for scaling and normalisation, which are part of it.
+            autocast: Context in which a model of this project computes.
         """
         if isinstance(self.model, nn.Module):
             with autocast or nullcontext():

@@ -1,4 +1,4 @@
-"""Whether a cloud model takes an image and its mirror image for the same."""
+"""A test of whether a cloud model embeds an image and its mirror image alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from hetero.data.images import Images
 
 PROBED = 64
-"""Images that are mirrored to find out; a seeded draw of more."""
+"""Most images that are mirrored for the test; a seeded draw where there are more."""
 KEPT = 0.9
 """Share of them whose mirror image must still be nearest to the image itself."""
 
@@ -20,14 +20,14 @@ def takes_mirrored_alike(
     images: Images,
     vectors: Float32[np.ndarray, "n d"],
 ) -> bool:
-    """Ask a cloud model whether mirroring an image left and right changes what it is.
+    """Return True if a cloud model still recognises images that are mirrored left and right.
 
-    If it does not, a student may see each image both ways under one target, which is worth twice the photos. Letters
-    and arrows are another thing mirrored; the model that defines the space is the one to know.
+    If it does, a student may see each image both ways with one target, which is worth twice the photos. Mirrored
+    letters and arrows mean something else; the model that defines the space has to decide.
 
     Args:
         embed: The cloud model: unit vectors of uint8 RGB images.
-        images: uint8 [n, h, w, 3], as it takes them.
+        images: uint8 [n, h, w, 3], as it expects them.
         vectors: float32 [n, d], its unit vectors of these.
 
     Returns:
@@ -38,6 +38,6 @@ def takes_mirrored_alike(
     if not len(rows):
         return False
     mirrored = embed(np.ascontiguousarray(images[rows][:, :, ::-1]))
-    similar = mirrored @ vectors.T
-    own = similar[np.arange(len(rows)), rows]
-    return bool((own >= similar.max(axis=1) - 1e-6).mean() >= KEPT)
+    similarities = mirrored @ vectors.T
+    own = similarities[np.arange(len(rows)), rows]
+    return bool((own >= similarities.max(axis=1) - 1e-6).mean() >= KEPT)

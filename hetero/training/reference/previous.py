@@ -1,4 +1,4 @@
-"""The student that an update replaces, and what its users saw."""
+"""The student that an update replaces, and the answers that its users saw."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hetero.models.model import EmbeddingModel
 
 @dataclass(frozen=True)
 class PreviousStudent:
-    """What is known of the student to be replaced.
+    """The student to be replaced, and its answers on the training images.
 
     Attributes:
         train: float32 [n, p], its unit vectors of the training images, in their order.
-        right: bool [n], whether the first hit in its gallery was of the image's class.
-        start: The student itself, when the new one is to start from its weights; None starts from new weights.
+        right: bool [n], True if the first hit in its gallery was of the image's class.
+        start: The student itself, when the new one is to start from its weights; None to start from new weights.
     """
 
     train: Float32[np.ndarray, "n p"]
@@ -35,7 +35,8 @@ class PreviousStudent:
     def identity(self) -> str:
         """Digest of everything that a new student can learn from it."""
         start = [sha256_bytes(weights_bytes(self.start))] if self.start else []
-        return digest([sha256_bytes(np.ascontiguousarray(one).tobytes()) for one in (self.train, self.right)] + start)
+        arrays = (self.train, self.right)
+        return digest([sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays] + start)
 
     @property
     def inputs(self) -> dict[str, Shaped[torch.Tensor, "n ..."]]:
@@ -51,17 +52,17 @@ class PreviousStudent:
         *,
         start: EmbeddingModel | None = None,
     ) -> PreviousStudent:
-        """Ask the old student and its gallery about every training image, the image itself left out.
+        """Query the old student's gallery with every training image, the image itself left out.
 
         Args:
             vectors: float32 [n, p], the old student's unit vectors of the training images.
             gallery: float32 [n, p], the vectors of the same images in the gallery that it searched: the old cloud's.
-            images: The training images; changed copies (see :func:`hetero.data.augmentation.copies.with_copies`) ask,
-                and are not found.
-            start: The old student, for the new one to start from its weights.
+            images: The training images; changed copies (see :func:`hetero.data.augmentation.copies.with_copies`) are
+                queries, but not part of the gallery.
+            start: The old student, when the new one is to start from its weights.
 
         Raises:
-            InputError: When the arrays are not of these images.
+            InputError: When the numbers of vectors and images differ.
         """
         if not len(vectors) == len(gallery) == len(images):
             raise InputError(
