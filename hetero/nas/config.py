@@ -1,4 +1,4 @@
-"""What a recipe says about architecture search."""
+"""The settings of a recipe that concern architecture search."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Tier:
     """A kind of device, for which one student is searched.
 
     Attributes:
-        name: Of the tier and of its student.
-        budget: What the device can afford, for instance ``macs <= cloud/40 and size_mb <= 1``; see
+        name: Name of the tier and of its student.
+        budget: Limits of the device, for instance ``macs <= cloud/40 and size_mb <= 1``; see
             :mod:`hetero.nas.cost.budget`.
     """
 
@@ -31,18 +31,18 @@ class Tier:
 
 @settings
 class SearchConfig:
-    """How architectures are searched. Nothing is searched unless the recipe names tiers.
+    """The architecture search. Nothing is searched unless the recipe names tiers.
 
     Attributes:
         space: A built-in search space's name, or the path of a TOML file.
-        reward: What makes a candidate ``a`` good beside the cloud ``g``: ``r1`` = M(a, a), ``r2`` = M(a, g) and
-            ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or ``cosine``, of their vectors of the same images, whose
-            winners were ahead of those by r2 and r3 (docs/results.md).
-        metric: The M.
-        algorithm: Who proposes candidates.
-        supernet: How the shared weights are trained that candidates are judged by.
-        student: How each tier's winner is trained from scratch; its name and architecture are the tier's.
-        latency: A latency table (``hetero device latency``), for budgets that limit what it holds.
+        reward: The figure by which a candidate ``a`` is ranked beside the cloud ``g``: ``r1`` = M(a, a), ``r2`` =
+            M(a, g), ``r3`` = r1 * r2 (CMP-NAS, arXiv 2105.06047), or the ``cosine`` of their vectors of the same
+            images, whose winners were better than those of r2 and r3 (docs/results.md).
+        metric: The metric M of the rewards.
+        algorithm: The algorithm that proposes candidates.
+        supernet: Training of the shared weights by which candidates are judged.
+        student: Training of each tier's winner from scratch; its name and architecture are the tier's.
+        latency: A latency table (``hetero device latency``), for budgets that limit its quantities.
     """
 
     space: str = "demo"

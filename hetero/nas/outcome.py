@@ -1,4 +1,4 @@
-"""What a search ends with: ``search.json`` for programs, ``search.md`` for people."""
+"""The outcome of a search: ``search.json`` for programs, ``search.md`` for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hetero.schema import record
 FILE = "search.json"
 
 LITTLE = 0.25
-"""Share of the cloud's figure below which rewards are taken for chance."""
+"""Share of the cloud's figure below which rewards count as chance."""
 
 
 @record
@@ -20,10 +20,10 @@ class Judged:
 
     Attributes:
         name: The first letters of its digest.
-        tier: Whose search proposed it.
-        generation: When; 0 is the random one.
-        figures: Rewards and what they are made of, on validation images, with the supernet's weights.
-        costs: By the names of :mod:`hetero.nas.cost.budget`.
+        tier: The tier whose search proposed it.
+        generation: The generation that it belongs to; 0 is the random one.
+        figures: Rewards and their parts, on validation images, with the supernet's weights.
+        costs: Costs by the names of :mod:`hetero.nas.cost.budget`.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Winner:
     """One tier's student-to-be.
 
     Attributes:
-        tier: Its name, and the student's.
-        budget: As numbers.
-        architecture: What won.
-        figures: As of :class:`Judged`.
-        costs: As of :class:`Judged`.
+        tier: Name of the tier, and of the student.
+        budget: Limits as numbers.
+        architecture: The winning architecture.
+        figures: Figures as in :class:`Judged`.
+        costs: Costs as in :class:`Judged`.
     """
 
     tier: str
@@ -57,17 +57,17 @@ class SearchOutcome:
     """A finished search.
 
     Attributes:
-        name: The recipe's.
-        reward: What won was best by.
-        metric: The M of the rewards.
-        algorithm: Who proposed.
-        seed: Of the search.
+        name: Name of the recipe.
+        reward: The reward that winners were chosen by.
+        metric: The metric M of the rewards.
+        algorithm: The algorithm that proposed candidates.
+        seed: Seed of the search.
         points: Size of the search space.
-        evaluations: Digest of what the figures depend on; names the file of evaluations.
+        evaluations: Digest of everything that the figures depend on; names the file of evaluations.
         cloud: ``figure``, M(g, g) on the same images, and the cloud's ``macs`` and ``parameters`` where known.
-        latency: What the latency table was measured on; empty without one.
-        winners: One a tier.
-        candidates: All that was evaluated for this search, in order.
+        latency: The target that the latency table was measured on; empty without one.
+        winners: One winner a tier.
+        candidates: All candidates evaluated for this search, in order.
         schema: Version of this record.
     """
 
@@ -85,12 +85,12 @@ class SearchOutcome:
     schema: Literal["hetero/search/1"] = "hetero/search/1"
 
     def winner(self, tier: str) -> Winner:
-        """A tier's student-to-be."""
-        return next(one for one in self.winners if one.tier == tier)
+        """Return a tier's student-to-be."""
+        return next(winner for winner in self.winners if winner.tier == tier)
 
 
 def as_page(result: SearchOutcome) -> str:
-    """The outcome as a page of Markdown."""
+    """Write the outcome as a page of Markdown."""
     cloud, measured = result.cloud, [name for name in result.winners[0].costs if is_measured(name)]
     figures = {result.reward: result.reward} | {"r2": "M(a, g)", "r1": "M(a, a)"}
     lines = [
@@ -105,38 +105,38 @@ def as_page(result: SearchOutcome) -> str:
         _row("tier", "budget", *figures.values(), "MACs", "of the cloud's", "parameters", "MB", *map(_title, measured)),
         "|" + "---|" * (6 + len(figures) + len(measured)),
     ]
-    for one in result.winners:
-        share = f"1/{cloud['macs'] / one.costs['macs']:.0f}" if cloud.get("macs") else "unknown"
+    for winner in result.winners:
+        share = f"1/{cloud['macs'] / winner.costs['macs']:.0f}" if cloud.get("macs") else "unknown"
         cells = [
-            one.tier, one.budget, *(f"{one.figures[name]:.3f}" for name in figures),
-            f"{one.costs['macs'] / 1e6:.2f}M", share, f"{one.costs['parameters'] / 1e3:.0f}k",
-            f"{one.costs['size_mb']:.2f}",
-            *(_shown(name, one.costs[name]) for name in measured),
+            winner.tier, winner.budget, *(f"{winner.figures[name]:.3f}" for name in figures),
+            f"{winner.costs['macs'] / 1e6:.2f}M", share, f"{winner.costs['parameters'] / 1e3:.0f}k",
+            f"{winner.costs['size_mb']:.2f}",
+            *(_formatted(name, winner.costs[name]) for name in measured),
         ]  # fmt: skip
         lines.append(_row(*cells))
     if result.latency:
-        what = f"predicted from operators measured on {_target(result.latency)}, one thread, float32"
-        lines += ["", f"{' and '.join(map(_title, measured))}: {what}."]
-    lines += ["", *(line for one in result.winners for line in _described(one))]
+        source = f"predicted from operators measured on {_target(result.latency)}, one thread, float32"
+        lines += ["", f"{' and '.join(map(_title, measured))}: {source}."]
+    lines += ["", *(line for winner in result.winners for line in _description(winner))]
     return "\n".join(lines) + "\n"
 
 
 def as_recipe(result: SearchOutcome, tables: dict[str, str]) -> str:
-    """The winners as students of a recipe: paste it in place of the tiers, and nothing is searched any more.
+    """Write the winners as students of a recipe, to paste in place of the tiers so that nothing is searched again.
 
     Args:
         result: The search.
         tables: For each tier, its model as TOML.
     """
     parts = [f"# Found by hetero search {result.name}: best {result.reward} within each budget."]
-    for one in result.winners:
-        parts += [f'\n# {one.budget}\n[[students]]\nname = "{one.tier}"\n{tables[one.tier]}']
+    for winner in result.winners:
+        parts += [f'\n# {winner.budget}\n[[students]]\nname = "{winner.tier}"\n{tables[winner.tier]}']
     return "\n".join(parts)
 
 
 def _doubt(result: SearchOutcome) -> list[str]:
-    """A word of warning when no winner stands out from chance."""
-    best, cloud = max(one.figures["r2"] for one in result.winners), result.cloud["figure"]
+    """Return a warning when no winner stands out from chance."""
+    best, cloud = max(winner.figures["r2"] for winner in result.winners), result.cloud["figure"]
     if best >= LITTLE * cloud:
         return []
     return [
@@ -155,18 +155,18 @@ def _title(quantity: str) -> str:
     return f"{'ms' if unit == 'latency_ms' else unit}, {runtime}"
 
 
-def _shown(quantity: str, value: float) -> str:
+def _formatted(quantity: str, value: float) -> str:
     return f"{value:.3f}" if quantity.startswith("latency_ms") else f"{value / 1e6:.2f}M"
 
 
-def _target(described: dict[str, str]) -> str:
-    return ", ".join(described[name] for name in ("name", "processor", "system") if name in described)
+def _target(description: dict[str, str]) -> str:
+    return ", ".join(description[name] for name in ("name", "processor", "system") if name in description)
 
 
-def _described(one: Winner) -> list[str]:
-    """The winner's stages, a line each."""
-    lines = [f"**{one.tier}**, {one.architecture.kind}", ""]
-    for number, stage in enumerate(one.architecture.stages, start=1):
+def _description(winner: Winner) -> list[str]:
+    """Describe the winner's stages, a line each."""
+    lines = [f"**{winner.tier}**, {winner.architecture.kind}", ""]
+    for number, stage in enumerate(winner.architecture.stages, start=1):
         blocks = ", ".join(
             f"{block.kernel}x{block.kernel} x{block.expansion:g}" + (" SE" if block.squeeze_excite else "")
             for block in stage.blocks

@@ -1,4 +1,4 @@
-"""Search: for each tier, the point that is worth most within its budget, all from one supernet."""
+"""Search: for each tier, the best point within its budget, all from one supernet."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Candidate:
 
     Attributes:
         architecture: The point.
-        tier: Whose search proposed it first.
-        generation: In which batch, from 0: the random ones.
-        figures: As the evaluator gives them.
-        costs: By the names of :mod:`hetero.nas.cost.budget`.
+        tier: The tier whose search proposed it first.
+        generation: Number of its batch; batch 0 is random.
+        figures: Figures by the evaluator.
+        costs: Costs by the names of :mod:`hetero.nas.cost.budget`.
     """
 
     architecture: Architecture
@@ -41,11 +41,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         winners: Tier -> the best candidate within its budget.
-        candidates: All, in the order in which they were proposed.
+        candidates: All candidates, in the order in which they were proposed.
     """
 
     winners: Mapping[str, Candidate]
@@ -54,15 +54,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, and how.
+    """A search over one space for several tiers.
 
     Attributes:
         space: The search space.
         budgets: Tier -> its budget, with numbers.
-        costs: Of a point.
-        algorithm: Started once for each tier.
-        reward: The figure that a winner has the most of.
-        seed: Decides what is proposed.
+        costs: Returns the costs of a point.
+        algorithm: The algorithm, started once for each tier.
+        reward: The figure by which a winner is best.
+        seed: Decides all proposals.
     """
 
     space: SearchSpace
@@ -73,22 +73,22 @@ class Search:
     seed: int = 0
 
     def run(self, evaluations: Evaluations, workers: Workers) -> Found:
-        """Search, evaluating only what is not known yet.
+        """Search, evaluating only points whose figures are not known yet.
 
         Args:
-            evaluations: What is known; filled as the search goes on.
-            workers: Who evaluates, started.
+            evaluations: The known figures; filled as the search proceeds.
+            workers: Workers that are started.
 
         Raises:
             InputError: When no point fits a budget.
         """
         allowed = {tier: Allowed(self.space, budget, self.costs) for tier, budget in self.budgets.items()}
-        problems = [f"{tier}: {problem}" for tier, one in allowed.items() for problem in _problems(one)]
+        problems = [f"{tier}: {problem}" for tier, points in allowed.items() for problem in _problems(points)]
         if problems:
             raise InputError("no network of the search space fits:", problems)
         candidates: dict[Architecture, Candidate] = {}
-        for tier, one in allowed.items():
-            self._run_tier(tier, one, evaluations, workers, candidates)
+        for tier, points in allowed.items():
+            self._run_tier(tier, points, evaluations, workers, candidates)
         winners = {tier: self._best(budget, candidates.values()) for tier, budget in self.budgets.items()}
         return Found(winners, tuple(candidates.values()))
 
@@ -109,8 +109,8 @@ class Search:
                 _evaluate(batch, self.reward, evaluations, workers)
                 bar.update(len(batch))
                 for point in batch:
-                    made = Candidate(point, tier, generation, evaluations[point], dict(self.costs(point)))
-                    candidates.setdefault(point, made)
+                    candidate = Candidate(point, tier, generation, evaluations[point], dict(self.costs(point)))
+                    candidates.setdefault(point, candidate)
                 generation += 1
                 rewards = [evaluations[point][self.reward] for point in batch]
                 bar.set_postfix_str(f"best {self.reward} of this generation {max(rewards):.3f}")
@@ -119,8 +119,8 @@ class Search:
             follow(propose(allowed, self.algorithm, seed_of(tier, self.seed)), measure)
 
     def _best(self, budget: Budget, candidates: Iterable[Candidate]) -> Candidate:
-        fitting = [one for one in candidates if budget.allows(one.costs)]
-        return min(fitting, key=lambda one: (-one.figures[self.reward], one.costs["macs"], one.architecture.digest))
+        fitting = [point for point in candidates if budget.allows(point.costs)]
+        return min(fitting, key=lambda fit: (-fit.figures[self.reward], fit.costs["macs"], fit.architecture.digest))
 
 
 def _problems(allowed: Allowed) -> list[str]:

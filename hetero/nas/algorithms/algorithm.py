@@ -1,8 +1,8 @@
-"""How a search algorithm talks: it proposes a batch of points, is told their rewards, and proposes the next.
+"""The protocol of a search algorithm: it proposes a batch of points, receives their rewards, and proposes the next.
 
-An algorithm is a generator, and draws from one random generator alone. Batches have the size that its options say,
-however many workers evaluate them, so a seed decides what is proposed. An interrupted search is started again from its
-seed; what was evaluated is looked up, and so it continues where it was.
+An algorithm is a generator, and draws from one random generator alone. Batches have the size that its options set,
+however many workers evaluate them, so a seed decides all proposals. An interrupted search is started again from its
+seed; points already evaluated are looked up, and so it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class AlgorithmConfig:
         name: ``evolution`` as in CMP-NAS, ``regularised`` evolution, ``random``, or ``pareto`` (NSGA-II: the reward
             against :attr:`cost`; needs the extra ``search``).
         population: Points of a generation.
-        generations: How many, the first random one included.
-        parents: The best so far, from which evolution breeds.
+        generations: Number of generations, the first random one included.
+        parents: Number of the best points so far from which evolution breeds.
         mutation: Probability with which a choice is drawn anew.
         tournament: Points of which regularised evolution takes the best as a parent.
-        cost: What the Pareto mode trades the reward against, a quantity of a budget.
+        cost: The cost that the Pareto mode trades the reward against, a quantity of a budget.
     """
 
     name: AlgorithmName = "evolution"
@@ -48,7 +48,7 @@ class AlgorithmConfig:
 
 @runtime_checkable
 class Algorithm(Protocol):
-    """Starts a search."""
+    """A function that starts a search."""
 
     def __call__(self, allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) -> Proposals:
         """Propose batches until the search is over; each ``yield`` is answered with its points' rewards, in order."""
@@ -63,7 +63,7 @@ def follow(proposals: Proposals, measure: Measure) -> list[list[Architecture]]:
 
     Args:
         proposals: A search that was just started.
-        measure: Rewards of a batch, in order.
+        measure: Returns the rewards of a batch, in order.
 
     Returns:
         Every batch.

@@ -26,8 +26,8 @@ class Allowed:
 
     Attributes:
         space: The search space.
-        budget: With numbers, not shares of the cloud.
-        costs: Of a point.
+        budget: Limits as numbers, not shares of the cloud.
+        costs: Returns the costs of a point.
     """
 
     space: SearchSpace
@@ -35,23 +35,23 @@ class Allowed:
     costs: Costs
 
     def __contains__(self, architecture: Architecture) -> bool:
-        """Whether a point fits."""
+        """Return True if a point fits."""
         return self.budget.allows(self.costs(architecture))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A random point."""
+        """Draw a random point."""
         return self._fitting(lambda: self.space.sample(rng), rng)
 
     def mutate(self, parent: Architecture, rng: np.random.Generator, rate: float) -> Architecture:
-        """Each choice of the parent drawn anew with probability ``rate``."""
+        """Draw each choice of the parent anew with probability ``rate``."""
         return self._fitting(lambda: self.space.mutate(parent, rng, rate), rng)
 
     def neighbour(self, parent: Architecture, rng: np.random.Generator) -> Architecture:
-        """The parent with one choice changed."""
+        """Change one choice of the parent."""
         return self._fitting(lambda: self.space.neighbour(parent, rng), rng)
 
     def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
-        """Each choice from one of the parents."""
+        """Take each choice from one of the parents."""
         return self._fitting(lambda: self.space.crossover(one, other, rng), rng)
 
     def _fitting(self, draw: Callable[[], Architecture], rng: np.random.Generator) -> Architecture:
@@ -68,20 +68,20 @@ class Allowed:
 
 
 def unseen(
-    draw: Callable[[], Architecture], otherwise: Callable[[], Architecture], seen: set[Architecture]
+    draw: Callable[[], Architecture], otherwise: Callable[[], Architecture], proposed: set[Architecture]
 ) -> Architecture:
-    """A point that was not proposed before, and now is.
+    """Draw a point that was not proposed before, and add it to those that were.
 
     Args:
-        draw: Tried first.
-        otherwise: Tried when many draws found nothing new; if it does not either, a known point is proposed again.
-        seen: What was proposed; the point is added.
+        draw: Draws a point; tried first.
+        otherwise: Draws a point when many draws were not new; if these are not either, a known point is returned.
+        proposed: The points proposed so far; the new one is added.
     """
     point = draw()
     for maker in (draw, otherwise):
         for _ in range(_TRIES):
-            if point not in seen:
-                seen.add(point)
+            if point not in proposed:
+                proposed.add(point)
                 return point
             point = maker()
     return point

@@ -15,11 +15,11 @@ from hetero.nas.space.architecture import Architecture
 
 def evolution(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) -> Proposals:
     """Propose generation after generation."""
-    known: dict[Architecture, float] = {}
-    seen: set[Architecture] = set()
+    rewards: dict[Architecture, float] = {}
+    proposed: set[Architecture] = set()
     best: list[Architecture] = []
 
-    def bred(place: int) -> Architecture:
+    def breed(place: int) -> Architecture:
         if not best:
             return allowed.sample(rng)
         parent = best[int(rng.integers(len(best)))]
@@ -29,8 +29,8 @@ def evolution(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generato
 
     for _ in range(config.generations):
         batch = [
-            unseen(lambda place=place: bred(place), lambda: allowed.sample(rng), seen)
+            unseen(lambda place=place: breed(place), lambda: allowed.sample(rng), proposed)
             for place in range(config.population)
         ]
-        known |= zip(batch, (yield batch), strict=True)
-        best = sorted(known, key=lambda one: -known[one])[: config.parents]
+        rewards |= zip(batch, (yield batch), strict=True)
+        best = sorted(rewards, key=lambda point: -rewards[point])[: config.parents]

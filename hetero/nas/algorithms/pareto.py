@@ -1,4 +1,4 @@
-"""The Pareto mode: reward against a cost, by NSGA-II (Deb et al., 2002) as pymoo has it."""
+"""The Pareto mode: reward against a cost, by pymoo's NSGA-II (Deb et al., 2002)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def pareto(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) 
     """
     algorithm = _nsga2(allowed, config, rng)
     while algorithm.has_next():
-        asked = algorithm.ask()
-        batch: list[Architecture] = [one.X[0] for one in asked]
+        individuals = algorithm.ask()
+        batch: list[Architecture] = [individual.X[0] for individual in individuals]
         rewards = yield batch
-        costs = [allowed.costs(one)[config.cost] for one in batch]
-        asked.set("F", np.column_stack([np.negative(rewards), costs]))
-        for one in asked:
-            one.evaluated.add("F")
+        costs = [allowed.costs(point)[config.cost] for point in batch]
+        individuals.set("F", np.column_stack([np.negative(rewards), costs]))
+        for individual in individuals:
+            individual.evaluated.add("F")
         algorithm.evaluator.n_eval += len(batch)
-        algorithm.tell(infills=asked)
+        algorithm.tell(infills=individuals)
 
 
 def _nsga2(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) -> Any:
-    """NSGA-II whose every draw of points is ours, seeded from ``rng``."""
+    """Set up an NSGA-II that draws its points by ``allowed``, seeded from ``rng``."""
     try:
         from pymoo.algorithms.moo.nsga2 import NSGA2
         from pymoo.core.crossover import Crossover
@@ -59,7 +59,7 @@ def _nsga2(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) 
 
     class Mutated(Mutation):
         def _do(self, problem: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-            return _column([allowed.mutate(one, rng, config.mutation) for one in X[:, 0]])
+            return _column([allowed.mutate(parent, rng, config.mutation) for parent in X[:, 0]])
 
     class Same(ElementwiseDuplicateElimination):
         def is_equal(self, a: Any, b: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -75,7 +75,7 @@ def _nsga2(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) 
 
 
 def _column(points: list[Architecture]) -> Any:
-    """An object array [n, 1]."""
+    """Return the points as an object array [n, 1]."""
     column = np.empty((len(points), 1), dtype=object)
     column[:, 0] = points
     return column

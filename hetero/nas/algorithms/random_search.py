@@ -11,10 +11,10 @@ from hetero.nas.space.architecture import Architecture
 
 def random_search(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) -> Proposals:
     """Propose random points, none twice while there are others."""
-    seen: set[Architecture] = set()
+    proposed: set[Architecture] = set()
 
     def draw() -> Architecture:
         return allowed.sample(rng)
 
     for _ in range(config.generations):
-        yield [unseen(draw, draw, seen) for _ in range(config.population)]
+        yield [unseen(draw, draw, proposed) for _ in range(config.population)]

@@ -1,4 +1,4 @@
-"""Regularised evolution (Real et al., arXiv 1802.01548): the oldest die, not the worst.
+"""Regularised evolution (Real et al., arXiv 1802.01548): the oldest points are dropped, not the worst.
 
 The paper replaces one point at a time. Here a tenth of the population is replaced at once, so that workers have
 something to share; children of one batch do not compete with each other.
@@ -17,17 +17,17 @@ from hetero.nas.space.architecture import Architecture
 
 def regularised(allowed: Allowed, config: AlgorithmConfig, rng: np.random.Generator) -> Proposals:
     """Propose a random population, then children of tournament winners, each with one choice changed."""
-    seen: set[Architecture] = set()
+    proposed: set[Architecture] = set()
     alive: deque[tuple[Architecture, float]] = deque(maxlen=config.population)
-    left = config.population * config.generations
+    remaining = config.population * config.generations
     size = config.population
-    while left:
+    while remaining:
         batch = [
-            unseen(lambda: _child(allowed, config, alive, rng), lambda: allowed.sample(rng), seen)
-            for _ in range(min(size, left))
+            unseen(lambda: _child(allowed, config, alive, rng), lambda: allowed.sample(rng), proposed)
+            for _ in range(min(size, remaining))
         ]
         alive.extend(zip(batch, (yield batch), strict=True))
-        left -= len(batch)
+        remaining -= len(batch)
         size = max(1, config.population // 10)
 
 
@@ -36,6 +36,6 @@ def _child(
 ) -> Architecture:
     if not alive:
         return allowed.sample(rng)
-    drawn = [alive[int(place)] for place in rng.integers(len(alive), size=config.tournament)]
-    parent, _ = max(drawn, key=lambda one: one[1])
+    entrants = [alive[int(place)] for place in rng.integers(len(alive), size=config.tournament)]
+    parent, _ = max(entrants, key=lambda entrant: entrant[1])
     return allowed.neighbour(parent, rng)

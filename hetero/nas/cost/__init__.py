@@ -1,1 +1,1 @@
-"""What an architecture costs, and the budgets that it must fit."""
+"""The costs of an architecture, and the budgets that it must fit."""

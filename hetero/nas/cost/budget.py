@@ -1,4 +1,4 @@
-"""What a device can afford, as one line: ``macs <= 20M and size_mb <= 1 and latency_ms.litert <= 2``.
+"""The budget of a device, as one line: ``macs <= 20M and size_mb <= 1 and latency_ms.litert <= 2``.
 
 Limits are joined by ``and``. Each names a quantity, ``<=`` and a number, which may end in ``k``, ``M`` or ``G``; a
 share of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or ``0.05*cloud``.
@@ -6,9 +6,9 @@ share of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or
 ========================  ==============================================================================
 ``macs``                  multiply-accumulates of one image
 ``parameters``            weights
-``size_mb``               float32 weights as they are stored, in 10^6 bytes; the graph adds some kilobytes
-``latency_ms.RUNTIME``    one image on the target that the latency table was measured on
-``instructions.RUNTIME``  of one image, where the table was counted on an emulated target
+``size_mb``               float32 weights as they are stored, in 10^6 bytes; the graph adds a few kilobytes
+``latency_ms.RUNTIME``    time of one image on the target that the latency table was measured on
+``instructions.RUNTIME``  instructions of one image, where they were counted on an emulated target
 ========================  ==============================================================================
 """
 
@@ -24,7 +24,7 @@ from hetero.errors import InputError
 COUNTED = ("macs", "parameters", "size_mb")
 OF_CLOUD = ("macs", "parameters")
 MEASURED = ("latency_ms", "instructions")
-"""Looked up in a latency table, for the runtime that follows after a dot."""
+"""Quantities looked up in a latency table, for the runtime named after a dot."""
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -41,9 +41,9 @@ class Limit:
     """One limit.
 
     Attributes:
-        quantity: What is limited.
+        quantity: Name of the limited quantity.
         most: The largest value allowed; a multiple of the cloud's when ``of_cloud``.
-        of_cloud: Whether it counts from the cloud model.
+        of_cloud: True if the limit is a share of the cloud model's value.
     """
 
     quantity: str
@@ -51,16 +51,16 @@ class Limit:
     of_cloud: bool = False
 
     def __str__(self) -> str:
-        """As :meth:`Budget.parse` reads it."""
+        """Return the limit as :meth:`Budget.parse` reads it."""
         return f"{self.quantity} <= {f'{self.most!r}*cloud' if self.of_cloud else _short(self.most)}"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits that all must hold; without any, everything is allowed.
+    """Limits that must all hold; without any, everything is allowed.
 
     Attributes:
-        limits: In the order given.
+        limits: The limits, in the order given.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -70,14 +70,14 @@ class Budget:
         """Read a budget.
 
         Raises:
-            InputError: With everything that is wrong.
+            InputError: With every mistake in the text.
         """
         if not text.strip():
             return cls()
         limits = [_limit(part.strip()) for part in re.split(r"\band\b", text)]
-        problems = [one for one in limits if isinstance(one, str)]
-        good = [one for one in limits if isinstance(one, Limit)]
-        names = [one.quantity for one in good]
+        problems = [limit for limit in limits if isinstance(limit, str)]
+        good = [limit for limit in limits if isinstance(limit, Limit)]
+        names = [limit.quantity for limit in good]
         problems += [
             f"{name}: limited {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1
         ]
@@ -86,32 +86,37 @@ class Budget:
         return cls(tuple(good))
 
     def __str__(self) -> str:
-        """As :meth:`parse` reads it."""
+        """Return the budget as :meth:`parse` reads it."""
         return " and ".join(map(str, self.limits))
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """Names of what is limited."""
+        """Names of the limited quantities."""
         return tuple(limit.quantity for limit in self.limits)
 
     def resolved(self, cloud: Mapping[str, float]) -> Budget:
-        """The same budget with shares of the cloud model as numbers.
+        """Return the budget with shares of the cloud model as numbers.
 
         Args:
             cloud: The cloud model's ``macs`` and ``parameters``, as far as they are known.
 
         Raises:
-            InputError: When one is needed and not known.
+            InputError: When a number that a share needs is not known.
         """
-        unknown = [f"{one}: the cloud's {one.quantity} is not known" for one in self.limits if _lacks(one, cloud)]
+        unknown = [
+            f"{limit}: the cloud's {limit.quantity} is not known" for limit in self.limits if _lacks(limit, cloud)
+        ]
         if unknown:
             raise InputError("cannot take shares of a cloud model that did not run here; give numbers:", unknown)
         return Budget(
-            tuple(Limit(one.quantity, one.most * cloud[one.quantity]) if one.of_cloud else one for one in self.limits)
+            tuple(
+                Limit(limit.quantity, limit.most * cloud[limit.quantity]) if limit.of_cloud else limit
+                for limit in self.limits
+            )
         )
 
     def allows(self, costs: Mapping[str, float]) -> bool:
-        """Whether costs lie within every limit.
+        """Return True if costs lie within every limit.
 
         Raises:
             InputError: When a limited quantity is not among the costs, or a share of the cloud was not resolved.
@@ -119,25 +124,26 @@ class Budget:
         return not self.exceeded(costs)
 
     def exceeded(self, costs: Mapping[str, float]) -> list[str]:
-        """One line for each limit that costs go beyond; see :meth:`allows`."""
+        """Return one line for each limit that costs exceed; see :meth:`allows`."""
         if missing := [name for name in self.quantities if name not in costs]:
             raise InputError(f"the budget limits {', '.join(missing)}, known are {', '.join(costs) or 'no costs'}")
-        if shares := [str(one) for one in self.limits if one.of_cloud]:
+        if shares := [str(limit) for limit in self.limits if limit.of_cloud]:
             raise InputError(f"the budget counts from the cloud model: resolve {', '.join(shares)} first")
-        return [f"{one}: takes {costs[one.quantity]:,.6g}" for one in self.limits if costs[one.quantity] > one.most]
+        exceeded = [limit for limit in self.limits if costs[limit.quantity] > limit.most]
+        return [f"{limit}: takes {costs[limit.quantity]:,.6g}" for limit in exceeded]
 
 
 def is_measured(quantity: str) -> bool:
-    """Whether a latency table tells a quantity, not a count."""
+    """Return True if a quantity is looked up in a latency table, and not counted."""
     name, _, runtime = quantity.partition(".")
     return name in MEASURED and bool(runtime)
 
 
 def _limit(text: str) -> Limit | str:
-    """A limit, or what is wrong with it."""
-    if not (whole := _LIMIT.fullmatch(text)):
+    """Read a limit; return the problem with it if it is not valid."""
+    if not (match := _LIMIT.fullmatch(text)):
         return f"{text!r}: expected a limit such as macs <= 20M"
-    quantity, sign, value = whole["quantity"], whole["sign"], whole["value"]
+    quantity, sign, value = match["quantity"], match["sign"], match["value"]
     if quantity not in COUNTED and not is_measured(quantity):
         measured = " and ".join(f"{name}.RUNTIME" for name in MEASURED)
         return f"{quantity!r}: expected one of {', '.join(COUNTED)}, {measured}"
@@ -162,10 +168,10 @@ def _value(number: re.Match[str]) -> float:
 
 
 def _short(value: float) -> str:
-    """The number with a suffix, where that is exact."""
+    """Return the number with a suffix, where that is exact."""
     for suffix, factor in reversed(_SUFFIXES.items()):
-        if value >= factor and float(shown := f"{value / factor:.12g}") * factor == value and "e" not in shown:
-            return f"{shown}{suffix}"
+        if value >= factor and float(number := f"{value / factor:.12g}") * factor == value and "e" not in number:
+            return f"{number}{suffix}"
     return repr(value)
 
 

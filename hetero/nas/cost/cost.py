@@ -1,4 +1,4 @@
-"""What a candidate costs: counted and looked up layer by layer, and each layer only once."""
+"""The costs of a candidate: counted and looked up layer by layer, and each layer only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hetero.nas.space.space import SearchSpace
 from hetero.preprocessing import Preprocessing
 
 BYTES = 4
-"""Of a float32 weight."""
+"""Bytes of a float32 weight."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LayerCost:
     Attributes:
         macs: Multiply-accumulates of an image.
         parameters: Learnable numbers.
-        stored: Numbers that a file holds: batch norm is folded into the convolution before it.
+        stored: Numbers that a file holds, with each batch norm folded into the convolution before it.
     """
 
     macs: int
@@ -41,12 +41,12 @@ def layer_cost(layer: Layer) -> LayerCost:
     module = layer.build()
     kind = torch.uint8 if layer.kind == "pixels" else torch.float32
     counts = counted(module, torch.zeros(layer.input_shape, dtype=kind))
-    norms = [one for one in module.modules() if isinstance(one, (nn.BatchNorm1d, nn.BatchNorm2d))]
-    return LayerCost(counts.macs, counts.parameters, counts.parameters - sum(one.num_features for one in norms))
+    norms = [child for child in module.modules() if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    return LayerCost(counts.macs, counts.parameters, counts.parameters - sum(norm.num_features for norm in norms))
 
 
 def network_costs(config: ModelConfig, preprocessing: Preprocessing, table: LatencyTable | None) -> dict[str, float]:
-    """What one network of the edge family costs, by the names of :mod:`hetero.nas.cost.budget`.
+    """Return the costs of one network of the edge family, by the names of :mod:`hetero.nas.cost.budget`.
 
     Raises:
         InputError: When the table lacks an operator of the network.
@@ -54,9 +54,9 @@ def network_costs(config: ModelConfig, preprocessing: Preprocessing, table: Late
     layers = list(layers_of(config, preprocessing))
     counts = [layer_cost(layer) for layer in layers]
     costs = {
-        "macs": float(sum(one.macs for one in counts)),
-        "parameters": float(sum(one.parameters for one in counts)),
-        "size_mb": BYTES * sum(one.stored for one in counts) / 1e6,
+        "macs": float(sum(count.macs for count in counts)),
+        "parameters": float(sum(count.parameters for count in counts)),
+        "size_mb": BYTES * sum(count.stored for count in counts) / 1e6,
     }
     if table is not None:
         costs |= table.costs(layers)
@@ -70,8 +70,8 @@ class CostModel:
     Attributes:
         space: The search space.
         preprocessing: Gives the input size.
-        dimension: Of the embedding.
-        table: Measured latencies; without one there are none.
+        dimension: Dimension of the embedding.
+        table: Measured latencies; None to leave latency out of the costs.
     """
 
     space: SearchSpace
@@ -80,6 +80,6 @@ class CostModel:
     table: LatencyTable | None = None
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
-        """``macs``, ``parameters``, ``size_mb`` and each runtime's ``latency_ms`` or ``instructions``."""
+        """Return ``macs``, ``parameters``, ``size_mb`` and each runtime's ``latency_ms`` or ``instructions``."""
         config = self.space.config(architecture, dimension=self.dimension)
         return network_costs(config, self.preprocessing, self.table)

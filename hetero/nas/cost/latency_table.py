@@ -1,7 +1,7 @@
 """Latency looked up: a table of operators, each measured once on a named runtime and target.
 
-``hetero device latency`` writes one, in milliseconds, or in instructions where an emulator counts these. A network is
-predicted to take what calling the runtime takes, plus the sum of its operators; docs/results.md says how well that
+``hetero device latency`` writes one, in milliseconds, or in instructions where an emulator counts them. The prediction
+for a network is the time of a call to the runtime plus the sum of its operators; docs/results.md reports how well that
 ranks whole networks.
 """
 
@@ -19,19 +19,19 @@ from hetero.nas.cost.layers import Layer
 from hetero.schema import parse_file, record
 
 Unit = Literal["latency_ms", "instructions"]
-"""What a table holds, by the name that budgets limit it by."""
+"""The quantity of a table, by the name that budgets use."""
 
 _SHOWN = 3
 
 
 @record
 class RuntimeTable:
-    """What one runtime takes.
+    """The measurements of one runtime.
 
     Attributes:
-        version: Of the runtime.
-        call: Running a network that does nothing, in the table's unit; part of each network once.
-        operators: Name -> what it takes beyond that.
+        version: Version of the runtime.
+        call: Running a network that does nothing, in the table's unit; added once to each network.
+        operators: Name of each operator -> its own part beyond that.
     """
 
     version: str
@@ -44,7 +44,7 @@ class LatencyTable:
     """Latencies measured on one target.
 
     Attributes:
-        target: Its name and description: processor, system.
+        target: Name and description of the target: processor, system.
         measured: Runtime -> its table.
         unit: Milliseconds, or instructions that an emulator counted.
     """
@@ -60,15 +60,15 @@ class LatencyTable:
         return tuple(self.measured)
 
     def costs(self, layers: Sequence[Layer]) -> dict[str, float]:
-        """What one image through a network takes on every runtime, by the names that budgets limit."""
+        """Return the cost of one image through a network on every runtime, by the names that budgets use."""
         return {f"{self.unit}.{runtime}": self.predict(layers, runtime) for runtime in self.runtimes}
 
     def predict(self, layers: Iterable[Layer], runtime: str) -> float:
-        """What one image through a network takes, in the table's unit.
+        """Return the cost of one image through a network, in the table's unit.
 
         Args:
-            layers: Of the network.
-            runtime: For instance ``litert``.
+            layers: Layers of the network.
+            runtime: Name of the runtime, for instance ``litert``.
 
         Raises:
             InputError: When the runtime, or an operator of the network, was not measured.
@@ -78,18 +78,18 @@ class LatencyTable:
         return self.sum(runtime, [name for layer in layers for name in operator_names(layer)])
 
     def sum(self, runtime: str, operators: Sequence[str]) -> float:
-        """What one image through these operators takes; see :meth:`predict`."""
+        """Return the cost of one image through these operators; see :meth:`predict`."""
         if runtime not in self.measured:
             raise InputError(f"the latency table has {', '.join(self.measured) or 'no runtime'}, not {runtime!r}")
-        known = self.measured[runtime].operators
-        if missing := sorted({name for name in operators if name not in known}):
-            shown = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
+        costs = self.measured[runtime].operators
+        if missing := sorted({name for name in operators if name not in costs}):
+            lines = [*missing[:_SHOWN], *([f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else [])]
             raise InputError(
                 f"the latency table was not measured for {runtime} on this space and image size; measure it again with "
                 "`hetero device latency`. It lacks:",
-                shown,
+                lines,
             )
-        return self.measured[runtime].call + sum(known[name] for name in operators)
+        return self.measured[runtime].call + sum(costs[name] for name in operators)
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""
@@ -100,7 +100,7 @@ class LatencyTable:
         """Read a table.
 
         Raises:
-            InputError: When there is none.
+            InputError: When there is no file.
             IntegrityError: When the file is damaged.
         """
         if not path.is_file():

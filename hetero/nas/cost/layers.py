@@ -1,4 +1,4 @@
-"""The layers of a network as data, each with the size of what it takes: what costs are looked up by."""
+"""The layers of a network as data, each with the size of its input: the keys by which costs are looked up."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ PIXELS, STEM, LAST, HEAD = "pixels", "stem", "last", "head"
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer where it stands: equal layers do equal work.
+    """One layer at its place in a network: equal layers do equal work.
 
     Attributes:
         kind: ``pixels`` (bytes to normalised planes), ``stem``, ``last`` (the last expansion), ``head`` (pooling,
             embedding, neck and norm), or a block of :mod:`hetero.models.backbones.block_catalog`.
-        inputs: Channels that it takes.
-        outputs: Channels, or the embedding's dimension, that it gives.
-        height: Of what it takes.
-        width: Of what it takes.
-        stride: Of its spatial convolution; for ``pixels``, how far the image is averaged down.
-        stage: A block's, with one block and stride one; of the others only the activation counts.
-        pool: Of the head.
-        principal: Of the head: principal directions that its embedding layer works in, 0 for all dimensions.
+        inputs: Input channels.
+        outputs: Output channels, or the embedding's dimension.
+        height: Height of its input.
+        width: Width of its input.
+        stride: Stride of its spatial convolution; for ``pixels``, the factor by which the image is averaged down.
+        stage: A block's stage, with one block and stride one; for other layers only the activation counts.
+        pool: The head's pooling.
+        principal: The head's principal directions that its embedding layer works in, 0 for all dimensions.
     """
 
     kind: str
@@ -50,13 +50,13 @@ class Layer:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one image."""
+        """Shape of one input image."""
         if self.kind == PIXELS:
             return (1, self.height, self.width, 3)
         return (1, self.inputs, self.height, self.width)
 
     def build(self) -> nn.Module:
-        """The layer with fresh weights, in evaluation mode."""
+        """Build the layer with fresh weights, in evaluation mode."""
         return self._module().eval()
 
     def _module(self) -> nn.Module:
@@ -72,7 +72,7 @@ class Layer:
 
 
 def layers_of(config: ModelConfig, preprocessing: Preprocessing) -> Iterator[Layer]:
-    """The layers of a network of the edge family, in order, as :class:`hetero.models.model.EmbeddingModel` has them."""
+    """Yield the layers of a network of the edge family, in the order of :class:`hetero.models.model.EmbeddingModel`."""
     config = config.for_images(preprocessing)
     stages = config.stages
     shrink = preprocessing.shrink
@@ -94,30 +94,32 @@ def layers_of(config: ModelConfig, preprocessing: Preprocessing) -> Iterator[Lay
 
 
 def layers_of_space(space: SearchSpace, preprocessing: Preprocessing, dimension: int) -> list[Layer]:
-    """Every layer that some network of a space has."""
+    """Return every layer that occurs in some network of a space."""
     shrink = preprocessing.shrink
     height, width = preprocessing.height // shrink, preprocessing.width // shrink
-    found = [Layer(PIXELS, 3, 3, preprocessing.height, preprocessing.width, shrink)]
+    layers = [Layer(PIXELS, 3, 3, preprocessing.height, preprocessing.width, shrink)]
     for activation in space.stages[0].activation:
         stem = Stage(channels=1, activation=activation)
-        found.append(Layer(STEM, 3, space.stem_channels, height, width, space.stem_stride, stem))
+        layers.append(Layer(STEM, 3, space.stem_channels, height, width, space.stem_stride, stem))
     height, width = _strided(height, space.stem_stride), _strided(width, space.stem_stride)
     before: tuple[int, ...] = (space.stem_channels,)
     for stage in space.stages:
         after = _strided(height, stage.stride), _strided(width, stage.stride)
         for block in _blocks(stage, space.kind):
-            found += [Layer(block.block, taken, block.channels, height, width, stage.stride, block) for taken in before]
+            layers += [
+                Layer(block.block, inputs, block.channels, height, width, stage.stride, block) for inputs in before
+            ]
             if max(stage.depth) > 1:
-                found.append(Layer(block.block, block.channels, block.channels, *after, 1, block))
+                layers.append(Layer(block.block, block.channels, block.channels, *after, 1, block))
         (height, width), before = after, stage.channels
     for channels, activation in itertools.product(before, space.stages[-1].activation):
-        found.append(Layer(LAST, channels, 3 * channels, height, width, 1, Stage(channels=1, activation=activation)))
-    found += [Layer(HEAD, 3 * channels, dimension, height, width, pool=space.pool) for channels in before]
-    return list(dict.fromkeys(found))
+        layers.append(Layer(LAST, channels, 3 * channels, height, width, 1, Stage(channels=1, activation=activation)))
+    layers += [Layer(HEAD, 3 * channels, dimension, height, width, pool=space.pool) for channels in before]
+    return list(dict.fromkeys(layers))
 
 
 def _blocks(stage: StageSpace, kinds: tuple[str, ...]) -> Iterator[Stage]:
-    """Every block of a stage, alone."""
+    """Yield every block of a stage, each as a stage by itself."""
     of_block = itertools.product(kinds, stage.kernel, stage.expansion, stage.squeeze_excite)
     for (kind, kernel, expansion, squeeze_excite), channels, activation in itertools.product(
         list(of_block), stage.channels, stage.activation
@@ -141,7 +143,7 @@ def _strided(side: int, stride: int) -> int:
 
 
 class _Pixels(nn.Module):
-    """As the model's own, with some mean and deviation."""
+    """A copy of the model's own pixel layer, with an arbitrary mean and deviation."""
 
     def __init__(self, shrink: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""A layer taken apart into the operators that a runtime executes: what latency is measured and looked up by.
+"""The operators of a layer as a runtime executes them: the keys by which latency is measured and looked up.
 
-A convolution counts with the batch norm and activation that follow it, since runtimes fuse them; squeeze-excite is one
-operator; whatever else stands between two of these (a residual sum, a split, a channel shuffle) is one operator
-together. A block that cannot be traced is one operator as a whole.
+A convolution counts together with the batch norm and activation that follow it, since runtimes fuse them;
+squeeze-excite is one operator; everything between two of these (a residual sum, a split, a channel shuffle) is one
+operator together. A block that cannot be traced is one operator as a whole.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ALONE = (PIXELS, HEAD)
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator with the shapes that it takes.
+    """One operator with its inputs.
 
     Attributes:
-        name: What it does, and to what: the key of a latency table.
+        name: Its work and the shapes of its inputs: the key of a latency table.
         module: Computes it; its weights do not matter.
-        examples: Tensors that it takes.
+        examples: Example inputs.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Operator:
 
 @functools.cache
 def operator_names(layer: Layer) -> tuple[str, ...]:
-    """Names of the operators of a layer, in order; one may come several times."""
+    """Return the names of the operators of a layer, in order; a name may occur several times."""
     module, example = layer.build(), _example(layer)
     graph = _traced(layer, module)
     return (_whole_name(layer, module, example),) if graph is None else _Parts(graph, example).names
 
 
 def distinct_operators(layers: Iterable[Layer]) -> dict[str, Operator]:
-    """Every operator of some layers, once, by name."""
-    found: dict[str, Operator] = {}
+    """Return every operator of some layers, once, by name."""
+    operators: dict[str, Operator] = {}
     for layer in dict.fromkeys(layers):
-        if not found.keys() >= set(operator_names(layer)):
-            found = {operator.name: operator for operator in _operators(layer)} | found
-    return found
+        if not operators.keys() >= set(operator_names(layer)):
+            operators = {operator.name: operator for operator in _operators(layer)} | operators
+    return operators
 
 
 def _operators(layer: Layer) -> list[Operator]:
@@ -69,18 +69,18 @@ def _example(layer: Layer) -> Tensor:
 
 
 def _traced(layer: Layer, module: nn.Module) -> fx.GraphModule | None:
-    """The layer as a graph; None for one that is an operator as a whole."""
+    """Trace the layer to a graph; return None for a layer that is an operator as a whole."""
     if layer.kind in _ALONE or isinstance(module, _WHOLE):
         return None
     try:
         return fx.GraphModule(module, _Tracer().trace(module))
-    except Exception:  # whatever a user's own block does that cannot be traced
+    except Exception:  # a user's own block may fail in any way when traced
         return None
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is an operator, and not looked into."""
+        """Return True if a module is an operator, and not traced further."""
         return isinstance(m, _WHOLE) or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -104,25 +104,25 @@ class _Parts:
             parts[-1].append(node)
             together = not alone
             self._part_of[node] = len(parts) - 1
-        self.names = tuple(_name(" + ".join(self._words(part)), values.taken_by(part)) for part in parts)
+        self.names = tuple(_name(" + ".join(self._words(part)), values.inputs_of(part)) for part in parts)
 
     def operators(self) -> list[Operator]:
-        """Each part as a module with the tensors that it takes."""
-        whole = split_module(self._graph, self._graph, lambda node: self._part_of[node])
-        found: list[Operator] = []
+        """Return each part as a module with its input tensors."""
+        graph = split_module(self._graph, self._graph, lambda node: self._part_of[node])
+        operators: list[Operator] = []
         hooks: list[Any] = []
-        for title, part in whole.named_children():
-            # The parts come in another order than they were cut in, but are numbered by it.
+        for title, part in graph.named_children():
+            # The parts are not listed in the order in which they were cut, but are numbered by it.
             name = self.names[int(title.rpartition("_")[2])]
-            hooks.append(part.register_forward_pre_hook(_noting(name, found)))
+            hooks.append(part.register_forward_pre_hook(_recorder(name, operators)))
         with torch.no_grad():
-            whole(self._example)
+            graph(self._example)
         for hook in hooks:
             hook.remove()
-        return found
+        return operators
 
     def _words(self, part: Sequence[fx.Node]) -> list[str]:
-        """What a part does: its module, or its functions with their constants."""
+        """Describe a part: its module, or its functions with their constants."""
         words: list[str] = []
         for node in part:
             if node.op == "call_module":
@@ -148,15 +148,15 @@ class _Values(fx.Interpreter):
             self._shapes[n] = tuple(value.shape)
         return value
 
-    def taken_by(self, part: Sequence[fx.Node]) -> list[tuple[int, ...]]:
-        """Shapes of the tensors that come into a part."""
+    def inputs_of(self, part: Sequence[fx.Node]) -> list[tuple[int, ...]]:
+        """Return the shapes of the tensors that enter a part."""
         inside = set(part)
-        taken = dict.fromkeys(each for node in part for each in node.all_input_nodes if each not in inside)
-        return [self._shapes[node] for node in taken if node in self._shapes]
+        inputs = dict.fromkeys(source for node in part for source in node.all_input_nodes if source not in inside)
+        return [self._shapes[node] for node in inputs if node in self._shapes]
 
 
-def _noting(name: str, found: list[Operator]) -> Any:
-    return lambda module, given: found.append(Operator(name, module, tuple(given)))
+def _recorder(name: str, operators: list[Operator]) -> Any:
+    return lambda module, inputs: operators.append(Operator(name, module, tuple(inputs)))
 
 
 def _module(graph: fx.GraphModule, node: fx.Node) -> nn.Module:

@@ -1,1 +1,1 @@
-"""What a candidate is worth, in this process and in others."""
+"""The evaluation of candidates, in this process and in others."""

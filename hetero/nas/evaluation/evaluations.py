@@ -1,4 +1,4 @@
-"""Every evaluation on disk, a line each: a killed search continues, another budget starts from what is known."""
+"""Every evaluation on disk, a line each, so that a killed search continues and another budget reuses known figures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Evaluations:
     """Figures of points, judged by one evaluator.
 
     The file is JSON lines: a header, then ``{"architecture": ..., "figures": {...}}``. A line is appended in one write
-    and synced before it counts; what a killed process left of a line is cut off. One process writes at a time.
+    and synced before it counts; a partial line of a killed process is cut off. One process writes at a time.
 
     Args:
-        directory: Where the file is, or will be. Each evaluator has its own.
-        identity: Digest of what the figures depend on.
+        directory: Directory of the file, which is created if missing. Each evaluator has its own file.
+        identity: Digest of everything that the figures depend on.
 
     Raises:
         IntegrityError: When the file is damaged.
@@ -41,27 +41,27 @@ class Evaluations:
             self._append({"schema": SCHEMA, "identity": identity})
 
     def __len__(self) -> int:
-        """Number of points."""
+        """Return the number of points."""
         return len(self._known)
 
     def __contains__(self, architecture: Architecture) -> bool:
-        """Whether a point's figures are known."""
+        """Return True if a point's figures are known."""
         return architecture in self._known
 
     def has(self, architecture: Architecture, figure: str) -> bool:
-        """Whether this figure of a point is known; one that was judged by an earlier version may lack some."""
+        """Return True if this figure of a point is known; a point judged by an earlier version may lack some."""
         return figure in self._known.get(architecture, {})
 
     def __iter__(self) -> Iterator[Architecture]:
-        """The points, in the order in which they were evaluated."""
+        """Iterate over the points, in the order in which they were evaluated."""
         return iter(self._known)
 
     def __getitem__(self, architecture: Architecture) -> dict[str, float]:
-        """A point's figures."""
+        """Return a point's figures."""
         return self._known[architecture]
 
     def add(self, architecture: Architecture, figures: dict[str, float]) -> None:
-        """Keep a point's figures, on disk too."""
+        """Store a point's figures, in memory and on disk."""
         self._append({"architecture": architecture.to_dict(), "figures": figures})
         self._known[architecture] = figures
 
@@ -75,10 +75,10 @@ class Evaluations:
 
     def _cut_off(self) -> None:
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
             with self.path.open("r+b") as stream:
-                stream.truncate(whole)
+                stream.truncate(end)
 
     def _read(self, identity: str) -> None:
         header, *lines = self.path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

@@ -19,10 +19,10 @@ _PACKAGES = Path(hetero.__file__).parents[1]
 
 
 class RayWorkers:
-    """One task a candidate and core, on any node; a node that dies has its candidates evaluated elsewhere.
+    """One task a candidate and core, on any node; the candidates of a node that dies are evaluated on others.
 
-    Every node needs the same version of hetero, and sees the run's directory at the same path (a shared file system):
-    an evaluator is a path and a few words.
+    Every node needs the same version of hetero, and the run's directory at the same path (a shared file system): an
+    evaluator is a path and a few words.
 
     Args:
         evaluate: Judges a candidate.
@@ -44,13 +44,13 @@ class RayWorkers:
         """Join the cluster.
 
         Raises:
-            InputError: When there is none at the address.
+            InputError: When there is no cluster at the address.
         """
         try:
-            given = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
-            # Workers look for modules where the driver is when it joins, before all else: a download's folder, perhaps.
+            environment = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
+            # Workers import first from the driver's working directory, which may be a folder of downloads.
             with contextlib.chdir(_PACKAGES):
-                self._ray.init(self._address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
+                self._ray.init(self._address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"no Ray cluster answers at {self._address}: {error}; start one with `ray start --head`"
@@ -59,19 +59,19 @@ class RayWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the cluster; it goes on running."""
+        """Leave the cluster, which keeps running."""
         self._ray.shutdown()
 
     def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
-        """See :class:`hetero.nas.evaluation.worker.Workers`."""
+        """Evaluate points as :class:`hetero.nas.evaluation.worker.Workers` describes."""
         waiting: dict[Any, Architecture] = {self._task.remote(self._evaluate, point): point for point in points}
         while waiting:
-            (done,), _ = self._ray.wait([*waiting], num_returns=1)
+            (task,), _ = self._ray.wait([*waiting], num_returns=1)
             try:
-                figures = self._ray.get(done)
+                figures = self._ray.get(task)
             except self._ray.exceptions.RayTaskError as error:
                 raise error.as_instanceof_cause() from None
-            yield waiting.pop(done), figures
+            yield waiting.pop(task), figures
 
 
 def _evaluated(evaluate: Evaluate, point: Architecture) -> dict[str, float]:

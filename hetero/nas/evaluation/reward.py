@@ -1,4 +1,4 @@
-"""The rewards of CMP-NAS (arXiv 2105.06047): how good a candidate is, and how good beside the cloud."""
+"""The rewards of CMP-NAS (arXiv 2105.06047): the quality of a candidate by itself, and beside the cloud."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def rewards(model: EmbeddingModel, data: RewardSet, metric: str = "map@r") -> di
 
     Both galleries hold the same images, distractors among them: see :mod:`hetero.nas.evaluation.reward_set`.
 
-    ``r1 = M(a, a)``, ``r2 = M(a, g)``, ``r3 = r1 * r2``: the paper's rewards, the first of which knows nothing of the
-    cloud. Means over tasks. ``cosine`` is ours: the mean cosine of the model's and the cloud's vectors of the same
-    images. A few hundred queries that are right or wrong are a coarse measure, and breeding for it finds its accidents;
-    the cosine moves with every image.
+    ``r1 = M(a, a)``, ``r2 = M(a, g)``, ``r3 = r1 * r2``: the paper's rewards, the first of which ignores the cloud.
+    They are means over tasks. ``cosine`` is not from the paper: the mean cosine of the model's and the cloud's vectors
+    of the same images. A few hundred queries that are right or wrong are a coarse measure, whose accidents a search
+    exploits; the cosine changes with every image.
 
     Returns:
         ``r1``, ``r2``, ``r3``, ``cosine``, and the figures behind the first two in this and every usual metric, for
@@ -49,18 +49,17 @@ def rewards(model: EmbeddingModel, data: RewardSet, metric: str = "map@r") -> di
 
 @dataclass(frozen=True)
 class SupernetReward:
-    """Judges a point by the weights that it takes from a trained supernet.
+    """Judges a point with its weights from a trained supernet.
 
     An :class:`hetero.nas.evaluation.evaluate.Evaluate`. Pickled it is a path and three words; a process reads the
-    files at its first candidate. It computes with one thread,
-    so that figures do not depend on how many there are.
+    files at its first candidate. It computes with one thread, so that figures do not depend on their number.
 
     Attributes:
-        directory: Of the supernet, see :mod:`hetero.nas.supernet.directory`.
-        metric: Of the rewards.
-        batch_norm: Whether batch-norm statistics are estimated for each candidate. Otherwise it takes the moving
-            averages over all the paths that were trained, which fit none of them.
-        digest: Of what the figures depend on, for stored evaluations; see :meth:`of`.
+        directory: Directory of the supernet, see :mod:`hetero.nas.supernet.directory`.
+        metric: Metric of the rewards.
+        batch_norm: True to estimate batch-norm statistics for each candidate. Otherwise it takes the moving averages
+            over all the paths that were trained, which fit none of them.
+        digest: Digest of everything that the figures depend on, for stored evaluations; see :meth:`of`.
     """
 
     directory: Path
@@ -70,7 +69,7 @@ class SupernetReward:
 
     @classmethod
     def of(cls, directory: Path, metric: str = "map@r", *, batch_norm: bool = True) -> SupernetReward:
-        """Of a supernet on disk.
+        """Set up the reward of a supernet on disk.
 
         Raises:
             InputError: When the directory is not a supernet's.
@@ -80,7 +79,7 @@ class SupernetReward:
         return cls(directory.resolve(), metric, batch_norm, digest([stored.identity, metric, batch_norm]))
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
-        """Rewards of one candidate, see :func:`rewards`."""
+        """Return the rewards of one candidate, see :func:`rewards`."""
         stored, data = _opened(self.directory, self.digest)
         with _one_thread():
             model = candidate(stored.frame, architecture, stored.shared)

@@ -1,9 +1,9 @@
-"""What candidates are judged on: validation images among distractors, the cloud's vectors, images for batch norm.
+"""The images that candidates are judged on: validation images, distractors, and training images for batch norm.
 
-A few held-out classes alone are too easy: on 60 of them good candidates tie. Training images of others hence join the
-galleries (:mod:`hetero.data.distractors`), some and not all: for M(a, a) the candidate itself must embed them. The
-cloud's gallery holds the same ones, so that M(a, a) and M(a, g) differ in nothing but who embedded it. Tasks between
-two views are asked both ways, which costs no further image.
+A few held-out classes alone are too easy: on 60 of them good candidates tie. Training images of other classes are
+therefore added to the galleries (:mod:`hetero.data.distractors`), but not all of them: for M(a, a) the candidate itself
+must embed them. The cloud's gallery holds the same images, so that M(a, a) and M(a, g) differ only in the model that
+embedded it. Tasks between two views are searched both ways, which costs no further image.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class RewardSet:
         """Draw images from a data set.
 
         Args:
-            dataset: Gives training and validation images and the validation tasks.
-            cloud: Must know the cloud's vectors of the validation images.
-            calibration: Training images, at most; drawn alike from all.
-            validation: Validation images, at most; whole classes in random order as long as they fit, at least one.
-            distractors: Training images that join the galleries, at most; drawn alike from those of other classes than
-                validation's and of the galleries' views, unchanged copies only.
-            seed: Decides which.
+            dataset: Provides training and validation images and the validation tasks.
+            cloud: Must hold the cloud's vectors of the validation images.
+            calibration: Most training images for batch norm; drawn uniformly from all.
+            validation: Most validation images; whole classes in random order as long as they fit, at least one.
+            distractors: Most training images added to the galleries; drawn uniformly from unchanged images in the
+                galleries' views whose classes are not validation's.
+            seed: Decides the draws.
 
         Raises:
             InputError: When the cloud's vectors of the validation images are not known.
@@ -78,20 +78,20 @@ class RewardSet:
                 "missing; add them to the file of embeddings"
             )
         rng = np.random.default_rng(seed_of("reward set", seed))
-        drawn = np.sort(rng.permutation(len(dataset.train))[:calibration])
-        kept = _whole_classes(np.asarray(dataset.validation.labels), validation, rng)
-        rows = np.flatnonzero(kept)
-        both = both_ways(dataset.validation_tasks, np.asarray(dataset.validation.labels))
-        tasks = [limited for task in both if len((limited := _limited(task, kept)).query)]
-        asked = with_rows(dataset.validation, rows)
-        free = _may_distract(tasks, asked, dataset.train)
-        others = np.sort(rng.permutation(free)[:distractors])
-        joined, labels = with_distractors(tasks, asked, with_rows(dataset.train, others))
+        for_norms = np.sort(rng.permutation(len(dataset.train))[:calibration])
+        mask = _whole_classes(np.asarray(dataset.validation.labels), validation, rng)
+        rows = np.flatnonzero(mask)
+        directions = both_ways(dataset.validation_tasks, np.asarray(dataset.validation.labels))
+        tasks = [limited for task in directions if len((limited := _limited(task, mask)).query)]
+        queries = with_rows(dataset.validation, rows)
+        eligible = _may_distract(tasks, queries, dataset.train)
+        extra = np.sort(rng.permutation(eligible)[:distractors])
+        joined, labels = with_distractors(tasks, queries, with_rows(dataset.train, extra))
         return cls(
-            np.asarray(dataset.train.images[drawn]),
-            np.concatenate([dataset.validation.images[rows], dataset.train.images[others]]),
+            np.asarray(dataset.train.images[for_norms]),
+            np.concatenate([dataset.validation.images[rows], dataset.train.images[extra]]),
             labels,
-            np.concatenate([cloud.validation[rows], cloud.train[others]]),
+            np.concatenate([cloud.validation[rows], cloud.train[extra]]),
             joined,
         )
 
@@ -111,18 +111,20 @@ class RewardSet:
 
     @classmethod
     def load(cls, path: Path) -> RewardSet:
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises:
-            IntegrityError: When it is missing or damaged.
+            IntegrityError: When the file is missing or damaged.
         """
         try:
             with safe_open(path, framework="numpy") as file:
-                described = json.loads(file.metadata()["tasks"])
+                descriptions = json.loads(file.metadata()["tasks"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             tasks = [
-                RetrievalTask(one["name"], arrays[f"task.{i}.query"], arrays[f"task.{i}.gallery"], one["exclude_self"])
-                for i, one in enumerate(described)
+                RetrievalTask(
+                    task["name"], arrays[f"task.{i}.query"], arrays[f"task.{i}.gallery"], task["exclude_self"]
+                )
+                for i, task in enumerate(descriptions)
             ]
             names = ("calibration", "images", "labels", "gallery")
             return cls(*(arrays[name] for name in names), tasks=tuple(tasks))
@@ -138,14 +140,14 @@ def _whole_classes(labels: Int64[np.ndarray, " n"], most: int, rng: np.random.Ge
     return np.isin(labels, classes[order[fits]])
 
 
-def _limited(task: RetrievalTask, kept: Bool[np.ndarray, " n"]) -> RetrievalTask:
-    number = np.cumsum(kept) - 1
-    query, gallery = (number[rows[kept[rows]]] for rows in (task.query, task.gallery))
+def _limited(task: RetrievalTask, mask: Bool[np.ndarray, " n"]) -> RetrievalTask:
+    number = np.cumsum(mask) - 1
+    query, gallery = (number[rows[mask[rows]]] for rows in (task.query, task.gallery))
     return RetrievalTask(task.name, query, gallery, task.exclude_self)
 
 
-def _may_distract(tasks: Sequence[RetrievalTask], asked: ImageSet, train: ImageSet) -> Int64[np.ndarray, " n"]:
-    """Rows of the training images that would join some task's gallery, without changed copies."""
-    joined, _ = with_distractors(tasks, asked, train)
-    rows = np.unique(np.concatenate([task.gallery[task.gallery >= len(asked)] for task in joined])) - len(asked)
+def _may_distract(tasks: Sequence[RetrievalTask], queries: ImageSet, train: ImageSet) -> Int64[np.ndarray, " n"]:
+    """Return the rows of the training images that could join some task's gallery, without changed copies."""
+    joined, _ = with_distractors(tasks, queries, train)
+    rows = np.unique(np.concatenate([task.gallery[task.gallery >= len(queries)] for task in joined])) - len(queries)
     return rows[sources_of(train.names)[rows] == rows]

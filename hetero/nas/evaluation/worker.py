@@ -1,4 +1,4 @@
-"""What evaluates candidates, wherever it runs."""
+"""The interface of workers, which evaluate candidates on this machine or others."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Evaluated = Iterator[tuple[Architecture, dict[str, float]]]
 
 @runtime_checkable
 class Workers(Protocol):
-    """Evaluates candidates inside a ``with`` block."""
+    """Workers that evaluate candidates inside a ``with`` block."""
 
     def __enter__(self) -> Workers:
-        """Start."""
+        """Start the workers."""
         ...
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop the workers."""
         ...
 
     def evaluate(self, points: Sequence[Architecture]) -> Evaluated:

@@ -1,4 +1,4 @@
-"""Who evaluates candidates: this process, several, or a cluster. The figures are the same, whoever does."""
+"""The workers that evaluate candidates: this process, several, or a cluster. All give the same figures."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hetero.processes.children import spawn_context
 
 
 def workers(evaluate: Evaluate, config: WorkersConfig) -> Workers:
-    """The workers that a config asks for.
+    """Return the workers of a config.
 
     Raises:
-        InputError: Without Ray where a cluster is asked for.
+        InputError: When the config names a cluster and Ray is not installed.
     """
     if config.ray:
         return RayWorkers(evaluate, config.ray)
@@ -28,20 +28,20 @@ def workers(evaluate: Evaluate, config: WorkersConfig) -> Workers:
 
 
 class Here:
-    """This process."""
+    """The current process as the only worker."""
 
     def __init__(self, evaluate: Evaluate) -> None:
         self._evaluate = evaluate
 
     def __enter__(self) -> Workers:
-        """Nothing to start."""
+        """Return the worker; there is nothing to start."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to stop."""
+        """Do nothing; there is nothing to stop."""
 
     def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
-        """See :class:`hetero.nas.evaluation.worker.Workers`."""
+        """Evaluate points as :class:`hetero.nas.evaluation.worker.Workers` describes."""
         for point in points:
             yield point, self._evaluate(point)
 
@@ -54,26 +54,26 @@ class Processes:
         self._open = ExitStack()
 
     def __enter__(self) -> Workers:
-        """Start them."""
+        """Start the processes."""
         context = spawn_context()
         self._pool = self._open.enter_context(ProcessPoolExecutor(self._count, mp_context=context))
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop them; what waits is dropped."""
+        """Stop the processes; waiting candidates are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._open.close()
 
     def evaluate(self, points: Sequence[Architecture]) -> Evaluated:
-        """See :class:`hetero.nas.evaluation.worker.Workers`.
+        """Evaluate points as :class:`hetero.nas.evaluation.worker.Workers` describes.
 
         Raises:
             InputError: When a process died.
         """
         waiting = {self._pool.submit(self._evaluate, point): point for point in points}
         try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
         except BrokenProcessPool:
             raise InputError(
                 "a worker process died, most likely for lack of memory; the same command with fewer --jobs continues"

@@ -1,4 +1,4 @@
-"""Where candidates are evaluated."""
+"""The settings of the workers that evaluate candidates."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hetero.schema import settings
 
 @settings
 class WorkersConfig:
-    """Who evaluates candidates; their figures do not depend on it.
+    """The workers that evaluate candidates; the figures do not depend on them.
 
     Attributes:
-        processes: At once on this machine; 1 is this process.
+        processes: Processes at once on this machine; 1 is this process.
         ray: Address of a Ray cluster, for instance ``auto`` or ``10.0.0.1:6379``; empty for this machine.
     """
 

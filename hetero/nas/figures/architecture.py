@@ -1,4 +1,4 @@
-"""Architectures as a picture: a box a block, as high as it has channels, where it stands in resolution."""
+"""Architectures as a picture: a row of boxes, one a block, each as high as its number of channels."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ _MARKS = {"relu": "R", "relu6": "R6", "hardswish": "H", "silu": "S", "gelu": "G"
 
 def architecture_figure(result: SearchOutcome, *, format: PICTURE = "svg") -> bytes:
     """Draw each tier's winner as a row of blocks."""
-    rows = [(f"{one.tier}\n{one.costs['macs'] / 1e6:.2f}M MACs", one.architecture) for one in result.winners]
+    rows = [
+        (f"{winner.tier}\n{winner.costs['macs'] / 1e6:.2f}M MACs", winner.architecture) for winner in result.winners
+    ]
     return draw_architectures(rows, format=format)
 
 
 def draw_architectures(rows: list[tuple[str, Architecture]], *, format: PICTURE = "svg") -> bytes:
-    """Draw architectures, a row each, with the name on its left.
+    """Draw architectures, a row each, with the name on the left.
 
-    A box is a block: its colour says the kind, its height the channels, its text kernel, expansion and squeeze-excite;
-    the letter under a stage its activation.
+    A box is a block: its colour shows the kind, its height the channels, its text kernel, expansion and
+    squeeze-excite; the letter under a stage is its activation.
     """
-    widest = max(sum(len(stage.blocks) for stage in one.stages) + 0.5 * len(one.stages) for _, one in rows)
-    most = max(stage.channels for _, one in rows for stage in one.stages)
-    kinds = sorted({one.kind for _, one in rows})
+    architectures = [architecture for _, architecture in rows]
+    widest = max(sum(len(stage.blocks) + 0.5 for stage in architecture.stages) for architecture in architectures)
+    most = max(stage.channels for architecture in architectures for stage in architecture.stages)
+    kinds = sorted({architecture.kind for architecture in architectures})
     colours = {kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(kinds)}
 
     bottom = -1.35 * (len(rows) - 1) - 1.0
@@ -64,8 +67,8 @@ def _row(axes: Any, middle: float, name: str, architecture: Architecture, most: 
 
 
 def _caption(rows: list[tuple[str, Architecture]]) -> str:
-    """What the words in and below the boxes mean."""
-    used = {stage.activation for _, one in rows for stage in one.stages}
+    """Explain the words in and below the boxes."""
+    used = {stage.activation for _, architecture in rows for stage in architecture.stages}
     activations = ", ".join(f"{mark} {name}" for name, mark in _MARKS.items() if name in used)
     return (
         f"In a box: kernel, expansion, SE for squeeze-excite. Below a stage: channels and activation ({activations})."

@@ -1,4 +1,4 @@
-"""What a reward promised against what training by itself gave."""
+"""The correlation of a reward with the figure after training from scratch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hetero.nas.figures.drawing import FAINT, INK, PICTURE, SEARCHED, drawn, pla
 
 
 def kendall(one: Sequence[float], other: Sequence[float]) -> float:
-    """Kendall's rank correlation tau-b: agreeing minus disagreeing pairs, ties counted out (Kendall, 1945).
+    """Compute Kendall's rank correlation tau-b: agreeing minus disagreeing pairs, ties left out (Kendall, 1945).
 
-    NaN when either side holds one value only.
+    It is NaN when all values of either side are equal.
     """
     left, right = (np.sign(np.subtract.outer(side, side)) for side in (np.asarray(one), np.asarray(other)))
     pairs = np.triu_indices(len(left), k=1)
@@ -30,7 +30,7 @@ def correlation_figure(
     Args:
         rewards: Name -> a value for each architecture.
         trained: M(q, g) of each architecture, trained by itself.
-        format: Of the picture.
+        format: Format of the picture.
     """
 
     def draw(figure: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the pictures of a search share: colours, and a canvas whose bytes depend on nothing but the data."""
+"""The common parts of a search's pictures: colours, and a canvas whose bytes depend on nothing but the data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hetero.display.figures import own_settings
 
 INK, FAINT, GRID = "#1f2933", "#616e7c", "#eef1f4"
-# Colours of Okabe and Ito, told apart by all kinds of colour vision; shapes tell the points apart in print.
+# Colours of Okabe and Ito, distinct in all kinds of colour vision; shapes keep the points distinct in print.
 CLOUD, SEARCHED, HANDMADE, RANDOM = "#1f2933", "#0072b2", "#d55e00", "#b8c0c8"
 PICTURE = Literal["svg", "png"]
 
@@ -18,8 +18,8 @@ def drawn(draw: Callable[[Any], None], size: tuple[float, float], format: PICTUR
     """Draw a figure.
 
     Args:
-        draw: Gets an empty matplotlib figure.
-        size: In inches.
+        draw: Draws on an empty matplotlib figure.
+        size: Width and height in inches.
         format: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
 
     Returns:
@@ -38,7 +38,7 @@ def drawn(draw: Callable[[Any], None], size: tuple[float, float], format: PICTUR
 
 
 def plain(axes: Any) -> None:
-    """Axes without a frame, over a faint grid."""
+    """Remove the frame of axes, and put a faint grid behind them."""
     axes.grid(color=GRID)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelcolor=INK)

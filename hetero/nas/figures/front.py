@@ -25,9 +25,9 @@ class Trained:
     """A model that was trained by itself.
 
     Attributes:
-        name: Shown beside its point.
-        kind: How it came about.
-        cost: In the unit of the horizontal axis.
+        name: Name beside its point.
+        kind: Origin of the model.
+        cost: Cost in the unit of the horizontal axis.
         value: M(q, g).
         low: End of its interval; None without one.
         high: The other end.
@@ -42,7 +42,7 @@ class Trained:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, value) points that no other beats in both, cheapest first."""
+    """Return the (cost, value) points that no other beats in both, cheapest first."""
     front: list[tuple[float, float]] = []
     for cost, value in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or value > front[-1][1]:
@@ -51,27 +51,27 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def front_figure(result: SearchOutcome, *, cost: str = "macs", format: PICTURE = "svg") -> bytes:
-    """Draw every candidate of a search as the supernet's weights judge it, the front, the winners and the cloud.
+    """Draw every candidate of a search as judged with the supernet's weights, the front, the winners and the cloud.
 
     Args:
         result: The search.
         cost: The horizontal axis, a quantity of :mod:`hetero.nas.cost.budget`.
-        format: Of the picture.
+        format: Format of the picture.
     """
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
-        early = [one for one in result.candidates if one.generation == 0]
-        later = [one for one in result.candidates if one.generation > 0]
-        for some, colour, label in ((early, RANDOM, "random"), (later, "#8cc4e8", f"proposed by {result.algorithm}")):
-            if some:
-                places = [one.costs[cost] for one in some], [one.figures["r2"] for one in some]
+        early = [point for point in result.candidates if point.generation == 0]
+        later = [point for point in result.candidates if point.generation > 0]
+        for group, colour, label in ((early, RANDOM, "random"), (later, "#8cc4e8", f"proposed by {result.algorithm}")):
+            if group:
+                places = [point.costs[cost] for point in group], [point.figures["r2"] for point in group]
                 axes.scatter(*places, s=9, color=colour, label=label)
-        front = pareto_front([(one.costs[cost], one.figures["r2"]) for one in result.candidates])
+        front = pareto_front([(point.costs[cost], point.figures["r2"]) for point in result.candidates])
         axes.step(*zip(*front, strict=True), where="post", color=SEARCHED, linewidth=1.2, label="front")
-        winners = [Trained(one.tier, "searched", one.costs[cost], one.figures["r2"]) for one in result.winners]
-        for index, one in enumerate(winners):
-            _point(axes, one, label=None if index else "winner")
+        winners = [Trained(best.tier, "searched", best.costs[cost], best.figures["r2"]) for best in result.winners]
+        for index, winner in enumerate(winners):
+            _point(axes, winner, label=None if index else "winner")
         _line(axes, result.cloud["figure"], f"the cloud itself {result.cloud['figure']:.3f}")
         _label(axes, cost, f"{result.metric}, candidate's queries in the cloud's gallery")
         _name(axes, winners)
@@ -84,18 +84,18 @@ def trained_figure(points: Sequence[Trained], metric: str, *, cost: str = "macs"
     """Draw models that were trained by themselves: searched, hand-made, random, and the cloud as a line.
 
     Args:
-        points: What to draw; costs in the unit of ``cost``.
+        points: The models; costs in the unit of ``cost``.
         metric: Name of the vertical axis's metric.
         cost: Quantity of the horizontal axis.
-        format: Of the picture.
+        format: Format of the picture.
     """
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
         students = [point for point in points if point.kind != "cloud"]
         for index, point in enumerate(students):
-            known = point.kind in {one.kind for one in students[:index]}
-            _point(axes, point, label=None if known else point.kind)
+            in_legend = point.kind in {earlier.kind for earlier in students[:index]}
+            _point(axes, point, label=None if in_legend else point.kind)
         for point in points:
             if point.kind == "cloud":
                 _line(axes, point.value, f"{point.name} {point.value:.3f}")
@@ -113,10 +113,10 @@ def _point(axes: Any, point: Trained, label: str | None = None) -> None:
 
 
 def _name(axes: Any, points: Sequence[Trained]) -> None:
-    """Write each point's name and value beside it, or as far below as no other name stands."""
+    """Write each point's name and value beside it, or further below where another name is in the way."""
     axes.figure.draw_without_rendering()
-    taken: list[Any] = []
-    for point in sorted(points, key=lambda one: -one.value):
+    boxes: list[Any] = []
+    for point in sorted(points, key=lambda point: -point.value):
         text = axes.annotate(
             f"{point.name} {point.value:.3f}",
             (point.cost, point.value),
@@ -126,10 +126,10 @@ def _name(axes: Any, points: Sequence[Trained]) -> None:
             color=INK,
         )
         below = -3
-        while any(text.get_window_extent().overlaps(box) for box in taken):
+        while any(text.get_window_extent().overlaps(box) for box in boxes):
             below -= 2
             text.set_position((_BESIDE, below))
-        taken.append(text.get_window_extent())
+        boxes.append(text.get_window_extent())
 
 
 def _line(axes: Any, value: float, text: str) -> None:

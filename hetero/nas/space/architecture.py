@@ -13,12 +13,12 @@ from hetero.schema import parse, record
 
 @record
 class Block:
-    """What one block is.
+    """One block of a network.
 
     Attributes:
-        kernel: Of its spatial convolution.
-        expansion: Inner channels as a multiple; of what, the block says.
-        squeeze_excite: Whether it re-weights its channels.
+        kernel: Kernel size of its spatial convolution.
+        expansion: Inner channels as a multiple of the input or output channels, depending on the kind of block.
+        squeeze_excite: True if it re-weights its channels.
     """
 
     kernel: int
@@ -28,12 +28,12 @@ class Block:
 
 @record
 class ChosenStage:
-    """What one stage is.
+    """One stage of a network.
 
     Attributes:
-        channels: Of its output.
-        activation: Of its blocks.
-        blocks: In order; their number is the stage's depth.
+        channels: Output channels.
+        activation: Activation of its blocks.
+        blocks: Its blocks in order; their number is the stage's depth.
     """
 
     channels: int
@@ -46,8 +46,8 @@ class Architecture:
     """One point of a search space: hashable, and equal exactly when the networks are.
 
     Attributes:
-        kind: Of all blocks: a name of :data:`hetero.models.backbones.block_catalog.BLOCKS`, or ``module:class``.
-        stages: In order.
+        kind: Kind of all blocks: a name of :data:`hetero.models.backbones.block_catalog.BLOCKS`, or ``module:class``.
+        stages: The stages in order.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Architecture:
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable description."""
+        """Return a JSON-serialisable description."""
         return dataclasses.asdict(self)
 
     @classmethod

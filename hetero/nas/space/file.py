@@ -16,10 +16,10 @@ _CHOICES = ("channels", "depth", "kernel", "expansion", "squeeze_excite", "activ
 
 
 def space_called(name: str) -> SearchSpace:
-    """A search space by what a user calls it: a TOML file's path, or a built-in space's name.
+    """Return the search space that a user names: by a TOML file's path, or a built-in space's name.
 
     Raises:
-        InputError: When there is none, or with every mistake in it.
+        InputError: When there is no such space, or with every mistake in it.
     """
     return load_space(Path(name)) if name.endswith(".toml") else built_in_space(name)
 
@@ -34,15 +34,15 @@ def load_space(path: Path) -> SearchSpace:
 
 
 def built_in_space(name: str) -> SearchSpace:
-    """A search space that comes with the package, for instance ``demo``.
+    """Return a search space that comes with the package, for instance ``demo``.
 
     Raises:
-        InputError: When there is none of this name.
+        InputError: When there is no space of this name.
     """
     folder = resources.files("hetero.nas.spaces")
-    known = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
-    if name not in known:
-        raise InputError(f"unknown search space {name!r}: expected a TOML file or one of {', '.join(known)}")
+    names = sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+    if name not in names:
+        raise InputError(f"unknown search space {name!r}: expected a TOML file or one of {', '.join(names)}")
     return parse_space(tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8")), what=f"the space {name}")
 
 
@@ -59,7 +59,7 @@ def parse_space(value: object, *, what: str) -> SearchSpace:
 
 
 def space_problems(space: SearchSpace) -> list[str]:
-    """What is wrong with a search space beyond its types: every mistake."""
+    """Return every mistake in a search space beyond its types."""
     problems = [] if space.stages else ["stages: expected at least one [[stages]] table"]
     problems += _option_problems("kind", space.kind)
     problems += [f"kind: {problem}" for kind in space.kind if (problem := block_problem(kind))]
@@ -76,11 +76,11 @@ def _stage_problems(stage: StageSpace) -> list[str]:
     problems = [f"stride: expected 1 or more, got {stage.stride}"] if stage.stride < 1 else []
     for name in _CHOICES:
         problems += _option_problems(name, getattr(stage, name))
-    # The edge family rounds widths to multiples of 8: other options would be one and the same network.
-    problems += [f"channels: expected multiples of 8, got {each}" for each in stage.channels if not _is_width(each)]
-    problems += [f"depth: expected 1 or more, got {each}" for each in stage.depth if each < 1]
-    problems += [f"kernel: expected odd numbers, got {each}" for each in stage.kernel if each < 1 or each % 2 == 0]
-    return problems + [f"expansion: expected numbers above 0, got {each}" for each in stage.expansion if each <= 0]
+    # The edge family rounds widths to multiples of 8: other options would give the same network.
+    problems += [f"channels: expected multiples of 8, got {size}" for size in stage.channels if not _is_width(size)]
+    problems += [f"depth: expected 1 or more, got {depth}" for depth in stage.depth if depth < 1]
+    problems += [f"kernel: expected odd numbers, got {size}" for size in stage.kernel if size < 1 or size % 2 == 0]
+    return problems + [f"expansion: expected numbers above 0, got {ratio}" for ratio in stage.expansion if ratio <= 0]
 
 
 def _option_problems(name: str, options: Sequence[object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The search space as data: for each stage of the edge family, what may be chosen.
+"""The search space as data: the options for each stage of the edge family.
 
 A point is an :class:`~hetero.nas.space.architecture.Architecture`::
 
@@ -42,12 +42,12 @@ class SearchSpace:
     """Every network that a search may propose.
 
     Attributes:
-        stages: In order.
+        stages: The stages in order.
         kind: Kinds of block, of which one is chosen for the whole network: see
             :data:`hetero.models.backbones.block_catalog.BLOCKS`.
-        stem_channels: Of the first convolution; a multiple of 8. It takes the first stage's activation.
+        stem_channels: Channels of the first convolution; a multiple of 8. It takes the first stage's activation.
         stem_stride: Its stride; 1 keeps detail in small images.
-        pool: As :class:`hetero.models.config.ModelConfig` has it.
+        pool: Pooling, as in :class:`hetero.models.config.ModelConfig`.
     """
 
     stages: tuple[StageSpace, ...]
@@ -80,7 +80,7 @@ class SearchSpace:
         return self.build({gene: options[-1] for gene, options in self.genes.items()})
 
     def build(self, values: Mapping[str, Value]) -> Architecture:
-        """The point with these choices; those of blocks that it does not have are ignored.
+        """Return the point with these choices; those of blocks that it does not have are ignored.
 
         Raises:
             InputError: With every choice that is missing or not among its options.
@@ -89,26 +89,26 @@ class SearchSpace:
         return Architecture(str(values["kind"]), tuple(_chosen(index, values) for index in range(len(self.stages))))
 
     def values(self, architecture: Architecture) -> dict[str, Value]:
-        """The choices of a point by the names of :attr:`genes`, without those of blocks that it does not have."""
+        """Return a point's choices by the names of :attr:`genes`, without those of blocks that it does not have."""
         values: dict[str, Value] = {"kind": architecture.kind}
         for index, stage in enumerate(architecture.stages):
-            chosen = {"channels": stage.channels, "activation": stage.activation, "depth": len(stage.blocks)}
-            values |= {f"{index}.{name}": value for name, value in chosen.items()}
+            choices = {"channels": stage.channels, "activation": stage.activation, "depth": len(stage.blocks)}
+            values |= {f"{index}.{name}": value for name, value in choices.items()}
             for place, block in enumerate(stage.blocks):
                 values |= {f"{index}.{place}.{name}": getattr(block, name) for name in OF_BLOCK}
         return values
 
     def __contains__(self, architecture: object) -> bool:
-        """Whether an architecture is a point of this space."""
+        """Return True if an architecture is a point of this space."""
         return isinstance(architecture, Architecture) and not self._problems(self.values(architecture))
 
     def __iter__(self) -> Iterator[Architecture]:
-        """Every point; for spaces that are small enough to list."""
+        """Yield every point; for spaces that are small enough to list."""
         for stages in itertools.product(*(tuple(stage.points()) for stage in self.stages)):
             yield from (Architecture(kind, stages) for kind in self.kind)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A random point: every choice uniform over its options, hence every depth equally likely."""
+        """Draw a random point: every choice uniform over its options, hence every depth equally likely."""
         return self.build(self._drawn(rng))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator, rate: float) -> Architecture:
@@ -121,7 +121,7 @@ class SearchSpace:
         return self.build(fresh | {gene: value for gene, value in own.items() if not anew[gene]})
 
     def neighbour(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Give exactly one choice another of its options.
+        """Change exactly one choice to another of its options.
 
         Raises:
             InputError: When the space holds one point only.
@@ -131,11 +131,11 @@ class SearchSpace:
         if not free:
             raise InputError("the search space holds one point only: give a stage a second option somewhere")
         gene = _pick(free, rng)
-        others = tuple(option for option in genes[gene] if option != own[gene])
-        return self.build(self._drawn(rng) | own | {gene: _pick(others, rng)})
+        options = tuple(option for option in genes[gene] if option != own[gene])
+        return self.build(self._drawn(rng) | own | {gene: _pick(options, rng)})
 
     def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
-        """Take each choice from either parent; those of a block that only one of them has, from that one."""
+        """Take each choice from either parent; those of a block that only one parent has come from that one."""
         first, second = self.values(one), self.values(other)
         genes = [gene for gene in self.genes if gene in first or gene in second]
         from_first = dict(zip(genes, rng.random(len(genes)) < 0.5, strict=True))
@@ -147,24 +147,24 @@ class SearchSpace:
         )
 
     def config(self, architecture: Architecture, *, dimension: int = 128) -> ModelConfig:
-        """The point as an architecture of the edge family, which is trained, exported and verified as any other.
+        """Return the point as an architecture of the edge family, to be trained, exported and verified like any other.
 
         Args:
             architecture: A point of this space.
-            dimension: Of the embedding: the cloud's.
+            dimension: Dimension of the embedding: the cloud's.
 
         Raises:
-            InputError: When it is no point of this space.
+            InputError: When the architecture is not a point of this space.
         """
         self._require(self.values(architecture))
-        both = zip(self.stages, architecture.stages, strict=True)
+        pairs = zip(self.stages, architecture.stages, strict=True)
         return ModelConfig(
             family="edge",
             dimension=dimension,
             pool=self.pool,
             stem_channels=self.stem_channels,
             stem_stride=self.stem_stride,
-            stages=tuple(run for stage, chosen in both for run in stage.runs(chosen, architecture.kind)),
+            stages=tuple(run for stage, choice in pairs for run in stage.runs(choice, architecture.kind)),
         )
 
     def _genes(self, depths: Sequence[int]) -> dict[str, tuple[Value, ...]]:
@@ -201,9 +201,11 @@ def _pick(options: Sequence[T], rng: np.random.Generator) -> T:
 
 
 def _chosen(index: int, values: Mapping[str, Value]) -> ChosenStage:
-    chosen = [
+    choices = [
         {name: values[f"{index}.{place}.{name}"] for name in OF_BLOCK} for place in range(int(values[f"{index}.depth"]))
     ]
-    blocks = tuple(Block(int(one["kernel"]), float(one["expansion"]), bool(one["squeeze_excite"])) for one in chosen)
+    blocks = tuple(
+        Block(int(block["kernel"]), float(block["expansion"]), bool(block["squeeze_excite"])) for block in choices
+    )
     channels, activation = values[f"{index}.channels"], values[f"{index}.activation"]
     return ChosenStage(int(channels), cast("Activation", activation), blocks)

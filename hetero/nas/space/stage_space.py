@@ -1,4 +1,4 @@
-"""What may be chosen for one stage of a search space."""
+"""The options for one stage of a search space."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ OF_BLOCK = ("kernel", "expansion", "squeeze_excite")
 
 @record
 class StageSpace:
-    """What may be chosen for one stage. Where options have an order, the cheapest comes first.
+    """The options for one stage. Where they have an order, the cheapest comes first.
 
     Attributes:
         channels: Output channels; multiples of 8.
         depth: Numbers of blocks.
-        stride: Of the first block; no choice, so that every point has the same resolutions.
+        stride: Stride of the first block; not a choice, so that every point has the same resolutions.
         kernel: Kernel sizes, chosen for each block.
         expansion: Inner channels as a multiple, chosen for each block.
-        squeeze_excite: Whether blocks re-weight their channels, chosen for each block.
-        activation: Chosen for the whole stage.
+        squeeze_excite: True for blocks that re-weight their channels, chosen for each block.
+        activation: Activations, chosen for the whole stage.
     """
 
     channels: tuple[int, ...]
@@ -44,14 +44,14 @@ class StageSpace:
         return len(self.channels) * len(self.activation) * sum(blocks**depth for depth in self.depth)
 
     def points(self) -> Iterator[ChosenStage]:
-        """Every way to choose."""
-        blocks = [Block(*one) for one in itertools.product(self.kernel, self.expansion, self.squeeze_excite)]
+        """Yield every possible stage."""
+        blocks = [Block(*choice) for choice in itertools.product(self.kernel, self.expansion, self.squeeze_excite)]
         for channels, activation, depth in itertools.product(self.channels, self.activation, self.depth):
-            for chosen in itertools.product(blocks, repeat=depth):
-                yield ChosenStage(channels, activation, chosen)
+            for sequence in itertools.product(blocks, repeat=depth):
+                yield ChosenStage(channels, activation, sequence)
 
     def runs(self, chosen: ChosenStage, kind: str) -> Iterator[Stage]:
-        """The edge family's stages that make this choice of this kind: equal blocks in a row are one run."""
+        """Yield the edge family's stages for this choice and kind of block: equal blocks in a row are one run."""
         stride = self.stride
         for block, run in itertools.groupby(chosen.blocks):
             yield Stage(

@@ -1,4 +1,4 @@
-"""What a recipe says about a supernet."""
+"""The settings of a recipe that concern a supernet."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _STUDENT = StudentConfig("supernet")
 
 @settings
 class SupernetConfig:
-    """How a supernet is trained, and what its points are judged on.
+    """The training of a supernet, and the images that its points are judged on.
 
     Attributes:
         sampling: ``uniform`` trains one random point a step (single path one-shot, arXiv 1904.00420, as CMP-NAS does);
             ``sandwich`` the largest, the smallest and ``random_paths`` random ones, their losses averaged (arXiv
             1903.05134).
-        random_paths: Of each step of the sandwich rule.
-        opening: Share of the steps over which random points come to be drawn from all of the space: see
+        random_paths: Random points of each step of the sandwich rule.
+        opening: Share of the steps over which the draw of random points widens to the whole space: see
             :class:`hetero.nas.supernet.paths.Paths`.
-        calibration: Training images that a candidate's batch-norm statistics are estimated from.
+        calibration: Training images from which a candidate's batch-norm statistics are estimated.
         validation: Most validation images that a candidate is judged on; whole classes, drawn at random.
         distractors: Most training images of other classes among which the validation images are searched; each costs a
             candidate the time of one image.
-        head: As a student's.
-        objectives: As a student's.
-        training: As a student's, but ``candidates_from`` is not asked: the weights of the last step are kept; and its
-            steps are a number.
+        head: The same as a student's.
+        objectives: The same as a student's.
+        training: The same as a student's, but ``candidates_from`` is ignored: the weights of the last step are kept;
+            and its steps are a number.
     """
 
     sampling: Literal["uniform", "sandwich"] = "uniform"
@@ -48,7 +48,7 @@ class SupernetConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=6000, optimizer="adamw"))
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         if self.training.steps != "auto":
             return []
         return ["training.steps: expected a number, got 'auto': the space opens over a share of the steps"]

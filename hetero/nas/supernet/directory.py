@@ -35,7 +35,7 @@ class SupernetRecord:
 
     Attributes:
         space: The search space.
-        dimension: Of the embeddings.
+        dimension: Dimension of the embeddings.
         preprocessing: Part of every point's model.
         weights: SHA-256 of the shared tensors' file.
         rewards: SHA-256 of the file of images to judge on.
@@ -55,9 +55,9 @@ class StoredSupernet:
     """A trained supernet.
 
     Attributes:
-        frame: What all points have in common.
+        frame: The properties that all points share.
         shared: The shared tensors, see :mod:`hetero.nas.supernet.shared_weights`.
-        embedding_space: In which every point lives.
+        embedding_space: The space in which every point lives.
         identity: Digest of weights and images to judge on: equal identities give every point equal rewards.
     """
 
@@ -81,17 +81,17 @@ def save_supernet(
     data.save(directory / REWARDS)
     space.save(directory / "space.json")
     write_json(directory / "metrics.json", dict(metrics))
-    made = SupernetRecord(
+    content = SupernetRecord(
         frame.space, frame.dimension, frame.preprocessing, sha256_bytes(weights), sha256_file(directory / REWARDS)
     )
-    write_json(directory / RECORD, dataclasses.asdict(made))
+    write_json(directory / RECORD, dataclasses.asdict(content))
 
 
 def load_supernet(directory: Path) -> StoredSupernet:
     """Read a supernet's directory.
 
     Raises:
-        InputError: When it is none.
+        InputError: When the directory is not a supernet's.
         IntegrityError: When a file is damaged.
     """
     path = directory / RECORD

@@ -1,14 +1,14 @@
 """Weight sharing: one set of tensors, from which every point of a search space takes its weights.
 
-A point's network is a plain student, and each of its tensors is a part of a shared one: the leading channels, and of a
-larger kernel the centre. No block knows about it, so any block can be searched, also a user's own.
+A point's network is a plain student, and each of its tensors is a part of a shared one: the leading channels, and the
+centre of a larger kernel. Blocks need no code for this, so any block can be searched, including a user's own.
 
-Which points share: those of one kind of block, tensors of equal names at the same place. Thus widths, depths,
-expansions, kernels and activations share, also with and without squeeze-excite; each kind has a set of its own, since
-kinds leave their features in different channels. The paper (CMP-NAS, arXiv 2105.06047) trains a single path one-shot
-supernet and leaves open how its weights are shared. In that method (arXiv 1904.00420) every choice of a block has
-weights of its own, also each kernel size, and channels are sliced; kernels are cut from the largest here (as in arXiv
-1908.09791, without its learnt transformation), so that every weight is trained in more of the steps.
+Points with the same kind of block share tensors of equal names at the same place. Thus different widths, depths,
+expansions, kernels and activations share weights, with or without squeeze-excite; each kind has its own set, since
+kinds put their features in different channels. The paper (CMP-NAS, arXiv 2105.06047) trains a single path one-shot
+supernet and leaves open how its weights are shared. In that method (arXiv 1904.00420) every choice of a block,
+including each kernel size, has its own weights, and channels are sliced; here kernels are cut from the largest (as in
+arXiv 1908.09791, without its learnt transformation), so that every weight is trained in more of the steps.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from hetero.preprocessing import Preprocessing
 
 _State: TypeAlias = dict[str, nn.Parameter | Tensor]
 _Block: TypeAlias = tuple[int, int, int, Stage]
-"""What a block is made with."""
+"""The arguments of a block: input and output channels, stride, stage."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What all points of a supernet have in common.
+    """The properties that all points of a supernet share.
 
     Attributes:
-        space: The points.
-        dimension: Of their embeddings: the cloud's.
+        space: The search space.
+        dimension: Dimension of the embeddings: the cloud's.
         preprocessing: Part of every model.
     """
 
@@ -49,13 +49,13 @@ class Frame:
     preprocessing: Preprocessing
 
     def network(self, architecture: Architecture) -> EmbeddingModel:
-        """A point's network, with new weights."""
+        """Build a point's network, with new weights."""
         config = self.space.config(architecture, dimension=self.dimension)
         return EmbeddingModel(architecture.digest[:12], config, self.preprocessing)
 
 
 def part(shared: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A view of a shared tensor: the leading entries of its first two axes, the central ones of the others."""
+    """Return a view of a shared tensor: the leading entries of its first two axes, the central ones of the others."""
     for axis, size in enumerate(shape):
         start = (shared.shape[axis] - size) // 2 if axis >= 2 else 0
         shared = shared.narrow(axis, start, size)
@@ -63,19 +63,19 @@ def part(shared: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def parts(network: EmbeddingModel, architecture: Architecture, shared: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """For each entry of a network's state, its view of the shared tensors.
+    """Return the view of the shared tensors for each entry of a network's state.
 
     Args:
-        network: As :meth:`Frame.network` makes it.
+        network: The network that :meth:`Frame.network` builds.
         architecture: The same point.
-        shared: As :func:`shared_tensors` makes them.
+        shared: The tensors of :func:`shared_tensors`.
     """
     keys = _keys(network, architecture)
     return {name: part(shared[keys[name]], tuple(own.shape)) for name, own in network.state_dict().items()}
 
 
 def candidate(frame: Frame, architecture: Architecture, shared: Mapping[str, Tensor]) -> EmbeddingModel:
-    """A point's network with a copy of its weights, in evaluation mode."""
+    """Return a point's network with a copy of its weights, in evaluation mode."""
     network = frame.network(architecture)
     with torch.no_grad():
         network.load_state_dict(parts(network, architecture, shared))
@@ -83,10 +83,10 @@ def candidate(frame: Frame, architecture: Architecture, shared: Mapping[str, Ten
 
 
 def shared_tensors(frame: Frame) -> dict[str, nn.Parameter | Tensor]:
-    """New tensors, large enough for every point; parameters are ``nn.Parameter``, statistics plain tensors.
+    """Create tensors large enough for every point; parameters are ``nn.Parameter``, statistics plain tensors.
 
     Raises:
-        InputError: When a block of a user's own has a tensor that no choice makes largest on all of its axes.
+        InputError: When a user's own block has a tensor that no choice makes largest on all of its axes.
     """
     shared: dict[str, nn.Parameter | Tensor] = {}
     for kind in frame.space.kind:
@@ -97,7 +97,7 @@ def shared_tensors(frame: Frame) -> dict[str, nn.Parameter | Tensor]:
 
 
 def _outside_blocks(frame: Frame) -> Iterator[tuple[str, _State]]:
-    """Everything but blocks, of a point whose last stage is widest: nothing else of it depends on the choices."""
+    """Yield everything but blocks, of a point with the widest last stage: no other choice affects these parts."""
     space, last = frame.space, len(frame.space.stages) - 1
     widest = max(space.stages[last].channels)
     architecture = space.build(space.values(space.smallest) | {f"{last}.channels": widest})
@@ -109,44 +109,44 @@ def _outside_blocks(frame: Frame) -> Iterator[tuple[str, _State]]:
 
 
 def _largest_blocks(space: SearchSpace) -> Iterator[tuple[str, _State]]:
-    """For each place: every tensor that a block may have there, as large as any needs it."""
+    """Yield for each place every tensor that a block may have there, as large as any block needs it."""
     for index, stage in enumerate(space.stages):
         for place in range(max(stage.depth)):
             yield f"{index}.{place}", _largest(space.kind[0], index, _blocks_at(space, index, place))
 
 
 def _largest(kind: str, index: int, blocks: Iterable[_Block]) -> _State:
-    sizes: dict[str, dict[tuple[int, ...], _Block]] = {}
+    owners: dict[str, dict[tuple[int, ...], _Block]] = {}
     for block in blocks:
         with torch.device("meta"):
             state = block_class(kind)(*block).state_dict()
         for name, tensor in state.items():
-            sizes.setdefault(name, {}).setdefault(tuple(tensor.shape), block)
+            owners.setdefault(name, {}).setdefault(tuple(tensor.shape), block)
     largest: _State = {}
-    for name, known in sizes.items():
-        most = tuple(map(max, zip(*known, strict=False)))
-        if most not in known or len({len(size) for size in known}) > 1:
+    for name, sizes in owners.items():
+        most = tuple(map(max, zip(*sizes, strict=False)))
+        if most not in sizes or len({len(size) for size in sizes}) > 1:
             raise InputError(
                 f"blocks {kind!r} of stage {index} cannot share weights: no choice has {name} at its largest, sizes "
-                f"are {sorted(known)}; offer fewer options, or name the tensors apart"
+                f"are {sorted(sizes)}; offer fewer options, or name the tensors apart"
             )
-        largest[name] = block_class(kind)(*known[most]).state_dict(keep_vars=True)[name]
+        largest[name] = block_class(kind)(*sizes[most]).state_dict(keep_vars=True)[name]
     return largest
 
 
 def _blocks_at(space: SearchSpace, index: int, place: int) -> Iterator[_Block]:
-    """What every block that may stand at a place is made with."""
+    """Yield the arguments of every block that may stand at a place."""
     # Activations have no tensors, and points() need not list a block once for each.
     stage = replace(space.stages[index], depth=(1,), activation=space.stages[index].activation[:1])
     before = space.stages[index - 1].channels if index else (space.stem_channels,)
-    for chosen in stage.points():
-        (made,) = stage.runs(chosen, space.kind[0])
-        for inputs in (chosen.channels,) if place else before:
-            yield inputs, chosen.channels, 1 if place else stage.stride, made
+    for choice in stage.points():
+        (run,) = stage.runs(choice, space.kind[0])
+        for inputs in (choice.channels,) if place else before:
+            yield inputs, choice.channels, 1 if place else stage.stride, run
 
 
 def _keys(network: EmbeddingModel, architecture: Architecture) -> dict[str, str]:
-    """The shared tensor of each entry of a network's state."""
+    """Return the key of the shared tensor for each entry of a network's state."""
     modules = list(network.backbone.children())
     groups = {0: "stem", len(modules) - 1: "last"}
     places = [

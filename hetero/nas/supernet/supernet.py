@@ -1,4 +1,4 @@
-"""The supernet in training: shared weights, seen through one path at a time."""
+"""The supernet in training: shared weights, used along one path at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hetero.nas.supernet.shared_weights import Frame, candidate, parts, shared_t
 class Supernet(nn.Module):
     """Shared weights of all points of a search space, as one module that an optimiser can train.
 
-    Its entries are named as :mod:`hetero.nas.supernet.shared_weights` names them. A step trains whichever point is its
-    :attr:`path`: gradients, and moving averages of batch norm, reach the parts that the point uses, and no others.
+    Its entries are named as in :mod:`hetero.nas.supernet.shared_weights`. A step trains the point that :attr:`path`
+    names: gradients, and moving averages of batch norm, reach the parts that the point uses, and no others.
 
     Attributes:
-        frame: What all points have in common.
+        frame: The properties that all points share.
         path: The point that :meth:`embed` computes.
     """
 
@@ -38,18 +38,18 @@ class Supernet(nn.Module):
         return self.state_dict(keep_vars=True)
 
     def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Unit vectors of (augmented) images whose values are scaled to 0..1, by the point on the path."""
+        """Return unit vectors of (augmented) images whose values are scaled to 0..1, by the point on the path."""
         network = self.frame.network(self.path).to(scaled_pixels.device).train(self.training)
         views = parts(network, self.path, self.shared)
         wrapped = _Embed(network)
         return functional_call(wrapped, {f"network.{name}": view for name, view in views.items()}, (scaled_pixels,))
 
     def forward(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """As :meth:`embed`."""
+        """Call :meth:`embed`."""
         return self.embed(scaled_pixels)
 
     def candidate(self, architecture: Architecture) -> EmbeddingModel:
-        """A point as a model of its own, with a copy of its weights, in evaluation mode."""
+        """Return a point as a separate model, with a copy of its weights, in evaluation mode."""
         return candidate(self.frame, architecture, self.shared)
 
 

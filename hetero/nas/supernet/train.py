@@ -1,4 +1,4 @@
-"""Train a supernet against the cloud's cached embeddings, by the loop that trains everything."""
+"""Train a supernet against the cloud's cached embeddings, by the same loop as every other model."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class SupernetModule(TrainingModule):
     """A supernet with its objectives, which all points share; a step's loss is the mean over the step's paths.
 
     Args:
-        supernet: In training.
-        module: What was built for it: its objectives and their weights are taken over.
-        paths: Which points each step trains. Steps are counted in a buffer, so that a checkpoint holds the count.
+        supernet: The supernet in training.
+        module: A training module built for it, whose objectives and their weights are taken over.
+        paths: The points that each step trains. Steps are counted in a buffer, so that a checkpoint holds the count.
     """
 
     steps: Tensor
@@ -62,7 +62,7 @@ class SupernetModule(TrainingModule):
         cloud: CloudTensors | None,
         targets: Float[Tensor, "b c"] | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Mean over the step's paths of what :meth:`TrainingModule.forward` gives."""
+        """Average the results of :meth:`TrainingModule.forward` over the step's paths."""
         supernet = self.model
         assert isinstance(supernet, Supernet)
         outcomes: list[tuple[Tensor, dict[str, Tensor]]] = []
@@ -87,21 +87,21 @@ def train_supernet(
 ) -> Supernet:
     """Train a supernet and write its directory.
 
-    :class:`hetero.nas.evaluation.reward.SupernetReward` judges points from it.
+    :class:`hetero.nas.evaluation.reward.SupernetReward` then judges points with it.
 
     Args:
         dataset: Images; points are judged on its validation tasks.
         cloud: The cached embeddings that students are trained against, with those of the validation images.
-        space: The points.
+        space: The search space.
         config: Sampling, objectives and training.
         preprocessing: Part of every point's model; images that were prepared otherwise are prepared once more.
-        directory: Where weights, checkpoint and log go.
+        directory: Receives weights, checkpoint and log.
         seed: Fixes initial weights, paths, batches and augmentation.
-        resume: Whether to continue from a checkpoint of the same run.
+        resume: True to continue from a checkpoint of the same run.
 
     Raises:
         InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
-            vectors of the validation images are not known; when the configuration makes no sense.
+            vectors of the validation images are not known; when the configuration is not valid.
     """
     require_one_process("a supernet is trained in one process, since each step trains other weights")
     require_labels(config.objectives, dataset, "the supernet", has_cloud=True)
@@ -129,10 +129,10 @@ def train_supernet(
     opening = round(config.opening * config.training.steps)
     paths = Paths(space, config.sampling, config.random_paths, seed, opening)
     module = SupernetModule(supernet, TrainingModule.of(supernet, config.objectives, head), paths)
-    described = [dataclasses.asdict(config), dataclasses.asdict(space), preprocessing.to_dict()]
+    settings = [dataclasses.asdict(config), dataclasses.asdict(space), preprocessing.to_dict()]
     run = Run(
         directory,
-        digest(["supernet", described, dataset.fingerprint, cloud.identity, seed]),
+        digest(["supernet", settings, dataset.fingerprint, cloud.identity, seed]),
         seed,
         "training the supernet",
         resume,
@@ -156,7 +156,7 @@ def train_supernet(
 
 
 def _watching(space: SearchSpace, data: RewardSet, seed: int) -> Callable[[Supernet], Judgement]:
-    """Validation figure of a supernet: mean M(a, g), map@r, of some fixed random points."""
+    """Return the validation of a supernet: mean M(a, g), map@r, of some fixed random points."""
     rng = np.random.default_rng(seed_of("watched points", seed))
     points = [space.sample(rng) for _ in range(WATCHED)]
     calibration = torch.from_numpy(data.calibration)
