@@ -26,23 +26,24 @@ def adapt(
     *,
     name: str = "",
 ) -> Adaptation:
-    """Fit a model to a new domain so that its queries go on searching the old gallery, and measure that they do.
+    """Fit a model to a new domain so that its queries can still search the old gallery, and measure that they do.
 
     The model is taken as linear around its weights, and the change of the weights solves a convex problem: new images
     move to the gallery's vectors of the same item (or to the middle of their class), old images stay where they are.
-    The change is then added to the weights. What it costs is measured on test images; the adapted model is written,
+    The change is then added to the weights. Gain and loss are measured on test images; the adapted model is written,
     in the same space, only if new queries are shown to find more and old queries to lose little.
 
     Args:
         model: A model directory, of a cloud model or a student.
-        new: The new domain. Training images are learnt from, validation chooses the ridge, test gives the figures.
+        new: The new domain. The model learns from its training images, validation chooses the ridge, and test images
+            give the figures.
         old: The old domain. Training images are the anchors; validation and test as for ``new``.
-        gallery: Of the model's space. It stays as it is.
-        directory: The adapted model's; ``adapt.json`` in it has the figures and ``learnt.json`` what was learnt from,
-            which are all of it after a refusal.
-        config: How, and what must be kept.
-        places: Where everything lies, for ``hetero forget`` to find it again.
-        name: The adapted model's; empty keeps that of the model.
+        gallery: A gallery of the model's space. It stays as it is.
+        directory: The adapted model's directory; ``adapt.json`` in it has the figures and ``learnt.json`` the digests
+            of the training data. After a refusal they are its only files.
+        config: Settings of the solver, and limits on the loss.
+        places: Paths of all inputs, so that ``hetero forget`` can find them again.
+        name: The adapted model's name; empty keeps that of the model.
 
     Returns:
         The figures; the model was written if there are no ``refusals``.
@@ -54,9 +55,9 @@ def adapt(
     parts = suited(model, gallery, directory, config.part)
     new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
     tests = tests_of(new, old, gallery)
-    found = fit(parts, new, old, gallery, config)
+    solved = fit(parts, new, old, gallery, config)
     parts.model.name = name or parts.model.name
-    measured = added(parts, found, tests, config, images=len(new.train), anchors=len(old.train))
-    chosen = replace(config, ridges=(found.ridge,))
-    write(directory, model, parts.model, measured, Learnt.of(model, new.train, old.train, gallery, chosen, places))
-    return measured
+    adaptation = added(parts, solved, tests, config, images=len(new.train), anchors=len(old.train))
+    settings = replace(config, ridges=(solved.ridge,))
+    write(directory, model, parts.model, adaptation, Learnt.of(model, new.train, old.train, gallery, settings, places))
+    return adaptation

@@ -1,4 +1,4 @@
-"""``hetero adapt``: a model for a new domain that goes on searching the old gallery."""
+"""``hetero adapt``: a model for a new domain that still searches the old gallery."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def adapt_command(
     seed: int = 0,
     allow_code: AllowCode = False,
 ) -> int:
-    """Adapt a model to a new domain, inside its old space: nothing of the old gallery is embedded again.
+    """Adapt a model to a new domain, inside its old space: no image of the old gallery is embedded again.
 
     New photos move to the gallery's vectors of the same item, or of their class; old photos are held where they are.
-    Then it is measured, on test photos of both, what new queries gain in the old gallery and what old ones lose. Writes
-    a model directory of the same space only if they gain and lose little, and in any case OUT/adapt.json, the figures,
-    and OUT/learnt.json, what was learnt from. Exits with 1 when it refuses.
+    Then the gain of new queries in the old gallery and the loss of old queries are measured on test photos of both.
+    Writes a model directory of the same space only if new queries gain and old ones lose little, and in any case
+    OUT/adapt.json with the figures and OUT/learnt.json with digests of the training data. Exits with 1 when it refuses.
 
     Example: hetero adapt models/v1 --data new --gallery old.safetensors --anchors old --out models/v1-new
 
@@ -57,16 +57,16 @@ def adapt_command(
         data: Photos of the new domain, laid out as for training.
         gallery: File of the gallery's embeddings, in the model's space, as `hetero embed` writes it.
         anchors: Photos of the old domain, laid out as for training.
-        out: Folder of the adapted model, which holds none yet.
+        out: Folder of the adapted model, which must not hold a model yet.
         labels: CSV file with the columns label and path (or name) of the gallery; without it, an image's class is the
             folder that it lies in.
-        part: What may change: the embedding layer (neck), that and the last stage, or all.
-        anchor_weight: How much the old photos count beside the new ones.
-        ridge: What a change of the weights costs; give several, and validation chooses.
-        steps: Most steps; half of them serve all ridges, where there are several, and the others the one chosen.
+        part: Layers that may change: the embedding layer (neck), that and the last stage, or all.
+        anchor_weight: Weight of the old photos relative to the new ones.
+        ridge: Penalty on a change of the weights; validation chooses among several.
+        steps: Most steps; with several ridges, half of them serve all ridges, and the rest the chosen one.
         most_flips: Largest share of old queries that may turn from right to wrong.
-        seed: Of what is drawn.
-        allow_code: Run the code of its own that a model names.
+        seed: Seed of all random draws.
+        allow_code: Allow a model to run its own code.
     """
     if allow_code:
         own_code.allow_code()
@@ -79,22 +79,22 @@ def adapt_command(
     from hetero.linear.adaptation import adapt
 
     with locked(out):
-        measured = adapt(model, new, old, stored, out, config, places)
-    print(summary(measured))
-    print(outcome(measured.refusals, measured.space, out), file=sys.stderr)
-    return 1 if measured.refusals else 0
+        adaptation = adapt(model, new, old, stored, out, config, places)
+    print(summary(adaptation))
+    print(outcome(adaptation.refusals, adaptation.space, out), file=sys.stderr)
+    return 1 if adaptation.refusals else 0
 
 
 def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Dataset, Dataset, OldGallery]:
-    """Read what is adapted with: photos of the new domain and of the old one, as the model takes them, and the gallery.
+    """Read the inputs of an adaptation: photos of both domains, prepared for the model, and the gallery.
 
     Args:
-        places: Where they lie.
-        out: Where another model will go; None for nowhere.
-        part: What of the model may change.
+        places: Paths of the inputs.
+        out: Directory that another model will be written to; None if none will.
+        part: Part of the model that may change.
 
     Raises:
-        InputError: With what is wrong with any of them, before a photo is decoded.
+        InputError: With every problem of the inputs, before a photo is decoded.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
     _require_photos(places)
@@ -109,7 +109,7 @@ def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Datase
 
 
 def _require_photos(places: Places) -> None:
-    """Look for the two sets of photos; emoji are drawn."""
+    """Refuse photos that cannot be found; emoji are drawn and need none."""
     problems: list[str] = []
     for option, config in (("--data", places.data), ("--anchors", places.anchors)):
         if config.kind != "emoji":
@@ -119,7 +119,7 @@ def _require_photos(places: Places) -> None:
 
 
 def summary(measured: Adaptation) -> str:
-    """An adaptation's figures as a few lines of text."""
+    """Write an adaptation's figures as a few lines of text."""
     flips = measured.flips
     return "\n".join(
         [
@@ -142,7 +142,7 @@ def _line(name: str, change: Change) -> str:
 
 
 def outcome(refusals: Sequence[str], space: str, out: Path) -> str:
-    """What became of a model, as a few lines of text."""
+    """Describe in a few lines of text whether a model was written or refused."""
     if not refusals:
         return f"the adapted model keeps the space {space}: {out}"
     reasons = [f"  - {reason}" for reason in refusals]

@@ -31,8 +31,8 @@ class Fit:
 
     Attributes:
         model: The upper part around its weights.
-        solution: For the ridge chosen.
-        ridge: That ridge.
+        solution: Solution for the chosen ridge.
+        ridge: The chosen ridge.
     """
 
     model: Linearised
@@ -41,7 +41,7 @@ class Fit:
 
     @property
     def moved(self) -> float:
-        """How far the weights move: |d| / |w|."""
+        """Relative size of the change of the weights: |d| / |w|."""
         return float(self.solution.change.norm() / self.model.joined(self.model.weights).norm())
 
 
@@ -53,18 +53,18 @@ def fit(
     config: AdaptConfig,
     held: AnchorFactors | None = None,
 ) -> Fit:
-    """Solve for each ridge, all by the same steps, and on for the one that validation chooses.
+    """Solve for all ridges by the same steps, and further for the one that validation chooses.
 
-    Chosen is the one whose model, as it would be written, finds most in the old gallery (mean over both domains of
-    ``map@r``), among those that lose as little as is allowed, if there are any.
+    Validation chooses the ridge whose model, as it would be written, finds most in the old gallery (mean over both
+    domains of ``map@r``), among those that stay within the limits on loss, if there are any.
 
     Args:
         divided: The model.
-        new: Training images move to the gallery's vectors.
-        old: Training images are the anchors.
-        gallery: Gives targets, and is searched.
-        config: Ridges, steps, the anchors' weight, and what may be lost.
-        held: Stands in for the anchors.
+        new: The new domain, whose training images move to the gallery's vectors.
+        old: The old domain, whose training images are the anchors.
+        gallery: Provides targets, and is searched.
+        config: Ridges, steps, the anchors' weight, and limits on loss.
+        held: Factors that replace the anchors.
 
     Raises:
         InputError: When a new image has no target, or there is nothing to search for.
@@ -72,18 +72,18 @@ def fit(
     targets = torch.from_numpy(gallery.targets(new.train))
     model = Linearised(divided.upper)
     inputs = divided.inputs(new.train.images, progress="new images")
-    shown = config.anchor_weight and held is None
-    anchors = divided.inputs(old.train.images, progress="anchors") if shown else None
-    asked = Validation.of(divided, new, old, gallery, config)
+    needs_images = config.anchor_weight and held is None
+    anchors = divided.inputs(old.train.images, progress="anchors") if needs_images else None
+    validation = Validation.of(divided, new, old, gallery, config)
     problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
     preconditioner = kronecker(problem, seed=config.seed)
     shared = config.steps if len(set(config.ridges)) == 1 else math.ceil(config.steps / 2)
     solutions = solve_ridges(problem, preconditioner, config.ridges, steps=shared, progress="all ridges")
-    ridge = max(solutions, key=lambda one: asked.judged(model, solutions[one].change))
+    ridge = max(solutions, key=lambda option: validation.judged(model, solutions[option].change))
     solution = solutions[ridge]
-    if (left := config.steps - shared) > 0:
+    if (remaining := config.steps - shared) > 0:
         chosen, start = problem.with_ridge(ridge), solution.change
-        further = solve(chosen, preconditioner(ridge), start=start, steps=left, progress=f"ridge {ridge:g}")
+        further = solve(chosen, preconditioner(ridge), start=start, steps=remaining, progress=f"ridge {ridge:g}")
         solution = replace(further, objectives=(*solution.objectives, *further.objectives[1:]))
     return Fit(model, solution, ridge)
 
@@ -91,7 +91,7 @@ def fit(
 def linear_vectors(
     model: Linearised, inputs: Float[Tensor, "n ..."], change: Float[Tensor, " p"]
 ) -> Float32[NDArray[np.float32], "n d"]:
-    """Unit vectors of the linear model."""
+    """Return unit vectors of the linear model."""
     vectors = model(inputs, change).numpy()
     return scaled(vectors, lengths(vectors))
 
@@ -111,13 +111,13 @@ class _Queries:
         rows = gallery.answerable(images, own=own)
         return cls(images, gallery, divided.inputs(images.images, progress="validation images"), rows, own)
 
-    def found(self, vectors: NDArray[np.float32]) -> TaskResult:
+    def result(self, vectors: NDArray[np.float32]) -> TaskResult:
         return self.gallery.search(self.images, vectors, self.rows, own=self.own)
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What chooses between changes: validation images of both domains, searched for in the old gallery."""
+    """Chooses between changes by validation images of both domains, as queries in the old gallery."""
 
     new: _Queries
     old: _Queries
@@ -125,7 +125,7 @@ class Validation:
 
     @classmethod
     def of(cls, divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, config: AdaptConfig) -> Validation:
-        """Compute what the validation images are up to the part that changes.
+        """Compute the inputs of the changing part for the validation images.
 
         Raises:
             InputError: When there is nothing to search for.
@@ -134,19 +134,19 @@ class Validation:
         return cls(*(_Queries.of(divided, data.validation, gallery, own=own) for data, own in sides), config=config)
 
     def judged(self, model: Linearised, change: Float[Tensor, " p"]) -> tuple[bool, float]:
-        """Whether a change loses as little as is allowed, and what is found with it.
+        """Judge a change by its loss and by its figure.
 
         Args:
-            model: Of the part that changes.
-            change: [p], of its weights.
+            model: The part that changes.
+            change: [p], change of its weights.
 
         Returns:
-            True if the network with the change finds nearly what the linear model finds, and old queries stay right;
-            and the mean over both domains of ``map@r``.
+            True if the network with the change finds nearly as much as the linear model and old queries stay right, as
+            far as the limits require; and the mean over both domains of ``map@r``.
         """
-        new, old = (one.found(model.changed(one.inputs, change).numpy()) for one in (self.new, self.old))
-        linear = self.new.found(linear_vectors(model, self.new.inputs, change))
-        before = self.old.found(model.origin(self.old.inputs).numpy())
-        lost = linear.mean(RANK_ONE) - new.mean(RANK_ONE)
-        allowed = lost <= self.config.most_lost and retrieval_flips(before, old).nfr <= self.config.most_flips
-        return allowed, (new.mean("map@r") + old.mean("map@r")) / 2
+        new, old = (side.result(model.changed(side.inputs, change).numpy()) for side in (self.new, self.old))
+        linear = self.new.result(linear_vectors(model, self.new.inputs, change))
+        before = self.old.result(model.origin(self.old.inputs).numpy())
+        loss = linear.mean(RANK_ONE) - new.mean(RANK_ONE)
+        is_allowed = loss <= self.config.most_lost and retrieval_flips(before, old).nfr <= self.config.most_flips
+        return is_allowed, (new.mean("map@r") + old.mean("map@r")) / 2

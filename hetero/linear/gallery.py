@@ -1,4 +1,4 @@
-"""The gallery that stays: vectors that nobody embeds again, with their classes, as targets and as what is searched."""
+"""The old gallery: vectors that are not embedded again, with their classes, both as targets and as the search set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OldGallery:
         vectors: float32 [g, d], unit vectors.
         names: One unique name a row.
         classes: The class of each row.
-        space: What the vectors mean.
+        space: The space of the vectors.
     """
 
     vectors: Float32[NDArray[np.float32], "g d"]
@@ -43,8 +43,8 @@ class OldGallery:
 
         Args:
             file: As ``hetero embed`` writes it.
-            table: Says the class of each name, see :func:`hetero.data.embeddings.labels.classes_by_name`; None where
-                an image's class is the folder that it lies in.
+            table: Class of each name, see :func:`hetero.data.embeddings.labels.classes_by_name`; None where an image's
+                class is the folder that it lies in.
 
         Raises:
             InputError: When a file cannot be used, or images have no class.
@@ -57,28 +57,28 @@ class OldGallery:
         )
 
     def targets(self, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:
-        """Where images should lie: on the same item's vector, or else in the middle of their class's vectors.
+        """Return the targets of images: the same item's vector, or else the middle of their class's vectors.
 
         Args:
             images: Each has the name of a gallery image, which is then the same item unless its class is another, or
                 a class that is there.
 
         Raises:
-            InputError: When there is neither for an image; names the first ten.
+            InputError: When an image has neither; names the first ten.
         """
         row = {name: index for index, name in enumerate(self.names)}
         middles = self._prototypes()
-        found: list[NDArray[np.float32] | None] = []
+        targets: list[NDArray[np.float32] | None] = []
         for name, group in zip(images.names, classes_of(images), strict=True):
             same = name in row and group in ("", self.classes[row[name]])
-            found.append(self.vectors[row[name]] if same else middles.get(group))
-        if missing := [name for name, vector in zip(images.names, found, strict=True) if vector is None]:
+            targets.append(self.vectors[row[name]] if same else middles.get(group))
+        if missing := [name for name, vector in zip(images.names, targets, strict=True) if vector is None]:
             raise InputError(
-                f"{len(missing)} of {len(found)} images are neither in the gallery by name nor of a class that is "
+                f"{len(missing)} of {len(targets)} images are neither in the gallery by name nor of a class that is "
                 "there, so nothing says where they should lie:",
                 missing_names(missing, row),
             )
-        return np.stack([vector for vector in found if vector is not None])
+        return np.stack([vector for vector in targets if vector is not None])
 
     def search(
         self,
@@ -91,15 +91,15 @@ class OldGallery:
         """Measure images as queries.
 
         Args:
-            images: Of known classes.
-            vectors: float32 [n, d], of all images.
-            rows: int64 [q], which of the images are queries; see :meth:`answerable`.
+            images: Images of known classes.
+            vectors: float32 [n, d], vectors of all images.
+            rows: int64 [q], rows of the images that are queries; see :meth:`answerable`.
             own: True if a gallery image of the same name is the same photo, which must not find itself; otherwise it
-                shows the same item, and is right to be found.
+                shows the same item, and is a correct hit.
         """
         numbers = {name: number for number, name in enumerate(dict.fromkeys(self.classes))}
-        asked = classes_of(images)
-        labels = np.array([numbers[asked[row]] for row in rows.tolist()], np.int64)
+        classes = classes_of(images)
+        labels = np.array([numbers[classes[row]] for row in rows.tolist()], np.int64)
         values = evaluate(
             vectors[rows],
             self.vectors,
@@ -111,14 +111,14 @@ class OldGallery:
         return TaskResult(("old gallery",), (values,), (labels,))
 
     def answerable(self, images: ImageSet, *, own: bool) -> Int64[NDArray[np.int64], " q"]:
-        """Rows of the images that have an image of their class in the gallery, other than themselves.
+        """Return the rows of the images that have another image of their class in the gallery.
 
         Args:
-            images: Those without a label are none of them.
+            images: Images; those without a label are left out.
             own: As for :meth:`search`.
 
         Raises:
-            InputError: When there is none.
+            InputError: When there is no such image.
         """
         sizes = Counter(self.classes)
         selves = self._selves(images) if own else np.full(len(images), -1)
@@ -142,11 +142,11 @@ class OldGallery:
         sums = np.zeros((len(names), self.vectors.shape[1]), np.float64)
         np.add.at(sums, groups, self.vectors.astype(np.float64))
         length = lengths(sums)
-        kept = length > 0
-        return dict(zip(names[kept].tolist(), scaled(sums[kept], length[kept]), strict=True))
+        defined = length > 0
+        return dict(zip(names[defined].tolist(), scaled(sums[defined], length[defined]), strict=True))
 
 
 def classes_of(images: ImageSet) -> list[str]:
-    """The class of each image; empty for an image without a label."""
-    known = (*images.classes, "")
-    return [known[min(int(label), len(images.classes))] for label in np.asarray(images.labels)]
+    """Return the class of each image; empty for an image without a label."""
+    names = (*images.classes, "")
+    return [names[min(int(label), len(images.classes))] for label in np.asarray(images.labels)]

@@ -1,4 +1,4 @@
-"""What a change of weights was solved from: enough to solve again, and to tell other data from it."""
+"""The record of an adaptation's inputs: enough to solve again, and to notice when the data have changed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PHOTOS = ("data", "anchors")
 
 @record
 class Places:
-    """Where everything lay, as absolute paths.
+    """The absolute paths of an adaptation's inputs.
 
     Attributes:
         model: Directory of the model before.
-        data: Photos of the new domain, and how they are split.
+        data: Photos of the new domain, and their split.
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain, likewise.
         labels: Table of the gallery's classes; None for none.
@@ -46,33 +46,34 @@ class Places:
     labels: str | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Path | None], recorded: Places | None = None) -> Places:
-        """Wherever they are named from.
+    def of(cls, options: Mapping[str, Path | None], recorded: Places | None = None) -> Places:
+        """Combine paths from options with recorded ones.
 
         Args:
-            given: Paths by the names of the fields; None where nothing was given. Photos are a folder or a CSV file.
-            recorded: Says what was not given, and how photos are split that are of the same kind.
+            options: Paths by the names of the fields; None where an option is not set. Photos are a folder or a CSV
+                file.
+            recorded: Paths where options are not set, and the split of photos of the same kind.
 
         Raises:
-            InputError: When neither says where something lies.
+            InputError: When a path is in neither.
         """
-        chosen: dict[str, Any] = {} if recorded is None else dict(vars(recorded))
-        for name, path in given.items():
+        values: dict[str, Any] = {} if recorded is None else dict(vars(recorded))
+        for name, path in options.items():
             if path is not None:
-                chosen[name] = photos_at(path, chosen.get(name)) if name in PHOTOS else path_text(path)
-        if missing := [f"--{name}" for name in ("model", "data", "gallery", "anchors") if name not in chosen]:
+                values[name] = photos_at(path, values.get(name)) if name in PHOTOS else path_text(path)
+        if missing := [f"--{name}" for name in ("model", "data", "gallery", "anchors") if name not in values]:
             raise InputError(
                 f"nothing says where everything lies: the model was adapted from Python; give {', '.join(missing)}"
             )
-        return cls(**chosen)
+        return cls(**values)
 
 
 def photos_at(path: Path, like: DataConfig | None = None) -> DataConfig:
-    """Photos in a folder or a CSV file.
+    """Describe photos in a folder or a CSV file.
 
     Args:
-        path: Of these.
-        like: How they are split, if they are of the same kind; None for the defaults.
+        path: Path of the folder or file.
+        like: Gives the split, if it is of the same kind; None for the defaults.
     """
     kind = "csv" if path.suffix == ".csv" else "folder"
     if like is not None and like.kind == kind:
@@ -82,15 +83,15 @@ def photos_at(path: Path, like: DataConfig | None = None) -> DataConfig:
 
 @record
 class Learnt:
-    """A solved problem's parts, as digests.
+    """The inputs of a solved problem, as digests.
 
     Attributes:
         model: SHA-256 of the weights before.
-        gallery: Of its vectors, names and classes.
-        anchors: Of the old training images in their order; empty where none were held.
-        photos: Of each new training image, with its class, by name.
-        config: How it was solved, with the one ridge that was chosen.
-        places: Where everything lay; None when it was adapted from Python.
+        gallery: Digest of its vectors, names and classes.
+        anchors: Digest of the old training images in their order; empty where there were no anchors.
+        photos: Digest of each new training image with its class, by name.
+        config: Settings, with the one ridge that was chosen.
+        places: Paths of the inputs; None when the model was adapted from Python.
         schema: Version of this record.
     """
 
@@ -112,35 +113,35 @@ class Learnt:
         config: AdaptConfig,
         places: Places | None = None,
     ) -> Learnt:
-        """Take digests.
+        """Compute the digests.
 
         Args:
             model: Directory of the model before.
-            new: Training images as that model takes them.
-            old: Anchors as that model takes them.
-            gallery: Gives the targets.
-            config: With the one ridge that was chosen.
-            places: Where everything lies.
+            new: Training images, prepared for that model.
+            old: Anchors, prepared for that model.
+            gallery: Provides the targets.
+            config: Settings, with the one ridge that was chosen.
+            places: Paths of the inputs.
         """
         photos = dict(zip(new.names, _digests(new), strict=True))
         return cls(
-            sha256_file(model / "model.safetensors"), _of(gallery), _anchors(old, config), photos, config, places
+            sha256_file(model / "model.safetensors"), _gallery(gallery), _anchors(old, config), photos, config, places
         )
 
     def without(self, names: Iterable[str]) -> Learnt:
-        """The same with fewer photos, each of the weight that it had: the ridge and the anchors count accordingly."""
-        gone = set(names)
-        left = {name: one for name, one in self.photos.items() if name not in gone}
-        share = len(left) / len(self.photos)
+        """Leave out photos; the others keep their weight, so the ridge and the anchors' weight change accordingly."""
+        deleted = set(names)
+        photos = {name: digest for name, digest in self.photos.items() if name not in deleted}
+        share = len(photos) / len(self.photos)
         (ridge,) = self.config.ridges
         weight = self.config.anchor_weight / share
-        return replace(self, photos=left, config=replace(self.config, ridges=(ridge / share,), anchor_weight=weight))
+        return replace(self, photos=photos, config=replace(self.config, ridges=(ridge / share,), anchor_weight=weight))
 
     def require_some(self, names: Sequence[str]) -> None:
         """Refuse names that cannot be left out.
 
         Raises:
-            InputError: When there are none, one is of no photo that was learnt from, or all would go.
+            InputError: When there are no names, one belongs to no training photo, or no photo would remain.
         """
         if not names:
             raise InputError("expected names of photos to forget, found none")
@@ -155,7 +156,7 @@ class Learnt:
             )
 
     def rows(self, model: Path, new: ImageSet, old: ImageSet, gallery: OldGallery) -> Int64[NDArray[np.int64], " n"]:
-        """Find the photos that were learnt from, if nothing changed since; others may have joined them.
+        """Find the training photos, if nothing has changed since; others may have been added to them.
 
         Args:
             model: As for :meth:`of`.
@@ -167,22 +168,23 @@ class Learnt:
             int64 [n], rows of ``new`` in the order of ``photos``.
 
         Raises:
-            InputError: With everything that is not what it was.
+            InputError: With every input that has changed.
         """
         row = {name: index for index, name in enumerate(new.names)}
-        found = [name for name in self.photos if name in row]
-        held = np.array([row[name] for name in found], np.int64)
-        changed = [name for name, one in zip(found, _digests(new, held), strict=True) if one != self.photos[name]]
+        names = [name for name in self.photos if name in row]
+        rows = np.array([row[name] for name in names], np.int64)
+        digests = zip(names, _digests(new, rows), strict=True)
+        changed = [name for name, current in digests if current != self.photos[name]]
         problems = [
             *([f"{model}: its weights are others"] if sha256_file(model / "model.safetensors") != self.model else []),
-            *(["the gallery: its vectors, names or classes are others"] if _of(gallery) != self.gallery else []),
+            *(["the gallery: its vectors, names or classes are others"] if _gallery(gallery) != self.gallery else []),
             *(["the anchors: others, or in another order"] if _anchors(old, self.config) != self.anchors else []),
             *_some([name for name in self.photos if name not in row], "are not there"),
             *_some(changed, "have other pixels or another class"),
         ]
         if problems:
             raise InputError("this is not what the model was adapted to; bring it back as it was:", problems)
-        return held
+        return rows
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, atomically."""
@@ -193,8 +195,8 @@ class Learnt:
         """Read the record of an adaptation.
 
         Raises:
-            InputError: When the directory has none.
-            IntegrityError: When it is not one.
+            InputError: When the directory has no record.
+            IntegrityError: When the file is not a record.
         """
         if not (directory / LEARNT).is_file():
             raise InputError(
@@ -203,7 +205,7 @@ class Learnt:
         return parse_file(cls, directory / LEARNT)
 
 
-def _of(gallery: OldGallery) -> str:
+def _gallery(gallery: OldGallery) -> str:
     return digest([sha256_bytes(gallery.vectors.tobytes()), gallery.names, gallery.classes])
 
 
@@ -212,15 +214,15 @@ def _anchors(old: ImageSet, config: AdaptConfig) -> str:
 
 
 def _digests(images: ImageSet, rows: Int64[NDArray[np.int64], " n"] | None = None) -> list[str]:
-    """Of each image's pixels and class."""
+    """Return a digest of each image's pixels and class."""
     groups = classes_of(images)
-    chosen = np.arange(len(images)) if rows is None else rows
-    found: list[str] = []
-    for start in range(0, len(chosen), _AT_ONCE):
-        part = chosen[start : start + _AT_ONCE]
+    rows = np.arange(len(images)) if rows is None else rows
+    digests: list[str] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
         for row, pixels in zip(part.tolist(), images.images[part], strict=True):
-            found.append(digest([groups[row], sha256_bytes(np.ascontiguousarray(pixels).tobytes())]))
-    return found
+            digests.append(digest([groups[row], sha256_bytes(np.ascontiguousarray(pixels).tobytes())]))
+    return digests
 
 
 def _some(names: Sequence[str], what: str) -> list[str]:

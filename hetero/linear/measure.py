@@ -1,4 +1,4 @@
-"""The figures of an adaptation, and whether they allow the adapted model to keep the old space."""
+"""The figures of an adaptation, and the reasons that forbid the adapted model to keep the old space."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RECORD = "adapt.json"
 
 @record
 class Change:
-    """One set of queries in the old gallery, before and after.
+    """The results of one set of queries in the old gallery, before and after.
 
     Attributes:
-        queries: How many.
+        queries: Number of queries.
         before: M(old, old).
         after: M(new, old): the adapted model's queries, the gallery as it is.
-        difference: The second less the first, with its paired interval.
+        difference: The second minus the first, with its paired interval.
     """
 
     queries: int
@@ -51,21 +51,21 @@ class Adaptation:
     """An adaptation, measured on test images by ``cmc@1``.
 
     Attributes:
-        space: Id of the space that the gallery is of, and the model before.
+        space: Id of the space of the gallery and of the model before.
         new: Queries of the new domain.
         old: Queries of the old domain.
         flips: Share of the old domain's queries right before and wrong now (NFR), with its interval.
-        linear: What the linear model's queries of the new domain find; the written model's are ``new.after``.
-        part: What was allowed to change.
-        anchors: Old images that were held.
-        anchor_weight: How much they counted.
-        images: New images that were learnt from.
-        ridge: Chosen on validation.
-        steps: Of conjugate gradients for it.
-        residual: ``|g - H d| / |g|`` where they ended.
+        linear: Figure of the linear model on queries of the new domain; the written model's is ``new.after``.
+        part: Part of the model that could change.
+        anchors: Number of old images that were anchors.
+        anchor_weight: Weight of the anchors.
+        images: Number of new training images.
+        ridge: Ridge chosen on validation.
+        steps: Steps of conjugate gradients for it.
+        residual: ``|g - H d| / |g|`` after the last step.
         moved: ``|d| / |w|`` of the weights that may change.
-        most_flips: What was allowed.
-        most_lost: What was allowed between linear and written.
+        most_flips: Limit on the share of flips.
+        most_lost: Limit on the loss from the linear to the written model.
         schema: Version of this record.
     """
 
@@ -88,7 +88,7 @@ class Adaptation:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """Why the adapted model may not keep the old space; empty when it may."""
+        """Reasons that the adapted model may not keep the old space; empty when it may."""
         reasons: list[str] = []
         if self.new.difference.status != "holds":
             reasons.append("new queries are not shown to find more in the old gallery than before")
@@ -113,13 +113,13 @@ class Adaptation:
         """Read a record.
 
         Raises:
-            IntegrityError: When it is not one.
+            IntegrityError: When the file is not a record.
         """
         return parse_file(cls, path)
 
 
 def flips_between(before: TaskResult, after: TaskResult, *, seed: int) -> Interval:
-    """NFR with its interval, over classes where there are enough of them, or else over queries."""
+    """Return NFR with its interval, over classes where there are enough of them, or else over queries."""
     clusters = before.clusters(before.resampled)
     return nfr_interval(
         *rank_one_decisions(before, after), clusters=None if clusters is None else clusters[0], seed=seed

@@ -1,4 +1,4 @@
-"""What becomes of a solved change: added to the weights, measured, and written if the figures allow it."""
+"""The outcome of a solved change: it is added to the weights, measured, and written if the figures allow it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Test:
     """Test images as queries to the gallery.
 
     Args:
-        gallery: Is searched.
+        gallery: The gallery to search.
         what: Label of a progress bar.
         images: The queries.
         own: As for :meth:`hetero.linear.gallery.OldGallery.search`.
@@ -47,12 +47,12 @@ class Test:
         self.rows = gallery.answerable(images, own=own)
 
     def answered(self, vectors: NDArray[np.float32]) -> TaskResult:
-        """Measure vectors [n, d] of all images."""
+        """Measure the answers of vectors [n, d] of all images."""
         return self.gallery.search(self.images, vectors, self.rows, own=self.own)
 
 
 def tests_of(new: Dataset, old: Dataset, gallery: OldGallery) -> tuple[Test, Test]:
-    """What an adaptation is measured on: queries of the new domain, and of the old one.
+    """Return the tests of an adaptation: queries of the new domain, and of the old one.
 
     Raises:
         InputError: When there is nothing to measure.
@@ -61,24 +61,24 @@ def tests_of(new: Dataset, old: Dataset, gallery: OldGallery) -> tuple[Test, Tes
 
 
 def added(
-    parts: Divided, found: Fit, tests: tuple[Test, Test], config: AdaptConfig, *, images: int, anchors: int
+    parts: Divided, solved: Fit, tests: tuple[Test, Test], config: AdaptConfig, *, images: int, anchors: int
 ) -> Adaptation:
     """Add a change to a model's weights, and measure the model before and after.
 
     Args:
-        parts: The model; it is another one afterwards.
-        found: The change.
-        tests: Of :func:`tests_of`.
-        config: What must be kept.
-        images: How many were learnt from.
-        anchors: How many old images there were.
+        parts: The model; its weights change.
+        solved: The change.
+        tests: The tests of :func:`tests_of`.
+        config: Limits on the loss.
+        images: Number of new training images.
+        anchors: Number of old images.
     """
     model = parts.model
-    seen = [parts.inputs(test.images.images, progress=test.what) for test in tests]
-    before_new, before_old = _answered(parts, tests, seen)
-    linear = tests[0].answered(linear_vectors(found.model, seen[0], found.solution.change))
-    _add(model, found)
-    after_new, after_old = _answered(parts, tests, seen)
+    inputs = [parts.inputs(test.images.images, progress=test.what) for test in tests]
+    before_new, before_old = _answered(parts, tests, inputs)
+    linear = tests[0].answered(linear_vectors(solved.model, inputs[0], solved.solution.change))
+    _add(model, solved)
+    after_new, after_old = _answered(parts, tests, inputs)
     return Adaptation(
         space=tests[0].gallery.space.space_id,
         new=Change.between(before_new, after_new, seed=config.seed),
@@ -89,10 +89,10 @@ def added(
         anchors=anchors if config.anchor_weight else 0,
         anchor_weight=config.anchor_weight,
         images=images,
-        ridge=found.ridge,
-        steps=found.solution.steps,
-        residual=found.solution.residual,
-        moved=found.moved,
+        ridge=solved.ridge,
+        steps=solved.solution.steps,
+        residual=solved.solution.residual,
+        moved=solved.moved,
         most_flips=config.most_flips,
         most_lost=config.most_lost,
     )
@@ -101,15 +101,15 @@ def added(
 def write(
     out: Path, before: Path, model: EmbeddingModel, measured: Adaptation, learnt: Learnt, *, refused: bool = False
 ) -> None:
-    """Write the records, and the model in its old space if they allow it: no model ever stands without its figures.
+    """Write the records, and then the model in its old space if they allow it: no model is stored without figures.
 
     Args:
         out: The new directory.
-        before: Of the model before.
-        model: With the change in its weights.
+        before: Directory of the model before.
+        model: The model with the change in its weights.
         measured: The figures.
-        learnt: What it was solved from.
-        refused: True if something else than the figures speaks against the model.
+        learnt: The record of its inputs.
+        refused: True if the model is refused for another reason than its figures.
     """
     measured.save(out / RECORD)
     learnt.save(out / LEARNT)
@@ -118,25 +118,25 @@ def write(
     if (before / PROTOTYPES).is_file():
         shutil.copyfile(before / PROTOTYPES, out / PROTOTYPES)
     origin = {"adapted_from": sha256_file(before / "model.safetensors")}
-    kept = {name: value for name, value in metrics_of(before).items() if name == MIRRORS}
-    save_model(out, model, {**origin, **kept, **dataclasses.asdict(cost(model))})
+    mirrors = {name: value for name, value in metrics_of(before).items() if name == MIRRORS}
+    save_model(out, model, {**origin, **mirrors, **dataclasses.asdict(cost(model))})
 
 
 def metrics_of(directory: Path) -> dict[str, Any]:
-    """What a model directory says of the model's making; empty when it says nothing."""
+    """Read the metrics of a model directory; empty when it has none."""
     path = directory / "metrics.json"
     return read_json(path) if path.is_file() else {}
 
 
-def _answered(parts: Divided, tests: Sequence[Test], seen: Sequence[Tensor]) -> list[TaskResult]:
-    """Measure the model as it is, from what its upper part sees."""
+def _answered(parts: Divided, tests: Sequence[Test], inputs: Sequence[Tensor]) -> list[TaskResult]:
+    """Measure the present model, from the inputs of its upper part."""
     upper = Linearised(parts.upper)
-    return [test.answered(upper.origin(inputs).numpy()) for test, inputs in zip(tests, seen, strict=True)]
+    return [test.answered(upper.origin(images).numpy()) for test, images in zip(tests, inputs, strict=True)]
 
 
-def _add(model: EmbeddingModel, found: Fit) -> None:
+def _add(model: EmbeddingModel, solved: Fit) -> None:
     """Add the change to the model's weights."""
     weights = dict(model.named_parameters())
     with torch.no_grad():
-        for name, change in found.model.parts(found.solution.change).items():
+        for name, change in solved.model.parts(solved.solution.change).items():
             weights[name].add_(change)

@@ -1,4 +1,4 @@
-"""Which part of an embedding model may change: below it everything is frozen, and computed once an image."""
+"""The part of an embedding model that may change: everything below it is frozen, and computed once an image."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from hetero.models.model import EmbeddingModel
 
 @dataclass(frozen=True)
 class Divided:
-    """A model in two.
+    """A model divided in two.
 
     Attributes:
         model: The whole.
-        below: Normalised pixels to what the upper part takes; its weights stay as they are.
-        upper: From there to unit vectors; its weights have the names that they have in the model.
+        below: The lower part, from normalised pixels to the inputs of the upper part; its weights stay as they are.
+        upper: The upper part, from there to unit vectors; its weights have the same names as in the model.
     """
 
     model: EmbeddingModel
@@ -36,27 +36,27 @@ class Divided:
     upper: nn.Module
 
     def inputs(self, images: Images, *, batch_size: int = 256, progress: str = "") -> Float[Tensor, "n ..."]:
-        """What the upper part sees of images, computed once.
+        """Compute the inputs of the upper part for images.
 
         Args:
-            images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
+            images: uint8 [n, h, w, 3], resized by the model's preprocessing.
             batch_size: Images at a time.
             progress: Label of a progress bar; none when empty.
 
         Raises:
-            InputError: When the images are of another size than the model takes.
+            InputError: When the images have another size than the model's.
         """
         require_size(images, self.model.preprocessing, f"the model {self.model.name}")
         self.model.eval()
         starts = range(0, len(images), batch_size)
-        seen: list[Tensor] = []
+        inputs: list[Tensor] = []
         with torch.no_grad():
             for start in tqdm(starts, desc=progress, disable=not progress, unit="batch"):
                 rows = np.arange(start, min(start + batch_size, len(images)))
-                seen.append(self._seen(torch.from_numpy(np.ascontiguousarray(images[rows]))))
-        return torch.cat(seen)
+                inputs.append(self._inputs(torch.from_numpy(np.ascontiguousarray(images[rows]))))
+        return torch.cat(inputs)
 
-    def _seen(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b ..."]:
+    def _inputs(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b ..."]:
         return self.below(self.model.pixels(images)).contiguous()
 
 
@@ -69,23 +69,23 @@ class _Upper(nn.Module):
         self.pool = None if backbone is None else model.pool
         self.embedding, self.neck, self.expansion = model.embedding, model.neck, model.expansion
 
-    def forward(self, seen: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
-        """Unit vectors."""
+    def forward(self, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
+        """Return unit vectors."""
         if self.backbone is not None and self.pool is not None:
-            seen = self.pool(self.backbone(seen))
-        return unit(self.expansion(self.neck(self.embedding(seen))))
+            inputs = self.pool(self.backbone(inputs))
+        return unit(self.expansion(self.neck(self.embedding(inputs))))
 
 
 def divided(model: EmbeddingModel, part: Part) -> Divided:
     """Divide a model at the lowest layer that may change.
 
     Args:
-        model: In evaluation mode afterwards.
+        model: The model, which is put in evaluation mode.
         part: ``neck`` for the embedding layer and its batch norm, ``last-stage`` for these and the last stage of the
             backbone with what follows it, ``all`` for every weight that is not frozen.
 
     Raises:
-        InputError: For ``last-stage`` of a backbone that is no sequence of stages.
+        InputError: For ``last-stage`` of a backbone that is not a sequence of stages.
     """
     require_part(model.config, part)
     model.eval()
@@ -101,7 +101,7 @@ def require_part(config: ModelConfig, part: Part) -> None:
     """Refuse a part that models of a family do not have.
 
     Raises:
-        InputError: As :func:`divided`.
+        InputError: In the same cases as :func:`divided`.
     """
     if part == "last-stage" and family_called(config.family).after_stages is None:
         raise InputError(f"part: {config.family} is not divided into stages here; expected neck or all")

@@ -1,4 +1,4 @@
-"""The problem that an adaptation solved, from its record and the data, if nothing changed since."""
+"""The problem that an adaptation solved, restored from its record and the data, if nothing has changed since."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Restored:
     """An adaptation, ready to be solved again.
 
     Attributes:
-        directory: What the adaptation wrote.
-        learnt: Its record of what it learnt from.
+        directory: Directory that the adaptation wrote.
+        learnt: Its record of the training data.
         parts: The model before.
-        photos: The new training images, as that model takes them.
-        tests: Of the new domain, and of the old one.
-        problem: In float64 where the dual fits, otherwise in float32.
+        photos: The new training images, prepared for that model.
+        tests: Tests of the new domain, and of the old one.
+        problem: The problem, in float64 where the dual fits, otherwise in float32.
     """
 
     directory: Path
@@ -46,18 +46,18 @@ class Restored:
     def of(
         cls, directory: Path, model: Path, new: Dataset, old: Dataset, gallery: OldGallery, out: Path | None = None
     ) -> Restored:
-        """Check that everything is what it was, and state the problem.
+        """Check that no input has changed, and state the problem.
 
         Args:
-            directory: What the adaptation wrote.
+            directory: Directory that the adaptation wrote.
             model: The model before.
-            new: As for the adaptation; training images that joined since are left out.
+            new: As for the adaptation; training images added since are left out.
             old: As for the adaptation.
             gallery: As for the adaptation.
-            out: Where another model will go, which holds none yet; None for nowhere.
+            out: Directory that another model will be written to, which must not hold one yet; None if none will.
 
         Raises:
-            InputError: When the record is missing, or anything is not what it was.
+            InputError: When the record is missing, or an input has changed.
             SpaceMismatchError: When the gallery is of another space than the model.
         """
         learnt = Learnt.load(directory)
@@ -79,9 +79,10 @@ class Restored:
         return cls(directory, learnt, parts, photos, tests, problem)
 
     def present(self) -> Float[Tensor, " p"] | None:
-        """The change as it stands in the adapted model's weights; None where no model was written."""
+        """Return the present change of the adapted model's weights; None where no model was written."""
         if not (self.directory / "config.json").exists():
             return None
         linear = self.problem.model
-        weights = {name: one.detach().to(linear.dtype) for name, one in load_model(self.directory).named_parameters()}
+        parameters = load_model(self.directory).named_parameters()
+        weights = {name: value.detach().to(linear.dtype) for name, value in parameters}
         return linear.joined(weights) - linear.joined(linear.weights)

@@ -1,1 +1,1 @@
-"""Photos taken out of an adaptation, exactly."""
+"""Exact deletion of photos from an adaptation."""

@@ -1,4 +1,4 @@
-"""``hetero forget``: the adapted model as if some photos had never been there."""
+"""``hetero forget``: the adapted model as if some photos had never been used."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ def forget_command(
     anew: bool = False,
     allow_code: AllowCode = False,
 ) -> int:
-    """Forget photos that a model was adapted to: write the model that never saw them, with the proof.
+    """Forget photos that a model was adapted to: write the model that never saw them, with a proof.
 
-    Exact where there are no anchors and few photos, otherwise as near as OUT/forget.json says. Everything has to be as
-    it was when the model was adapted, the photos to forget among it: forget first, delete the files afterwards. The new
-    model is measured, written or refused as by `hetero adapt`. Exits with 1 when it is refused.
+    Exact where there are no anchors and few photos, otherwise as close as OUT/forget.json reports. All inputs must be
+    the same as when the model was adapted, including the photos to forget: forget first, delete the files afterwards.
+    The new model is measured, and written or refused, as by `hetero adapt`. Exits with 1 when it is refused.
 
-    It does not forget what the model was trained on before it was adapted, nor the gallery's vectors.
+    It does not forget the data that the model was trained on before it was adapted, nor the gallery's vectors.
 
     Example: hetero forget models/v1-new customer.txt --out models/v1-without
 
     Args:
-        directory: What `hetero adapt` wrote, or an earlier `hetero forget`; it stays as it is.
-        names: File of the photos' names, one a line, as learnt.json in the directory has them.
-        out: Folder of the new model, which holds none yet.
-        model: The model before it was adapted, if it does not lie where it did then; so for what follows.
+        directory: Folder that `hetero adapt` or an earlier `hetero forget` wrote; it stays as it is.
+        names: File of the photos' names, one a line, as in learnt.json in the directory.
+        out: Folder of the new model, which must not hold a model yet.
+        model: The model before it was adapted, if it has moved since; likewise for the options that follow.
         data: Photos of the new domain.
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain.
         labels: CSV file with the gallery's classes.
-        steps: Most steps, where it is not exact.
+        steps: Most steps, where the solution is not exact.
         anew: Solve once more without the photos, from the beginning, and compare.
-        allow_code: Run the code of its own that a model names.
+        allow_code: Allow a model to run its own code.
     """
     if allow_code:
         own_code.allow_code()
     learnt = Learnt.load(directory)
-    gone = _names(names)
-    learnt.require_some(gone)
-    given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
-    places = Places.of(given, learnt.places)
+    to_forget = _names(names)
+    learnt.require_some(to_forget)
+    options = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
+    places = Places.of(options, learnt.places)
     new, old, stored = read_inputs(places, out=out, part=learnt.config.part)
 
     from hetero.linear.deletion.forgetting import NOT_FORGOTTEN, forget
 
     with locked(out):
-        proof, measured = forget(
-            directory, gone, Path(places.model), new, old, stored, out, steps=steps, anew=anew, places=places
+        proof, adaptation = forget(
+            directory, to_forget, Path(places.model), new, old, stored, out, steps=steps, anew=anew, places=places
         )
-    print(summary(measured))
+    print(summary(adaptation))
     print(
         f"{len(proof.deleted)} photos forgotten, {proof.left} left, by {proof.method}; from what it would be had they "
         f"never been there, the change of weights differs by at most {proof.weights:.1e}, outputs by at most "
@@ -80,8 +80,8 @@ def forget_command(
             f"most {proof.compared.outputs:.1e}"
         )
     print(f"not forgotten: {NOT_FORGOTTEN}")
-    refusals = [*([proof.refusal] if proof.refusal else []), *measured.refusals]
-    print(outcome(refusals, measured.space, out), file=sys.stderr)
+    refusals = [*([proof.refusal] if proof.refusal else []), *adaptation.refusals]
+    print(outcome(refusals, adaptation.space, out), file=sys.stderr)
     return 1 if refusals else 0
 
 

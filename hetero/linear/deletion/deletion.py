@@ -19,13 +19,13 @@ Method = Literal["dual", "conjugate gradients"]
 
 @dataclass(frozen=True)
 class Deletion:
-    """What is left.
+    """The problem and its solution without the deleted images.
 
     Attributes:
-        problem: Of the images that stay.
-        solution: Of that, from what all images led to.
-        anew: [p], the solution of one who never saw the others; None where it was not asked for.
-        method: How ``solution`` was found.
+        problem: The problem of the images that stay.
+        solution: Its solution, starting from the solution for all images.
+        anew: [p], its solution from the beginning, without any use of the deleted images; None if not requested.
+        method: The method that found ``solution``.
     """
 
     problem: Problem
@@ -44,45 +44,45 @@ def delete(
     seed: int = 0,
     anew: bool = False,
 ) -> Deletion:
-    """Solve a problem as if some images had never been there; every other keeps its weight.
+    """Solve a problem as if some images had never been in it; every other keeps its weight.
 
     By the dual where it fits, which is exact; otherwise by conjugate gradients from ``start``.
 
     Args:
-        problem: Of all images; in float64 for the dual.
+        problem: The problem of all images; in float64 for the dual.
         rows: Images to leave out, each once, and not all of them.
-        start: [p], the solution as it stands; None for 0.
-        steps: At most, of conjugate gradients.
-        apart: Ends when answers can be no farther than this from the exact ones, see
+        start: [p], the present solution; None for 0.
+        steps: Most steps of conjugate gradients.
+        apart: Largest distance of outputs from the exact ones at which the solver may stop, see
             :meth:`hetero.linear.solver.problem.Problem.left`.
-        seed: Of the preconditioner.
-        anew: True to solve once more, from 0, by somebody who never saw the others.
+        seed: Seed of the preconditioner.
+        anew: True to solve once more from 0, without any use of the deleted images.
     """
     rest = _without(problem, rows)
     if fits(problem):
         change = Dual.of(problem).without(rows)
-        left = float(rest.left(change).norm() / rest.gradient.norm())
+        residual = float(rest.left(change).norm() / rest.gradient.norm())
         again = Dual.of(rest).change if anew else None
-        return Deletion(rest, Solution(change, (rest.objective(change),), left), again, "dual")
+        return Deletion(rest, Solution(change, (rest.objective(change),), residual), again, "dual")
     precondition = kronecker(rest, seed=seed)(rest.ridge)
     tolerance = apart * rest.ridge**0.5 / float(rest.gradient.norm())
 
-    def solved(start: Tensor | None, progress: str) -> Solution:
+    def solve_from(start: Tensor | None, progress: str) -> Solution:
         return solve(rest, precondition, start=start, steps=steps, tolerance=tolerance, progress=progress)
 
-    again = solved(None, "solving anew").change if anew else None
-    return Deletion(rest, solved(start, "forgetting"), again, "conjugate gradients")
+    again = solve_from(None, "solving anew").change if anew else None
+    return Deletion(rest, solve_from(start, "forgetting"), again, "conjugate gradients")
 
 
 def _without(problem: Problem, rows: Sequence[int]) -> Problem:
-    """The problem of the images that stay, each of the weight that it had."""
-    count, gone = len(problem.inputs), set(rows)
-    kept = [row for row in range(count) if row not in gone]
-    share = len(kept) / count
+    """Return the problem of the images that stay, each with the weight that it had."""
+    count, deleted = len(problem.inputs), set(rows)
+    remaining = [row for row in range(count) if row not in deleted]
+    share = len(remaining) / count
     return replace(
         problem,
-        inputs=problem.inputs[kept],
-        targets=problem.targets[kept],
+        inputs=problem.inputs[remaining],
+        targets=problem.targets[remaining],
         ridge=problem.ridge / share,
         anchor_weight=problem.anchor_weight / share,
     )

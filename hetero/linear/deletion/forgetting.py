@@ -27,7 +27,7 @@ from hetero.schema import parse_file, record
 FORGET = "forget.json"
 SAMPLE = 256
 MOST_APART = 1e-3
-"""Of the outputs, unit vectors: a model whose outputs may differ more from the exact one's has not forgotten."""
+"""Largest difference of outputs, unit vectors, from the exact model's at which images count as forgotten."""
 NOT_FORGOTTEN = (
     "what the model was trained on before it was adapted; the gallery's vectors, which give the targets; the ridge, "
     "which was chosen when the photos were there; files: the photos, their decoded copies in the cache, other models"
@@ -36,12 +36,12 @@ NOT_FORGOTTEN = (
 
 @record
 class Comparison:
-    """The written model against one solved anew, by somebody who never saw the images.
+    """The written model compared with one solved anew without the images.
 
     Attributes:
-        weights: How far the changes are apart, relative to the second.
+        weights: Distance of the two changes, relative to the second.
         outputs: Largest difference between an output of the one and of the other.
-        sample: Images that this was measured on, the forgotten ones first.
+        sample: Number of images in the comparison, the forgotten ones first.
     """
 
     weights: float
@@ -51,23 +51,23 @@ class Comparison:
 
 @record
 class Forgetting:
-    """What was forgotten, and the proof.
+    """The forgotten images, and the proof.
 
-    The problem of the images that stay has one solution, which knows nothing of the others. What the written change
-    leaves unsolved of that problem bounds how far it is from there (:meth:`hetero.linear.solver.problem.Problem.left`),
-    wherever it came from.
+    The problem of the images that stay has one solution, which does not depend on the others. The residual of the
+    written change bounds its distance from that solution (:meth:`hetero.linear.solver.problem.Problem.left`), however
+    it was found.
 
     Attributes:
-        deleted: SHA-256 of each name that was forgotten, sorted: whoever has a name can tell that it is among them.
-        left: Images that are still learnt from.
-        method: ``dual`` is exact; ``conjugate gradients`` is as near as ``residual`` says.
-        steps: Of conjugate gradients.
+        deleted: SHA-256 of each forgotten name, sorted: anyone who has a name can check that it is among them.
+        left: Number of images that remain in the adaptation.
+        method: ``dual`` is exact; ``conjugate gradients`` is as close as ``residual`` shows.
+        steps: Steps of conjugate gradients.
         residual: ``|g - H d| / |g|`` of the problem without the images, d as it was written.
-        weights: At most so far is d from the exact change, relative to d.
-        outputs: At most so far are answers of the images that stay from the exact ones, as the linear model gives them:
+        weights: Upper bound on the distance of d from the exact change, relative to d.
+        outputs: Upper bound on the distance of the remaining images' outputs from the exact ones, in the linear model:
             root mean square of the distances.
-        compared: With a model solved anew; None where that was not asked for.
-        not_forgotten: What this does not reach.
+        compared: Comparison with a model solved anew; None if not requested.
+        not_forgotten: The data that forgetting does not reach.
         schema: Version of this record.
     """
 
@@ -84,7 +84,7 @@ class Forgetting:
 
     @property
     def refusal(self) -> str:
-        """Why this does not count as forgotten; empty when it does."""
+        """Reason that the images do not count as forgotten; empty when they do."""
         apart = max(self.outputs, self.compared.outputs if self.compared else 0.0)
         if apart <= MOST_APART:
             return ""
@@ -102,7 +102,7 @@ class Forgetting:
         """Read a record.
 
         Raises:
-            IntegrityError: When it is not one.
+            IntegrityError: When the file is not a record.
         """
         return parse_file(cls, path)
 
@@ -120,78 +120,79 @@ def forget(
     anew: bool = False,
     places: Places | None = None,
 ) -> tuple[Forgetting, Adaptation]:
-    """Write the model that images were never learnt by.
+    """Write the model that never learnt from some images.
 
-    Of the adaptation, nothing of them is left, as what is left unsolved shows; see :data:`NOT_FORGOTTEN` for what
-    stays. As in :func:`hetero.linear.adaptation.adapt` figures decide whether the new model keeps the old space.
+    The images leave no trace in the adaptation, as the residual proves; :data:`NOT_FORGOTTEN` lists where they may
+    remain. As in :func:`hetero.linear.adaptation.adapt` figures decide whether the new model keeps the old space.
 
     Args:
-        directory: What an adaptation, or a forgetting, wrote. It stays as it is.
-        names: Of the training images to forget.
+        directory: Directory that an adaptation, or a forgetting, wrote. It stays as it is.
+        names: Names of the training images to forget.
         model: The model before it was adapted.
-        new: As for the adaptation, the images to forget among them.
+        new: As for the adaptation, including the images to forget.
         old: As for the adaptation.
         gallery: As for the adaptation.
         out: The new directory. ``forget.json`` in it has the proof; no record in it has the names.
         steps: Most steps of conjugate gradients, where the dual does not fit.
         anew: True to solve once more without the images, from the beginning, and compare.
-        places: Where everything lies now.
+        places: Present paths of all inputs.
 
     Returns:
         The proof, and the figures of the new model, which was written if neither has a refusal.
 
     Raises:
-        InputError: When names are unknown, all images would go, or anything is not what it was.
+        InputError: When names are unknown, no image would remain, or an input has changed.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
     Learnt.load(directory).require_some(names)
     again = Restored.of(directory, model, new, old, gallery, out)
     parts, problem, photos = again.parts, again.problem, again.photos
-    left = replace(again.learnt.without(names), places=places)
-    gone = [photos.names.index(name) for name in dict.fromkeys(names)]
-    # Half of it: the recurrence that conjugate gradients end by drifts a little.
-    found = delete(problem, gone, again.present(), steps=steps, apart=MOST_APART / 2, seed=left.config.seed, anew=anew)
-    rest = found.problem
-    written = _written(problem.model, found.solution.change)
-    unsolved = float(rest.left(written).norm())
-    measured = added(
-        parts, _fit(parts, found), again.tests, left.config, images=len(left.photos), anchors=len(old.train)
-    )
+    learnt = replace(again.learnt.without(names), places=places)
+    rows = [photos.names.index(name) for name in dict.fromkeys(names)]
+    # Half of it, because the residual by which conjugate gradients stop drifts a little.
+    apart, seed = MOST_APART / 2, learnt.config.seed
+    deletion = delete(problem, rows, again.present(), steps=steps, apart=apart, seed=seed, anew=anew)
+    rest = deletion.problem
+    change = _written(problem.model, deletion.solution.change)
+    residual = float(rest.left(change).norm())
+    solved = _fit(parts, deletion)
+    adaptation = added(parts, solved, again.tests, learnt.config, images=len(learnt.photos), anchors=len(old.train))
     proof = Forgetting(
-        deleted=tuple(sorted(sha256_bytes(photos.names[row].encode()) for row in gone)),
-        left=len(left.photos),
-        method=found.method,
-        steps=found.solution.steps,
-        residual=unsolved / float(rest.gradient.norm()),
-        weights=unsolved / rest.ridge / float(written.norm()),
-        outputs=unsolved / rest.ridge**0.5,
-        compared=_compared(parts, problem, gone, found),
+        deleted=tuple(sorted(sha256_bytes(photos.names[row].encode()) for row in rows)),
+        left=len(learnt.photos),
+        method=deletion.method,
+        steps=deletion.solution.steps,
+        residual=residual / float(rest.gradient.norm()),
+        weights=residual / rest.ridge / float(change.norm()),
+        outputs=residual / rest.ridge**0.5,
+        compared=_comparison(parts, problem, rows, deletion),
     )
     proof.save(out / FORGET)
-    write(out, model, parts.model, measured, left, refused=bool(proof.refusal))
-    return proof, measured
+    write(out, model, parts.model, adaptation, learnt, refused=bool(proof.refusal))
+    return proof, adaptation
 
 
-def _fit(parts: Divided, found: Deletion) -> Fit:
-    """As an adaptation finds it, in the model's own precision."""
-    solution = replace(found.solution, change=found.solution.change.float())
-    return Fit(Linearised(parts.upper), solution, found.problem.ridge)
+def _fit(parts: Divided, deletion: Deletion) -> Fit:
+    """Return the solution in the form of an adaptation's, in the model's own precision."""
+    solution = replace(deletion.solution, change=deletion.solution.change.float())
+    return Fit(Linearised(parts.upper), solution, deletion.problem.ridge)
 
 
 def _written(linear: Linearised, change: Tensor) -> Tensor:
-    """A change as it is once it was added to weights in float32."""
+    """Return a change as it is after rounding, once added to weights in float32."""
     weights = linear.joined(linear.weights)
     return (weights.float() + change.float()).to(linear.dtype) - weights
 
 
-def _compared(parts: Divided, problem: Problem, gone: Sequence[int], found: Deletion) -> Comparison | None:
-    """Of a model with the change in its weights."""
-    if found.anew is None:
+def _comparison(parts: Divided, problem: Problem, rows: Sequence[int], deletion: Deletion) -> Comparison | None:
+    """Compare a model that has the change in its weights with the solution from the beginning, if there is one."""
+    anew = deletion.anew
+    if anew is None:
         return None
-    sample = torch.cat([problem.inputs[gone], found.problem.inputs])[:SAMPLE]
-    written = Linearised(parts.upper).origin(sample).to(problem.model.dtype)
+    sample = torch.cat([problem.inputs[rows], deletion.problem.inputs])[:SAMPLE]
+    outputs = Linearised(parts.upper).origin(sample).to(problem.model.dtype)
     return Comparison(
-        weights=float((found.solution.change - found.anew).norm() / found.anew.norm()),
-        outputs=float((written - problem.model.changed(sample, found.anew)).abs().max()),
+        weights=float((deletion.solution.change - anew).norm() / anew.norm()),
+        outputs=float((outputs - problem.model.changed(sample, anew)).abs().max()),
         sample=len(sample),
     )

@@ -1,1 +1,1 @@
-"""Which photos of an adaptation did harm."""
+"""Explanation of an adaptation's errors by its photos."""

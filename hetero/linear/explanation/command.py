@@ -1,4 +1,4 @@
-"""``hetero explain``: which photos of an adaptation made queries wrong."""
+"""``hetero explain``: the photos of an adaptation that made queries wrong."""
 
 from __future__ import annotations
 
@@ -30,45 +30,48 @@ def explain_command(
     labels: Path | None = None,
     allow_code: AllowCode = False,
 ) -> int:
-    """Tell which photos of an adaptation made test queries wrong that were right before.
+    """Find the photos of an adaptation that made test queries wrong that were right before.
 
-    Writes a page with each such query, what it found before and finds now, and the photos that did it; beside it, the
-    photos that fit least, whose labels may be wrong. A refused adaptation can be explained, too. Everything has to be
-    as it was when the model was adapted.
+    Writes a page with each such query, its results before and now, and the photos that caused the change; also the
+    photos that fit least, whose labels may be wrong. A refused adaptation can be explained, too. All inputs must be the
+    same as when the model was adapted.
 
     Example: hetero explain models/v1-new --out flips.html
 
     Args:
-        directory: What `hetero adapt` wrote, or `hetero forget`.
+        directory: Folder that `hetero adapt` or `hetero forget` wrote.
         out: The page, an HTML file.
-        flips: Two files of decisions, before and after, as `hetero evaluate` writes them: explain the queries that the
-            first has right and the second wrong; without them, those that are found here.
-        most: Queries to explain; each takes a solve.
+        flips: Two files of decisions, before and after, as `hetero evaluate` writes them: explain the queries that are
+            right in the first and wrong in the second; without them, the queries that are measured here.
+        most: Most queries to explain; each takes a solve.
         steps: Most steps of a solve.
-        model: The model before it was adapted, if it does not lie where it did then; so for what follows.
+        model: The model before it was adapted, if it has moved since; likewise for the options that follow.
         data: Photos of the new domain.
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain.
         labels: CSV file with the gallery's classes.
-        allow_code: Run the code of its own that a model names.
+        allow_code: Allow a model to run its own code.
     """
     if allow_code:
         own_code.allow_code()
     learnt = Learnt.load(directory)
-    asked = None if flips is None else negative_flips(*map(Decisions.load, flips))
-    given = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
-    places = Places.of(given, learnt.places)
+    names = None if flips is None else negative_flips(*map(Decisions.load, flips))
+    options = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
+    places = Places.of(options, learnt.places)
     new, old, stored = read_inputs(places, out=None, part=learnt.config.part)
 
     from hetero.linear.explanation.explain import explain
     from hetero.linear.explanation.page import page
 
-    seen = explain(directory, Path(places.model), new, old, stored, flips=asked, most=most, steps=steps)
-    write_text(out, page(seen, new, old, name=directory.resolve().name))
-    print(f"{seen.found} test queries were right before and are wrong now; leverage {seen.leverage:.2f}, {seen.method}")
-    for title, photos in (("did most harm", seen.causes), ("fit least", seen.suspects)):
-        print(f"photos that {title}:", *(f"  {one.score:.3f} {one_line(one.name)}" for one in photos), sep="\n")
-    if seen.warning:
-        print(f"warning: {seen.warning}", file=sys.stderr)
+    result = explain(directory, Path(places.model), new, old, stored, flips=names, most=most, steps=steps)
+    write_text(out, page(result, new, old, name=directory.resolve().name))
+    print(
+        f"{result.found} test queries were right before and are wrong now; leverage {result.leverage:.2f}, "
+        f"{result.method}"
+    )
+    for title, photos in (("did most harm", result.causes), ("fit least", result.suspects)):
+        print(f"photos that {title}:", *(f"  {photo.score:.3f} {one_line(photo.name)}" for photo in photos), sep="\n")
+    if result.warning:
+        print(f"warning: {result.warning}", file=sys.stderr)
     print(f"the page: {out}", file=sys.stderr)
     return 0

@@ -1,4 +1,4 @@
-"""Which photos of an adaptation made queries wrong that were right before, and which photos look wrong themselves."""
+"""The photos of an adaptation that turned right queries wrong, and those that look wrongly labelled themselves."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ HITS = 3
 
 @record
 class Photo:
-    """A photo that was learnt from.
+    """A training photo of the adaptation.
 
     Attributes:
         name: Its name.
         group: Its class.
-        score: Of a cause, by how much a query's margin would grow had the photo never been there; of a suspect, how far
-            its answer is from its target.
+        score: For a cause, the growth of a query's margin had the photo never been there; for a suspect, the distance
+            of its output from its target.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Hit:
     Attributes:
         name: Its name.
         group: Its class.
-        similarity: Cosine.
+        similarity: Cosine to the query.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Flip:
 
     Attributes:
         domain: ``new queries`` or ``old queries``.
-        name: Of the test image.
+        name: Name of the test image.
         group: Its class.
-        before: What it found, the nearest first.
-        after: What it finds.
-        causes: The photos that did it, the worst first.
+        before: Its hits before, the nearest first.
+        after: Its hits now, the nearest first.
+        causes: The photos that caused the flip, the worst first.
     """
 
     domain: str
@@ -84,15 +84,15 @@ class Flip:
 
 @record
 class Explanation:
-    """What an adaptation's photos did.
+    """The effect of an adaptation's photos on test queries.
 
     Attributes:
-        method: ``dual``: scores are exact; ``conjugate gradients``: of first order.
-        leverage: How much of its own answer a photo decides, on average.
-        found: Negative flips among the test images.
+        method: With ``dual`` scores are exact, with ``conjugate gradients`` of first order.
+        leverage: Share of its own output that a photo decides, on average.
+        found: Number of negative flips among the test images.
         flips: The first of them.
-        causes: The photos that did most harm to all that were found, together.
-        suspects: The photos whose answers are farthest from their targets: look whether their labels are right.
+        causes: The photos that did most harm to all flips together.
+        suspects: The photos whose outputs are farthest from their targets: their labels may be wrong.
     """
 
     method: Method
@@ -104,7 +104,7 @@ class Explanation:
 
     @property
     def warning(self) -> str:
-        """Why the causes are only a hint; empty when they are exact, or nearly."""
+        """Reason that the causes are only a hint; empty when they are exact, or nearly."""
         if self.method == "dual" or self.leverage <= HIGH_LEVERAGE:
             return ""
         return (
@@ -114,8 +114,8 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Test images before and after, and which of them flipped."""
+class _Queries:
+    """Test images before and after, and the rows that flipped."""
 
     test: Test
     inputs: Tensor
@@ -124,13 +124,13 @@ class _Asked:
     rows: list[int]
 
     @classmethod
-    def of(cls, again: Restored, test: Test, change: Tensor, rows: list[int] | None) -> _Asked:
+    def of(cls, again: Restored, test: Test, change: Tensor, rows: list[int] | None) -> _Queries:
         inputs = again.parts.inputs(test.images.images, progress=test.what)
         model = again.problem.model
-        before, after = (model.changed(inputs, one).float().numpy() for one in (None, change))
-        right, still = rank_one_decisions(test.answered(before), test.answered(after))
-        found: list[int] = test.rows[right & ~still].tolist()
-        return cls(test, inputs, before, after, found if rows is None else rows)
+        before, after = (model.changed(inputs, shift).float().numpy() for shift in (None, change))
+        right_before, right_after = rank_one_decisions(test.answered(before), test.answered(after))
+        flips: list[int] = test.rows[right_before & ~right_after].tolist()
+        return cls(test, inputs, before, after, flips if rows is None else rows)
 
 
 def explain(
@@ -145,23 +145,23 @@ def explain(
     causes: int = 5,
     steps: int = 100,
 ) -> Explanation:
-    """Score the photos that a model was adapted to by what they did to test queries.
+    """Score the photos that a model was adapted to by their effect on test queries.
 
     Args:
-        directory: What the adaptation wrote, be it a refusal.
+        directory: Directory that the adaptation wrote, refused or not.
         model: The model before it was adapted.
         new: As for the adaptation.
         old: As for the adaptation.
         gallery: As for the adaptation.
         flips: Names of the test images to explain, of the old domain or else of the new one, as
-            :func:`hetero.evaluation.decisions.negative_flips` tells them; None for those that are right before in this
-            gallery and wrong now.
-        most: Flips to explain, those of the old domain first; each takes a solve.
-        causes: Photos to name for each.
-        steps: At most, of conjugate gradients for each solve.
+            :func:`hetero.evaluation.decisions.negative_flips` returns them; None for those that were right before in
+            this gallery and are wrong now.
+        most: Most flips to explain, those of the old domain first; each takes a solve.
+        causes: Number of photos to name for each.
+        steps: Most steps of conjugate gradients for each solve.
 
     Raises:
-        InputError: When the record is missing, anything is not what it was, or a flip is of no test image.
+        InputError: When the record is missing, an input has changed, or a flip names no test image.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
     again = Restored.of(directory, model, new, old, gallery)
@@ -170,25 +170,25 @@ def explain(
     change = again.present()
     if change is None:
         change = _solved(again)
-    asked = [_Asked.of(again, test, change, some) for test, some in zip(tests, rows, strict=True)]
+    queries = [_Queries.of(again, test, change, named) for test, named in zip(tests, rows, strict=True)]
     scores = Scores.of(again.problem, change, steps=steps, seed=again.learnt.config.seed)
-    found = [(one, row) for one in asked for row in one.rows]
-    gradients = [_gradient(again, one, row, gallery) for one, row in found]
+    all_flips = [(group, row) for group in queries for row in group.rows]
+    gradients = [_gradient(again, group, row, gallery) for group, row in all_flips]
     return Explanation(
         method=scores.method,
         leverage=scores.leverage,
-        found=len(found),
+        found=len(all_flips),
         flips=tuple(
-            _flip(one, row, gallery, _worst(again, scores.influences(gradient), causes))
-            for (one, row), gradient in list(zip(found, gradients, strict=True))[:most]
+            _flip(group, row, gallery, _worst(again, scores.influences(gradient), causes))
+            for (group, row), gradient in list(zip(all_flips, gradients, strict=True))[:most]
         ),
-        causes=_worst(again, scores.influences(torch.stack(gradients).sum(dim=0)), causes) if found else (),
+        causes=_worst(again, scores.influences(torch.stack(gradients).sum(dim=0)), causes) if all_flips else (),
         suspects=_worst(again, scores.residuals, causes),
     )
 
 
 def _rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
-    """Rows of the queries of these names, a list for each test; a name that several have is the first one's."""
+    """Return the rows of the named queries, a list for each test; a name in several tests belongs to the first."""
     places = [{test.images.names[row]: row for row in test.rows.tolist()} for test in tests]
     owners = {name: index for index in reversed(range(len(places))) for name in places[index]}
     if unknown := [name for name in names if name not in owners]:
@@ -201,37 +201,37 @@ def _rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
 
 
 def _solved(again: Restored) -> Tensor:
-    """What a refused adaptation came to, or nearly so: no weights of it were written."""
+    """Solve a refused adaptation again, whose weights were not written; the result is nearly the same."""
     problem, config = again.problem, again.learnt.config
     return solve(problem, kronecker(problem, seed=config.seed)(problem.ridge), steps=config.steps).change
 
 
-def _gradient(again: Restored, one: _Asked, row: int, gallery: OldGallery) -> Tensor:
-    """Of the margin between the best image of the query's class before, and the best of any other now."""
-    group = classes_of(one.test.images)[row]
-    right = next(place for place, _ in _found(one, row, one.before, gallery) if gallery.classes[place] == group)
-    wrong = next(place for place, _ in _found(one, row, one.after, gallery) if gallery.classes[place] != group)
+def _gradient(again: Restored, queries: _Queries, row: int, gallery: OldGallery) -> Tensor:
+    """Return the gradient of the margin between the best hit of the query's class before and of any other now."""
+    group = classes_of(queries.test.images)[row]
+    right = next(place for place, _ in _hits(queries, row, queries.before, gallery) if gallery.classes[place] == group)
+    wrong = next(place for place, _ in _hits(queries, row, queries.after, gallery) if gallery.classes[place] != group)
     vectors = [torch.from_numpy(gallery.vectors[place]) for place in (right, wrong)]
-    return margin_gradient(again.problem.model, one.inputs[row : row + 1], *vectors)
+    return margin_gradient(again.problem.model, queries.inputs[row : row + 1], *vectors)
 
 
-def _flip(one: _Asked, row: int, gallery: OldGallery, causes: tuple[Photo, ...]) -> Flip:
+def _flip(queries: _Queries, row: int, gallery: OldGallery, causes: tuple[Photo, ...]) -> Flip:
     before, after = (
         tuple(
             Hit(gallery.names[place], gallery.classes[place], similarity)
-            for place, similarity in islice(_found(one, row, vectors, gallery), HITS)
+            for place, similarity in islice(_hits(queries, row, vectors, gallery), HITS)
         )
-        for vectors in (one.before, one.after)
+        for vectors in (queries.before, queries.after)
     )
-    images = one.test.images
-    return Flip(one.test.what, images.names[row], classes_of(images)[row], before, after, causes)
+    images = queries.test.images
+    return Flip(queries.test.what, images.names[row], classes_of(images)[row], before, after, causes)
 
 
-def _found(
-    one: _Asked, row: int, vectors: Float32[NDArray[np.float32], "n d"], gallery: OldGallery
+def _hits(
+    queries: _Queries, row: int, vectors: Float32[NDArray[np.float32], "n d"], gallery: OldGallery
 ) -> Iterator[tuple[int, float]]:
     """Yield rows of the gallery and their similarities, the nearest first; a photo does not find itself."""
-    itself = one.test.images.names[row] if one.test.own else None
+    itself = queries.test.images.names[row] if queries.test.own else None
     similarity = gallery.vectors @ vectors[row]
     for place in np.argsort(-similarity, kind="stable").tolist():
         if gallery.names[place] != itself:
@@ -241,5 +241,5 @@ def _found(
 def _worst(again: Restored, scores: Tensor, count: int) -> tuple[Photo, ...]:
     groups = classes_of(again.photos)
     order: Sequence[int] = scores.argsort(descending=True)[:count].tolist()
-    # A photo that did no harm is no cause.
+    # A photo that did no harm is not a cause.
     return tuple(Photo(again.photos.names[row], groups[row], float(scores[row])) for row in order if scores[row] > 0)

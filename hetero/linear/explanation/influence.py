@@ -1,9 +1,9 @@
-"""Which images did it: what each did to a query's margin between a right and a wrong gallery image.
+"""The influence of each image on a query's margin between a right and a wrong gallery image.
 
 The margin ``m(d) = f(x; d)'(right - wrong)`` is linear in the change d: below zero, the wrong image is found first. To
-first order, without image i it would change by ``-r_i' J_i v / N`` with ``v = H^-1 grad m`` and ``r_i`` what is left of
-the image's residual: one solve and one product score all images. That is near the exact change
-(:meth:`hetero.linear.solver.dual.Dual.influences`) only where an image decides little of its own answer, see
+first order, without image i it would change by ``-r_i' J_i v / N`` with ``v = H^-1 grad m`` and ``r_i`` the image's
+remaining residual: one solve and one product score all images. That is near the exact change
+(:meth:`hetero.linear.solver.dual.Dual.influences`) only where an image decides little of its own output, see
 :meth:`hetero.linear.solver.dual.Dual.leverages`.
 """
 
@@ -20,13 +20,13 @@ from hetero.linear.solver.solve import Preconditioner, solve_for
 def margin_gradient(
     model: Linearised, query: Float[Tensor, "1 ..."], right: Float[Tensor, " k"], wrong: Float[Tensor, " k"]
 ) -> Float[Tensor, " p"]:
-    """How a query's margin between two gallery vectors follows a change of the weights.
+    """Return the gradient of a query's margin between two gallery vectors with respect to the weights.
 
     Args:
         model: The network.
-        query: [1, ...], what the network takes of the query.
-        right: [k], the gallery's vector that should be found.
-        wrong: [k], the one that is found.
+        query: [1, ...], the network's input for the query.
+        right: [k], the gallery vector that should be found.
+        wrong: [k], the gallery vector that is found.
     """
     return model.backward_product(query, (right - wrong)[None].to(model.dtype))
 
@@ -40,17 +40,17 @@ def influences(
     steps: int = 50,
     tolerance: float = 1e-6,
 ) -> Float[Tensor, " n"]:
-    """By how much a margin would change without each image, to first order: above zero, the image did harm.
+    """Return the change of a margin without each image, to first order: above zero, the image did harm.
 
     Args:
-        problem: What was solved, with anchors or without.
+        problem: The solved problem, with or without anchors.
         change: [p], its solution.
-        gradient: [p], of the margin, see :func:`margin_gradient`; of several, their sum.
+        gradient: [p], gradient of the margin, see :func:`margin_gradient`; for several margins, their sum.
         precondition: As for :func:`hetero.linear.solver.solve.solve`.
-        steps: At most.
+        steps: Most steps of conjugate gradients.
         tolerance: As for :func:`hetero.linear.solver.solve.solve`.
     """
     direction = solve_for(problem, gradient, precondition, steps=steps, tolerance=tolerance)
-    left = problem.residuals - problem.model.forward_product(problem.inputs, change)
+    residuals = problem.residuals - problem.model.forward_product(problem.inputs, change)
     along = problem.model.forward_product(problem.inputs, direction)
-    return -(left * along).sum(dim=1) / len(problem.inputs)
+    return -(residuals * along).sum(dim=1) / len(problem.inputs)

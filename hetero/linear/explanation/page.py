@@ -11,35 +11,35 @@ from hetero.display.pages import data_uri, templates
 from hetero.linear.explanation.explain import Explanation, Flip
 
 
-def page(seen: Explanation, new: Dataset, old: Dataset, *, name: str) -> str:
-    """Write the page.
+def page(explanation: Explanation, new: Dataset, old: Dataset, *, name: str) -> str:
+    """Render the page.
 
     Args:
-        seen: What to show.
-        new: Has the photos that were learnt from, and queries.
-        old: Has queries, and the gallery's images as far as they have its names; others are shown by name alone.
-        name: Of the adapted model.
+        explanation: The explanation to show.
+        new: Holds the training photos, and queries.
+        old: Holds queries, and the gallery's images that have the same names; others are shown by name alone.
+        name: Name of the adapted model.
     """
-    asked = {"new queries": _pictures(new.test), "old queries": _pictures(old.test)}
+    queries = {"new queries": _pictures(new.test), "old queries": _pictures(old.test)}
 
     def query(flip: Flip) -> str:
-        return asked[flip.domain](flip.name)
+        return queries[flip.domain](flip.name)
 
     return (
         templates("hetero.linear.explanation")
         .get_template("explanation.html.j2")
         .render(
-            seen=seen,
+            explanation=explanation,
             name=name,
-            learnt=_pictures(new.train),
-            held=_pictures(old.train, old.validation, old.test),
-            asked=query,
+            training_photo=_pictures(new.train),
+            gallery_photo=_pictures(old.train, old.validation, old.test),
+            query_photo=query,
         )
     )
 
 
 def _pictures(*sets: ImageSet) -> Callable[[str], str]:
-    """A name to its picture; to nothing when no set has it."""
+    """Return a function from a name to its picture, or to an empty string when no set has it."""
     places = {name: (images, row) for images in sets for row, name in enumerate(images.names)}
 
     def picture(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What each image did to a solution: exactly where the dual fits, otherwise to first order."""
+"""The effect of each image on a solution: exact where the dual fits, otherwise to first order."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from hetero.linear.solver.problem import Problem
 from hetero.linear.solver.solve import Preconditioner, solve_for
 
 HIGH_LEVERAGE = 0.45
-"""Above it first order is far from exact: correlations of .91 at .45, .71 at .67."""
+"""Leverage above which first order is far from exact: correlations of .91 at .45, .71 at .67."""
 LEVERAGE_TOLERANCE = 0.1
 DRAWS = 1
-"""Of all images together: their signs are many."""
+"""Draws of signs; one is enough, because it draws a sign for each output of each image."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A solution, asked about its images.
+    """The effect of each image on a solution.
 
     Attributes:
         method: ``dual`` is exact, ``conjugate gradients`` of first order.
-        influences: Of a margin's gradient [p]: float [n], by how much the margin would change without each image.
-        residuals: [n], how far each image's answer is from its target; by the dual, had it never been seen.
-        leverage: How much of its own answer an image decides, on average: 0 nothing, 1 all of it.
+        influences: A margin's gradient [p] -> float [n], the change of the margin without each image.
+        residuals: [n], distance of each image's output from its target; by the dual, had the image not been used.
+        leverage: Share of its own output that an image decides, on average: 0 nothing, 1 all of it.
     """
 
     method: Method
@@ -43,14 +43,14 @@ class Scores:
     def of(
         cls, problem: Problem, change: Float[Tensor, " p"], *, steps: int = 100, tolerance: float = 0.05, seed: int = 0
     ) -> Scores:
-        """Prepare to answer.
+        """Prepare the scores of a solution.
 
         Args:
-            problem: In float64 for the dual.
+            problem: The solved problem; in float64 for the dual.
             change: [p], its solution.
-            steps: At most, of conjugate gradients, for each question.
+            steps: Most steps of conjugate gradients for each margin.
             tolerance: As for :func:`hetero.linear.solver.solve.solve_for`.
-            seed: Of the preconditioner, and of the directions that leverage is estimated on.
+            seed: Seed of the preconditioner, and of the directions for the estimate of leverage.
         """
         if fits(problem):
             dual = Dual.of(problem)
@@ -60,11 +60,11 @@ class Scores:
         def first_order(gradient: Tensor) -> Tensor:
             return influences(problem, change, gradient, precondition, steps=steps, tolerance=tolerance)
 
-        missed = problem.residuals - problem.model.forward_product(problem.inputs, change)
-        # Two digits of it are shown, and it is off by the square of this only.
+        residuals = problem.residuals - problem.model.forward_product(problem.inputs, change)
+        # Two digits of leverage are shown, and its error is only the square of the tolerance.
         rough = max(tolerance, LEVERAGE_TOLERANCE)
         leverage = mean_leverage(problem, precondition, steps=steps, tolerance=rough, seed=seed)
-        return cls("conjugate gradients", first_order, missed.norm(dim=1), leverage)
+        return cls("conjugate gradients", first_order, residuals.norm(dim=1), leverage)
 
 
 def mean_leverage(
@@ -73,18 +73,18 @@ def mean_leverage(
     """Estimate the mean of an image's leverage, ``trace(J H^-1 J') / (N^2 k)``.
 
     Args:
-        problem: With anchors or without.
+        problem: The problem, with or without anchors.
         precondition: As for :func:`hetero.linear.solver.solve.solve_for`.
-        steps: At most.
+        steps: Most steps of conjugate gradients.
         tolerance: As for :func:`hetero.linear.solver.solve.solve_for`.
-        seed: Of the random directions.
+        seed: Seed of the random directions.
     """
     model, (count, size) = problem.model, problem.targets.shape
-    drawn = torch.Generator().manual_seed(seed)
-    found: list[float] = []
+    generator = torch.Generator().manual_seed(seed)
+    estimates: list[float] = []
     for _ in range(DRAWS):
-        signs = 2 * torch.randint(0, 2, (count, size), generator=drawn).to(model.dtype) - 1
-        pulled = model.backward_product(problem.inputs, signs)
-        solved = solve_for(problem, pulled, precondition, steps=steps, tolerance=tolerance)
-        found.append(float(torch.dot(pulled, solved)) / (count * count * size))
-    return sum(found) / len(found)
+        signs = 2 * torch.randint(0, 2, (count, size), generator=generator).to(model.dtype) - 1
+        gradient = model.backward_product(problem.inputs, signs)
+        direction = solve_for(problem, gradient, precondition, steps=steps, tolerance=tolerance)
+        estimates.append(float(torch.dot(gradient, direction)) / (count * count * size))
+    return sum(estimates) / len(estimates)

@@ -1,8 +1,8 @@
-"""Kronecker factors of old images in place of the images: what holds a model where the old photos are gone.
+"""Kronecker factors of old images in place of the images: they hold a model where the old photos no longer exist.
 
-The anchors' term ``1/M sum_j |J(x_j) d|^2`` is a quadratic form of the change, ``d'K d``. With K taken block by block,
-as Kronecker factors (and by channel, or as its diagonal, for weights that have none), it needs no image any more: the
-idea of arXiv 2602.17385. What K leaves out is how weights of different layers act together.
+The anchors' term ``1/M sum_j |J(x_j) d|^2`` is a quadratic form of the change, ``d'K d``. With K approximated block by
+block, as Kronecker factors (and by channel, or as its diagonal, for weights that have none), it needs no more images:
+the idea of arXiv 2602.17385. The approximation leaves out the interaction of weights in different layers.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hetero.linear.solver.linearised import Linearised, Weights
 
 @dataclass(frozen=True)
 class AnchorFactors:
-    """How the outputs on old images follow a change, on average.
+    """The average curvature of the outputs on old images.
 
     Attributes:
         blocks: Kronecker factors, by the name of the weight.
-        channels: [c, q, q], of each output channel of a grouped convolution.
-        diagonals: Of the weights that have neither.
+        channels: [c, q, q], a block for each output channel of a grouped convolution.
+        diagonals: Diagonals for the weights that have neither.
     """
 
     blocks: dict[str, Factors]
@@ -32,17 +32,17 @@ class AnchorFactors:
     diagonals: Weights
 
     def product(self, model: Linearised, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """K d."""
+        """Return K d."""
         return model.joined({name: self._block(name, piece) for name, piece in model.parts(change).items()})
 
     def beside(self, new: Mapping[str, Factors], weight: float) -> dict[str, Factors]:
-        """Factors of new images, which weigh 1, and of anchors of this weight, as those of all images would be."""
+        """Combine factors of new images, which have weight 1, and of anchors with this weight, into those of all."""
         return {
             name: Factors(
-                (one.inputs + weight * self.blocks[name].inputs) / (1 + weight),
-                one.outputs + weight * self.blocks[name].outputs,
+                (factors.inputs + weight * self.blocks[name].inputs) / (1 + weight),
+                factors.outputs + weight * self.blocks[name].outputs,
             )
-            for name, one in new.items()
+            for name, factors in new.items()
         }
 
     def _block(self, name: str, piece: Tensor) -> Tensor:
@@ -50,5 +50,5 @@ class AnchorFactors:
             return self.diagonals[name] * piece
         if name in self.channels:
             return (self.channels[name] @ piece.flatten(start_dim=1)[..., None]).view_as(piece)
-        one = self.blocks[name]
-        return (one.outputs @ piece.flatten(start_dim=1) @ one.inputs).view_as(piece)
+        factors = self.blocks[name]
+        return (factors.outputs @ piece.flatten(start_dim=1) @ factors.inputs).view_as(piece)

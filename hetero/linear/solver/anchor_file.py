@@ -24,9 +24,9 @@ def save_factors(path: Path, factors: AnchorFactors, model: Linearised) -> None:
     """Write factors as a safetensors file, atomically.
 
     Args:
-        path: Of the file.
-        factors: Are kept in float32.
-        model: What they are of; they fit no other weights.
+        path: Path of the file.
+        factors: The factors, which are stored in float32.
+        model: The model that they belong to; they fit no other weights.
     """
     tensors = {f"diagonal/{name}": value for name, value in factors.diagonals.items()}
     tensors |= {f"channels/{name}": value for name, value in factors.channels.items()}
@@ -40,22 +40,22 @@ def load_factors(path: Path, model: Linearised) -> AnchorFactors:
     """Read factors of a model's weights.
 
     Args:
-        path: Of the file.
-        model: What they must be of.
+        path: Path of the file.
+        model: The model that they must belong to.
 
     Raises:
-        InputError: When they are of other weights.
-        IntegrityError: When the file is no whole file of factors.
+        InputError: When they belong to other weights.
+        IntegrityError: When the file is not a complete file of factors.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            described = strict_json((file.metadata() or {}).get(_KEY, "null").encode(), what=f"{path}: its description")
+            header = strict_json((file.metadata() or {}).get(_KEY, "null").encode(), what=f"{path}: its description")
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     except SafetensorError as error:
         raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
-    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
+    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         raise IntegrityError(f"{path} does not hold the factors of anchors: expected {SCHEMA} in its metadata")
-    if described.get("weights") != _weights(model):
+    if header.get("weights") != _weights(model):
         raise InputError(f"{path}: the factors are of other weights, or of another part of the model, than is adapted")
     _require_whole(path, tensors, model)
     kinds: dict[str, Weights] = {kind: {} for kind in ("inputs", "outputs", "channels", "diagonal")}
@@ -67,7 +67,7 @@ def load_factors(path: Path, model: Linearised) -> AnchorFactors:
 
 
 def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) -> None:
-    """Refuse what would fail, or bend upwards, when a change is held by it."""
+    """Refuse factors of the wrong shape, and factors that would not give a convex term."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, value in model.weights.items():
         if f"inputs/{name}" in tensors and value.dim() > 1:
@@ -87,5 +87,5 @@ def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) ->
 
 
 def _weights(model: Linearised) -> str:
-    """What tells weights from others; the dtype in which they are adapted does not."""
+    """Return a digest that identifies weights, whatever the dtype in which they are adapted."""
     return digest([[name, sha256_bytes(value.float().numpy().tobytes())] for name, value in model.weights.items()])

@@ -12,23 +12,23 @@ from torch import Tensor
 def output_directions(
     count: int, dimension: int, draws: int, *, seed: int = 0, dtype: torch.dtype = torch.float32
 ) -> Iterator[Float[Tensor, "n k"]]:
-    """Yield directions ``u``, one a sample, such that over all that are yielded ``sum u u'`` is the identity.
+    """Yield directions ``u``, one a sample, such that ``sum u u'`` over all yields is the identity.
 
-    Exactly so where there are at least as many draws as dimensions: then they are the axes. Otherwise the signs of each
-    sample are drawn, and it is the identity on average.
+    This is exact where there are at least as many draws as dimensions: then they are the axes. Otherwise the signs of
+    each sample are random, and the sum is the identity on average.
 
     Args:
-        count: Samples.
-        dimension: Of the outputs.
-        draws: At most as many times are directions yielded.
-        seed: Of the signs.
-        dtype: Of the directions.
+        count: Number of samples.
+        dimension: Dimension of the outputs.
+        draws: Most yields.
+        seed: Seed of the signs.
+        dtype: Dtype of the directions.
     """
     if draws >= dimension:
         for axis in torch.eye(dimension, dtype=dtype):
             yield axis.expand(count, -1)
         return
-    drawn = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for _ in range(draws):
-        signs = torch.randint(0, 2, (count, dimension), generator=drawn).to(dtype)
+        signs = torch.randint(0, 2, (count, dimension), generator=generator).to(dtype)
         yield (2 * signs - 1) / draws**0.5

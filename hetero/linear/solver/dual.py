@@ -1,9 +1,9 @@
-"""The convex problem from the side of its images, in float64: what each image does, and exactly how to be without it.
+"""The dual of the convex problem, in float64: the effect of each image, and the exact solution without it.
 
 With ``G = J J' + mu`` over the outputs of the N images, the solution without anchors is ``d = J'a``, where
-``a = G^-1 (t - f)``. What an image is answered by a solution that never saw it, and the solution without any of the
-images, follow from blocks of the inverse of G: nothing is solved again. The ridge is held as the sum
-``mu = N lambda``, so that the weight of every image that stays is what it was.
+``a = G^-1 (t - f)``. The output of a solution for an image that it never saw, and the solution without any set of
+images, follow from blocks of the inverse of G: nothing is solved again. The ridge is kept as the sum
+``mu = N lambda``, so that every remaining image keeps its weight.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from hetero.errors import InputError
 from hetero.linear.solver.problem import Problem
 
 LARGEST = 4096
-"""Outputs of all images together: G is as wide."""
+"""Most outputs of all images together, which is the width of G."""
 LARGEST_BLOCK = 4 << 30
-"""Bytes of the largest weight's columns of J."""
+"""Most bytes of the largest weight's columns of J."""
 
 
 @dataclass(frozen=True)
 class Dual:
-    """A solved problem, by image.
+    """A problem solved in the dual.
 
     Attributes:
-        problem: Without anchors, in float64.
+        problem: The problem, without anchors and in float64.
         inverse: [n k, n k], the inverse of G.
         multipliers: [n, k], a.
     """
@@ -40,10 +40,10 @@ class Dual:
 
     @classmethod
     def of(cls, problem: Problem) -> Dual:
-        """Solve a problem by its images.
+        """Solve a problem in the dual.
 
         Raises:
-            InputError: When it has anchors, is not in float64 (deletion in float32 is right to 1e-3 only), or is too
+            InputError: When it has anchors, is not in float64 (deletion in float32 is only exact to 1e-3), or is too
                 large for G.
         """
         _require_suited(problem)
@@ -61,33 +61,33 @@ class Dual:
         return self.problem.model.backward_product(self.problem.inputs, self.multipliers)
 
     def left_out(self) -> Float[Tensor, "n k"]:
-        """For each image, t - f(x; d) where d is the solution of all the others."""
+        """Return for each image t - f(x; d), where d is the solution for all the others."""
         return torch.stack([torch.linalg.solve(self._block([row]), a) for row, a in enumerate(self.multipliers)])
 
     def leverages(self) -> Float[Tensor, " n"]:
-        """How much of its own answer each image decides, on average over the outputs: 0 nothing, 1 all of it."""
+        """Return the share of its own output that each image decides, mean over the outputs: 0 nothing, 1 all."""
         mu = self.problem.ridge * len(self.problem.inputs)
         return 1 - mu * self.inverse.diagonal().view_as(self.multipliers).mean(dim=1)
 
     def influences(self, gradient: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
-        """By how much a margin would change without each image, exactly: above zero, the image did harm.
+        """Return the exact change of a margin without each image: above zero, the image did harm.
 
         Args:
-            gradient: [p], of the margin, see :func:`hetero.linear.explanation.influence.margin_gradient`; of several,
-                their sum.
+            gradient: [p], gradient of the margin, see
+                :func:`hetero.linear.explanation.influence.margin_gradient`; for several margins, their sum.
         """
         along = self.problem.model.forward_product(self.problem.inputs, gradient).reshape(-1)
         weights = (self.inverse @ along).view_as(self.multipliers)
         return -(weights * self.left_out()).sum(dim=1)
 
     def without(self, rows: Sequence[int]) -> Float[Tensor, " p"]:
-        """The solution as if some images had never been there, exactly; mu stays.
+        """Return the exact solution as if some images had never been there; mu stays.
 
         Args:
-            rows: Of the images to leave out, each once.
+            rows: Rows of the images to leave out, each once.
 
         Raises:
-            InputError: When a row is none of the problem's, or none would be left.
+            InputError: When a row is not one of the problem's, or no image would remain.
         """
         count = len(self.multipliers)
         if not set(rows) <= set(range(count)) or len(set(rows)) != len(rows) or len(rows) == count:
@@ -95,10 +95,10 @@ class Dual:
         if not rows:
             return self.change
         places = self._places(rows)
-        moved = torch.linalg.solve(self._block(rows), self.multipliers[list(rows)].reshape(-1))
-        # Those left out come to nothing.
-        left = self.multipliers.reshape(-1) - self.inverse[:, places] @ moved
-        return self.problem.model.backward_product(self.problem.inputs, left.view_as(self.multipliers))
+        shift = torch.linalg.solve(self._block(rows), self.multipliers[list(rows)].reshape(-1))
+        # The multipliers of images left out become zero.
+        multipliers = self.multipliers.reshape(-1) - self.inverse[:, places] @ shift
+        return self.problem.model.backward_product(self.problem.inputs, multipliers.view_as(self.multipliers))
 
     def _block(self, rows: Sequence[int]) -> Tensor:
         places = self._places(rows)
@@ -110,7 +110,7 @@ class Dual:
 
 
 def fits(problem: Problem) -> bool:
-    """True if a problem can be solved by its images."""
+    """Return True if a problem can be solved in the dual."""
     return not _problems(problem)
 
 

@@ -1,8 +1,8 @@
-"""The Kronecker factors of a layer's block of J'J: A of its inputs, B of what outputs say about its results.
+"""The Kronecker factors of a layer's block of J'J: A from its inputs, B from output directions at its results.
 
 Martens and Grosse, "Optimizing Neural Networks with Kronecker-factored Approximate Curvature" (arXiv 1503.05671), and
-for convolutions Grosse and Martens (arXiv 1602.01573). B is of back-propagated output directions, not of gradients of a
-loss: it is Gauss-Newton's, and does not change while the weights stay where they are.
+for convolutions Grosse and Martens (arXiv 1602.01573). B is computed from back-propagated output directions, not from
+gradients of a loss: it is Gauss-Newton's, and does not change while the weights stay fixed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Factors:
 
 
 def has_factors(layer: nn.Module) -> bool:
-    """True if a layer's weight has Kronecker factors: linear layers, and plain convolutions that mix all channels."""
+    """Return True if a layer's weight has factors: linear layers, and plain convolutions that mix all channels."""
     if isinstance(layer, nn.Conv2d):
-        # One with a forward pass of its own may pad in ways that are not known here.
+        # A subclass with its own forward pass may pad in other ways.
         plain = type(layer).forward is nn.Conv2d.forward and not isinstance(layer.padding, str)
         return plain and layer.groups == 1 and layer.padding_mode == "zeros"
     return isinstance(layer, nn.Linear)
@@ -45,12 +45,12 @@ def has_factors(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class Layerwise:
-    """What is known of J'J without looking beyond a layer, by weight; each weight is in one of these, or in none.
+    """The curvature J'J within single layers, by weight; each weight is in one of these kinds, or in none.
 
     Attributes:
-        factors: Of linear layers and convolutions that mix all channels.
-        blocks: [c, q, q], of grouped convolutions: a block for each output channel and its q weights.
-        diagonals: Of what else a layer has.
+        factors: Factors of linear layers and convolutions that mix all channels.
+        blocks: [c, q, q], for grouped convolutions a block for each output channel and its q weights.
+        diagonals: Diagonals of a layer's other weights.
     """
 
     factors: dict[str, Factors]
@@ -59,23 +59,24 @@ class Layerwise:
 
 
 def layerwise(model: Linearised, examples: Sequence[tuple[Tensor, float]], *, draws: int, seed: int = 0) -> Layerwise:
-    """Compute what layers say of the curvature; the network is run once, backwards as often as there are draws.
+    """Compute the curvature within layers; the network runs forwards once, and backwards once a draw.
 
     Args:
         model: The network.
         examples: Inputs [n, ...], and the weight of each.
-        draws: Directions an image; as many as the dimension make B, blocks and diagonals exact.
-        seed: Of the directions.
+        draws: Directions an image; with as many as the dimension, B, blocks and diagonals are exact.
+        seed: Seed of the directions.
     """
-    layers = {name: found for name, layer in model.module.named_modules() if (found := _Layer.of(model, name, layer))}
+    modules = model.module.named_modules()
+    layers = {name: layer for name, module in modules if (layer := _Layer.of(model, name, module))}
     for inputs, weight in examples:
         for batch_number, batch in enumerate(model.batches(inputs)):
             _add(model, layers, batch, weight, draws, seed + batch_number)
-    seen = [layer for layer in layers.values() if layer.weight]
+    used = [layer for layer in layers.values() if layer.weight]
     return Layerwise(
-        {name: Factors(layer.inputs / layer.weight, layer.outputs) for layer in seen for name in layer.factored},
-        {name: total for layer in seen for name, total in layer.blocks.items()},
-        {name: total for layer in seen for name, total in layer.diagonals.items()},
+        {name: Factors(layer.inputs / layer.weight, layer.outputs) for layer in used for name in layer.factored},
+        {name: total for layer in used for name, total in layer.blocks.items()},
+        {name: total for layer in used for name, total in layer.diagonals.items()},
     )
 
 
@@ -96,15 +97,15 @@ class _Layer:
     @classmethod
     def of(cls, model: Linearised, name: str, layer: nn.Module) -> _Layer | None:
         prefix = f"{name}." if name else ""
-        own = [each for each, _ in layer.named_parameters(recurse=False) if prefix + each in model.weights]
+        own = [local for local, _ in layer.named_parameters(recurse=False) if prefix + local in model.weights]
         factored = ("weight",) if has_factors(layer) and "weight" in own else ()
-        others = tuple(each for each in own if each not in factored)
+        others = tuple(local for local in own if local not in factored)
         zero = torch.zeros((), dtype=model.dtype)
-        names = tuple(prefix + each for each in factored)
+        names = tuple(prefix + local for local in factored)
         return cls(layer, prefix, names, others, zero, zero, {}, {}) if own else None
 
-    def take(self, inputs: Tensor, weight: float) -> None:
-        """Add what the layer took."""
+    def add_inputs(self, inputs: Tensor, weight: float) -> None:
+        """Add the layer's inputs to the sums."""
         count = len(inputs)
         if self.factored:
             rows = _rows(self.layer, inputs)
@@ -112,55 +113,55 @@ class _Layer:
             count = len(rows)
         self.weight += weight * count
 
-    def hear(self, inputs: Tensor, gradient: Tensor, weight: float) -> None:
-        """Add what is said of its results."""
+    def add_gradient(self, inputs: Tensor, gradient: Tensor, weight: float) -> None:
+        """Add the gradient at the layer's results to the sums."""
         if self.factored:
             rows = gradient.movedim(1, -1).flatten(end_dim=-2)
             self.outputs = self.outputs + weight * rows.T @ rows
         if not self.others:
             return
-        for each, found in sample_gradients(self.layer, self.others, inputs, gradient).items():
-            name = self.prefix + each
-            if each == "weight" and has_blocks(self.layer):
-                self.blocks[name] = self.blocks.get(name, 0) + weight * channel_blocks(found)
+        for local, gradients in sample_gradients(self.layer, self.others, inputs, gradient).items():
+            name = self.prefix + local
+            if local == "weight" and has_blocks(self.layer):
+                self.blocks[name] = self.blocks.get(name, 0) + weight * channel_blocks(gradients)
             else:
-                self.diagonals[name] = self.diagonals.get(name, 0) + weight * found.square().sum(dim=0)
+                self.diagonals[name] = self.diagonals.get(name, 0) + weight * gradients.square().sum(dim=0)
 
 
 def _add(model: Linearised, layers: dict[str, _Layer], batch: Tensor, weight: float, draws: int, seed: int) -> None:
-    with _recorded({name: one.layer for name, one in layers.items()}) as seen:
-        # Weights are frozen: what is differentiated by is the results of the layers.
+    with _recorded({name: layer.layer for name, layer in layers.items()}) as passes:
+        # Weights are frozen, so gradients are taken at the results of the layers.
         outputs = model.module(batch.detach().requires_grad_())
-    for name, (before, _) in seen.items():
-        layers[name].take(before, weight)
-    results = [after for _, after in seen.values()]
+    for name, (inputs, _) in passes.items():
+        layers[name].add_inputs(inputs, weight)
+    results = [result for _, result in passes.values()]
     for directions in output_directions(len(outputs), outputs.shape[1], draws, seed=seed, dtype=model.dtype):
         gradients = torch.autograd.grad(outputs, results, directions, retain_graph=True)
-        for (name, (before, _)), gradient in zip(seen.items(), gradients, strict=True):
-            layers[name].hear(before, gradient, weight)
+        for (name, (inputs, _)), gradient in zip(passes.items(), gradients, strict=True):
+            layers[name].add_gradient(inputs, gradient, weight)
 
 
 @contextlib.contextmanager
 def _recorded(layers: dict[str, nn.Module]) -> Generator[dict[str, tuple[Tensor, Tensor]]]:
-    """Inputs and results of the layers in the forward pass inside the block."""
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    """Record inputs and results of the layers in the forward pass inside the block."""
+    passes: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def noting(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def note(_layer: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
-            seen[name] = (inputs[0].detach(), result)
+    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def record(_layer: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
+            passes[name] = (inputs[0].detach(), result)
 
-        return note
+        return record
 
-    handles = [layer.register_forward_hook(noting(name)) for name, layer in layers.items()]
+    handles = [layer.register_forward_hook(recorder(name)) for name, layer in layers.items()]
     try:
-        yield seen
+        yield passes
     finally:
         for handle in handles:
             handle.remove()
 
 
 def _rows(layer: nn.Module, inputs: Tensor) -> Float[Tensor, "r a"]:
-    """What a weight is multiplied with, a row an image and position."""
+    """Return the vectors that a weight is multiplied with, a row an image and position."""
     if isinstance(layer, nn.Conv2d):
         padding, dilation, stride = layer.padding, layer.dilation, layer.stride
         assert not isinstance(padding, str)

@@ -1,11 +1,11 @@
-"""Approximate inverses of H, which conjugate gradients go faster with.
+"""Approximate inverses of H, which speed up conjugate gradients.
 
 With ``B`` and ``A`` a layer's Kronecker factors and ``V`` its block of a vector, the inverse of ``B x A + lambda`` is
 
     ``U_B [(U_B' V U_A) / (s_B s_A' + lambda)] U_A'``
 
-in the factors' eigenbases. Grouped convolutions, depthwise ones among them, take the block of each output channel, and
-what else there is (of batch norms, generalised means, biases) its diagonal of H.
+in the factors' eigenbases. Grouped convolutions, including depthwise ones, use the block of each output channel, and
+all other weights (of batch norms, generalised means, biases) their diagonal of H.
 """
 
 from __future__ import annotations
@@ -33,51 +33,51 @@ def diagonal(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Precondi
     """Divide by the diagonal of H.
 
     Args:
-        problem: Its ridge counts.
-        draws: Output directions an image; as many as the dimension make the diagonal exact.
-        seed: Of the directions.
+        problem: The problem, including its ridge.
+        draws: Output directions an image; with as many as the dimension, the diagonal is exact.
+        seed: Seed of the directions.
     """
     model = problem.model
-    found = model.joined(diagonals(problem, list(model.weights), draws=draws, seed=seed)) + problem.ridge
-    return lambda vector: vector / found
+    values = model.joined(diagonals(problem, list(model.weights), draws=draws, seed=seed)) + problem.ridge
+    return lambda vector: vector / values
 
 
 def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callable[[float], Preconditioner]:
     """Divide by Kronecker-factored blocks, by blocks of channels, and by the diagonal where there are neither.
 
     Args:
-        problem: Its ridge does not count.
+        problem: The problem; its ridge is not used.
         draws: As for :func:`diagonal`.
         seed: As for :func:`diagonal`.
 
     Returns:
-        A ridge to its preconditioner: factors and their eigenbases serve every ridge.
+        A function from a ridge to its preconditioner: factors and their eigenbases serve every ridge.
     """
     model, held, weight = problem.model, problem.held, problem.anchor_weight
-    known = blockwise(problem, draws=draws, seed=seed)
-    factors, blocks, rest = known.factors, known.blocks, known.diagonals
+    curvature = blockwise(problem, draws=draws, seed=seed)
+    factors, blocks, rest = curvature.factors, curvature.blocks, curvature.diagonals
     if held is not None:
         factors = held.beside(factors, weight)
         blocks = {name: block + weight * held.channels[name] for name, block in blocks.items()}
         rest = {name: value + weight * held.diagonals[name] for name, value in rest.items()}
-    bases = {name: (_eigenbasis(one.outputs), _eigenbasis(one.inputs)) for name, one in factors.items()}
+    bases = {name: (_eigenbasis(pair.outputs), _eigenbasis(pair.inputs)) for name, pair in factors.items()}
     channels = {name: _eigenbasis(block) for name, block in blocks.items()}
 
     def with_ridge(ridge: float) -> Preconditioner:
         def apply(vector: Tensor) -> Tensor:
-            done: Weights = {}
+            pieces: Weights = {}
             for name, block in model.parts(vector).items():
                 if name in rest:
-                    done[name] = block / (rest[name] + ridge)
+                    pieces[name] = block / (rest[name] + ridge)
                 elif name in channels:
                     s, U = channels[name]
                     along = (U.mT @ block.flatten(start_dim=1)[..., None]) / (s[..., None] + ridge)
-                    done[name] = (U @ along).view_as(block)
+                    pieces[name] = (U @ along).view_as(block)
                 else:
                     (s_B, U_B), (s_A, U_A) = bases[name]
                     along = (U_B.T @ block.flatten(start_dim=1) @ U_A) / (torch.outer(s_B, s_A) + ridge)
-                    done[name] = (U_B @ along @ U_A.T).view_as(block)
-            return model.joined(done)
+                    pieces[name] = (U_B @ along @ U_A.T).view_as(block)
+            return model.joined(pieces)
 
         return apply
 
@@ -85,35 +85,36 @@ def kronecker(problem: Problem, *, draws: int = DRAWS, seed: int = 0) -> Callabl
 
 
 def _eigenbasis(factor: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of a factor, or of several."""
+    """Compute eigenvalues and eigenvectors of a factor, or of several."""
     try:
         values, vectors = torch.linalg.eigh(factor)
     except RuntimeError:
-        # LAPACK's float32 fails to converge on some factors of few images, whose rank is low (LinAlgError).
+        # LAPACK's float32 fails to converge (LinAlgError) on some factors of few images, whose rank is low.
         values, vectors = torch.linalg.eigh(factor.double())
     # Rounding leaves eigenvalues a little below zero.
     return values.clamp(min=0).to(factor.dtype), vectors.to(factor.dtype)
 
 
 def blockwise(problem: Problem, *, draws: int, seed: int = 0) -> Layerwise:
-    """What is known of H without its ridge and without what stands in for anchors; every weight is in one kind.
+    """Compute H block by block, without its ridge and without factors of anchors; every weight is in one kind.
 
     Args:
-        problem: Gives images and their weights.
+        problem: Provides images and their weights.
         draws: As for :func:`diagonal`.
         seed: As for :func:`diagonal`.
     """
-    seen = layerwise(problem.model, problem.examples, draws=draws, seed=seed)
-    unknown = [name for name in problem.model.weights if name not in {*seen.factors, *seen.blocks, *seen.diagonals}]
-    return replace(seen, diagonals={**seen.diagonals, **diagonals(problem, unknown, draws=draws, seed=seed)})
+    layers = layerwise(problem.model, problem.examples, draws=draws, seed=seed)
+    covered = {*layers.factors, *layers.blocks, *layers.diagonals}
+    others = [name for name in problem.model.weights if name not in covered]
+    return replace(layers, diagonals={**layers.diagonals, **diagonals(problem, others, draws=draws, seed=seed)})
 
 
 def diagonals(problem: Problem, names: Sequence[str], *, draws: int, seed: int = 0) -> Weights:
-    """The diagonal of H without its ridge, by weight tensor.
+    """Compute the diagonal of H without its ridge, by weight tensor.
 
     Args:
-        problem: Gives images and their weights.
-        names: Of the weight tensors.
+        problem: Provides images and their weights.
+        names: Names of the weight tensors.
         draws: As for :func:`diagonal`.
         seed: As for :func:`diagonal`.
     """
@@ -131,12 +132,12 @@ def diagonals(problem: Problem, names: Sequence[str], *, draws: int, seed: int =
 
 
 def anchor_factors(model: Linearised, images: Float[Tensor, "m ..."], *, draws: int = ANCHOR_DRAWS) -> AnchorFactors:
-    """Compute what stands in for anchors, which takes their images one last time.
+    """Compute the factors that replace anchors, for which their images are needed one last time.
 
     Args:
-        model: Around the weights that old vectors were embedded with.
+        model: The network around the weights by which the old vectors were embedded.
         images: [m, ...], inputs of the anchors.
-        draws: Output directions an image; as many as the dimension make the outputs' factors exact.
+        draws: Output directions an image; with as many as the dimension, the outputs' factors are exact.
     """
-    known = blockwise(Problem(model, images, model.origin(images), 1.0), draws=draws)
-    return AnchorFactors(known.factors, known.blocks, known.diagonals)
+    curvature = blockwise(Problem(model, images, model.origin(images), 1.0), draws=draws)
+    return AnchorFactors(curvature.factors, curvature.blocks, curvature.diagonals)

@@ -15,7 +15,7 @@ from hetero.linear.solver.linearised import Linearised
 
 @dataclass(frozen=True)
 class Problem:
-    """What to make least of, over the change d.
+    """The loss to minimise over the change d.
 
         ``L(d) = 1/N sum_i |t_i - f(x_i; d)|^2 + rho/M sum_j |J(x_j) d|^2 + lambda |d|^2``
 
@@ -24,12 +24,12 @@ class Problem:
 
     Attributes:
         model: The network around its weights.
-        inputs: [n, ...], of the new images, as the network takes them.
-        targets: [n, k], where their outputs should lie.
+        inputs: [n, ...], the network's inputs for the new images.
+        targets: [n, k], targets of their outputs.
         ridge: lambda, above 0.
         anchors: [m, ...], inputs of the anchors; None for none.
         anchor_weight: rho.
-        held: What stands in for anchors where their images are gone: ``rho d'K d``; None for nothing.
+        held: Factors that replace anchors whose images no longer exist: ``rho d'K d``; None for none.
     """
 
     model: Linearised
@@ -42,7 +42,7 @@ class Problem:
 
     @cached_property
     def residuals(self) -> Float[Tensor, "n k"]:
-        """What is missing at the origin: t - f(x; 0)."""
+        """Residuals at the origin: t - f(x; 0)."""
         return self.targets.to(self.model.dtype) - self.model.origin(self.inputs)
 
     @cached_property
@@ -57,14 +57,14 @@ class Problem:
 
     @property
     def examples(self) -> tuple[tuple[Tensor, float], ...]:
-        """Inputs that bend L, with the weight of each: new images 1/N, anchors rho/M."""
+        """Inputs that contribute to the curvature of L, with the weight of each: new images 1/N, anchors rho/M."""
         new = (self.inputs, 1 / len(self.inputs))
         if self.anchors is None or not self.anchor_weight:
             return (new,)
         return (new, (self.anchors, self.anchor_weight / len(self.anchors)))
 
     def with_ridge(self, ridge: float) -> Problem:
-        """The same with another ridge; what is computed already is kept."""
+        """Return the problem with another ridge; values computed already are kept."""
         other = replace(self, ridge=ridge)
         for name in ("residuals", "gradient", "at_origin"):
             if name in self.__dict__:
@@ -72,7 +72,7 @@ class Problem:
         return other
 
     def curvature(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """H d."""
+        """Return H d."""
         total = self.ridge * change
         for inputs, weight in self.examples:
             total = total + weight * self.model.gauss_newton_product(inputs, change)
@@ -81,18 +81,18 @@ class Problem:
         return total
 
     def left(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """What a change leaves unsolved: g - H d.
+        """Return the residual of a change: g - H d.
 
-        It bounds how far the change is from the one solution, wherever it came from: by ``|left| / lambda``, and what
-        the new images are answered by ``|left| / sqrt(lambda)`` in their root mean square, since H is at least lambda
-        and at least J'J/N.
+        It bounds the distance of the change from the one solution, however it was found: by ``|left| / lambda``, and
+        the root mean square distance of the new images' outputs by ``|left| / sqrt(lambda)``, since H is at least
+        lambda and at least J'J/N.
         """
         return self.gradient - self.curvature(change)
 
     def objective(self, change: Float[Tensor, " p"]) -> float:
-        """L(d), summed term by term."""
-        missed = self.targets.to(self.model.dtype) - self.model(self.inputs, change)
-        total = float(missed.square().sum()) / len(self.inputs) + self.ridge * float(change.square().sum())
+        """Return L(d), summed term by term."""
+        residuals = self.targets.to(self.model.dtype) - self.model(self.inputs, change)
+        total = float(residuals.square().sum()) / len(self.inputs) + self.ridge * float(change.square().sum())
         for anchors, weight in self.examples[1:]:
             total += weight * float(self.model.forward_product(anchors, change).square().sum())
         if self.held is not None:

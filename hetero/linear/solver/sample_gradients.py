@@ -1,4 +1,4 @@
-"""What each image says of a layer's own weights, from what the layer took and what is said of its results."""
+"""The gradient of each image for a layer's own weights, from the layer's inputs and the gradients of its results."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch.func import functional_call, grad, vmap
 from hetero.linear.solver.linearised import PER_SAMPLE_AT_ONCE, Weights
 
 MOST_IN_BLOCK = 128
-"""Weights of one output channel of a grouped convolution, whose curvature is kept whole."""
+"""Most weights of one output channel of a grouped convolution whose curvature is kept as a full block."""
 
 
 def sample_gradients(
     layer: nn.Module, names: Sequence[str], inputs: Float[Tensor, "n ..."], gradients: Float[Tensor, "n ..."]
 ) -> Weights:
-    """Each image's gradient of the layer's weights: [n, ...] by name. Of the network, only the layer is run.
+    """Return each image's gradient of the layer's weights, [n, ...] by name; only the layer runs, not the network.
 
     Args:
-        layer: In evaluation mode: each row by itself.
-        names: Of weights, as the layer calls them.
-        inputs: What it took.
-        gradients: Of its results.
+        layer: The layer, in evaluation mode: each row by itself.
+        names: Names of the weights within the layer.
+        inputs: Its inputs.
+        gradients: Gradients of its results.
     """
     weights = {name: layer.get_parameter(name).detach() for name in names}
 
@@ -35,11 +35,11 @@ def sample_gradients(
 
 
 def has_blocks(layer: nn.Module) -> bool:
-    """True if the weights of each output channel of a layer have a block of their own: grouped convolutions."""
+    """Return True if the weights of each output channel of a layer have their own block: grouped convolutions."""
     return isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.weight[0].numel() <= MOST_IN_BLOCK
 
 
 def channel_blocks(gradients: Float[Tensor, "n c *rest"]) -> Float[Tensor, "c q q"]:
-    """Sums over images of the outer products of each channel's gradient."""
+    """Sum the outer products of each channel's gradient over images."""
     flat = gradients.flatten(start_dim=2)
     return torch.einsum("ncq,ncr->cqr", flat, flat)

@@ -18,12 +18,12 @@ Preconditioner = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Solution:
-    """Where conjugate gradients ended.
+    """The result of conjugate gradients.
 
     Attributes:
         change: [p], d.
         objectives: L at the start and after each step.
-        residual: |g - H d| / |g|, as the recurrence has it: 0 at the solution.
+        residual: |g - H d| / |g|, by the recurrence: 0 at the solution.
     """
 
     change: Float[Tensor, " p"]
@@ -32,7 +32,7 @@ class Solution:
 
     @property
     def steps(self) -> int:
-        """How many were taken."""
+        """Number of steps taken."""
         return len(self.objectives) - 1
 
 
@@ -44,22 +44,22 @@ def solve(
     steps: int = 50,
     tolerance: float = 1e-6,
     progress: str = "",
-    taken: list[tuple[Tensor, Tensor]] | None = None,
+    history: list[tuple[Tensor, Tensor]] | None = None,
 ) -> Solution:
     """Solve H d = g. Each step costs one product with the Jacobian of every image and one with its transpose.
 
     Args:
-        problem: Gives H and g.
+        problem: Provides H and g.
         precondition: Applies an approximation of H's inverse, symmetric and positive; None for none.
-        start: [p], where to begin; None for 0.
-        steps: At most.
-        tolerance: Ends when ``|g - H d|`` is at most this share of ``|g|``.
+        start: [p], starting point; None for 0.
+        steps: Most steps.
+        tolerance: Share of ``|g|`` to which ``|g - H d|`` must fall for the solver to stop.
         progress: Label of a progress bar; none when empty.
-        taken: Is given each step [p], and H times it.
+        history: List that receives each step [p], and H times it.
     """
     gradient = problem.gradient
     goal = tolerance * float(gradient.norm())
-    iterates = _iterates(problem, gradient, precondition, start, taken)
+    iterates = _iterates(problem, gradient, precondition, start, history)
     change, residual = next(iterates)
     objectives = [_objective(problem, change, residual)]
     with tqdm(total=steps, desc=progress, disable=not progress, unit="step") as bar:
@@ -82,16 +82,16 @@ def solve_for(
     """Solve H v = b for another right side than the problem's own.
 
     Args:
-        problem: Gives H.
+        problem: Provides H.
         right: [p], b.
         precondition: As for :func:`solve`.
         steps: As for :func:`solve`.
         tolerance: As for :func:`solve`, against ``|b|``.
     """
     goal = tolerance * float(right.norm())
-    for step, (found, residual) in enumerate(_iterates(problem, right, precondition, None)):
+    for step, (solution, residual) in enumerate(_iterates(problem, right, precondition, None)):
         if step == steps or float(residual.norm()) <= goal:
-            return found
+            return solution
     raise AssertionError("conjugate gradients have no last iterate")
 
 
@@ -104,40 +104,40 @@ def solve_ridges(
     tolerance: float = 1e-6,
     progress: str = "",
 ) -> dict[float, Solution]:
-    """Solve for several ridges by the steps of one, well enough to choose between them.
+    """Solve for several ridges by the steps for a single one, well enough to choose between them.
 
-    The steps for the ridge in the middle span a space, in which the best change for any ridge is that of a dense
-    system as wide as there were steps. More steps bring only the ridge in the middle to its solution: for another one,
-    go on with :func:`solve` from the change found here. Takes memory for two vectors [p] a step.
+    The steps for the ridge in the middle span a space, in which a dense system, one row a step, gives the best change
+    for any ridge. More steps bring only the middle ridge to its solution: for another one, continue with :func:`solve`
+    from the change found here. Takes memory for two vectors [p] a step.
 
     Args:
-        problem: Its ridge does not count.
-        preconditioner: A ridge to an approximate inverse, as :func:`hetero.linear.solver.precondition.kronecker` gives
-            it.
-        ridges: At least one.
+        problem: The problem; its ridge is not used.
+        preconditioner: A function from a ridge to an approximate inverse, as of
+            :func:`hetero.linear.solver.precondition.kronecker`.
+        ridges: At least one ridge.
         steps: As for :func:`solve`.
         tolerance: As for :func:`solve`, for the ridge in the middle.
         progress: As for :func:`solve`.
 
     Returns:
-        What was found for each ridge, the largest first.
+        The solution for each ridge, the largest ridge first.
     """
-    wanted = sorted(set(ridges), reverse=True)
-    middle = problem.with_ridge(wanted[0] if len(wanted) == 1 else math.sqrt(wanted[0] * wanted[-1]))
-    taken: list[tuple[Tensor, Tensor]] = []
+    ordered = sorted(set(ridges), reverse=True)
+    middle = problem.with_ridge(ordered[0] if len(ordered) == 1 else math.sqrt(ordered[0] * ordered[-1]))
+    history: list[tuple[Tensor, Tensor]] = []
     solution = solve(
-        middle, preconditioner(middle.ridge), steps=steps, tolerance=tolerance, progress=progress, taken=taken
+        middle, preconditioner(middle.ridge), steps=steps, tolerance=tolerance, progress=progress, history=history
     )
-    if len(wanted) == 1 or not taken:
-        return dict.fromkeys(wanted, solution)
-    return {ridge: _within(middle.with_ridge(ridge), middle.ridge, taken) for ridge in wanted}
+    if len(ordered) == 1 or not history:
+        return dict.fromkeys(ordered, solution)
+    return {ridge: _within(middle.with_ridge(ridge), middle.ridge, history) for ridge in ordered}
 
 
-def _within(problem: Problem, ridge: float, taken: list[tuple[Tensor, Tensor]]) -> Solution:
-    """The best change in the space of steps that were taken for another ridge."""
-    steps = torch.stack([step for step, _ in taken])
-    curved = torch.stack([each for _, each in taken]) + (problem.ridge - ridge) * steps
-    # Of a few unknowns, but nearly singular: late steps are short, and not quite conjugate in float32.
+def _within(problem: Problem, ridge: float, history: list[tuple[Tensor, Tensor]]) -> Solution:
+    """Return the best change in the space of the steps that were taken for another ridge."""
+    steps = torch.stack([step for step, _ in history])
+    curved = torch.stack([product for _, product in history]) + (problem.ridge - ridge) * steps
+    # The system is small but nearly singular: late steps are short, and not quite conjugate in float32.
     lengths = steps.norm(dim=1)
     steps, curved = steps / lengths[:, None], curved / lengths[:, None]
     system, right = (steps @ curved.T).double(), (steps @ problem.gradient).double()
@@ -157,28 +157,28 @@ def _iterates(
     right: Tensor,
     precondition: Preconditioner | None,
     start: Tensor | None,
-    taken: list[tuple[Tensor, Tensor]] | None = None,
+    history: list[tuple[Tensor, Tensor]] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield d and b - H d: at the start, and after each step; keep each step, and H times it, in ``taken``."""
+    """Yield d and b - H d at the start and after each step; add each step, and H times it, to ``history``."""
     apply = precondition or (lambda vector: vector)
-    found = torch.zeros_like(right) if start is None else start.clone()
-    residual = right.clone() if start is None else right - problem.curvature(found)
-    yield found, residual
+    change = torch.zeros_like(right) if start is None else start.clone()
+    residual = right.clone() if start is None else right - problem.curvature(change)
+    yield change, residual
     scaled = apply(residual)
     direction, slope = scaled, torch.dot(residual, scaled)
     while True:
         curved = problem.curvature(direction)
         length = slope / torch.dot(direction, curved)
-        found = found + length * direction
+        change = change + length * direction
         residual = residual - length * curved
-        if taken is not None:
-            taken.append((length * direction, length * curved))
-        yield found, residual
+        if history is not None:
+            history.append((length * direction, length * curved))
+        yield change, residual
         scaled = apply(residual)
         before, slope = slope, torch.dot(residual, scaled)
         direction = scaled + slope / before * direction
 
 
 def _objective(problem: Problem, change: Tensor, residual: Tensor) -> float:
-    """L(d) = L(0) - 2 g'd + d'H d, with H d = g - residual."""
+    """Return L(d) = L(0) - 2 g'd + d'H d, with H d = g - residual."""
     return problem.at_origin - float(torch.dot(change, problem.gradient + residual))

@@ -100,7 +100,7 @@ def test_from_what_the_ridges_share_each_is_solved(problem):
 
 def test_few_steps_are_the_best_within_their_space(problem):
     taken = []
-    solve(problem.with_ridge(0.1), kronecker(problem, draws=3)(0.1), steps=4, taken=taken)
+    solve(problem.with_ridge(0.1), kronecker(problem, draws=3)(0.1), steps=4, history=taken)
     space = torch.stack([step for step, _ in taken])
     for ridge, solution in solve_ridges(problem, kronecker(problem, draws=3), (0.2, 0.05), steps=4).items():
         one = problem.with_ridge(ridge)
