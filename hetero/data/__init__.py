@@ -1,1 +1,1 @@
-"""Images in: the emoji set, folders and tables of images, splits, protocols, decoding and augmentation."""
+"""The input images: the emoji set, folders and tables of images, splits, protocols, decoding and augmentation."""

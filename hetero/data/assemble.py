@@ -1,4 +1,4 @@
-"""From a listing with splits to a data set with images and tasks."""
+"""Turns a listing with splits into a data set with images and tasks."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
 
 
 def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
-    """Digest of everything that :func:`assemble` reads, without opening an image."""
+    """Return a digest of everything that :func:`assemble` reads, without opening an image."""
     parts = [listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)]
-    # The seed decides altered copies of images without labels; of others it decides splits, which the listing knows.
+    # The seed decides altered copies of images without labels; for others only the splits, which the listing has.
     return digest(parts if all(map(listing.labelled, _JUDGED)) else [*parts, config.seed])
 
 
@@ -37,10 +37,10 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
     """Decode the images and build sets and tasks.
 
     Args:
-        listing: Ordered train, validation, test.
-        config: ``protocol``, ``skip_unreadable`` and ``decoded_limit_gb`` are read.
-        preprocessing: How to decode.
-        cache: Where decoded images are kept.
+        listing: The images, ordered train, validation, test.
+        config: Its ``protocol``, ``skip_unreadable`` and ``decoded_limit_gb`` are used.
+        preprocessing: Preparation of the images.
+        cache: Folder that keeps decoded images.
 
     Raises:
         InputError: Listing every unreadable file, unless they are to be skipped; when grey files need a range, or no
@@ -55,10 +55,10 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
         listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
     source = ListedSource(everything, listing, cache, int(config.decoded_limit_gb * 1e9))
     train, *judged = _sets(listing, decoded.images, fingerprint, preprocessing, source)
-    made = {split: split_tasks(listing, split, config) for split in _JUDGED}
-    notes = [note for split, result in made.items() for note in _dropped(split, result)]
+    protocols = {split: split_tasks(listing, split, config) for split in _JUDGED}
+    notes = [note for split, result in protocols.items() for note in _dropped(split, result)]
     validation, test = (
-        _with_copies(images, config.seed) if made[split].protocol == "own-copy" else images
+        _with_copies(images, config.seed) if protocols[split].protocol == "own-copy" else images
         for split, images in zip(_JUDGED, judged, strict=True)
     )
     return Dataset(
@@ -66,8 +66,8 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
         train=train,
         validation=validation,
         test=test,
-        validation_tasks=made["validation"].tasks,
-        test_tasks=made["test"].tasks,
+        validation_tasks=protocols["validation"].tasks,
+        test_tasks=protocols["test"].tasks,
         fingerprint=fingerprint,
         notes=(*listing.notes, *notes),
     )
@@ -78,8 +78,8 @@ def without_unreadable(listing: Listing, unreadable: dict[int, str], *, skip: bo
 
     Args:
         listing: All images.
-        unreadable: What is wrong, by position in the listing.
-        skip: Whether to go on without them.
+        unreadable: Reason of each unreadable image, by position in the listing.
+        skip: True to continue without them.
 
     Raises:
         InputError: Listing all of them when they are not to be skipped.
@@ -91,8 +91,8 @@ def without_unreadable(listing: Listing, unreadable: dict[int, str], *, skip: bo
             "repair or remove them, or leave them out with skip_unreadable = true:",
             problems,
         )
-    kept = [entry for position, entry in enumerate(listing.entries) if position not in unreadable]
-    result = listing.with_entries(kept, f"{len(problems)} unreadable images skipped of {len(listing.entries)}")
+    readable = [entry for position, entry in enumerate(listing.entries) if position not in unreadable]
+    result = listing.with_entries(readable, f"{len(problems)} unreadable images skipped of {len(listing.entries)}")
     result.require_classes()
     return result
 
@@ -115,7 +115,7 @@ def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocoll
 
 
 def _with_copies(images: ImageSet, seed: int) -> ImageSet:
-    # Late: copies take torch, which looking at data does without.
+    # Imported here because copies need torch, and looking at data does not.
     from hetero.data.augmentation.altered import with_altered
 
     return with_altered(images, seed=seed)
@@ -140,14 +140,14 @@ def _sets(
 
 @dataclass(frozen=True)
 class ListedSource:
-    """Files of a listing.
+    """A source of images from the files of a listing.
 
     Attributes:
         everything: The whole listing, as it is decoded.
-        readable: What is left of it without files that cannot be read.
-        cache: Where decoded images are kept.
+        readable: The listing without files that cannot be read.
+        cache: Folder that keeps decoded images.
         limit: Largest decoded set in bytes that is kept.
-        start: The first row of this part of what is readable.
+        start: The first row of this part among the readable images.
         stop: The row after its last; None for all.
     """
 
@@ -159,16 +159,16 @@ class ListedSource:
     stop: int | None = None
 
     def part(self, start: int, stop: int) -> ListedSource:
-        """Of these rows only."""
+        """Return the source of these rows only."""
         return replace(self, start=start, stop=stop)
 
     def prepared(self, preprocessing: Preprocessing) -> Images:
-        """Decoded for another model; kept as the first decoding is, once for all parts."""
+        """Decode the images for another model; the result is cached once for all parts, like the first decoding."""
         decoded = decode_listing(self.everything, preprocessing, cache=self.cache, limit=self.limit)
         return _part(decoded.images, self.start, len(decoded.images) if self.stop is None else self.stop)
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
-        """From the files' headers."""
+        """Read the sizes from the files' headers."""
         entries = self.readable.entries[self.start : self.stop]
         sizes = [picture_size(entry.path, entry.box) for entry in entries]
         return np.array(sizes, np.int64).reshape(-1, 2)
@@ -198,14 +198,14 @@ def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> Im
 def _roles(entries: Sequence[Entry]) -> Roles:
     _, labels = _indexed([entry.label for entry in entries])
     view_names, views = _indexed([entry.view for entry in entries])
-    known = all(entry.is_query is not None and entry.is_gallery is not None for entry in entries)
-    query = np.array([bool(entry.is_query) for entry in entries]) if known else None
-    gallery = np.array([bool(entry.is_gallery) for entry in entries]) if known else None
+    has_roles = all(entry.is_query is not None and entry.is_gallery is not None for entry in entries)
+    query = np.array([bool(entry.is_query) for entry in entries]) if has_roles else None
+    gallery = np.array([bool(entry.is_gallery) for entry in entries]) if has_roles else None
     return Roles(labels, views, view_names, query, gallery)
 
 
 def _numbered(entries: Sequence[Entry]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
-    """Classes, and the class of each image; without labels, those of equal content are one."""
+    """Number the classes, and return the class of each image; images of equal content without labels share one."""
     classes, _ = _indexed([entry.label for entry in entries if entry.label])
     index: dict[object, int] = {name: position for position, name in enumerate(classes)}
     keys = [entry.label or (entry.content or entry.name, entry.box) for entry in entries]

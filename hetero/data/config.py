@@ -1,4 +1,4 @@
-"""Where the images are and how they are split."""
+"""The place of the images and their splits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Protocol = Literal["auto", "cross-view", "leave-one-out", "query-gallery"]
 
 
 def path_text(path: Path) -> str:
-    """An absolute path as a recipe keeps it.
+    """Return an absolute path as the text that a recipe stores.
 
     Raises:
-        InputError: When it is not UTF-8: a recipe is a text.
+        InputError: When it is not UTF-8, because a recipe is text.
     """
     text = str(path.resolve())
     if not is_text(text):
@@ -32,25 +32,25 @@ def path_text(path: Path) -> str:
 
 @settings
 class DataConfig:
-    """A data set, as a recipe names it.
+    """A data set in a recipe.
 
     Attributes:
         kind: ``emoji`` renders the built-in set; ``folder`` reads an image folder; ``csv`` reads a table of images.
         path: The folder or the CSV file; unused for ``emoji``.
         root: Folder that a CSV's paths are relative to; empty means the CSV's own folder.
         extra: Folders of further images without labels, at any depth, that join the training images.
-        layout: What the folders of ``folder`` data are: ``auto`` tells splits from classes by their names and refuses a
-            mixture, ``classes`` takes the outermost folders for classes whatever their names are, ``flat`` takes every
-            image for one without a label, whatever folder it lies in.
-        protocol: How test images query each other; ``auto`` picks from what the data says. Images without labels are
-            searched for by altered copies of themselves.
-        split: What a made-up split holds out when the data brings none: whole classes (retrieval of things never
-            seen in training) or images of every class. ``auto``: classes when there are at least 20, else images. Of
-            images without labels, images.
-        test_share: Share of classes or images that a made-up test split takes.
-        validation_share: Share of the remaining classes or images that a made-up validation split takes.
-        validation_classes: Emoji only: how many of the 965 training classes are held out for validation.
-        seed: Decides every made-up split.
+        layout: Meaning of the folders in ``folder`` data: ``auto`` distinguishes splits from classes by their names
+            and refuses a mixture, ``classes`` takes the outermost folders as classes whatever their names are,
+            ``flat`` takes every image as one without a label, whatever folder it lies in.
+        protocol: Which test images query which; ``auto`` chooses by the data. Altered copies are the queries for
+            images without labels.
+        split: Held-out part of a generated split, where the data have none: whole classes (retrieval of things never
+            seen in training) or images of every class. ``auto`` takes classes when there are at least 20, else images.
+            Without labels, images are held out.
+        test_share: Share of classes or images in a generated test split.
+        validation_share: Share of the remaining classes or images in a generated validation split.
+        validation_classes: Emoji only: number of the 965 training classes that are held out for validation.
+        seed: Decides every generated split.
         skip_unreadable: Leave out files that cannot be decoded and count them, instead of refusing the data set.
         decoded_limit_gb: Sets up to this size (decoded, in 10^9 bytes) are kept as one memory-mapped file; larger
             ones are decoded whenever they are read.
@@ -71,7 +71,7 @@ class DataConfig:
     decoded_limit_gb: NotNegative = 4.0
 
     def anchored(self, folder: Path) -> DataConfig:
-        """The same data, its relative paths counted from a folder."""
+        """Return the data with relative paths resolved from a folder."""
 
         def anchor(path: str) -> str:
             return str((folder / path).resolve()) if path else ""
@@ -80,7 +80,7 @@ class DataConfig:
         return replace(self, path=anchor(self.path), root=anchor(self.root), extra=extra)
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         problems: list[str] = []
         if self.kind != "emoji" and not self.path:
             problems.append(

@@ -1,9 +1,9 @@
-"""What files hold, as digests, without reading a file again that nobody touched.
+"""Digests of files' contents, without reading an unchanged file again.
 
-A digest is kept by a file's resolved path together with its inode, size and times. Setting a file's modification time
+A digest is stored by a file's resolved path together with its inode, size and times. Setting a file's modification time
 back (``cp -p``, archives, synchronisation) does not hide a change: the time of the last change of its status, which no
 program can set, counts too. A file changed within a tick of the file system's clock after it was read would look
-untouched, so that the digest of a file younger than :data:`SETTLED_SECONDS` is not kept, and the file is read again.
+unchanged, so the digest of a file younger than :data:`SETTLED_SECONDS` is not stored, and the file is read again.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ _TRIES = 3
 
 
 def contents(files: Sequence[Path], cache: Path, *, progress: str) -> list[str]:
-    """SHA-256 of each file's bytes.
+    """Return the SHA-256 of each file's bytes.
 
     Args:
-        files: May repeat.
+        files: The files, which may repeat.
         cache: Folder in which ``contents.sqlite3`` keeps the digests.
         progress: Label of the progress bar over the files that have to be read.
 
     Returns:
-        One a file, in order. Of a file that cannot be read, the reason takes the digest's place.
+        A digest for each file, in order. For a file that cannot be read, the reason takes the digest's place.
 
     Raises:
         InputError: When a file keeps changing while it is read.
     """
     places = _resolved(files)
     stamps = {place: _stamp_at(place) for place in dict.fromkeys(places)}
-    kept = _kept(cache / _INDEX, list(stamps))
-    known = {place: kept[place][1] for place in stamps if place in kept and kept[place][0] == stamps[place]}
-    unread = [place for place in stamps if place not in known]
+    index = _stored(cache / _INDEX, list(stamps))
+    digests = {place: index[place][1] for place in stamps if place in index and index[place][0] == stamps[place]}
+    unread = [place for place in stamps if place not in digests]
     fresh: list[tuple[bytes, str, str]] = []
     for place, (sha256, stamp) in zip(
         unread, in_parallel(_read, unread, progress=progress if unread else ""), strict=True
     ):
-        known[place] = sha256
+        digests[place] = sha256
         if stamp:
             fresh.append((place, stamp, sha256))
         if len(fresh) == _WRITTEN_AFTER:
-            _keep(cache / _INDEX, fresh)
+            _store(cache / _INDEX, fresh)
             fresh = []
-    _keep(cache / _INDEX, fresh)
-    return [known[place] for place in places]
+    _store(cache / _INDEX, fresh)
+    return [digests[place] for place in places]
 
 
 def _resolved(files: Iterable[Path]) -> list[bytes]:
-    """Paths without links; a folder is resolved once for all of its files."""
+    """Resolve links in paths; a folder is resolved once for all of its files."""
     folders: dict[str, bytes] = {}
     places: list[bytes] = []
     for file in files:
@@ -88,7 +88,7 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def _read(place: bytes) -> tuple[str, str]:
-    """A file's digest, and what it looked like; the latter is empty when the digest must not be kept."""
+    """Return a file's digest and its stamp, which is empty when the digest must not be stored."""
     try:
         for _ in range(_TRIES):
             with open(place, "rb") as stream:  # noqa: PTH123 - a path of bytes
@@ -103,22 +103,22 @@ def _read(place: bytes) -> tuple[str, str]:
     raise InputError(f"{os.fsdecode(place)} changes while it is read; wait until nothing writes to it")
 
 
-def _kept(index: Path, places: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
-    """What the index says: path -> stamp and digest."""
+def _stored(index: Path, places: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
+    """Read the index: path -> stamp and digest."""
     rows: list[tuple[bytes, str, str]] = []
     try:
         if index.is_file():
             with closing(sqlite3.connect(index, timeout=_PATIENCE)) as connection:
                 for start in range(0, len(places), _AT_ONCE):
-                    some = places[start : start + _AT_ONCE]
-                    marks = ",".join("?" * len(some))
-                    rows += connection.execute(f"SELECT * FROM contents WHERE path IN ({marks})", some).fetchall()
+                    batch = places[start : start + _AT_ONCE]
+                    marks = ",".join("?" * len(batch))
+                    rows += connection.execute(f"SELECT * FROM contents WHERE path IN ({marks})", batch).fetchall()
     except sqlite3.Error as error:
         _damaged(index, error)
     return {place: (stamp, sha256) for place, stamp, sha256 in rows}
 
 
-def _keep(index: Path, rows: Sequence[tuple[bytes, str, str]]) -> None:
+def _store(index: Path, rows: Sequence[tuple[bytes, str, str]]) -> None:
     if not rows:
         return
     try:
@@ -131,7 +131,7 @@ def _keep(index: Path, rows: Sequence[tuple[bytes, str, str]]) -> None:
 
 
 def _damaged(index: Path, error: Exception) -> None:
-    """Go on without the index: it saves time, and nothing depends on it."""
+    """Warn and continue without the index: it only saves time."""
     logging.getLogger(__name__).warning("%s cannot be used (%s); files are read again", index, error)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         index.unlink(missing_ok=True)

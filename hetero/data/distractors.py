@@ -1,4 +1,4 @@
-"""Validation that a few classes do not make too easy: other classes' images join the gallery."""
+"""Distractors: images of other classes in the gallery, without which validation on a few classes is too easy."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from hetero.metrics.task import RetrievalTask
 def with_distractors(
     tasks: Sequence[RetrievalTask], images: ImageSet, others: ImageSet
 ) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"]]:
-    """Tasks over ``images`` followed by ``others``: each gallery is joined by the other classes' images of its views.
+    """Extend each gallery by images of other classes in its views, in tasks over ``images`` followed by ``others``.
 
-    Sixty held-out classes rank models by whom they confuse among sixty. Against a gallery of all training classes too,
-    the ranking is nearer to that of a large test set. Only galleries grow; the queries are those of the tasks.
+    Sixty held-out classes rank models by their confusions among sixty. With all training classes in the gallery, the
+    ranking is closer to that of a large test set. Only galleries grow; the queries stay the same.
 
     Args:
-        tasks: Rows of ``images``.
-        images: What is asked for.
-        others: For instance the training images; those of a class that ``images`` knows are left out, and those without
-            a label where ``images`` have one, since they may be of any class.
+        tasks: Tasks over rows of ``images``.
+        images: The images of the tasks.
+        others: For instance the training images; those of a class of ``images`` are left out, and those without a label
+            where ``images`` have labels, since they may be of any class.
 
     Returns:
-        The tasks, and int64 [n], labels of ``images`` followed by ``others``; classes of others count on.
+        The tasks, and int64 [n], labels of ``images`` followed by ``others``; new classes get the following numbers.
     """
     own = np.asarray(images.labels, np.int64)
     first = max(len(images.classes), int(own.max(initial=-1)) + 1)
-    known = {name: label for label, name in enumerate(images.classes)}
-    # What each label of others is here; those of images without one count on as they are.
+    own_labels = {name: label for label, name in enumerate(images.classes)}
+    # The number of each label of others here; images without a label keep their order.
     numbers = first + np.arange(int(np.max(others.labels, initial=-1)) + 1, dtype=np.int64)
     for label, name in enumerate(others.classes[: len(numbers)]):
-        numbers[label] = known.get(name, first + label)
+        numbers[label] = own_labels.get(name, first + label)
     labels = np.concatenate([own, numbers[np.asarray(others.labels)]])
-    views = [np.asarray(one.view_names)[np.asarray(one.views)] for one in (images, others)]
+    views = [np.asarray(part.view_names)[np.asarray(part.views)] for part in (images, others)]
     free = (labels[len(images) :] >= first) & (others.labelled | (not images.classes))
     grown: list[RetrievalTask] = []
     for task in tasks:
-        # Altered copies are no view that others could have.
+        # Others have no images in the view of altered copies.
         joins = free & (np.isin(views[1], views[0][task.gallery]) | (images.view_names == COPY_VIEWS))
         gallery = np.concatenate([task.gallery, len(images) + np.flatnonzero(joins)])
         grown.append(dataclasses.replace(task, gallery=gallery))

@@ -1,4 +1,4 @@
-"""What the rest of the project sees of a data set: images as rows of one array, with labels, views and names."""
+"""A data set as the rest of the project sees it: images as rows of one array, with labels, views and names."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ class Images(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         ...
 
     def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
-        """The images of these rows, RGB."""
+        """Return the images of these rows, RGB."""
         ...
 
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Where images come from, so that they can be prepared for another model."""
+    """A source of images, from which they can be prepared for another model."""
 
     def prepared(self, preprocessing: Preprocessing) -> Images:
-        """The same images in the same order, decoded and resized as another preprocessing says."""
+        """Decode and resize the same images in the same order by another preprocessing."""
         ...
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
-        """Width and height of each picture in pixels, before it was resized."""
+        """Return width and height of each picture in pixels, before it was resized."""
         ...
 
 
 def no_original(_row: int) -> bytes | None:
-    """The original of an image that was never a file."""
+    """Return None, since the image was never a file."""
     return None
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with what is known of each.
+    """Images with their labels, views and names.
 
     Attributes:
         images: uint8 [n, h, w, 3], RGB.
-        labels: int64 [n], index into ``classes``. An image without a label is its own class (with files of equal
-            content and with changed copies of it), numbered from ``len(classes)`` on.
+        labels: int64 [n], index into ``classes``. An image without a label is its own class (together with files of
+            equal content and its changed copies), numbered from ``len(classes)`` on.
         classes: Names of the classes that labels name, unique.
         views: int64 [n], index into ``view_names``: the design, camera or source that an image comes from.
-        view_names: View names; one name when the data knows no views.
+        view_names: View names; one name when the data has no views.
         names: One unique name an image, for instance its relative path.
-        fingerprint: SHA-256 of what the set was made from; equal fingerprints mean equal images in equal order.
-        preprocessing: How the images were decoded and resized; None when that is not known.
-        source: Prepares the same images for another model; None when only these pixels are left.
-        original: The undecoded JPEG or PNG file of a row's image; None for an image that is no whole file of its own.
+        fingerprint: SHA-256 of the set's sources; equal fingerprints mean equal images in equal order.
+        preprocessing: Preprocessing by which the images were decoded and resized; None when it is not known.
+        source: Prepares the same images for another model; None when only these pixels are at hand.
+        original: The undecoded JPEG or PNG file of a row's image; None for an image that is not a whole file.
     """
 
     images: Images
@@ -100,20 +100,20 @@ class ImageSet:
         return not self.unlabelled
 
     def prepared_by(self, preprocessing: Preprocessing) -> ImageSet:
-        """The same images as a model with this preprocessing takes them: these, or prepared once more.
+        """Return the images as a model with this preprocessing expects them: these, or prepared once more.
 
         Raises:
-            InputError: When they were prepared in another way and only these pixels are left.
+            InputError: When they were prepared in another way and only these pixels are at hand.
         """
         if self._suits(preprocessing):
             return self
         if self.source is None:
             height, width = self.images.shape[1:3]
-            came = f"{height}x{width}" if self.preprocessing is None else self.preprocessing.in_words
+            present = f"{height}x{width}" if self.preprocessing is None else self.preprocessing.in_words
             raise InputError(
-                f"the model takes images of {preprocessing.in_words}, these are of {came}, and only their pixels are "
-                "left: its vectors would mean something else. Take images from hetero.prepare, which prepares them for "
-                "each model, or prepare them as this model takes them"
+                f"the model takes images of {preprocessing.in_words}, these are of {present}, and only their pixels "
+                "are left: its vectors would mean something else. Take images from hetero.prepare, which prepares them "
+                "for each model, or prepare them as this model takes them"
             )
         return replace(
             self,
@@ -129,37 +129,37 @@ class ImageSet:
 
 
 def require_size(images: Images, preprocessing: Preprocessing, what: str) -> None:
-    """Refuse images of another size than a model takes: most networks would embed them all the same.
+    """Refuse images of another size than a model expects: most networks would embed them nevertheless.
 
     Args:
         images: uint8 [n, h, w, 3].
-        preprocessing: The model's.
-        what: Names the model in the message.
+        preprocessing: The model's preprocessing.
+        what: Name of the model in the message.
 
     Raises:
         InputError: When the sizes differ.
     """
-    expected, came = (preprocessing.height, preprocessing.width), tuple(images.shape[1:3])
-    if came != expected:
+    expected, size = (preprocessing.height, preprocessing.width), tuple(images.shape[1:3])
+    if size != expected:
         raise InputError(
-            f"{what} takes images of {expected[0]}x{expected[1]}, got {came[0]}x{came[1]}: its vectors would mean "
+            f"{what} takes images of {expected[0]}x{expected[1]}, got {size[0]}x{size[1]}: its vectors would mean "
             "something else; prepare the images as its preprocessing says, for instance with ImageSet.prepared_by"
         )
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three sets of images and what is searched in what.
+    """Three sets of images, and the retrieval tasks of two.
 
     Attributes:
-        name: For people.
+        name: Name for people.
         train: Images to train on.
         validation: Images to tune on; never part of ``train`` or ``test``.
         test: Images that only final figures are computed on.
-        validation_tasks: Rows of ``validation``.
-        test_tasks: Rows of ``test``.
-        fingerprint: SHA-256, equal to what :func:`hetero.data.prepare.fingerprint` answers for the same input.
-        notes: What a user should know: files skipped, queries dropped, splits made up.
+        validation_tasks: Tasks over rows of ``validation``.
+        test_tasks: Tasks over rows of ``test``.
+        fingerprint: SHA-256, equal to the result of :func:`hetero.data.prepare.fingerprint` for the same input.
+        notes: Notes for the user: skipped files, dropped queries, generated splits.
     """
 
     name: str
@@ -172,13 +172,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def training_on(self, train: ImageSet) -> Dataset:
-        """The same data with other training images, for instance with changed copies of them."""
+        """Return the data with other training images, for instance with changed copies of them."""
         return replace(self, train=train, fingerprint=train.fingerprint)
 
     def prepared_by(self, preprocessing: Preprocessing) -> Dataset:
-        """The same data as a model with this preprocessing takes it; see :meth:`ImageSet.prepared_by`."""
-        train, validation, test = (one.prepared_by(preprocessing) for one in (self.train, self.validation, self.test))
+        """Return the data as a model with this preprocessing expects it; see :meth:`ImageSet.prepared_by`."""
+        sets = (self.train, self.validation, self.test)
+        train, validation, test = (images.prepared_by(preprocessing) for images in sets)
         if train is self.train and validation is self.validation and test is self.test:
             return self
-        made = digest([self.fingerprint, preprocessing.decoding])
-        return replace(self, train=train, validation=validation, test=test, fingerprint=made)
+        fingerprint = digest([self.fingerprint, preprocessing.decoding])
+        return replace(self, train=train, validation=validation, test=test, fingerprint=fingerprint)

@@ -20,9 +20,9 @@ def batches(
     """Yield the images of each batch of rows, in order; read on a background thread unless they are in memory.
 
     Args:
-        images: To read from.
-        index_batches: int64 [b] rows, a batch each; consumed at most ``ahead`` batches early.
-        ahead: Batches kept ready.
+        images: The images to read from.
+        index_batches: int64 [b], rows of each batch; consumed at most ``ahead`` batches early.
+        ahead: Number of batches kept ready.
 
     Raises:
         ValueError: When ``ahead`` is less than one.

@@ -1,6 +1,6 @@
-"""What names are made of.
+"""The characters of names.
 
-Names may look the same and differ: Unicode writes an accented letter in one piece (NFC) or in two (NFD).
+Names may look the same and differ: Unicode writes an accented letter as one character (NFC) or as two (NFD).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from hetero.errors import InputError
 
 
 def composed(name: str) -> str:
-    """The name with accented letters in one piece: equal for names that look the same."""
+    """Return the name with each accented letter as one character: equal for names that look the same."""
     return unicodedata.normalize("NFC", name)
 
 
 def is_text(name: str) -> bool:
-    """Whether a name can be written as UTF-8; one that came from other bytes cannot."""
+    """Return True if a name can be written as UTF-8; one that was read from other bytes cannot."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -29,8 +29,8 @@ def require_telling_apart(names: Iterable[str], what: str) -> None:
     """Refuse different names that look the same.
 
     Args:
-        names: Unique.
-        what: Says what they name, for instance ``classes of photos``.
+        names: Unique names.
+        what: The named things in the message, for instance ``classes of photos``.
 
     Raises:
         InputError: With each pair, written with escapes.

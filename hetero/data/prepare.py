@@ -1,4 +1,4 @@
-"""One entrance to all data sets."""
+"""The common entry point to all data sets."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def prepare(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | N
     """Find, split, decode and check a data set.
 
     Args:
-        config: Which data, and how to split it.
-        preprocessing: Size of the images and how they are fitted to it.
-        cache: Where decoded images are kept; default :func:`hetero.files.cache_directory`.
+        config: The data and their splits.
+        preprocessing: Size of the images and manner of resizing.
+        cache: Folder that keeps decoded images; default :func:`hetero.files.cache_directory`.
 
     Raises:
         InputError: With every problem of the data at once.
     """
-    kept = cache or cache_directory()
+    folder = cache or cache_directory()
     if config.kind == "emoji":
-        return prepare_emoji(config, preprocessing, kept)
-    return assemble(_identified(config, kept), config, preprocessing, kept)
+        return prepare_emoji(config, preprocessing, folder)
+    return assemble(_identified(config, folder), config, preprocessing, folder)
 
 
 def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | None = None) -> str:
-    """Digest of everything that :func:`prepare` would read, without decoding an image.
+    """Return a digest of everything that :func:`prepare` would read, without decoding an image.
 
-    Files count with what they hold: see :mod:`hetero.data.contents`.
+    Files count by their contents: see :mod:`hetero.data.contents`.
 
     Args:
-        config: Which data, and how to split it.
-        preprocessing: Size of the images and how they are fitted to it.
-        cache: Where digests of files are kept; default :func:`hetero.files.cache_directory`.
+        config: The data and their splits.
+        preprocessing: Size of the images and manner of resizing.
+        cache: Folder that keeps digests of files; default :func:`hetero.files.cache_directory`.
 
     Raises:
         InputError: When the data cannot be found.
@@ -57,10 +57,10 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path
 
 
 def expected_names(config: DataConfig, *, copies: int = 0) -> list[str]:
-    """Names of all images that a cloud model has to embed, without opening one.
+    """Return the names of all images that a cloud model has to embed, without opening any.
 
     Args:
-        config: A folder or a table, none of whose files is skipped.
+        config: A folder or a table; none of its files is skipped.
         copies: Changed copies of each training image.
 
     Raises:
@@ -76,7 +76,7 @@ def expected_names(config: DataConfig, *, copies: int = 0) -> list[str]:
 
 
 def training_labels(config: DataConfig) -> tuple[int, int]:
-    """Number of training images without a label, and of all, without opening one.
+    """Count the training images without a label, and all training images, without opening any.
 
     Raises:
         InputError: When the data cannot be found.
@@ -88,7 +88,7 @@ def training_labels(config: DataConfig) -> tuple[int, int]:
 
 
 def _identified(config: DataConfig, cache: Path) -> Listing:
-    """The listing, with splits and with the contents of its files."""
+    """Return the listing with splits and the digests of its files."""
     listing = assign_splits(find(config), config)
     digests = contents([entry.path for entry in listing.entries], cache, progress=f"reading {listing.name}")
     pairs = zip(listing.entries, digests, strict=True)
@@ -96,10 +96,10 @@ def _identified(config: DataConfig, cache: Path) -> Listing:
 
 
 def find(config: DataConfig) -> Listing:
-    """List the images of a folder or a table, as they lie there, and of the folders that join training.
+    """List the images of a folder or a table, and of the folders that join training.
 
     Raises:
-        InputError: When a folder or the table is missing, empty or wrong.
+        InputError: When a folder or the table is missing, empty or not valid.
     """
     if not config.extra:
         return _find_own(config)
@@ -108,9 +108,9 @@ def find(config: DataConfig) -> Listing:
     joining = [attempt(problems, f"extra.{n}", lambda path=path: _joining(path)) for n, path in enumerate(config.extra)]
     if own is None or problems:
         raise InputError("the data is not valid:", problems)
-    found = [one for one in joining if one]
-    extra = sorted((entry for entries, _ in found for entry in entries), key=lambda entry: entry.name)
-    return own.with_entries(unique_names([*own.entries, *extra]), *(note for _, notes in found for note in notes))
+    parts = [part for part in joining if part]
+    extra = sorted((entry for entries, _ in parts for entry in entries), key=lambda entry: entry.name)
+    return own.with_entries(unique_names([*own.entries, *extra]), *(note for _, notes in parts for note in notes))
 
 
 def _find_own(config: DataConfig) -> Listing:
@@ -121,7 +121,7 @@ def _find_own(config: DataConfig) -> Listing:
 
 
 def _joining(path: str) -> tuple[list[Entry], tuple[str, ...]]:
-    """Images that join training, named after their folder and their place in it, and notes."""
+    """List images that join training, named after their folder and their place in it, and notes."""
     folder = Path(path).expanduser()
     files, found = image_files(folder)
     name = printable(folder.resolve().name)

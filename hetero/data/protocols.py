@@ -1,4 +1,4 @@
-"""Who searches whom: from labels, views and roles to retrieval tasks."""
+"""Retrieval tasks from labels, views and roles: which images search which."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COPY_VIEWS = ("original", "altered")
 
 @dataclass(frozen=True)
 class Roles:
-    """What a protocol needs to know of the images of one split.
+    """Labels, views and roles of the images of one split.
 
     Attributes:
         labels: int64 [n].
         views: int64 [n], index into ``view_names``.
-        view_names: One name when the data knows no views.
+        view_names: One name when the data has no views.
         is_query: bool [n]; None when the data does not say.
         is_gallery: bool [n]; None when the data does not say.
     """
@@ -40,7 +40,7 @@ class Roles:
 
 @dataclass(frozen=True)
 class Protocolled:
-    """Tasks, and what was decided on the way.
+    """The tasks of a split, its protocol, and the queries left out.
 
     Attributes:
         protocol: The protocol used.
@@ -57,7 +57,7 @@ def choose(protocol: Protocol, roles: Roles) -> Chosen:
     """Resolve ``auto``: separate query and gallery images if the data names them, else views, else leave-one-out.
 
     Raises:
-        InputError: When the data lacks what the protocol asked for needs.
+        InputError: When the data lacks views or roles that the protocol needs.
     """
     if protocol == "auto":
         if roles.is_query is not None:
@@ -77,11 +77,11 @@ def choose(protocol: Protocol, roles: Roles) -> Chosen:
 
 
 def own_copy_tasks(images: int, *, where: str) -> Protocolled:
-    """The task of a split without labels: each image is searched for by an altered copy of itself.
+    """Build the task of a split without labels, where an altered copy of each image searches for the image.
 
     Args:
-        images: How many; their copies follow in the same order (see :mod:`hetero.data.augmentation.altered`).
-        where: Names the split in error messages.
+        images: Number of images; their copies follow in the same order (see :mod:`hetero.data.augmentation.altered`).
+        where: Name of the split in error messages.
 
     Raises:
         InputError: When there are fewer than two images.
@@ -98,9 +98,9 @@ def make_tasks(protocol: Chosen, roles: Roles, *, where: str) -> Protocolled:
     A query without any other gallery image of its class can only fail, so it is left out and counted.
 
     Args:
-        protocol: From :func:`choose`.
-        roles: Of the split's images.
-        where: Names the split in error messages.
+        protocol: The result of :func:`choose`.
+        roles: Roles of the split's images.
+        where: Name of the split in error messages.
 
     Raises:
         InputError: When no query has a relevant gallery image.
@@ -141,7 +141,7 @@ def _candidates(protocol: Chosen, roles: Roles) -> list[RetrievalTask]:
 
 
 def _answerable(task: RetrievalTask, labels: NDArray[np.int64]) -> Bool[np.ndarray, " q"]:
-    """Whether each query has a gallery image of its class, other than itself when that is left out."""
+    """Return True for each query that has a gallery image of its class, not counting itself if that is excluded."""
     counts = np.bincount(labels[task.gallery], minlength=int(labels.max(initial=0)) + 1)
     relevant = counts[labels[task.query]]
     if task.exclude_self:

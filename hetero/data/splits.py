@@ -1,8 +1,8 @@
-"""Splits: those that the data brings, and those made up from a seed where it brings none.
+"""Splits: those of the data, or else generated ones from a seed.
 
-A made-up split follows from the images' names and the seed alone. Held-out classes measure retrieval of things never
+A generated split depends on the images' names and the seed alone. Held-out classes measure retrieval of things never
 seen in training; held-out images of every class measure retrieval among known classes. With few classes (a category
-data set) only the second leaves enough to train on. Of images without labels, images are held out.
+data set) only the second leaves enough to train on. Without labels, images are held out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """Names in an order that depends on the seed and the names only.
+    """Return names in an order that depends on the seed and the names only.
 
-    Sorting by a digest stays the same over library versions and platforms, which random generators do not promise,
-    and a name added later leaves the order of the others as it was.
+    Sorting by a digest is the same for all library versions and platforms, which random generators do not guarantee,
+    and a name added later does not change the order of the others.
     """
     return sorted(names, key=lambda name: (sha256_bytes(f"{seed}/{name}".encode()), name))
 
@@ -31,19 +31,19 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
 def assign_splits(listing: Listing, config: DataConfig) -> Listing:
     """Give every image a split.
 
-    Data with train and validation only is read as train and test (so do the tables of open-metric-learning, whose
-    ``validation`` is what figures are reported on), and a new validation set is taken from train.
+    Data with only train and validation are read as train and test (as are the tables of open-metric-learning, which
+    report figures on ``validation``), and a new validation set is taken from train.
 
     Args:
-        listing: From a folder or a table.
-        config: ``split``, ``test_share``, ``validation_share`` and ``seed`` are read.
+        listing: The images of a folder or a table.
+        config: Its ``split``, ``test_share``, ``validation_share`` and ``seed`` are used.
 
-    Images of split ``unlabelled`` join the training images when everything else is in its place; where there are no
-    others, they are the training images. Validation and test images without a label are left out where others have one:
-    whose class they are of is not known, so that nobody can say whether they are found rightly.
+    Images of split ``unlabelled`` join the training images once the other splits are assigned; where there are no
+    others, they are the training images. Validation and test images without a label are left out where others have one,
+    because without a class nobody can say if finding them is right.
 
     Returns:
-        A listing ordered train, validation, test; its notes say what was made up.
+        A listing ordered train, validation, test; its notes name the generated splits.
 
     Raises:
         InputError: When there is nothing to train on or nothing to test on.
@@ -77,19 +77,21 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
 
 
 def _joined(listing: Listing) -> Listing:
-    """With the images of split ``unlabelled`` among the training images."""
+    """Move the images of split ``unlabelled`` to the training images."""
     count = len(listing.of("unlabelled"))
     moved = (entry.moved("train") if entry.split == "unlabelled" else entry for entry in listing.entries)
     return listing.with_entries(moved, f"{count} images without labels join training") if count else listing
 
 
 def _judged_by_labels(listing: Listing) -> Listing:
-    """Without the unlabelled validation and test images that stand beside labelled ones."""
+    """Leave out unlabelled validation and test images where there are labelled ones."""
     for split in ("validation", "test"):
         count = sum(not entry.label for entry in listing.of(split))
         if count and listing.labelled(split):
-            kept = [entry for entry in listing.entries if entry.label or entry.split != split]
-            listing = listing.with_entries(kept, f"{split}: {count} images without a label left out, others have one")
+            entries = [entry for entry in listing.entries if entry.label or entry.split != split]
+            listing = listing.with_entries(
+                entries, f"{split}: {count} images without a label left out, others have one"
+            )
     return listing
 
 
@@ -101,9 +103,9 @@ def _manner(listing: Listing, config: DataConfig) -> str:
 
 
 def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
-    known, of_test = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
-    unseen = bool(of_test) and not known & of_test
-    manner = config.split if config.split != "auto" else ("class" if unseen else "image")
+    of_train, of_test = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
+    are_new = bool(of_test) and not of_train & of_test
+    manner = config.split if config.split != "auto" else ("class" if are_new else "image")
     return _hold_out(listing, "train", "validation", config, manner)
 
 
@@ -111,16 +113,16 @@ def _hold_out(listing: Listing, source: Split, target: Split, config: DataConfig
     share = config.test_share if target == "test" else config.validation_share
     entries = listing.of(source)
     if labelled := [entry for entry in entries if entry.label]:
-        # Labels judge better than altered copies do.
+        # Labels are a better measure than altered copies.
         choose = _classes_to_hold_out if manner == "class" else _images_to_hold_out
         names = choose(labelled, share, config.seed)
     else:
         names = _unlabelled_to_hold_out(entries, share, config.seed)
     moved = [entry.moved(target) if entry.name in names else entry for entry in listing.entries]
     classes = len({entry.label for entry in labelled if entry.name in names})
-    what = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
-    what = what if labelled else "images without labels"
-    note = f"{target} split made up (seed {config.seed}): {what}, {len(names)} images"
+    part = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
+    part = part if labelled else "images without labels"
+    note = f"{target} split made up (seed {config.seed}): {part}, {len(names)} images"
     if not names:
         raise InputError(f"{listing.name}: too few images to hold any out for {target}; bring a {target} split")
     return listing.with_entries(moved, note)

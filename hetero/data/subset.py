@@ -1,4 +1,4 @@
-"""Parts of data: a set with some of its training classes only, as an earlier model had; some of a set's images."""
+"""Subsets of data: a set with some of its training classes, as an earlier model had; some of a set's images."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hetero.preprocessing import Preprocessing
 
 
 def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
-    """The data set, its training images limited to these classes; images without a label go, validation and test stay.
+    """Limit the training images to these classes, without images that have no label; validation and test stay.
 
     Args:
-        dataset: Images.
+        dataset: The data.
         names: Training classes to keep, at least one.
 
     Raises:
-        InputError: When the data has no class of a name.
+        InputError: When the data has no class of one of these names.
     """
     if unknown := sorted(set(names) - set(dataset.train.classes)) or (not names and ["(no class given)"]):
         raise InputError(f"{dataset.name} has no training classes of these names:", list(unknown)[:10])
@@ -33,7 +33,7 @@ def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Some rows of a source."""
+    """A source of some rows of another."""
 
     whole: ImageSource
     rows: Int64[np.ndarray, " n"]
@@ -46,7 +46,7 @@ class _Rows:
 
 
 def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
-    """Some of the images, in the order of ``rows``; the classes stay, even those of which none is left."""
+    """Return some of the images, in the order of ``rows``; all classes stay, even those without an image."""
     return dataclasses.replace(
         images,
         images=images.images[rows],
@@ -60,14 +60,14 @@ def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
 
 
 def _limited(images: ImageSet, names: set[str]) -> ImageSet:
-    kept = [name in names for name in images.classes]
-    rows = np.flatnonzero(np.isin(images.labels, np.flatnonzero(kept)))
-    number = np.cumsum(kept) - 1
-    some = with_rows(images, rows)
+    mask = [name in names for name in images.classes]
+    rows = np.flatnonzero(np.isin(images.labels, np.flatnonzero(mask)))
+    number = np.cumsum(mask) - 1
+    subset = with_rows(images, rows)
     classes = tuple(name for name in images.classes if name in names)
     return dataclasses.replace(
-        some,
-        labels=number[np.asarray(some.labels)].astype(np.int64),
+        subset,
+        labels=number[np.asarray(subset.labels)].astype(np.int64),
         classes=classes,
         fingerprint=digest([images.fingerprint, classes]),
     )

@@ -1,7 +1,8 @@
-"""Altered copies, by which images without labels are searched for: whoever knows a picture knows its altered copy.
+"""Altered copies as queries for images without labels: a model that recognises a picture recognises its altered copy.
 
-Nothing else of an image without a label is known to be the same thing. The copies are altered as photos of one thing
-differ (cut, turned, mirrored, in other light, partly covered), so that a model has to recognise more than pixels.
+Nothing else is known to show the same thing as an image without a label. The copies are altered in the ways that photos
+of one thing differ (cut, turned, mirrored, in other light, partly covered), so that a model has to recognise more than
+pixels.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ _AT_ONCE = 512
 
 
 def with_altered(images: ImageSet, *, seed: int) -> ImageSet:
-    """The images, followed by an altered copy of each.
+    """Return the images, followed by an altered copy of each.
 
     Args:
-        images: uint8 [n, h, w, 3] with what is known of each.
+        images: The images, uint8 [n, h, w, 3], with labels and views.
         seed: Decides every copy.
 
     Returns:
-        A set of ``2 * n`` images in two views; the copy of ``NAME`` is called ``NAME#1`` and has its class. Prepared
-        for another model, each copy shows the same picture altered in the same way.
+        A set of ``2 * n`` images in two views; the copy of ``NAME`` is called ``NAME#1`` and has its class. When the
+        set is prepared for another model, each copy shows the same picture altered in the same way.
 
     Raises:
         InputError: When an image has the name that a copy would get.
@@ -59,7 +60,7 @@ def with_altered(images: ImageSet, *, seed: int) -> ImageSet:
 
 
 class HeldImages:
-    """Images that are costly to make: made when one of them is first read, and held in memory.
+    """Images that are costly to compute: computed when one of them is first read, and held in memory.
 
     Args:
         images: uint8 [n, h, w, 3].
@@ -77,7 +78,7 @@ class HeldImages:
         return len(self._images)
 
     def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
-        """These rows."""
+        """Return these rows."""
         return self._held[indices]
 
     @cached_property

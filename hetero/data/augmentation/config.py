@@ -1,4 +1,4 @@
-"""How much a training image may change; read from recipes, so without torch."""
+"""The strength of changes to training images; read from recipes, so without torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hetero.schema import settings
 
 @settings
 class AugmentConfig:
-    """How much a training image may change. The defaults suit drawings of one thing in several designs.
+    """The strength of changes to training images. The defaults suit drawings of one thing in several designs.
 
     Attributes:
         rotation: Largest angle in degrees, either way.
         scale: Smallest and largest factor of size.
         shift: Largest shift, as a share of the image's side.
-        flip: Probability of mirroring left and right; not for data where direction tells things apart.
+        flip: Probability of mirroring left and right; not for data where direction matters.
         grey: Probability of losing all colour.
         brightness: Largest relative change of brightness.
         contrast: Largest relative change of contrast.
         blur: Probability of a light blur.
         erase: Probability of covering a rectangle.
         erase_area: Smallest and largest share of the image that the rectangle covers.
-        ground: Grey level, 0 to 255, of what comes in from outside; normally the preprocessing's ``pad_value``.
+        ground: Grey level, 0 to 255, of areas from outside the image; normally the preprocessing's ``pad_value``.
     """
 
     rotation: Annotated[float, Interval(ge=0, le=180)] = 15.0
@@ -41,7 +41,7 @@ class AugmentConfig:
     ground: GreyLevel = 255
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         return [
             f"{name}: expected the smallest value first, got {list(values)}"
             for name in ("scale", "erase_area")
@@ -53,4 +53,4 @@ UNCHANGED = AugmentConfig(rotation=0.0, scale=(1.0, 1.0), shift=0.0, grey=0.0, b
 """No changes at all."""
 
 LIGHT = AugmentConfig(rotation=5.0, scale=(0.9, 1.1), shift=0.05, grey=0.05, brightness=0.1, contrast=0.1)
-"""Changes after which an image still means to the cloud what it meant before, so that its vector stays the target."""
+"""Changes small enough for the cloud's vector of the unchanged image to remain the target."""

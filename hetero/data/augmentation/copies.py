@@ -1,11 +1,11 @@
 """Changed copies of training images, for a cloud model to embed once.
 
-On its own training images a cloud model has little left to teach: they lie close to their class prototypes. What it
-makes of images changed at random says more, and a student that is given the same changed images learns to agree with
-the cloud where neither was trained (consistent teaching, arXiv 2106.05237). The copies are fixed, so their embeddings
-can be cached; their pixels follow from the random numbers whenever they are read. A cloud model and a student that
-take images of other sizes see the same changed picture each: what is random is drawn once, and applied to the images
-as each of the two takes them.
+On its own training images a cloud model has little more to teach: they lie close to their class prototypes. Its vectors
+of randomly changed images say more, and a student that sees the same changed images learns to agree with the cloud
+where neither was trained (consistent teaching, arXiv 2106.05237). The copies are fixed, so their embeddings can be
+cached; their pixels are computed from the random numbers whenever they are read. A cloud model and a student with
+different image sizes see the same changed pictures: random numbers are drawn once, and applied to the images as
+prepared for each of the two.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def with_copies(
     held_gb: float = 2.0,
     cache: Path | None = None,
 ) -> ImageSet:
-    """The images, followed by changed copies of them.
+    """Return the images, followed by changed copies of them.
 
     Args:
-        images: uint8 [n, h, w, 3] with what is known of each.
-        count: Copies of each image; none gives the set back.
-        config: How much they are changed.
+        images: The images, uint8 [n, h, w, 3], with labels and views.
+        count: Copies of each image; 0 returns the set itself.
+        config: Strength of the changes.
         seed: Decides every copy.
-        held_gb: Sets up to this size (in 10^9 bytes of pixels) are made at once and kept; of larger ones each copy is
-            made whenever it is read.
-        cache: Where they are kept as a memory-mapped file, which is made once and takes no process's own memory; None
-            holds them in memory.
+        held_gb: Sets up to this size (in 10^9 bytes of pixels) are computed at once and kept; in larger ones each copy
+            is computed whenever it is read.
+        cache: Folder for a memory-mapped file of the copies, which is written once and shared by processes; None holds
+            them in memory.
 
     Returns:
         A set of ``(count + 1) * n`` images; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
@@ -83,7 +83,7 @@ def with_copies(
 
 
 def copy_names(names: Sequence[str], count: int) -> list[str]:
-    """Names of so many changed copies of each image.
+    """Return the names of so many changed copies of each image.
 
     Raises:
         InputError: When an image has the name that a copy would get.
@@ -97,25 +97,25 @@ def copy_names(names: Sequence[str], count: int) -> list[str]:
 
 
 def _held(copied: CopiedImages, rows: Sequence[Int64[np.ndarray, " b"]]) -> UInt8[np.ndarray, "m h w 3"]:
-    held = np.empty(copied.shape, np.uint8)
-    for some in rows:
-        held[some] = copied[some]
-    return held
+    pixels = np.empty(copied.shape, np.uint8)
+    for chunk in rows:
+        pixels[chunk] = copied[chunk]
+    return pixels
 
 
 def _chunks(count: int) -> list[Int64[np.ndarray, " b"]]:
-    """All rows in order, as many at once as are made at once."""
+    """Return all rows in order, in chunks of the size that is computed at once."""
     return [np.arange(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
 
 
 class CopiedImages:
-    """Images followed by changed copies of them, made whenever they are read.
+    """Images followed by changed copies of them, computed whenever they are read.
 
     Args:
         images: uint8 [n, h, w, 3].
-        config: How much copies are changed.
+        config: Strength of the changes.
         drawn: float32 [copies, r, n], the random numbers of each copy.
-        frame: Where changes are described; None for the images' own frame.
+        frame: The frame in which changes are described; None for the images' own frame.
     """
 
     def __init__(
@@ -136,54 +136,54 @@ class CopiedImages:
         return self.shape[0]
 
     def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
-        """Read or make these rows."""
+        """Read or compute these rows."""
         rows = np.arange(len(self))[indices]
         copy, source = np.divmod(rows, len(self.images))
-        chosen = np.array(self.images[source])
+        images = np.array(self.images[source])
         if (places := np.flatnonzero(copy)).size:
-            chosen[places] = self._changed(chosen[places], copy[places] - 1, source[places])
-        return chosen
+            images[places] = self._changed(images[places], copy[places] - 1, source[places])
+        return images
 
     def _changed(
         self, images: UInt8[np.ndarray, "b h w 3"], copies: Int64[np.ndarray, " b"], rows: Int64[np.ndarray, " b"]
     ) -> UInt8[np.ndarray, "b h w 3"]:
-        which = torch.from_numpy(rows)
-        frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[which])
+        indices = torch.from_numpy(rows)
+        frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[indices])
         changed = augmented(
-            torch.from_numpy(images), self.config, self.drawn[torch.from_numpy(copies), :, which].T, frame
+            torch.from_numpy(images), self.config, self.drawn[torch.from_numpy(copies), :, indices].T, frame
         )
         return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 @dataclass(frozen=True)
 class CopiedSource:
-    """Prepares images and their copies for another model, each copy of the picture changed as it was for the first."""
+    """Prepares images and their copies for another model, with the same changes to each picture."""
 
     originals: ImageSet
     copied: CopiedImages
 
     def prepared(self, preprocessing: Preprocessing) -> CopiedImages:
-        """As another model takes them."""
-        others = self.originals.prepared_by(preprocessing)
+        """Prepare images and copies as another model expects them."""
+        originals = self.originals.prepared_by(preprocessing)
         return CopiedImages(
-            others.images, self.copied.config, self.copied.drawn, frame_of(self.originals, preprocessing)
+            originals.images, self.copied.config, self.copied.drawn, frame_of(self.originals, preprocessing)
         )
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
-        """Of the pictures; a copy has its original's."""
+        """Return the sizes of the pictures; a copy has its original's."""
         assert self.originals.source is not None
         return np.tile(self.originals.source.sizes(), (len(self.copied.drawn) + 1, 1))
 
 
 def frame_of(images: ImageSet, other: Preprocessing) -> Frame | None:
-    """Where changes of images are described that are prepared otherwise than these.
+    """Return the frame that describes changes of these images in another preparation of them.
 
     Args:
-        images: Whose changes are described in their own frame; their preprocessing and source are known.
-        other: How the same images are prepared for another model.
+        images: Images whose changes are described in their own frame; their preprocessing and source are known.
+        other: Preprocessing of the same images for another model.
 
     Returns:
-        float32 [n, 2] in it; None when every picture lies in both inputs alike.
+        A frame with ratios float32 [n, 2]; None when every picture lies at the same place in both inputs.
     """
     own, source = images.preprocessing, images.source
     assert own is not None and source is not None
@@ -194,7 +194,7 @@ def frame_of(images: ImageSet, other: Preprocessing) -> Frame | None:
 
 
 def random_numbers_of_copies(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:
-    """What decides how each copy of each image is changed."""
+    """Draw the numbers that decide the changes of each copy of each image."""
     generators = [torch.Generator().manual_seed(1_000_003 * seed + copy) for copy in range(1, count + 1)]
     sizes = [min(_CHUNK, images - start) for start in range(0, images, _CHUNK)]
     return torch.stack(
@@ -203,10 +203,10 @@ def random_numbers_of_copies(images: int, count: int, seed: int) -> Float32[torc
 
 
 def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
-    """For each image the row of which it is a changed copy (see :func:`with_copies`), or its own row.
+    """Return for each image the row of which it is a changed copy (see :func:`with_copies`), or its own row.
 
     Args:
-        names: Of all images, unique.
+        names: Unique names of all images.
     """
     rows = {name: row for row, name in enumerate(names)}
 
@@ -218,5 +218,5 @@ def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
 
 
 def has_copies(names: Sequence[str]) -> bool:
-    """True if some of the images are changed copies of others (see :func:`with_copies`)."""
+    """Return True if some of the images are changed copies of others (see :func:`with_copies`)."""
     return bool((sources_of(names) != np.arange(len(names))).any())

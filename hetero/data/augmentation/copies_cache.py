@@ -1,4 +1,4 @@
-"""Changed copies of images in the cache: made once, and memory-mapped by every process that trains on them."""
+"""Changed copies of images in the cache: computed once, and memory-mapped by every process that trains on them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _FORMAT = "hetero/copies/1"
 def kept_copies(
     copied: Images, rows: Sequence[Int64[np.ndarray, " b"]], *, identity: str, cache: Path
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """The images, from the cache when they are there whole.
+    """Return the images from the cache, where they are stored first if necessary.
 
     Args:
-        copied: Makes them.
-        rows: All rows in order, as many at once as it is asked for.
-        identity: Digest of everything that decides them but torch's version.
-        cache: Where they are kept.
+        copied: Computes the images.
+        rows: All rows in order, in the chunks in which they are computed.
+        identity: Digest of everything that decides the images, except torch's version.
+        cache: Folder that keeps them.
 
     Raises:
-        InputError: When there is no room for them.
+        InputError: When the disk has no room for them.
     """
     shape = tuple(copied.shape)
 
     def fill(folder: Path) -> None:
         array = new_array(folder, shape)
-        for some in rows:
-            array[some] = copied[some]
+        for chunk in rows:
+            array[chunk] = copied[chunk]
         array.flush()
         write_record(folder, DecodedRecord(len(copied), {}))
 

@@ -1,1 +1,1 @@
-"""``hetero data check``: what a data set is, before anyone trains on it."""
+"""``hetero data check``: the contents and problems of a data set, before training on it."""

@@ -1,4 +1,4 @@
-"""What a data set is, before anyone trains on it."""
+"""Checks a data set before training on it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from hetero.preprocessing import Preprocessing, grey_range_problems
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PROBE = Preprocessing(64, 64, resize="squash", pad_value=0)
-# Of 255: what a person takes for black.
+# The largest level of 255 that looks black.
 _BLACK = 15
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What opening one file showed."""
+class _Look:
+    """The properties of one opened file."""
 
     width: int = 0
     height: int = 0
@@ -48,10 +48,10 @@ class _Seen:
 
 
 def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
-    """Open every image and report on all of it.
+    """Open every image of a data set and report on the whole.
 
     Args:
-        config: Splits and protocol are made as :func:`hetero.data.prepare.prepare` would.
+        config: The data; splits and protocol are the same as in :func:`hetero.data.prepare.prepare`.
         grey_range: See :class:`hetero.preprocessing.Preprocessing`.
 
     Raises:
@@ -63,9 +63,9 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     if problems := grey_range_problems(grey_range):
         raise InputError(problems[0])
     look = partial(_look, preprocessing=replace(_PROBE, grey_range=grey_range))
-    seen = list(in_parallel(look, listing.entries, progress=f"checking {listing.name}"))
-    unreadable = {position: each.error for position, each in enumerate(seen) if each.error}
-    grey = _joined([each.grey for each in seen])
+    looks = list(in_parallel(look, listing.entries, progress=f"checking {listing.name}"))
+    unreadable = {position: look.error for position, look in enumerate(looks) if look.error}
+    grey = _joined([look.grey for look in looks])
     problems = [problem for problem in [grey.problem(grey_range) if grey else ""] if problem]
     readable = listing
     try:
@@ -74,20 +74,20 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     except InputError as error:
         problems.append(str(error))
     if unreadable and not config.skip_unreadable:
-        problems.append(f"{len(unreadable)} of {len(seen)} images cannot be read")
-    within, leaks = _duplicates(listing, seen)
-    good = [each for each in seen if not each.error]
+        problems.append(f"{len(unreadable)} of {len(looks)} images cannot be read")
+    within, leaks = _duplicates(listing, looks)
+    good = [look for look in looks if not look.error]
     return DataReport(
         name=listing.name,
         layout=listing.layout,
         splits={split: _split(readable.of(split)) for split in _SPLITS},
         tasks=_tasks(readable, config, problems),
-        widths=_range([each.width for each in good]),
-        heights=_range([each.height for each in good]),
-        modes=dict(Counter(each.mode for each in good).most_common()),
-        turned=sum(each.turned for each in good),
+        widths=_range([look.width for look in good]),
+        heights=_range([look.height for look in good]),
+        modes=dict(Counter(look.mode for look in good).most_common()),
+        turned=sum(look.turned for look in good),
         grey=grey,
-        black=sum(each.black for each in good),
+        black=sum(look.black for look in good),
         unreadable={listing.entries[position].name: reason for position, reason in unreadable.items()},
         duplicates_within=within,
         leaks=leaks,
@@ -101,15 +101,15 @@ def _check_emoji(config: DataConfig) -> DataReport:
     dataset = prepare_emoji(config, size)
     sets: dict[Split, ImageSet] = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     entries: list[Entry] = []
-    seen: list[_Seen] = []
+    looks: list[_Look] = []
     for split, images in sets.items():
         for row, name in enumerate(images.names):
             label, view = images.classes[images.labels[row]], images.view_names[images.views[row]]
             entries.append(Entry(Path(name), name, label, split, view))
             pixels = images.images[row : row + 1].tobytes()
-            seen.append(_Seen(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
+            looks.append(_Look(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
     listing = Listing("emoji", "drawn from fonts: CODEPOINT/DESIGN", tuple(entries))
-    within, leaks = _duplicates(listing, seen)
+    within, leaks = _duplicates(listing, looks)
     return DataReport(
         name=listing.name,
         layout=listing.layout,
@@ -133,12 +133,12 @@ def _emoji_tasks(dataset: Dataset) -> tuple[TaskReport, ...]:
     tasks = {"validation": dataset.validation_tasks, "test": dataset.test_tasks}
     return tuple(
         TaskReport(split, "cross-view", task.name, len(task.query), len(task.gallery), 0)
-        for split, made in tasks.items()
-        for task in made
+        for split, of_split in tasks.items()
+        for task in of_split
     )
 
 
-def _look(entry: Entry, preprocessing: Preprocessing) -> _Seen:
+def _look(entry: Entry, preprocessing: Preprocessing) -> _Look:
     try:
         pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
         data = entry.path.read_bytes()
@@ -146,18 +146,18 @@ def _look(entry: Entry, preprocessing: Preprocessing) -> _Seen:
             turned = image.getexif().get(0x0112, 1) != 1
             cut = f"{entry.box}".encode()
             content = hashlib.sha256(data + cut).hexdigest()
-            return _Seen(image.width, image.height, image.mode, turned, content, int(pixels.max()) <= _BLACK, grey)
+            return _Look(image.width, image.height, image.mode, turned, content, int(pixels.max()) <= _BLACK, grey)
     except UnreadableImageError as error:
-        return _Seen(error=error.reason)
+        return _Look(error=error.reason)
     except OSError as error:
-        return _Seen(error=error.strerror or str(error))
+        return _Look(error=error.strerror or str(error))
 
 
 def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
-    whole: DeepGrey | None = None
+    total: DeepGrey | None = None
     for part in parts:
-        whole = part.joined(whole) if part else whole
-    return whole
+        total = part.joined(total) if part else total
+    return total
 
 
 def _split(entries: list[Entry]) -> SplitReport:
@@ -178,21 +178,21 @@ def _tasks(listing: Listing, config: DataConfig, problems: list[str]) -> tuple[T
     parts: tuple[Split, ...] = ("validation", "test")
     for split in parts:
         try:
-            made = split_tasks(listing, split, config)
+            result = split_tasks(listing, split, config)
         except InputError as error:
             problems.append(str(error))
             continue
-        for task in made.tasks:
+        for task in result.tasks:
             sizes = len(task.query), len(task.gallery)
-            reports.append(TaskReport(split, made.protocol, task.name, *sizes, made.dropped.get(task.name, 0)))
+            reports.append(TaskReport(split, result.protocol, task.name, *sizes, result.dropped.get(task.name, 0)))
     return tuple(reports)
 
 
-def _duplicates(listing: Listing, seen: list[_Seen]) -> tuple[int, tuple[Duplicate, ...]]:
+def _duplicates(listing: Listing, looks: list[_Look]) -> tuple[int, tuple[Duplicate, ...]]:
     groups: dict[str, list[Entry]] = {}
-    for entry, each in zip(listing.entries, seen, strict=True):
-        if not each.error:
-            groups.setdefault(each.content, []).append(entry)
+    for entry, look in zip(listing.entries, looks, strict=True):
+        if not look.error:
+            groups.setdefault(look.content, []).append(entry)
     repeated = [group for group in groups.values() if len(group) > 1]
     leaks = [
         Duplicate(tuple(entry.name for entry in group), tuple(sorted({entry.split for entry in group})))
@@ -207,5 +207,5 @@ def _range(values: list[int]) -> tuple[int, int]:
 
 
 def config_for(path: Path, **rest: Any) -> DataConfig:
-    """The configuration for a folder or, if it is a file, a table."""
+    """Return the configuration for a folder or a CSV table."""
     return DataConfig(kind="csv" if path.suffix.lower() == ".csv" else "folder", path=str(path), **rest)

@@ -33,29 +33,29 @@ def check_command(
     skip_unreadable: Flag = False,
     json: Flag = False,
 ) -> int:
-    """Say what a data set holds, and what stands in the way of training on it.
+    """Report the contents of a data set, and the problems that prevent training on it.
 
     Opens every image. Reports splits, images without labels, classes, images per class, views, sizes, colour modes,
-    unreadable files, files of equal content in several splits (what was trained on would be tested on), and who will
-    search whom.
+    unreadable files, files of equal content in several splits (training images would be tested on), and the retrieval
+    tasks.
 
     Example: hetero data check photos
 
     Example: hetero data check photos.csv --root images --json
 
     Args:
-        path: A folder of class folders (with train, validation and test above them or not) or of images without labels,
-            or a CSV file with the columns label, split, path, is_query, is_gallery.
+        path: A folder of class folders (with or without train, validation and test above them) or of images without
+            labels, or a CSV file with the columns label, split, path, is_query, is_gallery.
         emoji: Check the built-in emoji set instead.
         root: Folder that the CSV's paths are relative to; default its own.
         extra: A folder of further images without labels that join training; may be given several times.
-        layout: What a folder's folders are: auto tells splits (train, Val, test_images, ...) from classes by their
-            names; classes takes the outermost ones for classes whatever their names are; flat takes every image for one
-            without a label.
-        protocol: Who searches whom; auto picks from what the data says.
-        split: What a made-up split holds out.
-        seed: Decides made-up splits.
-        grey_range: Of grey files of more than 8 bits, the values that become black and white.
+        layout: Meaning of the folders inside a folder: auto distinguishes splits (train, Val, test_images, ...) from
+            classes by their names; classes takes the outermost ones as classes whatever their names are; flat takes
+            every image as one without a label.
+        protocol: Which images search which; auto chooses by the data.
+        split: Whether a generated split holds out whole classes or images of every class.
+        seed: Decides generated splits.
+        grey_range: Values that become black and white in grey files of more than 8 bits.
         skip_unreadable: Do not count unreadable files as a problem.
         json: Print JSON.
 

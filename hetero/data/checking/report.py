@@ -1,4 +1,4 @@
-"""What ``hetero data check`` finds, as data."""
+"""The report of ``hetero data check``, as data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hetero.data.decoding.grey import DeepGrey
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split.
+    """The images of one split.
 
     Attributes:
         images: Readable images.
-        unlabelled: Those without a label.
+        unlabelled: Images without a label.
         classes: Classes among the others.
-        images_per_class: Smallest, median and largest number.
-        single_image_classes: Classes with one image: nothing of their kind to find.
-        views: Images by view; empty when the data knows no views.
+        images_per_class: Smallest, median and largest number of images in a class.
+        single_image_classes: Classes with one image, which has no other of its class to find.
+        views: Images by view; empty when the data has no views.
     """
 
     images: int
@@ -31,7 +31,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """One retrieval task of a split: who searches whom."""
+    """One retrieval task of a split: the numbers of queries and gallery images."""
 
     split: str
     protocol: str
@@ -43,7 +43,7 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Files of equal content, in more than one split: what was trained on is tested on."""
+    """Files of equal content in more than one split, so that training images are tested on."""
 
     names: tuple[str, ...]
     splits: tuple[str, ...]
@@ -51,24 +51,24 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What ``hetero data check`` says.
+    """The report of ``hetero data check``.
 
     Attributes:
         name: The folder's or table's name.
-        layout: How the data lies there.
-        splits: By name.
-        tasks: Of the validation and the test images.
+        layout: Layout of the data.
+        splits: Splits by name.
+        tasks: Tasks of the validation and the test images.
         widths: Smallest and largest, in pixels as stored.
         heights: Smallest and largest, in pixels as stored.
         modes: Images by colour mode, in Pillow's names.
         turned: Images that an EXIF orientation turns.
-        grey: What the grey files of more than 8 bits hold; None without such files.
-        black: Images without a pixel above 15 of 255, once small.
-        unreadable: What is wrong with each file that cannot be read, by name.
+        grey: Values of the grey files of more than 8 bits; None without such files.
+        black: Images without a pixel above 15 of 255 after reduction to a small size.
+        unreadable: Reason of each file that cannot be read, by name.
         duplicates_within: Groups of files of equal content within one split.
         leaks: Groups of files of equal content over several splits.
-        notes: Files ignored, splits made up.
-        problems: What stands in the way of using the data; empty when nothing does.
+        notes: Ignored files and generated splits.
+        problems: Problems that prevent use of the data; empty when there are none.
     """
 
     name: str
@@ -88,5 +88,5 @@ class DataReport:
     problems: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return asdict(self)

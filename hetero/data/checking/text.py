@@ -11,7 +11,7 @@ _MOST_LEAKS = 10
 
 
 def as_text(report: DataReport) -> str:
-    """A page for a terminal; lists every unreadable file."""
+    """Write the report for a terminal; lists every unreadable file."""
     sizes = f"{_span(report.widths)} wide, {_span(report.heights)} high"
     modes = ", ".join(f"{count} {mode}" for mode, count in report.modes.items())
     turned = f"; {report.turned} turned by EXIF" if report.turned else ""
@@ -23,8 +23,8 @@ def as_text(report: DataReport) -> str:
         lines.append(f"WARNING: {report.black} images are nearly black (no pixel above 15 of 255)")
     lines += [f"note: {note}" for note in [*report.notes, *_without_labels(report)]]
     if report.duplicates_within:
-        one = "; without labels, each counts as one image" if _unlabelled(report) else ""
-        lines.append(f"note: {report.duplicates_within} groups of files of equal content within a split{one}")
+        effect = "; without labels, each counts as one image" if _unlabelled(report) else ""
+        lines.append(f"note: {report.duplicates_within} groups of files of equal content within a split{effect}")
     if report.leaks:
         lines.append(f"WARNING: {len(report.leaks)} groups of files of equal content lie in more than one split:")
         lines += [f"  {' = '.join(leak.names)}" for leak in report.leaks[:_MOST_LEAKS]]
@@ -41,7 +41,7 @@ def _unlabelled(report: DataReport) -> bool:
 
 
 def _without_labels(report: DataReport) -> list[str]:
-    """What images without labels mean for training and for figures."""
+    """Explain the effect of images without labels on training and on figures."""
     train, notes = report.splits["train"], list[str]()
     if train.unlabelled:
         share = "no training image" if train.unlabelled == train.images else "not every training image"

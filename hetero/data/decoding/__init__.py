@@ -1,1 +1,1 @@
-"""From image files to arrays."""
+"""Decoding of image files to arrays."""

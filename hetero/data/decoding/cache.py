@@ -1,4 +1,4 @@
-"""Folders in the cache that are made once."""
+"""Folders in the cache that are created once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hetero.storage.unfinished import sweep
 
 
 def made_once(directory: Path, is_whole: Callable[[Path], bool], make: Callable[[Path], None]) -> Path:
-    """Make a folder unless it is there already.
+    """Create a folder unless it exists already.
 
-    Processes that want the same folder wait for the first one (a data set prepared by every rank of one training),
-    and what a killed one left behind is removed.
+    Processes that need the same folder wait for the first one (a data set prepared by every rank of one training),
+    and the remains of a killed process are removed.
 
     Args:
         directory: The folder.
-        is_whole: Whether it is there and usable.
-        make: Fills an empty folder, which then takes the folder's place.
+        is_whole: Returns True if the folder exists and is usable.
+        make: Fills an empty folder, which then replaces the folder.
 
     Returns:
         ``directory``.

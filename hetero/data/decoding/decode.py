@@ -1,6 +1,6 @@
-"""From an image file to the uint8 RGB array that a model reads.
+"""Decoding of an image file to the uint8 RGB array that a model reads.
 
-Colour profiles are not applied: phones hand their decoded pixels over without, too.
+Colour profiles are not applied, because phones do not apply them to their decoded pixels either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 
 class UnreadableImageError(InputError):
-    """A file that cannot be decoded; ``reason`` is what the message says after the path."""
+    """A file that cannot be decoded; ``reason`` is the part of the message after the path."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -33,28 +33,28 @@ class UnreadableImageError(InputError):
 
 
 class _ChangedError(Exception):
-    """A file is not the one that was listed."""
+    """A file that is not the one that was listed."""
 
 
 def decoding_key(preprocessing: Preprocessing) -> str:
-    """Digest of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+    """Return a digest of the settings that decide the decoded pixels; mean and deviation are part of the model."""
     return preprocessing.decoding
 
 
 def decode(
     path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode, turn upright, cut the box out, resize.
+    """Decode an image, turn it upright, cut the box out, and resize.
 
     Args:
-        path: A file in one of :data:`hetero.data.decoding.image_file.FORMATS`; of an animation the first frame.
-        preprocessing: Target size, manner, filter, ground and range of deep grey.
+        path: A file in one of :data:`hetero.data.decoding.image_file.FORMATS`; the first frame of an animation is read.
+        preprocessing: Target size, manner of resizing, filter, ground and range of deep grey.
         box: ``(left, top, right, bottom)`` in pixels of the upright image.
         content: SHA-256 that the file must have; empty when it does not matter.
 
     Raises:
         UnreadableImageError: When the file is missing, damaged, of another format or too large, or when the box lies
-            outside of the image.
+            outside the image.
         InputError: When the file is not the one that ``content`` names.
     """
     return decode_looking(path, preprocessing, box, content=content)[0]
@@ -63,7 +63,7 @@ def decode(
 def decode_looking(
     path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
 ) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
-    """As :func:`decode`, with what a grey file of more than 8 bits holds; None of any other file."""
+    """Decode as :func:`decode` does, and return the values of a grey file of more than 8 bits; None for other files."""
     rgb, deep = _read(path, preprocessing, content)
     if box is not None:
         rgb = _cut(rgb, box, path)
@@ -71,7 +71,7 @@ def decode_looking(
 
 
 def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
-    """What :func:`decode` resizes: the upright picture on the contract's ground, in its own size.
+    """Decode the upright picture on the contract's ground in its own size, before :func:`decode` would resize it.
 
     Raises:
         UnreadableImageError: When the file is missing, damaged, of another format or too large.
@@ -91,15 +91,15 @@ def _read(path: Path, preprocessing: Preprocessing, content: str) -> tuple[Image
         raise InputError(f"{path} was changed since the data was listed; start again") from None
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's format plugins raise all kinds on damaged files
+    except Exception as error:  # Pillow's format plugins raise any kind of error on damaged files
         raise UnreadableImageError(path, _reason(error)) from None
 
 
 def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
-    """Width and height of what :func:`decode` resizes, read from the file's header.
+    """Return width and height of the picture that :func:`decode` resizes, read from the file's header.
 
     Raises:
-        UnreadableImageError: When the file is missing or no image.
+        UnreadableImageError: When the file is missing or not an image.
     """
     try:
         with open_image(path) as image:
@@ -115,7 +115,7 @@ def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
 
 
 def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
-    """An upright RGB image of any mode: grey (8 or 16 bit), palette, CMYK; transparent parts show a grey ground."""
+    """Convert an image of any mode (grey, palette, CMYK) to upright RGB; transparent parts show the ground."""
     image, deep = ImageOps.exif_transpose(image), None
     if is_deep(image):
         image, deep = eight_bits(image, grey_range)
@@ -127,11 +127,11 @@ def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> t
 
 
 def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
-    """Fit an RGB image to the model's input as ``preprocessing.resize`` says.
+    """Fit an RGB image to the model's input by ``preprocessing.resize``.
 
     Args:
         image: Mode RGB, any size.
-        preprocessing: Target size, manner, filter and ground.
+        preprocessing: Target size, manner of resizing, filter and ground.
     """
     target = (preprocessing.width, preprocessing.height)
     filter_ = _FILTERS[preprocessing.filter]
@@ -147,9 +147,9 @@ def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarra
 
 
 def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred box of the target's shape: ``(left, top, right, bottom)`` in source pixels."""
+    """Return the largest centred box of the target's shape, ``(left, top, right, bottom)`` in source pixels."""
     scale = min(size[0] / target[0], size[1] / target[1])
-    # Rounding may put a border a hair outside of the image, which Pillow refuses.
+    # Rounding may put a border slightly outside the image, which Pillow refuses.
     width, height = min(target[0] * scale, size[0]), min(target[1] * scale, size[1])
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return (left, top, left + width, top + height)

@@ -1,4 +1,4 @@
-"""Many images at once: decoded on all cores, kept as one memory-mapped file when they fit."""
+"""Decoding of many images on all cores, cached as one memory-mapped file when they fit."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Decoded:
     """The readable images of a listing.
 
     Attributes:
-        images: One row an image that could be read, in the listing's order.
-        unreadable: What is wrong with each of the others, by position in the listing.
-        grey: What the grey files of more than 8 bits hold; None without such files.
+        images: One row for each image that could be read, in the listing's order.
+        unreadable: Reason of each of the others, by position in the listing.
+        grey: Values of the grey files of more than 8 bits; None without such files.
     """
 
     images: Images
@@ -52,8 +52,8 @@ class LazyImages:
     """Images that are decoded whenever they are read, on all cores.
 
     Args:
-        entries: One an image. A file that is no longer the one that was listed is refused.
-        preprocessing: How to decode.
+        entries: One entry an image. A file that has changed since it was listed is refused.
+        preprocessing: Preparation of the images.
     """
 
     def __init__(self, entries: Sequence[Entry], preprocessing: Preprocessing) -> None:
@@ -77,14 +77,14 @@ class LazyImages:
             InputError: When a file was changed since it was listed.
         """
         rows = range(*indices.indices(len(self))) if isinstance(indices, slice) else [int(row) for row in indices]
-        chosen = [self._entries[row] for row in rows]
-        result = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for position, image in enumerate(self._pool.map(self._decode, chosen)):
+        entries = [self._entries[row] for row in rows]
+        result = np.empty((len(entries), *self.shape[1:]), np.uint8)
+        for position, image in enumerate(self._pool.map(self._decode, entries)):
             result[position] = image
         return result
 
     def part(self, start: int, stop: int) -> LazyImages:
-        """The rows from ``start`` to before ``stop``."""
+        """Return the rows from ``start`` to before ``stop``."""
         return LazyImages(self._entries[start:stop], self._preprocessing)
 
     def _decode(self, entry: Entry) -> UInt8[np.ndarray, "h w 3"]:
@@ -92,16 +92,16 @@ class LazyImages:
 
 
 def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Path, limit: int) -> Decoded:
-    """Decode every image of a listing once; a second call reads what the first one kept.
+    """Decode every image of a listing once; a second call reads the cached result of the first.
 
     Args:
-        listing: Images in the order that rows will have, with the contents of their files.
-        preprocessing: How to decode.
-        cache: Where decoded sets are kept.
-        limit: Largest decoded set in bytes that is kept; of a larger one only the list of unreadable files is.
+        listing: Images in the order of the rows, with the digests of their files.
+        preprocessing: Preparation of the images.
+        cache: Folder that keeps decoded sets.
+        limit: Largest decoded set in bytes that is kept; for a larger one only the list of unreadable files is kept.
 
     Returns:
-        The images that can be read and what is wrong with the others.
+        The images that can be read, and the reasons of the others.
 
     Raises:
         InputError: When a file was changed since it was listed, or the cache has no room.
@@ -128,11 +128,11 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
 
 
 def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: int = 4_000_000_000) -> Images:
-    """Decode files that belong to no data set; nothing is kept on disk.
+    """Decode files that belong to no data set; nothing is stored on disk.
 
     Args:
-        files: Images.
-        preprocessing: How to decode.
+        files: Image files.
+        preprocessing: Preparation of the images.
         limit: Largest decoded set in bytes that is held in memory; a larger one is checked, then decoded when read.
 
     Raises:
@@ -144,7 +144,7 @@ def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: 
 
 
 def decode_unkept(listing: Listing, preprocessing: Preprocessing, *, limit: int) -> Images:
-    """As :func:`decode_files`, the images of a listing; those whose contents it names are refused once changed."""
+    """Decode the images of a listing as :func:`decode_files` does; files with a known digest are refused if changed."""
     entries = listing.entries
     shape = (len(entries), preprocessing.height, preprocessing.width, 3)
     array = np.empty(shape, np.uint8) if np.prod(shape) <= limit else None
@@ -174,7 +174,7 @@ def _decode_into(
 def _decode_all(
     listing: Listing, preprocessing: Preprocessing, array: UInt8[np.ndarray, "n h w 3"] | None
 ) -> tuple[dict[int, str], DeepGrey | None]:
-    """Decode into the array's first rows, without gaps; answer what is wrong with the others, by position."""
+    """Decode into the array's first rows, without gaps; return the reasons of unreadable images, by position."""
 
     def attempt(entry: Entry) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None] | str:
         try:

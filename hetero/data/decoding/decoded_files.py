@@ -1,7 +1,7 @@
 """The files of one decoded set in the cache: ``images.npy``, and ``decoded.json`` with the digests of its chunks.
 
-An array is checked whole whenever it is opened, on all cores: half of it lost in a crash, or zeroed by a failing disk,
-would train another model without a word. That costs a second for about one gigabyte and core.
+Whenever an array is opened, all of it is checked, on all cores: if half of it were lost in a crash, or zeroed by a
+failing disk, another model would be trained without notice. The check takes about a second for one gigabyte and core.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class DecodedRecord:
 
     Attributes:
         images: Rows of the array that are used.
-        unreadable: What is wrong with the other images, by position in the listing.
-        grey: What the grey files of more than 8 bits hold.
+        unreadable: Reasons of the other images, by position in the listing.
+        grey: Values of the grey files of more than 8 bits.
         chunks: SHA-256 of each chunk of the array's file; empty when no array is kept.
     """
 
@@ -50,7 +50,7 @@ def record_in(directory: Path) -> DecodedRecord:
     """Read the record.
 
     Raises:
-        IntegrityError: When it is not what it should be.
+        IntegrityError: When the file is not a valid record.
     """
     return parse_file(DecodedRecord, directory / _RECORD)
 
@@ -62,17 +62,17 @@ def write_record(directory: Path, entry: DecodedRecord) -> None:
 
 
 def new_array(directory: Path, shape: tuple[int, ...]) -> UInt8[np.memmap, "n h w 3"]:
-    """A memory-mapped array, with its room on the disk taken.
+    """Create a memory-mapped array, with its space on the disk reserved.
 
     Raises:
-        OSError: When there is not enough room: writing to the map would end the process.
+        OSError: When there is not enough space; writing to the map would then end the process.
     """
     array = np.lib.format.open_memmap(directory / _ARRAY, "w+", np.uint8, shape)
     with (directory / _ARRAY).open("r+b") as stream:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(stream.fileno(), array.offset, array.nbytes)
         else:
-            # macOS has no such call: what is written has its room.
+            # macOS has no such call, so zeros are written to reserve the space.
             stream.seek(array.offset)
             for start in range(0, array.nbytes, _CHUNK):
                 stream.write(bytes(min(_CHUNK, array.nbytes - start)))
@@ -81,10 +81,10 @@ def new_array(directory: Path, shape: tuple[int, ...]) -> UInt8[np.memmap, "n h 
 
 @contextlib.contextmanager
 def room_explained(cache: Path, shape: tuple[int, ...]) -> Generator[None]:
-    """Say what a cache without room for decoded images of this shape can do.
+    """Turn an error about missing space for decoded images of this shape into advice.
 
     Raises:
-        InputError: Instead of an OSError about room.
+        InputError: Instead of an OSError about space.
     """
     try:
         yield
@@ -98,16 +98,16 @@ def room_explained(cache: Path, shape: tuple[int, ...]) -> Generator[None]:
 
 
 def array_in(directory: Path) -> UInt8[np.ndarray, "n h w 3"]:
-    """The array, memory-mapped."""
+    """Open the array, memory-mapped."""
     return np.load(directory / _ARRAY, mmap_mode="r", allow_pickle=False)
 
 
 def kept_whole(directory: Path, shape: tuple[int, ...] | None) -> bool:
-    """Whether a decoded set is there and undamaged; says so when it is damaged.
+    """Return True if a decoded set exists and is undamaged; warn when it is damaged.
 
     Args:
         directory: The set's folder.
-        shape: Of the array; None when none is kept.
+        shape: Shape of the array; None when no array is kept.
     """
     if not directory.exists():
         return False

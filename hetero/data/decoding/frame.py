@@ -1,7 +1,7 @@
-"""Where a picture lies in a network's input: what two inputs of one picture must agree on when both are changed.
+"""The place of a picture in a network's input, which two inputs of one picture must agree on when both are changed.
 
-Every way of resizing centres the picture. So its place in an input is told by how far it reaches from the middle, where
-1 is the input's edge: a picture that was padded reaches less far along one axis, one that was cut reaches beyond.
+Every way of resizing centres the picture. So its place in an input is given by its reach from the middle, where 1 is
+the input's edge: a padded picture reaches less far along one axis, and a cropped one reaches beyond the edge.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from hetero.preprocessing import Preprocessing
 
 
 def reach(sizes: Int64[np.ndarray, "n 2"], preprocessing: Preprocessing) -> Float32[np.ndarray, "n 2"]:
-    """How far pictures reach from the middle of the input, across and down.
+    """Return the reach of pictures from the middle of the input, across and down.
 
     Args:
         sizes: int64 [n, 2], width and height of each picture in pixels.
-        preprocessing: How they are fitted to the input.
+        preprocessing: Size of the input and manner of resizing.
     """
     target = np.array([preprocessing.width, preprocessing.height], np.float64)
     scale = target / sizes
     if preprocessing.resize == "squash":
         return np.ones(sizes.shape, np.float32)
-    kept = scale.min(axis=1) if preprocessing.resize == "pad" else scale.max(axis=1)
-    return (sizes * kept[:, None] / target).astype(np.float32)
+    factor = scale.min(axis=1) if preprocessing.resize == "pad" else scale.max(axis=1)
+    return (sizes * factor[:, None] / target).astype(np.float32)
 
 
 def same_frame(one: Preprocessing, other: Preprocessing) -> bool:
-    """True if every picture reaches equally far in both inputs, whatever its size."""
+    """Return True if every picture reaches equally far in both inputs, whatever its size."""
     return one.resize == other.resize and (
         one.resize == "squash" or one.width * other.height == one.height * other.width
     )

@@ -1,4 +1,4 @@
-"""Grey files of more than 8 bits: X-rays, depth, machine cameras. Which of their values is white, no file says."""
+"""Grey files of more than 8 bits: X-rays, depth, machine cameras. The files do not state which value is white."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DARK_BELOW = 32768
 
 @dataclass(frozen=True)
 class DeepGrey:
-    """What grey files of more than 8 bits hold.
+    """The values of grey files of more than 8 bits.
 
     Attributes:
-        images: Their number.
+        images: Number of files.
         lowest: Smallest value in any of them.
         highest: Largest value in any of them.
     """
@@ -28,19 +28,19 @@ class DeepGrey:
     highest: float
 
     def joined(self, other: DeepGrey | None) -> DeepGrey:
-        """Of both."""
+        """Combine the values of both."""
         if other is None:
             return self
         return DeepGrey(self.images + other.images, min(self.lowest, other.lowest), max(self.highest, other.highest))
 
     def values(self) -> str:
-        """The smallest and the largest value, for people."""
+        """Write the smallest and the largest value, for people."""
         return f"{_number(self.lowest)} to {_number(self.highest)}"
 
     def problem(self, grey_range: Range | None) -> str:
-        """What is wrong with reading them as 16 bits, when no range is stated; empty when nothing is.
+        """Return the problem with reading them as 16 bits, when no range is stated; empty when there is none.
 
-        Data that never uses the top bit of 16 holds fewer bits, and would come out dark, or black.
+        Data that never uses the top bit of 16 has fewer bits, and would become dark, or black.
         """
         if grey_range is not None:
             return ""
@@ -65,12 +65,12 @@ def _state(lowest: float, highest: float) -> str:
 
 
 def _number(value: float) -> str:
-    """A value of a pixel, for people."""
+    """Write a pixel's value, for people."""
     return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an image is grey with more than 8 bits a pixel."""
+    """Return True if an image is grey with more than 8 bits a pixel."""
     return image.mode == "F" or image.mode.startswith("I")
 
 
@@ -78,12 +78,11 @@ def eight_bits(image: Image.Image, grey_range: Range | None) -> tuple[Image.Imag
     """Bring a deep grey image to 8 bits.
 
     Args:
-        image: Mode ``I``, ``I;16`` and its kin, or ``F``.
-        grey_range: The values of black and white. None: 0 and 65535, of which the high byte is the picture.
+        image: An image of mode ``I``, a variant of ``I;16``, or ``F``.
+        grey_range: The values of black and white; None for 0 and 65535, where the high byte is taken.
 
     Raises:
-        ValueError: For floating-point pixels without a range, which they do not agree on, and for such that are not
-            finite.
+        ValueError: For floating-point pixels without a range, since they have no common one, or that are not finite.
     """
     values: Any = np.asarray(image)
     if image.mode == "F" and grey_range is None:
@@ -93,11 +92,11 @@ def eight_bits(image: Image.Image, grey_range: Range | None) -> tuple[Image.Imag
         )
     if not np.isfinite(values).all():
         raise ValueError("floating-point pixels that are not finite")
-    seen = DeepGrey(1, float(values.min()), float(values.max()))
+    deep = DeepGrey(1, float(values.min()), float(values.max()))
     if grey_range is None:
         # Pillow clips 16-bit grey when it converts.
         levels = values.astype(np.int64).clip(0, _LARGEST) >> 8
     else:
         low, high = grey_range
         levels = np.floor((values.astype(np.float64) - low) / (high - low) * 255 + 0.5).clip(0, 255)
-    return Image.fromarray(levels.astype(np.uint8)), seen
+    return Image.fromarray(levels.astype(np.uint8)), deep

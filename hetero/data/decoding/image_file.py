@@ -1,7 +1,7 @@
-"""Opening image files: in formats that are meant, and no larger than a machine decodes safely.
+"""Opening image files: only in known formats, and no larger than a machine decodes safely.
 
-Pillow alone would try every format that it knows, whatever a file is called, and some start other programs: PostScript
-named ``.jpg`` starts Ghostscript.
+Pillow alone would try every format that it knows, whatever a file's name, and some formats start other programs:
+PostScript named ``.jpg`` starts Ghostscript.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ FORMATS = {
     "JPEG2000": (".jp2",),
     "AVIF": (".avif",),
 }
-"""What is read: Pillow's name of the format -> extensions of its files. A file may be any of them by its content."""
+"""The formats: Pillow's name -> extensions of its files. The content of a file decides its format."""
 
 LARGEST_PIXELS = 1 << 27
-"""Of one image, 134 million: cameras of 108 million pixels fit in, and decoding takes less than a gigabyte."""
+"""Most pixels of an image, 134 million: enough for cameras of 108 million, and decoded in less than a gigabyte."""
 
 
 def open_image(source: Path | BufferedReader | BytesIO) -> Image.Image:
     """Open an image file; its pixels are decoded when they are first needed.
 
     Args:
-        source: A path, or a file that can be read from any place.
+        source: A path, or a seekable file.
 
     Raises:
         ValueError: For another format, or more than :data:`LARGEST_PIXELS`.
-        Exception: What else Pillow raises on damaged files.
+        Exception: Any other error that Pillow raises on damaged files.
     """
     try:
         image = Image.open(source, formats=list(FORMATS))

@@ -16,18 +16,18 @@ R = TypeVar("R")
 
 
 def workers() -> int:
-    """Threads to decode with: the cores that this process may use."""
+    """Return the number of threads to decode with: the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str = "") -> Iterator[R]:
-    """Results in the items' order, computed on all cores with a bounded number in flight.
+    """Yield results in the items' order, computed on all cores with a bounded number in flight.
 
-    Threads do: Pillow and hashing release the interpreter's lock.
+    Threads are enough, because Pillow and hashing release the interpreter's lock.
 
     Args:
         function: Called with one item.
-        items: In the order of the results.
+        items: Items in the order of the results.
         progress: Label of a progress bar; none when empty.
     """
     count = workers()

@@ -1,11 +1,11 @@
-"""Files of embeddings: what remains of a cloud model that cannot be trained again.
+"""Files of embeddings, which stand for a cloud model that cannot be trained again.
 
 Two forms are read:
 
 - ``NAME.safetensors`` with the tensor ``embeddings`` (floating point [n, d]) and, in its metadata, ``hetero``: a JSON
   object with ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
-- ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in
-  ``NAME.csv``, in a column ``name`` or ``path``.
+- ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in a
+  column ``name`` or ``path`` of ``NAME.csv``.
 
 Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the data's folder.
 """
@@ -37,12 +37,12 @@ _LARGEST_HEADER = 90_000_000  # safetensors refuses headers from 100 MB on
 
 @dataclass(frozen=True)
 class EmbeddingFile:
-    """Embeddings with what they are of.
+    """Embeddings with the names of their images and their space.
 
     Attributes:
-        embeddings: f32 [n, d], as they lie in the file.
+        embeddings: f32 [n, d], as stored in the file.
         names: One unique name a row.
-        space: What the vectors mean. For a file that does not say, a space defined by the file's own digest.
+        space: The space of the vectors. For a file without one, a space defined by the file's own digest.
     """
 
     embeddings: Float32[np.ndarray, "n d"]
@@ -56,10 +56,10 @@ def save_embeddings(
     """Write a safetensors file atomically.
 
     Args:
-        path: Ends with ``.safetensors``.
+        path: The file, whose name ends with ``.safetensors``.
         embeddings: f32 [n, d].
         names: One unique name a row.
-        space: What the vectors mean.
+        space: The space of the vectors.
 
     Raises:
         InputError: When rows, names and space do not fit together.
@@ -67,20 +67,20 @@ def save_embeddings(
     _check(path, embeddings, names, space)
     require_destination(path, names)
     description = canonical_json({"schema": SCHEMA, "names": list(names), "space": space.to_dict()})
-    # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
+    # A single entry, because safetensors writes several in no fixed order, and equal content should give equal bytes.
     data = save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata={"hetero": description})
     write_bytes(path, data)
 
 
 def require_destination(path: Path, names: Sequence[str]) -> None:
-    """Refuse a file that could not be written in the end, before anything is embedded for it.
+    """Refuse a file that could not be written, before any image is embedded for it.
 
     Args:
         path: The file to write.
         names: One a row.
 
     Raises:
-        InputError: When the path is no place for a safetensors file, or the names do not fit into one.
+        InputError: When a safetensors file cannot be written to the path, or the names do not fit into one.
     """
     problems = name_problems(names)
     if path.suffix != ".safetensors":
@@ -90,11 +90,11 @@ def require_destination(path: Path, names: Sequence[str]) -> None:
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         problems.append(f"nothing can be written to {above}")
-    # Escapes of JSON, and UTF-8, make a name longer than it looks.
-    taken = sum(len(canonical_json(name).encode(errors="replace")) + 1 for name in names)
-    if taken > _LARGEST_HEADER:
+    # JSON escapes and UTF-8 make a name longer than its characters.
+    size = sum(len(canonical_json(name).encode(errors="replace")) + 1 for name in names)
+    if size > _LARGEST_HEADER:
         problems.append(
-            f"the {len(names)} names take {taken / 1e6:.0f} MB, more than the {_LARGEST_HEADER / 1e6:.0f} MB that a "
+            f"the {len(names)} names take {size / 1e6:.0f} MB, more than the {_LARGEST_HEADER / 1e6:.0f} MB that a "
             "safetensors header has for them; split the images over several files"
         )
     if problems:
@@ -121,13 +121,13 @@ def load_embeddings(path: Path) -> EmbeddingFile:
 
 
 def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
-    """The vectors of a file of embeddings as they are, finite or not, and their names, where there are any.
+    """Read the vectors of a file of embeddings, finite or not, and their names, where there are any.
 
     Args:
         path: ``.safetensors`` or ``.npy``.
 
     Raises:
-        InputError: When there is no such file, or not a name a row.
+        InputError: When there is no such file, or the numbers of names and rows differ.
         IntegrityError: When the file is damaged.
     """
     embeddings, description = _read(path)
@@ -142,11 +142,11 @@ def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]
 
 
 def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]:
-    """The embeddings of a set of images, in its order, scaled to unit length.
+    """Return the embeddings of a set of images, in its order, scaled to unit length.
 
     Args:
-        file: May hold further images.
-        images: The set.
+        file: The embeddings, possibly of further images.
+        images: The set of images.
 
     Raises:
         InputError: When images have no embedding; names the first ten and their number, and names that only look the
@@ -156,11 +156,11 @@ def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]
 
 
 def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarray, "n d"]:
-    """The embeddings of the images with these names, in their order, scaled to unit length.
+    """Return the embeddings of the images with these names, in their order, scaled to unit length.
 
     Args:
-        file: May hold further images.
-        names: Of the images.
+        file: The embeddings, possibly of further images.
+        names: Names of the images.
 
     Raises:
         InputError: When images have no embedding; names the first ten and their number, and names that only look the
@@ -173,14 +173,14 @@ def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarr
         raise InputError(
             f"{len(missing)} of {len(names)} images have no embedding{example}:", missing_names(missing, row)
         )
-    chosen = file.embeddings[[row[name] for name in names]]
-    length = lengths(chosen)
-    # Vectors that have unit length already stay as they are, bit by bit.
-    return scaled(chosen, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
+    vectors = file.embeddings[[row[name] for name in names]]
+    length = lengths(vectors)
+    # Vectors of unit length stay the same, bit by bit.
+    return scaled(vectors, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
 
 
 def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
-    """The vectors of a file, and what it says of them."""
+    """Read the vectors of a file, and their description."""
     if not path.is_file():
         raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
     if path.suffix == ".npy":
@@ -192,7 +192,7 @@ def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
 
 
 def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """What :func:`save_embeddings` wrote beside the vectors; empty for a file from elsewhere."""
+    """Read the description that :func:`save_embeddings` wrote; empty for a file from elsewhere."""
     value = strict_json(metadata.get("hetero", "{}").encode(), what=f"the metadata 'hetero' of {path}")
     if not isinstance(value, dict):
         raise IntegrityError(f"{path}: the metadata 'hetero' is not a JSON object")
@@ -226,7 +226,7 @@ def _check(path: Path, embeddings: np.ndarray, names: Sequence[str], space: Embe
     broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim))))
     if len(broken):
         problems.append(f"{len(broken)} rows hold values that are not finite, the first is row {broken[0]}")
-    # Below the smallest normal number float32 has ever fewer digits, and none in the end.
+    # Below the smallest normal number float32 loses its digits.
     largest = np.abs(embeddings).max(axis=tuple(range(1, embeddings.ndim)), initial=0)
     empty = np.flatnonzero(largest < np.finfo(np.float32).tiny)
     if len(empty):

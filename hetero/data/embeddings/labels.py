@@ -20,13 +20,13 @@ def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np
 
     Args:
         table: See :func:`classes_by_name`.
-        names: Of the images, as in the file of embeddings.
+        names: Names of the images, as in the file of embeddings.
 
     Returns:
         int64 [n]; equal numbers are equal classes.
 
     Raises:
-        InputError: As :func:`classes_by_name`.
+        InputError: In the same cases as :func:`classes_by_name`.
     """
     return np.unique(classes_by_name(table, names), return_inverse=True)[1]
 
@@ -35,22 +35,22 @@ def classes_by_name(table: Path | None, names: Sequence[str]) -> list[str]:
     """Look up the class of each name.
 
     Args:
-        table: A CSV file with the columns ``label`` and ``path`` (or ``name``), further ones being ignored; without
+        table: A CSV file with the columns ``label`` and ``path`` (or ``name``); other columns are ignored. Without
             it, an image's class is the folder that it lies in.
-        names: Of the images, as in the file of embeddings.
+        names: Names of the images, as in the file of embeddings.
 
     Raises:
-        InputError: When the file is none, or names have no class; names the first ten and their number.
+        InputError: When the file is not such a table, or names have no class; names the first ten and their number.
     """
-    known = {name: _folder(name) for name in names} if table is None else _read(table)
-    missing = [name for name in names if not known.get(name)]
+    classes = {name: _folder(name) for name in names} if table is None else _read(table)
+    missing = [name for name in names if not classes.get(name)]
     if missing:
         where = f"{table} has no label" if table else "no folder, hence no class; give a CSV file of labels,"
         raise InputError(
             f"{where} for {len(missing)} of {len(names)} images:",
-            missing_names(missing, known),
+            missing_names(missing, classes),
         )
-    return [known[name] for name in names]
+    return [classes[name] for name in names]
 
 
 def _folder(name: str) -> str:

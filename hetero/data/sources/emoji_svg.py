@@ -1,4 +1,4 @@
-"""Glyphs out of an OpenType ``SVG `` table, each as a small document of its own."""
+"""Glyphs from an OpenType ``SVG `` table, each as a small separate document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SvgGlyphs:
                 self._glyphs[number] = (markup, definitions)
 
     def document(self, codepoint: int, view_box: str) -> str:
-        """A complete SVG document of one character's glyph.
+        """Return a complete SVG document of one character's glyph.
 
         Args:
             codepoint: The character.
@@ -38,7 +38,7 @@ class SvgGlyphs:
         """
         markup, definitions = self._glyphs[self._glyph_id[self._names[codepoint]]]
         used: dict[str, str] = {}
-        # A shape may be painted where it is defined, inside the glyph itself, and used again from there.
+        # A shape may be defined and painted inside the glyph itself, and used again there.
         present = {match[2] for match in _DEFINITION.finditer(markup)}
         waiting = _REFERENCE.findall(markup)
         while waiting:

@@ -1,6 +1,6 @@
 """Image folders: one folder a class, with or without folders for the splits above; or images without labels.
 
-Layouts that are understood (``*`` any image, at any depth):
+Supported layouts (``*`` is any image, at any depth):
 
     root/train/CLASS/*  root/validation/CLASS/*  root/test/CLASS/*      in any usual spelling: see split_names.py
     root/train/CLASS/*  root/test/query/CLASS/*  root/test/gallery/CLASS/*
@@ -10,8 +10,8 @@ Layouts that are understood (``*`` any image, at any depth):
     root/*                                                               no labels; splits are made up
 
 A split whose images all lie directly in its folder has no labels either. When every image with a label lies one folder
-below its class and the classes share those folders' names (``root/CLASS/VIEW/*``), these are views. What else lies in
-the folders is passed over: see walk.py.
+below its class and the classes share those folders' names (``root/CLASS/VIEW/*``), these are views. Other files in the
+folders are skipped: see walk.py.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _PAIR = {"query", "gallery"}
 
 @dataclass(frozen=True)
 class _Place:
-    """An image's folders, told apart.
+    """The meaning of an image's folders.
 
     Attributes:
-        parts: Of its path below the root.
-        above: How many of them are a split's or a role's folder.
-        split: What the first of these names.
+        parts: Parts of its path below the root.
+        above: Number of leading parts that are a split's or a role's folder.
+        split: Split that the first of these names.
         role: ``query``, ``gallery`` or empty.
         labelled: True if the folder below is its class.
     """
@@ -80,15 +80,15 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
 
     Args:
         root: The data set's folder.
-        folders: What the folders in it are; see :class:`hetero.data.config.DataConfig`.
+        folders: Meaning of the folders in it: the ``layout`` of :class:`hetero.data.config.DataConfig`.
 
     Raises:
         InputError: When the folder is missing or holds no image, when some images lie in class folders and others
             beside them, and when folders named after splits lie where classes are expected or the other way round.
     """
     if not root.is_dir():
-        what = "a file" if root.exists() else "nothing"
-        raise InputError(f"expected an image folder at {root}, found {what}")
+        kind = "a file" if root.exists() else "nothing"
+        raise InputError(f"expected an image folder at {root}, found {kind}")
     found = images_below(root)
     images = found.images
     if not images:
@@ -122,7 +122,7 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
 
 
 def _flat(root: Path, found: Found, outermost: Sequence[str]) -> Listing:
-    """Images without labels; the outermost folders are splits where all of them are, and otherwise mean nothing."""
+    """List images without labels; the outermost folders are splits if all have splits' names, or else ignored."""
     splits = splits_among(outermost)
     loose = any(len(parts) == 1 for parts in found.images)
     places = [_Place(parts, labelled=False) for parts in found.images]
@@ -135,7 +135,7 @@ def _flat(root: Path, found: Found, outermost: Sequence[str]) -> Listing:
 
 
 def _without_labels(places: Sequence[_Place]) -> list[_Place]:
-    """The same, without labels where a split's images all lie directly in its folder, or only join training."""
+    """Remove labels where a split's images all lie directly in its folder, or only join training."""
     within: dict[str, list[_Place]] = {}
     for place in places:
         if place.split:
@@ -153,7 +153,7 @@ def _names_splits(folders: Sequence[str]) -> bool:
 
 
 def _split_places(root: Path, images: Iterable[tuple[str, ...]], outermost: Sequence[str]) -> tuple[list[_Place], str]:
-    """Where each image belongs, and the layout for people."""
+    """Return the place of each image, and the layout for people."""
     require_one_folder_each(root, outermost)
     splits = splits_among(outermost)
     inside: dict[str, set[str]] = {folder: set() for folder in outermost}
@@ -173,12 +173,12 @@ def _split_places(root: Path, images: Iterable[tuple[str, ...]], outermost: Sequ
             places.append(_Place(parts, 2, splits[parts[0]], role_named(parts[1]) if len(parts) > 2 else ""))
         else:
             places.append(_Place(parts, 1, splits[parts[0]]))
-    shown = [f"{folder}/{{{','.join(sorted(inside[folder]))}}}" if folder in paired else folder for folder in outermost]
-    return places, printable(", ".join(shown))
+    names = [f"{folder}/{{{','.join(sorted(inside[folder]))}}}" if folder in paired else folder for folder in outermost]
+    return places, printable(", ".join(names))
 
 
 def _are_pairs(root: Path, folder: str, inside: set[str]) -> bool:
-    """Whether a split's folders are its queries and its gallery, and not classes."""
+    """Return True if a split's folders are its queries and its gallery, and not classes."""
     roles = [role_named(name) for name in inside]
     if not (set(roles) >= _PAIR or (roles and all(roles))):
         return False
@@ -206,7 +206,7 @@ def _require_class_folders(root: Path, places: Iterable[_Place]) -> None:
 
 
 def _views(images: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Folders below the classes, one an image, when all with a class have one and the classes share the names."""
+    """Return the folder of each image below its class, if all images with a class have one and classes share them."""
     if any(len(below) != 1 for label, below in images if label):
         return []
     classes_of: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""What is refused about a folder's layout, because guessing would train on the wrong classes."""
+"""Checks of a folder's layout, which refuse it where a guess could mean training on the wrong classes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def require_splits_alone(root: Path, folders: Sequence[str], loose: Sequence[str
         folders: The folders in it that hold images; some name a split.
         loose: Images that lie beside them.
     """
-    known = splits_among(folders)
-    splits = [folder for folder in folders if folder in known or role_named(folder)]
+    split_of = splits_among(folders)
+    splits = [folder for folder in folders if folder in split_of or role_named(folder)]
     others = [folder for folder in folders if folder not in splits]
     if others or loose:
         raise InputError(
@@ -38,10 +38,10 @@ def require_splits_alone(root: Path, folders: Sequence[str], loose: Sequence[str
 
 def require_one_folder_each(root: Path, folders: Sequence[str]) -> None:
     """Refuse several folders for one split, and queries without a gallery or beside test images that are neither."""
-    known = splits_among(folders)
+    split_of = splits_among(folders)
     by_split: dict[str, list[str]] = {}
     for folder in folders:
-        by_split.setdefault(role_named(folder) or known[folder], []).append(folder)
+        by_split.setdefault(role_named(folder) or split_of[folder], []).append(folder)
     problems = [f"{split}: {_some(names)}" for split, names in sorted(by_split.items()) if len(names) > 1]
     roles = {role_named(folder) for folder in folders} - {""}
     if roles and (len(roles) < 2 or "test" in by_split):
@@ -51,7 +51,7 @@ def require_one_folder_each(root: Path, folders: Sequence[str]) -> None:
 
 
 def require_plain_extra(root: Path, images: Iterable[tuple[str, ...]]) -> None:
-    """Refuse folders in one called ``extra``: they may be classes, whose images are labelled."""
+    """Refuse folders inside one called ``extra``, because they may be classes with labelled images."""
     nested = [parts for parts in images if len(parts) > 2 and _is_extra(parts[0])]
     if nested:
         inside = sorted({parts[1] for parts in nested})
@@ -75,11 +75,11 @@ def require_pairs(split: Path, folders: Sequence[str]) -> None:
 
 
 def require_splits_outermost(root: Path, images: Iterable[tuple[tuple[str, ...], int]]) -> None:
-    """Refuse folders named after splits that lie below the place of the classes.
+    """Refuse folders named after splits that lie below the class folders.
 
     Args:
         root: The data set's folder.
-        images: Parts of each image's path below it, and how many of them are splits' folders.
+        images: Parts of each image's path below it, and the number of them that are splits' folders.
     """
     inside: dict[tuple[str, ...], dict[str, bool]] = {}
     for parts, above in images:
@@ -93,18 +93,18 @@ def require_splits_outermost(root: Path, images: Iterable[tuple[tuple[str, ...],
         return
     place = several[0]
     splits = sorted(splits_in[place])
-    found = f"{root.joinpath(*place)} holds folders named after splits ({_some(splits)})"
+    finding = f"{root.joinpath(*place)} holds folders named after splits ({_some(splits)})"
     if any(inside[place][split] for split in splits):
         names = [str(root.joinpath(*place)) for place in several]
-        raise InputError(f"{root}: {found}, so it looks like the data set itself; give that path: {_some(names)}")
+        raise InputError(f"{root}: {finding}, so it looks like the data set itself; give that path: {_some(names)}")
     raise InputError(
-        f"{root}: {found}, below its classes; expected them above: train/CLASS/image, not CLASS/train/image "
+        f"{root}: {finding}, below its classes; expected them above: train/CLASS/image, not CLASS/train/image "
         f"(so it is in {len(several)} folders), or describe the data in a CSV"
     )
 
 
 def require_classes_outermost(root: Path, images: Sequence[tuple[str, ...]]) -> None:
-    """Refuse a folder that holds the data set's folder, and nothing else."""
+    """Refuse a folder that holds only the data set's folder."""
     below = {parts[: depth + 1] for parts in images for depth in range(len(parts) - 1)}
     place: tuple[str, ...] = ()
     while len(inside := [parts for parts in below if len(parts) == len(place) + 1 and parts[:-1] == place]) == 1:
@@ -118,7 +118,7 @@ def require_classes_outermost(root: Path, images: Sequence[tuple[str, ...]]) -> 
 
 
 def doubtful_classes(labels: Collection[str]) -> list[str]:
-    """A note when every class has the name of a date, or of a camera's folder."""
+    """Return a note when every class has the name of a date, or of a camera's folder."""
     names = sorted(set(labels) - {""})
     if not names or not all(_BY_A_CAMERA.fullmatch(name) for name in names):
         return []
@@ -126,5 +126,5 @@ def doubtful_classes(labels: Collection[str]) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:_SHOWN])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > _SHOWN else shown
+    text = ", ".join(printable(name) for name in names[:_SHOWN])
+    return f"{text}, ... ({len(names)} in all)" if len(names) > _SHOWN else text

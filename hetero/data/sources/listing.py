@@ -1,4 +1,4 @@
-"""What was found on disk, before an image is decoded: the common ground of folders and tables."""
+"""The images found on disk, before any is decoded: the common form of folders and tables."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Entry:
 
     Attributes:
         path: The file.
-        name: Unique within the data set and free of the data set's place on disk.
+        name: Unique name within the data set, independent of the data set's place on disk.
         label: Class name; empty when it is not known.
-        split: Empty when the data names none.
-        view: Design, camera or source; empty when the data knows no views.
-        is_query: Whether a test image queries; None when the data does not say.
-        is_gallery: Whether a test image is searched; None when the data does not say.
+        split: Name of the split; empty when the data names none.
+        view: Design, camera or source; empty when the data has no views.
+        is_query: True if a test image is a query; None when the data does not say.
+        is_gallery: True if a test image is in the gallery; None when the data does not say.
         box: ``(left, top, right, bottom)`` in pixels of the upright image; None means all of it.
-        content: SHA-256 of the file; empty as long as it was not read.
+        content: SHA-256 of the file; empty until it is read.
     """
 
     path: Path
@@ -42,12 +42,12 @@ class Entry:
     content: str = ""
 
     def identity(self) -> list[object]:
-        """Everything but the place on disk."""
+        """Return everything but the place on disk."""
         roles = [self.is_query, self.is_gallery]
         return [self.name, self.label, self.split, self.view, *roles, self.box, self.content]
 
     def moved(self, split: Split) -> Entry:
-        """The same image in another split."""
+        """Return the image in another split."""
         return replace(self, split=split)
 
 
@@ -56,10 +56,10 @@ class Listing:
     """All images of a data set.
 
     Attributes:
-        name: For people: the folder's or the table's name.
-        layout: One line that says how the data is laid out.
-        entries: Sorted by name within each split.
-        notes: What a user should know: files ignored, splits made up.
+        name: Name for people: the folder's or the table's.
+        layout: One line that describes the layout of the data.
+        entries: Entries sorted by name within each split.
+        notes: Notes for the user: ignored files, generated splits.
     """
 
     name: str
@@ -68,19 +68,19 @@ class Listing:
     notes: tuple[str, ...] = ()
 
     def of(self, split: Split) -> list[Entry]:
-        """The images of one split."""
+        """Return the images of one split."""
         return [entry for entry in self.entries if entry.split == split]
 
     def with_entries(self, entries: Iterable[Entry], *notes: str) -> Listing:
-        """The same data set with other entries and further notes."""
+        """Return the data set with other entries and further notes."""
         return replace(self, entries=tuple(entries), notes=self.notes + notes)
 
     def labelled(self, split: Split) -> bool:
-        """True if some image of a split has a label."""
+        """Return True if some image of a split has a label."""
         return any(entry.label for entry in self.of(split))
 
     def require_classes(self) -> None:
-        """Refuse data that nothing can be learnt from.
+        """Refuse data from which nothing can be learnt.
 
         Raises:
             InputError: When there is no image, only one class or one image without a label in a split, or classes whose
@@ -97,7 +97,7 @@ class Listing:
             self._require_several(split, labels)
 
     def _require_several(self, split: Split, labels: list[str]) -> None:
-        """Refuse a split's labels when they leave nothing to tell apart; each image without one is its own class."""
+        """Refuse a split that has a single class, where each image without a label counts as its own class."""
         place, classes = (f"the {split} images of {self.name}" if split else self.name), set(labels)
         if split == "unlabelled" or len(classes - {""}) + labels.count("") > 1:
             return
@@ -110,20 +110,20 @@ class Listing:
         )
 
     def fingerprint(self) -> str:
-        """Digest of names, splits, labels, roles, boxes and contents, which must be known; opens no file."""
+        """Return a digest of names, splits, labels, roles, boxes and contents, which must be known; opens no file."""
         return digest([entry.identity() for entry in self.entries])
 
 
 def unique_names(entries: list[Entry]) -> list[Entry]:
-    """Tell images of equal name apart by a running number: ``a.jpg``, ``a.jpg@2``.
+    """Make equal names distinct by a running number: ``a.jpg``, ``a.jpg@2``.
 
-    Changed copies have another mark, ``#`` (see :mod:`hetero.data.augmentation.copies`): they are no images of their
-    own.
+    Changed copies have another mark, ``#`` (see :mod:`hetero.data.augmentation.copies`), since they are not separate
+    images.
     """
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     result: list[Entry] = []
     for entry in entries:
-        seen[entry.name] += 1
-        number = seen[entry.name]
+        counts[entry.name] += 1
+        number = counts[entry.name]
         result.append(entry if number == 1 else replace(entry, name=f"{entry.name}@{number}"))
     return result

@@ -20,7 +20,7 @@ _ROLES: dict[str, Role] = {
     **dict.fromkeys(("query", "queries", "probe", "probes"), "query"),
     **dict.fromkeys(("gallery", "galleries"), "gallery"),
 }
-# Words that people write before or after: train_images, imagesTr, Val-Set, test2017.
+# Words that people add before or after: train_images, imagesTr, Val-Set, test2017.
 _BESIDE = frozenset(
     (
         *("set", "split", "data", "dataset", "folder", "dir", "sample", "samples"),
@@ -32,43 +32,43 @@ _NOT_ALONE = frozenset(("tr", "te"))
 
 
 def split_named(name: str) -> Split:
-    """The split that a folder or a table's cell names; empty when it names none."""
+    """Return the split that a folder or a table's cell names; empty when it names none."""
     words = _words(name)
     return _SPLITS.get(_only(words, _SPLITS), "")
 
 
 def splits_among(names: Collection[str]) -> dict[str, Split]:
-    """The names of splits among folders that lie side by side, with the split of each.
+    """Return the names of splits among folders that lie side by side, with the split of each.
 
-    Beside each other ``birds-train`` and ``birds-test`` are splits, too: they differ in the split alone.
+    Side by side, ``birds-train`` and ``birds-test`` are splits, too, because they differ in the split alone.
     """
-    known: dict[str, Split] = {name: split for name in names if (split := split_named(name))}
+    result: dict[str, Split] = {name: split for name in names if (split := split_named(name))}
     by_rest: dict[tuple[str, ...], dict[str, Split]] = {}
     for name in names:
         words = [word for word in _words(name) if word not in _BESIDE]
         splits = [word for word in words if word in _SPLITS and word not in _NOT_ALONE]
-        if len(splits) == 1 and name not in known:
+        if len(splits) == 1 and name not in result:
             rest = tuple(word for word in words if word not in splits)
             by_rest.setdefault(rest, {})[name] = _SPLITS[splits[0]]
     for alike in by_rest.values():
         if "train" in alike.values() and len(set(alike.values())) > 1:
-            known |= alike
-    return known
+            result |= alike
+    return result
 
 
 def role_named(name: str) -> Role:
-    """Whether a folder is named after queries or a gallery; empty when neither."""
+    """Return the role that a folder is named after, queries or gallery; empty when neither."""
     return _ROLES.get(_only(_words(name), _ROLES), "")
 
 
 def _words(name: str) -> list[str]:
-    """``imagesTr_2017`` -> images, tr; digits are left out."""
+    """Split a name into words, without digits: ``imagesTr_2017`` -> images, tr."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
     return re.findall(r"[^\W\d_]+", apart.casefold())
 
 
 def _only(words: list[str], known: Collection[str]) -> str:
-    """The known word, when all others are of those that people write beside it."""
+    """Return the known word, if all others are words that people add to it."""
     rest = [word for word in words if word not in _BESIDE]
     if len(rest) != 1:
         return ""

@@ -1,4 +1,4 @@
-"""Which files below a folder are its images: one rule for every place that lists images."""
+"""The images below a folder: one rule for every place that lists images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hetero.errors import InputError
 
 EXTENSIONS = frozenset(extension for extensions in FORMATS.values() for extension in extensions)
 
-# What file systems, file managers and network drives keep beside a person's files; compared without case.
+# Names that file systems, file managers and network drives add to a person's files; compared without case.
 _SYSTEM = frozenset(
     (
         "#recycle",
@@ -44,39 +44,39 @@ _MOST_EXTENSIONS = 8
 
 
 def reserved(name: str) -> str:
-    """Why a file or folder of this name holds no image of a data set; empty when it may."""
+    """Return the reason that a file or folder of this name holds no image of a data set; empty when it may."""
     if name.startswith("."):
         return _HIDDEN
     return _OF_A_SYSTEM if name.casefold() in _SYSTEM else ""
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""A name as text; bytes that are not UTF-8 become ``\xe9``, so that every name can be written down."""
+    r"""Return a name as text; bytes that are not UTF-8 become ``\xe9``, so that every name can be written."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @dataclass
 class PassedOver:
-    """What a walk left out: by reason a number and the first name, by extension the files of other kinds."""
+    """The files that a walk skipped: a number and the first name by reason, and files of other kinds by extension."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
     first: dict[str, str] = field(default_factory=dict[str, str])
     extensions: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, reason: str, name: str) -> None:
-        """Count one."""
+        """Count one file."""
         self.counts[reason] += 1
         self.first.setdefault(reason, name)
 
     def described(self) -> str:
-        """One line for people; empty when nothing was left out."""
+        """Write one line for people; empty when nothing was skipped."""
         return ", ".join(f"{reason} ({self._example(reason)})" for reason in sorted(self.counts))
 
     def _example(self, reason: str) -> str:
         if reason == _EXTENSION:
             common = self.extensions.most_common(_MOST_EXTENSIONS)
-            shown = [f"{count} {extension}" for extension, count in common]
-            return ", ".join([*shown, *(["..."] if len(self.extensions) > len(common) else [])])
+            parts = [f"{count} {extension}" for extension, count in common]
+            return ", ".join([*parts, *(["..."] if len(self.extensions) > len(common) else [])])
         count = self.counts[reason]
         return f"{count}: {self.first[reason]}" + (", ..." if count > 1 else "")
 
@@ -87,8 +87,8 @@ class Found:
 
     Attributes:
         images: Parts of each image's path below the folder, in the order of their names.
-        passed_over: What was left out.
-        links: Where links lead out of the folder: name below it -> target.
+        passed_over: The skipped files.
+        links: Links that lead out of the folder: name below it -> target.
     """
 
     images: tuple[tuple[str, ...], ...]
@@ -96,7 +96,7 @@ class Found:
     links: dict[str, str]
 
     def notes(self) -> tuple[str, ...]:
-        """What a user should know."""
+        """Return notes for the user."""
         described = self.passed_over.described()
         notes = [f"passed over: {described}"] if described else []
         if self.links:
@@ -113,12 +113,12 @@ class Found:
 def images_below(folder: Path) -> Found:
     """Find all images below a folder.
 
-    Hidden names and those of operating systems are passed over, with all that lies below them. Links are followed,
-    out of the folder too; a link to a folder above it would never end, and a link to a folder that is listed itself
-    would bring its images twice, so both are passed over.
+    Hidden names and those of operating systems are skipped, with everything below them. Links are followed, also out of
+    the folder; a link to a folder above it would never end, and a link to a folder that is listed itself would list its
+    images twice, so both are skipped.
 
     Args:
-        folder: Its own name does not matter.
+        folder: The folder; its own name does not matter.
 
     Raises:
         InputError: When there is no such folder, or one below it cannot be opened.
@@ -129,10 +129,10 @@ def images_below(folder: Path) -> Found:
 
 
 def image_files(folder: Path) -> tuple[list[Path], Found]:
-    """All images below a folder (see :func:`images_below`), at least one.
+    """List all images below a folder (see :func:`images_below`), at least one.
 
     Raises:
-        InputError: When there is no such folder, or no image in it.
+        InputError: When there is no such folder, or it holds no image.
     """
     found = images_below(folder)
     if not found.images:
@@ -197,7 +197,7 @@ class _Walk:
             self._enter(parts, [*above, _identity(status)])
 
     def _lists(self, target: Path) -> bool:
-        """Whether the walk comes by a folder without any link."""
+        """Return True if the walk reaches a folder without any link."""
         inside = target.is_relative_to(self._real)
         return inside and not any(reserved(part) for part in target.relative_to(self._real).parts)
 
