@@ -31,7 +31,7 @@ def upgrade_command(
 ) -> int:
     """Train a new cloud model whose queries search the old model's gallery, and measure that they do.
 
-    Writes a model directory whose space.json names the old space with the figures, and upgrade.json with all of them.
+    Writes a model directory whose space.json names the old space with the figures, and upgrade.json with all figures.
     An interrupted run continues. Exits with 1 when new queries do worse on the old gallery than old ones did.
 
     Example: hetero upgrade upgrade.toml --old models/v1 --out models/v2
@@ -43,7 +43,7 @@ def upgrade_command(
         out: The new model directory.
         seed: Overrides the recipe's seed.
         resume: Continue interrupted training from its checkpoint.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        allow_code: Allow a recipe, search space or model to run its own code.
     """
     if allow_code:
         own_code.allow_code()
@@ -56,7 +56,7 @@ def upgrade_command(
 
     directory = out or Path("models") / plan.name
     with locked(directory):
-        measured = train_upgrade(
+        result = train_upgrade(
             dataset,
             path,
             plan.cloud,
@@ -66,25 +66,26 @@ def upgrade_command(
             seed=plan.seed,
             resume=resume,
         )
-    print(summary(measured))
+    print(summary(result))
     sys.stdout.flush()
-    return 1 if measured.status == "fails" else 0
+    return 1 if result.status == "fails" else 0
 
 
 def summary(measured: Upgrade) -> str:
-    """An upgrade's figures as a few lines of text."""
+    """Write an upgrade's figures as a few lines of text."""
     lines = [f"criterion M(new, old) > M(old, old): {measured.status}"]
-    for one in measured.figures:
-        change = one.criterion
+    for figures in measured.figures:
+        change = figures.criterion
         lines.append(
-            f"{one.metric}: M(old, old) {one.old:.3f}, M(new, old) {one.cross:.3f} "
-            f"({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]), M(new, new) {one.own:.3f}"
+            f"{figures.metric}: M(old, old) {figures.old:.3f}, M(new, old) {figures.cross:.3f} "
+            f"({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]), M(new, new) {figures.own:.3f}"
         )
-        if one.alone is not None and one.tax is not None:
-            tax = f"{change_in_words(one.tax.value, digits=3)} ({range_of_change(one.tax.low, one.tax.high, digits=3)})"
+        if figures.alone is not None and figures.tax is not None:
+            cost = figures.tax
+            tax = f"{change_in_words(cost.value, digits=3)} ({range_of_change(cost.low, cost.high, digits=3)})"
             lines.append(
-                f"  without the constraint: M(n*, n*) {one.alone:.3f}, M(n*, old) {one.alone_cross:.3f}; "
-                f"tax: M(new, new) {tax}; {_update_gain(one.gain)}"
+                f"  without the constraint: M(n*, n*) {figures.alone:.3f}, M(n*, old) {figures.alone_cross:.3f}; "
+                f"tax: M(new, new) {tax}; {_update_gain(figures.gain)}"
             )
     return "\n".join(lines)
 

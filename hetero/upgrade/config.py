@@ -1,4 +1,4 @@
-"""What a recipe says about a model upgrade."""
+"""The settings of a recipe that concern a model upgrade."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from hetero.upgrade.preflight import upgrade_preflight
 
 @settings
 class UpgradeConfig:
-    """How a new cloud model is kept compatible with an old space.
+    """The constraint that keeps a new cloud model compatible with an old space.
 
     Attributes:
         old: The old model's directory, or a file of its embeddings.
-        objectives: Terms that look at the old model, added to the new model's own. The default is backward-compatible
-            training: the old model's frozen head also judges the new vectors (arXiv 2003.11942).
-        missing_classes: What stands for a class that the old head lacks: the mean of the old model's vectors of it
-            (``class_means``), or nothing: its images are left out of the old head's judgement (``skip``).
+        objectives: Terms that compare with the old model, added to the new model's own. The default is
+            backward-compatible training: the old model's frozen head also classifies the new vectors (arXiv
+            2003.11942).
+        missing_classes: Replacement for a class that the old head lacks: the mean of the old model's vectors of it
+            (``class_means``), or none, which leaves its images out of the old head's term (``skip``).
         live: Run the old model on each augmented batch instead of taking its cached vectors.
-        control: Also train the new model without the constraint: says what compatibility costs (tax) and what share of
-            a full re-embedding's gain comes for free (update gain). Doubles the time.
+        control: Also train the new model without the constraint: measures the cost of compatibility (tax) and the
+            share of a full re-embedding's gain that needs no re-embedding (update gain). Doubles the time.
     """
 
     old: str = ""
@@ -44,12 +45,12 @@ class UpgradeConfig:
 
 @settings
 class UpgradeRecipe:
-    """Everything that an upgrade needs.
+    """The recipe of an upgrade.
 
     Attributes:
-        name: For people and files.
+        name: Name for people and files.
         data: The images.
-        preprocessing: Of the new model; images are decoded as it says, for the old model too.
+        preprocessing: Preprocessing of the new model, by which images are decoded for the old model too.
         cloud: The new model; its own objectives are those of an ordinary cloud model.
         upgrade: The constraint.
         seed: Fixes initial weights, batches and augmentation.
@@ -66,7 +67,7 @@ class UpgradeRecipe:
 def load_upgrade_recipe(
     path: Path, *, data: Path | None = None, old: Path | None = None, seed: int | None = None
 ) -> UpgradeRecipe:
-    """Read an upgrade recipe; paths in it count from the recipe's folder.
+    """Read an upgrade recipe; paths in it are relative to the recipe's folder.
 
     Args:
         path: A TOML file.
@@ -78,8 +79,8 @@ def load_upgrade_recipe(
         InputError: With every mistake found, at once.
     """
     instead = {"data": {"path": data and path_text(data)}, "upgrade": {"old": old and str(old.resolve())}}
-    given = {table: {key: text for key, text in keys.items() if text} for table, keys in instead.items()}
-    value = overridden(read_toml(path, "an upgrade recipe"), {table: keys for table, keys in given.items() if keys})
+    options = {table: {key: text for key, text in keys.items() if text} for table, keys in instead.items()}
+    value = overridden(read_toml(path, "an upgrade recipe"), {table: keys for table, keys in options.items() if keys})
     value = value if seed is None else {**value, "seed": seed}
     recipe, mistakes = parse_rest(UpgradeRecipe, value, instead=STAND_INS)
     problems = [str(mistake) for mistake in mistakes]

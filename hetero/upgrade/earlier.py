@@ -24,12 +24,12 @@ from hetero.training.reference.cloud_reference import CloudReference, known_prot
 
 @dataclass(frozen=True)
 class EarlierModel:
-    """A model that exists already. Make one with :meth:`open`.
+    """An existing model. Open one with :meth:`open`.
 
     Attributes:
         path: The model directory or the file of embeddings.
-        source: The model, or what the file holds.
-        space: What its vectors mean.
+        source: The model, or the content of the file.
+        space: The space of its vectors.
     """
 
     path: Path
@@ -42,10 +42,10 @@ class EarlierModel:
 
         Args:
             path: Either of the two.
-            preprocessing: How the images are decoded that the model will see; None when that is known to fit.
+            preprocessing: Preprocessing of the images that the model will embed; None when it is known to fit.
 
         Raises:
-            InputError: When there is neither, or the model takes images that are decoded otherwise.
+            InputError: When there is neither, or the model expects images of another preprocessing.
             IntegrityError: When a file is damaged.
         """
         if path.is_file():
@@ -64,25 +64,25 @@ class EarlierModel:
         return cls(path, model, model.space)
 
     def embed(self, images: ImageSet) -> Float32[np.ndarray, "n d"]:
-        """Its unit vectors of these images, computed or looked up.
+        """Compute or look up its unit vectors of these images.
 
         Raises:
             InputError: When the file lacks an image.
         """
         if isinstance(self.source, EmbeddingFile):
             return aligned(self.source, images)
-        seen = images.prepared_by(self.source.preprocessing)
-        return embed_images(self.source, seen.images, progress=f"embedding with {self.path.name}")
+        prepared = images.prepared_by(self.source.preprocessing)
+        return embed_images(self.source, prepared.images, progress=f"embedding with {self.path.name}")
 
     def reference(self, dataset: Dataset, missing_classes: Literal["class_means", "skip"]) -> CloudReference:
-        """What training needs of it.
+        """Return its vectors and prototypes for training.
 
         Args:
-            dataset: The images that are trained on.
-            missing_classes: What stands for classes that its head lacks; a row of zeros says "leave it out".
+            dataset: The training data.
+            missing_classes: Replacement for classes that its head lacks; a row of zeros means that a class is left out.
 
         Raises:
-            InputError: When vectors of training images are missing, or its head knows none of the classes.
+            InputError: When vectors of training images are missing, or its head has none of the classes.
         """
         if isinstance(self.source, EmbeddingFile):
             if missing_classes == "skip":
@@ -94,13 +94,13 @@ class EarlierModel:
         reference = CloudReference.from_model(self.path, dataset)
         if missing_classes == "class_means":
             return reference
-        prototypes, known = known_prototypes(self.path, dataset.train.classes, self.space.dimension)
-        if not known.any():
+        prototypes, in_head = known_prototypes(self.path, dataset.train.classes, self.space.dimension)
+        if not in_head.any():
             raise InputError(f"the head of {self.path} knows none of the data's classes; use class_means")
         return dataclasses.replace(reference, prototypes=prototypes)
 
 
 def _size(preprocessing: Preprocessing) -> str:
-    stated = preprocessing.grey_range
-    grey = f", grey {list(stated)}" if stated else ""
+    limits = preprocessing.grey_range
+    grey = f", grey {list(limits)}" if limits else ""
     return f"{preprocessing.height}x{preprocessing.width} ({preprocessing.resize}, {preprocessing.filter}{grey})"

@@ -1,4 +1,4 @@
-"""Several models as one teacher: vectors side by side, so that cosines are the mean of the members' cosines."""
+"""Several models as one teacher: vectors are concatenated, so that cosines are the mean of the members' cosines."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from hetero.training.reference.cloud_reference import CloudReference
 
 
 def ensemble(members: Sequence[CloudReference]) -> CloudReference:
-    """One reference whose logits are the mean of its members' logits (for ELODI, arXiv 2205.06265).
+    """Combine references to one whose logits are the mean of the members' logits (for ELODI, arXiv 2205.06265).
 
     With unit vectors ``x_j`` and prototypes ``w_j`` of m members, ``[x_1 .. x_m] / sqrt(m)`` and
     ``[w_1 .. w_m] / sqrt(m)`` are unit vectors whose inner product is the mean of the ``x_j . w_j``.
 
     Args:
-        members: Of one data set, each with vectors of the same images and prototypes of the same classes.
+        members: References for one data set, each with vectors of the same images and prototypes of the same classes.
 
     Raises:
-        InputError: When there are no members, or they are not of the same images and classes.
+        InputError: When there are no members, or their images or classes differ.
     """
-    sizes = {(len(one.train), len(one.prototypes)) for one in members}
+    sizes = {(len(member.train), len(member.prototypes)) for member in members}
     if len(sizes) != 1:
         raise InputError(f"an ensemble needs members of the same images and classes, got (images, classes) {sizes}")
-    validation = [one.validation for one in members if one.validation is not None]
-    joined = "+".join(one.space.space_id for one in members)
-    dimension = sum(one.space.dimension for one in members)
+    validation = [member.validation for member in members if member.validation is not None]
+    joined = "+".join(member.space.space_id for member in members)
+    dimension = sum(member.space.dimension for member in members)
     return CloudReference(
         EmbeddingSpace.define(defined_by=joined, name="ensemble", version=str(len(members)), dimension=dimension),
-        _joined([one.train for one in members]),
-        _joined([one.prototypes for one in members]),
+        _joined([member.train for member in members]),
+        _joined([member.prototypes for member in members]),
         _joined(validation) if len(validation) == len(members) else None,
     )
 

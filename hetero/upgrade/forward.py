@@ -1,8 +1,8 @@
 """Forward transforms: old vectors mapped to a new space, so that a gallery moves without its images.
 
 After "Forward Compatible Training for Large-Scale Embedding Retrieval Systems" (FCT, arXiv 2112.02805): a small
-network ``h`` maps ``[old vector, side information]`` to the new space; side information is anything that was stored
-beside the old vector, such as another model's vector of the image. Here ``h`` is any adapter of
+network ``h`` maps ``[old vector, side information]`` to the new space; side information is anything stored with the
+old vector, such as another model's vector of the image. Here ``h`` is any adapter of
 :mod:`hetero.adapters` (by default its network with one hidden layer), fitted on vectors of training images.
 """
 
@@ -25,11 +25,11 @@ from hetero.space import EmbeddingSpace
 
 @dataclass(frozen=True)
 class ForwardTransform:
-    """A map of old vectors to a new space. Make one with :meth:`fit`.
+    """A map of old vectors to a new space. Fit one with :meth:`fit`.
 
     Attributes:
-        adapter: float32 [n, c + e] to unit vectors [n, d].
-        old: The space of the vectors that it takes.
+        adapter: Maps float32 [n, c + e] to unit vectors [n, d].
+        old: The space of its input vectors.
         new: The space that it maps to.
         side: e, the length of the side information; 0 for none.
     """
@@ -54,12 +54,12 @@ class ForwardTransform:
         Args:
             old: The old space and float32 [n, c], its vectors.
             new: The new space and float32 [n, d], its unit vectors of the same images.
-            side: float32 [n, e], what is stored beside each old vector.
+            side: float32 [n, e], side information of each old vector.
             kind: An adapter of :data:`hetero.adapters.registry.ADAPTERS`.
-            **options: Of the adapter.
+            **options: Options of the adapter.
 
         Raises:
-            InputError: When the vectors are not pairs, or an option is wrong.
+            InputError: When the vectors are not pairs, or an option is not valid.
         """
         if side is not None and len(side) != len(old[1]):
             raise InputError(f"side information: expected {len(old[1])} rows, one an old vector, got {len(side)}")
@@ -68,7 +68,7 @@ class ForwardTransform:
 
     @property
     def space(self) -> EmbeddingSpace:
-        """The new space as the contract of what the transform makes: it names the space that it was mapped from."""
+        """The new space as the contract of the mapped vectors: it names the space that they were mapped from."""
         return dataclasses.replace(self.new, mapped_from=self.old.space_id)
 
     def __call__(
@@ -82,7 +82,7 @@ class ForwardTransform:
         Args:
             vectors: float32 [n, c].
             space: Their space.
-            side: float32 [n, e], as it was fitted with.
+            side: float32 [n, e], side information as in the fit.
 
         Raises:
             SpaceMismatchError: When the vectors are not of the old space.
@@ -96,7 +96,7 @@ class ForwardTransform:
         return self.adapter(_beside(vectors, side))
 
     def gallery(self, old: Gallery, side: Float32[NDArray[np.float32], "m e"] | None = None) -> Gallery:
-        """The same gallery in the new space; no image is read.
+        """Map a gallery to the new space; no image is read.
 
         Args:
             old: A gallery of the old space.

@@ -1,4 +1,4 @@
-"""The figures of an upgrade: the criterion M(n, o) > M(o, o), what compatibility brings and what it costs."""
+"""The figures of an upgrade: the criterion M(n, o) > M(o, o), and the gain and cost of compatibility."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class UpgradeFigures:
         old: M(o, o): before the upgrade.
         own: M(n, n): after re-embedding everything.
         criterion: M(n, o) - M(o, o) with its paired bootstrap interval over classes.
-        alone: M(n*, n*): the control, trained without the constraint. None without a control; so are the rest.
-        alone_cross: M(n*, o): what the control finds in the old gallery; chance, if it is independent.
+        alone: M(n*, n*): the control, trained without the constraint. None without a control, like the following.
+        alone_cross: M(n*, o): the control on the old gallery; at chance level if it is independent.
         gain: [M(n, o) - M(o, o)] / [M(n*, n*) - M(o, o)]; None also when re-embedding for the control gains nothing.
-        tax: M(n*, n*) - M(n, n): what compatibility costs.
+        tax: M(n*, n*) - M(n, n): the cost of compatibility.
     """
 
     metric: str
@@ -54,7 +54,7 @@ class UpgradeFigures:
 
 @record
 class Upgrade:
-    """An upgrade, measured.
+    """The figures of an upgrade.
 
     Attributes:
         new: The new space's id.
@@ -81,26 +81,26 @@ class Upgrade:
         return "holds" if criterion.low > 0 else "undecided" if criterion.value > 0 else "fails"
 
     def of(self, metric: str) -> UpgradeFigures:
-        """One metric's figures."""
-        return next(one for one in self.figures if one.metric == metric)
+        """Return one metric's figures."""
+        return next(figures for figures in self.figures if figures.metric == metric)
 
     def contract(self) -> tuple[MeasuredCompatibility, ...]:
-        """What the new space's contract says of the old one: nothing when the criterion fails."""
+        """Return the entries on the old space in the new space's contract; none when the criterion fails."""
         if self.status == "fails":
             return ()
         return tuple(
             MeasuredCompatibility(
                 space_id=self.old,
-                metric=one.metric,
-                cross=one.cross,
-                earlier=one.old,
+                metric=figures.metric,
+                cross=figures.cross,
+                earlier=figures.old,
                 name=self.old_name,
-                own=one.own,
-                low=one.criterion.low,
-                high=one.criterion.high,
+                own=figures.own,
+                low=figures.criterion.low,
+                high=figures.criterion.high,
                 data=self.data,
             )
-            for one in self.figures
+            for figures in self.figures
         )
 
     def save(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class Upgrade:
         """Read a record.
 
         Raises:
-            IntegrityError: When it is not one.
+            IntegrityError: When the file is not a record.
         """
         return parse_file(cls, path)
 
@@ -129,16 +129,16 @@ def measure_upgrade(
 ) -> Upgrade:
     """Measure a new model against an old one's gallery.
 
-    New vectors go to the old gallery as T(phi_n): truncated or padded to its dimension and scaled to length one.
+    New vectors search the old gallery as T(phi_n): truncated or padded to its dimension and scaled to length one.
 
     Args:
         new: The new space, and float32 [n, d] its model's vectors of the images.
-        old: The same of the old model, of the same images.
+        old: The old space, and its model's vectors of the same images.
         labels: int64 [n], the class of each image.
-        tasks: What is searched in what.
+        tasks: The retrieval tasks.
         control: float32 [n, e], vectors of a new model that was trained without the constraint.
         data: Fingerprint of the images.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Raises:
         InputError: When a task cannot be measured.

@@ -1,4 +1,4 @@
-"""What would stop an upgrade after it has begun, found before."""
+"""Checks before an upgrade, for problems that would stop it later."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def upgrade_preflight(
     preprocessing: Preprocessing | None,
     terms: tuple[ObjectiveConfig, ...],
 ) -> list[str]:
-    """What is wrong with the files that an upgrade needs and the model that it trains.
+    """Return the problems of the files that an upgrade needs and of the model that it trains.
 
     Args:
-        data: The images; None when they could not be read, here and below: then nothing is said of them.
+        data: The images; None when their settings could not be read, which leaves them unchecked.
         old: The old model's path; empty when none is named.
-        model: The new model.
-        preprocessing: The new model's.
-        terms: Of its objective; those that learn from labels do so from the images that have one.
+        model: The new model; None as for ``data``.
+        preprocessing: The new model's preprocessing; None as for ``data``.
+        terms: Terms of its objective; those that learn from labels use the images that have one.
     """
-    # Late: models take torch.
+    # Imported here because models need torch.
     from hetero.data.prepare import fingerprint, training_labels
     from hetero.models.cost import untrained_cost
     from hetero.upgrade.earlier import EarlierModel

@@ -1,4 +1,4 @@
-"""Train a new cloud model that searches the old one's gallery (backward-compatible training, arXiv 2003.11942)."""
+"""Trains a new cloud model that searches the old one's gallery (backward-compatible training, arXiv 2003.11942)."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ def train_upgrade(
     seed: int = 0,
     resume: bool = True,
 ) -> Upgrade:
-    """Train a new cloud model whose vectors search the old model's gallery; measure it; write its model directory.
+    """Train a new cloud model whose vectors search the old model's gallery, measure it, and write its model directory.
 
     The loss is the new model's own objectives plus the terms of ``upgrade.objectives``, by default the old model's
     frozen head on the new vectors. The new model keeps its own space; ``space.json`` names the old one, with the
     figures, when M(n, o) > M(o, o) on the test images. All figures are in ``upgrade.json``.
 
     Args:
-        dataset: Images; its classes may be more than the old model was trained on. Training images without a label
-            are left out where an objective learns from labels. Weights are chosen on the validation tasks, by the
-            mean of M(n, n) and M(n, o) (M(n, n) when the old model's vectors of the validation images are not known);
-            figures are of the test tasks.
-        old: The old model's directory, or a file of its embeddings of all images (then classes that its head would
-            know are represented by class means).
-        config: The new model. ``copies`` changed copies of each training image take the place of augmentation that
-            the old model's cached vectors could not follow.
+        dataset: Images, with any further classes that the old model was not trained on. Training images without a
+            label are left out where an objective learns from labels. Weights are chosen on the validation tasks, by
+            the mean of M(n, n) and M(n, o) (M(n, n) when the old model's vectors of the validation images are not
+            known); figures are measured on the test tasks.
+        old: The old model's directory, or a file of its embeddings of all images (then all classes are represented by
+            class means).
+        config: The new model. ``copies`` changed copies of each training image replace augmentation, which would not
+            match the old model's cached vectors.
         upgrade: The constraint.
         preprocessing: Part of the new model.
-        directory: Where the new model directory, checkpoint and log go; a control goes to ``control`` in it.
-        seed: Fixes initial weights, batches and augmentation; the control's are others.
-        resume: Whether to continue from checkpoints of the same run.
+        directory: Receives the new model directory, checkpoint and log; a control is written to ``control`` in it.
+        seed: Fixes initial weights, batches and augmentation; the control has another seed.
+        resume: True to continue from checkpoints of the same run.
 
     Returns:
         The figures.
 
     Raises:
-        InputError: When the old model is missing, takes other images, or lacks vectors of images; when an objective
-            learns from labels and no training image has one.
+        InputError: When the old model is missing, expects another preprocessing, or lacks vectors of images; when an
+            objective learns from labels and no training image has one.
     """
     if not upgrade.objectives:
         raise InputError("upgrade.objectives: expected at least one term that looks at the old model, got none")
@@ -91,20 +91,20 @@ def train_upgrade(
     control = (
         _control(trained_on, config, preprocessing, directory / CONTROL, seed, resume) if upgrade.control else None
     )
-    measured = on_first_rank(lambda: _measured(dataset, (earlier.space, old_test), model, control, seed))
+    result = on_first_rank(lambda: _measure(dataset, (earlier.space, old_test), model, control, seed))
     assert model.space is not None
-    model.space = dataclasses.replace(model.space, compatible_with=measured.contract())
-    on_first_rank(lambda: _save(directory, model.space, measured))
-    return measured
+    model.space = dataclasses.replace(model.space, compatible_with=result.contract())
+    on_first_rank(lambda: _save(directory, model.space, result))
+    return result
 
 
-def _save(directory: Path, space: EmbeddingSpace | None, measured: Upgrade) -> None:
+def _save(directory: Path, space: EmbeddingSpace | None, result: Upgrade) -> None:
     assert space is not None
     space.save(directory / "space.json")
-    measured.save(directory / RECORD)
+    result.save(directory / RECORD)
 
 
-def _measured(
+def _measure(
     dataset: Dataset,
     old: tuple[EmbeddingSpace, Float32[np.ndarray, "n c"]],
     model: EmbeddingModel,
@@ -127,7 +127,7 @@ def _measured(
 def compatible_validation(
     dataset: Dataset, old: CloudReference, judged_by: JudgedBy = "auto"
 ) -> Callable[[EmbeddingModel], Judgement]:
-    """What judges an upgrade: means of M(n, n) and M(n, o) on the validation tasks.
+    """Return a function that judges an upgrade by means of M(n, n) and M(n, o) on the validation tasks.
 
     Args:
         dataset: Gives validation images and tasks.
@@ -162,7 +162,7 @@ def compatible_validation(
 def _control(
     dataset: Dataset, config: CloudConfig, preprocessing: Preprocessing, directory: Path, seed: int, resume: bool
 ) -> EmbeddingModel:
-    # Another seed: with equal initial weights and directions, models trained apart would still resemble each other.
+    # Another seed, because models with equal initial weights would resemble each other even when trained separately.
     independent = dataclasses.replace(config, name=f"{config.name}-control")
     other = seed_of("independent control", seed) % 2**31
     return train_cloud(dataset, independent, preprocessing, directory, seed=other, resume=resume)

@@ -1,4 +1,4 @@
-"""How vectors of a new space are read in an earlier one: the map T of backward-compatible training."""
+"""The map T of backward-compatible training, from vectors of a new space to an earlier one."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from hetero.space import EmbeddingSpace
 
 
 def truncated(vectors: Float32[NDArray[np.float32], "n d"], dimension: int) -> Float32[NDArray[np.float32], "n c"]:
-    """T of arXiv 2003.11942: the first coordinates, zeros for those that are not there, scaled to length one.
+    """Apply T of arXiv 2003.11942: the first coordinates, zeros for missing ones, scaled to length one.
 
     Args:
         vectors: float32 [n, d], unit vectors.
-        dimension: How many coordinates the result has.
+        dimension: Number of coordinates of the result.
 
     Raises:
-        InputError: When the coordinates kept of a vector are all zero.
+        InputError: When the first coordinates of a vector are all zero.
     """
     if vectors.shape[1] == dimension:
         return vectors
-    kept = np.zeros((len(vectors), dimension), np.float32)
+    first = np.zeros((len(vectors), dimension), np.float32)
     width = min(dimension, vectors.shape[1])
-    kept[:, :width] = vectors[:, :width]
-    length = lengths(kept)
+    first[:, :width] = vectors[:, :width]
+    length = lengths(first)
     if empty := int((length == 0).sum()):
         raise InputError(f"{empty} of {len(vectors)} vectors have no direction left in their first {width} coordinates")
-    return scaled(kept, length)
+    return scaled(first, length)
 
 
 def as_earlier(
     vectors: Float32[NDArray[np.float32], "n d"], space: EmbeddingSpace, earlier: EmbeddingSpace
 ) -> Float32[NDArray[np.float32], "n c"]:
-    """Vectors of a space as an earlier space reads them: the one door between two spaces.
+    """Map vectors of a space to an earlier space, the only way from one space to another.
 
     Args:
-        vectors: float32 [n, d], of ``space``.
+        vectors: float32 [n, d], vectors of ``space``.
         space: Their space; its contract names the earlier ones that it was measured to be compatible with.
-        earlier: The space of the gallery that they go to.
+        earlier: The space of the gallery that they are to search.
 
     Returns:
-        The vectors themselves when the spaces are one; otherwise :func:`truncated` to the earlier dimension.
+        The vectors themselves when the spaces are the same; otherwise :func:`truncated` to the earlier dimension.
 
     Raises:
         SpaceMismatchError: When ``space`` was not measured to be compatible with ``earlier``.
@@ -52,9 +52,9 @@ def as_earlier(
         return vectors
     if any(entry.space_id == earlier.space_id for entry in space.compatible_with):
         return truncated(vectors, earlier.dimension)
-    known = ", ".join(entry.name or entry.space_id for entry in space.compatible_with) or "none"
+    names = ", ".join(entry.name or entry.space_id for entry in space.compatible_with) or "none"
     raise SpaceMismatchError(
         f"{space.name} {space.version} ({space.space_id}) was not measured to be compatible with "
-        f"{earlier.name} {earlier.version} ({earlier.space_id}); measured compatible: {known}. "
+        f"{earlier.name} {earlier.version} ({earlier.space_id}); measured compatible: {names}. "
         "Train it with `hetero upgrade`, map the gallery with a forward transform, or re-embed"
     )

@@ -1,1 +1,1 @@
-"""Re-embedding a gallery bit by bit after a model upgrade: in which order, and what each step brings."""
+"""Re-embedding a gallery step by step after a model upgrade: the order, and the gain of each step."""

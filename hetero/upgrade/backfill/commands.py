@@ -1,4 +1,4 @@
-"""``hetero backfill plan``: accuracy against share re-embedded, and which images to re-embed first."""
+"""``hetero backfill plan``: accuracy against the share re-embedded, and the images to re-embed first."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plan_command(
     Args:
         old: File of the gallery's embeddings by the old model, as `hetero embed` writes it.
         new: File of the same images' embeddings by the new model. Its space must name the old one as measured
-            compatible, as `hetero upgrade` has it.
+            compatible, as `hetero upgrade` records it.
         queries: File of query images' embeddings by the new model.
         out: Folder to write to.
         labels: CSV file with the columns label and path (or name); without it, an image's class is the folder that

@@ -20,7 +20,7 @@ def draw_curves(plan: BackfillPlan, *, format: Literal["svg", "png"] = "svg") ->
     """Draw M against the share of the gallery re-embedded, a line an order.
 
     Args:
-        plan: What to draw; its metric is drawn.
+        plan: The plan, whose metric is drawn.
         format: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
 
     Returns:
@@ -42,7 +42,7 @@ def draw_curves(plan: BackfillPlan, *, format: Literal["svg", "png"] = "svg") ->
 
 
 def _styles(plan: BackfillPlan) -> dict[str, dict[str, Any]]:
-    """The chosen order first and boldest, random last."""
+    """Return the style of each order: the chosen one first and boldest, random last."""
     rest = [name for name in plan.orders if name not in (plan.chosen, RANDOM)]
     chosen: dict[str, dict[str, Any]] = {plan.chosen: {"color": CHOSEN, "linewidth": 2.4}}
     return chosen | dict.fromkeys(rest, OTHER) | {RANDOM: {"color": FAINT, "linewidth": 1.2}}

@@ -1,4 +1,4 @@
-"""Read what a backfill plan is made of, and refuse vectors that may not be mixed."""
+"""Reads the inputs of a backfill plan, and refuses vectors that may not be mixed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hetero.upgrade.truncate import as_earlier, truncated
 
 @dataclass(frozen=True)
 class Inputs:
-    """A backfill, with what it was read from.
+    """A backfill, with the names and spaces of its vectors.
 
     Attributes:
         backfill: Queries and gallery.
-        names: Of the gallery images, in the order of its rows.
+        names: Names of the gallery images, in the order of its rows.
         old: The old vectors' space.
         new: The new vectors' space.
-        compatibility: How it is known that the two may be mixed.
+        compatibility: The evidence that the two may be mixed.
     """
 
     backfill: Backfill
@@ -42,27 +42,27 @@ def read_inputs(old: Path, new: Path, queries: Path, labels: Path | None, *, ass
 
     Args:
         old: File of embeddings of the gallery; its images are the gallery.
-        new: Of the same images; further ones are ignored.
-        queries: Of the queries.
+        new: File of embeddings of the same images; further ones are ignored.
+        queries: File of embeddings of the queries.
         labels: See :func:`hetero.data.embeddings.labels.labels_by_name`.
-        assume_compatible: Mix the spaces although nobody measured that they are compatible, and take the queries for
-            the new model's although their file does not say so.
+        assume_compatible: True to mix the spaces although their compatibility was not measured, and to take the
+            queries for the new model's although their file does not say so.
 
     Raises:
-        InputError: When files do not fit together, or hold nothing.
+        InputError: When files do not fit together, or are empty.
         SpaceMismatchError: When queries and new gallery are of different spaces, or the new space's contract does
             not name the old one.
     """
-    before, after, asked = (load_embeddings(path) for path in (old, new, queries))
-    if not before.names or not asked.names:
-        raise InputError(f"expected a gallery and queries, got {len(before.names)} and {len(asked.names)} images")
-    compatibility = _compatibility(before, after, asked, assume_compatible)
+    before, after, searches = (load_embeddings(path) for path in (old, new, queries))
+    if not before.names or not searches.names:
+        raise InputError(f"expected a gallery and queries, got {len(before.names)} and {len(searches.names)} images")
+    compatibility = _compatibility(before, after, searches, assume_compatible)
     try:
         renewed = embeddings_of(after, before.names)
     except InputError as error:
         raise InputError(f"{new} must hold the gallery of {old}: {error}") from None
-    query = embeddings_of(asked, asked.names)
-    classes = labels_by_name(labels, [*before.names, *asked.names])
+    query = embeddings_of(searches, searches.names)
+    classes = labels_by_name(labels, [*before.names, *searches.names])
     row = {name: index for index, name in enumerate(before.names)}
     backfill = Backfill(
         query=query,
@@ -70,7 +70,7 @@ def read_inputs(old: Path, new: Path, queries: Path, labels: Path | None, *, ass
         old=embeddings_of(before, before.names),
         query_labels=classes[len(before.names) :],
         gallery_labels=classes[: len(before.names)],
-        exclude=np.array([row.get(name, -1) for name in asked.names], np.int64),
+        exclude=np.array([row.get(name, -1) for name in searches.names], np.int64),
         query_as_old=None if before.space.dimension == query.shape[1] else truncated(query, before.space.dimension),
     )
     return Inputs(backfill, before.names, before.space, after.space, compatibility)

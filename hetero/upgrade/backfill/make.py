@@ -1,4 +1,4 @@
-"""Make a backfill plan: the order is chosen on one half of the queries, and its figures come from the other half."""
+"""Makes a backfill plan: the order is chosen on one half of the queries, and measured on the other half."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ENOUGH = 0.95
 
 @dataclass(frozen=True)
 class Ranking:
-    """The gallery in the order chosen.
+    """The gallery in the chosen order.
 
     Attributes:
         rows: int64 [g], gallery rows, those to re-embed first in front.
-        urgency: float64 [g], of each gallery row; what it means depends on the order.
+        urgency: float64 [g], urgency of each gallery row; its meaning depends on the order.
     """
 
     rows: Int64[NDArray[np.int64], " g"]
@@ -73,22 +73,22 @@ def make_plan(
     urgencies = {name: urgency(planning) for name, urgency in ways.items()}
     informed = {name: by_urgency(urgency, seed) for name, urgency in urgencies.items()}
     metrics = in_full(metric)
-    chosen_by = {
+    areas = {
         name: mean(curve.areas(metric)) for name, curve in backfill_curves(planning, informed, shares, metrics).items()
     }
-    chosen = max(chosen_by, key=lambda name: chosen_by[name])
+    best = max(areas, key=lambda name: areas[name])
     random = {f"{RANDOM} {n}": _random_order(len(backfill.old), seed + n) for n in range(random_orders)}
     curves = backfill_curves(reporting, informed | random, shares, metrics)
     at_random = [curves.pop(name) for name in random]
     by_chance = _mean_curve(at_random)
-    named = {RANDOM: by_chance, **curves}
-    over_queries, over_classes = _against_chance(curves[chosen], by_chance, metric, reporting.query_labels, seed)
+    all_curves = {RANDOM: by_chance, **curves}
+    over_queries, over_classes = _against_chance(curves[best], by_chance, metric, reporting.query_labels, seed)
     plan = BackfillPlan(
-        chosen=chosen,
+        chosen=best,
         labelled=labelled,
         metric=metric,
         shares=shares,
-        orders={name: _figures(curve, metric, chosen_by.get(name)) for name, curve in named.items()},
+        orders={name: _figures(curve, metric, areas.get(name)) for name, curve in all_curves.items()},
         random_orders=tuple(mean(curve.areas(metric)) for curve in at_random),
         over_queries=over_queries,
         over_classes=over_classes,
@@ -100,13 +100,13 @@ def make_plan(
         compatibility=compatibility,
         seed=seed,
     )
-    return plan, Ranking(informed[chosen], urgencies[chosen])
+    return plan, Ranking(informed[best], urgencies[best])
 
 
 def halves(
     labels: Int64[NDArray[np.int64], " q"], seed: int
 ) -> tuple[Int64[NDArray[np.int64], " a"], Int64[NDArray[np.int64], " b"]]:
-    """Rows of two halves; every class is split evenly, to one query more or less."""
+    """Return the rows of two halves; every class is split evenly, up to one query."""
     order = np.lexsort((np.random.default_rng(seed).permutation(len(labels)), labels))
     return np.sort(order[::2]), np.sort(order[1::2])
 
@@ -116,7 +116,7 @@ def _random_order(size: int, seed: int) -> NDArray[np.int64]:
 
 
 def _mean_curve(curves: Sequence[BackfillCurve]) -> BackfillCurve:
-    """Each query's mean over several orders."""
+    """Return the curve of each query's mean over several orders."""
     points = zip(*(curve.values for curve in curves), strict=True)
     values = tuple({name: np.mean([value[name] for value in point], axis=0) for name in point[0]} for point in points)
     return BackfillCurve(curves[0].shares, values)
@@ -134,8 +134,8 @@ def _figures(curve: BackfillCurve, metric: str, chosen_by: float | None) -> Orde
 def _enough(shares: Sequence[float], means: Sequence[float]) -> float | None:
     if means[-1] <= means[0]:
         return None
-    wanted = means[0] + ENOUGH * (means[-1] - means[0])
-    return next(share for share, mean in zip(shares, means, strict=True) if mean >= wanted)
+    goal = means[0] + ENOUGH * (means[-1] - means[0])
+    return next(share for share, mean in zip(shares, means, strict=True) if mean >= goal)
 
 
 def _against_chance(

@@ -1,4 +1,4 @@
-"""In which order to re-embed: each way gives every gallery image an urgency, the highest goes first."""
+"""Orders of re-embedding: each gives every gallery image an urgency, and the most urgent comes first."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Urgency = Float64[NDArray[np.float64], " g"]
 
 
 def most_displaced(backfill: Backfill) -> Urgency:
-    """How far an image moves: 1 - cosine of its old vector and its new one as the old space reads it."""
+    """Measure how far an image moves: 1 - cosine of its old vector and its new one, truncated to the old space."""
     moved = truncated(backfill.new, backfill.old.shape[1])
     return 1 - np.einsum("gc,gc->g", moved, backfill.old, dtype=np.float64)
 
 
 def most_misplaced(backfill: Backfill) -> Urgency:
-    """How far an old vector lies on another class's side; needs the class of every gallery image.
+    """Measure how much closer an old vector is to another class; needs the class of every gallery image.
 
-    Cosine with the nearest other class's mean minus cosine with its own class's mean, the means being those of the
-    gallery's new vectors as the old space reads them.
+    The cosine with the nearest other class's mean minus the cosine with its own class's mean, where means are those of
+    the gallery's new vectors, truncated to the old space.
     """
     classes, own = np.unique(backfill.gallery_labels, return_inverse=True)
     means = np.zeros((len(classes), backfill.old.shape[1]), np.float32)
@@ -43,8 +43,8 @@ WITH_LABELS: dict[str, Callable[[Backfill], Urgency]] = {"most-misplaced": most_
 
 
 def by_urgency(urgency: Urgency, seed: int) -> Int64[NDArray[np.int64], " g"]:
-    """Gallery rows, the most urgent first; ties in an order that the seed decides.
+    """Sort gallery rows, the most urgent first; the seed decides the order of ties.
 
-    Rows often lie class by class: leaving ties as they are would re-embed one class after the other.
+    Rows are often sorted by class: with ties in row order, one class would be re-embedded after the other.
     """
     return np.lexsort((np.random.default_rng(seed).permutation(len(urgency)), -urgency))

@@ -1,4 +1,4 @@
-"""A backfill plan as a record: which order, and what it brings."""
+"""A backfill plan as a record: the order, and its gain."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Compatibility = Literal["same space", "measured", "assumed"]
 
 @record
 class OrderFigures:
-    """What one order reached on the queries that had no part in choosing it.
+    """The figures of one order on the queries that had no part in choosing it.
 
     Attributes:
         curve: metric -> value at each share.
         area: Area under the curve of the plan's metric.
-        enough: Smallest share measured that brings 95 % of what re-embedding everything brings; ``None`` when
-            re-embedding everything brings nothing.
+        enough: Smallest measured share that brings 95 % of the gain of re-embedding everything; ``None`` when
+            re-embedding everything brings no gain.
         chosen_by: Area on the planning queries, on which the order was chosen; ``None`` for random orders.
     """
 
@@ -35,24 +35,24 @@ class OrderFigures:
 
 @record
 class BackfillPlan:
-    """Which images to re-embed first, and what it brings.
+    """The order in which to re-embed images, and its gain.
 
     Attributes:
-        chosen: Name of the order chosen.
-        labelled: Whether orders were allowed to look at the gallery's labels.
-        metric: What it was chosen by.
+        chosen: Name of the chosen order.
+        labelled: True if orders could use the gallery's labels.
+        metric: The figure that it was chosen by.
         shares: Shares of the gallery re-embedded.
         orders: Name -> figures; ``random`` is the mean over random orders.
         random_orders: Area of each random order.
         over_queries: Area of the chosen order minus the random orders' mean, paired, queries resampled.
-        over_classes: The same, classes resampled.
+        over_classes: The same with classes resampled.
         gallery: Number of gallery images.
         planning_queries: Queries on which the order was chosen.
-        reporting_queries: Queries that the figures are of.
+        reporting_queries: Queries that the figures are measured on.
         old_space: Id of the old vectors' space.
         new_space: Id of the new vectors' space.
-        compatibility: How it is known that the two may be mixed: ``same space``, ``measured``, or ``assumed`` by
-            whoever made the plan.
+        compatibility: The evidence that the two may be mixed: ``same space``, ``measured``, or ``assumed`` by the
+            user.
         seed: Decides halves, random orders and ties.
         schema: Version of this record.
     """
@@ -83,6 +83,6 @@ class BackfillPlan:
         """Read a record.
 
         Raises:
-            IntegrityError: When it is not one.
+            IntegrityError: When the file is not a record.
         """
         return parse_file(cls, path)

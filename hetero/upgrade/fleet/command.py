@@ -22,14 +22,14 @@ def fleet_command(
 ) -> int:
     """Measure every model as query model against every model's gallery, on the test images of one data set.
 
-    Give cloud models from first to latest, each before its students. Prints the matrix in cmc@1, and AC: the share of
-    pairs of a later and an earlier generation where the later one's queries do better on the earlier gallery than the
-    earlier one's own. Where dimensions differ, longer vectors are truncated.
+    Give cloud models from first to latest, each before its students. Prints the matrix in cmc@1, and average
+    compatibility (AC): the share of pairs of a later and an earlier generation where the later one's queries do better
+    on the earlier gallery than the earlier one's own. Where dimensions differ, longer vectors are truncated.
 
     Example: hetero fleet v1=models/v1 edge1=models/edge1 v2=models/v2 edge2=models/edge2 --data photos
 
     Args:
-        members: NAME=PATH, or PATH alone, then named after its last part.
+        members: NAME=PATH, or PATH alone, which is then named after its last part.
         data: A folder of class folders, or a CSV file.
         emoji: Measure on the built-in emoji set instead.
         out: Directory of the results.
@@ -45,7 +45,7 @@ def fleet_command(
 
 
 def as_text(fleet: Fleet, metric: str = "cmc@1") -> str:
-    """The matrix as aligned columns, query models as rows, and AC."""
+    """Write the matrix as aligned columns, query models as rows, and AC."""
     names = fleet.matrix.models
     width = max(7, *(len(name) for name in names))
     lines = [f"{metric}, query model by gallery model", " " * width + "".join(f"  {name:>{width}}" for name in names)]
@@ -59,7 +59,7 @@ def as_text(fleet: Fleet, metric: str = "cmc@1") -> str:
 
 
 def _named(members: tuple[str, ...]) -> dict[str, Path]:
-    pairs = [tuple(one.split("=", 1)) if "=" in one else (Path(one).stem, one) for one in members]
+    pairs = [tuple(member.split("=", 1)) if "=" in member else (Path(member).stem, member) for member in members]
     names = [name for name, _ in pairs]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"several models are called {', '.join(repeated)}; give each a name: NAME=PATH")

@@ -1,4 +1,4 @@
-"""The fleet: cloud models of several generations and their students, every one as query model against every gallery."""
+"""The fleet: cloud models of several generations and their students, each as query model against every gallery."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from hetero.schema import record
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.truncate import truncated
 
-# What files of embeddings alone are matched with: their images are not looked at, so a small size will do.
+# For files of embeddings only names are needed, not pixels, so images are prepared at a small size.
 _NAMES_ONLY = Preprocessing(height=16, width=16)
 
 
 @record
 class Fleet:
-    """Models that share spaces, measured.
+    """The figures of models that share spaces.
 
     Attributes:
-        matrix: M over all pairs; where dimensions differ, longer vectors are read as T(phi), see
+        matrix: M over all pairs; where dimensions differ, longer vectors are mapped to T(phi), see
             :func:`hetero.upgrade.truncate.truncated`.
         spaces: Model -> id of its space.
         generations: The first model of each space, in the order given: from first to latest.
@@ -62,10 +62,10 @@ def measure_fleet(config: DataConfig, members: Mapping[str, Path], *, cache: Pat
     """Measure every member as query model against every member as gallery model, on one data set's test images.
 
     Args:
-        config: The data; each model sees the images as its own preprocessing says.
+        config: The data; each model gets the images by its own preprocessing.
         members: Name -> model directory or file of embeddings of all test images; cloud models from first to latest,
             each before its students.
-        cache: Where decoded images are kept.
+        cache: Folder that keeps decoded images.
 
     Raises:
         InputError: When there are fewer than two members, or one is missing or lacks images; lists every problem.
