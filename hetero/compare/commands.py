@@ -37,14 +37,14 @@ def compare_command(
     Example: hetero compare emoji --jobs 2 --out runs/compare-emoji
 
     Args:
-        comparison: What to compare.
+        comparison: The comparison.
         data: Overrides the path of the comparison's data.
         out: Directory of the result.
         seeds: Override the comparison's seeds.
         methods: Compare these only.
         steps: Overrides the students' optimiser steps.
         jobs: Models trained at once.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        allow_code: Allow a recipe, search space or model to run its own code.
     """
     if allow_code:
         own_code.allow_code()
@@ -53,19 +53,19 @@ def compare_command(
     from hetero.compare.outcome import as_table
     from hetero.pipeline.preflight.checks import recipe_preflight
 
-    asked = built_in_comparison(str(comparison)) if is_built_in(str(comparison)) else load_comparison(comparison)
+    config = built_in_comparison(str(comparison)) if is_built_in(str(comparison)) else load_comparison(comparison)
     if data is not None:
-        asked = dataclasses.replace(asked, data=dataclasses.replace(asked.data, path=path_text(data)))
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=path_text(data)))
     if seeds:
-        asked = dataclasses.replace(asked, seeds=tuple(seeds))
+        config = dataclasses.replace(config, seeds=tuple(seeds))
     if methods:
-        asked = asked.only(methods)
+        config = config.only(methods)
     if steps is not None:
-        asked = asked.with_steps(steps)
-    if problems := recipe_preflight(asked.recipe(asked.seeds[0])):
+        config = config.with_steps(steps)
+    if problems := recipe_preflight(config.recipe(config.seeds[0])):
         raise InputError(f"{comparison} is not valid:", problems)
-    root = out or Path("runs") / f"compare-{asked.name}"
-    result = compare(asked, root, processes=jobs)
+    root = out or Path("runs") / f"compare-{config.name}"
+    result = compare(config, root, processes=jobs)
     print(as_table(result))
     print(f"see {root / 'compare.md'} and {root / 'compare.svg'}", file=sys.stderr)
     return 0

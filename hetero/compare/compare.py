@@ -1,4 +1,4 @@
-"""Compare methods: train them all, choose on validation, report on test."""
+"""Compares methods: trains them all, chooses on validation, reports on test."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from hetero.processes.lock import locked
 def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcome:
     """Train every method with every seed and write ``compare.json``, ``compare.md`` and ``compare.svg``.
 
-    What is trained already is not trained again; an interrupted comparison continues.
+    Models that are trained already are not trained again; an interrupted comparison continues.
 
     Args:
-        comparison: What to compare.
-        root: Where the runs of all seeds and the result go.
+        comparison: The comparison.
+        root: Receives the runs of all seeds and the result.
         processes: Models trained at once.
 
     Raises:
         InputError: When a model could not be trained; the others are kept. Before anything runs: when this machine
-            cannot train what is to be compared.
+            cannot train the models of the comparison.
     """
     require_trainable(comparison.recipe(comparison.seeds[0]))
     with locked(root):
         seeds = [Seed(comparison, root / f"seed-{seed}", seed) for seed in comparison.seeds]
-        _ = seeds[0].dataset  # decoded once, here, with its progress shown, rather than by each process
+        _ = seeds[0].dataset  # decoded once, here, with a progress bar, rather than by each process
         run_jobs(comparison, root, [Job(seed.seed, CLOUD) for seed in seeds], processes=processes)
         first, rest = seeds[0], seeds[1:]
         candidates = [student.name for student in comparison.recipe(first.seed).students]
@@ -48,12 +48,12 @@ def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcom
 
 
 def _choose(comparison: Comparison, seed: Seed, name: str) -> str:
-    """The student that stands for a method: the best choice on the first seed's validation classes."""
+    """Return the student that represents a method: the best choice on the first seed's validation classes."""
     methods = {method.name: method for method in comparison.methods}
     method = methods[name]
     trained = methods[method.of] if method.adapter else method
     names = [trained.trained_as(choice) for choice in range(len(trained.choices))]
-    return names[0] if len(names) == 1 else max(names, key=lambda one: seed.measure(trained, one).validation)
+    return names[0] if len(names) == 1 else max(names, key=lambda student: seed.measure(trained, student).validation)
 
 
 def _measure(comparison: Comparison, seeds: list[Seed], trained_as: dict[str, str]) -> Outcome:

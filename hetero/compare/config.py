@@ -1,4 +1,4 @@
-"""What a comparison is made of: one TOML file, beside the recipes."""
+"""The settings of a comparison: one TOML file, beside the recipes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Comparison:
     """Methods under one budget: the same data, cloud model, architecture, steps and seeds for each.
 
     Attributes:
-        name: For people and files.
-        preprocessing: One for all models.
+        name: Name for people and files.
+        preprocessing: Preprocessing of all models.
         data: The images.
-        student: Architecture, budget and training of every method's student; its objectives are the methods'.
-        methods: What is compared.
+        student: Architecture, budget and training of every method's student; the methods give its objectives.
+        methods: The methods to compare.
         cloud: The model that defines the space; trained anew for each seed.
-        seeds: Each decides initial weights, batches and augmentation, of the cloud too.
-        metric: What choices are made by, and the table is sorted by.
-        baselines: Methods that the chosen one is held against.
+        seeds: Each decides initial weights, batches and augmentation, for the cloud too.
+        metric: The figure by which choices are made and the table is sorted.
+        baselines: Methods that the chosen one is compared with.
     """
 
     name: Text
@@ -53,7 +53,7 @@ class Comparison:
     baselines: tuple[str, ...] = ()
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return one problem for each rule between fields that is broken."""
         problems: list[str] = []
         if self.student.training.steps == "auto":
             problems.append(
@@ -64,7 +64,7 @@ class Comparison:
         return problems
 
     def recipe(self, seed: int) -> Recipe:
-        """One seed's recipe: a student for each choice of each method that trains one."""
+        """Return one seed's recipe: a student for each choice of each method that trains one."""
         external = self.cloud.is_external
         dimension = self.student.model.dimension if external else self.cloud.model.dimension
         model = dataclasses.replace(self.student.model, dimension=dimension)
@@ -73,16 +73,16 @@ class Comparison:
         return Recipe(self.name, self.preprocessing, self.data, students, self.cloud, seed=seed)
 
     def only(self, names: Sequence[str]) -> Comparison:
-        """The same comparison of some of its methods, with the baselines among them.
+        """Limit the comparison to some of its methods, and to the baselines among them.
 
         Raises:
-            InputError: When a name is no method's, an adapter comes without the method that it maps, or none of them
-                needs the cloud.
+            InputError: When a name is not a method's, an adapter comes without the method that it maps, or none of
+                them needs the cloud.
         """
         methods = tuple(method for method in self.methods if method.name in names)
-        known = [method.name for method in self.methods]
-        unknown = [name for name in names if name not in known]
-        problems = [f"{name!r} is not a method; expected some of {', '.join(known)}" for name in unknown]
+        own_names = [method.name for method in self.methods]
+        unknown = [name for name in names if name not in own_names]
+        problems = [f"{name!r} is not a method; expected some of {', '.join(own_names)}" for name in unknown]
         problems += [
             f"{method.name!r} maps the vectors of {method.of!r}: name that method, too"
             for method in methods
@@ -96,13 +96,13 @@ class Comparison:
         )
 
     def with_steps(self, steps: int) -> Comparison:
-        """The same comparison with another budget of optimiser steps for each student."""
+        """Return the comparison with another budget of optimiser steps for each student."""
         training = dataclasses.replace(self.student.training, steps=steps)
         return dataclasses.replace(self, student=dataclasses.replace(self.student, training=training))
 
 
 def load_comparison(path: Path) -> Comparison:
-    """Read a comparison; paths in it count from its folder.
+    """Read a comparison; paths in it are relative to its folder.
 
     Raises:
         InputError: With every mistake found, at once.
@@ -114,12 +114,12 @@ def load_comparison(path: Path) -> Comparison:
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a comparison of this name comes with the package."""
+    """Return True if a comparison of this name comes with the package."""
     return name.isidentifier() and resources.files("hetero.compare.methods").joinpath(f"{name}.toml").is_file()
 
 
 def built_in_comparison(name: str) -> Comparison:
-    """A comparison that comes with the package, for instance ``emoji``."""
+    """Return a comparison that comes with the package, for instance ``emoji``."""
     text = resources.files("hetero.compare.methods").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     return parse_comparison(tomllib.loads(text), what=f"the built-in comparison {name}")
 

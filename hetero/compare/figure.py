@@ -11,7 +11,7 @@ INK, FAINT, SEED, CLOUD = "#1f2933", "#9aa5b1", "#2f6fb3", "#c2571a"
 
 
 def figure(result: Outcome) -> bytes:
-    """Draw a row a method: a dot a seed, the mean, and its 95 % interval; the cloud's mean as a line.
+    """Draw a row for each method: a dot for each seed, the mean, and its 95 % interval; the cloud's mean as a line.
 
     Returns:
         An SVG file; equal outcomes give equal bytes.
@@ -21,12 +21,12 @@ def figure(result: Outcome) -> bytes:
     with own_settings():
         canvas = Canvas(figsize=(7.2, 1.4 + 0.36 * len(result.methods)), layout="constrained")
         axes = canvas.subplots()
-        rows = sorted(result.methods, key=lambda one: one.asymmetric[result.metric].mean)
+        rows = sorted(result.methods, key=lambda row: row.asymmetric[result.metric].mean)
         for height, row in enumerate(rows):
-            shown = row.asymmetric[result.metric]
+            values = row.asymmetric[result.metric]
             axes.plot([row.interval.low, row.interval.high], [height, height], color=FAINT, linewidth=3, zorder=1)
-            axes.scatter(shown.seeds, [height] * len(shown.seeds), s=16, color=SEED, zorder=2)
-            axes.scatter([shown.mean], [height], s=90, marker="|", color=INK, zorder=3)
+            axes.scatter(values.seeds, [height] * len(values.seeds), s=16, color=SEED, zorder=2)
+            axes.scatter([values.mean], [height], s=90, marker="|", color=INK, zorder=3)
         axes.axvline(result.cloud[result.metric].mean, color=CLOUD, linewidth=1, linestyle="--")
         axes.set_yticks(range(len(rows)), [_label(row.name, result) for row in rows])
         axes.set_xlim(left=0)

@@ -1,4 +1,4 @@
-"""What a method's student is worth, for one seed: its figures and each query's, on validation and test."""
+"""The figures of a method's student for one seed, and of each query, on validation and test."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Vectors = Float32[np.ndarray, "n d"]
 
 @dataclass(frozen=True)
 class Measured:
-    """One student, one seed.
+    """The figures of one student with one seed.
 
     Attributes:
-        validation: Mean of the comparison's metric on the validation tasks, each asked both ways, against the cloud's
-            gallery of validation images and of the training images of other classes.
-        asymmetric: On the test tasks, against the cloud's gallery.
-        symmetric: On the test tasks, against its own.
+        validation: Mean of the comparison's metric on the validation tasks, each searched both ways, against the
+            cloud's gallery of validation images and of the training images of other classes.
+        asymmetric: Result on the test tasks, against the cloud's gallery.
+        symmetric: Result on the test tasks, against its own gallery.
     """
 
     validation: float
@@ -49,9 +49,9 @@ class Seed:
     """The finished models of one seed.
 
     Attributes:
-        comparison: What is compared.
+        comparison: The comparison.
         directory: The seed's run.
-        seed: Its number.
+        seed: The seed's number.
     """
 
     comparison: Comparison
@@ -74,12 +74,12 @@ class Seed:
         return load_embeddings(self.context.cloud / CLOUD_EMBEDDINGS)
 
     def cloud_symmetric(self) -> TaskResult:
-        """The cloud against its own gallery, on the test tasks."""
+        """Measure the cloud against its own gallery, on the test tasks."""
         vectors = aligned(self.cloud, self.dataset.test)
         return self._evaluate(vectors, vectors)
 
     def measure(self, method: MethodConfig, trained_as: str) -> Measured:
-        """Measure a method's student, or another's seen through an adapter.
+        """Measure a method's student, or another's through an adapter.
 
         Args:
             method: The method.
@@ -92,35 +92,35 @@ class Seed:
         stored = load_embeddings(self.directory / "embeddings" / trained_as / EMBEDDINGS)
         if not method.adapter:
             _require_same_length(stored, self.cloud, method.name)
-        mapped = self._adapter(method, stored)
-        on_test = mapped(aligned(stored, test))
+        adapt = self._adapter(method, stored)
+        on_test = adapt(aligned(stored, test))
         return Measured(
-            validation=self._validation(mapped(aligned(stored, self.dataset.validation))),
+            validation=self._validation(adapt(aligned(stored, self.dataset.validation))),
             asymmetric=self._evaluate(on_test, aligned(self.cloud, test)),
             symmetric=self._evaluate(on_test, on_test),
         )
 
     def _validation(self, query: Vectors) -> float:
-        tasks, labels, gallery = self._judged_on
-        # Training images are never asked for; the cloud's vectors only fill their rows.
+        tasks, labels, gallery = self._validation_data
+        # Training images are never queries; the cloud's vectors only fill their rows.
         queries = np.concatenate([query, gallery[len(query) :]])
         metric = self.comparison.metric
         return evaluate_tasks(queries, gallery, labels, tasks, metrics=in_full(metric)).mean(metric)
 
     @cached_property
-    def _judged_on(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
+    def _validation_data(self) -> tuple[tuple[RetrievalTask, ...], Int64[np.ndarray, " n"], Vectors]:
         """Tasks, labels and the cloud's vectors of the validation images followed by the training images."""
         validation, train = self.dataset.validation, self.dataset.train
-        asked = both_ways(self.dataset.validation_tasks, np.asarray(validation.labels))
-        tasks, labels = with_distractors(asked, validation, train)
+        directions = both_ways(self.dataset.validation_tasks, np.asarray(validation.labels))
+        tasks, labels = with_distractors(directions, validation, train)
         return tasks, labels, np.concatenate([aligned(self.cloud, images) for images in (validation, train)])
 
     def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:
         if not method.adapter:
             return lambda vectors: vectors
         train = self.context.with_copies.train
-        seeded = {"seed": self.seed} if "seed" in ADAPTERS[method.adapter].options else {}
-        return fit_adapter(method.adapter, aligned(stored, train), aligned(self.cloud, train), **seeded)
+        options = {"seed": self.seed} if "seed" in ADAPTERS[method.adapter].options else {}
+        return fit_adapter(method.adapter, aligned(stored, train), aligned(self.cloud, train), **options)
 
     def _evaluate(self, query: Vectors, gallery: Vectors) -> TaskResult:
         labels, tasks = np.asarray(self.dataset.test.labels), self.dataset.test_tasks
@@ -137,7 +137,7 @@ def _require_same_length(student: EmbeddingFile, cloud: EmbeddingFile, method: s
 
 
 def over_seeds(results: list[TaskResult], metric: str) -> TaskResult:
-    """Each query's value averaged over the seeds, for one metric: what intervals over classes are taken of."""
+    """Average each query's value over the seeds, for one metric, as needed for intervals over classes."""
     values = tuple(
         {metric: np.mean([result.values[task][metric] for result in results], axis=0)}
         for task in range(len(results[0].tasks))

@@ -1,4 +1,4 @@
-"""What a method of a comparison is, and the students that it trains."""
+"""A method of a comparison, and the students that it trains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hetero.schema import settings
 from hetero.training.config import Optimizer, StudentConfig
 
 ARCHITECTURE = ("model", "start", "max_macs", "max_macs_share", "max_parameters", "head")
-"""What the default student has in common with those of other methods."""
+"""The settings that the default student shares with those of other methods."""
 
 BUDGET = (
     "steps",
@@ -26,7 +26,7 @@ BUDGET = (
     "precision",
     "threads",
 )
-"""What its training has in common with theirs: as many steps of as many images, judged alike."""
+"""The settings that its training shares with theirs: the same number of steps and images, and the same judgement."""
 
 
 @settings
@@ -34,18 +34,18 @@ class MethodConfig:
     """One way to make a student live in the cloud's space.
 
     Attributes:
-        name: For people and files.
-        default: Train ``StudentConfig`` as it comes, with its own objectives, optimiser, rate, sampling, changes to the
+        name: Name for people and files.
+        default: Train ``StudentConfig`` with its defaults for objectives, optimiser, rate, sampling, changes to the
             images and principal directions; architecture, steps and size of a batch are the comparison's.
-        objectives: Terms of its objective; with ``default`` in addition to those that the default student has.
+        objectives: Terms of its objective; with ``default`` in addition to those of the default student.
         variants: Several objectives to choose from instead: the first seed trains each, and the one with the best
             figure on the validation classes is trained with the other seeds too.
-        optimizer: Another than the student's, at the rate that suits it.
+        optimizer: Another optimiser than the student's, at its default rate.
         independent: Train without the cloud model, and so without the copies that it embedded.
-        augment: Changes to the training images, where the method needs others than the student's.
+        augment: Changes to the training images, where the method needs other ones than the student's.
         live: Run the cloud model on each augmented batch, see ``StudentConfig``.
         adapter: Train nothing, but map another method's vectors into the cloud's space by this adapter.
-        of: That other method.
+        of: The other method.
     """
 
     name: Text
@@ -65,11 +65,11 @@ class MethodConfig:
         return self.variants or (self.objectives,)
 
     def trained_as(self, choice: int) -> str:
-        """Name of the student that a choice trains."""
+        """Return the name of the student that a choice trains."""
         return self.name if len(self.choices) == 1 else f"{self.name}.{choice + 1}"
 
     def students(self, shared: StudentConfig) -> list[StudentConfig]:
-        """A student for each choice; none for an adapter.
+        """Return a student for each choice; none for an adapter.
 
         Args:
             shared: Architecture, budget and training of every method's student.
@@ -95,7 +95,7 @@ class MethodConfig:
 
 
 def default_student(shared: StudentConfig) -> StudentConfig:
-    """``StudentConfig`` as it comes, but for the architecture and the budget, which are those of another."""
+    """Return ``StudentConfig`` with its defaults, except architecture and budget, which are taken from another."""
     default = StudentConfig(shared.name)
     budget = {name: getattr(shared.training, name) for name in BUDGET}
     architecture = {name: getattr(shared, name) for name in ARCHITECTURE}

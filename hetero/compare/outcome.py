@@ -1,4 +1,4 @@
-"""From measured students to the table: means, spreads, intervals, and what may be called best."""
+"""The table of measured students: means, spreads, intervals, and the best method."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Figure:
     """A figure over seeds.
 
     Attributes:
-        mean: Over the seeds.
+        mean: Mean over the seeds.
         spread: Standard deviation over the seeds; 0 for one seed.
-        seeds: Each seed's.
+        seeds: Value of each seed.
     """
 
     mean: float
@@ -34,17 +34,17 @@ class Figure:
 
 @record
 class MethodOutcome:
-    """One method.
+    """The outcome of one method.
 
     Attributes:
         name: Its name.
-        trained_as: The student that stands for it: its only one, or the choice made on validation.
+        trained_as: The student that represents it: its only one, or the choice made on validation.
         validation: The comparison's metric on validation classes, against the cloud's gallery.
         asymmetric: Metric -> test figure against the cloud's gallery.
         symmetric: Metric -> test figure against its own gallery.
         share: The comparison's metric against the cloud's gallery, as a share of the cloud's symmetric figure.
-        interval: Of the asymmetric figure, 95 %.
-        behind: The chosen method minus this one, 95 %, paired; None for the chosen one itself.
+        interval: 95 % interval of the asymmetric figure.
+        behind: The chosen method minus this one, with its paired 95 % interval; None for the chosen one itself.
     """
 
     name: str
@@ -62,15 +62,15 @@ class Outcome:
     """A finished comparison.
 
     Attributes:
-        name: The comparison's.
-        metric: What choices were made by.
-        seeds: That were trained.
+        name: Name of the comparison.
+        metric: The figure by which choices were made.
+        seeds: The seeds.
         cloud: Metric -> the cloud's symmetric figure.
-        methods: Best on validation first.
-        chosen: The best on validation.
+        methods: The methods, the best on validation first.
+        chosen: The best method on validation.
         best: The chosen one, when its interval against every other lies above zero on the test classes; else empty.
         costs: ``cloud`` and ``student``: multiply-accumulates and parameters of one image.
-        resampled: What the intervals resample: test classes, or queries when there are too few classes.
+        resampled: Units that the intervals resample: test classes, or queries when there are too few classes.
     """
 
     name: str
@@ -91,24 +91,24 @@ def outcome(
     clouds: Sequence[TaskResult],
     costs: dict[str, dict[str, int]],
 ) -> Outcome:
-    """Put a comparison together.
+    """Assemble the outcome of a comparison.
 
     The chosen method is the one with the best mean on validation. Each query's value is averaged over the seeds, and
-    classes are resampled: the intervals say what other classes would have done to these models. With fewer than 30
-    test classes, queries are resampled instead: what other photos of these classes would have done.
+    classes are resampled: the intervals show the variation of these models' figures over other classes. With fewer
+    than 30 test classes, queries are resampled instead, for the variation over other photos of these classes.
 
     Args:
-        comparison: What was compared.
-        measured: For each method, a result a seed.
-        trained_as: For each method, the student that stands for it.
-        clouds: The cloud against itself, a result a seed.
-        costs: Of the cloud and the student.
+        comparison: The comparison.
+        measured: For each method, a result for each seed.
+        trained_as: For each method, the student that represents it.
+        clouds: The cloud against itself, a result for each seed.
+        costs: Costs of the cloud and the student.
     """
     metric = comparison.metric
-    order = sorted(measured, key=lambda name: -mean(one.validation for one in measured[name]))
+    order = sorted(measured, key=lambda name: -mean(result.validation for result in measured[name]))
     methods = {method.name: method for method in comparison.methods}
     chosen = next(name for name in order if not methods[name].independent)
-    averaged = {name: over_seeds([one.asymmetric for one in measured[name]], metric) for name in order}
+    averaged = {name: over_seeds([result.asymmetric for result in measured[name]], metric) for name in order}
     resampled = averaged[chosen].resampled
     clusters = averaged[chosen].clusters(resampled)
     rows = tuple(
@@ -117,15 +117,15 @@ def outcome(
         )
         for name in order
     )
-    alone = all(row.behind.low > 0 for row in rows if row.behind)
+    is_best = all(row.behind.low > 0 for row in rows if row.behind)
     return Outcome(
         name=comparison.name,
         metric=metric,
         seeds=comparison.seeds,
-        cloud={one: _figure([result.mean(one) for result in clouds]) for one in clouds[0].metrics},
+        cloud={name: _figure([result.mean(name) for result in clouds]) for name in clouds[0].metrics},
         methods=rows,
         chosen=chosen,
-        best=chosen if alone else "",
+        best=chosen if is_best else "",
         costs=costs,
         resampled=resampled,
     )
@@ -141,16 +141,17 @@ def _row(
     chosen: TaskResult,
     clusters: Sequence[NDArray[np.int64]] | None,
 ) -> MethodOutcome:
-    asymmetric = [one.asymmetric for one in measured]
-    symmetric = [one.symmetric for one in measured]
+    asymmetric = [result.asymmetric for result in measured]
+    symmetric = [result.symmetric for result in measured]
+    own_shares = [result.mean(metric) / cloud.mean(metric) for result, cloud in zip(asymmetric, clouds, strict=True)]
     values = averaged.per_query(metric)
     return MethodOutcome(
         name=method.name,
         trained_as=trained_as,
-        validation=_figure([one.validation for one in measured]),
-        asymmetric={one: _figure([result.mean(one) for result in asymmetric]) for one in asymmetric[0].metrics},
-        symmetric={one: _figure([result.mean(one) for result in symmetric]) for one in symmetric[0].metrics},
-        share=_figure([one.mean(metric) / cloud.mean(metric) for one, cloud in zip(asymmetric, clouds, strict=True)]),
+        validation=_figure([result.validation for result in measured]),
+        asymmetric={name: _figure([result.mean(name) for result in asymmetric]) for name in asymmetric[0].metrics},
+        symmetric={name: _figure([result.mean(name) for result in symmetric]) for name in symmetric[0].metrics},
+        share=_figure(own_shares),
         interval=mean_interval(values, clusters=clusters),
         behind=None if averaged is chosen else difference_interval(chosen.per_query(metric), values, clusters=clusters),
     )
@@ -168,7 +169,7 @@ def _cost(result: Outcome) -> str:
 
 
 def as_table(result: Outcome) -> str:
-    """Markdown: a row a method, best on validation first."""
+    """Write a table in Markdown: a row for each method, the best on validation first."""
     metric = result.metric
     lines = [
         f"The cloud's own {metric} is {_with_spread(result.cloud[metric])}; the student costs {_cost(result)}. "
@@ -182,7 +183,7 @@ def as_table(result: Outcome) -> str:
         name = f"**{row.name}**" if row.name == result.best else row.name
         behind = f"{row.behind.value:+.3f} [{row.behind.low:+.3f}, {row.behind.high:+.3f}]" if row.behind else "chosen"
         figures = (row.validation, row.asymmetric[metric], row.share, row.asymmetric["cmc@1"], row.symmetric[metric])
-        lines.append(f"| {name} | {' | '.join(_with_spread(one) for one in figures)} | {behind} |")
+        lines.append(f"| {name} | {' | '.join(_with_spread(value) for value in figures)} | {behind} |")
     return "\n".join(lines) + "\n"
 
 

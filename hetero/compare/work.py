@@ -1,4 +1,4 @@
-"""The work of a comparison: stages in processes of their own, as many at once as asked for."""
+"""The work of a comparison: stages in separate processes, several at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Job:
     """One model to train.
 
     Attributes:
-        seed: Whose.
+        seed: Its seed.
         model: The student's name, or ``cloud``.
     """
 
@@ -42,29 +42,31 @@ class Job:
 
 
 def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[Job], *, processes: int) -> None:
-    """Do what is not done yet, each job in a process of its own; a job that fails does not stop the others.
+    """Run the jobs that are not done yet, each in a separate process; a job that fails does not stop the others.
 
     Args:
-        comparison: What is compared.
+        comparison: The comparison.
         root: Its directory; a seed's run is in ``seed-N``.
-        jobs: To do, in any order.
-        processes: How many at once.
+        jobs: The jobs, in any order.
+        processes: Number of jobs at once.
 
     Raises:
         InputError: When jobs failed, with each one's reason.
     """
-    left = [job for job in jobs if not all(up_to_date(_home(root, job), one) for one in _stages(comparison, root, job))]
+    pending = [
+        job for job in jobs if not all(up_to_date(_home(root, job), stage) for stage in _stages(comparison, root, job))
+    ]
     problems: list[str] = []
     context = spawn_context()
     with (
-        tqdm(total=len(jobs), initial=len(jobs) - len(left), desc="training", unit="model") as bar,
+        tqdm(total=len(jobs), initial=len(jobs) - len(pending), desc="training", unit="model") as bar,
         ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool,
     ):
-        waiting = {pool.submit(_perform, comparison, root, job): job for job in left}
-        for done in as_completed(waiting):
-            job = waiting[done]
+        waiting = {pool.submit(_perform, comparison, root, job): job for job in pending}
+        for future in as_completed(waiting):
+            job = waiting[future]
             try:
-                done.result()
+                future.result()
             except InputError as error:
                 problems.append(f"seed {job.seed}, {job.model}: {error}")
             except BrokenProcessPool:
@@ -79,24 +81,24 @@ def _perform(comparison: Comparison, root: Path, job: Job) -> None:
     log = _log(root, job)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stderr(stream):
-        # Waits for a process that a killed comparison left behind: it is at work on the same files.
+        # Waits for any process left by a killed comparison, since it works on the same files.
         fcntl.flock(stream, fcntl.LOCK_EX)
         run_stages(_home(root, job), _stages(comparison, root, job))
 
 
 def _stages(comparison: Comparison, root: Path, job: Job) -> list[Stage]:
-    """Training the model and, for a student, embedding the images that it is judged by."""
+    """Return the stages that train the model and, for a student, embed the images that it is judged by."""
     context = Context(comparison.recipe(job.seed), _home(root, job))
     stages = {stage.directory: stage for _, stage in stages_of(context)}
     if job.model == CLOUD:
         return [stages["cloud"]]
     trained = stages[f"students/{job.model}"]
-    adapted = job.model in {method.of for method in comparison.methods}
+    is_adapted = job.model in {method.of for method in comparison.methods}
     embedded = dataclasses.replace(
         trained,
         name=f"embed {job.model}",
         directory=f"embeddings/{job.model}",
-        produce=lambda work: _embed(context, work, job.model, with_train=adapted),
+        produce=lambda work: _embed(context, work, job.model, with_train=is_adapted),
         scratch=(),
     )
     return [trained, embedded]
@@ -106,8 +108,8 @@ def _embed(context: Context, work: Path, student: str, *, with_train: bool) -> N
     model, dataset = load_model(context.student(student)), context.dataset
     assert model.space is not None
     sets = (dataset.validation, dataset.test) + ((context.with_copies.train,) if with_train else ())
-    vectors = [embed_images(model, one.images, progress=f"embedding with {student}") for one in sets]
-    names = [name for one in sets for name in one.names]
+    vectors = [embed_images(model, part.images, progress=f"embedding with {student}") for part in sets]
+    names = [name for part in sets for name in part.names]
     save_embeddings(work / EMBEDDINGS, np.concatenate(vectors), names, model.space)
 
 
