@@ -1,1 +1,1 @@
-"""What a space's vectors are like, and what follows from it for whoever is to live there."""
+"""Statistics of a space's vectors, and advice for students of the space."""

@@ -1,4 +1,4 @@
-"""What follows from a space's statistics, in words: rules, each with the figure that it goes by."""
+"""Advice from a space's statistics: rules in words, each with the figure that it is based on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hetero.geometry.neighbours import NEAR, NeighbourStatistics
 from hetero.geometry.statistics import SpaceStatistics
 
 HUBS = 2.0
-"""Skewness of the k-occurrences from which hubs are worth a word."""
+"""Skewness of the k-occurrences from which hubs are mentioned."""
 WEAK_CONTRAST = 0.2
 SEPARATED = 0.2
-"""Centred cosine by which a class's vectors should be closer to each other than to others'."""
+"""Margin of centred cosine by which a class's vectors should be closer to each other than to others'."""
 
 
 def advice(statistics: SpaceStatistics) -> tuple[str, ...]:
-    """What whoever trains a student for this space, or searches it, should know; the gravest first."""
+    """Return advice for training a student for this space, or searching it; the most serious first."""
     return (
         *_unusable(statistics),
         *_centre(statistics),
@@ -28,30 +28,30 @@ def advice(statistics: SpaceStatistics) -> tuple[str, ...]:
     )
 
 
-def _unusable(found: SpaceStatistics) -> Iterator[str]:
-    if found.not_finite:
-        yield f"{found.not_finite} vectors are not finite: they cannot be used; embed those images again"
-    if found.zero:
-        yield f"{found.zero} vectors are zero, without a direction: they cannot be used; embed those images again"
-    if not found.lengths.is_unit:
+def _unusable(space: SpaceStatistics) -> Iterator[str]:
+    if space.not_finite:
+        yield f"{space.not_finite} vectors are not finite: they cannot be used; embed those images again"
+    if space.zero:
+        yield f"{space.zero} vectors are zero, without a direction: they cannot be used; embed those images again"
+    if not space.lengths.is_unit:
         yield (
-            f"not of length one ({found.lengths.smallest:.3g} to {found.lengths.largest:.3g}): hetero scales them; "
+            f"not of length one ({space.lengths.smallest:.3g} to {space.lengths.largest:.3g}): hetero scales them; "
             "an index that ranks by inner product or distance must hold the scaled vectors, or it ranks by length too"
         )
 
 
-def _centre(found: SpaceStatistics) -> Iterator[str]:
-    if found.mean_length > CENTRED:
+def _centre(space: SpaceStatistics) -> Iterator[str]:
+    if space.mean_length > CENTRED:
         yield (
-            f"not centred (the mean has length {found.mean_length:.2f}): cosines mislead, two random vectors have "
-            f"{found.neighbours.random:.2f}; judge a student by its agreement with the cloud once the mean is removed, "
-            f"and contrast at lower temperatures: relative ones are multiplied by {1 - found.mean_length**2:.2f} here"
+            f"not centred (the mean has length {space.mean_length:.2f}): cosines mislead, two random vectors have "
+            f"{space.neighbours.random:.2f}; judge a student by its agreement with the cloud once the mean is removed, "
+            f"and contrast at lower temperatures: relative ones are multiplied by {1 - space.mean_length**2:.2f} here"
         )
 
 
-def _last_layer(found: SpaceStatistics) -> str:
-    effective = f"{found.effective_dimension:.0f} of {found.dimension} dimensions are used in effect"
-    count = suggested_directions(found)
+def _last_layer(space: SpaceStatistics) -> str:
+    effective = f"{space.effective_dimension:.0f} of {space.dimension} dimensions are used in effect"
+    count = suggested_directions(space)
     if not count:
         return f"{effective}: a last layer that is learnt in all dimensions suits it"
     return (
@@ -60,40 +60,40 @@ def _last_layer(found: SpaceStatistics) -> str:
     )
 
 
-def _repeated(found: SpaceStatistics) -> Iterator[str]:
-    if found.duplicates:
+def _repeated(space: SpaceStatistics) -> Iterator[str]:
+    if space.duplicates:
         yield (
-            f"{found.duplicates} vectors equal another, bit by bit: equal images, or a model that cannot tell them "
+            f"{space.duplicates} vectors equal another, bit by bit: equal images, or a model that cannot tell them "
             "apart; contrast between them teaches nothing"
         )
-    if near := found.neighbours.near_duplicates:
-        of = f" of {found.neighbours.rows}" if found.neighbours.rows < found.count else ""
+    if near := space.neighbours.near_duplicates:
+        of = f" of {space.neighbours.rows}" if space.neighbours.rows < space.count else ""
         yield f"{near}{of} vectors have a near duplicate (cosine above {NEAR:g}): hits on these say little of a model"
-    if found.constant:
-        yield f"{found.constant} of {found.dimension} dimensions are the same in all vectors: they only take space"
+    if space.constant:
+        yield f"{space.constant} of {space.dimension} dimensions are the same in all vectors: they only take space"
 
 
-def _neighbours(found: NeighbourStatistics) -> Iterator[str]:
-    if found.contrast < WEAK_CONTRAST:
+def _neighbours(near: NeighbourStatistics) -> Iterator[str]:
+    if near.contrast < WEAK_CONTRAST:
         yield (
-            f"weak contrast: a nearest neighbour ({found.nearest:.2f}) is hardly nearer than a random vector "
-            f"({found.random:.2f}); small errors of a student change its hits"
+            f"weak contrast: a nearest neighbour ({near.nearest:.2f}) is hardly nearer than a random vector "
+            f"({near.random:.2f}); small errors of a student change its hits"
         )
-    if found.hubness > HUBS:
+    if near.hubness > HUBS:
         yield (
-            f"hubs: one vector is among the {found.k} nearest of {found.largest_hub} others (skewness "
-            f"{found.hubness:.1f}), {found.never_found:.0%} are found by nobody; removing the mean lowers both"
+            f"hubs: one vector is among the {near.k} nearest of {near.largest_hub} others (skewness "
+            f"{near.hubness:.1f}), {near.never_found:.0%} are found by nobody; removing the mean lowers both"
         )
 
 
-def _classes(found: ClassStatistics) -> Iterator[str]:
-    apart = found.same - found.other
+def _classes(labels: ClassStatistics) -> Iterator[str]:
+    apart = labels.same - labels.other
     yield (
-        f"classes: the space's own map@r is {found.map_at_r:.3f} and cmc@1 {found.cmc_at_1:.3f}, about the most that a "
-        "student can have in its gallery"
+        f"classes: the space's own map@r is {labels.map_at_r:.3f} and cmc@1 {labels.cmc_at_1:.3f}, about the most that "
+        "a student can have in its gallery"
     )
     if apart < SEPARATED:
         yield (
-            f"classes hardly separate (centred cosine {found.same:.2f} within, {found.other:.2f} between): this cloud "
-            "knows them no better"
+            f"classes hardly separate (centred cosine {labels.same:.2f} within, {labels.other:.2f} between): this "
+            "cloud knows them no better"
         )

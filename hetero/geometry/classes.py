@@ -1,4 +1,4 @@
-"""How classes lie in a cloud of vectors."""
+"""Statistics of the classes in a cloud of vectors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hetero.metrics.retrieval import evaluate
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """Labels in a space.
+    """Figures of the labels in a space.
 
     Attributes:
-        classes: How many.
-        queries: Vectors with another of their class among those looked at; each searches all others.
+        classes: Number of classes.
+        queries: Number of sampled vectors with another of their class in the sample; each searches all others.
         cmc_at_1: Share of the queries whose nearest neighbour is of their class.
         map_at_r: See :func:`hetero.metrics.retrieval.evaluate`.
-        same: Mean cosine, after the mean is removed, of two vectors of one class.
-        other: The same of two vectors of different classes.
+        same: Mean cosine of two vectors of one class, after the mean is removed.
+        other: The same for two vectors of different classes.
     """
 
     classes: int
@@ -36,25 +36,25 @@ class ClassStatistics:
 def class_statistics(
     unit: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], mean: Float64[np.ndarray, " d"]
 ) -> ClassStatistics | None:
-    """Figures of unit vectors with labels; None when no class has two.
+    """Compute the figures of unit vectors with labels; None when no class has two.
 
     Args:
-        unit: float32 [n, d].
-        labels: int64 [n].
-        mean: float64 [d], of the vectors.
+        unit: float32 [n, d], unit vectors.
+        labels: int64 [n], classes.
+        mean: float64 [d], mean of the vectors.
     """
     rows = sampled_rows(len(unit), NEIGHBOUR_ROWS)
-    vectors, chosen = np.ascontiguousarray(unit[rows]), labels[rows]
-    query = np.flatnonzero(np.bincount(chosen)[chosen] > 1)
+    vectors, sample = np.ascontiguousarray(unit[rows]), labels[rows]
+    query = np.flatnonzero(np.bincount(sample)[sample] > 1)
     if not len(query):
         return None
-    found = evaluate(vectors[query], vectors, chosen[query], chosen, exclude=query, metrics=("cmc@1", "map@r"))
-    same, other = _cosines(vectors, chosen, mean)
+    result = evaluate(vectors[query], vectors, sample[query], sample, exclude=query, metrics=("cmc@1", "map@r"))
+    same, other = _cosines(vectors, sample, mean)
     return ClassStatistics(
         classes=len(np.unique(labels)),
         queries=len(query),
-        cmc_at_1=float(found["cmc@1"].mean()),
-        map_at_r=float(found["map@r"].mean()),
+        cmc_at_1=float(result["cmc@1"].mean()),
+        map_at_r=float(result["map@r"].mean()),
         same=same,
         other=other,
     )
@@ -63,9 +63,9 @@ def class_statistics(
 def _cosines(
     vectors: Float32[np.ndarray, "m d"], labels: Int64[np.ndarray, " m"], mean: Float64[np.ndarray, " d"]
 ) -> tuple[float, float]:
-    """Mean cosine of all pairs within a class, and of all other pairs; from sums, so that no pair is looked at."""
+    """Return the mean cosine of pairs within a class, and of all other pairs, from sums and not pair by pair."""
     centred = vectors - mean
-    # A vector at the mean itself has no direction, and counts as at right angles to all.
+    # A vector at the mean has no direction, and counts as orthogonal to all.
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     sums = np.zeros((labels.max() + 1, vectors.shape[1]))
     np.add.at(sums, labels, centred)

@@ -1,4 +1,4 @@
-"""``hetero space check``: look at a cloud's vectors before a student is trained for them."""
+"""``hetero space check``: examine a cloud's vectors before training a student for them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Flag = Annotated[bool, Parameter(negative="")]
 def check_command(
     source: Path, *, data: Path | None = None, root: str = "", json: Flag = False, allow_code: AllowCode = False
 ) -> int:
-    """Say what a cloud's vectors are like, and what follows for a student that is to live among them.
+    """Report statistics of a cloud's vectors, and advice for a student that is to live among them.
 
-    Reports lengths, the mean, the dimensions that the vectors really use, duplicates, hubs, how much nearer neighbours
-    are than random vectors and, where classes are known, what the space's own retrieval is.
+    Reports lengths, the mean, the effective number of dimensions, duplicates, hubs, how much nearer neighbours are than
+    random vectors and, where classes are known, the space's own retrieval.
 
     Example: hetero space check cloud_embeddings.safetensors
 
@@ -32,23 +32,23 @@ def check_command(
 
     Args:
         source: A file of embeddings (.safetensors or .npy), the directory of a run, or a model directory.
-        data: A folder of class folders or a CSV file. Gives the vectors' classes, by the names of their images, and a
-            model the images that it embeds. Vectors of other images are left out.
+        data: A folder of class folders or a CSV file. Gives the vectors' classes, by the names of their images, and for
+            a model the images to embed. Vectors of other images are left out.
         root: Folder that the CSV's paths are relative to; default its own.
         json: Print JSON.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        allow_code: Allow a recipe, search space or model to run its own code.
 
     Raises:
         InputError: When there are no vectors, or none has a direction.
     """
     if allow_code:
         own_code.allow_code()
-    found = vectors_of(source, data, root=root)
-    statistics = space_statistics(found.vectors, found.labels)
+    cloud = vectors_of(source, data, root=root)
+    statistics = space_statistics(cloud.vectors, cloud.labels)
     if json:
-        record = {"name": found.name, "copies": found.copies, **statistics.to_dict(), "advice": advice(statistics)}
+        record = {"name": cloud.name, "copies": cloud.copies, **statistics.to_dict(), "advice": advice(statistics)}
         print(json_format.dumps(record, indent=2, ensure_ascii=False))
     else:
-        left_out = f" ({found.copies} vectors of changed copies left out)" if found.copies else ""
-        print(as_text(f"{found.name}{left_out}", statistics))
+        note = f" ({cloud.copies} vectors of changed copies left out)" if cloud.copies else ""
+        print(as_text(f"{cloud.name}{note}", statistics))
     return 0

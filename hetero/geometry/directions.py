@@ -1,24 +1,24 @@
-"""How many principal directions a student's last layer should work in: a rule on how its space spreads."""
+"""The number of principal directions for a student's last layer: a rule based on the spread of its space."""
 
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
 LEAST = 8
-"""Fewest directions, and what their number is a multiple of, as mobile kernels like it."""
+"""Fewest directions; their number is a multiple of it, which suits mobile kernels."""
 CENTRED = 0.1
 """Longest mean of a cloud of unit vectors that still counts as centred."""
 EXPANSION = 0.2
-"""Largest share of a budget that goes into expanding coefficients: the backbone needs the rest."""
+"""Largest share of a budget for expanding coefficients: the backbone needs the rest."""
 
 
 @runtime_checkable
 class Spreading(Protocol):
-    """What the rule goes by; both a space's statistics and the spread that they come from say it."""
+    """The input of the rule, which both a space's statistics and their spread provide."""
 
     @property
     def dimension(self) -> int:
-        """Of each vector."""
+        """Dimension of each vector."""
         ...
 
     @property
@@ -28,26 +28,26 @@ class Spreading(Protocol):
 
     @property
     def covariance_rows(self) -> int:
-        """Vectors that the covariance was taken of."""
+        """Number of vectors that the covariance was computed from."""
         ...
 
 
 def suggested_directions(space: Spreading, *, macs: int | None = None) -> int:
-    """One and a half times the effective dimension, rounded up to 8.
+    """Return one and a half times the effective dimension, rounded up to a multiple of 8.
 
-    In the leading directions alone the cloud's own queries still find nearly what they find in all of them, and a
-    student that has few to learn learns them better; they are cheaper, too (docs/results.md). 0, for all dimensions,
-    where that is more than half of them, or there are too few vectors to know.
+    In the leading directions alone the cloud's own queries still find nearly as much as in all dimensions, and a
+    student learns a few directions better than all; they are cheaper, too (docs/results.md). The result is 0, for all
+    dimensions, where the number exceeds half of them, or there are too few vectors.
 
     Args:
-        space: How the cloud's unit vectors spread.
-        macs: Multiply-accumulates that an image may take, of which a fifth at most expands the coefficients; None
+        space: Spread of the cloud's unit vectors.
+        macs: Multiply-accumulates that an image may take, of which at most a fifth expands the coefficients; None
             for no limit.
     """
-    wanted = -(-int(1.5 * space.effective_dimension) // LEAST) * LEAST
+    count = -(-int(1.5 * space.effective_dimension) // LEAST) * LEAST
     most = min(space.dimension // 2, space.covariance_rows - 1)
-    if not LEAST <= wanted <= most:
+    if not LEAST <= count <= most:
         return 0
     if macs is None:
-        return wanted
-    return min(wanted, max(LEAST, int(EXPANSION * macs / space.dimension) // LEAST * LEAST))
+        return count
+    return min(count, max(LEAST, int(EXPANSION * macs / space.dimension) // LEAST * LEAST))

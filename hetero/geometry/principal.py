@@ -1,4 +1,4 @@
-"""Principal directions: where a cloud of vectors spreads most (principal component analysis)."""
+"""Principal directions: those in which a cloud of vectors spreads most (principal component analysis)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from hetero.errors import InputError
 from hetero.geometry.sample import sampled
 
 COVARIANCE_ROWS = 1 << 16
-"""Of more vectors than this a seeded sample gives the covariance; their mean is always that of all."""
+"""Most vectors in the covariance, which is computed from a seeded sample of more; the mean is always that of all."""
 NO_ENERGY = 1e-12
-"""Sum of variances up to which unit vectors count as equal."""
+"""Largest sum of variances at which unit vectors count as equal."""
 _CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How vectors lie around their mean.
+    """The distribution of vectors around their mean.
 
     Attributes:
-        mean: float64 [d].
-        variances: float64 [r], along the principal directions, largest first; r is the smaller of d and the number of
-            vectors less one, since no more can differ from zero.
-        directions: float64 [d, r], orthonormal columns. Of each the entry of largest size is positive.
-        covariance_rows: Vectors that the covariance was taken of.
+        mean: float64 [d], mean of the vectors.
+        variances: float64 [r], variances along the principal directions, largest first; r is the smaller of d and the
+            number of vectors minus one, since no more can differ from zero.
+        directions: float64 [d, r], orthonormal columns, each with a positive entry of largest size.
+        covariance_rows: Number of vectors that the covariance was computed from.
     """
 
     mean: Float64[np.ndarray, " d"]
@@ -36,20 +36,20 @@ class Spread:
 
     @property
     def dimension(self) -> int:
-        """Of each vector."""
+        """Dimension of each vector."""
         return len(self.mean)
 
     @property
     def effective_dimension(self) -> float:
-        """Participation ratio of the variances, (sum v)^2 / sum v^2; 0 where nothing differs."""
+        """Participation ratio of the variances, (sum v)^2 / sum v^2; 0 where all vectors are equal."""
         squares = float(np.square(self.variances).sum())
         return float(self.variances.sum()) ** 2 / squares if squares > NO_ENERGY**2 else 0.0
 
     def leading(self, count: int) -> PrincipalDirections:
-        """The directions of largest variance.
+        """Return the directions of largest variance.
 
         Raises:
-            InputError: When there are fewer.
+            InputError: When there are fewer directions.
         """
         if not 1 <= count <= len(self.variances):
             raise InputError(
@@ -64,8 +64,8 @@ class PrincipalDirections:
     """The leading directions of a cloud of vectors: ``v`` is close to ``mean + basis basis^T (v - mean)``.
 
     Attributes:
-        mean: float64 [d].
-        basis: float64 [d, k], orthonormal columns, that of largest variance first.
+        mean: float64 [d], mean of the vectors.
+        basis: float64 [d, k], orthonormal columns, the one of largest variance first.
         std: float64 [k], standard deviation of each coefficient.
     """
 
@@ -75,17 +75,17 @@ class PrincipalDirections:
 
     @property
     def count(self) -> int:
-        """How many directions."""
+        """Number of directions."""
         return len(self.std)
 
 
 def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
-    """Mean and principal directions, by the eigenvectors of the covariance in double precision.
+    """Compute mean and principal directions, by the eigenvectors of the covariance in double precision.
 
-    Equal vectors give equal directions, signs included; of directions with equal variance only the plane is defined.
+    Equal vectors give equal directions, including signs; for directions with equal variance only the plane is defined.
 
     Args:
-        vectors: Floating point [n, d], n of at least 2. Read in chunks: it may be a memory map.
+        vectors: Floating point [n, d], n at least 2. They are read in chunks, and may be a memory map.
 
     Raises:
         InputError: For fewer than two vectors.
@@ -93,28 +93,28 @@ def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
     if len(vectors) < 2:
         raise InputError(f"a covariance needs at least two vectors, got {len(vectors)}")
     mean = _mean(vectors)
-    chosen = sampled(vectors, COVARIANCE_ROWS)
+    sample = sampled(vectors, COVARIANCE_ROWS)
     squares = np.zeros((vectors.shape[1], vectors.shape[1]))
-    for start in range(0, len(chosen), _CHUNK):
-        centred = chosen[start : start + _CHUNK].astype(np.float64) - mean
+    for start in range(0, len(sample), _CHUNK):
+        centred = sample[start : start + _CHUNK].astype(np.float64) - mean
         squares += centred.T @ centred
-    variances, directions = np.linalg.eigh(squares / len(chosen))
-    kept = slice(None, -min(vectors.shape[1], len(chosen) - 1) - 1, -1)
-    directions = directions[:, kept]
+    variances, directions = np.linalg.eigh(squares / len(sample))
+    descending = slice(None, -min(vectors.shape[1], len(sample) - 1) - 1, -1)
+    directions = directions[:, descending]
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
-    # Rounding leaves variances of nothing a little below zero.
-    return Spread(mean, np.maximum(variances[kept], 0.0), directions * signs, len(chosen))
+    # Rounding may leave zero variances slightly negative.
+    return Spread(mean, np.maximum(variances[descending], 0.0), directions * signs, len(sample))
 
 
 def principal_directions(vectors: Float[np.ndarray, "n d"], count: int) -> PrincipalDirections:
-    """The leading principal directions of a cloud of vectors; see :func:`spread`.
+    """Compute the leading principal directions of a cloud of vectors; see :func:`spread`.
 
     Args:
         vectors: Floating point [n, d].
-        count: How many: at most d, and fewer than n.
+        count: Number of directions: at most d, and fewer than n.
 
     Raises:
-        InputError: When there are not as many.
+        InputError: When there are fewer directions.
     """
     return spread(vectors).leading(count)
 

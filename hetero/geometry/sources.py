@@ -1,4 +1,4 @@
-"""Where vectors to look at come from: a file of embeddings, a run, or a model with images."""
+"""The sources of vectors to examine: a file of embeddings, a run, or a model with images."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _EMBEDDINGS = "embeddings.safetensors"
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors to look at.
+    """Vectors to examine.
 
     Attributes:
-        name: For people.
-        vectors: Floating point [n, d], as they were found, finite or not.
-        labels: Class of each; None when that is not known.
-        copies: Vectors of changed copies, which were left out: they lie beside their originals by construction.
+        name: Name for people.
+        vectors: Floating point [n, d], unchanged, finite or not.
+        labels: Class of each; None when it is not known.
+        copies: Number of vectors of changed copies, which are left out because they lie near their originals by
+            construction.
     """
 
     name: str
@@ -41,11 +42,11 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
 
     Args:
         source: A file of embeddings; the directory of a run, or of its cloud; or a model directory.
-        data: A folder of class folders or a CSV file: labels, by the names of images, and for a model its images.
+        data: A folder of class folders or a CSV file, for labels by the names of images, and for a model's images.
         root: Folder that the CSV's paths are relative to.
 
     Raises:
-        InputError: When there is nothing of the kind, or a model has no images to embed.
+        InputError: When there is no such source, or a model has no images to embed.
     """
     config = config_for(data, root=root) if data else None
     if source.is_file():
@@ -66,20 +67,20 @@ def _from_file(path: Path, config: DataConfig | None) -> Vectors:
     if config is None:
         if names is None:
             return Vectors(path.name, vectors)
-        kept = _originals(names)
-        return Vectors(path.name, vectors[kept], copies=len(names) - len(kept))
+        originals = _originals(names)
+        return Vectors(path.name, vectors[originals], copies=len(names) - len(originals))
     if names is None:
         raise InputError(f"{path} has no names of images, by which --data gives classes; put them into {path.stem}.txt")
     labels = {entry.name: entry.label for entry in find(config).entries}
-    kept = _originals(names)
-    known = np.array([row for row in kept if names[row] in labels], np.int64)
-    if not len(known):
+    originals = _originals(names)
+    rows = np.array([row for row in originals if names[row] in labels], np.int64)
+    if not len(rows):
         raise InputError(
             f"no image of {config.path} has a vector in {path}: its names look like {names[0]!r}, the data's like "
             f"{next(iter(labels), 'nothing')!r}"
         )
-    found = tuple(labels[names[row]] for row in known)
-    return Vectors(path.name, vectors[known], found, len(names) - len(kept))
+    classes = tuple(labels[names[row]] for row in rows)
+    return Vectors(path.name, vectors[rows], classes, len(names) - len(originals))
 
 
 def _from_model(directory: Path, config: DataConfig | None) -> Vectors:
@@ -91,8 +92,8 @@ def _from_model(directory: Path, config: DataConfig | None) -> Vectors:
     model = load_model(directory)
     dataset = prepare(config, model.preprocessing)
     sets = (dataset.train, dataset.validation, dataset.test)
-    vectors = [embed_images(model, one.images, progress="embedding") for one in sets]
-    labels = tuple(one.classes[label] for one in sets for label in np.asarray(one.labels))
+    vectors = [embed_images(model, part.images, progress="embedding") for part in sets]
+    labels = tuple(part.classes[label] for part in sets for label in np.asarray(part.labels))
     return Vectors(model.name, np.concatenate(vectors), labels)
 
 
