@@ -1,1 +1,1 @@
-"""Where embeddings live, with the space that they belong to."""
+"""Galleries of embeddings, with the space that they belong to."""

@@ -22,10 +22,10 @@ class Gallery:
     """Named vectors of one embedding space.
 
     Args:
-        space: The space that every vector added or searched for must live in.
+        space: The space of all vectors in the gallery and of all queries.
 
     Attributes:
-        space: As given.
+        space: The space of the gallery.
     """
 
     def __init__(self, space: EmbeddingSpace) -> None:
@@ -39,23 +39,23 @@ class Gallery:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names in the order in which they were added."""
+        """Names in the order of addition."""
         return tuple(self._names)
 
     @property
     def embeddings(self) -> Float32[NDArray[np.float32], "n d"]:
-        """float32 [n, d], in the order of :attr:`names`."""
+        """Vectors, float32 [n, d], in the order of :attr:`names`."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return self._parts[0]
 
     def add(self, embeddings: Float32[NDArray[np.float32], "n d"], names: Sequence[str], space: EmbeddingSpace) -> None:
-        """Add vectors; nothing is added when anything is wrong.
+        """Add vectors; if any of them is not valid, none is added.
 
         Args:
-            embeddings: float32 [n, d], of unit length if the space says so.
-            names: One a vector, none of them in the gallery yet.
-            space: The space of the model that made them.
+            embeddings: float32 [n, d], of unit length if the space requires it.
+            names: One name for each vector, none of them in the gallery yet.
+            space: The space of the vectors' model.
 
         Raises:
             SpaceMismatchError: When the vectors are of another space.
@@ -78,12 +78,12 @@ class Gallery:
         """Find the nearest vectors of each query.
 
         Args:
-            query: float32 [q, d], of unit length if the space says so.
-            k: How many to find; all of them when the gallery holds fewer.
+            query: float32 [q, d], of unit length if the space requires it.
+            k: Number of vectors to find; all of them when the gallery holds fewer.
             space: The space of the query model.
 
         Returns:
-            For each query the names, best first, and float32 [q, k] their scores.
+            For each query the names, best first, and their scores, float32 [q, k].
 
         Raises:
             SpaceMismatchError: When the queries are of another space.
@@ -101,7 +101,7 @@ class Gallery:
         return [[self._names[row] for row in rows] for rows in hits.rows.tolist()], hits.scores
 
     def save(self, directory: Path) -> None:
-        """Write the gallery as a directory, atomically; one that stands there is replaced."""
+        """Write the gallery as a directory, atomically; an existing gallery is replaced."""
         storage.write(directory, self.space, self.embeddings, self._names)
 
     @classmethod
@@ -109,8 +109,8 @@ class Gallery:
         """Read a gallery.
 
         Raises:
-            InputError: When there is none.
-            IntegrityError: When a file was changed or is not what it should be.
+            InputError: When there is no gallery.
+            IntegrityError: When a file was changed or is not valid.
         """
         space, embeddings, names = storage.read(directory)
         gallery = cls(space)
@@ -121,9 +121,9 @@ class Gallery:
         return gallery
 
     def _vector_problems(self, vectors: NDArray[np.float32]) -> list[str]:
-        wanted = self.space.dimension
-        if vectors.ndim != 2 or vectors.shape[1] != wanted or vectors.dtype != np.float32:
-            return [f"expected vectors as float32 [n, {wanted}], got {vectors.dtype} {list(vectors.shape)}"]
+        dimension = self.space.dimension
+        if vectors.ndim != 2 or vectors.shape[1] != dimension or vectors.dtype != np.float32:
+            return [f"expected vectors as float32 [n, {dimension}], got {vectors.dtype} {list(vectors.shape)}"]
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             return [f"{int((~finite).sum())} vectors are not finite, the first is row {int(np.argmin(finite))}"]
@@ -139,14 +139,14 @@ class Gallery:
         return []
 
 
-def _name_problems(names: Sequence[str], known: set[str]) -> list[str]:
-    seen: set[str] = set()
-    twice: list[str] = []
+def _name_problems(names: Sequence[str], in_gallery: set[str]) -> list[str]:
+    earlier: set[str] = set()
+    repeated: list[str] = []
     for name in names:
-        if name in seen or name in known:
-            twice.append(name)
-        seen.add(name)
-    problems = [f"{len(twice)} names are taken or given twice, for instance {twice[:3]}"] if twice else []
+        if name in earlier or name in in_gallery:
+            repeated.append(name)
+        earlier.add(name)
+    problems = [f"{len(repeated)} names are taken or given twice, for instance {repeated[:3]}"] if repeated else []
     if broken := [name for name in names if not is_text(name)]:
         problems.append(f"{len(broken)} names cannot be written as UTF-8, for instance {broken[0]!a}")
     return problems

@@ -23,7 +23,7 @@ INDEX = "gallery.json"
 
 @record
 class GalleryIndex:
-    """What a gallery directory holds.
+    """The index of a gallery directory.
 
     Attributes:
         count: Number of vectors.
@@ -37,10 +37,10 @@ class GalleryIndex:
 
 
 def write(directory: Path, space: EmbeddingSpace, embeddings: NDArray[np.float32], names: Sequence[str]) -> None:
-    """Write a gallery directory atomically, replacing what stands there.
+    """Write a gallery directory atomically, replacing an existing gallery.
 
     Raises:
-        InputError: When something that is not a gallery stands there.
+        InputError: When something that is not a gallery is there.
     """
     from safetensors.numpy import save_file
 
@@ -67,7 +67,7 @@ def read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str
 
     Raises:
         InputError: When there is no gallery.
-        IntegrityError: When a file is missing, was changed or is not what it should be.
+        IntegrityError: When a file is missing, was changed or is not valid.
     """
     return steadily(directory, _read)
 
