@@ -1,1 +1,1 @@
-"""What is written to disk: whole or not at all, and swept when its writer was killed."""
+"""Writing to disk, all or nothing; the remains of killed writers are removed."""

@@ -1,7 +1,7 @@
-"""Directories that are replaced as a whole: a kill loses neither the old nor the new, a reader never sees a mixture.
+"""Atomic replacement of directories: a kill loses neither the old nor the new, and a reader never sees a mixture.
 
-Linux exchanges two directories in one step. Elsewhere the old one is set aside for a moment; when a kill falls into
-that moment, who reads or writes the place next puts it back.
+Linux exchanges two directories in one step. Elsewhere the old one is set aside for a moment; if the process is killed
+in that moment, the next reader or writer puts it back.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _HERE, _EXCHANGE = -100, 2
 def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
     """Yield a directory that takes ``path``'s place when the block succeeds.
 
-    On any error the new directory is removed and what stood at ``path`` stays.
+    On any error the new directory is removed and the old one stays at ``path``.
 
     Args:
-        path: The place.
-        keep: True if the new directory starts with the files that stand at ``path``. They may be replaced or removed,
-            not written into.
+        path: The final path.
+        keep: True to start the new directory with the files at ``path``. They may be replaced or removed, but not
+            written into.
     """
     recovered(path)
     with unfinished_directory(path) as fresh:
@@ -47,7 +47,7 @@ def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
 
 
 def swap_directory(fresh: Path, path: Path) -> None:
-    """Put a directory at ``path``, safely on the disk; what stood there stands at ``fresh`` afterwards, or is gone."""
+    """Put a directory at ``path``, safely on the disk; the old one is at ``fresh`` afterwards, or removed."""
     sync_tree(fresh)
     while True:
         try:
@@ -57,7 +57,7 @@ def swap_directory(fresh: Path, path: Path) -> None:
                 raise
         else:
             break
-        # Another process may have moved it meanwhile.
+        # Another process may have moved it in the meantime.
         with contextlib.suppress(FileNotFoundError):
             if _exchanged(fresh, path):
                 break
@@ -68,21 +68,21 @@ def swap_directory(fresh: Path, path: Path) -> None:
 
 
 def steadily(path: Path, read: Callable[[Path], _Read]) -> _Read:
-    """Read a directory that another process may replace meanwhile: all of the old one, or all of the new.
+    """Read a directory that another process may replace at the same time: either all of the old one or of the new.
 
     Args:
         path: The directory.
-        read: Reads it, as often as it takes.
+        read: Reads the directory; called again until the directory stayed in place.
 
     Returns:
-        What ``read`` returned.
+        The result of ``read``.
 
     Raises:
-        Exception: What ``read`` raised about a directory that stayed where it was.
+        Exception: The exception that ``read`` raised for a directory that stayed in place.
     """
     while True:
         try:
-            # Held open, so that no other directory gets its number meanwhile.
+            # Kept open, so that no other directory gets its inode number in the meantime.
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             if recovered(path):
@@ -103,8 +103,8 @@ def steadily(path: Path, read: Callable[[Path], _Read]) -> _Read:
 
 
 def recovered(path: Path) -> bool:
-    """Put back what a killed writer set aside, if nothing stands at ``path``; whether something stands there then."""
-    # Looked for first: what was set aside before something was seen at the path has been replaced.
+    """Put back what a killed writer set aside, if nothing is at ``path``; return True if ``path`` then exists."""
+    # Listed before the path is checked: if the path then exists, everything listed has been replaced.
     aside = beside(path, _ASIDE)
     if path.exists():
         for old in aside:
@@ -116,23 +116,23 @@ def recovered(path: Path) -> bool:
     return path.exists()
 
 
-def _exchanged(one: Path, other: Path) -> bool:
+def _exchanged(first: Path, second: Path) -> bool:
     """Exchange two paths in one step; False where the system or the file system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    # Who watches writes is told of renames; a call through ctypes tells nobody.
-    sys.audit("os.rename", str(one), str(other), -1, -1)
-    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+    # Audit hooks that watch writes see renames, but not a call through ctypes.
+    sys.audit("os.rename", str(first), str(second), -1, -1)
+    if rename(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
-    raise OSError(code, os.strerror(code), str(one), None, str(other))
+    raise OSError(code, os.strerror(code), str(first), None, str(second))
 
 
 def _stands(descriptor: int, path: Path) -> bool:
-    """Whether ``path`` is still the directory that was opened."""
+    """Return True if ``path`` is still the directory that was opened."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
@@ -140,7 +140,7 @@ def _stands(descriptor: int, path: Path) -> bool:
 
 
 def _linked(source: str, target: str) -> None:
-    """The same file under a second name; a copy where the file system has no such thing."""
+    """Give a file a second name; copy it where the file system has no hard links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

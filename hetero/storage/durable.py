@@ -1,4 +1,4 @@
-"""Waiting until what was written is on the disk, so that a power cut loses nothing that was said to be done."""
+"""Waiting until written data are on the disk, so that a power cut loses no completed work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until every file and directory below ``folder``, and itself, is on the disk."""
+    """Wait until ``folder`` and every file and directory below it are on the disk."""
     for place, _, files in os.walk(folder):
         for name in files:
             file = Path(place, name)

@@ -1,4 +1,4 @@
-"""Temporary folders that nothing outlives: what a killed process left is removed by the next command."""
+"""Temporary folders that are always removed: those of a killed process by the next command."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _PREFIX = "hetero-"
 
 @contextlib.contextmanager
 def scratch_folder(kind: str) -> Generator[Path]:
-    """A new folder, private to this user, which is gone after the block.
+    """Yield a new folder, private to this user, which is removed after the block.
 
     Args:
-        kind: A word in its name; folders of the same kind that nobody uses any more are removed.
+        kind: A word in its name; unused folders of the same kind are removed first.
     """
     with unfinished_directory(_temporary() / f"{_PREFIX}{kind}") as folder:
         yield folder
 
 
 def sweep_scratch() -> None:
-    """Remove the scratch folders of every kind that nobody uses any more: the next command may need none itself."""
+    """Remove unused scratch folders of every kind, because the next command may need none itself."""
     with contextlib.suppress(OSError):
         folder = _temporary()
-        for name in {one.name.split(".")[1] for one in folder.glob(f".{_PREFIX}*.unfinished")}:
+        for name in {place.name.split(".")[1] for place in folder.glob(f".{_PREFIX}*.unfinished")}:
             sweep(folder / name)
 
 
 def _temporary() -> Path:
-    """The folder for temporary files, found without the file that :mod:`tempfile` tries it with: a kill leaves that."""
+    """Return the folder for temporary files, without the test file of :mod:`tempfile`, which a kill would leave."""
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):
         if tempfile.tempdir is None and Path(place).is_absolute() and os.access(place, os.W_OK | os.X_OK):
             tempfile.tempdir = place

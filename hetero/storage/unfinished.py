@@ -1,6 +1,6 @@
-"""What is being written, beside its final place: ``.NAME.RANDOM.unfinished``, removed when its writer was killed.
+"""Unfinished files and directories beside their final place: ``.NAME.RANDOM.unfinished``, removed after a kill.
 
-A writer holds a lock on what it writes for as long as it lives, so whoever finds one unlocked may remove it.
+A writer locks its unfinished file or directory for as long as it lives, so any process may remove an unlocked one.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from pathlib import Path
 
 _END = ".unfinished"
 _RANDOM = 8
-"""Characters that :mod:`tempfile` puts into a name."""
+"""Number of random characters in a name by :mod:`tempfile`."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of the errors of a disk, or of a share of it, that is full."""
+"""Error numbers of a full disk or quota."""
 _UMASK = os.umask(0o077)
-os.umask(_UMASK)  # Which cannot be read without being set, and not safely later, beside other threads.
+os.umask(_UMASK)  # it cannot be read without being set, which later would not be safe beside other threads
 
 
 def permitted(mode: int) -> int:
-    """What the user's umask leaves of permissions: what is unfinished is nobody else's, and opened when it is done."""
+    """Apply the user's umask to permissions, which unfinished data get only when they are finished."""
     return mode & ~_UMASK
 
 
 @contextlib.contextmanager
 def unfinished_file(path: Path) -> Generator[tuple[int, Path]]:
-    """Yield a descriptor and the name of a new file beside ``path``; what has the name in the end is removed.
+    """Yield a descriptor and the name of a new file beside ``path``; whatever has that name afterwards is removed.
 
-    What killed writers of the same place left is removed first.
+    The remains of killed writers of the same place are removed first.
     """
-    with _unfinished(path, lambda: tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_END)) as made:
-        yield made
+    with _unfinished(path, lambda: tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_END)) as opened:
+        yield opened
 
 
 @contextlib.contextmanager
 def unfinished_directory(path: Path) -> Generator[Path]:
-    """Yield a new directory beside ``path``; what has its name in the end is removed.
+    """Yield a new directory beside ``path``; whatever has its name afterwards is removed.
 
-    What killed writers of the same place left is removed first.
+    The remains of killed writers of the same place are removed first.
     """
 
     def make() -> tuple[int, str]:
@@ -57,42 +57,42 @@ def unfinished_directory(path: Path) -> Generator[Path]:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a path leads into what is being written: it counts, and is safe on the disk, only as a whole."""
+    """Return True if a path leads into an unfinished directory, which is made durable only as a whole."""
     return any(part.startswith(".") and part.endswith(_END) for part in path.parts)
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of ``path`` left beside it, and nothing that a living one holds."""
-    for one in beside(path, _END):
+    """Remove what killed writers of ``path`` left beside it, but nothing that a living one has locked."""
+    for place in beside(path, _END):
         with contextlib.suppress(OSError):
-            descriptor = os.open(one, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove(one)
+                remove(place)
             finally:
                 os.close(descriptor)
 
 
 def beside(path: Path, end: str) -> list[Path]:
-    """What lies beside ``path`` under its name with a dot before it, eight random characters and ``end`` after it."""
+    """List entries beside ``path`` named by a dot, its name, eight random characters and ``end``."""
     start = f".{path.name}."
     size = len(start) + _RANDOM + len(end)
     try:
         names = os.listdir(path.parent)  # noqa: PTH208
     except OSError:
         return []
-    found = [name for name in names if name.startswith(start) and name.endswith(end) and len(name) == size]
-    return [path.parent / name for name in found]
+    own = [name for name in names if name.startswith(start) and name.endswith(end) and len(name) == size]
+    return [path.parent / name for name in own]
 
 
 def discard(path: Path) -> None:
-    """Remove a directory in such a way that a kill leaves nothing half removed under its name."""
+    """Remove a directory so that a kill never leaves a partial one under its name."""
     with unfinished_directory(path) as bin_:
         path.rename(bin_)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a directory with everything in it, if it is there."""
+    """Remove a file or a directory with everything in it, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -104,11 +104,11 @@ def _unfinished(path: Path, make: Callable[[], tuple[int, str]]) -> Generator[tu
     path.parent.mkdir(parents=True, exist_ok=True)
     if not is_unfinished(path):
         sweep(path)
-    descriptor, name = _held(make)
+    descriptor, name = _locked(make)
     try:
         yield descriptor, name
     except OSError as error:
-        # Whoever writes to a descriptor is not told which file the disk has no room for.
+        # An error from writing to a descriptor does not name the file that found the disk full.
         if error.filename is None and error.errno in NO_ROOM:
             error.filename = str(path)
         raise
@@ -117,11 +117,11 @@ def _unfinished(path: Path, make: Callable[[], tuple[int, str]]) -> Generator[tu
         os.close(descriptor)
 
 
-def _held(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
-    """Make one and lock it; again when another process swept it before it was locked."""
+def _locked(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
+    """Create and lock a file or directory; repeat if another process swept it before it was locked."""
     while True:
         descriptor, name = make()
-        # Where the file system knows no locks, nobody sweeps.
+        # On a file system without locks, no process sweeps.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
