@@ -1,1 +1,1 @@
-"""Other programs: how they are started, and that none outlives the command."""
+"""Other programs, started safely and never outliving the command."""

@@ -1,7 +1,7 @@
-"""Start other programs: every process of ours begins here, and none finds code in the folder that the user is in.
+"""The start of other programs: every process is started here, and none finds code in the user's current folder.
 
-What lies in the current folder may have come with a download. A child therefore works in another folder, an interpreter
-does not look where it is started, and search paths that depend on the current folder do not go over.
+Files in the current folder may have come with a download. A child therefore works in another folder, an interpreter
+does not import from its starting folder, and search paths that depend on the current folder are not passed on.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _STARTING = threading.Lock()
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program that handles what others made may take.
+    """The limits on a program that handles foreign files.
 
     Attributes:
-        memory_bytes: Of address space.
-        processor_seconds: Of each of its processes.
-        file_bytes: Of each file that it writes.
+        memory_bytes: Bytes of address space.
+        processor_seconds: Processor time of each of its processes.
+        file_bytes: Size of each file that it writes.
     """
 
     memory_bytes: int
@@ -48,15 +48,15 @@ class Limits:
 
 
 def python(*arguments: str | Path) -> list[str | Path]:
-    """A command of this interpreter, which does not look for modules where it is started."""
+    """Return a command of this interpreter that does not import from its starting folder."""
     return [sys.executable, "-P", *arguments]
 
 
 def environment(**added: str) -> dict[str, str]:
-    """This process's variables without what names folders relative to the current one.
+    """Return this process's variables without relative folders in them.
 
     Args:
-        added: Take the place of those of the same name.
+        added: Further variables, which replace those of the same name.
     """
     variables = {name: _absolute(value) if name in _SEARCH_PATHS else value for name, value in os.environ.items()}
     if "TMPDIR" in variables:
@@ -65,9 +65,9 @@ def environment(**added: str) -> dict[str, str]:
 
 
 def which(name: str) -> Path | None:
-    """A program by its path, or in the absolute folders of PATH."""
-    found = shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath)))
-    return Path(found).absolute() if found else None
+    """Find a program by its path, or in the absolute folders of PATH."""
+    path = shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath)))
+    return Path(path).absolute() if path else None
 
 
 def run(
@@ -79,14 +79,14 @@ def run(
     check: bool = False,
     inherited: Sequence[int] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, without an input.
+    """Run a program to its end, without input.
 
     Args:
-        command: With absolute paths.
+        command: The command, with absolute paths.
         variables: The whole environment; by default :func:`environment`.
-        folder: Where it works; by default a new one, removed afterwards.
+        folder: Working folder; by default a new one, removed afterwards.
         timeout: Seconds after which it is killed.
-        check: Whether another status than 0 is an error.
+        check: True if another status than 0 is an error.
         inherited: File descriptors that it keeps open.
 
     Raises:
@@ -117,15 +117,15 @@ def start(
     stdout: Stream = None,
     stderr: Stream = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own.
+    """Start a program in its own process group.
 
     Args:
-        command: With absolute paths.
-        folder: Where it works.
+        command: The command, with absolute paths.
+        folder: Working folder.
         variables: The whole environment; by default :func:`environment`.
-        stdin: As of :class:`subprocess.Popen`, like the following.
-        stdout: Its output.
-        stderr: Its errors.
+        stdin: Standard input, as for :class:`subprocess.Popen`, like the following.
+        stdout: Standard output.
+        stderr: Standard error.
     """
     return subprocess.Popen(
         command,
@@ -149,16 +149,16 @@ def tethered(
     limits: Limits | None = None,
     leaves: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that ends with this process, however that ends, and when the standard input is closed.
+    """Start a program that ends when this process ends, in whatever way, or when its standard input is closed.
 
     Args:
-        command: With absolute paths.
-        folder: Where it works.
+        command: The command, with absolute paths.
+        folder: Working folder.
         variables: The whole environment; by default :func:`environment`.
-        stdout: As of :class:`subprocess.Popen`, like the following.
-        stderr: Its errors.
-        reads: Whether it reads the standard input, which is a pipe in any case.
-        limits: What it may take; within them it also gets no new privileges, and no network where that can be had.
+        stdout: Standard output, as for :class:`subprocess.Popen`, like the following.
+        stderr: Standard error.
+        reads: True if it reads the standard input, which is a pipe in any case.
+        limits: Limits on its resources; they also deny it new privileges, and the network where possible.
         leaves: A folder to remove when the input is closed, or this process has ended.
     """
     most = limits and {
@@ -189,7 +189,7 @@ class _Context(SpawnContext):
 
 
 def spawn_context() -> SpawnContext:
-    """Processes of this interpreter, started afresh so that no thread's state is copied."""
+    """Return a context for processes of this interpreter, started afresh so that no thread's state is copied."""
     with _safe_variables():
         resource_tracker.ensure_running()
     return _Context()
@@ -197,8 +197,8 @@ def spawn_context() -> SpawnContext:
 
 @contextlib.contextmanager
 def _safe_variables() -> Generator[None]:
-    """Let this process's variables be safe while it starts a ``python -c``, which looks in the current folder first."""
-    # One at a time: a second start must not find the variables safe that the first is about to restore.
+    """Make this process's variables safe while it starts a ``python -c``, which imports from the current folder."""
+    # One at a time, because a second start must not take for original the variables that the first will restore.
     with _STARTING:
         safe = {name: value for name, value in environment().items() if os.environ.get(name) != value}
         before = {name: os.environ.get(name) for name in safe}
@@ -214,14 +214,14 @@ def _safe_variables() -> Generator[None]:
 
 
 class Terminated(SystemExit):
-    """This process was told to end by a signal."""
+    """The exit of this process after a signal to end."""
 
 
 @contextlib.contextmanager
 def ended_in_order() -> Generator[None]:
-    """End what a block started when this process is told to end: SIGTERM leaves it like an exception.
+    """Let a block clean up when this process is told to end: SIGTERM leaves it like an exception.
 
-    In another thread than the main one, which alone may say what a signal does, nothing changes.
+    In another thread than the main one, which alone may set signal handlers, nothing changes.
     """
 
     def leave(number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Whether ``torchrun`` started this process, and what cannot be shared by several."""
+"""Checks for work that several processes under ``torchrun`` cannot share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hetero.errors import InputError
 
 
 def require_one_process(what: str) -> None:
-    """Refuse what several processes cannot do together.
+    """Refuse work that several processes cannot do together.
 
     Args:
-        what: Cannot be shared, and why or what can.
+        what: Message that names the work, and the reason or an alternative.
 
     Raises:
         InputError: When ``torchrun`` started more than one process.

@@ -1,4 +1,4 @@
-"""One process at a time in one directory."""
+"""A lock that admits one process at a time to a directory."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Runs a program that ends when this script or its standard input does: with whoever started it, however that ends.
+"""Runs a program that ends when this script or its standard input ends, and so with the process that started it.
 
 ``tether.py SETTINGS PROGRAM ...``, started by :func:`hetero.processes.children.tethered`; the settings are JSON::
 
     {"input": whether the program reads this script's, "limits": {resource: most}, or null, "remove": folder or ""}
 
-Within limits the program also gets no privileges that this script has not, and no network where the system allows that.
-The folder is removed when nobody is left to do it.
+With limits the program also gets no new privileges, and no network where the system allows that. The folder is removed
+when the process that started this script can no longer do it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import sys
 import threading
 from typing import Any
 
-# Of <linux/prctl.h> and <linux/sched.h>.
+# Constants of <linux/prctl.h> and <linux/sched.h>.
 _SIGNAL_AT_PARENTS_END, _NO_NEW_PRIVILEGES = 1, 38
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000
 _LIBRARY = ctypes.CDLL(None)
@@ -37,7 +37,7 @@ def main(settings: dict[str, Any], command: list[str]) -> int:
     if settings["limits"] is not None and _LINUX:
         _confine(settings["limits"])
     stdin = None if settings["input"] else subprocess.DEVNULL
-    # Safe before there are threads.
+    # preexec_fn is safe as long as there are no threads.
     own = _end_with_this_script if _LINUX else None
     with subprocess.Popen(command, stdin=stdin, preexec_fn=own) as process:  # noqa: PLW1509
         deserted = threading.Event()
@@ -45,7 +45,7 @@ def main(settings: dict[str, Any], command: list[str]) -> int:
         def end_with_the_input() -> None:
             watched = select.poll()
             watched.register(0, 0)
-            watched.poll()  # What the program is to read is left to it; the end is told all the same.
+            watched.poll()  # reports the end of the input without taking any of it from the program
             deserted.set()
             process.kill()
             process.wait()
@@ -66,7 +66,7 @@ def _confine(limits: dict[str, int]) -> None:
         kind = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(kind)
         ceiling = sys.maxsize if hard == resource.RLIM_INFINITY else hard
-        # Too much time is told by a signal of its own, and a second later by one that cannot be ignored.
+        # Exceeding the time gives a specific signal, and a second later one that cannot be ignored.
         resource.setrlimit(kind, (min(most, ceiling), min(most + (name == "CPU"), ceiling)))
     _LIBRARY.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _leave_the_network()
@@ -75,7 +75,7 @@ def _confine(limits: dict[str, int]) -> None:
 def _leave_the_network() -> None:
     user, group = os.getuid(), os.getgid()
     if _LIBRARY.unshare(_NEW_NETWORK) and not _LIBRARY.unshare(_NEW_NETWORK | _NEW_USER):
-        # Whoever has no right to this has it among users of their own; there the names stay the same.
+        # A process without the right to do this has it in its own user namespace, where the ids stay the same.
         maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
         for name, text in maps.items():
             with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w", encoding="ascii") as stream:  # noqa: PTH123
@@ -87,7 +87,7 @@ def _end_with_this_script() -> None:
 
 
 def _leave(status: int) -> None:
-    """End as the program did."""
+    """Exit with the program's status, or by the signal that ended it."""
     if status < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(OSError):
