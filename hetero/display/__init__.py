@@ -1,1 +1,1 @@
-"""What people read: text and pages that nothing foreign can break, figures that equal data draw equally."""
+"""Output for people: text and pages that foreign content cannot break, and reproducible figures."""

@@ -1,4 +1,4 @@
-"""How every figure is drawn: equal data give equal bytes, wherever that is."""
+"""Common settings of all figures: equal data give equal bytes on any machine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def own_settings(**more: Any) -> AbstractContextManager[None]:
-    """Draw with matplotlib's defaults and ours, whatever a ``matplotlibrc`` says.
+    """Draw with matplotlib's defaults and the project's settings, whatever a ``matplotlibrc`` contains.
 
-    Matplotlib obeys one in the current folder, which may have come with a download, and which can ask for LaTeX.
+    Matplotlib reads one from the current folder, which may have come with a download, and which can enable LaTeX.
 
     Args:
-        more: Settings by their name, with ``_`` for the dot.
+        more: Further settings by name, with ``_`` for the dot.
     """
     import matplotlib as mpl
 

@@ -1,4 +1,4 @@
-"""Pages of HTML that stand alone: templates that escape what they show, and pictures inside."""
+"""Self-contained HTML pages: templates that escape their values, and embedded pictures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def templates(package: str) -> Environment:
-    """The templates that lie in a package, with HTML escaped and nothing in them that is not seen.
+    """Load the templates of a package; they escape HTML and invisible characters in values.
 
     Args:
-        package: Its name.
+        package: Name of the package.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -29,12 +29,12 @@ def templates(package: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_seen,
+        finalize=_visible,
     )
 
 
 def data_uri(image: UInt8[np.ndarray, "h w 3"]) -> str:
-    """An RGB image as a PNG data URI."""
+    """Encode an RGB image as a PNG data URI."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -42,8 +42,8 @@ def data_uri(image: UInt8[np.ndarray, "h w 3"]) -> str:
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
-def _seen(value: Any) -> Any:
-    """What a page shows of a value; jinja escapes its HTML."""
+def _visible(value: Any) -> Any:
+    """Escape invisible characters of a value; jinja escapes its HTML."""
     from markupsafe import Markup
 
     return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,4 +1,4 @@
-"""Losses and gains in words: a minus sign before a loss reads as its opposite."""
+"""Losses and gains in words, because a minus sign before a loss is easily misread."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 def change_in_words(loss: float, *, digits: int = 4, percent: bool = False) -> str:
-    """``loses 0.0210``, ``gains 14.38 %`` or ``no change``.
+    """Write a change as ``loses 0.0210``, ``gains 14.38 %`` or ``no change``.
 
     Args:
-        loss: By how much a figure is lower than the one that it is held against; negative for a gain.
-        digits: Decimals. What these cannot show is no change.
-        percent: True if ``loss`` is a share, to be told in per cent.
+        loss: Difference by which a figure is lower than its reference; negative for a gain.
+        digits: Decimals. A change that they cannot show is no change.
+        percent: True if ``loss`` is a share to be written in per cent.
     """
     if not math.isfinite(loss):
         return "unknown"
@@ -22,13 +22,13 @@ def change_in_words(loss: float, *, digits: int = 4, percent: bool = False) -> s
 
 
 def range_of_change(low: float, high: float, *, digits: int = 4, percent: bool = False) -> str:
-    """The interval of a loss as that of the change: ``-0.0410 to +0.0100``, where a minus is a loss.
+    """Write the interval of a loss as that of the change: ``-0.0410 to +0.0100``, where a minus is a loss.
 
     Args:
         low: Lower end of the loss.
         high: Upper end of the loss.
         digits: Decimals.
-        percent: True if the ends are shares, to be told in per cent.
+        percent: True if the ends are shares to be written in per cent.
     """
     ends = [_signed(_number(-end, digits, percent)) for end in (high, low)]
     return f"{ends[0]} to {ends[1]}{' %' if percent else ''}"
