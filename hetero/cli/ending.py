@@ -1,4 +1,4 @@
-"""How a command that raised ends: its exit status and its last words, decided in one place."""
+"""The end of a command that raised: its exit status and its message, decided in one place."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hetero.errors import InputError
 from hetero.processes.children import Terminated
 
 BAD_INPUT, FAULT, INTERRUPTED, UNHEARD = 2, 70, 130, 141
-"""Exit statuses: the user or the machine can put it right; a mistake of this project (``EX_SOFTWARE`` of sysexits.h);
-Ctrl-C (128 + SIGINT); whoever read the output has gone (128 + SIGPIPE)."""
+"""Exit statuses: the user or the machine can fix it; a fault of this project (``EX_SOFTWARE`` of sysexits.h); Ctrl-C
+(128 + SIGINT); the reader of the output has gone (128 + SIGPIPE)."""
 
 _LONGEST = 300
-"""Characters of a foreign text that a message shows."""
+"""Most characters of foreign text in a message."""
 
 
 def ending(error: BaseException) -> tuple[int, str]:
-    """Exit status of a command that raised, and what to tell; no text when nobody would read it."""
+    """Return the exit status of a command that raised, and its message; no text when nobody would read it."""
     if isinstance(error, InputError):
         return error.exit_code, str(error)
     if isinstance(error, Terminated):
@@ -45,26 +45,26 @@ def ending(error: BaseException) -> tuple[int, str]:
 
 
 def leave(status: int) -> None:
-    """Exit with what was printed written out, or thrown away where that cannot be, so that nothing fails later.
+    """Flush the output, or discard it where it cannot be written so that nothing fails later, and exit.
 
     Raises:
-        SystemExit: With ``status``; with another where the output could not be written and nothing was told yet.
+        SystemExit: With ``status``, or with another where the output could not be written and no error was reported.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None when whoever started this closed it
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None when the parent process closed it
         try:
             stream.flush()
         except OSError as error:
-            unwritten, told = ending(error)
-            # The interpreter writes out what is left when it ends, and would fail once more.
+            failure, message = ending(error)
+            # The interpreter flushes the rest when it ends, and would fail once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            if told:
-                print(f"hetero: the output cannot be written: {told}", file=sys.stderr)
-            status = status if status in (BAD_INPUT, FAULT, INTERRUPTED) else unwritten
+            if message:
+                print(f"hetero: the output cannot be written: {message}", file=sys.stderr)
+            status = status if status in (BAD_INPUT, FAULT, INTERRUPTED) else failure
     sys.exit(status)
 
 
 def _unheard() -> bool:
-    """Whether nobody reads the standard output or error any more."""
+    """Return True if nobody reads the standard output or error any more."""
     streams = select.poll()
     for number in (1, 2):
         streams.register(number, 0)
@@ -72,12 +72,12 @@ def _unheard() -> bool:
 
 
 def _is_of_rich(error: BaseException) -> bool:
-    """Whether the library that prints help found nobody reading: it points the output elsewhere and exits with 1."""
+    """Return True if the library that prints help had no reader: it redirects the output and exits with 1."""
     return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
 
 
 def _is_of_safetensors(error: BaseException) -> bool:
-    """Whether the library could not read or write a file: it has an exception of its own for a full disk, too."""
+    """Return True if safetensors could not read or write a file: it has its own exception, even for a full disk."""
     return type(error).__name__ == "SafetensorError"
 
 

@@ -1,7 +1,7 @@
 """The command line, ``hetero``.
 
 Commands are named by import string and loaded when called, so that ``hetero --help`` answers at once and no package
-imports one that it must not.
+imports another that it must not.
 """
 
 from __future__ import annotations
@@ -81,16 +81,16 @@ GROUPS = {
     ),
 }
 
-# ``export`` takes a model first, so that it can have no commands below it; this one reads best there all the same.
+# ``export`` takes a model first and so cannot have subcommands, but this one reads best there.
 ALIASES: dict[tuple[str, ...], list[str]] = {("export", "debug"): ["bundle", "debug"]}
 
 
 def build_app(*, brief: bool = False) -> App:
-    """The whole command tree.
+    """Build the whole command tree.
 
     Args:
-        brief: Describe each command in one line without loading it, as the overview does; otherwise a command's help
-            is its docstring.
+        brief: True to describe each command in one line without loading it, for the overview; otherwise a command's
+            help is its docstring.
     """
     app = App(
         name="hetero",
@@ -134,30 +134,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _wait_briefly() -> None:
-    """Let threads that wait for each other sleep soon.
+    """Let threads that wait for each other sleep early.
 
-    By default they wait in a loop of milliseconds, and on a busy machine take the core from whom they wait for. What is
-    set here is read when torch is loaded: the portable policy and, for GNU's library, some 30 microseconds of waiting.
+    By default they wait in a loop for milliseconds, and on a busy machine occupy the core of the thread that they wait
+    for. These variables are read when torch is loaded: the portable policy and, for GNU's library, some 30 microseconds
+    of waiting.
     """
     if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
         os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="1000")
 
 
 def _print_everything() -> None:
-    """Let characters that the terminal's encoding lacks, and bytes of paths that are no text, come out as escapes."""
+    """Print characters that the terminal's encoding lacks, and bytes of paths that are not text, as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # nobody reads that either
+    with contextlib.suppress(OSError):  # nobody reads this either
         say(f"hetero: {message}", error=True)
     return code
 
 
 def _usage_errors(app: App, tokens: list[str]) -> list[str]:
-    """Every wrong option: parse again without the one complained of, until nothing more can be told."""
+    """Return all usage errors: parse again without the offending option, until there are no further errors."""
     errors: list[str] = []
     while True:
         try:
@@ -173,18 +174,18 @@ def _usage_errors(app: App, tokens: list[str]) -> list[str]:
 
 
 def _option_of(error: CycloptsError) -> str | None:
-    """The option that an error is about."""
+    """Return the option that an error is about."""
     tokens = [getattr(error, "token", None), *getattr(getattr(error, "argument", None), "tokens", ())]
     return next((token.keyword for token in tokens if token is not None), None)
 
 
 def _without(tokens: list[str], option: str | None) -> list[str]:
-    """The command line without an option and its value."""
-    kept: list[str] = []
+    """Return the command line without an option and its value."""
+    rest: list[str] = []
     dropped = False
     for token in tokens:
         is_value = dropped and not token.startswith("-")
         dropped = option is not None and token == option
         if not (dropped or is_value or (option is not None and token.startswith(f"{option}="))):
-            kept.append(token)
-    return kept
+            rest.append(token)
+    return rest
