@@ -42,7 +42,7 @@ class DataConfig:
         layout: Meaning of the folders in ``folder`` data: ``auto`` distinguishes splits from classes by their names
             and refuses a mixture, ``classes`` takes the outermost folders as classes whatever their names are,
             ``flat`` takes every image as one without a label, whatever folder it lies in.
-        protocol: Which test images query which; ``auto`` chooses by the data. Altered copies are the queries for
+        protocol: Retrieval protocol of test images; ``auto`` chooses by the data. Altered copies are the queries for
             images without labels.
         split: Held-out part of a generated split, where the data have none: whole classes (retrieval of things never
             seen in training) or images of every class. ``auto`` takes classes when there are at least 20, else images.

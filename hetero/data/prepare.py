@@ -123,7 +123,7 @@ def _find_own(config: DataConfig) -> Listing:
 def _joining(path: str) -> tuple[list[Entry], tuple[str, ...]]:
     """List images that join training, named after their folder and their place in it, and notes."""
     folder = Path(path).expanduser()
-    files, found = image_files(folder)
+    files, below = image_files(folder)
     name = printable(folder.resolve().name)
     entries = [Entry(file, f"{name}/{printable(file.relative_to(folder))}", "", "unlabelled") for file in files]
-    return entries, tuple(f"{name}: {note}" for note in found.notes())
+    return entries, tuple(f"{name}: {note}" for note in below.notes())

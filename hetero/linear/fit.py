@@ -82,8 +82,8 @@ def fit(
     ridge = max(solutions, key=lambda option: validation.judged(model, solutions[option].change))
     solution = solutions[ridge]
     if (remaining := config.steps - shared) > 0:
-        chosen, start = problem.with_ridge(ridge), solution.change
-        further = solve(chosen, preconditioner(ridge), start=start, steps=remaining, progress=f"ridge {ridge:g}")
+        at_ridge, start = problem.with_ridge(ridge), solution.change
+        further = solve(at_ridge, preconditioner(ridge), start=start, steps=remaining, progress=f"ridge {ridge:g}")
         solution = replace(further, objectives=(*solution.objectives, *further.objectives[1:]))
     return Fit(model, solution, ridge)
 

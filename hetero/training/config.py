@@ -239,7 +239,7 @@ class StudentConfig:
 
     @property
     def adapted(self) -> StudentConfig:
-        """The same student once it is adapted."""
+        """The student once it is adapted."""
         return replace(self, name=f"{self.name}-adapted", adapt=None)
 
     @property

@@ -70,7 +70,7 @@ class LastLayers:
     """The maps of least error, one a penalty, and the student's agreement with the cloud under each.
 
     Attributes:
-        maps: In the order of :data:`PENALTIES`.
+        maps: The maps in the order of :data:`PENALTIES`.
         agreement: Mean cosine of the student's and the cloud's validation vectors after the space's mean is removed.
     """
 

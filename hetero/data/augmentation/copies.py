@@ -114,7 +114,7 @@ class CopiedImages:
     Args:
         images: uint8 [n, h, w, 3].
         config: Strength of the changes.
-        drawn: float32 [copies, r, n], the random numbers of each copy.
+        random: float32 [copies, r, n], the random numbers of each copy.
         frame: The frame in which changes are described; None for the images' own frame.
     """
 
@@ -122,15 +122,15 @@ class CopiedImages:
         self,
         images: Images,
         config: AugmentConfig,
-        drawn: Float32[torch.Tensor, "copies r n"],
+        random: Float32[torch.Tensor, "copies r n"],
         frame: Frame | None = None,
     ) -> None:
-        self.images, self.config, self.drawn, self.frame = images, config, drawn, frame
+        self.images, self.config, self.random, self.frame = images, config, random, frame
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``((copies + 1) * n, height, width, 3)``."""
-        return ((len(self.drawn) + 1) * len(self.images), *self.images.shape[1:])
+        return ((len(self.random) + 1) * len(self.images), *self.images.shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -150,7 +150,7 @@ class CopiedImages:
         indices = torch.from_numpy(rows)
         frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[indices])
         changed = augmented(
-            torch.from_numpy(images), self.config, self.drawn[torch.from_numpy(copies), :, indices].T, frame
+            torch.from_numpy(images), self.config, self.random[torch.from_numpy(copies), :, indices].T, frame
         )
         return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -166,13 +166,13 @@ class CopiedSource:
         """Prepare images and copies as another model expects them."""
         originals = self.originals.prepared_by(preprocessing)
         return CopiedImages(
-            originals.images, self.copied.config, self.copied.drawn, frame_of(self.originals, preprocessing)
+            originals.images, self.copied.config, self.copied.random, frame_of(self.originals, preprocessing)
         )
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         """Return the sizes of the pictures; a copy has its original's."""
         assert self.originals.source is not None
-        return np.tile(self.originals.source.sizes(), (len(self.copied.drawn) + 1, 1))
+        return np.tile(self.originals.source.sizes(), (len(self.copied.random) + 1, 1))
 
 
 def frame_of(images: ImageSet, other: Preprocessing) -> Frame | None:

@@ -52,8 +52,8 @@ def check_command(
         layout: Meaning of the folders inside a folder: auto distinguishes splits (train, Val, test_images, ...) from
             classes by their names; classes takes the outermost ones as classes whatever their names are; flat takes
             every image as one without a label.
-        protocol: Which images search which; auto chooses by the data.
-        split: Whether a generated split holds out whole classes or images of every class.
+        protocol: Retrieval protocol; auto chooses by the data.
+        split: Held-out part of a generated split: whole classes, or images of every class.
         seed: Decides generated splits.
         grey_range: Values that become black and white in grey files of more than 8 bits.
         skip_unreadable: Do not count unreadable files as a problem.

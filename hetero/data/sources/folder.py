@@ -34,7 +34,7 @@ from hetero.data.sources.folder_problems import (
 )
 from hetero.data.sources.listing import Entry, Listing
 from hetero.data.sources.split_names import Split, role_named, splits_among
-from hetero.data.sources.walk import EXTENSIONS, Found, images_below, printable
+from hetero.data.sources.walk import EXTENSIONS, FoundImages, images_below, printable
 from hetero.errors import InputError
 
 _PAIR = {"query", "gallery"}
@@ -89,13 +89,13 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
     if not root.is_dir():
         kind = "a file" if root.exists() else "nothing"
         raise InputError(f"expected an image folder at {root}, found {kind}")
-    found = images_below(root)
-    images = found.images
+    below = images_below(root)
+    images = below.images
     if not images:
-        _refuse_empty(root, found)
+        _refuse_empty(root, below)
     outermost = sorted({parts[0] for parts in images if len(parts) > 1})
     if folders == "flat" or (folders == "auto" and not outermost):
-        return _flat(root, found, outermost)
+        return _flat(root, below, outermost)
     layout, only_classes = "", folders == "classes"
     if not only_classes and _names_splits(outermost):
         require_splits_alone(root, outermost, loose=[parts[0] for parts in images if len(parts) == 1])
@@ -117,21 +117,21 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
     where = f"{{{layout}}}/{rest}" if layout else f"{rest}, no splits"
     if without := sorted({place.parts[0] for place in places if not place.labelled}):
         where += f"; without labels: {printable(', '.join(without))}"
-    notes = (*found.notes(), *doubtful_classes({entry.label for entry in entries}))
+    notes = (*below.notes(), *doubtful_classes({entry.label for entry in entries}))
     return Listing(printable(root.name), where, tuple(entries), notes)
 
 
-def _flat(root: Path, found: Found, outermost: Sequence[str]) -> Listing:
+def _flat(root: Path, below: FoundImages, outermost: Sequence[str]) -> Listing:
     """List images without labels; the outermost folders are splits if all have splits' names, or else ignored."""
     splits = splits_among(outermost)
-    loose = any(len(parts) == 1 for parts in found.images)
-    places = [_Place(parts, labelled=False) for parts in found.images]
+    loose = any(len(parts) == 1 for parts in below.images)
+    places = [_Place(parts, labelled=False) for parts in below.images]
     where = "images without labels, no splits"
     if not loose and set(splits) == set(outermost) and len(set(splits.values())) > 1:
         require_one_folder_each(root, outermost)
         places = [replace(place, above=1, split=splits[place.parts[0]]) for place in places]
         where = f"{{{printable(', '.join(outermost))}}}/image, without labels"
-    return Listing(printable(root.name), where, tuple(place.entry(root) for place in places), found.notes())
+    return Listing(printable(root.name), where, tuple(place.entry(root) for place in places), below.notes())
 
 
 def _without_labels(places: Sequence[_Place]) -> list[_Place]:
@@ -186,8 +186,8 @@ def _are_pairs(root: Path, folder: str, inside: set[str]) -> bool:
     return True
 
 
-def _refuse_empty(root: Path, found: Found) -> NoReturn:
-    other = "".join(f"; {note}" for note in found.notes())
+def _refuse_empty(root: Path, below: FoundImages) -> NoReturn:
+    other = "".join(f"; {note}" for note in below.notes())
     raise InputError(
         f"{root}: expected images ({' '.join(sorted(EXTENSIONS))}) in folders named after their classes, "
         f"found none{other}"

@@ -82,7 +82,7 @@ class PassedOver:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundImages:
     """The images below a folder.
 
     Attributes:
@@ -110,7 +110,7 @@ class Found:
         return tuple(notes)
 
 
-def images_below(folder: Path) -> Found:
+def images_below(folder: Path) -> FoundImages:
     """Find all images below a folder.
 
     Hidden names and those of operating systems are skipped, with everything below them. Links are followed, also out of
@@ -125,21 +125,21 @@ def images_below(folder: Path) -> Found:
     """
     if not folder.is_dir():
         raise InputError(f"expected a folder of images at {folder}, found {'a file' if folder.exists() else 'nothing'}")
-    return _Walk(folder).found()
+    return _Walk(folder).images()
 
 
-def image_files(folder: Path) -> tuple[list[Path], Found]:
+def image_files(folder: Path) -> tuple[list[Path], FoundImages]:
     """List all images below a folder (see :func:`images_below`), at least one.
 
     Raises:
         InputError: When there is no such folder, or it holds no image.
     """
-    found = images_below(folder)
-    if not found.images:
-        described = found.passed_over.described()
-        other = f"; passed over: {described}" if described else ""
+    below = images_below(folder)
+    if not below.images:
+        skipped = below.passed_over.described()
+        other = f"; passed over: {skipped}" if skipped else ""
         raise InputError(f"{folder}: expected images ({' '.join(sorted(EXTENSIONS))}), found none{other}")
-    return [folder.joinpath(*parts) for parts in found.images], found
+    return [folder.joinpath(*parts) for parts in below.images], below
 
 
 class _Walk:
@@ -152,9 +152,9 @@ class _Walk:
         self._passed_over = PassedOver()
         self._links: dict[str, str] = {}
 
-    def found(self) -> Found:
+    def images(self) -> FoundImages:
         self._enter((), [_identity(self._folder.stat())])
-        return Found(tuple(sorted(self._images)), self._passed_over, self._links)
+        return FoundImages(tuple(sorted(self._images)), self._passed_over, self._links)
 
     def _enter(self, parts: tuple[str, ...], above: Sequence[tuple[int, int]]) -> None:
         try:

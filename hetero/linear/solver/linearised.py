@@ -118,12 +118,12 @@ class Linearised:
         names: Sequence[str],
     ) -> Weights:
         """Sum ``weights_i (J_i' u_i)^2`` over inputs, for each of the named weight tensors."""
-        chosen = {name: self.weights[name] for name in names}
-        total = {name: torch.zeros_like(value) for name, value in chosen.items()}
+        tensors = {name: self.weights[name] for name in names}
+        total = {name: torch.zeros_like(value) for name, value in tensors.items()}
         gradients = vmap(grad(self._along), in_dims=(None, 0, 0))
         pieces = (values.split(PER_SAMPLE_AT_ONCE) for values in (self._cast(inputs), cotangents, weights))
         for batch, rows, share in zip(*pieces, strict=True):
-            for name, value in gradients(chosen, batch, rows).items():
+            for name, value in gradients(tensors, batch, rows).items():
                 total[name] += torch.tensordot(share, value.square(), dims=1)
         return total
 

@@ -10,12 +10,12 @@ import numpy as np
 from hetero.nas.figures.drawing import FAINT, INK, PICTURE, SEARCHED, drawn, plain
 
 
-def kendall(one: Sequence[float], other: Sequence[float]) -> float:
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     """Compute Kendall's rank correlation tau-b: agreeing minus disagreeing pairs, ties left out (Kendall, 1945).
 
     It is NaN when all values of either side are equal.
     """
-    left, right = (np.sign(np.subtract.outer(side, side)) for side in (np.asarray(one), np.asarray(other)))
+    left, right = (np.sign(np.subtract.outer(side, side)) for side in (np.asarray(first), np.asarray(second)))
     pairs = np.triu_indices(len(left), k=1)
     left, right = left[pairs], right[pairs]
     scale = np.sqrt(np.count_nonzero(left) * np.count_nonzero(right))

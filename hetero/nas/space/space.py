@@ -2,17 +2,17 @@
 
 A point is an :class:`~hetero.nas.space.architecture.Architecture`::
 
-    space = built_in_space("demo")                  # or load_space(path), SearchSpace(stages=(...)), a table of a file
+    space = built_in_space("demo")                    # or load_space(path), or SearchSpace(stages=(...))
     rng = np.random.default_rng(0)
-    one = space.sample(rng)                         # every choice drawn uniformly
-    near = space.mutate(one, rng, rate=0.1)         # each choice drawn anew with this probability
-    next_door = space.neighbour(one, rng)           # exactly one choice takes another value
-    child = space.crossover(one, near, rng)         # each choice from one of the parents
-    one in space, space.size, space.genes           # membership, number of points, the choices by name
-    space.values(one), space.build(values)          # a point as choices by name, and back
-    space.smallest, space.largest                   # every choice at its first / last option
-    config = space.config(one, dimension=128)       # a ModelConfig: train_student, export and verify take it as any
-    Architecture.from_dict(one.to_dict()) == one    # JSON round trip; one.digest names it
+    point = space.sample(rng)                         # every choice drawn uniformly
+    near = space.mutate(point, rng, rate=0.1)         # each choice drawn anew with this probability
+    next_door = space.neighbour(point, rng)           # exactly one choice takes another value
+    child = space.crossover(point, near, rng)         # each choice from one of the parents
+    point in space, space.size, space.genes           # membership, number of points, the choices by name
+    space.values(point), space.build(values)          # a point as choices by name, and back
+    space.smallest, space.largest                     # every choice at its first / last option
+    config = space.config(point, dimension=128)       # a ModelConfig, to train, export and verify like any other
+    Architecture.from_dict(point.to_dict()) == point  # JSON round trip; point.digest names it
 
 Needs no torch. Files are read by :mod:`hetero.nas.space.file`.
 """

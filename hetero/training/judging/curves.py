@@ -71,7 +71,7 @@ def _is_flat(values: Sequence[float]) -> bool:
 
 
 def advice(looks: Sequence[Look], *, decay_from: int = 0) -> tuple[str, ...]:
-    """Return what would improve the model further, by the curves of its finished training; empty where they are mute.
+    """Return ways to improve a model further, by the curves of its finished training; empty where they show none.
 
     Args:
         looks: All looks of the training.
@@ -94,8 +94,9 @@ def advice(looks: Sequence[Look], *, decay_from: int = 0) -> tuple[str, ...]:
             f"{in_validation:.2f} held out"
         )
     if not lines and in_training < LOW and _rise(training[:full]) <= RISING:
-        stop = f"{in_training:.2f} on training images, too"
-        lines.append(f"a larger student: agreement with the cloud has stopped at {stop}")
+        lines.append(
+            f"a larger student: agreement with the cloud has stopped at {in_training:.2f} on training images, too"
+        )
     return tuple(lines)
 
 

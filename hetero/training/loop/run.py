@@ -49,7 +49,7 @@ class Fitted:
     Attributes:
         best: The look at validation whose weights were kept.
         steps: Steps taken.
-        advice: What would improve the model further, by the curves.
+        advice: Ways to improve the model further, by the curves.
     """
 
     best: Look
