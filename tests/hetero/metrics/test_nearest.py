@@ -14,7 +14,7 @@ from hetero.errors import InputError
 from hetero.metrics import _reservoir
 from hetero.metrics import nearest as search_module
 from hetero.metrics.nearest import search
-from tests.hetero.evaluation.brute_force import ranked
+from tests.hetero.metrics.brute_force import ranked
 
 
 def small_whole_numbers(rng: np.random.Generator, rows: int, dimension: int) -> np.ndarray:

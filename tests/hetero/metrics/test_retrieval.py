@@ -9,7 +9,7 @@ from hetero.errors import InputError
 from hetero.metrics import retrieval
 from hetero.metrics.retrieval import evaluate, evaluate_tasks, rows_of_self
 from hetero.metrics.task import RetrievalTask
-from tests.hetero.evaluation.brute_force import average_precision_at_r, cmc
+from tests.hetero.metrics.brute_force import average_precision_at_r, cmc
 
 
 def on_a_circle(degrees: list[float]) -> np.ndarray:
