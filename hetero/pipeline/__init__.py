@@ -1,1 +1,1 @@
-"""A run as a list of stages, each named by the digest of what it depends on."""
+"""A run as a list of stages, each identified by the digest of its inputs."""

@@ -21,7 +21,7 @@ from hetero.training.config import StudentConfig
 
 GALLERY, LABELS = "gallery.safetensors", "gallery.csv"
 LIST = "adapted.json"
-"""In an evaluation: names of the adapted models, those that are refused among them."""
+"""File of an evaluation: names of the adapted models, the refused ones included."""
 
 
 def adapt_student(context: Context, work: Path, student: StudentConfig) -> None:
@@ -30,29 +30,29 @@ def adapt_student(context: Context, work: Path, student: StudentConfig) -> None:
     from hetero.linear.gallery import OldGallery
     from hetero.linear.learnt import Places
 
-    wanted, recipe, name = student.adapt, context.recipe, student.adapted.name
-    assert wanted is not None
-    # Of a killed run: it would look like somebody's model.
+    domain, recipe, name = student.adapt, context.recipe, student.adapted.name
+    assert domain is not None
+    # Left by a killed run, it would pass for a finished model.
     (work / "config.json").unlink(missing_ok=True)
-    if wanted.gallery:
-        gallery, labels = Path(wanted.gallery), Path(wanted.labels) if wanted.labels else None
+    if domain.gallery:
+        gallery, labels = Path(domain.gallery), Path(domain.labels) if domain.labels else None
         stored = OldGallery.load(gallery, labels)
     else:
         _write_gallery(context, work)
         stored = OldGallery.load(work / GALLERY, work / LABELS)
-        gallery, labels = (context.student(name) / one for one in (GALLERY, LABELS))
+        gallery, labels = (context.student(name) / file for file in (GALLERY, LABELS))
     adapt(
         context.student(student.name),
-        prepare(wanted.data, recipe.preprocessing),
-        prepare(wanted.anchors, recipe.preprocessing) if wanted.anchors else context.dataset,
+        prepare(domain.data, recipe.preprocessing),
+        prepare(domain.anchors, recipe.preprocessing) if domain.anchors else context.dataset,
         stored,
         work,
-        wanted.settings,
+        domain.settings,
         Places(
             model=str(context.student(student.name).resolve()),
-            data=wanted.data.anchored(Path()),
+            data=domain.data.anchored(Path()),
             gallery=str(gallery.resolve()),
-            anchors=(wanted.anchors or recipe.data).anchored(Path()),
+            anchors=(domain.anchors or recipe.data).anchored(Path()),
             labels=labels and str(labels.resolve()),
         ),
         name=name,
@@ -60,17 +60,17 @@ def adapt_student(context: Context, work: Path, student: StudentConfig) -> None:
 
 
 def _write_gallery(context: Context, work: Path) -> None:
-    """What the cloud answered for the run's images that have a label, without their changed copies; and their classes.
+    """Write the cloud's embeddings of the run's labelled images, without their changed copies, and their classes.
 
-    Kept beside the model: what it was adapted by is what explains it, and what it forgets by.
+    They stay beside the model, because they explain how it was adapted and what it may forget.
     """
     from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    known, groups = set(stored.names), dict[str, str]()
+    embedded, groups = set(stored.names), dict[str, str]()
     for images in (context.dataset.train, context.dataset.validation, context.dataset.test):
         for row in np.flatnonzero(images.labelled).tolist():
-            if images.names[row] in known:
+            if images.names[row] in embedded:
                 groups[images.names[row]] = images.classes[int(images.labels[row])]
     save_embeddings(work / GALLERY, embeddings_of(stored, list(groups)), list(groups), stored.space)
     table = io.StringIO(newline="")
@@ -79,11 +79,11 @@ def _write_gallery(context: Context, work: Path) -> None:
 
 
 def adaptations(root: Path, names: Sequence[str] | None = None) -> dict[str, Adaptation]:
-    """The figures of a run's adaptations, refused or not, by name of the adapted model.
+    """Return the figures of a run's adaptations, refused or not, by name of the adapted model.
 
     Args:
         root: The run's directory.
-        names: Of the models; None for those that the run was evaluated with.
+        names: Names of the adapted models; None for those of the run's evaluation.
     """
     if names is None:
         listed = root / "evaluation" / LIST
@@ -92,14 +92,14 @@ def adaptations(root: Path, names: Sequence[str] | None = None) -> dict[str, Ada
 
 
 def adapted_names(recipe: Recipe) -> list[str]:
-    """Of what students are adapted to."""
+    """Return the names of the adapted students."""
     return [student.adapted.name for student in recipe.students if student.adapt]
 
 
 def told_refusals(context: Context) -> bool:
-    """Say on standard error which adaptations of a run are refused, and why; True if one is."""
-    found = adaptations(context.root, adapted_names(context.recipe))
-    refused = {name: one for name, one in found.items() if one.refusals}
-    for name, one in refused.items():
-        print(f"{name}: {outcome(one.refusals, one.space, context.student(name))}", file=sys.stderr)
+    """Report on standard error the refused adaptations of a run, with the reasons; True if there are any."""
+    figures = adaptations(context.root, adapted_names(context.recipe))
+    refused = {name: adaptation for name, adaptation in figures.items() if adaptation.refusals}
+    for name, adaptation in refused.items():
+        print(f"{name}: {outcome(adaptation.refusals, adaptation.space, context.student(name))}", file=sys.stderr)
     return bool(refused)

@@ -17,20 +17,20 @@ def run(
     resume: bool = True,
     jobs: int | None = None,
 ) -> int:
-    """Run a recipe's stages, as ``hetero run`` does; what is up to date is not done again.
+    """Run a recipe's stages, as ``hetero run`` does; stages that are up to date are skipped.
 
     Args:
         recipe: The recipe, its file, or the name of one that comes with the package.
         out: Directory of the run; ``runs/NAME`` by default.
         until: Last group of stages: data, cloud, search, students, evaluate, export, verify or report.
         resume: Continue interrupted training from its checkpoint.
-        jobs: Stages run at once; None for as many as there are cores, or one beside a GPU.
+        jobs: Stages run at once; None for as many as there are cores, or one where there is a GPU.
 
     Returns:
         0 when done or passed, 1 when a gate failed or an adaptation is refused, 3 when nothing could be verified.
 
     Raises:
-        InputError: With every mistake of the recipe, before anything runs.
+        InputError: With every mistake in the recipe, before anything runs.
     """
-    asked = Draft.of(recipe) if isinstance(recipe, Recipe) else draft_called(Path(recipe))
-    return run_until(asked, out, None, until, resume, jobs=jobs)
+    draft = Draft.of(recipe) if isinstance(recipe, Recipe) else draft_called(Path(recipe))
+    return run_until(draft, out, None, until, resume, jobs=jobs)

@@ -1,4 +1,4 @@
-"""Figures asked for by name, of an evaluated run."""
+"""Further figures of an evaluated run, requested by name."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ FILE = "metrics.json"
 
 
 def tell_metrics(context: Context, asked: Sequence[Asked]) -> None:
-    """Measure every model's queries in the cloud's gallery; print a table, and write it beside the matrix.
+    """Measure the requested figures of every model's queries in the cloud's gallery; print and write them.
 
-    A student is held against the cloud's own queries in flips, and what it was adapted to against the student.
+    The table is written beside the matrix. Flips compare a student with the cloud's own queries, and an adapted model
+    with the student that it was adapted from.
 
     Args:
         context: A run whose evaluation is up to date.
-        asked: What to measure.
+        asked: The requested figures.
     """
     recipe, evaluation = context.recipe, context.root / "evaluation"
-    before = {one.name: recipe.cloud.name for one in recipe.models}
-    before |= {one.adapted.name: one.name for one in recipe.all_students if one.adapt}
+    before = {model.name: recipe.cloud.name for model in recipe.models}
+    before |= {student.adapted.name: student.name for student in recipe.all_students if student.adapt}
     with locked(context.root):
-        found = measure_asked(
+        figures = measure_asked(
             asked,
             model_vectors(context, evaluation / VECTORS),
             np.asarray(context.dataset.test.labels),
@@ -40,6 +41,6 @@ def tell_metrics(context: Context, asked: Sequence[Asked]) -> None:
             space_id=EmbeddingSpace.load(context.cloud / "space.json").space_id,
             seed=recipe.seed,
         )
-        found.save(evaluation / FILE)
-    say(found.as_table())
+        figures.save(evaluation / FILE)
+    say(figures.as_table())
     say(f"see {evaluation / FILE}", error=True)

@@ -1,4 +1,4 @@
-"""What the stages of a run share: the recipe, the data set (loaded once, when first needed) and the run's files."""
+"""The context that the stages of a run share: recipe, data set (loaded once, when first needed) and files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Context:
     """A run in progress.
 
     Attributes:
-        recipe: What is asked for.
+        recipe: The recipe.
         root: The run's directory.
-        resume: Whether interrupted training continues.
-        workers: Where a search evaluates its candidates.
+        resume: True to continue interrupted training from its checkpoint.
+        workers: Processes or cluster that evaluate a search's candidates.
     """
 
     recipe: Recipe
@@ -39,9 +39,9 @@ class Context:
 
     @cached_property
     def with_copies(self) -> Dataset:
-        """The images, with changed copies of those for training: what the cloud embeds and students learn from.
+        """The images, with changed copies of the training images: the cloud embeds them, and students learn from them.
 
-        As decoded images are, copies are kept in the cache for all processes while they are not too large.
+        Copies are cached for all processes unless they are too large, as decoded images are.
         """
         from hetero.data.augmentation.copies import with_copies
 
@@ -52,7 +52,7 @@ class Context:
         return self.dataset.training_on(train)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process is given: the images it reads itself, from the cache."""
+        """Return the fields without the images, which another process reads from the cache itself."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
@@ -67,23 +67,23 @@ class Context:
 
     @property
     def search(self) -> Path:
-        """What the search found."""
+        """The directory of the search's results."""
         return self.root / "search"
 
     def student(self, name: str) -> Path:
-        """A student's model directory."""
+        """Return a student's model directory."""
         return self.root / "students" / name
 
     def has_model(self, name: str) -> bool:
-        """True if there is a student of this name; one that was to be adapted may have been refused."""
+        """Return True if there is a model of this name; an adapted one may have been refused."""
         return (self.student(name) / "config.json").is_file()
 
     def bundle(self, name: str) -> Path:
-        """A student's bundle."""
+        """Return a student's bundle directory."""
         return self.root / "bundles" / name / "bundle"
 
     @property
     def bundles(self) -> list[Path]:
-        """Of every model that ships."""
+        """The bundle directory of every model that ships."""
         models = self.recipe.models
         return [self.bundle(one.name) for one in models if not one.independent and self.has_model(one.name)]

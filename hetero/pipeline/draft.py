@@ -1,4 +1,4 @@
-"""Reading recipes: as far as they make sense, with everything known to be wrong with them."""
+"""Recipes read as far as they make sense, with every mistake that was found."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from hetero.training.rules import STAND_INS
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe as far as it makes sense, and everything known to be wrong with it.
+    """A recipe as far as it makes sense, and every mistake that was found.
 
     Attributes:
-        recipe: What is left without the mistakes.
-        what: Names it in messages.
+        recipe: The recipe without the mistakes.
+        what: Name of the recipe in messages.
         mistakes: Keys that are wrong, missing or unknown; taken out of the recipe, or replaced by a stand-in.
         problems: One line for each mistake, and for each part that does not fit another.
     """
@@ -36,23 +36,23 @@ class Draft:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Draft:
-        """A recipe made in Python."""
+        """Return the draft of a recipe made in Python."""
         return cls(recipe, f"the recipe {recipe.name}", problems=tuple(recipe_problems(recipe)))
 
     def doubts(self, *place: str | int) -> bool:
-        """Whether a mistake lies in or around a place, so that what is said there is not known."""
+        """Return True if a mistake lies in or around a place, so that its value is not known."""
         return any(all(a == b for a, b in zip(one.place, place, strict=False)) for one in self.mistakes)
 
     @property
     def knows_data(self) -> bool:
-        """True if it is known where the data is."""
+        """True if the location of the data is known."""
         return not any(self.doubts("data", name) for name in ("kind", "path", "root", "layout", "extra"))
 
     def require_sound(self, *further: str) -> Recipe:
-        """The recipe.
+        """Return the recipe if it has no problem.
 
         Raises:
-            InputError: With every problem, and further ones, at once.
+            InputError: With every problem, and the further ones, at once.
         """
         if problems := [*self.problems, *further]:
             raise InputError(f"{self.what} is not valid:", problems)
@@ -60,7 +60,7 @@ class Draft:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; paths in it count from the recipe's folder.
+    """Read a recipe; its paths are relative to the recipe's folder.
 
     Raises:
         InputError: With every mistake found, at once.
@@ -69,7 +69,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def recipe_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Recipe:
-    """As :func:`draft_called`.
+    """Read a recipe as :func:`draft_called` does, and return it if it has no problem.
 
     Raises:
         InputError: With every mistake found, at once.
@@ -78,23 +78,23 @@ def recipe_called(name: Path, *, data: Path | None = None, seed: int | None = No
 
 
 def draft_called(name: Path, *, data: Path | None = None, seed: int | None = None) -> Draft:
-    """A recipe that comes with the package by its name, or a file, with what the command line says instead of it."""
-    instead: dict[str, Any] = {"data": {"path": path_text(data)}} if data else {}
+    """Read a recipe, built in or from a file, and replace the values that the command line overrides."""
+    overrides: dict[str, Any] = {"data": {"path": path_text(data)}} if data else {}
     if seed is not None:
-        instead["seed"] = seed
+        overrides["seed"] = seed
     if name.suffix or not _built_in_file(str(name)).is_file():
-        return _draft_of_file(name, instead)
+        return _draft_of_file(name, overrides)
     text = _built_in_file(str(name)).read_text(encoding="utf-8")
-    return draft(overridden(tomllib.loads(text), instead), what=f"the built-in recipe {name}")
+    return draft(overridden(tomllib.loads(text), overrides), what=f"the built-in recipe {name}")
 
 
 def built_in(name: str) -> Recipe:
-    """A recipe that comes with the package, for instance ``demo``."""
+    """Return a recipe that comes with the package, for instance ``demo``."""
     return draft_called(Path(name)).require_sound()
 
 
 def parse_recipe(value: dict[str, Any], *, what: str) -> Recipe:
-    """Check a parsed recipe: the types and keys, and what they mean together.
+    """Check a parsed recipe: its types and keys, and the rules between them.
 
     Raises:
         InputError: With every mistake found, at once.
@@ -106,22 +106,22 @@ def draft(value: dict[str, Any], *, what: str, folder: Path | None = None) -> Dr
     """Read a parsed recipe as far as it makes sense.
 
     Args:
-        value: What the file held.
-        what: Names it in messages.
-        folder: Its paths count from here; None leaves them as they are.
+        value: Content of the file.
+        what: Name of the recipe in messages.
+        folder: The recipe's paths are relative to it; None leaves them as they are.
 
     Raises:
-        InputError: When nothing is left of it.
+        InputError: When no part of it makes sense.
     """
     recipe, mistakes = parse_rest(Recipe, _with_student_named(value), instead=STAND_INS)
     if recipe is None:
         raise InputError(f"{what} is not valid:", [str(mistake) for mistake in mistakes])
-    made = Draft(recipe if folder is None else anchored(recipe, folder), what, tuple(mistakes))
-    return dataclasses.replace(made, problems=(*map(str, mistakes), *recipe_problems(recipe, doubts=made.doubts)))
+    result = Draft(recipe if folder is None else anchored(recipe, folder), what, tuple(mistakes))
+    return dataclasses.replace(result, problems=(*map(str, mistakes), *recipe_problems(recipe, doubts=result.doubts)))
 
 
-def _draft_of_file(path: Path, instead: dict[str, Any]) -> Draft:
-    value = overridden(read_toml(path, "a recipe"), instead)
+def _draft_of_file(path: Path, overrides: dict[str, Any]) -> Draft:
+    value = overridden(read_toml(path, "a recipe"), overrides)
     return draft(value, what=str(path), folder=path.parent)
 
 
@@ -130,7 +130,7 @@ def _built_in_file(name: str) -> Any:
 
 
 def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:
-    """The students that tiers are given are named after them: a recipe says no other name."""
+    """Name the search's student, which a recipe leaves nameless: each tier's student is named after the tier."""
     search = value.get("search")
     if not (isinstance(search, dict) and isinstance(search.get("student"), dict)):
         return value

@@ -1,4 +1,4 @@
-"""Which of a run's images an export takes: test images to verify with, others to calibrate with."""
+"""The images of a run that an export uses: test images to verify with, others to calibrate with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
 
 def retrieval_set(context: Context) -> RetrievalSet:
-    """Test images with cloud embeddings."""
-    test, wanted = context.dataset.test, context.recipe.export
+    """Return test images with their cloud embeddings."""
+    test, queries = context.dataset.test, context.recipe.export.queries
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=wanted.queries)
+    rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=queries)
     return RetrievalSet(
         images=np.ascontiguousarray(test.images[rows]),
         labels=np.asarray(test.labels)[rows],
@@ -32,13 +32,15 @@ def retrieval_set(context: Context) -> RetrievalSet:
 
 
 def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> RetrievalSet:
-    """Images that the model was trained or chosen with, to choose and measure reduced precisions by."""
+    """Return images that the model was trained or chosen with, by which reduced precisions are chosen and measured."""
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    known = set(stored.names)
-    # Validation images first: the model has not learnt them by heart. Not every cloud's answers to them are known.
-    sets = [one for one in (context.dataset.validation, context.dataset.train) if known.issuperset(one.names)]
-    # Without labels only the altered copies of validation images have something to find.
-    sets = [one for one in sets if len(np.unique(one.labels)) < len(one)]
+    embedded = set(stored.names)
+    # Validation images first: the model was not trained on them. Not every cloud has embeddings of them.
+    sets = [
+        images for images in (context.dataset.validation, context.dataset.train) if embedded.issuperset(images.names)
+    ]
+    # Without labels only the altered copies of validation images have a match to find.
+    sets = [images for images in sets if len(np.unique(images.labels)) < len(images)]
     if not sets:
         raise InputError(
             "reduced precisions are chosen by validation and training images of which several belong together, and "
@@ -47,8 +49,8 @@ def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"])
     half = context.recipe.export.calibration // len(sets)
     parts = [
         chosen_set(
-            one.images, np.asarray(one.labels), aligned(stored, one), stored.space, without=test_images, most=half
+            part.images, np.asarray(part.labels), aligned(stored, part), stored.space, without=test_images, most=half
         )
-        for one in sets
+        for part in sets
     ]
     return joined(parts)

@@ -1,4 +1,4 @@
-"""A cloud model that is not trained here: a published backbone, an ONNX file, or only a file of its embeddings."""
+"""A cloud model that the run does not train: a published backbone, an ONNX file, or only a file of embeddings."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     """Write the cloud stage's files (embeddings of all images, ``space.json``) without training.
 
     Raises:
-        InputError: When embeddings of an image are missing.
+        InputError: When the embedding of an image is missing.
     """
     config, costs = recipe.cloud, {"macs": recipe.cloud.macs, "parameters": recipe.cloud.parameters}
     sets = (dataset.train, dataset.validation, dataset.test)
-    names = [name for one in sets for name in one.names]
+    names = [name for images in sets for name in images.names]
     if config.embeddings:
         stored = load_embeddings(Path(config.embeddings))
-        parts, space, mirrors = [aligned(stored, one) for one in sets], stored.space, False
+        parts, space, mirrors = [aligned(stored, images) for images in sets], stored.space, False
     else:
         embedder = cloud_embedder(recipe)
         if isinstance(embedder, ModuleEmbedder):
             costs = dataclasses.asdict(embedder.cost)
-        seen = [one.prepared_by(embedder.preprocessing).images for one in sets]
-        parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in seen]
+        inputs = [images.prepared_by(embedder.preprocessing).images for images in sets]
+        parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in inputs]
         space = embedder.space
-        mirrors = takes_mirrored_alike(partial(embed_all, embedder), seen[0], parts[0])
+        mirrors = takes_mirrored_alike(partial(embed_all, embedder), inputs[0], parts[0])
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 
 
 def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder | OnnxEmbedder:
-    """The cloud model that a recipe gives as a backbone or an ONNX file.
+    """Return the cloud model that a recipe names as a backbone or an ONNX file.
 
     Args:
         recipe: The recipe.
-        pretrained: False leaves out weights that would be fetched: enough to count it.
+        pretrained: False leaves out weights that would be fetched, which is enough to count the model.
 
     Raises:
-        InputError: When it cannot be made, or takes no such images.
+        InputError: When the model cannot be made, or does not take such images.
     """
     config = recipe.cloud
     if config.onnx:
         return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)
     backbone = published(config.backbone, pretrained=pretrained)
     height, width = backbone.size
-    # The students' photos, in the backbone's size and with its normalisation.
-    alike = dataclasses.replace(
+    # The students' images, in the backbone's size and with its normalisation.
+    default = dataclasses.replace(
         recipe.preprocessing, height=height, width=width, shrink=1, mean=backbone.mean, std=backbone.std
     )
-    takes = config.preprocessing or alike
-    return embedder_of(backbone, config.backbone, takes, space=config.name, version=config.version)
+    preprocessing = config.preprocessing or default
+    return embedder_of(backbone, config.backbone, preprocessing, space=config.name, version=config.version)

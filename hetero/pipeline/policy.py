@@ -1,4 +1,4 @@
-"""What a recipe's bundles must reach."""
+"""The goals that a recipe's bundles must reach."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from hetero.pipeline.recipe import VerifyConfig
 
 
 def policy_of(config: VerifyConfig) -> Policy:
-    """The policy that a recipe names, with the recipe's own limits.
+    """Return the policy that a recipe names, with the recipe's own limits.
 
     Raises:
-        InputError: When there is no such policy, or with everything that is wrong with it.
+        InputError: When there is no such policy, or with every mistake in it.
     """
     named = policy_called(config.policy) if config.policy else Policy()
     limits = {"largest_loss": config.largest_loss, "floor": config.floor}

@@ -1,4 +1,4 @@
-"""What each stage does: read the files of earlier stages, write its own."""
+"""The work of each stage: read the files of earlier stages, and write its own."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from hetero.data.images import Dataset
     from hetero.training.reference.cloud_reference import CloudReference
 
-# Each stage has a process of its own: it loads what it needs, and torch only where a model runs.
+# Each stage has its own process: it imports only what it needs, and torch only where a model runs.
 
 
 def data(context: Context, work: Path) -> None:
-    """Decode (or draw) the images, and write down what there is."""
+    """Decode (or draw) the images, and write a summary of them."""
     dataset = context.dataset
     sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     summary = {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "sets": {
-            name: {"images": len(one), "unlabelled": one.unlabelled, "classes": len(one.classes)}
-            for name, one in sets.items()
+            name: {"images": len(images), "unlabelled": images.unlabelled, "classes": len(images.classes)}
+            for name, images in sets.items()
         },
         "test_tasks": {
             task.name: {"queries": len(task.query), "gallery": len(task.gallery)} for task in dataset.test_tasks
@@ -43,7 +43,7 @@ def data(context: Context, work: Path) -> None:
 
 
 def cloud(context: Context, work: Path) -> None:
-    """Train the cloud model, or take one as it is; embed every image with it once."""
+    """Train the cloud model, or use an existing one; embed every image with it once."""
     import torch
 
     from hetero.models.directory import MIRRORS
@@ -58,18 +58,18 @@ def cloud(context: Context, work: Path) -> None:
 
         external_cloud(recipe, context.with_copies, work)
         return
-    takes = recipe.cloud_preprocessing
-    model = train_cloud(dataset, recipe.cloud, takes, work, seed=recipe.seed, resume=context.resume)
+    preprocessing = recipe.cloud_preprocessing
+    model = train_cloud(dataset, recipe.cloud, preprocessing, work, seed=recipe.seed, resume=context.resume)
     assert model.space is not None
     sets = (context.with_copies.train, dataset.validation, dataset.test)
-    seen = [one.prepared_by(takes).images for one in sets]
-    # What waits for the cloud leaves cores without work.
+    inputs = [part.prepared_by(preprocessing).images for part in sets]
+    # Stages that wait for the cloud leave cores idle.
     at_once = max(1, cores() // torch.get_num_threads())
-    told = "embedding with the cloud model"
-    embeddings = [embed_images(model, images, progress=told, at_once=at_once) for images in seen]
-    mirrors = takes_mirrored_alike(partial(embed_images, model), seen[0], embeddings[0])
+    title = "embedding with the cloud model"
+    embeddings = [embed_images(model, images, progress=title, at_once=at_once) for images in inputs]
+    mirrors = takes_mirrored_alike(partial(embed_images, model), inputs[0], embeddings[0])
     write_json(work / "metrics.json", read_json(work / "metrics.json") | {MIRRORS: mirrors})
-    names = [name for one in sets for name in one.names]
+    names = [name for part in sets for name in part.names]
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 
 
@@ -92,7 +92,7 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
 
 
 def searched_student(context: Context, work: Path, tier: str) -> None:
-    """Train a tier's student from scratch, as any other."""
+    """Train a tier's student from scratch, like any other student."""
     from hetero.pipeline.search import student_of
 
     student(context, work, student_of(context, tier))
@@ -106,7 +106,7 @@ def adapt(context: Context, work: Path, config: StudentConfig) -> None:
 
 
 def evaluate(context: Context, work: Path) -> None:
-    """The compatibility matrix over all models, on the test images, and each model's decisions in the cloud gallery."""
+    """Write the compatibility matrix of all models, and each model's decisions in the cloud gallery (test images)."""
     from hetero.evaluation.decisions import Decisions
     from hetero.evaluation.heatmap import heatmap
     from hetero.evaluation.matrix import ModelCost, matrix_of
@@ -125,16 +125,16 @@ def evaluate(context: Context, work: Path) -> None:
     matrix = matrix_of(
         pairs,
         gallery_model=cloud,
-        costs={name: ModelCost(**known) for name, directory in costs.items() if len(known := _costs(directory)) == 2},
+        costs={name: ModelCost(**cost) for name, directory in costs.items() if len(cost := _costs(directory)) == 2},
         space_id=space.space_id,
         seed=recipe.seed,
     )
     matrix.save(work / "matrix.json")
     write_bytes(work / "matrix.svg", heatmap(matrix))
     for name in matrix.models:
-        if found := pairs.results.get((name, cloud)):
-            known = {"query_model": name, "gallery_model": cloud, "space_id": space.space_id}
-            Decisions.of(found, tasks, test.names, **known).save(work / "decisions" / f"{name}.json")
+        if result := pairs.results.get((name, cloud)):
+            origin = {"query_model": name, "gallery_model": cloud, "space_id": space.space_id}
+            Decisions.of(result, tasks, test.names, **origin).save(work / "decisions" / f"{name}.json")
     write_json(work / LIST, adapted_names(recipe))
     if recipe.tiers:
         from hetero.pipeline.searched_figure import evaluated_figure
@@ -145,26 +145,26 @@ def evaluate(context: Context, work: Path) -> None:
 def export(context: Context, work: Path, config: StudentConfig) -> None:
     """Export a student as a bundle; when int8 misses its goal, fine-tune the student for it and export again.
 
-    There is none where an adaptation was refused.
+    A refused adaptation has no model, and so no bundle.
     """
     from export.api import export_model, misses_goal
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
 
     if not context.has_model(config.name):
         return
-    wanted, student = context.recipe.export, context.student(config.name)
+    settings, student = context.recipe.export, context.student(config.name)
     retrieval = retrieval_set(context)
-    reduced = any(precision != "fp32" for precision in wanted.precisions)
+    reduced = any(precision != "fp32" for precision in settings.precisions)
     options: dict[str, Any] = {
-        "formats": wanted.formats,
-        "precisions": wanted.precisions,
+        "formats": settings.formats,
+        "precisions": settings.precisions,
         "calibration": calibration_set(context, retrieval.images) if reduced else None,
-        "goldens": wanted.goldens,
-        "any_batch": wanted.any_batch,
-        "licence": wanted.licence,
+        "goldens": settings.goldens,
+        "any_batch": settings.any_batch,
+        "licence": settings.licence,
     }
     export_model(student, retrieval, work / "bundle", **options)
-    if wanted.tuning_steps and misses_goal(work / "bundle"):
+    if settings.tuning_steps and misses_goal(work / "bundle"):
         _tune(context, work / "int8", config)
         export_model(student, retrieval, work / "bundle", tuned=work / "int8", **options)
 
@@ -186,20 +186,20 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
 
 
 def targets(context: Context, work: Path) -> None:
-    """Set up the emulated targets, which takes a while; what cannot be set up now is left to the verification."""
+    """Set up the emulated targets, which takes a while; those that fail now are left to the verification."""
     from device_tests.ladder.ahead import set_up_ahead
 
     write_json(work / "targets.json", set_up_ahead(context.recipe.verify.targets))
 
 
 def emulate(context: Context, work: Path, config: StudentConfig) -> None:
-    """Ask the emulated targets about one bundle; what they answer is kept for the verification."""
+    """Run one bundle on the emulated targets, and keep their answers for the verification."""
     if not context.has_model(config.name):
         return
     from device_tests.ladder.ahead import ask_ahead
 
-    wanted = context.recipe.verify
-    answers = ask_ahead(context.bundle(config.name), wanted.targets, queries=wanted.queries)
+    settings = context.recipe.verify
+    answers = ask_ahead(context.bundle(config.name), settings.targets, queries=settings.queries)
     write_json(work / "answers.json", answers)
 
 
@@ -207,12 +207,12 @@ def verify(context: Context, work: Path) -> None:
     """Run every bundle on every target."""
     from device_tests.ladder.verify import verify as verify_bundles
 
-    wanted = context.recipe.verify
-    verify_bundles(context.bundles, wanted.targets, work, gates=policy_of(wanted), queries=wanted.queries)
+    settings = context.recipe.verify
+    verify_bundles(context.bundles, settings.targets, work, gates=policy_of(settings), queries=settings.queries)
 
 
 def report(context: Context, work: Path) -> None:
-    """One page with the verdict and pictures."""
+    """Write one page with the verdict and pictures."""
     from device_tests.report.page import write_report
     from hetero.pipeline.adapted import adaptations
 
@@ -227,7 +227,7 @@ def report(context: Context, work: Path) -> None:
 
 
 def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
-    """What the cloud stage left, with the model itself for a student that is trained beside it."""
+    """Return the cloud stage's results, with the model itself for a student that is trained beside it."""
     from hetero.pipeline.external_cloud import cloud_embedder
     from hetero.training.reference.cloud_reference import CloudReference
 

@@ -1,4 +1,4 @@
-"""A recipe: one TOML file that says everything a run needs."""
+"""A recipe: one TOML file with all the settings of a run."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from hetero.training.config import CloudConfig, StudentConfig
 
 @settings
 class ExportConfig:
-    """What is exported.
+    """The settings of the export.
 
     Attributes:
         formats: Names of :func:`export.kinds.registry.formats`.
-        precisions: Each format makes those that it takes; see :mod:`export.precision.table` for what they are.
+        precisions: Precisions to export; each format makes those that it supports, see :mod:`export.precision.table`.
         goldens: Golden images in each bundle.
         queries: Most test images that the bundle carries to verify retrieval with.
-        calibration: About how many training and validation images reduced precisions are chosen and measured with.
+        calibration: Approximate number of training and validation images to choose and measure reduced precisions with.
         tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
-        any_batch: Whether files take any number of images at once, where their format can; ONNX does.
-        licence: Of the models, repeated in each bundle.
+        any_batch: True to make files take any number of images at once, in formats that can; ONNX can.
+        licence: Licence of the models, repeated in each bundle.
     """
 
     formats: Annotated[tuple[FormatName, ...], MinLen(1)] = FORMATS
@@ -48,10 +48,10 @@ class ExportConfig:
 
 @settings
 class VerifyConfig:
-    """Where bundles are verified, and what they must reach.
+    """The targets that bundles are verified on, and the goals that they must reach.
 
     Attributes:
-        targets: For instance ``desktop`` and ``phone-arm64``.
+        targets: Names of targets, for instance ``desktop`` and ``phone-arm64``.
         policy: ``release``, which comes with the package, or a TOML file; without one the student is not judged.
         largest_loss: Most cmc@1 that a target may lose against the student in torch; None leaves it to the policy.
         floor: Least cmc@1 against the cloud gallery; None leaves it to the policy.
@@ -68,18 +68,18 @@ class VerifyConfig:
 
 @settings
 class Recipe:
-    """Everything a run needs. See ``hetero/pipeline/recipes`` for examples.
+    """All the settings of a run. See ``hetero/pipeline/recipes`` for examples.
 
     Attributes:
-        name: For people and files.
-        preprocessing: Of all models of the recipe; the cloud may have its own.
+        name: Name of the recipe, also of its run's folder.
+        preprocessing: Preprocessing of all models of the recipe; the cloud may have its own.
         data: The images.
         cloud: The model that defines the space.
         students: The models that live in it.
-        export: What is exported.
-        verify: Where it is verified.
+        export: Formats, precisions and contents of the bundles.
+        verify: Targets and goals of the verification.
         tiers: Kinds of device, for each of which a student is searched.
-        search: How these are searched and trained.
+        search: Settings by which these are searched and trained.
         seed: Fixes initial weights, batches and augmentation.
     """
 
@@ -96,25 +96,25 @@ class Recipe:
 
     @property
     def cloud_preprocessing(self) -> Preprocessing:
-        """How images of a cloud model are prepared that is trained here, or an ONNX file."""
+        """The preprocessing of a cloud model that the run trains, or that is an ONNX file."""
         return self.cloud.preprocessing or self.preprocessing
 
     @property
     def all_students(self) -> tuple[StudentConfig, ...]:
-        """The students and the tiers', whose architecture only a finished search knows."""
+        """The students, and those of the tiers, whose architecture is known only after the search."""
         searched = (dataclasses.replace(self.search.student, name=tier.name) for tier in self.tiers)
         return (*self.students, *searched)
 
     @property
     def models(self) -> tuple[StudentConfig, ...]:
-        """The students, and after each what it is adapted to: a model of its own, unless it is refused."""
+        """The students, each followed by its adapted version, if any: a separate model, unless it is refused."""
         return tuple(
-            one for student in self.all_students for one in (student, *([student.adapted] if student.adapt else []))
+            model for student in self.all_students for model in (student, *([student.adapted] if student.adapt else []))
         )
 
 
 def anchored(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with its relative paths counted from a folder."""
+    """Return the recipe with its relative paths resolved from a folder."""
 
     def anchor(path: str) -> str:
         return str((folder / path).resolve()) if path else ""

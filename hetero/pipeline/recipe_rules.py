@@ -1,4 +1,4 @@
-"""What must hold between the parts of a recipe; what each part may be by itself, its type declares."""
+"""Rules between the parts of a recipe; the limits of a single part are declared by its type."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _nothing(*_place: str | int) -> bool:
 
 
 def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -> list[str]:
-    """What is wrong with a recipe beyond its types: every mistake.
+    """Return every mistake in a recipe beyond its types.
 
     Args:
-        recipe: Of the right types.
-        doubts: Whether something stood at a place that could not be read.
+        recipe: A recipe whose types are right.
+        doubts: Returns True for a place whose value could not be read.
     """
     problems: list[str] = []
     if not recipe.all_students and not doubts("students") and not doubts("tiers"):
@@ -81,11 +81,11 @@ def _search_problems(recipe: Recipe) -> list[str]:
         problems.append("search.student.adapt: adapt a tier's student with hetero adapt when it is found; leave it out")
     if config.student.independent:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
-    if not config.space.endswith(".toml"):  # a file is looked at when the recipe's folder is known
+    if not config.space.endswith(".toml"):  # a file is checked when the recipe's folder is known
         attempt(problems, "search.space", lambda: config.search_space)
     if config.algorithm.cost not in COUNTED and not is_measured(config.algorithm.cost):
-        known = f"{', '.join(COUNTED)} or {' or '.join(f'{name}.RUNTIME' for name in MEASURED)}"
-        problems.append(f"search.algorithm.cost: expected one of {known}, got {config.algorithm.cost!r}")
+        choices = f"{', '.join(COUNTED)} or {' or '.join(f'{name}.RUNTIME' for name in MEASURED)}"
+        problems.append(f"search.algorithm.cost: expected one of {choices}, got {config.algorithm.cost!r}")
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"
         budget = attempt(problems, place, lambda tier=tier: Budget.parse(tier.budget))

@@ -17,51 +17,51 @@ _ORIGINAL_BYTES = 8 << 20
 def limited(
     tasks: Sequence[RetrievalTask], labels: Int64[np.ndarray, " n"], *, queries: int
 ) -> tuple[Int64[np.ndarray, " m"], tuple[RetrievalTask, ...]]:
-    """At most so many queries, shared evenly between the tasks; a gallery of at most ten times as many.
+    """Choose at most ``queries`` queries, shared evenly between the tasks, and galleries at most ten times as large.
 
     Galleries keep every image of the queries' classes, so that a smaller gallery never loses a right answer.
 
     Args:
         tasks: Rows of the test images.
         labels: int64 [n], class of each test image.
-        queries: Most queries in all.
+        queries: Maximum number of queries in all.
 
     Returns:
-        Rows of the test images to keep, and the tasks as rows of what is kept.
+        Rows of the test images to keep, and the tasks as rows of those.
     """
     share = max(1, queries // max(1, len(tasks)))
-    chosen = [(task, _spread(task.query, share)) for task in tasks]
-    picked = [(task, query, _gallery(task.gallery, query, labels, 10 * share)) for task, query in chosen]
-    rows = np.unique(np.concatenate([part for _, query, gallery in picked for part in (query, gallery)]))
-    kept = tuple(
+    shares = [(task, _spread(task.query, share)) for task in tasks]
+    parts = [(task, query, _gallery(task.gallery, query, labels, 10 * share)) for task, query in shares]
+    rows = np.unique(np.concatenate([part for _, query, gallery in parts for part in (query, gallery)]))
+    smaller = tuple(
         RetrievalTask(task.name, np.searchsorted(rows, query), np.searchsorted(rows, gallery), task.exclude_self)
-        for task, query, gallery in picked
+        for task, query, gallery in parts
     )
-    return rows, kept
+    return rows, smaller
 
 
 def originals(
     images: ImageSet, rows: Int64[np.ndarray, " m"], tasks: Sequence[RetrievalTask], *, limit: int = _ORIGINAL_BYTES
 ) -> dict[int, bytes]:
-    """Undecoded files of queries, as many as fit, chosen at random but always the same ones.
+    """Return the undecoded files of as many queries as fit, chosen at random but always the same ones.
 
     Args:
         images: The test images.
-        rows: Those that the bundle carries.
-        tasks: As rows of these.
-        limit: Most bytes in all.
+        rows: Rows that the bundle carries.
+        tasks: Tasks as rows of these.
+        limit: Maximum bytes in all.
 
     Returns:
         Files by their place in ``rows``, ascending.
     """
     queries = np.unique(np.concatenate([task.query for task in tasks]))
-    chosen: dict[int, bytes] = {}
+    files: dict[int, bytes] = {}
     for place in np.random.default_rng(0).permutation(queries).tolist():
         content = images.original(int(rows[place]))
-        if content is not None and len(content) <= limit and len(chosen) < _ORIGINALS:
-            chosen[place] = content
+        if content is not None and len(content) <= limit and len(files) < _ORIGINALS:
+            files[place] = content
             limit -= len(content)
-    return dict(sorted(chosen.items()))
+    return dict(sorted(files.items()))
 
 
 def _gallery(

@@ -1,4 +1,4 @@
-"""The two stages that a recipe with tiers has: train the supernet, search."""
+"""The two further stages of a recipe with tiers: train the supernet, and search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hetero.training.config import StudentConfig
 from hetero.training.reference.cloud_reference import CloudReference
 
 EVALUATIONS = "evaluations"
-"""Beside the stages: evaluations serve any budget that the same supernet is searched under."""
+"""Folder beside the stages', because evaluations serve every budget under which the same supernet is searched."""
 
 
 def supernet(context: Context, work: Path) -> None:
@@ -60,10 +60,10 @@ def search(context: Context, work: Path) -> None:
     cloud = _cloud(context)
     budgets = {tier.name: Budget.parse(tier.budget).resolved(cloud) for tier in recipe.tiers}
     costs = CostModel(space, recipe.preprocessing, dimension, table)
-    wanted = Search(space, budgets, costs, config.algorithm, config.reward, recipe.seed)
+    plan = Search(space, budgets, costs, config.algorithm, config.reward, recipe.seed)
     reward = SupernetReward.of(context.supernet, config.metric)
-    with workers(reward, context.workers) as some:
-        found = wanted.run(Evaluations(context.root / EVALUATIONS, reward.digest), some)
+    with workers(reward, context.workers) as pool:
+        found = plan.run(Evaluations(context.root / EVALUATIONS, reward.digest), pool)
     result = SearchOutcome(
         name=recipe.name,
         reward=config.reward,
@@ -77,7 +77,7 @@ def search(context: Context, work: Path) -> None:
         winners=_winners(found, budgets),
         candidates=tuple(map(_judged, found.candidates)),
     )
-    tables = {one.tier: model_table(space.config(one.architecture, dimension=dimension)) for one in result.winners}
+    tables = {each.tier: model_table(space.config(each.architecture, dimension=dimension)) for each in result.winners}
     write_json(work / FILE, dataclasses.asdict(result))
     write_text(work / "search.md", as_page(result))
     write_text(work / "students.toml", as_recipe(result, tables))
@@ -86,7 +86,7 @@ def search(context: Context, work: Path) -> None:
 
 
 def load_outcome(directory: Path) -> SearchOutcome:
-    """Read what :func:`search` found.
+    """Read the outcome of :func:`search`.
 
     Raises:
         IntegrityError: When the file is damaged.
@@ -95,7 +95,7 @@ def load_outcome(directory: Path) -> SearchOutcome:
 
 
 def student_of(context: Context, tier: str) -> StudentConfig:
-    """The student that a finished search found for a tier, with the last layer whose cost the search counted."""
+    """Return the student that a search found for a tier, with the kind of last layer whose cost the search counted."""
     config = context.recipe.search
     architecture = load_outcome(context.search).winner(tier).architecture
     return as_student(config.search_space, architecture, dataclasses.replace(config.student, name=tier, principal=0))
@@ -107,22 +107,28 @@ def _table(context: Context) -> LatencyTable | None:
 
 
 def _cloud(context: Context) -> dict[str, float]:
-    """The cloud's own figure on the images that candidates are judged on, and its costs where they are known."""
+    """Return the cloud's own figure on the images that candidates are judged on, and its costs where known."""
     data = RewardSet.load(context.supernet / REWARDS)
     metric, labels = context.recipe.search.metric, np.asarray(data.labels)
     own = evaluate_tasks(data.gallery, data.gallery, labels, data.tasks, metrics=in_brief(metric))
     path = context.cloud / "metrics.json"
     metrics: dict[str, Any] = read_json(path) if path.is_file() else {}
-    known = {name: float(metrics[name]) for name in ("macs", "parameters") if metrics.get(name)}
-    return {"figure": own.mean(metric), **known}
+    costs = {name: float(metrics[name]) for name in ("macs", "parameters") if metrics.get(name)}
+    return {"figure": own.mean(metric), **costs}
 
 
-def _judged(one: Candidate) -> Judged:
-    return Judged(one.architecture.digest[:12], one.tier, one.generation, one.figures, one.costs)
+def _judged(candidate: Candidate) -> Judged:
+    return Judged(
+        candidate.architecture.digest[:12],
+        candidate.tier,
+        candidate.generation,
+        candidate.figures,
+        candidate.costs,
+    )
 
 
 def _winners(found: Found, budgets: dict[str, Budget]) -> tuple[Winner, ...]:
     return tuple(
-        Winner(tier, str(budgets[tier]), one.architecture, one.figures, one.costs)
-        for tier, one in found.winners.items()
+        Winner(tier, str(budgets[tier]), winner.architecture, winner.figures, winner.costs)
+        for tier, winner in found.winners.items()
     )

@@ -22,9 +22,9 @@ NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", 
 
 
 def stages_of(context: Context) -> list[tuple[str, Stage]]:
-    """Every stage of a recipe with the name of its group (one of :data:`NAMES`); each after those that it builds on.
+    """Return all stages of a recipe, in order of dependence, each with the name of its group (one of :data:`NAMES`).
 
-    Each identity holds the identities that it builds on, so a change anywhere reaches all that follows.
+    Each identity includes those of the stages that it builds on, so a change anywhere reaches all that follow.
     """
     recipe = context.recipe
     data = _stage("data", "data", partial(_call, "data", context), [_images_identity(recipe)])
@@ -53,17 +53,17 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         [data, cloud, *(stage for _, stage in models)],
         publish=("matrix.json",),
     )
-    shipped = [(model, made) for model, made in models if not model.independent]
+    shipped = [(model, stage) for model, stage in models if not model.independent]
     exports = [(student, _export_stage(context, student, data, cloud, trained)) for student, trained in shipped]
     emulated = _emulated(recipe)
-    asked = [_asking_stage(context, student, targets, exported) for student, exported in exports] if emulated else []
+    emulation = [_asking_stage(context, student, targets, stage) for student, stage in exports] if emulated else []
     verify = _stage(
         "verify",
         "verification",
         partial(_call, "verify", context),
         [_plain(recipe.verify), _content_of(recipe.verify.policy)],
-        # Models are timed: whatever else there is to run comes before.
-        [*(stage for _, stage in exports), *asked, evaluate],
+        # Models are timed, so all other stages run before.
+        [*(stage for _, stage in exports), *emulation, evaluate],
         publish=("verdict.json",),
     )
     report = _stage(
@@ -81,7 +81,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
         *(("search", stage) for stage in searching),
         *(("students", stage) for _, stage in models),
         *(("export", stage) for _, stage in exports),
-        *(("verify", stage) for stage in asked),
+        *(("verify", stage) for stage in emulation),
         ("evaluate", evaluate),
         ("verify", verify),
         ("report", report),
@@ -104,14 +104,14 @@ def _student_stage(context: Context, student: StudentConfig, data: Stage, cloud:
 
 
 def _start_of(student: StudentConfig) -> list[str]:
-    """What decides the weights that it starts from, where they are another model's."""
+    """Return the digest of the model that the student starts from, if any."""
     return [_content_of(str(Path(student.start) / "config.json"))] if student.start else []
 
 
 def _adapted(
     context: Context, students: Sequence[tuple[StudentConfig, Stage]], data: Stage, cloud: Stage
 ) -> list[tuple[StudentConfig, Stage]]:
-    """What students are adapted to: models beside them, whose files are only figures where they are refused."""
+    """Return the adapted models with their stages, which leave only figures where an adaptation is refused."""
     return [
         (
             student.adapted,
@@ -137,7 +137,7 @@ def _domain_files(domain: NewDomain, recipe: Recipe) -> list[str]:
 
 
 def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:
-    """Train a supernet, and search: two stages, so that another budget does not train it again."""
+    """Return the stages that train a supernet and search; they are two, so that a new budget does not train again."""
     recipe, config = context.recipe, context.recipe.search
     supernet = _stage(
         "supernet",
@@ -149,13 +149,13 @@ def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:
         trains=True,
     )
     table = _content_of(config.latency)
-    asked = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
-    search = _stage("search", "search", partial(_call_search, "search", context), asked, [cloud, supernet])
+    inputs = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
+    search = _stage("search", "search", partial(_call_search, "search", context), inputs, [cloud, supernet])
     return [supernet, search]
 
 
 def _searched_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage, search: Stage) -> Stage:
-    """A tier's student; its architecture is read when the search is done."""
+    """Return the stage of a tier's student, which reads its architecture when the search is done."""
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
@@ -178,7 +178,7 @@ def _export_stage(context: Context, student: StudentConfig, data: Stage, cloud: 
 
 
 def _asking_stage(context: Context, student: StudentConfig, targets: Stage, exported: Stage) -> Stage:
-    """Emulated targets are slow, and nothing is timed there: what they answer need not wait for the other bundles."""
+    """Return the stage that runs a bundle on emulated targets: slow and untimed, it need not wait for other bundles."""
     return _stage(
         f"emulate {student.name}",
         f"emulation/{student.name}",
@@ -205,7 +205,7 @@ def _stage(
     scratch: tuple[str, ...] = (),
     trains: bool = False,
 ) -> Stage:
-    """A stage whose identity follows from its own inputs and the stages that it builds on."""
+    """Return a stage whose identity follows from its own inputs and the stages that it builds on."""
     identity = digest([name, hetero.__version__, *inputs, *(stage.identity for stage in after)])
     before = tuple(stage.directory for stage in after)
     return Stage(name, directory, identity, produce, publish, scratch, before, trains)
@@ -215,8 +215,8 @@ def _call(function: str, context: Context, *rest: Any) -> None:
     # Late, so that a run with nothing to do never imports torch.
     from hetero.pipeline import produce
 
-    *given, work = rest
-    getattr(produce, function)(context, work, *given)
+    *arguments, work = rest
+    getattr(produce, function)(context, work, *arguments)
 
 
 def _call_search(function: str, context: Context, work: Path) -> None:

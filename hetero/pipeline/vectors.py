@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from jaxtyping import Float32
 
 VECTORS = "vectors"
-"""In an evaluation: a file for each student."""
+"""Folder of an evaluation: a file for each student."""
 
 
-def model_vectors(context: Context, kept: Path) -> dict[str, Float32[np.ndarray, "n _"]]:
-    """The cloud's vectors first, then those of each model that there is, in the recipe's order.
+def model_vectors(context: Context, folder: Path) -> dict[str, Float32[np.ndarray, "n _"]]:
+    """Return the cloud's vectors, then those of each model that exists, in the recipe's order.
 
     Args:
         context: The run.
-        kept: Folder of the students' files; what it lacks is embedded now, and kept there.
+        folder: Folder of the students' files; missing ones are embedded and written.
 
     Returns:
         Model name -> float32 [n, d], in the order of the test images.
@@ -30,11 +30,11 @@ def model_vectors(context: Context, kept: Path) -> dict[str, Float32[np.ndarray,
 
     names = [config.name for config in context.recipe.models if context.has_model(config.name)]
     cloud = aligned(load_embeddings(context.cloud / CLOUD_EMBEDDINGS), context.dataset.test)
-    return {context.recipe.cloud.name: cloud} | {name: _embedded(context, name, kept) for name in names}
+    return {context.recipe.cloud.name: cloud} | {name: _embedded(context, name, folder) for name in names}
 
 
-def _embedded(context: Context, name: str, kept: Path) -> Float32[np.ndarray, "n _"]:
-    path, test = kept / f"{name}.safetensors", context.dataset.test
+def _embedded(context: Context, name: str, folder: Path) -> Float32[np.ndarray, "n _"]:
+    path, test = folder / f"{name}.safetensors", context.dataset.test
     if path.is_file():
         return load_embeddings(path).embeddings
     from hetero.models.directory import load_model

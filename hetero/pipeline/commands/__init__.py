@@ -1,1 +1,1 @@
-"""The commands that run recipes, or a part of one."""
+"""The commands that run a recipe, or part of one, or write its report."""

@@ -32,9 +32,10 @@ def latency_command(
 ) -> int:
     """Measure every operator of a recipe's search space on a target, once, for budgets that limit latency.
 
-    Writes the table that `latency = "..."` under a recipe's [search] names. Converted operators stay in the cache:
-    another measurement starts at once. One thread, batch of one, float32; what counts is the least of many runs. On
-    this machine and on an attached phone it holds milliseconds, and on phone-system:count, instructions.
+    Writes the table that `latency = "..."` under a recipe's [search] names. Converted operators stay in the cache, so
+    the next measurement starts at once. Operators run in one thread, on a batch of one, in float32; the lowest of many
+    runs counts. The table holds milliseconds for this machine and an attached phone, and instructions for
+    phone-system:count.
 
     Examples:
         hetero device latency recipe.toml --out latency.json
@@ -42,12 +43,12 @@ def latency_command(
 
     Args:
         recipe: A recipe with a search space.
-        out: The table.
+        out: The file to write.
         target: desktop, adb:SERIAL or phone-system:count.
-        formats: Those whose runtimes to measure.
-        sweeps: How often each operator is timed, spread over the measurement; 5, or 1 where instructions are counted.
-        dimension: Of the embeddings; by default the recipe's cloud model's.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        formats: Formats whose runtimes are measured.
+        sweeps: Times that each operator is measured, spread out; default 5, or 1 where instructions are counted.
+        dimension: Dimension of the embeddings; default that of the recipe's cloud model.
+        allow_code: Run the code that a recipe, search space or model names.
     """
     if allow_code:
         own_code.allow_code()
@@ -59,15 +60,15 @@ def latency_command(
 
     if (sweeps is not None and sweeps < 1) or not formats:
         raise InputError(f"expected at least one sweep and one format, got {sweeps} and {list(formats)}")
-    asked, where = recipe_called(recipe), stopwatch(target)
-    size = dimension or asked.cloud.model.dimension
-    layers = layers_of_space(asked.search.search_space, asked.preprocessing, size)
-    with contextlib.closing(where):
-        where.set_up()
-        table = measure_latency(where, layers, formats, sweeps=sweeps or (COUNTED_SWEEPS if where.counting else SWEEPS))
+    plan, watch = recipe_called(recipe), stopwatch(target)
+    size = dimension or plan.cloud.model.dimension
+    layers = layers_of_space(plan.search.search_space, plan.preprocessing, size)
+    with contextlib.closing(watch):
+        watch.set_up()
+        table = measure_latency(watch, layers, formats, sweeps=sweeps or (COUNTED_SWEEPS if watch.counting else SWEEPS))
     table.save(out)
     for runtime, measured in table.measured.items():
-        call = f"{measured.call:,.0f} instructions" if where.counting else f"{measured.call:.4f} ms"
+        call = f"{measured.call:,.0f} instructions" if watch.counting else f"{measured.call:.4f} ms"
         print(f"{runtime} {measured.version}: {len(measured.operators)} operators, a call {call}")
     print(out, file=sys.stderr)
     return 0

@@ -10,13 +10,13 @@ from hetero.files import read_json
 
 
 def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:
-    """Write the report of a finished run again.
+    """Rewrite the report of a finished run.
 
     Example: hetero report runs/demo --out report.html
 
     Args:
-        run: A run's directory, as `hetero run` leaves it.
-        out: The page; default report.html in the run's directory.
+        run: Directory of a run, as written by `hetero run`.
+        out: The page to write; default report.html in the run's directory.
         picture: Also draw one overview picture, a .png or .svg file.
     """
     from device_tests.report.overview import write_overview

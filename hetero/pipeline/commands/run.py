@@ -1,4 +1,4 @@
-"""The commands that run recipes, or a part of one."""
+"""The commands that run a recipe, or part of one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
 Resume = Annotated[bool, Parameter(help="Continue interrupted training from its checkpoint.")]
 Jobs = Annotated[
     PositiveInt | None,
-    Parameter(help="Stages run at once; default as many as there are cores, or one beside a GPU."),
+    Parameter(help="Stages run at once; default as many as there are cores, or one where there is a GPU."),
 ]
 Data = Annotated[Path | None, Parameter(help="Overrides the path of the recipe's data.")]
 Metrics = Annotated[
@@ -52,7 +52,7 @@ def demo(*, out: Out = None, seed: Seed = None, until: str = "report", resume: R
         seed: Overrides the recipe's seed.
         until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
         resume: Continue interrupted training from its checkpoint.
-        jobs: Stages run at once; what comes out does not depend on it.
+        jobs: Stages run at once; the results do not depend on it.
     """
     return run_until(draft_called(Path("demo"), seed=seed), out, None, until, resume, jobs=jobs)
 
@@ -70,8 +70,8 @@ def run(
 ) -> int:
     """Run a recipe: data, cloud, search, students, evaluate, export, verify, report.
 
-    Only a recipe with tiers is searched for; `hetero search` does it with several processes. Finished stages are
-    skipped while their part of the recipe and their inputs are unchanged.
+    Only a recipe with tiers has a search; `hetero search` does it with several processes. Finished stages are skipped
+    while their part of the recipe and their inputs are unchanged.
 
     Example: hetero run recipe.toml --out runs/mine --until evaluate
 
@@ -82,8 +82,8 @@ def run(
         seed: Overrides the recipe's seed.
         until: Last stage to run.
         resume: Continue interrupted training from its checkpoint.
-        jobs: Stages run at once; what comes out does not depend on it.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        jobs: Stages run at once; the results do not depend on it.
+        allow_code: Run the code that a recipe, search space or model names.
     """
     if allow_code:
         own_code.allow_code()
@@ -118,7 +118,7 @@ def train_students(
     jobs: Jobs = None,
     allow_code: AllowCode = False,
 ) -> int:
-    """Train the recipe's students (and what they depend on, unless it is up to date).
+    """Train the recipe's students (and first the stages that they depend on, unless they are up to date).
 
     Example: hetero train students recipe.toml --out runs/mine
     """
@@ -138,9 +138,9 @@ def evaluate(
     jobs: Jobs = None,
     allow_code: AllowCode = False,
 ) -> int:
-    """Compute the compatibility matrix over the recipe's models, and write which queries each of them answers right.
+    """Compute the compatibility matrix of the recipe's models, and list the queries that each answers correctly.
 
-    With --metrics, further figures of every model's queries in the cloud's gallery, on the test images: tar@far=RATE
+    With --metrics, adds figures of every model's queries in the cloud's gallery, on the test images: tar@far=RATE
     (verification), tnir@fpir=RATE and fnir@fpir=RATE (open-set identification), nfr, pfr and rel-nfr (flips beside the
     cloud's own queries), and any metric of retrieval, such as recall@10. Prints them with 95 % intervals, and writes
     evaluation/metrics.json.
@@ -151,12 +151,12 @@ def evaluate(
         own_code.allow_code()
     from hetero.evaluation.asked import asked_for
 
-    wanted, draft = asked_for(metrics or ()), draft_called(recipe, data=data, seed=seed)
+    further, draft = asked_for(metrics or ()), draft_called(recipe, data=data, seed=seed)
     status = run_until(draft, out, None, "evaluate", resume, jobs=jobs)
-    if wanted:
+    if further:
         from hetero.pipeline.asked_metrics import tell_metrics
 
-        tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), wanted)
+        tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), further)
     return status
 
 
@@ -167,10 +167,10 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256
 
     Args:
         model: A model directory.
-        images: A folder; images in sub-folders count too.
+        images: A folder; images in its sub-folders are included.
         out: The safetensors file to write.
         batch_size: Images at a time.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        allow_code: Run the code that a recipe, search space or model names.
     """
     if allow_code:
         own_code.allow_code()
@@ -182,12 +182,12 @@ def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256
 
     if batch_size < 1:
         raise InputError(f"--batch-size: expected at least 1, got {batch_size}")
-    files, found = image_files(images)
-    names = [printable("/".join(parts)) for parts in found.images]
+    files, walk = image_files(images)
+    names = [printable("/".join(parts)) for parts in walk.images]
     require_destination(out, names)
     loaded = load_model(model)
     assert loaded.space is not None
-    for note in found.notes():
+    for note in walk.notes():
         print(f"note: {note}", file=sys.stderr)
     decoded = decode_files(files, loaded.preprocessing)
     vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
@@ -205,34 +205,34 @@ def run_until(
     *,
     jobs: int | None = None,
 ) -> int:
-    """Run a recipe's stages up to one; returns the exit status.
+    """Run a recipe's stages up to a group of them, and return the exit status.
 
     Args:
-        recipe: What to run.
+        recipe: The recipe, or its draft.
         out: Directory of the run.
         seed: Overrides the recipe's seed.
         until: Last group of stages.
-        resume: Whether interrupted training continues.
-        workers: Where a search evaluates its candidates.
+        resume: True to continue interrupted training from its checkpoint.
+        workers: Processes or cluster that evaluate a search's candidates.
         jobs: Stages run at once; None for as many as there are cores, or one where there is a GPU to share.
 
     Raises:
-        InputError: With every mistake of the recipe, before anything runs.
+        InputError: With every mistake in the recipe, before anything runs.
     """
     if until not in NAMES:
         raise InputError(f"--until: expected one of {', '.join(NAMES)}, got {until!r}")
-    asked = recipe if isinstance(recipe, Draft) else Draft.of(recipe)
-    asked = asked if seed is None else dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, seed=seed))
-    root = _root(out, asked.recipe)
-    context = Context(asked.recipe, root, resume, workers)
-    wanted = NAMES[: NAMES.index(until) + 1]
-    stages = stages_when_sound(asked, context, wanted)
+    draft = recipe if isinstance(recipe, Draft) else Draft.of(recipe)
+    draft = draft if seed is None else dataclasses.replace(draft, recipe=dataclasses.replace(draft.recipe, seed=seed))
+    root = _root(out, draft.recipe)
+    context = Context(draft.recipe, root, resume, workers)
+    groups = NAMES[: NAMES.index(until) + 1]
+    stages = stages_when_sound(draft, context, groups)
     with locked(root):
         _retry_unverified(root)
         pending = any(not up_to_date(root, stage) for stage in stages)
         run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
     status = _verdict(root) if until in ("verify", "report") else 0
-    return 1 if "students" in wanted and _refused(context) else status
+    return 1 if "students" in groups and _refused(context) else status
 
 
 def _root(out: Path | None, recipe: Recipe) -> Path:
@@ -240,14 +240,14 @@ def _root(out: Path | None, recipe: Recipe) -> Path:
 
 
 def _retry_unverified(root: Path) -> None:
-    """Forget a verification that could not be done: what it lacked may be there by now."""
+    """Discard a verification that could not be done: what was missing may be available by now."""
     summary, mark = root / "verification" / "summary.json", root / "verification" / RECORD
     if summary.is_file() and read_json(summary)["exit_code"] == 3:
         mark.unlink(missing_ok=True)
 
 
 def _refused(context: Context) -> bool:
-    """Say which adaptations are refused; a run with nothing to adapt needs none of it."""
+    """Report the refused adaptations; True if there are any."""
     if not any(student.adapt for student in context.recipe.students):
         return False
     from hetero.pipeline.adapted import told_refusals

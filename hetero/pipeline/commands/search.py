@@ -29,33 +29,33 @@ def search_command(
 ) -> int:
     """Find one student for each of a recipe's device tiers: the best within its budget, all from one supernet.
 
-    Trains the cloud model and the supernet unless they are there, then searches. Writes search.json, search.md,
-    front.svg, architectures.svg and students.toml to the run's folder search; `hetero run` with the same --out goes on
-    from there. A killed search continues with nothing lost. What is found does not depend on --jobs or --ray.
+    Trains the cloud model and the supernet unless that is done already, then searches. Writes search.json, search.md,
+    front.svg, architectures.svg and students.toml to the run's folder search; `hetero run` with the same --out
+    continues from there. A killed search continues with nothing lost. The result does not depend on --jobs or --ray.
 
     Example: hetero search demo-search --jobs 2 --out runs/search
 
     Args:
-        recipe: What to search.
+        recipe: A recipe with tiers.
         data: Overrides the path of the recipe's data.
         out: Directory of the run.
         seed: Overrides the recipe's seed.
         jobs: Candidates judged at once on this machine.
         ray: Address of a Ray cluster whose nodes see the run's directory at the same path.
         resume: Continue interrupted training from its checkpoint.
-        allow_code: Run the code of its own that a recipe, search space or model names.
+        allow_code: Run the code that a recipe, search space or model names.
     """
     if allow_code:
         own_code.allow_code()
-    asked = draft_called(recipe, data=data, seed=seed)
-    if not asked.recipe.tiers and not asked.doubts("tiers"):
-        asked.require_sound(
+    draft = draft_called(recipe, data=data, seed=seed)
+    if not draft.recipe.tiers and not draft.doubts("tiers"):
+        draft.require_sound(
             "tiers: missing; expected at least one, for instance "
             '[[tiers]] with name = "watch" and budget = "macs <= cloud/80"'
         )
-    root = out or Path("runs") / asked.recipe.name
+    root = out or Path("runs") / draft.recipe.name
     workers = WorkersConfig(processes=jobs, ray=ray)
-    status = run_until(asked, root, None, "search", resume, workers)
+    status = run_until(draft, root, None, "search", resume, workers)
     print((root / "search" / "search.md").read_text(encoding="utf-8"))
     print(f"see {root / 'search'}; go on with: hetero run {recipe} --out {root}", file=sys.stderr)
     return status

@@ -1,1 +1,1 @@
-"""Stages: run side by side, resumed, and shown."""
+"""Stages that run side by side, resume, and show their progress."""

@@ -1,4 +1,4 @@
-"""Stages side by side: each in a process of its own, as soon as those that it builds on are done."""
+"""Stages side by side: each in its own process, as soon as the stages that it builds on are done."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from hetero.pipeline.engine.worker import Worker
 
 
 def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
-    """Run what is not up to date: what is ready starts in the order given, so many at once.
+    """Run the stages that are not up to date; those that are ready start in the given order, up to ``jobs`` at once.
 
-    The first stage that fails ends the others; what is finished is kept, and the same call continues the rest.
+    The first stage that fails ends the others; finished stages are kept, and the same call continues with the rest.
 
     Args:
         root: The run's directory.
-        stages: Some of a run's; those that they build on and that are not among them count as done.
-        jobs: How many at once.
+        stages: Stages of a run; others that they build on count as done.
+        jobs: Number of stages at once.
 
     Returns:
         Names of the stages that ran, in the order in which they ended.
 
     Raises:
-        InputError: Of the stage that failed first, or when its process died.
-        Exception: What else a stage raised; a note says where.
-        KeyboardInterrupt: When it was interrupted, once all processes have ended.
+        InputError: The error of the stage that failed first, or when its process died.
+        Exception: Any other error of a stage; a note holds its traceback.
+        KeyboardInterrupt: When the run was interrupted, once all processes have ended.
     """
     heads = {stage.directory: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
     order, running, ran = _Order(stages), dict[str, Worker](), list[str]()
@@ -61,7 +61,7 @@ def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
 
 
 class _Order:
-    """Which stage is next: of those that are ready, the one given first."""
+    """The order of the stages: of those that are ready, the first in the given order is next."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._stages = {stage.directory: stage for stage in stages}
@@ -77,27 +77,27 @@ class _Order:
         return self._sorter.is_active()
 
     def next(self) -> Stage | None:
-        """The next stage, which is not given again; None when all that is left waits for others."""
+        """Return the next stage, each only once; None when all remaining stages wait for others."""
         self._ready.update(self._sorter.get_ready())
-        directory = next((one for one in self._stages if one in self._ready), None)
+        directory = next((place for place in self._stages if place in self._ready), None)
         if directory is None:
             return None
         self._ready.remove(directory)
         return self._stages[directory]
 
     def done(self, directory: str) -> None:
-        """Those that build on a stage need not wait for it any more."""
+        """Mark a stage as done, so that others no longer wait for it."""
         self._sorter.done(directory)
 
 
 def _ended(running: Mapping[str, Worker]) -> list[str]:
-    """Show what the processes say until one has ended; those that have."""
+    """Show the processes' output until one has ended, and return the directories of those that have."""
     while running:
         talking = {worker.errors: worker for worker in running.values() if not worker.silent}
         ending = {worker.outcome: directory for directory, worker in running.items()}
-        heard = wait([*talking, *ending])
-        for worker in (talking[one] for one in heard if one in talking):  # pyright: ignore[reportArgumentType]
+        ready = wait([*talking, *ending])
+        for worker in (talking[end] for end in ready if end in talking):  # pyright: ignore[reportArgumentType]
             worker.listen()
-        if ended := [ending[one] for one in heard if one in ending]:  # pyright: ignore[reportArgumentType]
+        if ended := [ending[end] for end in ready if end in ending]:  # pyright: ignore[reportArgumentType]
             return ended
     return []

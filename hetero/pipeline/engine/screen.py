@@ -1,4 +1,4 @@
-"""What running stages say: on a terminal a line for each at the bottom, elsewhere whole lines only."""
+"""The output of running stages: on a terminal a line for each at the bottom, elsewhere whole lines only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Screen:
-    """Where a run is watched.
+    """The output of a run.
 
     Args:
-        stream: Lines go here.
-        lines: How many stages run at once.
+        stream: Receives the lines.
+        lines: Number of stages that run at once.
     """
 
     def __init__(self, stream: TextIO, *, lines: int) -> None:
@@ -23,11 +23,11 @@ class Screen:
         self.free = list(range(lines))
 
     def __enter__(self) -> Screen:
-        """Nothing to open."""
+        """Return the screen; there is nothing to open."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lines are closed by those who say something there."""
+        """Flush the stream; each line is closed by its owner."""
         self.stream.flush()
 
     def say(self, text: str) -> None:
@@ -36,7 +36,7 @@ class Screen:
         self.stream.flush()
 
     def line(self, name: str) -> Line:
-        """A line of one's own, for a stage of this name."""
+        """Return a separate line for a stage of this name."""
         return Line(self, name)
 
 
@@ -44,8 +44,8 @@ class Line:
     """The line of one stage.
 
     Args:
-        screen: Where.
-        name: Goes before everything that the stage says.
+        screen: The screen that shows it.
+        name: Prefix of the stage's output.
     """
 
     def __init__(self, screen: Screen, name: str) -> None:
@@ -62,9 +62,9 @@ class Line:
             dynamic_ncols=True,
         )
 
-    def add(self, said: bytes) -> None:
-        """Show what was said: whole lines stay, what a progress bar overwrites is overwritten."""
-        *whole, self._rest = (self._rest + said).split(b"\n")
+    def add(self, output: bytes) -> None:
+        """Show output: whole lines stay, and a progress bar overwrites itself."""
+        *whole, self._rest = (self._rest + output).split(b"\n")
         for text in map(_last_state, whole):
             if text:
                 self._screen.say(f"{self._name}: {text}")
@@ -72,7 +72,7 @@ class Line:
             self._bar.set_description_str(f"{self._name}: {now}")
 
     def close(self) -> None:
-        """Show what was begun, and give the line back."""
+        """Show an unfinished line, and free its place."""
         if self._rest:
             self.add(b"\n")
         self._bar.close()
@@ -80,5 +80,5 @@ class Line:
 
 
 def _last_state(text: bytes) -> str:
-    """What a terminal would show of a line that was overwritten again and again."""
+    """Return what a terminal would show of a line that was overwritten again and again."""
     return _ESCAPES.sub("", text.decode(errors="replace")).rstrip("\r ").rpartition("\r")[2].rstrip()

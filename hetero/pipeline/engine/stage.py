@@ -1,4 +1,4 @@
-"""Stages: ``recipe + inputs -> files``. A stage is up to date when its digest is on record."""
+"""Stages: ``recipe + inputs -> files``. A stage is up to date when its digest is recorded."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Stage:
 
     Attributes:
         name: For people and ``--until``.
-        directory: Where its files go, below the run's directory.
+        directory: Directory of its files, below the run's directory.
         identity: Digest of the part of the recipe and of the inputs that it depends on.
-        produce: Fills the directory that it is given. After an interruption it is given the same directory, with
-            what was there, so it may go on.
-        publish: Files of the directory that are also put at the run's top.
-        scratch: Files of the directory that only serve to continue after an interruption; removed when it is done.
+        produce: Fills the directory that it is called with. After an interruption it is called with the same directory
+            and its files, so it may continue.
+        publish: Files of the directory that are also copied to the run's top.
+        scratch: Files of the directory that serve only to continue after an interruption; removed when it is done.
         after: Directories of the stages whose files it reads.
         trains: True if it trains a model: trainings that may run side by side share the cores.
-        threads: Of its process, when it has one of its own: see :mod:`hetero.pipeline.engine.threads`.
+        threads: Threads of its process, when it has its own: see :mod:`hetero.pipeline.engine.threads`.
     """
 
     name: str
@@ -49,15 +49,15 @@ class Stage:
 
 
 def up_to_date(root: Path, stage: Stage) -> bool:
-    """Whether the stage's files on disk are what its identity asks for."""
+    """Return True if the stage's files on disk match its identity."""
     recovered(root / stage.directory)
     return _record(root / stage.directory).get("identity") == stage.identity
 
 
 def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
-    """Run what is not up to date in this process, in the order given.
+    """Run the stages that are not up to date in this process, in the given order.
 
-    :mod:`hetero.pipeline.engine.graph` runs stages beside it.
+    :mod:`hetero.pipeline.engine.graph` runs stages in processes of their own.
 
     Returns:
         Names of the stages that ran.
@@ -80,8 +80,9 @@ def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
 def perform(root: Path, stage: Stage) -> None:
     """Run one stage, whether it is up to date or not.
 
-    It works in a directory of its own, which takes its final place in one step when it is done, so that a killed run
-    leaves the last complete result where it was. What a killed run of the same stage still has at work is waited for.
+    It works in a separate directory, which moves to its final place in one step when it is done, so that a killed run
+    leaves the last complete result where it was. If a killed run of the same stage still has a process, it waits for
+    that.
     """
     work, final = root / PARTIAL / stage.directory, root / stage.directory
     with _working(work):
@@ -93,7 +94,7 @@ def perform(root: Path, stage: Stage) -> None:
             write_json(work / RECORD, record)
             stage.produce(work)
             sync_tree(work)
-            # A kill from here on loses nothing: what the swap leaves at work is as finished as what it puts in place.
+            # A kill from here on loses nothing: both sides of the swap are finished results.
             write_json(work / RECORD, record | {"finished": True})
         for name in stage.scratch:
             (work / name).unlink(missing_ok=True)
@@ -105,7 +106,7 @@ def perform(root: Path, stage: Stage) -> None:
 
 
 def settle(root: Path, stage: Stage) -> None:
-    """Finish what a kill after a stage had taken its place left to do."""
+    """Finish the cleaning up that a run left when it was killed after a stage's files had moved into place."""
     work = root / PARTIAL / stage.directory
     if work.parent.is_dir():
         with _working(work):
@@ -115,7 +116,7 @@ def settle(root: Path, stage: Stage) -> None:
 
 
 def publish(root: Path, stage: Stage) -> None:
-    """Put a finished stage's published files at the run's top."""
+    """Copy a finished stage's published files to the run's top."""
     for name in stage.publish:
         sweep(root / name)
         data = (root / stage.directory / name).read_bytes()

@@ -1,4 +1,4 @@
-"""One stage in a process of its own."""
+"""One stage in its own process."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from hetero.pipeline.engine.threads import cores
 from hetero.processes.children import spawn_context
 
 _PATIENCE = 10.0
-"""Seconds that an interrupted stage has to end what it started itself, before it is killed."""
+"""Seconds that an interrupted stage has to end its own processes before it is killed."""
 
 
 class Worker:
-    """A stage at work.
+    """A running stage.
 
-    The process leads a group of its own: Ctrl-C reaches the run alone, which passes it on once. It ends with the run.
+    The process leads its own group: Ctrl-C reaches only the run, which passes it on once. It ends with the run.
 
     Args:
         root: The run's directory.
-        stage: What to do.
-        screen: Shows what it says.
+        stage: The stage to run.
+        screen: Shows its output.
 
     Attributes:
-        name: The stage's.
-        errors: What it writes to its standard error can be read here.
-        outcome: Readable when it has ended.
-        started: ``time.monotonic()`` when it was started.
+        name: Name of the stage.
+        errors: Readable end of its standard error.
+        outcome: Readable when the process has ended.
+        started: ``time.monotonic()`` at its start.
         silent: True if nothing more will come from :attr:`errors`.
     """
 
@@ -48,21 +48,21 @@ class Worker:
         self.errors, errors = context.Pipe(duplex=False)
         self.outcome, outcome = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(root, stage, errors, outcome), name=stage.name)
-        # Until it leads its own group: the signal mask goes over to it.
+        # It inherits the signal mask, which protects it until it leads its own group.
         with errors, outcome, _without_interrupts():
             self._process.start()
 
     def listen(self) -> None:
-        """Show what it has said."""
-        said = os.read(self.errors.fileno(), 1 << 16)
-        self.silent = not said
-        self._line.add(said)
+        """Show its new output."""
+        output = os.read(self.errors.fileno(), 1 << 16)
+        self.silent = not output
+        self._line.add(output)
 
     def finish(self) -> None:
-        """Take its outcome.
+        """Receive the outcome of the stage.
 
         Raises:
-            Exception: What the stage raised.
+            Exception: The error that the stage raised.
             InputError: When the process died.
         """
         try:
@@ -77,12 +77,12 @@ class Worker:
             raise error
 
     def interrupt(self) -> None:
-        """Tell it to stop."""
+        """Ask the process to stop."""
         if self._process.is_alive() and self._process.pid:
             os.kill(self._process.pid, signal.SIGINT)
 
     def end(self) -> None:
-        """Wait for it to end, kill it when it takes long, and show what it said last."""
+        """Wait for the process to end, kill it when that takes too long, and show its last output."""
         deadline = time.monotonic() + _PATIENCE
         while self._process.is_alive() and time.monotonic() < deadline:
             self._hear(0.1)
@@ -98,17 +98,17 @@ class Worker:
         self._process.close()
 
     def _hear(self, seconds: float) -> None:
-        heard = wait([self._process.sentinel, *([] if self.silent else [self.errors])], seconds)
-        if self.errors in heard:
+        ready = wait([self._process.sentinel, *([] if self.silent else [self.errors])], seconds)
+        if self.errors in ready:
             self.listen()
 
 
 def _work(root: Path, stage: Stage, errors: Connection, outcome: Connection) -> None:
-    """Run a stage and send what it raised, or None."""
+    """Run a stage and send the error that it raised, or None."""
     os.setpgid(0, 0)
     os.dup2(errors.fileno(), 2)
     errors.close()
-    # Read when torch is loaded. Threads that wait at a barrier leave the cores to the other stages.
+    # Torch reads these when it is loaded. Threads that wait at a barrier leave the cores to the other stages.
     limits = {"OMP_NUM_THREADS": str(stage.threads), "OMP_THREAD_LIMIT": str(max(stage.threads, cores()))}
     os.environ.update(limits, OMP_WAIT_POLICY="PASSIVE")
     threading.Thread(target=_end_with_run, daemon=True).start()
@@ -121,7 +121,7 @@ def _work(root: Path, stage: Stage, errors: Connection, outcome: Connection) -> 
     except BaseException as problem:
         error = problem
         error.add_note("".join(traceback.format_exception(problem)))
-    # Whoever asked may be gone.
+    # The run may have ended.
     with contextlib.suppress(BrokenPipeError):
         outcome.send(_sendable(error))
 
@@ -136,7 +136,7 @@ def _end_with_run() -> None:
 
 
 def _sendable(error: BaseException | None) -> BaseException | None:
-    """The error, or one that says the same where it cannot be sent."""
+    """Return the error, or one with the same text where it cannot be sent."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

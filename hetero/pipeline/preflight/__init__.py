@@ -1,1 +1,1 @@
-"""What would stop a run, found before it starts."""
+"""Obstacles to a run, found before it starts."""

@@ -1,7 +1,7 @@
-"""Everything that can be known before a run starts: one list of all that would stop it later.
+"""Checks before a run starts: one list of everything that would stop it later.
 
-A recipe's own mistakes are known when it is read. Here files are looked at, models are built and counted, and export
-and verification are asked whether there is what they are told to make and to run on. Nothing is decoded or trained.
+A recipe's own mistakes are found when it is read. These checks look at files, build and count models, and find out
+whether the formats and targets of export and verification are available. Nothing is decoded or trained.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from hetero.training.loop.precision import precision_problems
 
 
 def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> list[Stage]:
-    """The stages of these groups, when nothing is known that would stop one of them.
+    """Return the stages of some groups, if no problem is found that would stop one of them.
 
-    What is up to date is not asked again: such a run starts at once.
+    Stages that are up to date are not checked again, so that a run without others starts at once.
 
     Args:
         draft: The recipe with its mistakes.
-        context: The same recipe, and where it runs.
-        groups: Some of :data:`hetero.pipeline.stages.NAMES`.
+        context: The same recipe in its run's directory.
+        groups: Names from :data:`hetero.pipeline.stages.NAMES`.
 
     Raises:
         InputError: With every problem.
@@ -54,7 +54,7 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
 
 
 def file_problems(draft: Draft) -> list[str]:
-    """What is wrong with the files that a recipe names, as far as that is quick to see."""
+    """Return the problems of the files that a recipe names, as far as they are quick to find."""
     recipe, problems = draft.recipe, list[str]()
     for key, path in (("embeddings", recipe.cloud.embeddings), ("onnx", recipe.cloud.onnx)):
         if path and not Path(path).is_file():
@@ -77,7 +77,7 @@ def file_problems(draft: Draft) -> list[str]:
 
 
 def _search_package_problems(context: Context) -> list[str]:
-    """What must be installed for the search that is asked for."""
+    """Return the packages that the recipe's search needs and that are not installed."""
     if not context.recipe.tiers:
         return []
     needed = {
@@ -86,13 +86,13 @@ def _search_package_problems(context: Context) -> list[str]:
     }
     return [
         f"{place} needs {package}; install with: pip install 'hetero[{extra}]'"
-        for package, (place, extra, asked) in needed.items()
-        if asked and importlib.util.find_spec(package) is None
+        for package, (place, extra, used) in needed.items()
+        if used and importlib.util.find_spec(package) is None
     ]
 
 
 def data_problems(draft: Draft) -> list[str]:
-    """What is wrong with a recipe's data, before an image is opened."""
+    """Return the problems of a recipe's data, before an image is opened."""
     from hetero.data.prepare import fingerprint
 
     problems: list[str] = []
@@ -102,20 +102,20 @@ def data_problems(draft: Draft) -> list[str]:
 
 
 def release_problems(draft: Draft, *, exporting: bool) -> list[str]:
-    """What cannot be exported or verified of what a recipe asks for.
+    """Return the parts of a recipe's export and verification that cannot be done.
 
     Args:
         draft: The recipe.
-        exporting: Whether it comes to that, so that the packages must be here.
+        exporting: True if the run exports, so that the packages must be installed.
     """
     from device_tests.targets.registry import target_problems
     from export.formats.converter import package_problems, selection_problems
 
-    wanted, problems = draft.recipe.export, list[str]()
+    config, problems = draft.recipe.export, list[str]()
     if not (draft.doubts("export", "formats") or draft.doubts("export", "precisions")):
-        problems += [f"export: {problem}" for problem in selection_problems(wanted.formats, wanted.precisions)]
+        problems += [f"export: {problem}" for problem in selection_problems(config.formats, config.precisions)]
     if exporting:
-        problems += [f"export: {problem}" for problem in package_problems(wanted.formats)]
+        problems += [f"export: {problem}" for problem in package_problems(config.formats)]
     problems += [f"verify.targets: {problem}" for problem in target_problems(draft.recipe.verify.targets)]
     attempt(problems, "verify.policy", lambda: policy_of(draft.recipe.verify))
     return problems
@@ -129,7 +129,7 @@ def _model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 
 
 def recipe_preflight(recipe: Recipe) -> list[str]:
-    """Problems of a recipe whose models are trained and not exported."""
+    """Return the problems of a recipe whose models are trained but not exported."""
     draft = Draft.of(recipe)
-    known = [*draft.problems, *file_problems(draft), *data_problems(draft), *unlabelled_problems(draft, None)]
-    return [*known, *_model_problems(draft, None)]
+    problems = [*draft.problems, *file_problems(draft), *data_problems(draft), *unlabelled_problems(draft, None)]
+    return [*problems, *_model_problems(draft, None)]

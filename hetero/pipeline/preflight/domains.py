@@ -1,4 +1,4 @@
-"""What would stop a student from being adapted to a new domain, long after its training has begun."""
+"""Obstacles to adapting a student to a new domain, which would otherwise show long after its training has begun."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hetero.pipeline.draft import Draft
 
 
 def domain_problems(place: str, domain: NewDomain, draft: Draft) -> list[str]:
-    """What is wrong with the files and photos that a new domain names; no photo is opened.
+    """Return the problems of the files and photos that a new domain names; no photo is opened.
 
     Args:
-        place: Of the domain's table in the recipe.
-        domain: What the table says.
+        place: Place of the domain's table in the recipe.
+        domain: The table's settings.
         draft: The recipe, for its own photos.
     """
     problems = [
@@ -28,10 +28,10 @@ def domain_problems(place: str, domain: NewDomain, draft: Draft) -> list[str]:
         if not Path(path).is_file()
     ]
     photos = {
-        key: attempt(problems, f"{place}.{key}", lambda one=one: _listed(one)) for key, one in domain.photos.items()
+        key: attempt(problems, f"{place}.{key}", lambda data=data: _listed(data)) for key, data in domain.photos.items()
     }
     if draft.knows_data and not domain.gallery:
-        # Photos of the run that cannot be found are told with its data.
+        # Photos of the run that cannot be found are reported with its data.
         photos["gallery"] = attempt([], "data", lambda: _listed(draft.recipe.data))
     new, gallery = photos["data"], photos.get("gallery")
     if new is not None and gallery is not None:
@@ -40,23 +40,23 @@ def domain_problems(place: str, domain: NewDomain, draft: Draft) -> list[str]:
 
 
 def _listed(config: DataConfig) -> Listing | None:
-    """None for emoji, which are drawn."""
+    """Return the listing of the data; None for emoji, which are drawn."""
     return None if config.kind == "emoji" else assign_splits(find(config), config)
 
 
 def _without_target(new: Listing, gallery: Listing) -> list[str]:
-    """What of a new domain has no place in the run's own gallery, or nothing to find there."""
+    """Report photos of a new domain that have no place in the run's own gallery, or no match to find there."""
     groups = {entry.name: entry.label for entry in gallery.entries if entry.label}
-    known = set(groups.values())
+    classes = set(groups.values())
     problems = [
         f"no {split} photo is of a class of the run's own images, so none has anything to find"
         for split in ("validation", "test")
-        if known.isdisjoint(entry.label for entry in new.of(split))
+        if classes.isdisjoint(entry.label for entry in new.of(split))
     ]
     missing = [
         entry.name
         for entry in new.of("train")
-        if entry.label not in known and not (entry.name in groups and not entry.label)
+        if entry.label not in classes and not (entry.name in groups and not entry.label)
     ]
     if missing:
         problems.append(

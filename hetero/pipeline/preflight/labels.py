@@ -1,4 +1,4 @@
-"""Which of a recipe's models learn from labels that its training images do not have; no image is opened."""
+"""Models of a recipe that learn from labels which its training images do not have; no image is opened."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from hetero.pipeline.draft import Draft
 
 
 def unlabelled_problems(draft: Draft, pending: set[str] | None) -> list[str]:
-    """What stands in the way of training a recipe's models on its images without labels, one line a model.
+    """Return the obstacles to training a recipe's models on its images without labels, one line a model.
 
     Args:
-        draft: The recipe; what cannot be read of it is not asked for.
+        draft: The recipe; parts that could not be read are not checked.
         pending: Directories of the stages that are to run; None for all.
     """
     recipe, problems = draft.recipe, list[str]()
-    # Data that cannot be found is told with the other files.
-    found = attempt([], "data", lambda: training_labels(recipe.data)) if draft.knows_data else None
-    unlabelled, images = found or (0, 0)
+    # Data that cannot be found is reported with the other files.
+    counts = attempt([], "data", lambda: training_labels(recipe.data)) if draft.knows_data else None
+    unlabelled, images = counts or (0, 0)
     if not unlabelled:
         return []
     models = [] if recipe.cloud.is_external else [("cloud", "cloud", recipe.cloud.objectives, False)]
-    for index, one in enumerate(recipe.students):
-        place = f"students.{index} ({one.name})"
-        models.append((f"students/{one.name}", place, one.objectives, not one.independent))
+    for index, student in enumerate(recipe.students):
+        place = f"students.{index} ({student.name})"
+        models.append((f"students/{student.name}", place, student.objectives, not student.independent))
     if recipe.tiers:
         models.append(("supernet", "search.supernet", recipe.search.supernet.objectives, True))
         models.append((f"students/{recipe.tiers[0].name}", "search.student", recipe.search.student.objectives, True))

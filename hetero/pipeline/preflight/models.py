@@ -1,4 +1,4 @@
-"""Which of a recipe's models cannot be built, or fit no budget: each is built once before the first is trained."""
+"""Models of a recipe that cannot be built or fit no budget: each is built once before the first is trained."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from hetero.training.config import StudentConfig
 
 @dataclasses.dataclass(frozen=True)
 class Cloud:
-    """What is known of a cloud model before it is trained or embeds anything.
+    """Dimension and cost of a cloud model, before it is trained or embeds anything.
 
     Attributes:
-        dimension: Of its embeddings.
+        dimension: Dimension of its embeddings.
         macs: Multiply-accumulates of an image; 0 when they are not known.
         parameters: Weights; 0 when they are not known.
     """
@@ -38,10 +38,10 @@ class Cloud:
 
 
 def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
-    """What stands in the way of building a recipe's models within their budgets.
+    """Return the obstacles to building a recipe's models within their budgets.
 
     Args:
-        draft: The recipe; what cannot be read of it is not asked for.
+        draft: The recipe; parts that could not be read are not checked.
         pending: Directories of the stages that are to run; None for all.
     """
     recipe, problems = draft.recipe, list[str]()
@@ -49,7 +49,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
     cloud = _cloud(draft, problems, sized)
     if not sized:
         return problems
-    # Without a cloud that is known, the least that a student can cost.
+    # Where the cloud is not known, assume the least that a student can cost.
     cloud = cloud or Cloud(dimension=1, macs=0, parameters=0)
     counted: dict[object, list[str]] = {}
     for index, student in enumerate(recipe.students):
@@ -61,11 +61,11 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
             attempt(problems, place, lambda student=student, part=part: require_part(student.model, part))
         # A comparison trains one architecture with many objectives.
         if student.max_macs_share and not cloud.macs:
-            continue  # told with the recipe's own mistakes
+            continue  # reported with the recipe's own mistakes
         key = (student.model, student.principal, student.max_macs, student.max_macs_share, student.max_parameters)
         if key not in counted:
-            found = counted[key] = list[str]()
-            attempt(found, "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))
+            counted[key] = []
+            attempt(counted[key], "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))
         problems += [f"students.{index} ({student.name}): {problem}" for problem in counted[key]]
     if recipe.tiers and not any(draft.doubts("search", name) for name in ("space", "latency")):
         problems += _tier_problems(recipe, cloud)
@@ -73,7 +73,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 
 
 def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
-    """What is known of the cloud model; None when that is too little."""
+    """Return the cloud model's dimension and cost; None when too little is known of it."""
     recipe, config = draft.recipe, draft.recipe.cloud
     if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx")):
         return None
@@ -91,31 +91,31 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
         if config.onnx and not Path(config.onnx).is_file():
             return None
         place = "cloud.onnx" if config.onnx else "cloud.backbone"
-        opened = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
-        if not isinstance(opened, ModuleEmbedder):
-            return opened and Cloud(opened.space.dimension, config.macs, config.parameters)
-        return Cloud(opened.space.dimension, opened.cost.macs, opened.cost.parameters)
+        embedder = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
+        if not isinstance(embedder, ModuleEmbedder):
+            return embedder and Cloud(embedder.space.dimension, config.macs, config.parameters)
+        return Cloud(embedder.space.dimension, embedder.cost.macs, embedder.cost.parameters)
     counts = attempt(problems, "cloud", lambda: untrained_cost(config.model, recipe.cloud_preprocessing))
     return counts and Cloud(config.model.dimension, counts.macs, counts.parameters)
 
 
 def _names(recipe: Recipe) -> list[str]:
-    """Of all images that the cloud must know, as far as that is known without decoding one."""
+    """Return the names of all images that need cloud embeddings, as far as they are known without decoding one."""
     if recipe.data.kind == "emoji" or recipe.data.skip_unreadable or not Path(recipe.data.path).exists():
         return []
     return expected_names(recipe.data, copies=recipe.cloud.copies)
 
 
 def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preprocessing) -> Cost:
-    """Of the student, or of its narrowest version where it has a budget."""
+    """Return the cost of the student, or of its narrowest version where it has a budget."""
     dimension = student.model.dimension if student.independent else cloud.dimension
     return untrained_cost(require_budget(student, dimension, preprocessing, cloud.macs), preprocessing)
 
 
 def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
-    """Tiers whose budget not even the smallest network of the search space fits."""
+    """Report tiers whose budget not even the smallest network of the search space fits."""
     config, problems = recipe.search, list[str]()
-    # A file that cannot be read is told with the other files.
+    # A file that cannot be read is reported with the other files.
     space = attempt([], "search.space", lambda: config.search_space)
     table = attempt([], "search.latency", lambda: LatencyTable.load(Path(config.latency))) if config.latency else None
     if space is None or (config.latency and table is None):
@@ -129,11 +129,11 @@ def _tier_problems(recipe: Recipe, cloud: Cloud) -> list[str]:
         return problems
     if config.algorithm.name == "pareto" and config.algorithm.cost not in costs:
         problems.append(f"search.algorithm.cost: expected one of {', '.join(costs)}, got {config.algorithm.cost!r}")
-    known = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
+    cloud_costs = {"macs": float(cloud.macs), "parameters": float(cloud.parameters)}
     for index, tier in enumerate(recipe.tiers):
         place = f"tiers.{index} ({tier.name})"
-        # A budget that cannot be read or resolved is told with the recipe's own mistakes.
-        budget = attempt([], place, lambda tier=tier: Budget.parse(tier.budget).resolved(known))
+        # A budget that cannot be read or resolved is reported with the recipe's own mistakes.
+        budget = attempt([], place, lambda tier=tier: Budget.parse(tier.budget).resolved(cloud_costs))
         if budget is None:
             continue
         if unknown := [name for name in budget.quantities if name not in costs]:

@@ -1,4 +1,4 @@
-"""Whether this machine can train what a recipe says, asked before anything runs."""
+"""Check that this machine can train a recipe's models, before anything runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def require_trainable(recipe: Recipe) -> None:
     """Refuse a recipe that this machine cannot train.
 
     Raises:
-        InputError: With everything that it cannot do, at once.
+        InputError: With every obstacle, at once.
     """
     if problems := precision_problems(trainings_of(recipe)):
         raise InputError(f"this machine cannot train {recipe.name}:", problems)
 
 
 def trainings_of(recipe: Recipe) -> dict[str, TrainingConfig]:
-    """How each model is trained, by the place in the recipe that says so."""
+    """Return each model's training settings, by their place in the recipe."""
     trainings = {} if recipe.cloud.is_external else {"cloud.training": recipe.cloud.training}
     trainings |= {f"students.{student.name}.training": student.training for student in recipe.students}
     if recipe.tiers:
