@@ -1,1 +1,1 @@
-"""Cloud backbones, edge students, and how they are kept on disk."""
+"""Cloud backbones, edge students, and their files."""

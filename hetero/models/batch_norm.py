@@ -1,4 +1,4 @@
-"""Batch-norm statistics of a model as it is, from images: what weights that come from elsewhere need."""
+"""Batch-norm statistics of a model, estimated from images, for weights that come from elsewhere."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def estimate_statistics(model: EmbeddingModel, images: UInt8[Tensor, "n h w 3"],
         ``mean = 1/B sum_b mean(x_b)``,  ``variance = 1/B sum_b 1/(m - 1) sum (x_b - mean(x_b))^2``
 
     while each norm normalises a batch by the batch's own statistics, as in training, so that all layers are estimated
-    in one pass (single path one-shot search does it for each candidate, arXiv 1904.00420). Nothing else about the model
+    in one pass (as single path one-shot search does for each candidate, arXiv 1904.00420). Nothing else about the model
     changes; it is left in evaluation mode.
 
     Args:
-        model: On the CPU or elsewhere.
-        images: As its preprocessing resizes them; those that do not fill a last batch of equal size are spread over
-            the batches, so that every batch weighs the same.
-        batch_size: Most images at a time.
+        model: A model on any device.
+        images: uint8 [n, h, w, 3], resized for its preprocessing; the remainder of a last batch is spread over the
+            batches, so that all are of about the same size.
+        batch_size: Maximum number of images at a time.
     """
     batches = -(-len(images) // batch_size)
     with _cumulative(model), torch.no_grad():
@@ -38,7 +38,7 @@ def estimate_statistics(model: EmbeddingModel, images: UInt8[Tensor, "n h w 3"],
 
 @contextmanager
 def _cumulative(model: EmbeddingModel) -> Generator[None]:
-    """Batch norms in training mode that average over all batches alike; everything else in evaluation mode."""
+    """Let batch norms, in training mode, average over all batches equally; keep all other layers in evaluation mode."""
     norms: list[_BatchNorm] = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     model.eval()

@@ -17,12 +17,12 @@ from hetero.models.model import EmbeddingModel
 
 @dataclass(frozen=True)
 class Classifier:
-    """An embedding model with its own head's prototypes. Make one with :meth:`load`.
+    """An embedding model with the prototypes of its own head. Make one with :meth:`load`.
 
     Attributes:
-        model: Embeds.
+        model: The model that embeds.
         prototypes: float32 [k, d], unit vectors.
-        classes: Their names.
+        classes: Names of the k classes.
     """
 
     model: EmbeddingModel
@@ -34,7 +34,7 @@ class Classifier:
         """Read a model directory.
 
         Raises:
-            InputError: When it is none, or has no prototypes with class names: a student, or a model without own head.
+            InputError: When it is not one, or has no named prototypes: a student's, or a model's without its own head.
         """
         model, prototypes, classes = (
             load_model(directory),
@@ -49,7 +49,7 @@ class Classifier:
         return cls(model, prototypes, classes)
 
     def cosines(self, images: Images, *, progress: str = "") -> Float32[np.ndarray, "n k"]:
-        """Cosine of each image with each class; times the head's scale these are the logits of training.
+        """Compute the cosine of each image with each class; times the head's scale, the logits of training.
 
         Args:
             images: uint8 [n, h, w, 3].
@@ -58,5 +58,5 @@ class Classifier:
         return embed_images(self.model, images, progress=progress) @ self.prototypes.T
 
     def predict(self, images: Images, *, progress: str = "") -> Int64[np.ndarray, " n"]:
-        """Row of the likeliest class of each image."""
+        """Return the row of the likeliest class of each image."""
         return self.cosines(images, progress=progress).argmax(axis=1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a model is made of, as data."""
+"""The architecture of a model, as data."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ class ModelConfig:
         family: ``residual`` (cloud models), ``edge`` (MobileNetV3-like students), ``efficientnet_lite0`` to
             ``efficientnet_lite2`` or ``timm:NAME`` (pretrained backbones, installed separately).
         dimension: Length of the embedding.
-        principal: How many of the space's leading principal directions the last layer works in
+        principal: Number of the space's leading principal directions that the last layer works in
             (:mod:`hetero.training.principal_layer`); 0 for all dimensions, learnt.
         pool: ``gem`` (generalised mean) or ``avg``.
-        width: Multiplies every stage's channels. An EfficientNet-Lite keeps those of its channels that matter most,
-            with their weights, and is never wider than one (:mod:`hetero.models.backbones.inherited`); timm's take no
-            width.
+        width: Multiplies every stage's channels. An EfficientNet-Lite keeps its most important channels with their
+            weights, at a width of at most one (:mod:`hetero.models.backbones.inherited`); timm's have one width only.
         stem_channels: Output channels of the first convolution at width 1.
-        stem_stride: Its stride. 0 takes what suits the family and the images: 2, and in the edge family 1 for images of
-            fewer than 48 pixels a side, whose detail it keeps, and 4 for those of 80 and more.
-        stages: Empty takes the family's own.
-        frozen: Whether a pretrained backbone keeps its weights and batch statistics.
-        pretrained: Whether a ``timm`` backbone starts from published weights, which timm fetches over the network.
+        stem_stride: Stride of the first convolution. 0 chooses by family and images: 2, but in the edge family 1 for
+            images of fewer than 48 pixels a side, to keep their detail, and 4 for those of 80 and more.
+        stages: Stages of the backbone; empty for the family's own.
+        frozen: True if a pretrained backbone keeps its weights and batch statistics.
+        pretrained: True if a ``timm`` backbone starts from published weights, which timm fetches over the network.
     """
 
     family: str = "edge"
@@ -49,7 +48,7 @@ class ModelConfig:
     pretrained: bool = False
 
     def rules(self) -> list[str]:
-        """What must hold beyond the fields' types."""
+        """Return the problems beyond the fields' types."""
         problems: list[str] = []
         try:
             problems += self._family_problems(family_called(self.family))
@@ -70,7 +69,7 @@ class ModelConfig:
         return problems + family.rules(self)
 
     def for_images(self, preprocessing: Preprocessing) -> ModelConfig:
-        """The same architecture with everything said that depends on the images or the family."""
+        """Return the architecture with the values filled in that depend on the images or the family."""
         family = family_called(self.family)
         side = min(preprocessing.height, preprocessing.width) // preprocessing.shrink
         return replace(
@@ -78,10 +77,10 @@ class ModelConfig:
         )
 
     def with_width(self, width: float) -> ModelConfig:
-        """The same architecture, wider or narrower."""
+        """Return the same architecture at another width."""
         return replace(self, width=width)
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times width, rounded to a multiple of 8 (never below 8), as mobile kernels like them."""
+    """Return channels times width, rounded to a multiple of 8 (never below 8), which suits mobile kernels."""
     return max(8, int(channels * width / 8 + 0.5) * 8)

@@ -1,4 +1,4 @@
-"""What one image costs: multiply-accumulates and parameters."""
+"""The cost of one image: multiply-accumulates and parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 
 WIDTHS = tuple(step / 20 for step in range(1, 121))
-"""Of which the widest that fits a budget is chosen."""
+"""Candidate widths, of which the widest that fits a budget is chosen."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Cost:
 
 
 def cost(model: EmbeddingModel) -> Cost:
-    """Count by running one image through the model."""
+    """Count a model's cost by running one image through it."""
     return module_cost(model, model.preprocessing)
 
 
 def untrained_cost(config: ModelConfig, preprocessing: Preprocessing) -> Cost:
-    """Count an architecture with random weights; nothing is fetched for a look at its size.
+    """Count the cost of an architecture with random weights; no pretrained weights are fetched for it.
 
     Raises:
-        InputError: When it cannot be built, or takes no images of this size.
+        InputError: When it cannot be built, or does not take images of this size.
     """
     try:
         return cost(EmbeddingModel("candidate", dataclasses.replace(config, pretrained=False), preprocessing))
@@ -51,14 +51,14 @@ def untrained_cost(config: ModelConfig, preprocessing: Preprocessing) -> Cost:
 
 
 def module_cost(module: nn.Module, preprocessing: Preprocessing) -> Cost:
-    """Count by running one image through any module that takes uint8 [1, h, w, 3]."""
+    """Count the cost of any module that takes uint8 [1, h, w, 3] by running one image through it."""
     shape = (1, preprocessing.height, preprocessing.width, 3)
     device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     return counted(module, torch.zeros(shape, dtype=torch.uint8, device=device))
 
 
 def counted(module: nn.Module, example: Tensor) -> Cost:
-    """Count by running an example through any module, a batch of one."""
+    """Count the cost of any module by running an example, a batch of one, through it."""
     macs = 0
 
     def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
@@ -70,7 +70,7 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
 
     handles = [layer.register_forward_hook(count) for layer in module.modules()]
     training, threads = [layer.training for layer in module.modules()], torch.get_num_threads()
-    # To gather threads takes longer than one small image, ten times as long on a busy machine.
+    # Synchronising threads takes longer than one small image, on a busy machine ten times as long.
     torch.set_num_threads(1)
     try:
         with torch.no_grad():
@@ -86,7 +86,7 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
 
 
 def widths_of(config: ModelConfig) -> tuple[float, ...]:
-    """The widths that an architecture can have, ascending: some of :data:`WIDTHS`."""
+    """Return the widths that an architecture can have, ascending, all from :data:`WIDTHS`."""
     family = family_called(config.family)
     return (1.0,) if family.one_width else tuple(width for width in WIDTHS if width <= family.widest)
 
@@ -94,13 +94,13 @@ def widths_of(config: ModelConfig) -> tuple[float, ...]:
 def widest_within(
     config: ModelConfig, preprocessing: Preprocessing, *, macs: int, parameters: int | None = None
 ) -> ModelConfig:
-    """The widest version of an architecture that fits a budget.
+    """Return the widest version of an architecture that fits a budget.
 
     Args:
         config: The architecture; its ``width`` is replaced.
         preprocessing: Gives the input size.
-        macs: Most multiply-accumulates an image may take.
-        parameters: Most weights, if limited.
+        macs: Maximum multiply-accumulates of an image.
+        parameters: Maximum number of weights; None for no limit.
 
     Raises:
         InputError: When even the narrowest version does not fit.
@@ -117,7 +117,7 @@ def require_fit(config: ModelConfig, preprocessing: Preprocessing, *, macs: int,
     """Refuse a budget that not even the narrowest version of an architecture fits; see :func:`widest_within`.
 
     Raises:
-        InputError: With what it needs.
+        InputError: With the cost of the narrowest version.
     """
     least = _width_cost(config, widths_of(config)[0], preprocessing)
     if not _fits(least, macs, parameters):
@@ -138,7 +138,7 @@ def _fits(counts: Cost, macs: int, parameters: int | None) -> bool:
 
 
 def _largest(fits: Callable[[float], bool], ascending: Sequence[float]) -> float:
-    """The largest that fits; the first is known to."""
+    """Return the largest that fits; the first must fit."""
     low, high = 0, len(ascending)
     while high - low > 1:
         middle = (low + high) // 2

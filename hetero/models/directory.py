@@ -31,7 +31,7 @@ from hetero.storage.directories import replaced_directory, steadily
 
 PROTOTYPES = "prototypes.safetensors"
 MIRRORS = "mirrors"
-"""Under this name ``metrics.json`` of a cloud says whether it takes mirror images for the same."""
+"""Key in ``metrics.json`` of a cloud: true if it embeds mirror images alike."""
 
 
 @record
@@ -46,12 +46,12 @@ class ModelRecord:
 
 
 def weights_bytes(model: EmbeddingModel) -> bytes:
-    """The model's weights as safetensors; equal weights give equal bytes."""
+    """Return the model's weights as safetensors; equal weights give equal bytes."""
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
 
 
 def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any]) -> None:
-    """Write a model into a directory, which may hold other files; a model that stands there is replaced in one step.
+    """Write a model into a directory, which may hold other files; a model already there is replaced in one step.
 
     Raises:
         InputError: When the model has no embedding space yet.
@@ -60,9 +60,9 @@ def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any
         raise InputError(f"model {model.name!r} has no embedding space yet; set model.space before saving it")
     data = weights_bytes(model)
     entry = ModelRecord(model.name, model.config, model.preprocessing, sha256_bytes(data))
-    # Without config.json a directory is no model: where none stands, a kill before that is written leaves none.
-    stands = (directory / "config.json").exists() and not directory.is_mount()
-    with replaced_directory(directory.resolve(), keep=True) if stands else nullcontext(directory) as place:
+    # A directory without config.json holds no model, so in a new one a kill before that is written leaves none.
+    replaces = (directory / "config.json").exists() and not directory.is_mount()
+    with replaced_directory(directory.resolve(), keep=True) if replaces else nullcontext(directory) as place:
         write_bytes(place / "model.safetensors", data)
         model.space.save(place / "space.json")
         write_json(place / "metrics.json", dict(metrics))
@@ -70,7 +70,7 @@ def save_model(directory: Path, model: EmbeddingModel, metrics: Mapping[str, Any
 
 
 def load_record(directory: Path) -> ModelRecord:
-    """Read what a model directory says of its model; the weights stay unread.
+    """Read the record of a model directory, without the weights.
 
     Raises:
         InputError: When the directory is not a model directory.
@@ -102,7 +102,7 @@ def _load(directory: Path) -> EmbeddingModel:
         raise IntegrityError(
             f"{weights} is missing or not the file that {path} describes; fetch or train the model again"
         )
-    # The weights come from the file: nothing must be fetched for them.
+    # The weights come from the file: none need be fetched.
     config = dataclasses.replace(entry.model, pretrained=False)
     try:
         tensors = load_file(weights)
@@ -117,12 +117,12 @@ def _load(directory: Path) -> EmbeddingModel:
 
 
 def _require_fit(config: ModelConfig, preprocessing: Preprocessing, tensors: Mapping[str, Tensor]) -> None:
-    """Hold weights against an outline of their model, which takes no memory: a file may name any size.
+    """Compare weights with an outline of their model, which takes no memory, since a file may name any size.
 
     Raises:
-        RuntimeError: When they are of another architecture.
+        RuntimeError: When they belong to another architecture.
     """
-    # The networks of packages are as large as they are, and a block of somebody else's may know no outlines.
+    # The networks of packages have fixed sizes, and a user's own blocks may not allow outlines.
     if family_called(config.family).outlined and all(stage.block in BLOCKS for stage in config.stages):
         with torch.device("meta"):
             outline = EmbeddingModel("outline", config, preprocessing)
@@ -133,9 +133,9 @@ def save_prototypes(directory: Path, prototypes: Float[torch.Tensor, "k d"], cla
     """Write class prototypes beside ``space.json``.
 
     Args:
-        directory: Of the model.
+        directory: The model's directory.
         prototypes: float32 [k, d], one direction a class.
-        classes: Their names, so that data with other classes can be matched.
+        classes: Names of the classes, so that data with other classes can be matched.
 
     Returns:
         The file's SHA-256.
@@ -167,16 +167,16 @@ def _load_prototypes(directory: Path) -> Float[np.ndarray, "k d"] | None:
     except (SafetensorError, KeyError) as error:
         raise IntegrityError(f"{path} does not hold prototypes: {error}") from None
     if prototypes.dtype != np.float32 or prototypes.ndim != 2 or not np.isfinite(prototypes).all():
-        came = f"{prototypes.dtype} {list(prototypes.shape)}"
-        raise IntegrityError(f"{path}: expected prototypes as finite float32 [classes, dimensions], got {came}")
+        array = f"{prototypes.dtype} {list(prototypes.shape)}"
+        raise IntegrityError(f"{path}: expected prototypes as finite float32 [classes, dimensions], got {array}")
     return prototypes
 
 
 def load_prototype_classes(directory: Path) -> tuple[str, ...]:
-    """Names of the classes that a directory's prototypes stand for; empty when it does not say.
+    """Read the names of the classes of a directory's prototypes; empty when there are none.
 
     Raises:
-        IntegrityError: When it says something else there.
+        IntegrityError: When the file is damaged or its names are no list of text.
     """
     path = directory / PROTOTYPES
     if not path.is_file():

@@ -16,17 +16,17 @@ from hetero.models.model import EmbeddingModel
 def embed_images(
     model: EmbeddingModel, images: Images, *, batch_size: int = 256, progress: str = "", at_once: int = 1
 ) -> Float32[np.ndarray, "n d"]:
-    """Unit vectors of all images, in order.
+    """Compute the unit vectors of all images, in order.
 
     Args:
         model: Put into evaluation mode for the call.
-        images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
+        images: uint8 [n, h, w, 3], resized by the model's preprocessing.
         batch_size: Images at a time.
         progress: Label of a progress bar; none when empty.
-        at_once: Batches at a time, each with torch's own threads: the vectors do not depend on it.
+        at_once: Batches at a time, each with torch's own threads; the vectors do not depend on it.
 
     Raises:
-        InputError: When the images are of another size than the model takes.
+        InputError: When the size of the images is not the model's.
     """
     require_size(images, model.preprocessing, f"the model {model.name}")
     device = model.mean.device
@@ -35,7 +35,7 @@ def embed_images(
 
     def embedded(start: int) -> Float32[np.ndarray, "b d"]:
         rows = np.arange(start, min(start + batch_size, len(images)))
-        # Each thread has a mode of its own.
+        # Each thread has its own mode.
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
             return model(batch).float().cpu().numpy()
@@ -43,8 +43,8 @@ def embed_images(
     starts = range(0, len(images), batch_size)
     try:
         with ThreadPoolExecutor(at_once) as pool:
-            found = pool.map(embedded, starts) if at_once > 1 else map(embedded, starts)
-            parts = list(tqdm(found, desc=progress, disable=not progress, unit="batch", total=len(starts)))
+            batches = pool.map(embedded, starts) if at_once > 1 else map(embedded, starts)
+            parts = list(tqdm(batches, desc=progress, disable=not progress, unit="batch", total=len(starts)))
     finally:
         model.train(training)
     return np.concatenate(parts) if parts else np.zeros((0, model.config.dimension), np.float32)

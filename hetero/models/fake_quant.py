@@ -1,7 +1,8 @@
-"""Fake quantisation: a model computes in float what its int8 file will compute, and gradients pass as if it did not.
+"""Fake quantisation: a model computes in float what its int8 file will compute, and gradients ignore the rounding.
 
 Follows Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"
-(arXiv 1712.05877, section 3): weights folded with their batch norm, a scale a channel; activations, a range a tensor.
+(arXiv 1712.05877, section 3): weights are folded with their batch norm, with a scale for each channel; activations have
+a range for each tensor.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class _Range:
 
     @classmethod
     def over(cls, low: float, high: float) -> _Range:
-        """Of values between two limits; zero always lies on the grid, since padding needs it."""
+        """Return the grid of values between two limits; it always includes zero, since padding needs it."""
         low, high = min(low, 0.0), max(high, 0.0)
         scale = max((high - low) / (_LAST - _FIRST), _SMALLEST_SCALE)
         return cls(scale, min(max(round(_FIRST - low / scale), _FIRST), _LAST))
@@ -46,7 +47,7 @@ class _Range:
 
 
 class _Folded(nn.Module):
-    """A weight as the int8 file holds it: folded with its batch norm, rounded, and unfolded again."""
+    """A weight as in the int8 file: folded with its batch norm, rounded, and unfolded again."""
 
     def __init__(self, norm: Norm | None) -> None:
         super().__init__()
@@ -69,13 +70,13 @@ class _Folded(nn.Module):
 
 @contextlib.contextmanager
 def fake_quantised(model: EmbeddingModel, images: UInt8[Tensor, "n h w 3"]) -> Generator[None]:
-    """Let a model compute as its int8 file will, inside the block; its architecture stays as it is.
+    """Let a model compute as its int8 file will, inside the block; its architecture does not change.
 
     Batch norms keep their statistics, since the file has them folded into the weights.
 
     Args:
-        model: On the CPU.
-        images: What activation ranges are taken from, by the model as it is when the block begins.
+        model: A model on the CPU.
+        images: uint8 [n, h, w, 3], on which the model measures activation ranges when the block begins.
     """
     pairs = dict(layers_with_norms(model))
     ranges = _observe(model, images, _quantised_outputs(model, pairs))
@@ -97,7 +98,7 @@ def fake_quantised(model: EmbeddingModel, images: UInt8[Tensor, "n h w 3"]) -> G
 
 
 def layers_with_norms(model: nn.Module) -> Iterator[tuple[Layer, Norm | None]]:
-    """Every layer with weights, with the batch norm that directly follows it, if any."""
+    """Yield every layer with weights, with the batch norm that directly follows it, if any."""
     for parent in model.modules():
         children = list(parent.children())
         for place, child in enumerate(children):
@@ -113,14 +114,14 @@ class _Ranges:
 
 
 def _quantised_outputs(model: EmbeddingModel, pairs: dict[Layer, Norm | None]) -> list[nn.Module]:
-    """Modules whose results an int8 file rounds: all but layers that a norm follows, and what only passes on."""
+    """Return the modules whose results an int8 file rounds: all but layers before a norm, and mere containers."""
     folded = {layer for layer, norm in pairs.items() if norm is not None}
     passes = (nn.Identity, nn.Sequential, nn.Dropout, EmbeddingModel)
     return [module for module in model.modules() if module not in folded and not isinstance(module, passes)]
 
 
 def _observe(model: EmbeddingModel, images: UInt8[Tensor, "n h w 3"], modules: list[nn.Module]) -> _Ranges:
-    """Ranges of the modules' results and of the pixels over the images."""
+    """Measure the ranges of the modules' results and of the pixels over the images."""
     limits: dict[nn.Module, tuple[float, float]] = {}
 
     def look(module: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -145,7 +146,7 @@ def _keep_statistics(norm: nn.Module, _inputs: object) -> None:
 
 
 def _restore(layer: Layer) -> None:
-    """Take the rounding off, keeping the weight that was trained."""
+    """Remove the rounding, and keep the trained weight."""
     parametrization: Any = layer.parametrizations
     trained: Tensor = parametrization.weight.original.detach().clone()
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)

@@ -1,4 +1,4 @@
-"""The families of backbones: what each is made by, and what it may be asked for. Needs no torch."""
+"""The families of backbones: the code that makes them, and their limits. Needs no torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Family:
     """A family of backbones.
 
     Attributes:
-        name: In configurations.
-        backbone: Makes one of a :class:`hetero.models.config.ModelConfig` that says everything: an ``nn.Module`` from
-            normalised images to the last feature map, with an attribute ``channels``; a class or function, or
-            ``module:name`` of it.
-        stages: Where a configuration names none.
-        stem_stride: Where a configuration names none, by the pixels of an image's shorter side.
+        name: Name in configurations.
+        backbone: Class or function, or its ``module:name``, that makes a backbone from a complete
+            :class:`hetero.models.config.ModelConfig`: an ``nn.Module`` from normalised images to the last feature map,
+            with an attribute ``channels``.
+        stages: Stages of a configuration that names none.
+        stem_stride: Stride for a configuration that names none, by the pixels of an image's shorter side.
         widest: The largest width.
-        one_width: True if its width is 1 and no other.
-        outlined: True if it is as large as the configuration says, and can be made on torch's device ``meta``: a file's
-            weights are held against that before memory is taken for them.
-        after_stages: Layers after the last stage, where the backbone is a sequence of a stem, a layer a block, and
-            these; ``hetero adapt`` divides it there. None where it is no such sequence.
-        rules: What else must hold of a configuration, one line for each thing that does not.
+        one_width: True if 1 is its only width.
+        outlined: True if its size follows from the configuration, and it can be made on torch's device ``meta``: a
+            file's weights are compared with that before memory is allocated for them.
+        after_stages: Number of layers after the last stage, where the backbone is a sequence of a stem, a layer for
+            each block, and these; ``hetero adapt`` divides it there. None where it is no such sequence.
+        rules: Returns the further problems of a configuration, one line each.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Family:
         """Make a backbone.
 
         Args:
-            config: A :class:`hetero.models.config.ModelConfig` that says everything.
+            config: A complete :class:`hetero.models.config.ModelConfig`.
 
         Raises:
             InputError: When the family's package is not installed, or has no such network.
@@ -62,10 +62,10 @@ FAMILIES: dict[str, Family] = {}
 
 
 def add_family(family: Family) -> None:
-    """Let configurations name a family.
+    """Register a family, so that configurations can name it.
 
     Raises:
-        InputError: When there is another of this name.
+        InputError: When there is already a family of this name.
     """
     if family.name in FAMILIES:
         raise InputError(f"there is a family {family.name!r} already; expected another name")
@@ -73,10 +73,10 @@ def add_family(family: Family) -> None:
 
 
 def family_called(name: str) -> Family:
-    """The family that a configuration names.
+    """Return the family that a configuration names.
 
     Raises:
-        InputError: When there is none.
+        InputError: When there is no such family.
     """
     if name.startswith(TIMM) and name != TIMM:
         return _published(name, one_width=True)
@@ -86,7 +86,7 @@ def family_called(name: str) -> Family:
 
 
 def _published(name: str, *, one_width: bool = False) -> Family:
-    """A network that comes with a package, as large as it was published."""
+    """Return the family of a network that comes with a package, in its published size."""
     home = "hetero.models.backbones.pretrained:configured"
     return Family(name, home, widest=1.0, one_width=one_width, outlined=False)
 
@@ -106,7 +106,7 @@ EDGE_STAGES = (
     Stage(channels=48, depth=2, stride=2, kernel=5, expansion=3.0, squeeze_excite=True),
     Stage(channels=96, depth=1, stride=2, kernel=3, expansion=3.0, squeeze_excite=True),
 )
-"""At high resolution early layers take most of the cost: these stages leave it soon."""
+"""Stages that soon reduce the resolution, because early layers at high resolution take most of the cost."""
 EFFICIENTNET_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 for _family in (

@@ -1,4 +1,4 @@
-"""The embedding model: ``uint8`` images in, unit vectors out, everything between inside one graph."""
+"""The embedding model: ``uint8`` images in, unit vectors out, and everything in between in one graph."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class EmbeddingModel(nn.Module):
     """Backbone, pooling, a linear embedding layer and a batch-norm neck.
 
     The neck (arXiv 1903.07071) centres the embedding before its length is fixed to one. Where the configuration names
-    principal directions, both give their coefficients, which a fixed linear layer expands (see
+    principal directions, both compute their coefficients, which a fixed linear layer expands (see
     :mod:`hetero.training.principal_layer`).
 
     Attributes:
-        name: The model's name, as reports and bundles show it.
+        name: Name of the model in reports and bundles.
         config: The architecture.
-        preprocessing: What is done to an image; scaling and normalisation are part of :meth:`forward`.
+        preprocessing: Preparation of an image; its scaling and normalisation are part of :meth:`forward`.
         space: The embedding space of its output, once known.
     """
 
@@ -51,32 +51,32 @@ class EmbeddingModel(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
 
     def pixels(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h2 w2"]:
-        """The normalised tensor that the network proper sees."""
+        """Return the normalised tensor that the network itself takes."""
         return (self._shrunk(images.permute(0, 3, 1, 2).float()) / 255.0 - self.mean) / self.std
 
     def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Unit vectors of (augmented) images whose values are scaled to 0..1."""
+        """Return unit vectors of (augmented) images whose values are scaled to 0..1."""
         return self.embed_normalised((self._shrunk(scaled_pixels) - self.mean) / self.std)
 
     def embed_normalised(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Unit vectors of images as :meth:`pixels` gives them."""
+        """Return unit vectors of images that :meth:`pixels` normalised."""
         return unit(self.expansion(self.neck(self.embedding(self.features(pixels)))))
 
     def features(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """What the embedding layer sees of images as :meth:`pixels` gives them: the pooled feature map."""
+        """Return the pooled feature map, the embedding layer's input, of images that :meth:`pixels` normalised."""
         return self.pool(self.backbone(pixels))
 
     def forward(self, images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b d"]:
-        """Unit vectors of ``uint8`` RGB images that were resized as ``preprocessing`` says."""
+        """Return unit vectors of ``uint8`` RGB images that were resized by ``preprocessing``."""
         return self.embed_normalised(self.pixels(images))
 
     def _shrunk(self, planes: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
-        """Averages of blocks of pixels, where the preprocessing asks for it."""
+        """Average blocks of pixels, where the preprocessing shrinks images."""
         factor = self.preprocessing.shrink
         return planes if factor == 1 else F.avg_pool2d(planes, factor)
 
     def train(self, mode: bool = True) -> EmbeddingModel:
-        """Like ``nn.Module.train``, but a frozen backbone keeps its batch statistics."""
+        """Set the mode as ``nn.Module.train`` does, but let a frozen backbone keep its batch statistics."""
         super().train(mode)
         if self.config.frozen:
             self.backbone.eval()
@@ -84,7 +84,7 @@ class EmbeddingModel(nn.Module):
 
 
 def _fixed(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer whose weights are not trained: the first ``inputs`` axes, until a space's directions are known."""
+    """Make a linear layer without training: the first ``inputs`` axes, until a space's directions are known."""
     layer = nn.Linear(inputs, outputs).requires_grad_(False)
     nn.init.eye_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -92,12 +92,12 @@ def _fixed(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _require_normalisation(family: str, backbone: nn.Module, preprocessing: Preprocessing) -> None:
-    """A pretrained backbone must see the normalisation that it was trained with."""
+    """Refuse a normalisation other than the one that a pretrained backbone was trained with."""
     for name in ("mean", "std"):
         expected: tuple[float, ...] | None = getattr(backbone, name, None)
-        given: tuple[float, ...] = getattr(preprocessing, name)
-        if expected is not None and max(abs(a - b) for a, b in zip(expected, given, strict=True)) > 1e-3:
+        stated: tuple[float, ...] = getattr(preprocessing, name)
+        if expected is not None and max(abs(a - b) for a, b in zip(expected, stated, strict=True)) > 1e-3:
             raise InputError(
-                f"{family} was trained with {name} {list(expected)}, the preprocessing says {list(given)}; "
+                f"{family} was trained with {name} {list(expected)}, the preprocessing says {list(stated)}; "
                 f"put {name} = {list(expected)} under [preprocessing]"
             )

@@ -11,7 +11,7 @@ from hetero.models.backbones.block_catalog import block_problem
 from hetero.schema import settings
 
 MOST_BLOCKS = 1000
-"""Of a model, in all its stages."""
+"""Maximum number of blocks in all stages of a model."""
 Activation = Literal["relu", "relu6", "hardswish", "silu", "gelu"]
 
 
@@ -22,12 +22,12 @@ class Stage:
     Attributes:
         channels: Output channels at width 1.
         depth: Number of blocks.
-        stride: Of the first block.
+        stride: Stride of the first block.
         kernel: Kernel size of the spatial convolution.
         expansion: Inner channels as a multiple of the input channels (edge blocks only).
-        squeeze_excite: Whether blocks re-weight their channels (edge blocks only).
-        block: Its kind (edge family only), see :data:`hetero.models.backbones.block_catalog.BLOCKS`.
-        activation: Of its blocks (edge family only); the stem takes the first stage's, the last convolution the last's.
+        squeeze_excite: True if blocks re-weight their channels (edge blocks only).
+        block: Kind of the blocks (edge family only), see :data:`hetero.models.backbones.block_catalog.BLOCKS`.
+        activation: Activation (edge family only); the stem takes the first stage's, the last convolution the last's.
     """
 
     channels: Channels
@@ -40,7 +40,7 @@ class Stage:
     activation: Activation = "hardswish"
 
     def rules(self) -> list[str]:
-        """What must hold beyond the fields' types."""
+        """Return the problems beyond the fields' types."""
         problems = [f"block: {problem}"] if (problem := block_problem(self.block)) else []
         # An even kernel would not keep the size that a shortcut adds to.
         return problems + ([] if self.kernel % 2 else [f"kernel: expected an odd number, got {self.kernel}"])

@@ -1,4 +1,4 @@
-"""What identifies any module: a digest of its weights."""
+"""The identity of any module: a digest of its weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hetero.files import digest, sha256_bytes
 
 
 def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's weights as safetensors, and of its extra state where it has some.
+    """Return the SHA-256 of a module's weights as safetensors, and of its extra state, if any.
 
-    Neither the device nor the memory format counts, nor which weights share memory. Buffers that are not persistent do
-    not count: by their definition they follow from the weights, and some are filled only while a module runs.
+    It does not depend on the device, the memory format, or memory that weights share. Buffers that are not persistent
+    do not count: by definition they follow from the weights, and some are filled only while a module runs.
 
     Raises:
         InputError: When a weight has no values yet, or cannot be written as plain numbers.
@@ -40,7 +40,7 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """A contiguous copy on the CPU: safetensors takes no other layout, and no memory that tied weights share."""
+    """Return a contiguous copy on the CPU: safetensors takes no other layout, and no memory that tied weights share."""
     plain = tensor.detach().cpu()
     if plain.layout != torch.strided:
         plain = plain.to_dense()
@@ -50,7 +50,7 @@ def _dense(tensor: Tensor) -> Tensor:
 
 
 def _plain(value: Any, place: str) -> object:
-    """Extra state as JSON, arrays and bytes by their digest."""
+    """Return extra state as JSON, with arrays and bytes as their digests."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, bytes | bytearray):

@@ -1,8 +1,8 @@
-"""The blocks that an edge stage may be made of, by name. Needs no torch: a block is imported when a model is built.
+"""The blocks of edge stages, by name. Needs no torch: a block is imported when a model is built.
 
 A block is a class that is called with ``(inputs, outputs, stride, stage)`` and returns an ``nn.Module`` from
 ``[b, inputs, h, w]`` to ``[b, outputs, ceil(h / stride), ceil(w / stride)]``; ``stage`` is a
-:class:`hetero.models.config.Stage`. Own blocks are named by import string, ``module:class``.
+:class:`hetero.models.config.Stage`. Blocks of your own are named by an import string, ``module:class``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLOCKS: Mapping[str, str] = {
 
 
 def block_problem(kind: str) -> str:
-    """Why there can be no block of this name; empty when there can."""
+    """Return the reason why there can be no block of this name; empty when there can."""
     module, _, name = kind.partition(":")
     if kind in BLOCKS or (module and name):
         return ""
@@ -29,10 +29,10 @@ def block_problem(kind: str) -> str:
 
 
 def block_class(kind: str) -> Any:
-    """What makes blocks of this name.
+    """Return the class or function that makes blocks of this name.
 
     Raises:
-        InputError: When there is nothing of this name, or it is a user's code and that is not allowed.
+        InputError: When there is no such block, or it is a user's code and that is not allowed.
     """
     if problem := block_problem(kind):
         raise InputError(problem)

@@ -21,7 +21,7 @@ _ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
 
 
 def activation_layer(name: Activation) -> nn.Module:
-    """A new layer of this activation."""
+    """Return a new layer of this activation."""
     return _ACTIVATIONS[name]()
 
 

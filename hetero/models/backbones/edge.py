@@ -13,7 +13,7 @@ class EdgeBackbone(nn.Sequential):
     """Stem, one module a block, and a last 1x1 expansion; ``channels`` is the width of its output.
 
     Args:
-        config: Of one that says everything (:meth:`ModelConfig.for_images`).
+        config: A complete configuration (:meth:`ModelConfig.for_images`).
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -1,4 +1,4 @@
-"""The blocks of the edge family. Each is called as :mod:`hetero.models.backbones.block_catalog` says."""
+"""The blocks of the edge family, called as :mod:`hetero.models.backbones.block_catalog` describes."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class ShuffleUnit(nn.Module):
         super().__init__()
         half = outputs // 2
         self.splits = stride == 1 and inputs == outputs
-        taken = half if self.splits else inputs
+        width = half if self.splits else inputs
         inner = scaled(int(half * stage.expansion), 1.0)
         layers: OrderedDict[str, nn.Module] = OrderedDict(
-            expand=ConvNorm(taken, inner, 1, activation=activation_layer(stage.activation)),
+            expand=ConvNorm(width, inner, 1, activation=activation_layer(stage.activation)),
             filter=ConvNorm(inner, inner, stage.kernel, stride, groups=inner),
         )
         if stage.squeeze_excite:
@@ -70,12 +70,12 @@ class ShuffleUnit(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Transform one half, and interleave the channels of both."""
-        passing, taken = features.chunk(2, dim=1) if self.splits else (features, features)
-        return interleaved(self.beside(passing), self.transform(taken))
+        bypass, source = features.chunk(2, dim=1) if self.splits else (features, features)
+        return interleaved(self.beside(bypass), self.transform(source))
 
 
 def interleaved(even: Float[Tensor, "b c h w"], odd: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
-    """Channels of both, taking turns: ShuffleNet's channel shuffle with two groups (arXiv 1707.01083, section 3.1)."""
+    """Interleave the channels of both: ShuffleNet's channel shuffle with two groups (arXiv 1707.01083, section 3.1)."""
     _, half, height, width = even.shape
     # Four axes, since accelerators on phones seldom transpose five.
     groups = torch.cat([even, odd], dim=1).reshape(-1, 2, half, height * width)

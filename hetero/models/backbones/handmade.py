@@ -1,4 +1,4 @@
-"""Hand-made networks to hold a searched one against: well-known designs out of the edge family's own blocks.
+"""Hand-made networks to compare a searched one with: well-known designs, built from the edge family's blocks.
 
 Each keeps its paper's choices (kernels, expansions, squeeze-excite, activations, widths by stage) at four resolutions
 for small images, and is scaled in width to a budget. They are likenesses, not copies: the stem, the last expansion and
@@ -52,15 +52,15 @@ HANDMADE: Mapping[str, ModelConfig] = {
 
 
 def handmade(name: str, *, stem_stride: int = 1, dimension: int = 128) -> ModelConfig:
-    """A hand-made network at width 1.
+    """Return the configuration of a hand-made network at width 1.
 
     Args:
         name: One of :data:`HANDMADE`.
         stem_stride: 1 for images of about 32 pixels a side, 2 for larger ones.
-        dimension: Of the embedding.
+        dimension: Dimension of the embedding.
 
     Raises:
-        InputError: When there is none of this name.
+        InputError: When there is no network of this name.
     """
     if name not in HANDMADE:
         raise InputError(f"unknown hand-made network {name!r}: expected one of {', '.join(HANDMADE)}")

@@ -2,11 +2,11 @@
 
 Channels are kept by importance: how strongly a channel is written (its batch norm's scale, Liu et al., arXiv
 1708.06519) times how strongly it is read (the L1 norm of the filters that read it, Li et al., arXiv 1608.08710). The
-channels that blocks hand on through their shortcuts are chosen once for all of them. Of each stage the first block is
+channels that blocks pass on through their shortcuts are chosen once for all of them. In each stage the first block is
 kept, and of the others, each of which only adds to its input, those that add most.
 
-Batch-norm statistics are those of the whole network, and no longer fit: training replaces them as it goes, ten times as
-fast as the whole network's own momentum would.
+The batch-norm statistics are still those of the whole network and no longer fit: training replaces them as it proceeds,
+ten times as fast as the whole network's own momentum would.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from hetero.models.config import scaled
 
 MOMENTUM = 0.1
-"""Of batch-norm statistics. By the package's .01 a fifth of the old ones is left after 150 steps."""
+"""Momentum of batch-norm statistics. With the package's .01, a fifth of the old ones would remain after 150 steps."""
 
 
 def narrow(network: Any, width: float) -> None:
@@ -30,8 +30,8 @@ def narrow(network: Any, width: float) -> None:
     Channels are scaled by ``width`` to multiples of 8, the depth of each stage by its square root, rounded up.
 
     Args:
-        network: As the package ``efficientnet_lite_pytorch`` makes it, with its weights.
-        width: Above 0, at most 1.
+        network: An EfficientNet-Lite of the package ``efficientnet_lite_pytorch``, with its weights.
+        width: Scale of the channels, above 0 and at most 1.
     """
     stages = [_kept(stage, width) for stage in _stages(list(network._blocks))]
     # The first block has no expansion: the stem writes what it filters channel by channel.
@@ -56,7 +56,7 @@ def narrow(network: Any, width: float) -> None:
 
 
 def _stages(blocks: list[Any]) -> list[list[Any]]:
-    """Blocks that hand on the same channels: each run begins with a block without a shortcut."""
+    """Divide blocks into runs that pass on the same channels: each run begins with a block without a shortcut."""
     stages: list[list[Any]] = []
     for block in blocks:
         if not _adds(block):
@@ -66,7 +66,7 @@ def _stages(blocks: list[Any]) -> list[list[Any]]:
 
 
 def _adds(block: Any) -> bool:
-    """True if a block adds to its input, as the package decides it."""
+    """Return True if a block adds to its input, by the package's own rule."""
     args = block._block_args
     return bool(block.id_skip and args.stride == 1 and args.input_filters == args.output_filters)
 
@@ -74,8 +74,8 @@ def _adds(block: Any) -> bool:
 def _kept(stage: list[Any], width: float) -> list[Any]:
     count = math.ceil(len(stage) * math.sqrt(width))
     adding = sorted(range(1, len(stage)), key=lambda place: -float(_scale(stage[place]._bn2).mean()))
-    chosen = {0, *adding[: count - 1]}
-    return [block for place, block in enumerate(stage) if place in chosen]
+    places = {0, *adding[: count - 1]}
+    return [block for place, block in enumerate(stage) if place in places]
 
 
 def _narrow_block(block: Any, inputs: Int[Tensor, " i"], outputs: Int[Tensor, " o"], width: float) -> None:
@@ -92,7 +92,7 @@ def _narrow_block(block: Any, inputs: Int[Tensor, " i"], outputs: Int[Tensor, " 
 
 
 def _largest(importance: Float[Tensor, " c"], width: float) -> Int[Tensor, " k"]:
-    """The most important channels, in their order; never more than there are."""
+    """Return the most important channels, in their own order; never more than there are."""
     count = min(len(importance), scaled(len(importance), width))
     return importance.argsort(descending=True, stable=True)[:count].sort().values
 
@@ -102,7 +102,7 @@ def _scale(norm: nn.BatchNorm2d) -> Float[Tensor, " c"]:
 
 
 def _reading(convolution: nn.Conv2d) -> Float[Tensor, " c"]:
-    """L1 norm of the filters that read each input channel."""
+    """Return the L1 norm of the filters that read each input channel."""
     return convolution.weight.detach().abs().sum(dim=(0, 2, 3))
 
 

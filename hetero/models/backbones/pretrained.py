@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         self.size = size
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c hh ww"]:
-        """The feature map of normalised images; a transformer's patches come as a map of width one."""
+        """Return the feature map of normalised images; a transformer's patches form a map of width one."""
         features = self._features(pixels)
         return features if features.ndim == 4 else features.transpose(1, 2).unsqueeze(-1)
 
@@ -59,9 +59,8 @@ def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Back
 
     Args:
         name: ``efficientnet_lite0``, ``1`` or ``2``, or ``timm:NAME``.
-        pretrained: Whether to fetch a timm model's weights.
-        width: Of an EfficientNet-Lite, the share of its channels that is kept; see
-            :mod:`hetero.models.backbones.inherited`.
+        pretrained: True to fetch a timm model's weights.
+        width: Share of its channels that an EfficientNet-Lite keeps; see :mod:`hetero.models.backbones.inherited`.
 
     Raises:
         InputError: When the name is not known, its package is not installed, or weights cannot be fetched.
@@ -74,21 +73,21 @@ def backbone(name: str, *, pretrained: bool = False, width: float = 1.0) -> Back
 
 
 def configured(config: ModelConfig) -> Backbone:
-    """The backbone that a configuration names; see :func:`backbone`."""
+    """Return the backbone that a configuration names; see :func:`backbone`."""
     loaded = backbone(config.family, pretrained=config.pretrained, width=config.width)
     return loaded.requires_grad_(not config.frozen)
 
 
 def published(name: str, *, pretrained: bool = True, width: float = 1.0) -> Backbone:
-    """Load a network as it was published: its ``network`` gives pooled features, whether or not it has a feature map.
+    """Load a network as it was published: its ``network`` returns pooled features, even if it has no feature map.
 
     Args:
-        name: As for :func:`backbone`.
-        pretrained: As for :func:`backbone`.
-        width: As for :func:`backbone`.
+        name: See :func:`backbone`.
+        pretrained: See :func:`backbone`.
+        width: See :func:`backbone`.
 
     Raises:
-        InputError: As :func:`backbone` does.
+        InputError: As for :func:`backbone`.
         IntegrityError: When the weights do not fit.
     """
     if name in EFFICIENTNET_LITE:

@@ -39,7 +39,7 @@ class ResidualBackbone(nn.Sequential):
     """Stem and residual stages; ``channels`` is the width of its output.
 
     Args:
-        config: Of one that says everything (:meth:`ModelConfig.for_images`).
+        config: A complete configuration (:meth:`ModelConfig.for_images`).
     """
 
     def __init__(self, config: ModelConfig) -> None:

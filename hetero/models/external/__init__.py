@@ -1,1 +1,1 @@
-"""Models that were not trained here."""
+"""Models that were trained elsewhere."""

@@ -1,4 +1,4 @@
-"""Bring your own cloud model: anything that turns images into vectors, and the space that it defines."""
+"""Cloud models of your own: anything that turns images into vectors, and the space that it defines."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ ALREADY_UNIT = 1e-6
 
 @runtime_checkable
 class ImageEmbedder(Protocol):
-    """A model that others trained.
+    """A model that was trained elsewhere.
 
     Attributes:
-        space: What its vectors mean.
-        preprocessing: How its images are decoded and resized.
+        space: The embedding space of its vectors.
+        preprocessing: Decoding and resizing of its images.
     """
 
     space: EmbeddingSpace
     preprocessing: Preprocessing
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
-        """Vectors of RGB images, of any length; :func:`embed_all` checks and normalises them."""
+        """Return vectors of RGB images, of any length; :func:`embed_all` checks and normalises them."""
         ...
 
 
@@ -53,15 +53,15 @@ class ModuleEmbedder:
 
     Args:
         module: Maps one tensor of images to vectors [b, d]; put into evaluation mode.
-        preprocessing: How its images are resized and, for ``normalised``, shifted and scaled.
+        preprocessing: Resizing of its images and, for ``normalised``, their mean and standard deviation.
         takes: ``uint8`` for uint8 [b, h, w, 3]; ``scaled`` for float32 [b, 3, h, w] in 0..1; ``normalised`` for
-            these less the preprocessing's mean, divided by its standard deviation.
-        name: Of the space, for people.
-        version: Of the space, for people.
+            these minus the preprocessing's mean, divided by its standard deviation.
+        name: Name of the space, for people.
+        version: Version of the space, for people.
 
     Raises:
-        InputError: When the module cannot take such images, gives something other than one finite float32 tensor
-            [b, d], or gives an image another vector at another call or beside other images.
+        InputError: When the module cannot take such images, returns anything but one finite float32 tensor [b, d], or
+            changes an image's vector from call to call or with the other images of the batch.
     """
 
     def __init__(
@@ -88,29 +88,29 @@ class ModuleEmbedder:
 
     @property
     def cost(self) -> Cost:
-        """What an image costs, as far as it is spent in convolutions and linear layers; counted by running one."""
+        """The cost of an image in convolutions and linear layers, counted by running one."""
         height, width = self.preprocessing.height, self.preprocessing.width
         shape = (1, height, width, 3) if self.takes == "uint8" else (1, 3, height, width)
         dtype = torch.uint8 if self.takes == "uint8" else torch.float32
         return counted(self.module, torch.zeros(shape, dtype=dtype, device=self._device))
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
-        """Vectors as the module gives them."""
-        # Copied: a module may work in place on what it is given.
+        """Return the vectors of the module."""
+        # Copied, since a module may change its input in place.
         tensor = torch.from_numpy(np.array(images)).to(self._device)
         with torch.inference_mode():
             return require_output(self._output(tensor), len(images), "the module").cpu().numpy()
 
     def _output(self, images: UInt8[torch.Tensor, "b h w 3"]) -> object:
-        """What the module returns for images as it asks for them."""
+        """Convert images to the layout that the module takes, and return its output."""
         if self.takes == "uint8":
             return self.module(images)
         scaled = images.permute(0, 3, 1, 2).float() / 255.0
         if self.takes == "scaled":
             return self.module(scaled)
         mean, std = (
-            torch.tensor(each, device=self._device).view(1, 3, 1, 1)
-            for each in (self.preprocessing.mean, self.preprocessing.std)
+            torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+            for values in (self.preprocessing.mean, self.preprocessing.std)
         )
         return self.module((scaled - mean) / std)
 
@@ -118,17 +118,17 @@ class ModuleEmbedder:
 def embed_all(
     embedder: ImageEmbedder, images: Images, *, batch_size: int = 64, progress: str = ""
 ) -> Float32[np.ndarray, "n d"]:
-    """Unit vectors of all images, in order.
+    """Compute the unit vectors of all images, in order.
 
     Args:
         embedder: Any model with a space.
-        images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
+        images: uint8 [n, h, w, 3], resized by the model's preprocessing.
         batch_size: Images at a time.
         progress: Label of a progress bar; none when empty.
 
     Raises:
-        InputError: When the images are of another size than the model takes; when the model gives something other than
-            a floating-point array, vectors of another shape, values that are not finite, or zeros.
+        InputError: When the size of the images is not the model's; when the model returns anything but a floating-point
+            array, vectors of another shape, values that are not finite, or zeros.
     """
     require_size(images, embedder.preprocessing, f"the model {embedder.space.name}")
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
@@ -139,7 +139,7 @@ def embed_all(
 
 
 def _array(output: object) -> Float32[np.ndarray, ...]:
-    """What anybody's model returned, where it is an array of floating-point numbers."""
+    """Return a model's output as float32, or refuse it where it is no array of floating-point numbers."""
     if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
         raise InputError(
             f"the model's embed must return a float32 array of vectors [b, d], got {described(output)}: "
@@ -149,7 +149,7 @@ def _array(output: object) -> Float32[np.ndarray, ...]:
 
 
 def unit_vectors(vectors: Float32[np.ndarray, ...], rows: np.ndarray, dimension: int) -> Float32[np.ndarray, "b d"]:
-    """Check what a model gave for these rows, and scale each vector to length one.
+    """Check a model's vectors of these rows, and scale each to length one.
 
     Raises:
         InputError: For another shape, values that are not finite, or zero vectors; names the rows.
@@ -165,5 +165,5 @@ def unit_vectors(vectors: Float32[np.ndarray, ...], rows: np.ndarray, dimension:
     ]
     if problems:
         raise InputError("the model's vectors cannot be used:", problems)
-    # Vectors that have unit length already stay as they are, bit by bit.
+    # Vectors that already have unit length stay the same, bit by bit.
     return np.where(np.abs(length - 1) <= ALREADY_UNIT, vectors, vectors / length).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A published backbone as a cloud model: its pooled features as they are, nothing trained."""
+"""A published backbone as a cloud model: its pooled features, without any training."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from hetero.models.external.embedders import ModuleEmbedder
 from hetero.preprocessing import Preprocessing
 
 UNSTATED = Preprocessing(height=1, width=1)
-"""Whose normalisation stands for none being stated."""
+"""Its mean and standard deviation count as not stated."""
 TOLERANCE = 1e-3
 
 
 def backbone_embedder(
     name: str, preprocessing: Preprocessing | None = None, *, space: str = "", version: str = "1"
 ) -> ModuleEmbedder:
-    """A published backbone as a cloud model.
+    """Load a published backbone as a cloud model.
 
     Args:
         name: ``efficientnet_lite0``, ``1`` or ``2`` (ImageNet weights from the extra ``pretrained``; 1280 features), or
             ``timm:NAME``, whose weights timm fetches.
-        preprocessing: Size of its images and how they come to it; None for the size that it was trained on. Mean and
-            standard deviation are the backbone's own where they are left as they are.
+        preprocessing: Size and resizing of its images; None for the size that it was trained on. Mean and standard
+            deviation are the backbone's own unless they are stated.
         space: Name of the space, for people; empty for the backbone's.
-        version: Of the space, for people.
+        version: Version of the space, for people.
 
     Raises:
-        InputError: When the name is not known, its package is not installed, weights cannot be fetched, or it takes no
-            such images.
+        InputError: When the name is not known, its package is not installed, weights cannot be fetched, or it does not
+            take such images.
         IntegrityError: When the weights do not fit.
     """
     return embedder_of(published(name), name, preprocessing, space=space, version=version)
@@ -39,17 +39,17 @@ def backbone_embedder(
 def embedder_of(
     backbone: Backbone, name: str, preprocessing: Preprocessing | None, *, space: str = "", version: str = "1"
 ) -> ModuleEmbedder:
-    """As :func:`backbone_embedder`, with the network at hand.
+    """Make a cloud model as :func:`backbone_embedder` does, from a network that is loaded already.
 
     Args:
         backbone: The network.
-        name: Its name.
-        preprocessing: As for :func:`backbone_embedder`.
-        space: As for :func:`backbone_embedder`.
-        version: As for :func:`backbone_embedder`.
+        name: Name of the network.
+        preprocessing: See :func:`backbone_embedder`.
+        space: See :func:`backbone_embedder`.
+        version: See :func:`backbone_embedder`.
 
     Raises:
-        InputError: When it takes no such images.
+        InputError: When it does not take such images.
     """
     height, width = backbone.size
     takes = _normalised(backbone, name, preprocessing or Preprocessing(height=height, width=width))
@@ -57,14 +57,14 @@ def embedder_of(
 
 
 def _normalised(backbone: Backbone, name: str, stated: Preprocessing) -> Preprocessing:
-    """The same with the normalisation that the weights were trained with."""
+    """Return the preprocessing with the normalisation that the weights were trained with."""
     problems = [
-        f"preprocessing.{key}: {name} was trained with {list(own)}, got {list(given)}; leave it out"
-        for key, own, given, default in (
+        f"preprocessing.{key}: {name} was trained with {list(own)}, got {list(value)}; leave it out"
+        for key, own, value, default in (
             ("mean", backbone.mean, stated.mean, UNSTATED.mean),
             ("std", backbone.std, stated.std, UNSTATED.std),
         )
-        if given != default and not _close(own, given)
+        if value != default and not _close(own, value)
     ]
     if stated.shrink != 1:
         problems.append(f"preprocessing.shrink: {name} takes the pixels as they are, got {stated.shrink}; leave it out")
@@ -74,4 +74,4 @@ def _normalised(backbone: Backbone, name: str, stated: Preprocessing) -> Preproc
 
 
 def _close(a: Sequence[float], b: Sequence[float]) -> bool:
-    return all(abs(one - other) <= TOLERANCE for one, other in zip(a, b, strict=True))
+    return all(abs(left - right) <= TOLERANCE for left, right in zip(a, b, strict=True))

@@ -1,4 +1,4 @@
-"""What a module gives for images: probed before a space or a file is built on it."""
+"""The output of a module for images, probed before a space or a file is built on it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LAYOUTS: Mapping[Layout, str] = {
 
 PROBED_IMAGES = 2
 REPEATED = 1e-4
-"""Largest share of its length by which an image's vector may change from call to call: graphics processors add up in
-no fixed order."""
+"""Largest share of its length by which an image's vector may change from call to call: GPUs add up in no fixed
+order."""
 ALONE = 1e-2
 """Largest share by which it may change with the rest of its batch: kernels, and their rounding, depend on the size."""
 _SHOWN = 4
@@ -31,10 +31,10 @@ _SHOWN_LETTERS = 500
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module's first weight lies; the CPU when it has none.
+    """Return the device of a module's first weight; the CPU when it has none.
 
     Raises:
-        InputError: When a weight lies on the meta device and so has no values.
+        InputError: When a weight is on the meta device and so has no values.
     """
     tensors = [*module.named_parameters(), *module.named_buffers()]
     empty = [name for name, tensor in tensors if tensor.is_meta]
@@ -58,19 +58,19 @@ def probe_vectors(
     """Run a module on two images of noise, and refuse it when its output cannot be used as vectors.
 
     Args:
-        call: The module with what prepares its input.
+        call: The module, including the conversion of its input.
         preprocessing: Gives the size of the images.
-        device: Where the images go.
-        takes: The layout that it is given.
-        what: Names the module in the message, for instance ``the module``.
-        dimension: That the vectors must have; None where any will do.
+        device: Device of the images.
+        takes: Layout of the module's input.
+        what: Name of the module in messages, for instance ``the module``.
+        dimension: Required dimension of the vectors; None for any.
 
     Returns:
         The dimension of the vectors.
 
     Raises:
-        InputError: When the module cannot take the images, gives something other than a finite float32 tensor [b, d],
-            or gives another vector for an image when called again or with other images.
+        InputError: When the module cannot take the images, returns anything but a finite float32 tensor [b, d], or
+            changes an image's vector from call to call or with the other images of the batch.
     """
     shape = (PROBED_IMAGES, preprocessing.height, preprocessing.width, 3)
     # Noise, since a module may divide by an image's own deviation, which a plain image does not have.
@@ -79,23 +79,23 @@ def probe_vectors(
 
     def vectors(count: int) -> Float32[Tensor, "b d"]:
         try:
-            # Not in inference mode: lazy modules make their weights now, and those must stay usable outside of it.
+            # Not in inference mode: lazy modules create their weights now, and those must stay usable outside of it.
             with torch.no_grad():
                 output = call(images[:count].clone())
         except InputError:
             raise
-        except Exception as error:  # modules raise all kinds
+        except Exception as error:  # modules raise exceptions of all kinds
             text = f"{type(error).__name__}: {str(error).strip()[:_SHOWN_LETTERS]}"
             raise InputError(
                 f"{what} cannot take the images that takes={takes!r} gives it, {LAYOUTS[takes]}: {text}"
             ) from error
-        made = require_output(output, count, what, dimension)
-        if not bool(torch.isfinite(made).all()):
+        result = require_output(output, count, what, dimension)
+        if not bool(torch.isfinite(result).all()):
             raise InputError(
                 f"{what} gives values that are not finite for ordinary images: check its weights, and that it takes "
                 f"{LAYOUTS[takes]}, as takes={takes!r} gives it"
             )
-        return made
+        return result
 
     first, again, alone = vectors(PROBED_IMAGES), vectors(PROBED_IMAGES), vectors(1)
     if (change := _largest_change(first, again)) > REPEATED:
@@ -114,10 +114,10 @@ def probe_vectors(
 
 
 def require_output(output: object, images: int, what: str, dimension: int | None = None) -> Float32[Tensor, "b d"]:
-    """Refuse what is not one float32 tensor with a vector an image.
+    """Refuse any output but one float32 tensor with a vector for each image.
 
     Raises:
-        InputError: Says what came and what to do.
+        InputError: With a description of the output, and a remedy.
     """
     if not isinstance(output, Tensor):
         raise InputError(
@@ -134,20 +134,20 @@ def require_output(output: object, images: int, what: str, dimension: int | None
 
 
 def require_vectors(shape: tuple[int, ...], images: int, what: str, dimension: int | None = None) -> None:
-    """Refuse an output that is not one vector an image.
+    """Refuse an output that is not one vector for each image.
 
     Raises:
         InputError: When ``shape`` is not ``(images, dimension)``.
     """
     if len(shape) != 2 or shape[0] != images or shape[1] < 1 or dimension not in (None, shape[1]):
-        wanted = f"[{images}, {'d' if dimension is None else dimension}]"
+        expected = f"[{images}, {'d' if dimension is None else dimension}]"
         raise InputError(
-            f"{what} must give one vector an image, {wanted}; got {list(shape)}: pool or flatten its output"
+            f"{what} must give one vector an image, {expected}; got {list(shape)}: pool or flatten its output"
         )
 
 
 def described(output: Any) -> str:
-    """What a model returned in words, such as ``a tuple of float32 [2, 16], float32 [2, 16]``."""
+    """Describe a model's output in words, such as ``a tuple of float32 [2, 16], float32 [2, 16]``."""
     if output is None:
         return "None"
     if isinstance(output, Tensor):
@@ -165,6 +165,6 @@ def described(output: Any) -> str:
 
 
 def _largest_change(these: Float32[Tensor, "b d"], those: Float32[Tensor, "b d"]) -> float:
-    """The longest difference of two rows, as a share of the longer one's length."""
+    """Return the largest distance between two rows, as a share of the longer one's length."""
     longest = torch.maximum(these.norm(dim=1), those.norm(dim=1)).clamp(min=torch.finfo(torch.float32).tiny)
     return float(((these - those).norm(dim=1) / longest).max())

@@ -20,17 +20,17 @@ class OnnxEmbedder:
     """Runs an ONNX file with ONNX Runtime on the CPU. The file (with its external data) defines the space.
 
     The only input must be images: uint8 or float, [b, h, w, 3] or [b, 3, h, w], with a free or a fixed batch. Float
-    images are scaled to 0..1, then normalised as the preprocessing says; uint8 images are given as they are.
+    images are scaled to 0..1, then normalised by the preprocessing; uint8 images are passed unchanged.
 
     Args:
         path: The ``.onnx`` file.
-        preprocessing: How its images are resized and normalised.
-        name: Of the space, for people.
-        version: Of the space, for people.
-        output: Which output holds the vectors; may be left out when the file has one only.
+        preprocessing: Resizing and normalisation of its images.
+        name: Name of the space, for people.
+        version: Version of the space, for people.
+        output: Name of the output that holds the vectors; may be left out when the file has only one.
 
     Raises:
-        InputError: When the file is missing, or its input or output is of another kind.
+        InputError: When the file is missing, or its input or output does not fit.
         IntegrityError: When ONNX Runtime cannot load it.
     """
 
@@ -61,7 +61,7 @@ class OnnxEmbedder:
         )
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
-        """Vectors as the graph gives them."""
+        """Return the vectors of the graph."""
         batch = self._batch or max(len(images), 1)
         parts = [self._run(images[start : start + batch], batch) for start in range(0, len(images), batch)]
         return np.concatenate(parts)
@@ -70,12 +70,12 @@ class OnnxEmbedder:
         tensor = np.asarray(images)
         if self._dtype != np.uint8:
             scaled = tensor.astype(np.float32) / np.float32(255)
-            mean, std = (np.asarray(each, np.float32) for each in (self.preprocessing.mean, self.preprocessing.std))
+            mean, std = (np.asarray(part, np.float32) for part in (self.preprocessing.mean, self.preprocessing.std))
             tensor = ((scaled - mean) / std).astype(self._dtype)
         if not self._channels_last:
             tensor = tensor.transpose(0, 3, 1, 2)
         missing = batch - len(tensor)
-        if missing:  # a graph with a fixed batch must be given a full one; what is repeated is cut off again
+        if missing:  # a graph with a fixed batch needs a full one; the repeated images are cut off again
             tensor = np.concatenate([tensor, np.repeat(tensor[-1:], missing, axis=0)])
         result = self._session.run([self._output], {self._input.name: np.ascontiguousarray(tensor)})[0]
         return np.asarray(result, np.float32)[: len(images)]
@@ -90,39 +90,39 @@ def _open(path: Path) -> Any:
         raise InputError(f"an ONNX cloud model needs onnxruntime: pip install 'hetero[device]' ({error})") from error
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has an exception type a failure, without a common base of its own
+    except Exception as error:  # ONNX Runtime has an exception type for each failure, without a common base
         raise IntegrityError(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
 
 
 def _only_input(session: Any, path: Path) -> Any:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in INPUT_TYPES:
-        found = ", ".join(f"{each.name}: {each.type} {each.shape}" for each in inputs)
-        raise InputError(f"{path}: expected one input of images, uint8 or float; got {found}")
+        listing = ", ".join(f"{each.name}: {each.type} {each.shape}" for each in inputs)
+        raise InputError(f"{path}: expected one input of images, uint8 or float; got {listing}")
     return inputs[0]
 
 
-def _choose_output(session: Any, path: Path, wanted: str) -> str:
+def _choose_output(session: Any, path: Path, output: str) -> str:
     names = [each.name for each in session.get_outputs()]
-    if wanted in names:
-        return wanted
-    if wanted or len(names) != 1:
+    if output in names:
+        return output
+    if output or len(names) != 1:
         raise InputError(
-            f"{path}: expected the name of the output that holds the vectors, one of {names}; got {wanted!r}"
+            f"{path}: expected the name of the output that holds the vectors, one of {names}; got {output!r}"
         )
     return names[0]
 
 
 def _layout(shape: list[Any], preprocessing: Preprocessing, path: Path) -> tuple[bool, int | None]:
-    """Whether channels come last, and the fixed batch size if there is one."""
+    """Return True if channels come last, and the fixed batch size if there is one."""
     size = [preprocessing.height, preprocessing.width]
     candidates = {True: [*size, 3], False: [3, *size]}
     fitting = [
         last
-        for last, wanted in candidates.items()
-        if len(shape) == 4 and all(not isinstance(a, int) or a == b for a, b in zip(shape[1:], wanted, strict=True))
+        for last, layout in candidates.items()
+        if len(shape) == 4 and all(not isinstance(a, int) or a == b for a, b in zip(shape[1:], layout, strict=True))
     ]
-    # With free height, width and channels both orders fit; then only a fixed 3 could tell, and there is none.
+    # With free height, width and channels both orders fit: only a fixed 3 could tell them apart.
     if len(fitting) != 1:
         raise InputError(
             f"{path}: expected images [b, {size[0]}, {size[1]}, 3] or [b, 3, {size[0]}, {size[1]}] "
@@ -132,7 +132,7 @@ def _layout(shape: list[Any], preprocessing: Preprocessing, path: Path) -> tuple
 
 
 def _file_digest(path: Path) -> str:
-    """SHA-256 of the file; of it and its external data when it names files beside it that hold its weights."""
+    """Return the SHA-256 of the file, including the external data in the files beside it that it names."""
     content = path.read_bytes()
     beside = [
         other
