@@ -1,1 +1,1 @@
-"""Retrieval figures, compatibility between models, and how sure they are. Imports no torch."""
+"""Retrieval figures, compatibility between models, and their uncertainty. Imports no torch."""

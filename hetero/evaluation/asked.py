@@ -1,4 +1,4 @@
-"""What may be asked of a run by name, beside its matrix: rates at a threshold, flips, and any metric of retrieval."""
+"""Further figures of a run, requested by name: rates at a threshold, flips, and any metric of retrieval."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hetero.metrics.registry import known, metric_called
 
 TAR, TNIR, FNIR = "tar@far", "tnir@fpir", "fnir@fpir"
 AT_A_RATE = (TAR, TNIR, FNIR)
-"""Each at the threshold that lets a given share of wrong matches pass."""
+"""Rates at the threshold that accepts a stated share of wrong matches."""
 FLIPS = ("nfr", "pfr", "rel-nfr")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One figure asked for.
+    """One requested figure.
 
     Attributes:
         kind: One of :data:`AT_A_RATE`, one of :data:`FLIPS`, or a metric of retrieval.
-        rate: The false rate at which the threshold is set, 0 to 1; None where there is none.
+        rate: The false rate at which the threshold is set, 0 to 1; None for figures without a threshold.
     """
 
     kind: str
@@ -28,30 +28,30 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """For people, for instance ``tar@far=0.001``."""
+        """Name for people, for instance ``tar@far=0.001``."""
         return self.kind if self.rate is None else f"{self.kind}={self.rate:g}"
 
 
 def asked_for(names: Sequence[str]) -> tuple[Asked, ...]:
-    """Read names as people write them, each once.
+    """Read the names of figures as people write them, each once.
 
     Args:
-        names: For instance ``tar@far=1e-3``, ``nfr``, ``recall@10``; several may stand in one, with commas between.
+        names: For instance ``tar@far=1e-3``, ``nfr``, ``recall@10``; one text may hold several, separated by commas.
 
     Raises:
-        InputError: With everything that is wrong with them.
+        InputError: With every name that is wrong.
     """
     problems: list[str] = []
-    found: dict[Asked, None] = {}
+    figures: dict[Asked, None] = {}
     for name in (part.strip() for text in names for part in text.split(",")):
         kind, separator, rate = name.partition("=")
         if problem := _problem(kind, rate if separator else None):
             problems.append(f"{name or 'an empty name'}: {problem}")
         else:
-            found[Asked(kind, float(rate) if separator else None)] = None
+            figures[Asked(kind, float(rate) if separator else None)] = None
     if problems:
         raise InputError("these metrics cannot be measured:", problems)
-    return tuple(found)
+    return tuple(figures)
 
 
 def _problem(kind: str, rate: str | None) -> str:
@@ -61,7 +61,7 @@ def _problem(kind: str, rate: str | None) -> str:
         try:
             metric_called(kind)
         except InputError:
-            return f"expected {', '.join((*(f'{one}=RATE' for one in AT_A_RATE), *FLIPS, *known()))}"
+            return f"expected {', '.join((*(f'{name}=RATE' for name in AT_A_RATE), *FLIPS, *known()))}"
     return "" if rate is None else f"{kind} takes no rate"
 
 

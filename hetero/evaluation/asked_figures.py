@@ -1,4 +1,4 @@
-"""Figures asked for by name, of every query model in one gallery model's gallery."""
+"""Figures requested by name, of every query model in one gallery model's gallery."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class AskedFigure:
     """One figure of one query model.
 
     Attributes:
-        query_model: Its name.
-        metric: What was asked for.
+        query_model: Name of the query model.
+        metric: Name of the figure.
         interval: The figure with its 95 % interval; None where it cannot be computed.
-        threshold: Least cosine of what is accepted, where there is a threshold.
-        counts: What it was measured on.
-        beside: The model that was there before, for flips.
-        note: Why it cannot be computed, or what it cannot tell; empty when nothing is to be said.
+        threshold: Lowest accepted cosine, where there is a threshold.
+        counts: Numbers of queries or comparisons that it was measured on.
+        beside: The previous model, for flips.
+        note: Reason why it cannot be computed, or its limits; may be empty.
     """
 
     query_model: str
@@ -54,14 +54,14 @@ class AskedFigure:
 
 @record
 class AskedFigures:
-    """What ``metrics.json`` holds.
+    """The content of ``metrics.json``.
 
     Attributes:
-        gallery_model: Who embedded the gallery.
-        figures: A model's after another's, in the order asked for.
-        resampled: What the intervals resample: classes, or queries (comparisons) where there are too few classes.
+        gallery_model: Name of the model that embedded the gallery.
+        figures: Figures of one model after another, in the requested order.
+        resampled: Unit of the intervals' resampling: classes, or queries (comparisons) where classes are too few.
         space_id: The gallery's embedding space.
-        seed: Of the resampling, and of which classes are enrolled.
+        seed: Seed of the resampling, and of the choice of enrolled classes.
         schema: Version of this record.
     """
 
@@ -86,7 +86,7 @@ class AskedFigures:
         return parse_file(cls, path)
 
     def as_table(self) -> str:
-        """Markdown: a row a figure."""
+        """Return a Markdown table with a row for each figure."""
         gallery = in_markdown(self.gallery_model)
         head = f"| queries of | metric, gallery of {gallery} | value | 95 % | threshold | measured on | note |"
         return "\n".join([head, "|---|---|---|---|---|---|---|", *map(_row, self.figures)]) + "\n"
@@ -106,46 +106,46 @@ def measure_asked(
     """Measure every query model in the gallery model's gallery.
 
     Metrics of retrieval are means over tasks. Rates and flips pool the tasks: one threshold for all, and each query
-    counts once. For ``tnir@fpir`` and ``fnir@fpir`` half of the classes is taken out of the gallery, and then the other
+    counts once. For ``tnir@fpir`` and ``fnir@fpir`` half of the classes is removed from the gallery, and then the other
     half, see :func:`hetero.metrics.operating.sides.open_set`.
 
     Args:
-        asked: What to measure.
+        asked: The requested figures.
         embeddings: Model name -> float32 [n, d], its vectors of the same n images.
         labels: int64 [n], the class of each image.
-        tasks: What is searched in what.
-        gallery_model: Who embeds the gallery.
-        before: Query model -> the model whose place it takes, for flips.
-        space_id: Recorded as given.
-        seed: Of the resampling, and of which classes are enrolled.
+        tasks: Query and gallery images of each task.
+        gallery_model: Name of the model that embeds the gallery.
+        before: Query model -> the model that it replaces, for flips.
+        space_id: Embedding space of the gallery; only recorded.
+        seed: Seed of the resampling, and of the choice of enrolled classes.
 
     Raises:
         InputError: When a task cannot be measured.
     """
-    metrics = (RANK_ONE, *(one.kind for one in asked if one.kind not in (*AT_A_RATE, *FLIPS)))
+    metrics = (RANK_ONE, *(figure.kind for figure in asked if figure.kind not in (*AT_A_RATE, *FLIPS)))
     gallery = embeddings[gallery_model]
     results = {
         name: evaluate_tasks(vectors, gallery, labels, tasks, metrics=tuple(dict.fromkeys(metrics)))
         for name, vectors in embeddings.items()
         if vectors.shape[1] == gallery.shape[1]
     }
-    fars = tuple(one.rate for one in asked if one.kind == TAR and one.rate is not None)
+    fars = tuple(figure.rate for figure in asked if figure.kind == TAR and figure.rate is not None)
     resampled = results[gallery_model].resampled
     figures: list[AskedFigure] = []
     for name, vectors in embeddings.items():
         if name not in results:
             note = f"vectors of {vectors.shape[1]} and {gallery.shape[1]} dimensions cannot be compared"
-            figures += [AskedFigure(name, one.name, None, note=note) for one in asked]
+            figures += [AskedFigure(name, figure.name, None, note=note) for figure in asked]
             continue
         sides = tuple(Sides.of(vectors, gallery, labels, task) for task in tasks)
         model = _QueryModel(name, sides, results, before.get(name, ""), fars, resampled, seed)
-        figures += [model.figure(one) for one in asked]
+        figures += [model.figure(figure) for figure in asked]
     return AskedFigures(gallery_model, tuple(figures), resampled, space_id, seed)
 
 
 @dataclass(frozen=True)
 class _QueryModel:
-    """One query model: what several figures need of it is computed once."""
+    """One query model; values that several figures need are computed once."""
 
     name: str
     sides: tuple[Sides, ...]
@@ -174,7 +174,7 @@ class _QueryModel:
         result = self.results[self.name]
         values = result.per_query(asked.kind)
         interval = mean_interval(values, clusters=result.clusters(self.resampled), seed=self.seed)
-        counts = {"queries": int(sum((~np.isnan(each)).sum() for each in values))}
+        counts = {"queries": int(sum((~np.isnan(part)).sum() for part in values))}
         return AskedFigure(self.name, asked.name, interval, counts=counts)
 
     def _verified(self, asked: Asked) -> AskedFigure:
@@ -188,8 +188,8 @@ class _QueryModel:
         assert asked.rate is not None
         point = fnir_at_fpir(self._probes, asked.rate)
         over = "classes" if self.resampled == "classes" else "comparisons"
-        found = true_rate_interval(self._probes, asked.rate, over=over, seed=self.seed)
-        interval = found if asked.kind == TNIR else Interval(1 - found.value, 1 - found.high, 1 - found.low)
+        tnir = true_rate_interval(self._probes, asked.rate, over=over, seed=self.seed)
+        interval = tnir if asked.kind == TNIR else Interval(1 - tnir.value, 1 - tnir.high, 1 - tnir.low)
         counts, note = {"mated": point.mated, "non-mated": point.non_mated}, _too_low(asked.rate, point.non_mated)
         return AskedFigure(self.name, asked.name, interval, point.threshold, counts, note=note)
 

@@ -1,4 +1,4 @@
-"""Which queries a model answers right, one by one: what flips are told from."""
+"""The queries that a model answers correctly, one by one, from which flips are counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Decisions:
     """A model's queries in a gallery.
 
     Attributes:
-        tasks: Task -> name of a query's image -> True if the first image that it finds is of its class.
+        tasks: Task -> name of a query's image -> True if the first image in its result is of its class.
         query_model: Name of the model.
         gallery_model: Name of the gallery's model.
         space_id: The gallery's embedding space, empty when it is not known.
@@ -44,12 +44,12 @@ class Decisions:
         gallery_model: str,
         space_id: str,
     ) -> Decisions:
-        """Name what was measured.
+        """Return the decisions by the names of tasks and images.
 
         Args:
-            result: With ``cmc@1``.
-            tasks: That it was measured on.
-            names: Of the images that the tasks are rows of.
+            result: A result with ``cmc@1``.
+            tasks: The tasks that it was measured on.
+            names: Names of the images that the tasks' rows count.
             query_model: See the attributes.
             gallery_model: See the attributes.
             space_id: See the attributes.
@@ -70,7 +70,7 @@ class Decisions:
 
         Raises:
             InputError: When the file is missing.
-            IntegrityError: When it is not one.
+            IntegrityError: When it is not a valid record.
         """
         if not path.is_file():
             raise InputError(f"expected a file of decisions at {path}, as hetero evaluate writes, found no file")
@@ -78,16 +78,16 @@ class Decisions:
 
 
 def negative_flips(old: Decisions, new: Decisions) -> tuple[str, ...]:
-    """Names of the queries that are right before and wrong now, in some task, each once.
+    """Return the names of the queries that were right before and are wrong now in some task, each once.
 
     Raises:
-        InputError: When the two are not of the same queries in a gallery of the same space.
+        InputError: When the two do not concern the same queries in a gallery of the same space.
     """
     if old.space_id and new.space_id and old.space_id != new.space_id:
         raise InputError(f"the decisions are of galleries of different spaces, {old.space_id} and {new.space_id}")
     before, after = (
-        {(task, name): right for task, answers in one.tasks.items() for name, right in answers.items()}
-        for one in (old, new)
+        {(task, name): right for task, answers in side.tasks.items() for name, right in answers.items()}
+        for side in (old, new)
     )
     if apart := sorted(before.keys() ^ after.keys()):
         task, name = apart[0]

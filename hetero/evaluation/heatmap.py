@@ -16,23 +16,23 @@ FAINT = "#616e7c"
 MISSING = "#eef1f4"
 DARK_ENOUGH = 0.6
 MOST_TOLD = 16
-"""Models whose figures are printed; the picture of more is no larger, and shows colours alone."""
+"""Maximum number of models whose figures are printed; a picture of more is no larger, and shows only colours."""
 _MOST_NAMED, _LONGEST = 80, 48
 
 
 def heatmap(
     matrix: CompatibilityMatrix, metric: str = "cmc@1", *, format: Literal["svg", "png"] = "svg", title: str = ""
 ) -> bytes:
-    """Draw M(q, g): query models as rows, gallery models as columns, values printed for up to :data:`MOST_TOLD` models.
+    """Draw M(q, g): query models as rows, gallery models as columns, with values for up to :data:`MOST_TOLD` models.
 
-    The colours run from light to dark blue (read alike by all kinds of colour vision, and in print) over 0 to 1, so
-    that pictures of different runs can be compared. A pair that cannot be measured is grey and says so.
+    The colours run from light to dark blue (legible with any colour vision, and in print) over 0 to 1, so that pictures
+    of different runs can be compared. A pair that cannot be measured is grey and labelled so.
 
     Args:
-        matrix: What to draw.
-        metric: Which metric.
+        matrix: The matrix to draw.
+        metric: Name of the metric.
         format: ``svg`` (text stays text) or ``png`` (at 200 dots an inch).
-        title: Above the picture; by default the metric and what it is averaged over.
+        title: Title of the picture; by default the metric and the tasks that it is averaged over.
 
     Returns:
         The file's bytes; equal matrices give equal bytes.
@@ -83,10 +83,10 @@ def _draw_cells(axes: Any, matrix: CompatibilityMatrix, metric: str) -> None:
 
 def _label(axes: Any, matrix: CompatibilityMatrix, title: str) -> None:
     count, names = len(matrix.models), _names(matrix)
-    named = slice(None, None, -(-count // _MOST_NAMED))
+    labelled = slice(None, None, -(-count // _MOST_NAMED))
     size = 10 if count <= MOST_TOLD else max(4.0, 10 * MOST_TOLD / count)
     for set_ticks in (axes.set_xticks, axes.set_yticks):
-        set_ticks(range(count)[named], names[named], color=INK, fontsize=size)
+        set_ticks(range(count)[labelled], names[labelled], color=INK, fontsize=size)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("gallery model", color=FAINT, labelpad=8)

@@ -29,7 +29,7 @@ Cells = dict[str, dict[str, dict[str, float | None]]]
 
 @record
 class TaskSummary:
-    """How large a task was."""
+    """The size of a task."""
 
     name: str
     queries: int
@@ -53,13 +53,13 @@ class CompatibilityMatrix:
         models: Names, in the order of rows and columns.
         metrics: metric -> query model -> gallery model -> value; ``None`` for a pair that cannot be measured, or a
             metric that is defined for none of its queries.
-        intervals: Like ``metrics``, bootstrap intervals over classes.
+        intervals: Bootstrap intervals over classes, arranged like ``metrics``.
         tasks: The tasks averaged over.
         per_task: metric -> task -> query model -> gallery model -> value.
-        missing: Why a pair is ``None``.
-        rules: Whether M(q, g) > M(q, q), for each query model against the gallery model asked for, in each metric of
-            which larger values are better.
-        costs: model -> cost, of those whose cost is known.
+        missing: Reason for each pair that is ``None``.
+        rules: Outcome of M(q, g) > M(q, q), for each query model against the chosen gallery model, in each metric
+            whose larger values are better.
+        costs: model -> cost, for models whose cost is known.
         space_id: The gallery's embedding space, empty when it is not known.
         level: Coverage of the intervals.
         resamples: Bootstrap samples behind them.
@@ -82,11 +82,11 @@ class CompatibilityMatrix:
     schema: Literal["hetero/matrix/1"] = SCHEMA
 
     def value(self, metric: str, query_model: str, gallery_model: str) -> float | None:
-        """M(query model, gallery model)."""
+        """Return M(query model, gallery model)."""
         return self.metrics[metric][query_model][gallery_model]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return asdict(self)
 
     def save(self, path: Path) -> None:
@@ -126,15 +126,15 @@ def compatibility_matrix(
     Args:
         embeddings: Model name -> float32 [n, d], its vectors of the same n images.
         labels: int64 [n], the class of each image.
-        tasks: What is searched in what; values are means over tasks.
+        tasks: Query and gallery images of each task; values are means over tasks.
         gallery_model: The model that embeds the gallery in use (the cloud model): the compatibility rule is tested
             for each other model against it.
-        costs: Model name -> cost, recorded as given.
-        space_id: Recorded as given.
-        metrics: Names, see :mod:`hetero.metrics.registry`; None for all that a full evaluation has.
-        ks: Where no metrics are named, the k of ``cmc@k``; None for 1 and 10.
-        shortened: How longer vectors are read in a space of fewer dimensions, for instance
-            :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
+        costs: Model name -> cost; only recorded.
+        space_id: Embedding space of the gallery; only recorded.
+        metrics: Names, see :mod:`hetero.metrics.registry`; None for all metrics of a full evaluation.
+        ks: The k of ``cmc@k`` where no metrics are named; None for 1 and 10.
+        shortened: Reduces longer vectors to a space of fewer dimensions, for instance
+            :func:`hetero.upgrade.truncate.truncated`; None if such pairs cannot be compared.
         resamples: Bootstrap samples of the intervals, which are over classes.
         level: Coverage of the intervals.
         seed: Seed of the resampling.
@@ -165,7 +165,7 @@ def matrix_of(
     level: float = 0.95,
     seed: int = 0,
 ) -> CompatibilityMatrix:
-    """The matrix of pairs that are measured already; arguments as for :func:`compatibility_matrix`.
+    """Return the matrix of pairs that are measured already; arguments as for :func:`compatibility_matrix`.
 
     Raises:
         InputError: For unknown names.
@@ -186,7 +186,7 @@ def matrix_of(
 
 def _tables(pairs: Pairs, options: dict[str, Any]) -> dict[str, Any]:
     results, names = pairs.results, pairs.models
-    some = next(iter(results.values()))
+    example = next(iter(results.values()))
 
     def table(cell: Any) -> dict[str, Any]:
         return {q: {g: cell(results[q, g]) if (q, g) in results else None for g in names} for q in names}
@@ -197,11 +197,11 @@ def _tables(pairs: Pairs, options: dict[str, Any]) -> dict[str, Any]:
         return mean_interval(result.per_query(metric), clusters=result.labels, **options)
 
     return {
-        "metrics": {m: table(lambda result, m=m: _defined(result.mean(m))) for m in some.metrics},
-        "intervals": {m: table(lambda result, m=m: interval(result, m)) for m in some.metrics},
+        "metrics": {m: table(lambda result, m=m: _defined(result.mean(m))) for m in example.metrics},
+        "intervals": {m: table(lambda result, m=m: interval(result, m)) for m in example.metrics},
         "per_task": {
-            m: {t: table(lambda result, m=m, t=t: _defined(result.task_means(m)[t])) for t in some.tasks}
-            for m in some.metrics
+            m: {t: table(lambda result, m=m, t=t: _defined(result.task_means(m)[t])) for t in example.tasks}
+            for m in example.metrics
         },
     }
 

@@ -1,4 +1,4 @@
-"""Every query model's search of every gallery model's gallery: what matrices, rules and decisions are told from."""
+"""Searches of every gallery by every query model: the base of matrices, rules and decisions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hetero.schema import record
 
 @record
 class MissingPair:
-    """Why M(query model, gallery model) does not exist."""
+    """A pair of models that cannot be measured, and the reason."""
 
     query_model: str
     gallery_model: str
@@ -28,10 +28,10 @@ class Pairs:
     """All pairs of some models, measured.
 
     Attributes:
-        models: Names.
-        tasks: What was searched in what.
-        results: (query model, gallery model) -> each query's values, of the pairs that can be measured.
-        missing: Why the others cannot.
+        models: Names of the models.
+        tasks: Query and gallery images of each task.
+        results: (query model, gallery model) -> each query's values, for pairs that can be measured.
+        missing: The other pairs, with the reasons.
     """
 
     models: tuple[str, ...]
@@ -53,10 +53,10 @@ def measure_pairs(
     Args:
         embeddings: Model name -> float32 [n, d], its vectors of the same n images.
         labels: int64 [n], the class of each image.
-        tasks: What is searched in what.
-        metrics: Names, see :mod:`hetero.metrics.registry`; None for all that a full evaluation has.
-        shortened: How longer vectors are read in a space of fewer dimensions, for instance
-            :func:`hetero.upgrade.truncate.truncated`; None says that such pairs cannot be compared.
+        tasks: Query and gallery images of each task.
+        metrics: Names, see :mod:`hetero.metrics.registry`; None for all metrics of a full evaluation.
+        shortened: Reduces longer vectors to a space of fewer dimensions, for instance
+            :func:`hetero.upgrade.truncate.truncated`; None if such pairs cannot be compared.
 
     Raises:
         InputError: When a task cannot be measured.

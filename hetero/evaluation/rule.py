@@ -1,4 +1,4 @@
-"""The compatibility rule: a query model must do better against the gallery than against its own vectors."""
+"""The compatibility rule: a query model must do better against the gallery's vectors than against its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Status = Literal["holds", "fails", "undecided"]
 
 @record
 class Rule:
-    """Whether M(q, g) > M(q, q); see "Compatibility-aware Heterogeneous Visual Search", arXiv 2105.06047.
+    """The test of M(q, g) > M(q, q); see "Compatibility-aware Heterogeneous Visual Search", arXiv 2105.06047.
 
     Attributes:
         query_model: q.
@@ -27,8 +27,8 @@ class Rule:
         low: Lower end of its paired bootstrap interval over classes.
         high: Upper end.
         status: ``holds`` when the whole interval is above zero, ``fails`` when it is below or all answers are equal,
-            ``undecided`` when it holds zero: chance explains the difference.
-        reason: The gallery model's lead and what its gallery costs; None where its own queries were not measured.
+            ``undecided`` when it includes zero: chance may explain the difference.
+        reason: The gallery model's lead and its gallery's cost; None where its own queries were not measured.
     """
 
     query_model: str
@@ -60,16 +60,16 @@ def compatibility_rule(
     Args:
         asymmetric: The query model against the gallery model.
         symmetric: The query model against itself.
-        query_model: Its name, recorded.
-        gallery_model: Its name, recorded.
-        metric: Which figure to compare.
-        gallery: The gallery model against itself, which says why.
+        query_model: Name of the query model; only recorded.
+        gallery_model: Name of the gallery model; only recorded.
+        metric: Name of the metric to compare.
+        gallery: The gallery model against itself, for the reason; None leaves that out.
         resamples: Bootstrap samples.
         level: Coverage of the interval.
         seed: Seed of the resampling.
 
     Raises:
-        InputError: When the two results are not of the same tasks.
+        InputError: When the two results belong to different tasks.
     """
     if asymmetric.tasks != symmetric.tasks:
         raise InputError(f"both sides must be measured on the same tasks, got {asymmetric.tasks} and {symmetric.tasks}")

@@ -1,9 +1,9 @@
-"""Why M(q, g) > M(q, q) holds or not: how far the gallery model is ahead, and what its gallery costs another's queries.
+"""The reason why M(q, g) > M(q, q) holds or not: the gallery model's lead, and the loss of the other model's queries.
 
     M(q, g) - M(q, q) = [M(g, g) - M(q, q)] - [M(g, g) - M(q, g)]
 
-The first is the gallery model's lead: what there is to gain from its gallery. The second is the loss: what the query
-model's queries find less there than the gallery model's own. The rule holds when the lead is larger.
+The first bracket is the gallery model's lead: the possible gain from its gallery. The second is the loss: the queries
+of the query model do worse there than the gallery model's own. The rule holds when the lead is larger.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class RuleReason:
     loss: Interval
 
     def in_words(self, query: str = "the student", gallery: str = "the cloud") -> str:
-        """The reason as a sentence without its full stop; the figures decide what it says.
+        """Return the reason as a sentence without its full stop; its wording follows from the figures.
 
         Args:
-            query: What q is called.
-            gallery: What g is called.
+            query: Name of q in the sentence.
+            gallery: Name of g in the sentence.
         """
-        own = f"by itself (M(g, g) {self.gallery:.3f}, M(q, q) {self.own:.3f}, ahead by {_told(self.lead)})"
-        costs = f"in {gallery}'s gallery its queries find {_told(self.loss)} less than {gallery}'s own"
+        own = f"by itself (M(g, g) {self.gallery:.3f}, M(q, q) {self.own:.3f}, ahead by {_in_figures(self.lead)})"
+        costs = f"in {gallery}'s gallery its queries find {_in_figures(self.loss)} less than {gallery}'s own"
         if self.lead.status != "holds":
             knows = "knows no better" if self.lead.high < 0 else "is not shown to know better"
-            told = f"{gallery} {knows} on these images than {query} {own}: there is little to gain from its gallery"
-            return f"{told}, and {costs}" if self.rule.status != "holds" else f"{told}; yet {costs}"
-        told = f"{gallery} is better on these images than {query} {own}; {costs}"
-        return told + {
+            start = f"{gallery} {knows} on these images than {query} {own}: there is little to gain from its gallery"
+            return f"{start}, and {costs}" if self.rule.status != "holds" else f"{start}; yet {costs}"
+        start = f"{gallery} is better on these images than {query} {own}; {costs}"
+        return start + {
             "holds": ", which is less than that lead",
             "fails": ", which is more than that lead",
             "undecided": ", too near that lead for these queries to tell",
@@ -71,14 +71,14 @@ def rule_reason(
         asymmetric: The query model against the gallery model.
         symmetric: The query model against itself.
         gallery: The gallery model against itself.
-        metric: Which figure to compare.
+        metric: Name of the metric to compare.
         clusters: See :func:`hetero.metrics.bootstrap.mean_interval`.
         resamples: Bootstrap samples.
         level: Coverage of the intervals.
         seed: Seed of the resampling.
 
     Raises:
-        InputError: When the results are not of the same queries.
+        InputError: When the results belong to different queries.
     """
     across, own, best = (result.per_query(metric) for result in (asymmetric, symmetric, gallery))
 
@@ -94,5 +94,5 @@ def rule_reason(
     )
 
 
-def _told(interval: Interval) -> str:
+def _in_figures(interval: Interval) -> str:
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
