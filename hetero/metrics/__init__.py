@@ -1,4 +1,4 @@
-"""Metrics of retrieval, verification and flips, and how sure they are. Imports no torch.
+"""Metrics of retrieval, verification and flips, and their uncertainty. Imports no torch.
 
 The public API; everything is loaded when first used.
 """

@@ -23,71 +23,71 @@ def encode(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.u
 
 
 def decode(keys: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The scores and rows packed by :func:`encode`."""
+    """Unpack the scores and rows that :func:`encode` packed."""
     descending = (keys >> np.uint64(ROW_BITS)).astype(np.uint32)
     scores = np.where(descending & _SIGN, descending, descending ^ _ALL ^ _SIGN).view(np.float32)
     return scores, (keys & np.uint64(_ALL)).astype(np.int64)
 
 
 class Reservoir:
-    """Keeps at least the ``k`` best candidates of every query while blocks of scores stream past.
+    """The ``k`` best candidates of every query, at least, while blocks of scores stream past.
 
-    A query's threshold is a score that ``k`` candidates seen so far reach, so that most later scores are turned
-    away by one comparison. Candidates gather in slots; a query whose slots fill up is cut back to its best ``k``,
-    which raises its threshold.
+    A query's threshold is a score that ``k`` of its candidates reach so far, so that one comparison rejects most later
+    scores. Candidates collect in slots; a query whose slots fill up is cut back to its best ``k``, which raises its
+    threshold.
 
     Args:
         queries: Number of queries.
-        k: Candidates wanted for each.
-        width: Most gallery rows in a block.
+        k: Number of best candidates of each query.
+        width: Maximum number of gallery rows in a block.
     """
 
     def __init__(self, queries: int, k: int, width: int) -> None:
         self.k = k
         self._full = k + max(k, MINIMUM_SLACK)
-        # Left as it comes: most slots are never touched, so they never cost memory. ``_fill`` says which hold keys.
+        # Not initialised: most slots are never touched, so they cost no memory. ``_fill`` counts those that hold keys.
         self._keys = np.empty((queries, slots(k, width)), np.uint64)
         self._fill = np.zeros(queries, np.int64)
         self._threshold = np.full(queries, -np.inf, np.float32)
         self._mask = np.empty(queries * width, np.bool_)
 
     def offer(self, scores: NDArray[np.float32], first_row: int) -> None:
-        """Take what is good enough from ``scores`` [queries, b]: gallery rows ``first_row`` onwards.
+        """Take the scores that are good enough from ``scores`` [queries, b]: gallery rows ``first_row`` onwards.
 
         Rows must arrive in ascending order; a score of ``-inf`` is never taken.
         """
         queries, width = scores.shape
         if first_row == 0 and width > self.k:
-            lowest_kept = np.partition(scores, width - self.k, axis=1)[:, width - self.k]
-            self._threshold = np.nextafter(lowest_kept, np.float32(-np.inf))
+            lowest_best = np.partition(scores, width - self.k, axis=1)[:, width - self.k]
+            self._threshold = np.nextafter(lowest_best, np.float32(-np.inf))
         mask = self._mask[: scores.size].reshape(scores.shape)
         # Strictly greater is right for ties: an equal score in a later row loses to those already held.
         np.greater(scores, self._threshold[:, None], out=mask)
-        taken = np.flatnonzero(mask)
-        if not len(taken):
+        places = np.flatnonzero(mask)
+        if not len(places):
             return
-        query, column = np.divmod(taken, width)
+        query, column = np.divmod(places, width)
         counts = np.bincount(query, minlength=queries)
         before = np.cumsum(counts) - counts
-        slot = np.arange(len(taken)) + (self._fill - before)[query]
-        self._keys[query, slot] = encode(scores.ravel()[taken], column + first_row)
+        slot = np.arange(len(places)) + (self._fill - before)[query]
+        self._keys[query, slot] = encode(scores.ravel()[places], column + first_row)
         self._fill += counts
         self._cut_back(np.flatnonzero(self._fill >= self._full))
 
     def best(self) -> NDArray[np.uint64]:
-        """Keys [queries, k] of the best, in order; ``EMPTY`` where there were fewer than ``k`` candidates."""
-        return np.sort(self._held(np.arange(len(self._fill))), axis=1)[:, : self.k]
+        """Return the keys [queries, k] of the best, in order; ``EMPTY`` where there are fewer than ``k`` candidates."""
+        return np.sort(self._keys_of(np.arange(len(self._fill))), axis=1)[:, : self.k]
 
     def _cut_back(self, queries: NDArray[np.int64]) -> None:
         if not len(queries):
             return
-        best = np.partition(self._held(queries), self.k - 1, axis=1)[:, : self.k]
+        best = np.partition(self._keys_of(queries), self.k - 1, axis=1)[:, : self.k]
         self._keys[queries, : self.k] = best
         self._fill[queries] = self.k
         self._threshold[queries] = decode(best[:, -1])[0]
 
-    def _held(self, queries: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Keys of these queries, ``EMPTY`` behind each one's last: at least ``k`` columns."""
+    def _keys_of(self, queries: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return the keys of these queries, ``EMPTY`` after each one's last, in at least ``k`` columns."""
         used = max(int(self._fill[queries].max(initial=0)), self.k)
         keys = self._keys[queries, :used]
         keys[np.arange(used) >= self._fill[queries, None]] = EMPTY
@@ -95,5 +95,5 @@ class Reservoir:
 
 
 def slots(k: int, width: int) -> int:
-    """Slots a query needs, so that a whole block fits after it was last cut back."""
+    """Return the number of slots of a query, with room for a whole block after it was last cut back."""
     return k + max(k, MINIMUM_SLACK) + width

@@ -17,17 +17,17 @@ from hetero.metrics.retrieval import PerQuery, evaluate
 
 @dataclass(frozen=True)
 class Backfill:
-    """A gallery under way from an old model to a new one, searched by the new model's queries.
+    """A gallery in transition from an old model to a new one, searched by the new model's queries.
 
     Attributes:
         query: float32 [q, d], the new model's unit vectors.
         new: float32 [g, d], the new model's unit vectors of the gallery.
-        old: float32 [g, c], the old model's of the same images.
-        query_labels: int64 [q].
-        gallery_labels: int64 [g].
+        old: float32 [g, c], the old model's unit vectors of the same images.
+        query_labels: int64 [q], the class of each query.
+        gallery_labels: int64 [g], the class of each gallery image.
         exclude: int64 [q], the gallery row that is the query itself; -1 for none.
-        query_as_old: float32 [q, c], the queries as the old space reads them; ``None`` where these are the vectors
-            themselves, so that c = d.
+        query_as_old: float32 [q, c], the queries converted to the old space; ``None`` where that is the same space, so
+            that c = d.
     """
 
     query: Float32[NDArray[np.float32], "q d"]
@@ -39,7 +39,7 @@ class Backfill:
     query_as_old: Float32[NDArray[np.float32], "q c"] | None = None
 
     def with_queries(self, rows: Int64[NDArray[np.int64], " r"]) -> Backfill:
-        """The same gallery, searched by some of the queries only."""
+        """Return the same gallery, searched by some of the queries only."""
         return replace(
             self,
             query=self.query[rows],
@@ -51,10 +51,10 @@ class Backfill:
     def sides(
         self, renewed: Bool[NDArray[np.bool_], " g"]
     ) -> tuple[Float32[NDArray[np.float32], "q e"], Float32[NDArray[np.float32], "g e"]]:
-        """Queries and gallery whose inner products are those of the gallery with the ``renewed`` images re-embedded.
+        """Return queries and gallery whose inner products are those with the ``renewed`` images re-embedded.
 
-        Where the old space reads queries as they are, vectors mix as they are. Otherwise both stand side by side: a
-        query holds what the new and what the old space read, a gallery image only what its own space does, and zeros.
+        Where the old space takes the queries unchanged, old and new vectors are mixed as they are. Otherwise the two
+        spaces stand side by side: a query holds its vectors in both, a gallery image its own vector, and zeros.
         """
         if self.query_as_old is None:
             return self.query, np.where(renewed[:, None], self.new, self.old)
@@ -62,7 +62,7 @@ class Backfill:
         return np.hstack([self.query, self.query_as_old]), np.hstack([new, old]).astype(np.float32, copy=False)
 
     def evaluate(self, renewed: Bool[NDArray[np.bool_], " g"], metrics: Sequence[str] | None = None) -> PerQuery:
-        """The metrics, see :func:`hetero.metrics.evaluate`, of every query with the ``renewed`` images re-embedded."""
+        """Measure every query (:func:`hetero.metrics.evaluate`) with the ``renewed`` images re-embedded."""
         query, gallery = self.sides(renewed)
         sides = (query, gallery, self.query_labels, self.gallery_labels)
         return evaluate(*sides, exclude=self.exclude, metrics=metrics)
@@ -70,7 +70,7 @@ class Backfill:
 
 @dataclass(frozen=True)
 class BackfillCurve:
-    """What a gallery is worth along the way.
+    """The metrics of a gallery as a growing share of it is re-embedded.
 
     Attributes:
         shares: Shares of the gallery re-embedded, ascending from 0 to 1.
@@ -86,13 +86,13 @@ class BackfillCurve:
         return tuple(self.values[0])
 
     def means(self, metric: str) -> list[float]:
-        """M at each share."""
+        """Return M at each share."""
         return [mean(at_share[metric]) for at_share in self.values]
 
     def areas(self, metric: str) -> Float64[NDArray[np.float64], " q"]:
-        """For each query the area under its own curve (trapezoids); their mean is the area under the curve of M.
+        """Return the area under each query's own curve (trapezoids); their mean is the area under the curve of M.
 
-        It is what a query meets on average while the backfill goes on at a steady pace.
+        It is the average figure of a query while the backfill proceeds at a steady pace.
         """
         return np.asarray(np.trapezoid([at_share[metric] for at_share in self.values], self.shares, axis=0))
 
@@ -105,16 +105,16 @@ def backfill_curves(
 ) -> dict[str, BackfillCurve]:
     """Measure how M grows when the gallery is re-embedded in several orders.
 
-    One exact search of the gallery for every order and share; where all orders meet, at 0 and 1, one for all.
+    It takes one exact search of the gallery for every order and share; at 0 and 1, where all orders agree, one for all.
 
     Args:
         backfill: Queries and gallery.
-        orders: Name -> int64 [g], gallery rows, those to re-embed first in front.
+        orders: Name -> int64 [g], gallery rows in the order of their re-embedding.
         shares: Shares of the gallery to measure at, ascending, the first 0 and the last 1.
-        metrics: Names; None for all that a full evaluation has.
+        metrics: Names; None for all metrics of a full evaluation.
 
     Raises:
-        InputError: For shares or orders that are none, and when a query has nothing to find.
+        InputError: For invalid shares or orders, and when a query has no relevant image.
     """
     size = len(backfill.new)
     _check(orders, shares, size)

@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap: over queries, or over classes whose queries are resampled together."""
+"""Bootstrap intervals: over queries, or over classes whose queries are resampled together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interval:
     """A figure with its percentile bootstrap interval.
 
     Attributes:
-        value: The figure on the data as they are.
+        value: The figure on the original data.
         low: Lower end.
         high: Upper end.
     """
@@ -37,9 +37,9 @@ class Interval:
 
     @property
     def status(self) -> Literal["holds", "fails", "undecided"]:
-        """Of a difference that has to be above zero: whether the whole interval is, or none of it, or it holds zero.
+        """The outcome for a difference that should be above zero: all of the interval is, none is, or it includes zero.
 
-        Answers that are all equal leave an interval without width: that they are not above zero is no chance.
+        Where all answers are equal the interval has no width: it is not by chance that they are not above zero.
         """
         if self.low > 0:
             return "holds"
@@ -54,15 +54,15 @@ def mean_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Interval of a mean, or of the mean over several tasks of each task's mean.
+    """Compute the interval of a mean, or of the mean over several tasks of each task's mean.
 
     Args:
-        values: float64 [q], one value a query; or one such array a task. NaN leaves a query out.
+        values: float64 [q], one value for each query; or one such array for each task. NaN leaves a query out.
         clusters: int64 [q], the class of each query, shaped like ``values``: classes are resampled, each with all of
             its queries in all tasks (queries of a class are not independent). Without it, queries are resampled,
-            each task's by themselves.
+            separately for each task.
         resamples: Bootstrap samples. A task that a sample leaves without queries does not count in that sample's mean.
-        level: Coverage asked for, between 0 and 1.
+        level: Coverage of the interval, between 0 and 1.
         seed: Seed of the resampling.
 
     Raises:
@@ -80,21 +80,21 @@ def function_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Interval of a function of several means over the same queries, for instance of a ratio.
+    """Compute the interval of a function of several means over the same queries, for instance of a ratio.
 
     All figures are resampled with the same queries. A sample in which the function is not finite (a ratio whose
-    denominator came out zero) does not count.
+    denominator is zero) does not count.
 
     Args:
-        figures: Each like ``values`` of :func:`mean_interval`, all of the same queries in the same order.
-        function: float64 [s, f], the means of the f figures in each of s samples, to float64 [s].
+        figures: Values as in :func:`mean_interval`, all of the same queries in the same order.
+        function: Maps float64 [s, f], the means of the f figures in each of s samples, to float64 [s].
         clusters: See :func:`mean_interval`.
         resamples: See :func:`mean_interval`.
         level: See :func:`mean_interval`.
         seed: See :func:`mean_interval`.
 
     Raises:
-        InputError: When the figures are not of the same queries, or the function is not finite for them.
+        InputError: When the figures belong to different queries, or the function is not finite for them.
     """
     columns = [_as_tasks(figure) for figure in figures]
     groups = _groups(columns[0], clusters)
@@ -122,18 +122,18 @@ def difference_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Paired interval of ``mean(new) - mean(old)``: both sides are resampled with the same queries.
+    """Compute the paired interval of ``mean(new) - mean(old)``: both sides are resampled with the same queries.
 
     Args:
-        new: float64 [q], one value a query; or one such array a task.
-        old: The same queries in the same order, answered otherwise.
+        new: float64 [q], one value for each query; or one such array for each task.
+        old: Values of the other system, of the same queries in the same order.
         clusters: See :func:`mean_interval`.
         resamples: See :func:`mean_interval`.
         level: See :func:`mean_interval`.
         seed: See :func:`mean_interval`.
 
     Raises:
-        InputError: When the two sides do not hold the same number of queries.
+        InputError: When the two sides do not have the same number of queries.
     """
     left, right = _as_tasks(new), _as_tasks(old)
     if [len(task) for task in left] != [len(task) for task in right]:
@@ -166,7 +166,7 @@ def _check(columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resampl
     problems: list[str] = []
     if not sizes or 0 in sizes:
         problems.append("values: expected at least one query in every task")
-    if others := [each for tasks in columns[1:] if (each := [len(task) for task in tasks]) != sizes]:
+    if others := [lengths for tasks in columns[1:] if (lengths := [len(task) for task in tasks]) != sizes]:
         problems.append(f"figures: expected all to be of the same queries, {sizes} a task, got {others[0]}")
     if groups is not None and [len(group) for group in groups] != sizes:
         problems.append(f"clusters: expected one a value, {sizes}, got {[len(group) for group in groups]}")
@@ -179,7 +179,7 @@ def _check(columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resampl
 def _resampled(
     columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """float64 [resamples, columns]: each column's mean over tasks, of the same drawn queries."""
+    """Return float64 [resamples, columns]: each column's mean over tasks, of the same random queries."""
     if groups is not None:
         return _cluster_means(columns, groups, resamples, rng)
     per_task = np.stack(
@@ -188,14 +188,14 @@ def _resampled(
             for index, task in enumerate(columns[0])
         ]
     )
-    there = ~np.isnan(per_task)
-    return np.where(there, per_task, 0).sum(axis=0) / there.sum(axis=0)
+    valid = ~np.isnan(per_task)
+    return np.where(valid, per_task, 0).sum(axis=0) / valid.sum(axis=0)
 
 
 def _cluster_means(
     columns: list[Tasks], groups: list[NDArray[np.int64]], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """float64 [resamples, columns]: the mean over tasks of (sum of values / number of queries) of drawn clusters."""
+    """Return float64 [resamples, columns]: mean over tasks of (sum of values / number of queries) of drawn clusters."""
     names, inverse = np.unique(np.concatenate(groups), return_inverse=True)
     members = np.split(inverse, np.cumsum([len(group) for group in groups])[:-1])
     pairs = [(m, task) for tasks in columns for m, task in zip(members, tasks, strict=True)]
@@ -210,10 +210,10 @@ def _cluster_means(
 
 
 def times_drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """Yield float64 [some of resamples, clusters]: how often each cluster comes up in a sample with replacement."""
+    """Yield float64 [part of resamples, clusters]: counts of each cluster in a sample with replacement."""
     at_once = max(1, DRAWS_AT_ONCE // clusters)
     for start in range(0, resamples, at_once):
         samples = min(at_once, resamples - start)
-        drawn = rng.integers(0, clusters, (samples, clusters)) + np.arange(samples)[:, None] * clusters
-        counts = np.bincount(drawn.ravel(), minlength=samples * clusters)
+        draws = rng.integers(0, clusters, (samples, clusters)) + np.arange(samples)[:, None] * clusters
+        counts = np.bincount(draws.ravel(), minlength=samples * clusters)
         yield counts.reshape(samples, clusters).astype(np.float64)

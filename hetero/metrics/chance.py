@@ -1,4 +1,4 @@
-"""What a gallery in random order would give."""
+"""Figures of a gallery in random order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hetero.metrics.task import RetrievalTask
 
 
 def chance_of_rank_one(labels: Int64[NDArray[np.int64], " n"], tasks: Sequence[RetrievalTask]) -> float:
-    """Expected ``cmc@1`` of a gallery in random order: the share of relevant images, averaged over queries."""
+    """Return the expected ``cmc@1`` of a gallery in random order: the mean over queries of the relevant share."""
     return float(np.mean([share_relevant(labels, task).mean() for task in tasks]))
 
 
 def share_relevant(
     labels: Int64[NDArray[np.int64], " n"], task: RetrievalTask
 ) -> Float64[NDArray[np.float64], " queries"]:
-    """The share of the gallery that is relevant to each query; the query itself, where it is left out, counts not.
+    """Return the share of the gallery that is relevant to each query; a query that is left out does not count.
 
     Args:
         labels: int64 [n], the class of each image.

@@ -1,4 +1,4 @@
-"""The name of a metric as a setting that people write."""
+"""The name of a metric as a setting."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from hetero.metrics.registry import choices, is_choice
 
 
 class Choice:
-    """Pydantic's check of a text: a metric that something may be chosen by, or one of some words.
+    """Pydantic's check of a text: a metric by which a choice may be made, or one of some words.
 
     Args:
-        words: What may be said instead.
+        words: Other values that are allowed.
     """
 
     def __init__(self, *words: str) -> None:
         self.words = words
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Called by pydantic, when it builds a checker."""
+        """Return the schema; pydantic calls this when it builds a checker."""
         from pydantic_core.core_schema import no_info_after_validator_function
 
         return no_info_after_validator_function(self.check, handler(source))
 
     def check(self, name: str) -> str:
-        """The name, when it is one.
+        """Return the name, if it is allowed.
 
         Raises:
-            PydanticCustomError: When it is not, in the words that pydantic has for a ``Literal``.
+            PydanticCustomError: When it is not, in pydantic's words for a ``Literal``.
         """
         if name in self.words or is_choice(name):
             return name

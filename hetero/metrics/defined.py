@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 
 def mean(values: Float64[NDArray[np.float64], " q"]) -> float:
-    """Mean of the values that there are; NaN without any."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+    """Return the mean of the values that are not NaN; NaN without any."""
+    valid = values[~np.isnan(values)]
+    return float(valid.mean()) if len(valid) else float("nan")
 
 
 def mean_over_tasks(tasks: Sequence[Float64[NDArray[np.float64], " _"]]) -> float:
-    """Mean over tasks of each one's :func:`mean`; tasks without a value do not count."""
+    """Return the mean over tasks of each one's :func:`mean`; tasks without a value do not count."""
     return mean(np.array([mean(task) for task in tasks]))

@@ -1,4 +1,4 @@
-"""How sure flip rates are: paired bootstrap intervals over samples, or over classes."""
+"""The uncertainty of flip rates: paired bootstrap intervals over samples, or over classes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Right = Bool[NDArray[np.bool_], " _"]
 
 
 def nfr_interval(old_right: Right, new_right: Right, **resampling: Any) -> Interval:
-    """NFR with its interval.
+    """Compute NFR with its interval.
 
     Args:
-        old_right: bool [n], whether the old model decided right.
-        new_right: bool [n], the same of the new model.
+        old_right: bool [n], True where the old model is right.
+        new_right: bool [n], True where the new model is right.
         **resampling: ``clusters`` (int64 [n], classes to resample; without it samples are resampled), ``resamples``,
             ``level`` and ``seed``, see :func:`hetero.metrics.bootstrap.mean_interval`.
 
     Raises:
-        InputError: When the arrays are not of the same samples.
+        InputError: When the arrays differ in length.
     """
     return mean_interval(_negative(old_right, new_right), **resampling)
 
 
 def rel_nfr_interval(old_right: Right, new_right: Right, **resampling: Any) -> Interval:
-    """Rel.NFR, NFR / [(1 - ER_old) * ER_new], with its interval; arguments as :func:`nfr_interval`.
+    """Compute Rel.NFR, NFR / [(1 - ER_old) * ER_new], with its interval; arguments as for :func:`nfr_interval`.
 
     Raises:
         InputError: When it is not defined: the old model is always wrong, or the new one never.
@@ -40,21 +40,21 @@ def rel_nfr_interval(old_right: Right, new_right: Right, **resampling: Any) -> I
 
 
 def nfr_difference_interval(old_right: Right, new_right: Right, baseline_right: Right, **resampling: Any) -> Interval:
-    """NFR of an update minus NFR of a baseline update of the same old model; below zero is better.
+    """Compute NFR of an update minus NFR of a baseline update of the same old model; below zero is better.
 
     Args:
-        old_right: bool [n], whether the old model decided right.
-        new_right: bool [n], the update.
-        baseline_right: bool [n], the update that it is compared with.
+        old_right: bool [n], True where the old model is right.
+        new_right: bool [n], True where the update is right.
+        baseline_right: bool [n], True where the baseline update is right.
         **resampling: See :func:`nfr_interval`.
     """
     return difference_interval(_negative(old_right, new_right), _negative(old_right, baseline_right), **resampling)
 
 
 def nfr_reduction_interval(old_right: Right, new_right: Right, baseline_right: Right, **resampling: Any) -> Interval:
-    """Share of a baseline update's negative flips that an update avoids: 1 - NFR / NFR of the baseline.
+    """Compute the share of a baseline update's negative flips that an update avoids: 1 - NFR / NFR of the baseline.
 
-    Arguments as :func:`nfr_difference_interval`.
+    Arguments as for :func:`nfr_difference_interval`.
 
     Raises:
         InputError: When the baseline has no negative flip.

@@ -1,4 +1,4 @@
-"""Negative flips: what an update gets wrong that was right before."""
+"""Negative flips: decisions that were right before an update and are wrong after it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ RANK_ONE = "cmc@1"
 
 @record
 class Flips:
-    """How the decisions of an old and a new model differ.
+    """The differences between the decisions of an old and a new model.
 
-    Held as counts, so that the identity NFR - PFR = ER_new - ER_old is exact: ``negative - positive`` and
+    They are stored as counts, so that the identity NFR - PFR = ER_new - ER_old is exact: ``negative - positive`` and
     ``new_wrong - old_wrong`` are the same whole number. See "Positive-Congruent Training", arXiv 2011.09161.
 
     Attributes:
-        samples: Images, or queries, that both models decided on.
-        old_wrong: Of these, what the old model got wrong.
-        new_wrong: What the new model got wrong.
-        negative: Right before, wrong now.
-        positive: Wrong before, right now.
+        samples: Number of images, or queries, that both models decided on.
+        old_wrong: Number that the old model got wrong.
+        new_wrong: Number that the new model got wrong.
+        negative: Number that was right before and is wrong now.
+        positive: Number that was wrong before and is right now.
     """
 
     samples: int
@@ -65,8 +65,8 @@ def count_flips(old_right: Bool[NDArray[np.bool_], " _"], new_right: Bool[NDArra
     """Compare two models' decisions on the same samples.
 
     Args:
-        old_right: bool [n], whether the old model decided right.
-        new_right: bool [n], the same of the new model, in the same order.
+        old_right: bool [n], True where the old model is right.
+        new_right: bool [n], True where the new model is right, in the same order.
 
     Raises:
         InputError: When there are no samples, or not the same number on both sides.
@@ -89,12 +89,12 @@ def classification_flips(
     new_predictions: Int64[NDArray[np.int64], " n"],
     labels: Int64[NDArray[np.int64], " n"],
 ) -> Flips:
-    """Flips of two classifiers: a decision is right when the predicted class is the label.
+    """Count the flips of two classifiers: a decision is right when the predicted class is the label.
 
     Args:
         old_predictions: int64 [n], classes that the old model predicts.
         new_predictions: int64 [n], classes that the new model predicts.
-        labels: int64 [n].
+        labels: int64 [n], the true classes.
 
     Raises:
         InputError: See :func:`count_flips`.
@@ -103,14 +103,14 @@ def classification_flips(
 
 
 def retrieval_flips(old: TaskResult, new: TaskResult) -> Flips:
-    """Flips of two retrieval systems: a decision is right when a relevant image stands at rank 1.
+    """Count the flips of two retrieval systems: a decision is right when a relevant image is at rank 1.
 
     Queries of all tasks are pooled: each counts once, so that a large task weighs more than a small one (figures
-    averaged over tasks weigh tasks alike; with tasks of one size the two agree).
+    averaged over tasks weigh all tasks the same; for tasks of one size the two agree).
 
     Args:
-        old: Measured before the update, with ``cmc@1``.
-        new: Measured after it, on the same tasks.
+        old: Result before the update, with ``cmc@1``.
+        new: Result after it, on the same tasks.
 
     Raises:
         InputError: When the two were not measured on the same queries.
@@ -119,7 +119,7 @@ def retrieval_flips(old: TaskResult, new: TaskResult) -> Flips:
 
 
 def rank_one_decisions(*systems: TaskResult) -> tuple[Bool[NDArray[np.bool_], " q"], ...]:
-    """For each system, bool [q]: whether each query of all tasks, pooled, is answered right at rank 1.
+    """Return bool [q] for each system: True for each query, pooled over tasks, with a right answer at rank 1.
 
     Raises:
         InputError: When the systems were not measured on the same queries, or without ``cmc@1``.

@@ -21,7 +21,7 @@ SLOT_BYTES = 2**27
 
 
 class Hits(NamedTuple):
-    """What a search found, best first.
+    """The results of a search, best first.
 
     Attributes:
         scores: float32 [q, k], inner products.
@@ -41,14 +41,14 @@ def search(
 ) -> Hits:
     """Find the ``k`` gallery rows with the largest inner product with each query.
 
-    Exact. Equal scores are ordered by gallery row, lowest first. Beyond the inputs and the result it needs at most
-    some hundred megabytes, whatever the sizes; the gallery may be a memory map. Uses every core, or as many as
-    ``OMP_NUM_THREADS`` says.
+    The search is exact. Equal scores are ordered by gallery row, lowest first. Beyond the inputs and the result it
+    needs a few hundred megabytes at most, whatever the sizes; the gallery may be a memory map. It uses every core, or
+    as many as ``OMP_NUM_THREADS`` allows.
 
     Args:
         query: float32 [q, d], finite.
         gallery: float32 [g, d], finite; read block by block, once for every few thousand queries.
-        k: How many to find, 1 to ``g`` (one less where a row is excluded).
+        k: Number of rows to find, 1 to ``g`` (one fewer where a row is excluded).
         exclude: int64 [q], a gallery row that each query must not find (leave-one-out); -1 for none.
 
     Raises:
@@ -66,14 +66,14 @@ def search(
             raise InputError("inner products overflowed: expected embeddings of length one")
         hits.scores[block], hits.rows[block] = decode(keys)
 
-    # A block a thread, and BLAS with one thread in each: its own threads would wait for each other at every product.
+    # One thread for each block, without BLAS's own threads: those would wait for each other at every product.
     workers = min(_threads(), len(blocks))
     with (
         threadpool_limits(1, user_api="blas") if workers > 1 else nullcontext(),
         ThreadPoolExecutor(workers or 1) as pool,
     ):
-        for done in [pool.submit(run, block) for block in blocks]:
-            done.result()
+        for task in [pool.submit(run, block) for block in blocks]:
+            task.result()
     return hits
 
 
@@ -104,12 +104,12 @@ def _search_block(
 
 def _threads() -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wished = os.environ.get("OMP_NUM_THREADS", "")
-    return min(available, int(wished)) if wished.isdigit() and int(wished) > 0 else available
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available, int(limit)) if limit.isdigit() and int(limit) > 0 else available
 
 
 def _block_width(k: int) -> int:
-    """Gallery rows a block: several times ``k``, so that the first block already gives a useful threshold."""
+    """Return the gallery rows in a block: several times ``k``, so that the first block sets a useful threshold."""
     return int(np.clip(1 << (4 * k - 1).bit_length(), 2048, 8192))
 
 

@@ -12,11 +12,11 @@ class Comparison:
     """A paired difference.
 
     Attributes:
-        metric: What was compared.
+        metric: Name of the metric.
         new: The first system's figure.
-        old: The second's.
-        over_queries: new - old, queries resampled: how sure the difference is for further queries of these classes.
-        over_classes: new - old, classes resampled with all of their queries: how sure it is for further classes.
+        old: The second system's figure.
+        over_queries: new - old, with queries resampled: its uncertainty for further queries of these classes.
+        over_classes: new - old, with classes resampled with all of their queries: its uncertainty for further classes.
     """
 
     metric: str
@@ -39,8 +39,8 @@ def compare(
 
     Args:
         new: One system's result.
-        old: The other's.
-        metric: Which figure.
+        old: The other system's result.
+        metric: Name of the metric to compare.
         resamples: Bootstrap samples.
         level: Coverage of the intervals.
         seed: Seed of the resampling.

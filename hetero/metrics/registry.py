@@ -1,7 +1,7 @@
-"""Which figures of retrieval there are: each declared here once, for all that measures, judges, shows or chooses by it.
+"""The figures of retrieval, each declared once for all code that measures, judges, shows or chooses by it.
 
-A metric of one's own is registered when its module is imported, by :func:`register`; tests and notebooks use
-:func:`registered`, which undoes itself. Processes know what was registered where they run.
+A metric of your own is registered by :func:`register` when its module is imported; tests and notebooks use
+:func:`registered`, which undoes itself. A process knows only the metrics that were registered in it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ Measured = Literal["in brief", "in full", "by name"]
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The results of a search.
 
     Attributes:
-        right: bool [q, n], best first: whether each of the nearest has the query's label. Of a metric with a ``depth``
-            that many (or the whole gallery); otherwise of each query as many as are relevant, and False beyond.
-        relevant: int64 [q], how many images of its label the gallery holds, at least one.
+        right: bool [q, n], best first: True where one of the nearest has the query's label. For a metric with a
+            ``depth`` there are that many (or the whole gallery); otherwise as many as each query has relevant images,
+            and False beyond.
+        relevant: int64 [q], number of images of the query's label in the gallery, at least one.
     """
 
     right: Bool[NDArray[np.bool_], "q n"]
     relevant: Int64[NDArray[np.int64], " q"]
 
     def within(self, depth: int | None) -> Found:
-        """What a metric of this depth looks at."""
+        """Return the part of the results that a metric of this depth uses."""
         if depth is not None:
             return Found(self.right[:, :depth], self.relevant)
         ranks = np.arange(1, self.right.shape[1] + 1)
@@ -47,14 +48,14 @@ class Metric:
     """A figure of retrieval.
 
     Attributes:
-        name: What it is called everywhere.
-        about: Its definition in one line, as ``docs/metrics.md`` has it.
-        values: What was found -> float64 [q], one value a query; NaN where it is not defined, which leaves the query
-            out of means.
-        depth: How many of the nearest it looks at; None for as many as are relevant.
-        larger_is_better: False for what cannot be chosen by; its gates are ceilings.
-        measured: ``in brief``: wherever retrieval is; ``in full``: where all figures are shown, as in a compatibility
-            matrix; ``by name``: where it is asked for.
+        name: Its name everywhere.
+        about: Its definition in one line, as in ``docs/metrics.md``.
+        values: Maps results to float64 [q], one value for each query; NaN where it is not defined, which leaves the
+            query out of means.
+        depth: Number of nearest images that it uses; None for as many as are relevant.
+        larger_is_better: False for a metric by which nothing can be chosen; its gates are ceilings.
+        measured: ``in brief``: wherever retrieval is measured; ``in full``: where all figures are shown, as in a
+            compatibility matrix; ``by name``: only where it is requested.
     """
 
     name: str
@@ -115,10 +116,10 @@ _REGISTERED = {
 
 
 def register(metric: Metric) -> None:
-    """Make a metric known by its name, from now on and in this process.
+    """Register a metric by its name, from now on and in this process.
 
     Raises:
-        InputError: When there is one of this name.
+        InputError: When there is already a metric of this name.
     """
     if _find(metric.name) is not None or metric.name in {kind.name for kind in _AT_ANY_K.values()}:
         raise InputError(f"there is a metric called {metric.name!r} already; give yours another name")
@@ -127,7 +128,7 @@ def register(metric: Metric) -> None:
 
 @contextlib.contextmanager
 def registered(metric: Metric) -> Generator[Metric]:
-    """As :func:`register`, until the end of a ``with`` block."""
+    """Register a metric as :func:`register` does, until the end of a ``with`` block."""
     register(metric)
     try:
         yield metric
@@ -136,10 +137,10 @@ def registered(metric: Metric) -> Generator[Metric]:
 
 
 def metric_called(name: str) -> Metric:
-    """The metric of this name, for instance ``map@r`` or ``cmc@5``.
+    """Return the metric of this name, for instance ``map@r`` or ``cmc@5``.
 
     Raises:
-        InputError: When there is none.
+        InputError: When there is no such metric.
     """
     if (metric := _find(name)) is None:
         raise InputError(f"expected one of {', '.join(known())}, got {name!r}")
@@ -147,47 +148,51 @@ def metric_called(name: str) -> Metric:
 
 
 def known() -> tuple[str, ...]:
-    """Names to choose from, with ``k`` where any number may stand."""
+    """Return the names of all metrics, with ``k`` in place of any number."""
     return (*_REGISTERED, *(kind.name for kind in _AT_ANY_K.values()))
 
 
 def choices() -> tuple[str, ...]:
-    """The :func:`known` of which larger values are better: what weights, architectures or methods are chosen by."""
+    """Return the :func:`known` whose larger values are better: those that weights or architectures are chosen by."""
     every = (*_REGISTERED.values(), *_AT_ANY_K.values())
     return tuple(metric.name for metric in every if metric.larger_is_better)
 
 
 def choices_in_words(*words: str) -> str:
-    """Some words and the :func:`choices`, for what is refused: ``auto, cmc@1 or map@r``."""
+    """Return some words and the :func:`choices` for a message, as in ``auto, cmc@1 or map@r``."""
     *others, last = (*words, *choices())
     return f"{', '.join(others)} or {last}"
 
 
 def is_choice(name: str) -> bool:
-    """True if something may be chosen by the metric of this name."""
+    """Return True if something may be chosen by the metric of this name."""
     metric = _find(name)
     return metric is not None and metric.larger_is_better
 
 
 def in_brief(*names: str) -> tuple[str, ...]:
-    """What is measured wherever retrieval is, and the metrics of these ``names``; each once."""
-    return tuple(dict.fromkeys([*(one.name for one in _REGISTERED.values() if one.measured == "in brief"), *names]))
+    """Return the metrics that are measured wherever retrieval is, and those of these ``names``, each once."""
+    return tuple(
+        dict.fromkeys([*(metric.name for metric in _REGISTERED.values() if metric.measured == "in brief"), *names])
+    )
 
 
 def in_full(*names: str) -> tuple[str, ...]:
-    """What is measured where all figures are shown, and the metrics of these ``names``; each once."""
-    return tuple(dict.fromkeys([*(one.name for one in _REGISTERED.values() if one.measured != "by name"), *names]))
+    """Return the metrics that are measured where all figures are shown, and those of these ``names``, each once."""
+    return tuple(
+        dict.fromkeys([*(metric.name for metric in _REGISTERED.values() if metric.measured != "by name"), *names])
+    )
 
 
 def at_depths(
     metrics: Sequence[str] | None, ks: Sequence[int] | None = None, recall_ks: Sequence[int] = ()
 ) -> tuple[str, ...]:
-    """What an evaluation is asked for.
+    """Return the names of the metrics that an evaluation measures.
 
     Args:
-        metrics: Names; None for all that a full evaluation has, with ``cmc`` and ``recall`` at the following depths.
-        ks: Of ``cmc@k``; None for the usual ones.
-        recall_ks: Of ``recall@k``.
+        metrics: Names; None for all metrics of a full evaluation, with ``cmc`` and ``recall`` at the following depths.
+        ks: The k of ``cmc@k``; None for the usual ones.
+        recall_ks: The k of ``recall@k``.
     """
     if metrics is not None:
         return tuple(metrics)
@@ -198,7 +203,7 @@ def at_depths(
 
 
 def _find(name: str) -> Metric | None:
-    counted = re.fullmatch(r"(\w+)@([1-9]\d{0,8})", name)
-    if name in _REGISTERED or counted is None or counted[1] not in _AT_ANY_K:
+    parts = re.fullmatch(r"(\w+)@([1-9]\d{0,8})", name)
+    if name in _REGISTERED or parts is None or parts[1] not in _AT_ANY_K:
         return _REGISTERED.get(name)
-    return _at(counted[1], int(counted[2]))
+    return _at(parts[1], int(parts[2]))

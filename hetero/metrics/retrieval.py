@@ -1,4 +1,4 @@
-"""Retrieval figures, one value a query, of the metrics in :mod:`hetero.metrics.registry`."""
+"""Retrieval figures of the metrics in :mod:`hetero.metrics.registry`, one value for each query."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hetero.mistakes import attempt
 
 HITS_AT_ONCE = 2**22
 FEWEST_CLASSES = 30
-"""With fewer classes a bootstrap resamples queries: so few classes drawn again say little about other classes."""
+"""With fewer classes a bootstrap resamples queries, because so few classes say little about others."""
 
 PerQuery = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What :func:`evaluate_tasks` measured.
+    """The result of :func:`evaluate_tasks`.
 
     Attributes:
         tasks: Names of the tasks.
@@ -46,34 +46,34 @@ class TaskResult:
         return tuple(self.values[0])
 
     def per_query(self, metric: str) -> list[NDArray[np.float64]]:
-        """One float64 [q] array a task."""
+        """Return one float64 [q] array for each task."""
         return [values[metric] for values in self.values]
 
     def task_means(self, metric: str) -> dict[str, float]:
-        """Each task's mean over its queries; NaN where the metric is defined for none of them."""
+        """Return each task's mean over its queries; NaN where the metric is defined for none of them."""
         return {name: mean(values[metric]) for name, values in zip(self.tasks, self.values, strict=True)}
 
     def mean(self, metric: str) -> float:
-        """The mean over tasks of each task's mean: every task weighs the same, unless it has no value."""
+        """Return the mean over tasks of each task's mean: all tasks with a value weigh the same."""
         return mean_over_tasks(self.per_query(metric))
 
     @property
     def resampled(self) -> Literal["classes", "queries"]:
-        """What intervals resample: classes, whose queries are not independent, or queries when classes are few."""
+        """The unit of resampling: classes, whose queries are not independent, or queries when classes are few."""
         return "classes" if len(np.unique(np.concatenate(self.labels))) >= FEWEST_CLASSES else "queries"
 
     def clusters(self, over: str) -> list[NDArray[np.int64]] | None:
-        """What a bootstrap resamples ``over``: the labels for ``"classes"``, nothing for ``"queries"``."""
+        """Return the clusters of a bootstrap ``over`` classes or queries: the labels, or None for ``"queries"``."""
         if over not in ("classes", "queries"):
             raise InputError(f"expected intervals over 'classes' or 'queries', got {over!r}")
         return list(self.labels) if over == "classes" else None
 
     def require_same_queries(self, other: TaskResult) -> None:
-        """Refuse a paired comparison with another result of other tasks or queries."""
+        """Refuse a paired comparison with a result of other tasks or queries."""
         if self.tasks != other.tasks or not all(map(np.array_equal, self.labels, other.labels)):
             raise InputError(
                 f"both sides must be measured on the same queries of the same tasks, got tasks {self.tasks} and "
-                f"{other.tasks} with {[len(each) for each in self.labels]} and {[len(each) for each in other.labels]} "
+                f"{other.tasks} with {[len(task) for task in self.labels]} and {[len(task) for task in other.labels]} "
                 "queries"
             )
 
@@ -91,18 +91,18 @@ def evaluate(
 ) -> PerQuery:
     """Measure each query against a gallery; an image is relevant when it has the query's label.
 
-    What the metrics are, :mod:`hetero.metrics.registry` and ``docs/metrics.md`` say. Memory stays bounded, see
+    The metrics are defined in :mod:`hetero.metrics.registry` and ``docs/metrics.md``. Memory stays bounded, see
     :func:`search`.
 
     Args:
-        query: float32 [q, d].
-        gallery: float32 [g, d].
-        query_labels: int64 [q].
-        gallery_labels: int64 [g].
+        query: float32 [q, d], vectors of the queries.
+        gallery: float32 [g, d], vectors of the gallery.
+        query_labels: int64 [q], the class of each query.
+        gallery_labels: int64 [g], the class of each gallery image.
         exclude: int64 [q], the gallery row that is the query itself (leave-one-out); -1 for none.
-        metrics: Names, for instance ``cmc@5`` or ``map@r``; None for all that a full evaluation has.
-        ks: Where no metrics are named, the k of ``cmc@k``; None for 1 and 10.
-        recall_ks: Where no metrics are named, the k of ``recall@k``.
+        metrics: Names, for instance ``cmc@5`` or ``map@r``; None for all metrics of a full evaluation.
+        ks: The k of ``cmc@k`` where no metrics are named; None for 1 and 10.
+        recall_ks: The k of ``recall@k`` where no metrics are named.
 
     Returns:
         Metric name -> float64 [q].
@@ -112,14 +112,14 @@ def evaluate(
             gallery.
     """
     names = at_depths(metrics, ks, recall_ks)
-    asked = _check(query, gallery, query_labels, gallery_labels, exclude, names)
+    figures = _check(query, gallery, query_labels, gallery_labels, exclude, names)
     left_out = np.full(len(query), -1, np.int64) if exclude is None else exclude
     relevant = _relevant(query_labels, gallery_labels, left_out)
-    values = {metric.name: np.zeros(len(query)) for metric in asked}
-    for chunk, depth in _chunks(relevant, left_out, max(metric.depth or 1 for metric in asked), len(gallery)):
+    values = {metric.name: np.zeros(len(query)) for metric in figures}
+    for chunk, depth in _chunks(relevant, left_out, max(metric.depth or 1 for metric in figures), len(gallery)):
         hits = search(query[chunk], gallery, depth, exclude=left_out[chunk])
         found = Found(gallery_labels[hits.rows] == query_labels[chunk, None], relevant[chunk])
-        for metric in asked:
+        for metric in figures:
             values[metric.name][chunk] = metric.values(found.within(metric.depth))
     return values
 
@@ -142,11 +142,11 @@ def evaluate_tasks(
         labels: int64 [n], the class of each image.
         tasks: Rows of these images.
         metrics: See :func:`evaluate`.
-        ks: Likewise.
-        recall_ks: Likewise.
+        ks: See :func:`evaluate`.
+        recall_ks: See :func:`evaluate`.
 
     Raises:
-        InputError: When there is no task, or one cannot be measured; the message names it.
+        InputError: When there is no task, or a task cannot be measured; the message names it.
     """
     if not tasks:
         raise InputError("expected at least one retrieval task, got none")
@@ -169,12 +169,12 @@ def evaluate_tasks(
 
 
 def is_comparable(metric: str, *results: TaskResult) -> bool:
-    """True if more of a metric is better, and each result has a value: what differences may be taken of."""
-    return metric_called(metric).larger_is_better and not any(np.isnan(one.mean(metric)) for one in results)
+    """Return True if larger values of a metric are better and each result has one, so that differences make sense."""
+    return metric_called(metric).larger_is_better and not any(np.isnan(result.mean(metric)) for result in results)
 
 
 def rows_of_self(task: RetrievalTask) -> NDArray[np.int64]:
-    """int64 [q]: where each query image stands in the task's gallery, -1 where it does not.
+    """Return int64 [q]: the place of each query image in the task's gallery, -1 for none.
 
     Raises:
         InputError: When the gallery holds an image twice.
@@ -192,10 +192,10 @@ def rows_of_self(task: RetrievalTask) -> NDArray[np.int64]:
 def _chunks(
     relevant: NDArray[np.int64], left_out: NDArray[np.int64], largest_k: int, gallery: int
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Queries to search together and how many hits they need: at most ``HITS_AT_ONCE``, or a single query."""
+    """Yield queries to search together and the number of hits they need: ``HITS_AT_ONCE`` in all, or a single query."""
     for excluding in (False, True):
         rest = np.flatnonzero((left_out >= 0) == excluding)
-        rest = rest[np.argsort(relevant[rest], kind="stable")]  # neighbours then need about equally many hits
+        rest = rest[np.argsort(relevant[rest], kind="stable")]  # neighbours then need similar numbers of hits
         depths = np.minimum(np.maximum(relevant[rest], largest_k), gallery - excluding)
         while len(rest):
             fits = depths * np.arange(1, len(rest) + 1) <= HITS_AT_ONCE  # depths ascend: true, then false
@@ -239,9 +239,9 @@ def _check(
         exclude.shape != (len(query),) or not ((exclude >= -1) & (exclude < len(gallery))).all()
     ):
         problems.append(f"exclude: expected one gallery row a query, or -1; got shape {list(exclude.shape)}")
-    asked = [attempt(problems, "metrics", partial(metric_called, name)) for name in metrics]
-    if not asked:
+    figures = [attempt(problems, "metrics", partial(metric_called, name)) for name in metrics]
+    if not figures:
         problems.append("metrics: expected at least one, got none")
     if problems:
         raise InputError("cannot evaluate:", problems)
-    return [metric for metric in asked if metric is not None]
+    return [metric for metric in figures if metric is not None]

@@ -1,4 +1,4 @@
-"""What is searched in what: the retrieval tasks of a data set."""
+"""The retrieval tasks of a data set: queries, and the gallery that each is searched in."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class RetrievalTask:
     """Queries and gallery as rows of one set of images.
 
     Attributes:
-        name: For people and files, for instance ``"openmoji>noto"``.
+        name: Name for people and files, for instance ``"openmoji>noto"``.
         query: int64 [q], rows of the query images.
         gallery: int64 [g], rows of the gallery images.
-        exclude_self: Whether a query's own row is left out of the gallery (leave-one-out).
+        exclude_self: True if a query's own row is left out of the gallery (leave-one-out).
     """
 
     name: str
@@ -28,13 +28,13 @@ class RetrievalTask:
 
 
 def both_ways(tasks: Sequence[RetrievalTask], labels: NDArray[np.int64]) -> tuple[RetrievalTask, ...]:
-    """The tasks, and after them each that asks one set of images in another, with the two exchanged.
+    """Return the tasks, followed by each that searches one set of images in another with the two exchanged.
 
-    For a small validation set: twice the queries, so half the variance of what models are ranked by.
+    It serves small validation sets: twice the queries halve the variance of the figures by which models are ranked.
 
     Args:
-        tasks: Those that leave a query's own row out stay as they are.
-        labels: int64 [n], of all rows. What has no counterpart among a task's queries is not asked for.
+        tasks: Retrieval tasks; those that leave a query's own row out are not exchanged.
+        labels: int64 [n], classes of all rows. Gallery images of a class without a query are left out of the exchange.
     """
     turned = [(task, task.gallery[np.isin(labels[task.gallery], labels[task.query])]) for task in tasks]
     return (

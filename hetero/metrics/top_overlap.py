@@ -1,4 +1,4 @@
-"""overlap@k: how many of the nearest two models have in common for the same query."""
+"""overlap@k: the share of the k nearest that two models have in common for the same query."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def nearest(
     *,
     k: int = 10,
 ) -> list[Int64[NDArray[np.int64], "_ _"]]:
-    """Each task's k nearest gallery rows of each query, or the whole gallery where it is smaller.
+    """Find the k nearest gallery rows of each query of each task, or the whole gallery where it is smaller.
 
     Args:
         query_embeddings: float32 [n, d], the query model's vectors of all images.
         gallery_embeddings: float32 [n, d], the gallery model's vectors of the same images.
         tasks: Rows of these images.
-        k: How many.
+        k: Number of gallery rows.
     """
     rows: list[NDArray[np.int64]] = []
     for task in tasks:
@@ -39,11 +39,11 @@ def nearest(
 def overlap(
     these: Sequence[Int64[NDArray[np.int64], "_ _"]], those: Sequence[Int64[NDArray[np.int64], "_ _"]]
 ) -> list[Float64[NDArray[np.float64], " _"]]:
-    """For each task, the share of each query's nearest that two models have in common.
+    """Compute, for each task, the share of each query's nearest that two models have in common.
 
     Args:
-        these: Of :func:`nearest`.
-        those: The same queries in the same galleries by another model.
+        these: One model's result of :func:`nearest`.
+        those: Another model's result for the same queries and galleries.
     """
     return [
         np.array([len(np.intersect1d(a, b)) / len(a) for a, b in zip(left, right, strict=True)])

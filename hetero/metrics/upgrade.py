@@ -1,4 +1,4 @@
-"""What a model upgrade brings before anything is re-embedded: update gain, P_up, P_comp, AC."""
+"""The gain of a model upgrade before anything is re-embedded: update gain, P_up, P_comp, AC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hetero.metrics.retrieval import TaskResult
 
 
 def update_gain(cross: float, old: float, alone: float) -> float:
-    """[M(n, o) - M(o, o)] / [M(n*, n*) - M(o, o)]: how much of the gain of re-embedding all comes without it.
+    """Compute [M(n, o) - M(o, o)] / [M(n*, n*) - M(o, o)]: the share of a full re-embedding's gain without it.
 
     Source: "Towards Backward-Compatible Representation Learning", arXiv 2003.11942.
 
@@ -35,20 +35,20 @@ def update_gain(cross: float, old: float, alone: float) -> float:
 def update_gain_interval(
     cross: TaskResult, old: TaskResult, alone: TaskResult, metric: str = "cmc@1", *, over: str = "classes", **rest: Any
 ) -> Interval:
-    """The update gain with its paired bootstrap interval.
+    """Compute the update gain with its paired bootstrap interval.
 
-    Wide where M(n*, n*) - M(o, o) is small; samples in which that difference is not positive do not count.
+    It is wide where M(n*, n*) - M(o, o) is small; samples in which that difference is not positive do not count.
 
     Args:
         cross: New queries against the old gallery.
         old: Old queries against the old gallery.
         alone: The unconstrained new model's queries against its own gallery.
-        metric: Which figure.
-        over: ``"classes"`` or ``"queries"``: what is resampled.
+        metric: Name of the metric.
+        over: ``"classes"`` or ``"queries"``, the unit of resampling.
         **rest: ``resamples``, ``level``, ``seed``.
 
     Raises:
-        InputError: When the results are not of the same queries, or M(n*, n*) is not above M(o, o).
+        InputError: When the results belong to different queries, or M(n*, n*) is not above M(o, o).
     """
     for other in (old, alone):
         other.require_same_queries(cross)
@@ -58,7 +58,7 @@ def update_gain_interval(
 
 
 def p_up(new: Sequence[float], alone: Sequence[float]) -> float:
-    """Mean of sigmoid[(M(n, n) - M(*, *)) / M(*, *)]: 0.5 when compatibility costs the new model nothing.
+    """Compute the mean of sigmoid[(M(n, n) - M(*, *)) / M(*, *)]: 0.5 when compatibility costs the new model nothing.
 
     Args:
         new: M(n, n) of each upgrade (or data set): the compatible new model with its own gallery.
@@ -74,7 +74,7 @@ def p_up(new: Sequence[float], alone: Sequence[float]) -> float:
 
 
 def p_comp(cross: Sequence[float], old: Sequence[float], alone: Sequence[float]) -> float:
-    """Mean of sigmoid[(M(n, o) - M(o, o)) / (M(*, *) - M(o, o))]: 0.5 is break-even with the old model.
+    """Compute the mean of sigmoid[(M(n, o) - M(o, o)) / (M(*, *) - M(o, o))]: 0.5 is break-even with the old model.
 
     Args:
         cross: M(n, o) of each upgrade (or data set).
@@ -91,11 +91,11 @@ def p_comp(cross: Sequence[float], old: Sequence[float], alone: Sequence[float])
 
 
 def average_compatibility(figures: Float64[NDArray[np.float64], "t t"]) -> float:
-    """AC: the share of pairs i > j of T models with M(i, j) > M(j, j).
+    """Compute AC: the share of pairs i > j of T models with M(i, j) > M(j, j).
 
     Args:
         figures: float64 [t, t]; row i, column j is M(query model i, gallery model j), models from first to latest.
-            NaN says that a pair cannot be compared, which counts as not compatible.
+            NaN marks a pair that cannot be compared, which counts as not compatible.
 
     Raises:
         InputError: For fewer than two models.

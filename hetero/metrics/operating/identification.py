@@ -20,7 +20,7 @@ class Identification:
     """Probes with and without a mate in the gallery, at one threshold.
 
     Attributes:
-        fpir_asked: The false positive identification rate asked for.
+        fpir_asked: The requested false positive identification rate.
         threshold: A candidate is returned when its cosine is at least this.
         fpir: Share of non-mated probes for which anything is returned, at most ``fpir_asked``.
         fnir: Share of mated probes whose mate is not returned.
@@ -37,7 +37,7 @@ class Identification:
 
     @property
     def tnir(self) -> float:
-        """1 - FNIR, what papers on compatible training report as TNIR@FPIR (and NIST as TPIR)."""
+        """1 - FNIR, which papers on compatible training report as TNIR@FPIR (and NIST as TPIR)."""
         return 1 - self.fnir
 
 
@@ -56,12 +56,12 @@ def probe_scores(
     its label among the ``rank`` first, ``-inf`` when there is none: such a probe is missed at any threshold.
 
     Args:
-        probe: float32 [q, d].
-        gallery: float32 [g, d].
-        probe_labels: int64 [q].
-        gallery_labels: int64 [g].
+        probe: float32 [q, d], vectors of the probes.
+        gallery: float32 [g, d], vectors of the gallery.
+        probe_labels: int64 [q], the class of each probe.
+        gallery_labels: int64 [g], the class of each gallery image.
         exclude: int64 [q], the gallery row that is the probe itself; -1 for none.
-        rank: Candidates looked at.
+        rank: Number of candidates considered.
 
     Returns:
         Scores with the probes' labels, in the order of the probes of each kind.
@@ -73,21 +73,21 @@ def probe_scores(
 
 
 def pooled_scores(searches: Sequence[Sides], *, rank: int = 1) -> ComparisonScores:
-    """As :func:`probe_scores`, of several searches together: the mated probes of all, then the non-mated ones.
+    """Pool the scores of :func:`probe_scores` over several searches: the mated probes of all, then the non-mated ones.
 
     Args:
         searches: At least one.
-        rank: Candidates looked at.
+        rank: Number of candidates considered.
 
     Raises:
         InputError: See :func:`probe_scores`.
     """
-    parts = [_found(*sides, rank=rank) for sides in searches]
+    parts = [_scores(*sides, rank=rank) for sides in searches]
     scores, non_mated, labels, others = (np.concatenate(part) for part in zip(*parts, strict=True))
     return ComparisonScores(scores, non_mated, labels, others)
 
 
-def _found(
+def _scores(
     probe: NDArray[np.float32],
     gallery: NDArray[np.float32],
     probe_labels: NDArray[np.int64],
@@ -103,18 +103,19 @@ def _found(
         )
     hits = search(probe, gallery, rank, exclude=exclude)
     right = gallery_labels[hits.rows] == probe_labels[:, None]
-    found = np.where(right, hits.scores, np.float32(-np.inf)).max(axis=1)
+    best = np.where(right, hits.scores, np.float32(-np.inf)).max(axis=1)
     mated = _has_mate(probe_labels, gallery_labels, exclude)
-    return found[mated], hits.scores[~mated, 0], probe_labels[mated], probe_labels[~mated]
+    return best[mated], hits.scores[~mated, 0], probe_labels[mated], probe_labels[~mated]
 
 
 def fnir_at_fpir(scores: ComparisonScores, fpir: float) -> Identification:
-    """FNIR (and TNIR) at the lowest threshold whose FPIR is at most ``fpir``; exact.
+    """Compute FNIR (and TNIR) exactly, at the lowest threshold whose FPIR is at most ``fpir``.
 
-    Definitions of NIST IR 8271 (FRVT part 2) at rank R: FNIR(N, R, T) with the threshold T that gives the FPIR.
+    The definitions are those of NIST IR 8271 (FRVT part 2) at rank R: FNIR(N, R, T), where the threshold T gives the
+    FPIR.
 
     Args:
-        scores: Of :func:`probe_scores`.
+        scores: Scores of :func:`probe_scores`.
         fpir: False positive identification rate, 0 to 1.
 
     Raises:

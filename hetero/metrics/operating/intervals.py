@@ -1,4 +1,4 @@
-"""How sure a true rate at a false rate is; the threshold is chosen anew in every bootstrap sample."""
+"""The uncertainty of a true rate at a false rate; every bootstrap sample chooses its own threshold."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Over = Literal["comparisons", "classes"]
 
 
 def true_rate_interval(scores: ComparisonScores, rate: float, *, over: Over = "classes", **resampling: Any) -> Interval:
-    """Interval of TAR at a FAR, or of TNIR at an FPIR.
+    """Compute the interval of TAR at a FAR, or of TNIR at an FPIR.
 
     Args:
-        scores: Of the comparisons, with their labels when ``over`` is ``"classes"``.
+        scores: Scores of the comparisons, with their labels when ``over`` is ``"classes"``.
         rate: The false rate at which the threshold is set.
-        over: ``"comparisons"``: mated and non-mated ones are resampled, each by themselves; ``"classes"``: classes
+        over: ``"comparisons"``: comparisons of both kinds are resampled one by one; ``"classes"``: classes
             are resampled, each with all of its comparisons.
         **resampling: ``resamples`` (default 2000), ``level`` (0.95) and ``seed`` (0).
 
@@ -33,7 +33,7 @@ def true_rate_interval(scores: ComparisonScores, rate: float, *, over: Over = "c
 def true_rate_difference_interval(
     new: ComparisonScores, old: ComparisonScores, rate: float, *, over: Over = "classes", **resampling: Any
 ) -> Interval:
-    """Paired interval of the difference between two systems that scored the same comparisons, each at its threshold.
+    """Compute the paired interval of the difference between two systems, each at its own threshold.
 
     Args:
         new: One system's scores.
@@ -43,7 +43,7 @@ def true_rate_difference_interval(
         **resampling: See :func:`true_rate_interval`.
 
     Raises:
-        InputError: When the two did not score the same comparisons; see also :func:`true_rate_interval`.
+        InputError: When the two scored different comparisons; see also :func:`true_rate_interval`.
     """
     if (len(new.mated), len(new.non_mated)) != (len(old.mated), len(old.non_mated)):
         raise InputError(
@@ -64,11 +64,11 @@ def _interval(
     rng = np.random.default_rng(seed)
     samples: list[float] = []
     for times in times_drawn(units, resamples, rng):
-        for drawn in times:
-            rates = [each.true_rate(drawn[mated], drawn[non_mated], rate) for each in ranked]
+        for counts in times:
+            rates = [system.true_rate(counts[mated], counts[non_mated], rate) for system in ranked]
             samples.append(_difference(rates))
-    kept = np.array(samples)[~np.isnan(samples)]
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    valid = np.array(samples)[~np.isnan(samples)]
+    low, high = np.quantile(valid, [(1 - level) / 2, (1 + level) / 2])
     return Interval(_difference(points), float(low), float(high))
 
 
@@ -77,7 +77,7 @@ def _difference(rates: list[float]) -> float:
 
 
 def _members(scores: ComparisonScores, over: Over) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """The unit that each mated and each non-mated comparison is drawn with, and how many units there are."""
+    """Return the unit that each mated and each non-mated comparison is drawn with, and the number of units."""
     m, n = len(scores.mated), len(scores.non_mated)
     if over == "comparisons":
         return np.arange(m), np.arange(m, m + n), m + n
@@ -97,11 +97,11 @@ class _Ranked:
         self._order = np.argsort(-scores.non_mated, kind="stable")
         non_mated = scores.non_mated[self._order]
         self._found = int(np.isfinite(scores.mated).sum())
-        # For each non-mated score, how many mated ones lie above it: they pass when it is the best one rejected.
+        # For each non-mated score, the number of mated ones above it: they pass when it is the best rejected score.
         self._above = np.searchsorted(-scores.mated[self._mated_order], -non_mated, side="left")
 
     def true_rate(self, mated: NDArray[np.float64], non_mated: NDArray[np.float64], rate: float) -> float:
-        """The true rate when each comparison counts as often as it was drawn; NaN when one kind is missing."""
+        """Return the true rate when each comparison counts as often as it was drawn; NaN when one kind is missing."""
         accepted, passed = np.cumsum(non_mated[self._order]), np.cumsum(mated[self._mated_order])
         if not accepted[-1] or not passed[-1]:
             return float("nan")

@@ -1,4 +1,4 @@
-"""A threshold that lets a given share of wrong matches pass, and the share of right ones that pass it."""
+"""The threshold that accepts a stated share of wrong matches, and the share of right ones that it accepts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ComparisonScores:
     """Similarities of comparisons that should match and of comparisons that should not (ISO/IEC 19795-1).
 
     Attributes:
-        mated: float32 [m], scores of what should be accepted; ``-inf`` for what was never found.
-        non_mated: float32 [n], scores of what should be rejected.
-        mated_labels: int64 [m], the class that each belongs to, for intervals over classes.
-        non_mated_labels: int64 [n], likewise.
+        mated: float32 [m], scores that should be accepted; ``-inf`` for a mate that was never found.
+        non_mated: float32 [n], scores that should be rejected.
+        mated_labels: int64 [m], the class of each, for intervals over classes.
+        non_mated_labels: int64 [n], the class of each, likewise.
     """
 
     mated: Float32[NDArray[np.float32], " m"]
@@ -39,11 +39,11 @@ class ComparisonScores:
 
 
 class OperatingPoint(NamedTuple):
-    """What a threshold does.
+    """The effect of a threshold.
 
     Attributes:
         threshold: A comparison is accepted when its score is at least this.
-        false_rate: Share of non-mated comparisons accepted: at most what was asked for.
+        false_rate: Share of non-mated comparisons accepted, at most the requested rate.
         true_rate: Share of mated comparisons accepted.
     """
 
@@ -53,13 +53,13 @@ class OperatingPoint(NamedTuple):
 
 
 def operating_point(scores: ComparisonScores, rate: float) -> OperatingPoint:
-    """The lowest threshold that accepts at most ``rate`` of the non-mated comparisons; exact.
+    """Return the lowest threshold that accepts at most ``rate`` of the non-mated comparisons; exact.
 
     With n non-mated comparisons rates below 1/n cannot be told from zero: the threshold then lies just above all of
     them.
 
     Args:
-        scores: Of the comparisons.
+        scores: Scores of the comparisons.
         rate: Largest share of non-mated comparisons accepted, 0 to 1.
 
     Raises:
@@ -79,7 +79,7 @@ def operating_point(scores: ComparisonScores, rate: float) -> OperatingPoint:
 
 
 def most_accepted(comparisons: int, rate: float) -> int:
-    """The largest number of ``comparisons`` that is at most the share ``rate`` of them.
+    """Return the largest number of ``comparisons`` that is at most the share ``rate`` of them.
 
     Raises:
         InputError: When the rate is not between 0 and 1.
@@ -87,5 +87,5 @@ def most_accepted(comparisons: int, rate: float) -> int:
     if not 0 <= rate <= 1:
         raise InputError(f"expected a rate between 0 and 1, got {rate}")
     allowed = int(rate * comparisons)
-    # The product is rounded: 3 of 10 are the share 0.3 whatever 0.3 * 10 comes to.
+    # The product is rounded: 3 of 10 are the share 0.3, whatever 0.3 * 10 computes to.
     return allowed + 1 if (allowed + 1) / comparisons <= rate else allowed

@@ -1,4 +1,4 @@
-"""Counts of scores on a fine grid: what billions of comparisons leave behind in a few megabytes."""
+"""Counts of scores on a fine grid: billions of comparisons in a few megabytes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LARGEST = 1 + 2**-10
 
 
 class ScoreHistogram:
-    """Counts cosines by multiples of 2**-20.
+    """Counts of cosines by multiples of 2**-20.
 
-    How many scores reach a multiple is exact, because scaling by a power of two and rounding down are exact in
-    float32. Scores that rounding put beyond -1 or 1 count as -1 or 1. Holds 16 MB.
+    The number of scores that reach a multiple is exact, because scaling by a power of two and rounding down are exact
+    in float32. Scores that rounding moved beyond -1 or 1 count as -1 or 1. It takes 16 MB.
     """
 
     def __init__(self) -> None:
         self._counts = np.zeros(2 * STEPS + 1, np.int64)
 
     def add(self, scores: NDArray[np.float32], sign: int = 1) -> None:
-        """Count ``scores``, of any shape; with ``sign`` -1 take them out again.
+        """Count ``scores``, of any shape; with ``sign`` -1 subtract them again.
 
         Raises:
             InputError: For values beyond -1 to 1: the vectors are not of length one.
@@ -33,15 +33,15 @@ class ScoreHistogram:
         self._counts += sign * np.bincount(cells, minlength=len(self._counts))
 
     def reaching(self) -> NDArray[np.int64]:
-        """int64 [cells + 1]: how many scores reach each cell's :func:`edge`; the last edge lies above all scores."""
+        """Return int64 [cells + 1], the number of scores that reach each cell's :func:`edge`; the last is above all."""
         return np.append(np.cumsum(self._counts[::-1])[::-1], 0)
 
     @property
     def total(self) -> int:
-        """How many scores were counted."""
+        """The number of scores counted."""
         return int(self._counts.sum())
 
 
 def edge(cell: int) -> float:
-    """The lowest score of a cell."""
+    """Return the lowest score of a cell."""
     return (cell - STEPS) / STEPS

@@ -24,7 +24,7 @@ class Verification:
     """Genuine and impostor pairs at one threshold.
 
     Attributes:
-        far_asked: The false accept rate asked for.
+        far_asked: The requested false accept rate.
         threshold: A pair is accepted when its cosine is at least this.
         far: Share of impostor pairs accepted, at most ``far_asked``.
         tar: Share of genuine pairs accepted.
@@ -41,10 +41,10 @@ class Verification:
 
 
 def tar_at_far(scores: ComparisonScores, far: float) -> Verification:
-    """TAR at the lowest threshold whose FAR is at most ``far``; exact.
+    """Compute TAR exactly, at the lowest threshold whose FAR is at most ``far``.
 
     Args:
-        scores: Of genuine (mated) and impostor (non-mated) pairs.
+        scores: Scores of genuine (mated) and impostor (non-mated) pairs.
         far: False accept rate, 0 to 1.
 
     Raises:
@@ -63,17 +63,17 @@ def verify_all_pairs(
     *,
     exclude: Int64[NDArray[np.int64], " q"] | None = None,
 ) -> tuple[Verification, ...]:
-    """TAR at several FARs over every pair of a query and a gallery image; a pair is genuine when the labels agree.
+    """Compute TAR at several FARs over all pairs of a query and a gallery image; those of one label are genuine.
 
-    Memory does not grow with the number of pairs: scores are counted, not kept. FAR and TAR are exact for the
-    threshold that is reported. Thresholds are multiples of 2**-20: the lowest possible one (which
-    :func:`tar_at_far` finds) is missed by at most that.
+    Memory does not grow with the number of pairs: scores are counted, not stored. FAR and TAR are exact for the
+    reported threshold. Thresholds are multiples of 2**-20, so they differ from the lowest possible one (which
+    :func:`tar_at_far` finds) by at most that.
 
     Args:
         query: float32 [q, d], unit vectors.
         gallery: float32 [g, d], unit vectors; may be a memory map.
-        query_labels: int64 [q].
-        gallery_labels: int64 [g].
+        query_labels: int64 [q], the class of each query.
+        gallery_labels: int64 [g], the class of each gallery image.
         fars: False accept rates, 0 to 1.
         exclude: int64 [q], the gallery row that is the query itself; -1 for none.
 
@@ -94,20 +94,20 @@ def tar_interval(
     over: Literal["queries", "classes"] = "classes",
     **resampling: Any,
 ) -> Interval:
-    """Interval of the TAR over every pair at a threshold of :func:`verify_all_pairs`.
+    """Compute the interval of the TAR over every pair at a threshold of :func:`verify_all_pairs`.
 
-    Resamples queries, or classes of queries, with all of their genuine pairs. The threshold stays as it is: impostor
-    pairs are so many that it hardly varies (:func:`hetero.metrics.operating.intervals.true_rate_interval`, for
-    scores at hand, varies it).
+    Queries, or classes of queries, are resampled with all of their genuine pairs. The threshold is fixed, because with
+    so many impostor pairs it hardly varies (:func:`hetero.metrics.operating.intervals.true_rate_interval`, for scores
+    in memory, varies it).
 
     Args:
         query: See :func:`verify_all_pairs`.
         gallery: See :func:`verify_all_pairs`.
         query_labels: See :func:`verify_all_pairs`.
         gallery_labels: See :func:`verify_all_pairs`.
-        threshold: Pairs are accepted from this cosine on.
+        threshold: Lowest cosine of accepted pairs.
         exclude: See :func:`verify_all_pairs`.
-        over: What is resampled.
+        over: ``"classes"`` or ``"queries"``, the unit of resampling.
         **resampling: ``resamples``, ``level`` and ``seed``, see :func:`hetero.metrics.bootstrap.mean_interval`.
 
     Raises:
@@ -118,7 +118,7 @@ def tar_interval(
 
 
 def verify_pooled(tasks: Sequence[Sides], fars: Sequence[float]) -> tuple[Verification, ...]:
-    """As :func:`verify_all_pairs`, over the pairs of several searches together: one threshold for all of them.
+    """Compute the rates of :func:`verify_all_pairs` over the pairs of several searches, with one threshold for all.
 
     Args:
         tasks: At least one.
@@ -143,11 +143,11 @@ def tar_interval_pooled(
     over: Literal["queries", "classes"] = "classes",
     **resampling: Any,
 ) -> Interval:
-    """As :func:`tar_interval`, over the pairs of several searches together.
+    """Compute the interval of :func:`tar_interval` over the pairs of several searches together.
 
     Args:
         tasks: At least one.
-        threshold: Of :func:`verify_pooled`.
+        threshold: A threshold of :func:`verify_pooled`.
         over: See :func:`tar_interval`.
         **resampling: See :func:`tar_interval`.
 
@@ -166,7 +166,7 @@ def tar_interval_pooled(
 
 
 class _Block(NamedTuple):
-    """Some queries compared with some of the gallery; ``selves`` are the places where a query meets itself."""
+    """Part of the queries compared with part of the gallery; ``selves`` are the places of queries in the gallery."""
 
     rows: slice
     scores: NDArray[np.float32]
