@@ -1,1 +1,1 @@
-"""Maps between two embedding spaces, fitted after training on vectors of the same images: what a team tries first."""
+"""Maps between two embedding spaces, fitted after training on vectors of the same images: a simple baseline."""

@@ -1,4 +1,4 @@
-"""What an adapter is: a frozen map from vectors of one space to unit vectors of another."""
+"""The interface of an adapter: a frozen map from vectors of one space to unit vectors of another."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Adapter(Protocol):
     """A fitted map."""
 
     def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
-        """float32 [n, s] of the source space to float32 [n, t], unit vectors of the target space."""
+        """Map float32 [n, s] of the source space to float32 [n, t], unit vectors of the target space."""
         ...
 
     def arrays(self) -> Mapping[str, NDArray[np.float32]]:
-        """Everything that it consists of, by the names of its constructor."""
+        """Return all arrays of the adapter, by the names of its constructor's parameters."""
         ...
 
 
 def unit(vectors: Float[np.ndarray, "n t"]) -> Float32[NDArray[np.float32], "n t"]:
-    """The same directions with length one.
+    """Scale vectors to length one.
 
     Raises:
         InputError: When a vector is zero or not finite.

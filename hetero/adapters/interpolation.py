@@ -1,4 +1,4 @@
-"""Procrustes with interpolation: a query part of the way from its own vector to the rotated one."""
+"""Procrustes with interpolation: a query moves part of the way from its own vector to the rotated one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STRAIGHT = 1e-6
 class Interpolation:
     """Spherical interpolation (SLERP) between a vector and its rotation.
 
-    For galleries of both spaces, say half re-embedded: a share between zero and one finds entries of either. What
-    exactly is interpolated is chosen here: the query's own vector (truncated or padded with zeros to the target's
-    dimension) and its image under :class:`Procrustes`.
+    It serves galleries of both spaces, for instance half re-embedded: with a share between zero and one a query finds
+    entries of either. This implementation interpolates between the query's own vector (truncated or padded with zeros
+    to the target's dimension) and its image under :class:`Procrustes`.
 
     Attributes:
-        rotation: float32 [s, t], as Procrustes gives it.
-        share: float32 [], how far to go: 0 leaves the vector, 1 is Procrustes.
+        rotation: float32 [s, t], the rotation of Procrustes.
+        share: float32 [], share of the way: 0 leaves the vector, 1 is Procrustes.
     """
 
     rotation: Float32[NDArray[np.float32], "s t"]
@@ -47,31 +47,31 @@ class Interpolation:
         Args:
             source: float32 [n, s], vectors to be mapped.
             target: float32 [n, t], unit vectors of the same images.
-            share: How far to go, 0 to 1.
+            share: Share of the way, 0 to 1.
         """
         return cls(Procrustes.fit(source, target).rotation, np.array(share, np.float32))
 
     def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
-        """Interpolate; unit vectors."""
+        """Interpolate, and return unit vectors."""
         dimension = self.rotation.shape[1]
         start = np.zeros((len(vectors), dimension), np.float32)
         start[:, : vectors.shape[1]] = vectors[:, :dimension]
         return slerp(unit(start), unit(vectors @ self.rotation), float(self.share))
 
     def arrays(self) -> Mapping[str, NDArray[np.float32]]:
-        """Rotation and share."""
+        """Return rotation and share."""
         return {"rotation": self.rotation, "share": self.share}
 
 
 def slerp(
     start: Float32[NDArray[np.float32], "n t"], end: Float32[NDArray[np.float32], "n t"], share: float
 ) -> Float32[NDArray[np.float32], "n t"]:
-    """The point a share of the way along the great circle between two unit vectors (Shoemake, SIGGRAPH 1985).
+    """Return the point a share of the way along the great circle of two unit vectors (Shoemake, SIGGRAPH 1985).
 
-    Opposite vectors have no shortest way: the nearer end is taken, the end at one half.
+    Opposite vectors have no shortest path: the result is the nearer one, or ``end`` at one half.
     """
     a, b = start.astype(np.float64), end.astype(np.float64)
-    # The halves of chord and sum keep the angle precise where an arc cosine is not.
+    # The halves of chord and sum keep the angle precise where an arc cosine would not.
     angle = 2 * np.arctan2(np.linalg.norm(a - b, axis=1), np.linalg.norm(a + b, axis=1))[:, None]
     sine = np.sin(angle)
     safe = np.where(sine < _STRAIGHT, 1.0, sine)

@@ -19,7 +19,7 @@ from hetero.constraints import Count, NotNegative, Number, Positive
 class Mlp:
     """One hidden layer beside a linear path: ``x skip + relu(x inner + inner_bias) outer + outer_bias``.
 
-    Fitted with torch, applied with numpy.
+    It is fitted with torch and applied with numpy.
 
     Attributes:
         skip: float32 [s, t].
@@ -53,8 +53,8 @@ class Mlp:
             target: float32 [n, t], unit vectors of the same images.
             hidden: Width of the hidden layer.
             steps: Optimiser steps.
-            learning_rate: Peak.
-            weight_decay: AdamW's.
+            learning_rate: Peak of the one-cycle rate.
+            weight_decay: Weight decay of AdamW.
             seed: Fixes initial weights and batches. The global random state is not touched.
         """
         from hetero.adapters.mlp_fit import fitted_weights
@@ -63,10 +63,10 @@ class Mlp:
         return cls(**fitted_weights(source, unit(target), *settings))
 
     def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
-        """Map; unit vectors."""
+        """Map, and return unit vectors."""
         hidden = np.maximum(vectors @ self.inner + self.inner_bias, 0)
         return unit(vectors @ self.skip + hidden @ self.outer + self.outer_bias)
 
     def arrays(self) -> Mapping[str, NDArray[np.float32]]:
-        """All weights."""
+        """Return all weights."""
         return dict(vars(self))

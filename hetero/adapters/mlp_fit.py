@@ -32,7 +32,7 @@ def fitted_weights(
     weight_decay: float,
     seed: int,
 ) -> dict[str, NDArray[np.float32]]:
-    """Train; the weights by the names of :class:`hetero.adapters.mlp.Mlp`."""
+    """Train the network, and return its weights by the names of :class:`hetero.adapters.mlp.Mlp`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _Network(source.shape[1], hidden, target.shape[1])

@@ -28,8 +28,8 @@ class Procrustes:
     ) -> Procrustes:
         """Minimise ``|source R - target|`` over orthogonal R: ``U V'`` of the SVD of ``source' target``.
 
-        Schoenemann, Psychometrika 1966. Of two dimensions the smaller one is taken as padded with zeros. Vectors are
-        not centred: a cosine knows no shift.
+        Schoenemann, Psychometrika 1966. Where dimensions differ, the smaller one is treated as padded with zeros.
+        Vectors are not centred, because a cosine does not allow a shift.
 
         Args:
             source: float32 [n, s], vectors to be mapped.
@@ -39,9 +39,9 @@ class Procrustes:
         return cls((left @ right).astype(np.float32))
 
     def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
-        """Rotate; unit vectors."""
+        """Rotate, and return unit vectors."""
         return unit(vectors @ self.rotation)
 
     def arrays(self) -> Mapping[str, NDArray[np.float32]]:
-        """The rotation."""
+        """Return the rotation."""
         return {"rotation": self.rotation}

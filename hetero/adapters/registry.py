@@ -22,20 +22,20 @@ class AdapterEntry:
     """A kind of adapter.
 
     Attributes:
-        home: ``module:class`` of it.
+        home: ``module:class`` of the adapter.
     """
 
     home: str
 
     @cached_property
-    def made(self) -> Any:
-        """The class; it has ``fit``, and is made of its arrays."""
+    def adapter_type(self) -> Any:
+        """The class, which has ``fit`` and a constructor that takes its arrays."""
         return named(self.home)
 
     @cached_property
     def options(self) -> Mapping[str, Option]:
-        """Of its ``fit``, by name."""
-        return declared_options(self.made.fit, given=("source", "target"))
+        """The options of its ``fit``, by name."""
+        return declared_options(self.adapter_type.fit, given=("source", "target"))
 
 
 ADAPTERS: Mapping[str, AdapterEntry] = {
@@ -58,7 +58,7 @@ def fit_adapter(
         kind: A key of :data:`ADAPTERS`.
         source: float32 [n, s], vectors to be mapped, for instance a student's.
         target: float32 [n, t], unit vectors of the same images, for instance the cloud's.
-        **options: As :data:`ADAPTERS` lists them.
+        **options: Options of the adapter, see :data:`ADAPTERS`.
 
     Raises:
         InputError: When the kind or an option is wrong, or the vectors are not pairs.
@@ -72,12 +72,12 @@ def fit_adapter(
 
 
 def adapter_class(kind: str) -> Any:
-    """The class of a kind of adapter; it has ``fit``, and is made of its arrays."""
-    return _entry(kind).made
+    """Return the class of a kind of adapter, which has ``fit`` and a constructor that takes its arrays."""
+    return _entry(kind).adapter_type
 
 
 def kind_of(adapter: Adapter) -> str:
-    """The name that an adapter goes by."""
+    """Return the name of an adapter's kind."""
     home = f"{type(adapter).__module__}:{type(adapter).__name__}"
     return next(kind for kind, entry in ADAPTERS.items() if entry.home == home)
 

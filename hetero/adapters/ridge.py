@@ -39,7 +39,7 @@ class Ridge:
         Args:
             source: float32 [n, s], vectors to be mapped.
             target: float32 [n, t], unit vectors of the same images.
-            penalty: Zero is least squares, of the smallest norm where that is not unique.
+            penalty: Weight of the penalty; zero is least squares, with the smallest norm where that is not unique.
         """
         x, y = source.astype(np.float64), target.astype(np.float64)
         centre_x, centre_y = x.mean(axis=0), y.mean(axis=0)
@@ -51,9 +51,9 @@ class Ridge:
         return cls(matrix.astype(np.float32), (centre_y - centre_x @ matrix).astype(np.float32))
 
     def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
-        """Map; unit vectors."""
+        """Map, and return unit vectors."""
         return unit(vectors @ self.matrix + self.offset)
 
     def arrays(self) -> Mapping[str, NDArray[np.float32]]:
-        """Matrix and offset."""
+        """Return matrix and offset."""
         return {"matrix": self.matrix, "offset": self.offset}

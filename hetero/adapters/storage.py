@@ -1,4 +1,4 @@
-"""An adapter directory: ``adapter.safetensors``, ``space.json`` (of the vectors that it makes) and ``adapter.json``."""
+"""An adapter directory: ``adapter.safetensors``, ``space.json`` (of the vectors it returns) and ``adapter.json``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AdapterRecord:
         kind: Name of the adapter.
         source: The space of the vectors that it takes.
         arrays: SHA-256 of ``adapter.safetensors``.
-        target: Id of the space of the vectors that it makes.
+        target: Id of the space of the vectors that it returns.
         schema: Version of this record.
     """
 
@@ -46,12 +46,12 @@ class AdapterRecord:
 
 @dataclass(frozen=True)
 class SpaceAdapter:
-    """An adapter that knows which spaces it joins.
+    """An adapter with its source and target space.
 
     Attributes:
         adapter: The map.
         source: The space of the vectors that it takes.
-        target: The space of the vectors that it makes. They were not trained to live in it: measure before use.
+        target: The space of the vectors that it returns. They were not trained to live in it: measure before use.
     """
 
     adapter: Adapter
@@ -68,24 +68,24 @@ class SpaceAdapter:
             space: Their space.
 
         Raises:
-            SpaceMismatchError: When it is not the adapter's source.
+            SpaceMismatchError: When that is not the adapter's source.
         """
         self.source.require_same(space, this="the adapter's source", that="the vectors")
         return self.adapter(vectors)
 
     def save(self, directory: Path) -> None:
-        """Write an adapter directory atomically, replacing an adapter that stands there.
+        """Write an adapter directory atomically, replacing any adapter there.
 
         Raises:
-            InputError: When something else stands there.
+            InputError: When the directory holds something else.
         """
         from safetensors.numpy import save_file
 
-        taken = directory.is_file() or (directory.is_dir() and any(directory.iterdir()))
-        if taken and not (directory / RECORD).is_file():
+        occupied = directory.is_file() or (directory.is_dir() and any(directory.iterdir()))
+        if occupied and not (directory / RECORD).is_file():
             raise InputError(f"{directory} exists and is not an adapter; choose another place or remove it")
         with replaced_directory(directory) as fresh:
-            arrays = {name: np.array(one, order="C") for name, one in self.adapter.arrays().items()}
+            arrays = {name: np.array(array, order="C") for name, array in self.adapter.arrays().items()}
             save_file(arrays, fresh / ARRAYS)
             self.target.save(fresh / SPACE)
             entry = AdapterRecord(
@@ -101,8 +101,8 @@ class SpaceAdapter:
         """Read an adapter directory.
 
         Raises:
-            InputError: When there is none.
-            IntegrityError: When a file is missing, was changed or is not what it should be.
+            InputError: When there is no adapter.
+            IntegrityError: When a file is missing, changed or not valid.
         """
         return steadily(directory, cls._load)
 
@@ -129,17 +129,17 @@ class SpaceAdapter:
 
 
 def _try_out(adapter: Adapter, arrays: Collection[NDArray[np.float32]], source: int, target: int) -> None:
-    """Refuse arrays that would fail, or map to something else, when the first vectors are mapped.
+    """Refuse arrays that would fail, or map to another dimension, when the first vectors are mapped.
 
     Raises:
         ValueError: When they do not fit each other or the two dimensions.
-        InputError: When what they make has no direction.
+        InputError: When the mapped vector has no direction.
     """
-    if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in arrays):
+    if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in arrays):
         raise ValueError("expected finite float32 arrays")
-    # No vector is made that is longer than what the file holds.
-    if not any(source in one.shape for one in arrays):
+    # Checked first, so that no test vector is longer than the file's own arrays.
+    if not any(source in array.shape for array in arrays):
         raise ValueError(f"no array fits vectors of {source} dimensions")
-    made = adapter(np.random.default_rng(0).normal(size=(1, source)).astype(np.float32))
-    if made.shape != (1, target):
-        raise ValueError(f"expected vectors of {target} dimensions from it, got {list(made.shape)}")
+    mapped = adapter(np.random.default_rng(0).normal(size=(1, source)).astype(np.float32))
+    if mapped.shape != (1, target):
+        raise ValueError(f"expected vectors of {target} dimensions from it, got {list(mapped.shape)}")
