@@ -1,1 +1,1 @@
-"""Training objectives: functions of tensors, and small modules where they have weights."""
+"""Training objectives: functions of tensors, or small modules where they have weights."""

@@ -1,4 +1,4 @@
-"""Asymmetric triplets: the student's image between the cloud's vectors of its own class and of others."""
+"""Asymmetric triplets: the student's vector of an image between the cloud's vectors of its class and of others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def asymmetric_triplet(
     margin: float,
     mining: Mining,
 ) -> Float[Tensor, ""]:
-    """Mean of ``max(0, |a - p|^2 - |a - n|^2 + margin)``, the anchor from the student, p and n from the cloud.
+    """Compute the mean of ``max(0, |a - p|^2 - |a - n|^2 + margin)``, a from the student, p and n from the cloud.
 
     Asymmetric metric learning (arXiv 2006.16331), equation 8 with the triplet loss. The paper draws its tuples from
     retrieval data; here one triplet is mined for each anchor, by the student's own cosines. The positive is the
@@ -38,12 +38,12 @@ def asymmetric_triplet(
 
     Args:
         embeddings: Unit vectors of the student.
-        labels: Classes.
+        labels: Classes of the anchors.
         gallery: Unit vectors of the cloud model.
-        gallery_labels: Their classes.
+        gallery_labels: Classes of the gallery.
         own: The gallery's row of each anchor's own image, or -1.
-        margin: In squared distance.
-        mining: How the negative is chosen.
+        margin: Margin in squared distance.
+        mining: Choice of the negative, see above.
     """
     similarities = embeddings @ gallery.T
     same = labels[:, None] == gallery_labels[None, :]
@@ -77,7 +77,7 @@ class AsymmetricTriplet(nn.Module):
         self.mining: Mining = mining
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mine one triplet an image."""
+        """Mine one triplet for each image."""
         side = CloudSide.of(batch, "asymmetric_triplet")
         return asymmetric_triplet(
             batch.embeddings, batch.labels, side.gallery, side.labels, side.own, margin=self.margin, mining=self.mining

@@ -14,7 +14,7 @@ from hetero.objectives.margin_softmax import Margin, margin_logits
 
 
 def truncated_or_padded(vectors: Float[Tensor, "n d"], dimension: int) -> Float[Tensor, "n c"]:
-    """``T`` of arXiv 2003.11942: the first ``dimension`` coordinates, with zeros for those that are not there."""
+    """Apply ``T`` of arXiv 2003.11942: the first ``dimension`` coordinates, with zeros for missing ones."""
     return F.pad(vectors, (0, dimension - vectors.shape[1]))
 
 
@@ -27,31 +27,31 @@ def influence_loss(
     margin: float,
     scale: float,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of ``W_o T(phi_n(x))`` (backward-compatible training, arXiv 2003.11942, equation 3).
+    """Compute the cross-entropy of ``W_o T(phi_n(x))`` (backward-compatible training, arXiv 2003.11942, equation 3).
 
     ``T`` truncates or zero-pads the student's vector to the cloud's dimension. The paper's softmax is plain; with a
-    margin, or with none on cosines (``none``), ``T(phi_n)`` and the prototypes are brought to length one first, which
-    public reimplementations found better. ``unnormalised`` takes both as they are. A class that the cloud's classifier
-    lacks has a prototype of zeros: it is no candidate, and its images are left out (the paper's second way; its first,
-    the class mean of the cloud's vectors, needs no special case).
+    margin, or without one on cosines (``none``), ``T(phi_n)`` and the prototypes are scaled to length one first, which
+    public reimplementations found better. ``unnormalised`` uses both unscaled. A class that the cloud's classifier
+    lacks has a prototype of zeros: it is no candidate, and its images are left out (the paper's second method; its
+    first, the class mean of the cloud's vectors, needs no special case).
 
     Args:
         embeddings: Unit vectors of the model in training.
         labels: True classes.
-        prototypes: The cloud's classifier ``W_o``, one row a class.
+        prototypes: The cloud's classifier ``W_o``, one row for each class.
         variant: The margin, or ``unnormalised``.
         margin: Radians for ArcFace, cosine for CosFace.
         scale: Multiplies the logits.
     """
     vectors = truncated_or_padded(embeddings, prototypes.shape[1])
-    known = prototypes.any(dim=1)
+    has_prototype = prototypes.any(dim=1)
     if variant == "unnormalised":
         logits = scale * vectors @ prototypes.T
     else:
         cosines = F.normalize(vectors, dim=1) @ F.normalize(prototypes, dim=1).T
         logits = margin_logits(cosines, labels, kind=variant, margin=margin, scale=scale)
-    judged = known[labels]
-    losses = F.cross_entropy(logits.masked_fill(~known, -torch.inf)[judged], labels[judged], reduction="sum")
+    judged = has_prototype[labels]
+    losses = F.cross_entropy(logits.masked_fill(~has_prototype, -torch.inf)[judged], labels[judged], reduction="sum")
     return losses / judged.sum().clamp(min=1)
 
 
@@ -79,7 +79,7 @@ class InfluenceLoss(nn.Module):
         self.scale = scale
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mean over the images whose class the cloud knows."""
+        """Compute the mean over the images whose class the cloud's classifier has."""
         return influence_loss(
             batch.embeddings,
             batch.labels,

@@ -1,4 +1,4 @@
-"""What an objective sees of a training step."""
+"""The input of an objective in a training step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hetero.errors import InputError
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch, embedded: the whole of it, whichever rank embedded which image, and in float32 whatever the precision.
+    """One whole embedded batch, including the images of other ranks; float32 whatever the training's precision.
 
     In a model upgrade "the cloud model" is the old model.
 
@@ -25,16 +25,16 @@ class Batch:
         labels: int64 [b], class of each image.
         cloud: float32 [b, c], unit vectors of the *same images* by the cloud model, cached or computed in this step;
             None when there is no cloud model.
-        bank: float32 [n, c], unit vectors of training images by the cloud model, of each class as many as of any other
-            where not all fit (:mod:`hetero.training.reference.bank`); None when there is none.
-        bank_labels: int64 [n], their classes.
-        rows: int64 [b], where the bank holds each image (of a changed copy: its original); -1 where it does not.
+        bank: float32 [n, c], unit vectors of training images by the cloud model, the same number of each class where
+            not all fit (:mod:`hetero.training.reference.bank`); None when there is no bank.
+        bank_labels: int64 [n], classes of the bank.
+        rows: int64 [b], the bank's row of each image (for a changed copy: of its original); -1 when it is not there.
         logits: float32 [b, k], scale times the cosines with the own head's prototypes, without margin; only for
-            objectives that need ``own_head``, and None when the model has none.
-        cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; as ``logits``.
+            objectives that need ``own_head``, and None when the model has no own head.
+        cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; None likewise.
         centre: float32 [c], mean of the cloud's vectors of the training images; None when there is no cloud model.
         centred_bank: float32 [n, c], directions of the bank's vectors from the centre; None when there is no bank.
-        inputs: [b, ...] each, what else is known of the images, by name (:mod:`hetero.objectives.inputs`).
+        inputs: [b, ...] each, further inputs of the images, by name (:mod:`hetero.objectives.inputs`).
     """
 
     embeddings: Float[Tensor, "b d"]
@@ -61,10 +61,10 @@ class Batch:
         return 1.0 - self.centre.square().sum()
 
     def centred(self) -> Batch:
-        """The same vectors as directions from the space's centre.
+        """Return the same vectors as directions from the space's centre.
 
         In a space whose vectors share a long mean all cosines are high, and a model that only learns the mean looks
-        good. Directions from the centre are what is left to tell images apart by.
+        good. Directions from the centre keep the differences between images.
 
         Raises:
             InputError: When there is no cloud model.
@@ -81,7 +81,7 @@ class Batch:
 
 
 def directions(vectors: Float[Tensor, "n d"], centre: Float[Tensor, " d"]) -> Float[Tensor, "n d"]:
-    """Unit vectors from a centre to each of the vectors."""
+    """Return the unit vectors from a centre towards each of the vectors."""
     return F.normalize(vectors - centre, dim=1)
 
 
@@ -89,5 +89,5 @@ class Objective(Protocol):
     """A training objective: a batch in, a scalar out. Objectives with weights are ``nn.Module``."""
 
     def __call__(self, batch: Batch) -> Float[Tensor, ""]:
-        """The objective's value, averaged over the batch."""
+        """Return the objective's value, averaged over the batch."""
         ...

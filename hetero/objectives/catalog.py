@@ -1,7 +1,7 @@
-"""All objectives by the names that recipes use, and what is wrong with a choice of them. Needs no torch.
+"""All objectives by the names that recipes use, and the problems of a choice of them. Needs no torch.
 
-An objective declares itself where it is made (:func:`hetero.objectives.declaration.objective`), and is imported when it
-is built.
+An objective is declared where it is defined (:func:`hetero.objectives.declaration.objective`), and imported when it is
+built.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def entry_of(name: str) -> Entry:
     """Look up a single objective.
 
     Raises:
-        InputError: When there is none of this name.
+        InputError: When there is no objective of this name.
     """
-    found = CATALOG.get(name)
-    if isinstance(found, Entry):
-        return found
+    entry = CATALOG.get(name)
+    if isinstance(entry, Entry):
+        return entry
     if ":" in name:
         return _outside(name)
     close = difflib.get_close_matches(name, CATALOG, n=1)
@@ -52,7 +52,7 @@ def entry_of(name: str) -> Entry:
 
 
 def _outside(name: str) -> Entry:
-    """An objective that is not of this package; its code, and torch with it, is imported to know its options."""
+    """Return an objective from outside this package; its code, and torch with it, is imported to read its options."""
     if name.startswith("pml:"):
         from hetero.objectives.metric_learning import metric_learning_entry
 
@@ -63,40 +63,40 @@ def _outside(name: str) -> Entry:
 
 
 def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
-    """The same with composites replaced by their parts."""
+    """Return the terms with composites replaced by their parts."""
     single: list[ObjectiveConfig] = []
     for term in terms:
-        found = CATALOG.get(term.name)
-        if isinstance(found, Composite) and not term.options:
-            single += [replace(part, weight=part.weight * term.weight) for part in found.parts]
+        entry = CATALOG.get(term.name)
+        if isinstance(entry, Composite) and not term.options:
+            single += [replace(part, weight=part.weight * term.weight) for part in entry.parts]
         else:
             single.append(term)
     return tuple(single)
 
 
 def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
-    """True if one of a model's objectives compares images by class, so that a batch should hold several of a class."""
+    """Return True if an objective compares images by class, so that a batch should hold several of a class."""
     return any("labels" in _known_needs(term) for term in expanded(terms))
 
 
 def takes_mixtures(terms: Iterable[ObjectiveConfig]) -> bool:
-    """True if a model's objectives need nothing of an image but the cloud's vector, which a mixture of images has."""
+    """Return True if a model's objectives need only the cloud's vector of an image, which a mixture of images has."""
     return all(_known_needs(term) <= {"cloud"} for term in expanded(terms))
 
 
 def _known_needs(term: ObjectiveConfig) -> frozenset[str]:
-    found = CATALOG.get(term.name)
-    # What comes from outside may compare by class.
-    return found.needs if isinstance(found, Entry) else frozenset({"labels"})
+    entry = CATALOG.get(term.name)
+    # Objectives from outside may compare by class.
+    return entry.needs if isinstance(entry, Entry) else frozenset({"labels"})
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
-    """Everything that is wrong with a model's objectives, one line each; nothing when they can be built.
+    """Return every problem of a model's objectives, one line each; none when they can be built.
 
     Args:
-        terms: Of the objective.
-        has_cloud: Whether there is a cloud (or old) model.
-        has_previous: Whether there is a student to be replaced; a recipe knows of none.
+        terms: Terms of the objective.
+        has_cloud: True if there is a cloud (or old) model.
+        has_previous: True if there is a student to be replaced; a recipe cannot name one.
     """
     singles = expanded(terms)
     names = [term.name for term in singles]
@@ -112,9 +112,9 @@ def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previo
 
 
 def _problems_of_one(term: ObjectiveConfig, offered: set[str]) -> list[str]:
-    found = CATALOG.get(term.name)
-    if isinstance(found, Composite):
-        parts = " and ".join(part.name for part in found.parts)
+    composite = CATALOG.get(term.name)
+    if isinstance(composite, Composite):
+        parts = " and ".join(part.name for part in composite.parts)
         return [f"{term.name} has no options, got {', '.join(term.options)}; set them on {parts} instead of it"]
     try:
         entry = entry_of(term.name)
@@ -126,7 +126,7 @@ def _problems_of_one(term: ObjectiveConfig, offered: set[str]) -> list[str]:
 def _missing_inputs(name: str, entry: Entry, offered: set[str]) -> list[str]:
     unknown = sorted(entry.needs - set(INPUTS))
     return [
-        f"{name} {one.missing}"
-        for key, one in INPUTS.items()
-        if key in entry.needs and key not in offered and one.of_images is None
+        f"{name} {source.missing}"
+        for key, source in INPUTS.items()
+        if key in entry.needs and key not in offered and source.of_images is None
     ] + [f"{name} needs {key!r}, which is no input; expected {', '.join(INPUTS)}" for key in unknown]

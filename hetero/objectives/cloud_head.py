@@ -24,9 +24,9 @@ def cloud_head(
     """Make the cloud's classifier.
 
     Args:
-        head: Its margin, and the cloud's prototypes.
-        variant: ``head`` takes the margin of the own head.
+        head: The margin, and the cloud's prototypes.
+        variant: The margin; ``head`` uses that of the own head.
     """
     assert head.cloud_prototypes is not None
-    chosen = head.kind if variant == "head" else variant
-    return InfluenceLoss(head.cloud_prototypes, variant=chosen, margin=head.margin, scale=head.scale)
+    kind = head.kind if variant == "head" else variant
+    return InfluenceLoss(head.cloud_prototypes, variant=kind, margin=head.margin, scale=head.scale)

@@ -14,11 +14,11 @@ from hetero.objectives.batch import Batch
 
 @dataclass(frozen=True)
 class CloudSide:
-    """What the cloud model knows of a batch.
+    """The cloud model's vectors for a batch.
 
     Attributes:
-        vectors: float [b, d], of the batch's images.
-        gallery: float [n, d], what they are compared with: the bank, or the batch itself when there is no bank.
+        vectors: float [b, d], vectors of the batch's images.
+        gallery: float [n, d], vectors to compare with: the bank, or the batch itself when there is no bank.
         labels: int64 [n], classes of the gallery.
         own: int64 [b], the gallery's row of each image, -1 when it is not there.
     """
@@ -30,11 +30,11 @@ class CloudSide:
 
     @classmethod
     def of(cls, batch: Batch, name: str) -> CloudSide:
-        """Take the cloud's part of a batch.
+        """Return the cloud's part of a batch.
 
         Args:
             batch: One training step.
-            name: Of the objective, for messages.
+            name: Name of the objective in messages.
 
         Raises:
             InputError: When the batch carries no cloud embeddings, or their dimension is not the student's.
@@ -46,15 +46,15 @@ class CloudSide:
         return cls(vectors, batch.bank, batch.bank_labels, own)
 
     def similarities(self, vectors: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """Cosines with the gallery; an image's own entry is minus infinity."""
+        """Return the cosines with the gallery; an image's own entry is minus infinity."""
         return (vectors @ self.gallery.T).masked_fill(is_own(self.own, len(self.gallery)), -torch.inf)
 
 
 def cloud_vectors(batch: Batch, name: str) -> Float[Tensor, "b d"]:
-    """The cloud's vectors of the batch's images.
+    """Return the cloud's vectors of the batch's images.
 
     Raises:
-        InputError: When there are none, or their dimension is not the student's.
+        InputError: When there are no such vectors, or their dimension is not the student's.
     """
     if batch.cloud is None:
         raise InputError(f"the objective {name} needs the cloud model's embeddings of the training images")
@@ -69,33 +69,33 @@ def cloud_vectors(batch: Batch, name: str) -> Float[Tensor, "b d"]:
 
 
 def comparable(batch: Batch, name: str, *, centred: bool) -> Batch:
-    """The batch as an objective compares it: its vectors, or their directions from the space's centre.
+    """Return the batch for an objective that compares vectors, or their directions from the space's centre.
 
     Raises:
-        InputError: As :func:`cloud_vectors`.
+        InputError: As for :func:`cloud_vectors`.
     """
     cloud_vectors(batch, name)
     return batch.centred() if centred else batch
 
 
 def is_own(own: Int[Tensor, " b"], count: int) -> Bool[Tensor, "b n"]:
-    """Where an image (row) meets its own entry among ``count`` of the gallery (columns)."""
+    """Return True where an image (row) has its own entry among ``count`` of the gallery (columns)."""
     return torch.arange(count, device=own.device)[None, :] == own[:, None]
 
 
 def nearest(side: CloudSide, count: int, name: str) -> tuple[Float[Tensor, "b k"], Int[Tensor, "b k"]]:
-    """The gallery's nearest neighbours of each image in the cloud's eyes, nearest first, without the image itself.
+    """Return each image's nearest neighbours in the gallery by the cloud's vectors, nearest first, without itself.
 
     Args:
         side: The cloud's part of a batch.
-        count: How many.
-        name: Of the objective, for messages.
+        count: Number of neighbours.
+        name: Name of the objective in messages.
 
     Returns:
         Cosines and rows of the gallery.
 
     Raises:
-        InputError: When the gallery holds too few.
+        InputError: When the gallery has too few entries.
     """
     available = len(side.gallery) - 1
     if count > available:
@@ -103,5 +103,5 @@ def nearest(side: CloudSide, count: int, name: str) -> tuple[Float[Tensor, "b k"
             f"the objective {name} compares {count} neighbours of each image, and there are {available}; "
             f"set neighbours = {available} or less"
         )
-    found = side.similarities(side.vectors).detach().topk(count, dim=1)
-    return found.values, found.indices
+    top = side.similarities(side.vectors).detach().topk(count, dim=1)
+    return top.values, top.indices

@@ -1,4 +1,4 @@
-"""One term of a training objective, as recipes write it."""
+"""One term of a training objective, as written in recipes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hetero.schema import record
 class ObjectiveConfig:
     """One term of the training objective.
 
-    In a recipe and in Python alike the options stand beside name and weight:
+    Both in a recipe and in Python, the options stand beside name and weight:
     ``{ name = "csd", weight = 2.0, neighbours = 20 }`` and ``ObjectiveConfig("csd", 2.0, neighbours=20)``.
 
     Attributes:
         name: An entry of :data:`hetero.objectives.catalog.CATALOG`, ``pml:NAME`` or ``module:function``.
         weight: Multiplies the term.
-        options: What differs from the objective's defaults.
+        options: Options that differ from the objective's defaults.
     """
 
     name: str
@@ -40,9 +40,9 @@ class ObjectiveConfig:
 
 
 class OptionsBesideName:
-    """Lets files write an objective's options beside its name.
+    """An annotation that lets files write an objective's options beside its name.
 
-    On the field rather than on the class: pydantic refers to a class that it has seen before by its bare schema.
+    It annotates the field rather than the class, because pydantic refers to a known class by its bare schema.
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:

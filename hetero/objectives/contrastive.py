@@ -19,7 +19,7 @@ def multi_positive_cross_entropy(
     *,
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """Mean over positives of the log-probability of being picked among the candidates.
+    """Compute the mean over positives of the negative log-probability of being picked among the candidates.
 
     Supervised contrastive learning, arXiv 2004.11362, equation 2 (``L_out``). Anchors without a positive are left out.
 
@@ -54,9 +54,9 @@ def cloud_contrastive(
     *,
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """Asymmetric contrast: the student's image against the cloud model's embeddings, positives by class.
+    """Contrast the student's vector of an image with the cloud model's embeddings, positives by class.
 
-    Exactly the situation at search time: a student's query among the cloud's gallery. The anchor's own image is a
+    That is exactly the situation of a search: a student's query in the cloud's gallery. The anchor's own image is a
     positive too, because the key comes from another model.
     """
     same = labels[:, None] == key_labels[None, :]

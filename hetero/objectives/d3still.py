@@ -1,4 +1,4 @@
-"""Decoupled differential distillation: differences of similarities, right and wrong order weighted apart."""
+"""Decoupled differential distillation: differences of similarities, with separate weights for right and wrong order."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _FLOOR = 0.1
 def differential_distillation(
     student: Float[Tensor, "b k"], cloud: Float[Tensor, "b k"], *, inconsistent: float, consistent: float
 ) -> Float[Tensor, ""]:
-    """How far differences between two neighbours' similarities are from the cloud's, relative to their size.
+    """Compute the relative errors of the differences between two neighbours' similarities, against the cloud's.
 
     D3still (Xie et al., CVPR 2024). With ``d_ij = s_j - s_i`` for the student and ``D_ij = c_j - c_i`` for the cloud,
     ``e_ij = (d_ij - D_ij) / (0.1 + |D_ij|)``; pairs whose order the student has wrong (``d D < 0``) and right
-    (``d D > 0``) are weighed apart:
+    (``d D > 0``) have separate weights:
 
         ``mean over images of (inconsistent |e over wrong pairs| + consistent |e over right pairs|) / k``
 
@@ -48,7 +48,7 @@ def differential_distillation(
 
 
 def feature_knowledge(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """D3still's third part: the norm over the batch of one minus cosine with the cloud's vector, divided by b."""
+    """Compute D3still's third part: the norm over the batch of one minus cosine with the cloud's vector, over b."""
     return torch.linalg.vector_norm(1 - (embeddings * cloud).sum(dim=1)) / len(embeddings)
 
 
@@ -61,7 +61,7 @@ class D3still(nn.Module):
     """Feature knowledge plus :func:`differential_distillation` over the cloud's nearest neighbours.
 
     Weights and neighbours are the defaults of the authors' public code, which counts the image itself among its 10
-    neighbours and finds them in the batch; here they come from the bank, and the image itself is left out of them.
+    neighbours and finds them in the batch; here they come from the bank, without the image itself.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How an objective declares itself: what it needs, and its options. Needs no torch."""
+"""The declaration of an objective: its inputs and options. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hetero.options import Option, declared_options
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 HEAD = "head"
-"""A maker's parameter of this name is given a :class:`hetero.objectives.head.Head`, and is no option."""
+"""A maker's parameter of this name receives a :class:`hetero.objectives.head.Head`, and is no option."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Entry:
     """An objective.
 
     Attributes:
-        home: ``module:name`` of what makes it, called with the options by name; returns an ``nn.Module``.
+        home: ``module:name`` of its maker, which is called with the options by name and returns an ``nn.Module``.
         summary: One line, with the paper.
-        options: By name.
+        options: Options by name.
         needs: Keys of :data:`hetero.objectives.inputs.INPUTS`.
-        takes_head: Whether ``home`` takes a :class:`hetero.objectives.head.Head`, too.
+        takes_head: True if ``home`` also takes a :class:`hetero.objectives.head.Head`.
         fixed: Further arguments of ``home``.
-        maker: What ``home`` names, where that is at hand.
+        maker: The maker itself, where it is imported already.
     """
 
     home: str
@@ -41,7 +41,7 @@ class Entry:
     maker: Callable[..., Any] | None = field(default=None, compare=False)
 
     def make(self, **arguments: Any) -> Any:
-        """Call what makes it."""
+        """Call the maker, and return the objective."""
         maker = self.maker or named(self.home)
         return maker(**arguments, **self.fixed)
 
@@ -64,13 +64,13 @@ CATALOG: dict[str, Entry | Composite] = {}
 
 
 def objective(name: str, summary: str, *, needs: Iterable[str] = ()) -> Callable[[Maker], Maker]:
-    """Declare an objective: the class or function decorated makes it, an ``nn.Module`` that is called with a batch.
+    """Declare an objective: the decorated class or function makes it, an ``nn.Module`` that is called with a batch.
 
-    Its parameters are the options, annotated as :mod:`hetero.options` says, but for one called ``head``, which is given
-    a :class:`hetero.objectives.head.Head`. From then on recipes may use the name.
+    The parameters are the options, annotated as :mod:`hetero.options` describes, except for one called ``head``, which
+    receives a :class:`hetero.objectives.head.Head`. From then on recipes may use the name.
 
     Args:
-        name: In recipes.
+        name: Name in recipes.
         summary: One line, with the paper.
         needs: Names of inputs, see :mod:`hetero.objectives.inputs`.
 
@@ -86,18 +86,18 @@ def objective(name: str, summary: str, *, needs: Iterable[str] = ()) -> Callable
 
 
 def declared(make: Callable[..., Any], summary: str, needs: Iterable[str]) -> Entry:
-    """The entry of a class or function, as its signature says."""
+    """Return the entry of a class or function, from its signature."""
     home, takes_head = f"{make.__module__}:{make.__qualname__}", HEAD in inspect.signature(make).parameters
     return Entry(home, summary, declared_options(make, given=[HEAD]), frozenset(needs), takes_head)
 
 
 def enter(name: str, entry: Entry) -> None:
-    """Give the catalogue an entry, in place of an earlier declaration of the same class or function.
+    """Add an entry to the catalogue, in place of an earlier declaration of the same class or function.
 
     Raises:
         InputError: When there is another objective of this name.
     """
-    known = CATALOG.get(name)
-    if known is not None and not (isinstance(known, Entry) and known.home == entry.home):
+    earlier = CATALOG.get(name)
+    if earlier is not None and not (isinstance(earlier, Entry) and earlier.home == entry.home):
         raise InputError(f"there is an objective {name!r} already; expected another name")
     CATALOG[name] = entry

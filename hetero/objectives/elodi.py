@@ -19,17 +19,17 @@ from hetero.objectives.focal_distillation import both_logits
 def logit_difference_inhibition(
     logits: Float[Tensor, "b k"], ensemble: Float[Tensor, "b k"], *, classes: int, margin: float, power: float
 ) -> Float[Tensor, ""]:
-    """Mean over images and an image's top classes of ``max(0, |z - z_ensemble| - margin)^power``.
+    """Compute the mean over images and their top classes of ``max(0, |z - z_ensemble| - margin)^power``.
 
-    ELODI (arXiv 2205.06265): only the classes with the highest logits are held. Whose logits say which classes are
-    highest is chosen here: the ensemble's, which do not move during training.
+    ELODI (arXiv 2205.06265): only the classes with the highest logits count. Here these are the classes with the
+    ensemble's highest logits, which do not change during training.
 
     Args:
-        logits: Of the model in training.
+        logits: Logits of the model in training.
         ensemble: Mean logits of the ensemble, on the same images.
-        classes: How many classes count; all of them when there are fewer.
+        classes: Number of classes that count; all of them when there are fewer.
         margin: Differences up to it cost nothing.
-        power: Of what exceeds the margin.
+        power: Power of the excess over the margin.
     """
     top = ensemble.topk(min(classes, ensemble.shape[1]), dim=1).indices
     differences = (logits - ensemble).abs().gather(1, top)
@@ -52,6 +52,6 @@ class Elodi(nn.Module):
         self.power = power
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Hold the batch to the ensemble."""
+        """Compare the batch's logits with the ensemble's."""
         new, ensemble = both_logits(batch, "elodi")
         return logit_difference_inhibition(new, ensemble, classes=self.classes, margin=self.margin, power=self.power)

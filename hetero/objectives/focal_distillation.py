@@ -1,4 +1,4 @@
-"""Focal distillation: hold on to the old model's answers, most of all where it was right."""
+"""Focal distillation: keep the old model's answers, most of all where it was right."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from hetero.objectives.shared_options import Alpha, Beta
 def focal_weights(
     old_logits: Float[Tensor, "b k"], labels: Int[Tensor, " b"], *, alpha: float, beta: float
 ) -> Float[Tensor, " b"]:
-    """``alpha + beta * 1(the old model is right)`` of each image (arXiv 2011.09161, equation 6)."""
+    """Compute ``alpha + beta * 1(the old model is right)`` for each image (arXiv 2011.09161, equation 6)."""
     right = old_logits.argmax(dim=1) == labels
     return alpha + beta * right.to(old_logits.dtype)
 
 
 def logit_distance(new_logits: Float[Tensor, "b k"], old_logits: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
-    """Half the squared distance of the logits of each image (FD-LM)."""
+    """Compute half the squared distance of the logits of each image (FD-LM)."""
     return 0.5 * (new_logits - old_logits).square().sum(dim=1)
 
 
 def softened_divergence(
     new_logits: Float[Tensor, "b k"], old_logits: Float[Tensor, "b k"], *, temperature: float
 ) -> Float[Tensor, " b"]:
-    """``tau^2 KL(softmax(old / tau) || softmax(new / tau))`` of each image (FD-KL).
+    """Compute ``tau^2 KL(softmax(old / tau) || softmax(new / tau))`` for each image (FD-KL).
 
-    For large ``tau`` it nears ``logit_distance / k`` of logits that are centred on zero.
+    For large ``tau`` it approaches ``logit_distance / k`` of logits that are centred on zero.
     """
-    # The temperature squared would blow up the rounding of half precision.
+    # The squared temperature would magnify the rounding errors of half precision.
     precise = torch.promote_types(new_logits.dtype, torch.float32)
     old = F.log_softmax(old_logits.to(precise) / temperature, dim=1)
     new = F.log_softmax(new_logits.to(precise) / temperature, dim=1)
@@ -45,7 +45,7 @@ def softened_divergence(
 
 
 def both_logits(batch: Batch, name: str) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
-    """The logits of the model in training and of the old one.
+    """Return the logits of the model in training and of the old one.
 
     Raises:
         InputError: When either is missing.
@@ -64,8 +64,7 @@ def both_logits(batch: Batch, name: str) -> tuple[Float[Tensor, "b k"], Float[Te
 class FocalLogitMatching(nn.Module):
     """Positive-congruent training by logit matching: the mean of weight times :func:`logit_distance`.
 
-    Whether the old model is right is asked of the same augmented image when the old model runs live, and of the
-    image's cached vector otherwise.
+    The old model is judged on the same augmented image when it runs live, and by the image's cached vector otherwise.
     """
 
     def __init__(self, alpha: Alpha = 1.0, beta: Beta = 5.0) -> None:

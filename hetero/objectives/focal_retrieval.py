@@ -19,19 +19,19 @@ Distance = Literal["cosine", "similarities"]
 def right_at_rank_one(
     similarities: Float[Tensor, "b n"], labels: Int[Tensor, " b"], gallery_labels: Int[Tensor, " n"]
 ) -> Float[Tensor, " b"]:
-    """One where the most similar entry of the gallery has the image's class, zero elsewhere."""
+    """Return one where the most similar entry of the gallery has the image's class, zero elsewhere."""
     return (gallery_labels[similarities.argmax(dim=1)] == labels).to(similarities.dtype)
 
 
 def cosine_distance(embeddings: Float[Tensor, "b d"], old: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
-    """One minus cosine of each pair: half the squared distance of unit vectors."""
+    """Compute one minus cosine of each pair: half the squared distance of unit vectors."""
     return 1 - (embeddings * old).sum(dim=1)
 
 
 def similarity_distance(
     embeddings: Float[Tensor, "b d"], old: Float[Tensor, "b d"], gallery: Float[Tensor, "n d"]
 ) -> Float[Tensor, " b"]:
-    """Half the mean squared difference of the similarities to the gallery: logit matching by a gallery of classes."""
+    """Compute half the mean squared difference of similarities to the gallery: logit matching with a gallery."""
     return 0.5 * ((embeddings - old) @ gallery.T).square().mean(dim=1)
 
 
@@ -43,10 +43,10 @@ def similarity_distance(
 class FocalRetrieval(nn.Module):
     """Mean of ``(alpha + beta * 1(the old model's first hit is right)) * distance``.
 
-    Positive-congruent training (arXiv 2011.09161) knows classifiers only; this is its retrieval form as chosen here. A
-    decision is the class of the first hit in the bank, the image itself left out. The distance is one minus cosine
-    (``cosine``, the default: it moves every decision of an image at once), or the difference of the similarities to
-    the bank (``similarities``: moves that the gallery cannot see are free).
+    Positive-congruent training (arXiv 2011.09161) covers classifiers only; this is our form of it for retrieval. A
+    decision is the class of the first hit in the bank, without the image itself. The distance is one minus cosine
+    (``cosine``, the default: it affects every decision of an image at once), or the difference of the similarities to
+    the bank (``similarities``: changes that do not show in the gallery cost nothing).
     """
 
     def __init__(

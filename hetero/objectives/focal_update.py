@@ -22,9 +22,9 @@ class FocalUpdate(nn.Module):
     """Mean of ``(alpha + beta * 1(the old student was right)) * (1 - cosine with the old student's vector)``.
 
     Positive-congruent training (arXiv 2011.09161) for the second of two models in an update: the new student follows
-    the new cloud model by its other terms, and the student that it replaces by this one. "Right" is what users saw:
-    the old student's first hit in the old gallery. Where dimensions differ, the new vector is truncated or padded to
-    the old one's, as backward-compatible training reads it.
+    the new cloud model by its other terms, and the student that it replaces by this one. "Right" refers to the result
+    that users saw: the old student's first hit in the old gallery. Where dimensions differ, the new vector is truncated
+    or padded to the old one's, as in backward-compatible training.
     """
 
     def __init__(self, alpha: Alpha = 1.0, beta: Beta = 5.0) -> None:
@@ -33,7 +33,7 @@ class FocalUpdate(nn.Module):
         self.beta = beta
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Hold the batch to the old student.
+        """Compare the batch with the old student's vectors.
 
         Raises:
             InputError: When the batch carries no vectors of an old student.

@@ -1,4 +1,4 @@
-"""What objectives with a classifier of their own are told."""
+"""The settings of objectives with their own classifier."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from hetero.objectives.margin_softmax import Margin
 
 @dataclass(frozen=True)
 class Head:
-    """What the margin softmax terms need.
+    """The settings of the margin softmax terms.
 
     Attributes:
         classes: Number of training classes.
         dimension: Length of an embedding.
-        kind: Which margin.
-        margin: Its size.
+        kind: Kind of margin.
+        margin: Size of the margin.
         scale: Multiplies the cosines.
         cloud_prototypes: float32 [k, c], the cloud model's; None when there is no cloud model.
-        seed: Of randomly initialised prototypes. Two models of one data set must not share it: equal prototypes would
-            pull them into one space, and a control would look compatible.
-        from_cloud: Whether the own head starts from the cloud's prototypes, as a student's does; a model with a space
-            of its own starts from random directions.
+        seed: Seed of randomly initialised prototypes. Two models of one data set must not share it: equal prototypes
+            would pull them into one space, and a control would look compatible.
+        from_cloud: True if the own head starts from the cloud's prototypes, as a student's does; a model with its own
+            space starts from random directions.
     """
 
     classes: int

@@ -1,7 +1,7 @@
-"""What an objective may need beside the vectors of the model in training, by name. Needs no torch.
+"""The inputs that an objective may need besides the vectors of the model in training, by name. Needs no torch.
 
-An objective names its inputs where it is declared; who offers each, and what is said where nobody does, stands here.
-Another input is one function of the training images, see :func:`batch_input`.
+An objective names its inputs where it is declared; this module holds the source of each, and the message for a missing
+one. Another input is one function of the training images, see :func:`batch_input`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 from hetero.errors import InputError
 
 PerImage = Callable[[Any], Any]
-"""A :class:`hetero.data.images.ImageSet` of n training images in, a tensor [n, ...] in their order out."""
+"""Maps a :class:`hetero.data.images.ImageSet` of n training images to a tensor [n, ...] in their order."""
 
 Offered = TypeVar("Offered", bound=PerImage)
 
 
 @dataclass(frozen=True)
 class Input:
-    """What training batches offer to objectives.
+    """An input that training batches offer to objectives.
 
     Attributes:
-        missing: Said of an objective that needs it where nobody offers it; follows the objective's name.
-        of_images: What of the images it is. None where the run is given it, or another objective has it.
+        missing: Message where an objective needs the input and nothing offers it; follows the objective's name.
+        of_images: Computes it from the images. None where it comes with the run, or from another objective.
     """
 
     missing: str = ""
@@ -32,7 +32,7 @@ class Input:
 
 
 INPUTS: dict[str, Input] = {
-    # What is said where images have none, see hetero.objectives.labels.
+    # For the message where images have none, see hetero.objectives.labels.
     "labels": Input(),
     "cloud": Input("needs a cloud model"),
     "previous": Input(
@@ -45,7 +45,7 @@ INPUTS: dict[str, Input] = {
 
 
 def batch_input(name: str) -> Callable[[Offered], Offered]:
-    """Offer another input to objectives: the function decorated says, once a run, what it is of each training image.
+    """Offer another input to objectives: the decorated function computes it once a run, for each training image.
 
     It takes the run's :class:`hetero.data.images.ImageSet` of n images and returns a tensor [n, ...] in their order. An
     objective that needs ``name`` finds the rows of a batch's images in ``batch.inputs[name]``.
@@ -55,8 +55,8 @@ def batch_input(name: str) -> Callable[[Offered], Offered]:
     """
 
     def offer(of_images: Offered) -> Offered:
-        known = INPUTS.get(name)
-        if known is not None and _home(known.of_images) != _home(of_images):
+        earlier = INPUTS.get(name)
+        if earlier is not None and _home(earlier.of_images) != _home(of_images):
             raise InputError(f"there is an input {name!r} already; expected another name")
         INPUTS[name] = Input(of_images=of_images)
         return of_images

@@ -25,12 +25,12 @@ def instance_contrastive(
     *,
     temperature: float | Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    """Mean of ``-log softmax`` of an image's own cloud vector among it and the cloud's vectors of other classes.
+    """Compute the mean ``-log softmax`` of an image's own cloud vector among the cloud's vectors of other classes.
 
     InfoNCE (arXiv 1807.03748) from one model to another, as in contrastive representation distillation (arXiv
-    1910.10699). Two choices are made here: the student is compared with the cloud's vectors themselves, since it lives
-    in their space, without the paper's projections; and images of the same class are no negatives, since the cloud
-    rightly puts them close by.
+    1910.10699), with two changes: the student is compared with the cloud's vectors themselves, without the paper's
+    projections, since it lives in their space; and images of the same class are no negatives, since the cloud rightly
+    places them close together.
 
     Args:
         embeddings: Unit vectors of the student.
@@ -56,10 +56,10 @@ class InstanceContrastive(nn.Module):
 
     Args:
         temperature: Divides the cosines.
-        centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
-        relative: Whether the temperature is a share of the space's spread (:attr:`Batch.spread`): the vectors are
-            compared as a search compares them, and one number suits spaces with a long mean and without. Directions
-            from the centre have a spread of one as they are.
+        centred: True to compare directions from the space's centre (:meth:`Batch.centred`).
+        relative: True to take the temperature as a share of the space's spread (:attr:`Batch.spread`): the vectors are
+            compared as in a search, and one number suits spaces with a long mean and without. Directions from the
+            centre always have a spread of one.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class InstanceContrastive(nn.Module):
         Raises:
             InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        seen = comparable(batch, "instance_contrastive", centred=self.centred)
-        side = CloudSide.of(seen, "instance_contrastive")
-        temperature = self.temperature * (seen.spread if self.relative else 1.0)
+        view = comparable(batch, "instance_contrastive", centred=self.centred)
+        side = CloudSide.of(view, "instance_contrastive")
+        temperature = self.temperature * (view.spread if self.relative else 1.0)
         return instance_contrastive(
-            seen.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=temperature
+            view.embeddings, side.vectors, batch.labels, side.gallery, side.labels, temperature=temperature
         )

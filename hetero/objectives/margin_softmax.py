@@ -18,17 +18,17 @@ Margin = Literal["arcface", "cosface", "none"]
 def margin_logits(
     cosines: Float[Tensor, "b k"], labels: Int[Tensor, " b"], *, kind: Margin, margin: float, scale: float
 ) -> Float[Tensor, "b k"]:
-    """Scaled cosines, with the margin taken off the true class.
+    """Scale cosines, and subtract the margin from the true class.
 
-    ArcFace adds the margin to the angle (equation 3); where angle + margin would pass pi it goes on linearly, so
-    that the logit keeps falling (the paper's public implementation does the same). CosFace subtracts it from the
-    cosine (equation 4).
+    ArcFace adds the margin to the angle (equation 3); where angle + margin would exceed pi it continues linearly, so
+    that the logit keeps falling (as in the paper's public implementation). CosFace subtracts it from the cosine
+    (equation 4).
 
     Args:
         cosines: Cosine of each embedding with each class prototype.
         labels: True classes.
-        kind: Which margin.
-        margin: Radians for ArcFace, cosine for CosFace.
+        kind: Kind of margin.
+        margin: Size of the margin: radians for ArcFace, cosine for CosFace.
         scale: Multiplies all logits.
     """
     if kind == "none":
@@ -66,12 +66,12 @@ class MarginSoftmax(nn.Module):
         self.scale = scale
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mean cross-entropy."""
+        """Compute the mean cross-entropy."""
         cosines = batch.embeddings @ F.normalize(self.prototypes, dim=1).T
         logits = margin_logits(cosines, batch.labels, kind=self.kind, margin=self.margin, scale=self.scale)
         return F.cross_entropy(logits, batch.labels)
 
 
 def random_prototypes(classes: int, dimension: int, generator: torch.Generator) -> Float[Tensor, "k d"]:
-    """Prototypes pointing in random directions."""
+    """Return prototypes in random directions."""
     return F.normalize(torch.randn(classes, dimension, generator=generator), dim=1)

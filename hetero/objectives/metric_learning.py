@@ -16,12 +16,12 @@ from hetero.objectives.head import Head
 from hetero.objectives.signatures import options_of
 
 PREFIX = "pml:"
-# Losses with a classifier of their own are told its size.
+# Parameters by which losses with their own classifier receive its size.
 _SIZES = ("num_classes", "embedding_size")
 
 
 def metric_learning_entry(name: str) -> Entry:
-    """The entry of ``pml:NAME``.
+    """Return the entry of ``pml:NAME``.
 
     Raises:
         InputError: When the package is missing, there is no such loss, or it needs more than embeddings and labels.
@@ -32,7 +32,7 @@ def metric_learning_entry(name: str) -> Entry:
 
 
 def metric_learning_loss(loss: str, head: Head, **options: Any) -> MetricLearningLoss:
-    """Make the objective ``pml:NAME``; a classifier of its own starts from the head's seed."""
+    """Make the objective ``pml:NAME``; its own classifier, if any, is initialised by the head's seed."""
     kind = _loss_class(loss)
     sizes = {"num_classes": head.classes, "embedding_size": head.dimension}
     with torch.random.fork_rng(devices=[]):
@@ -48,7 +48,7 @@ class MetricLearningLoss(nn.Module):
         self.loss = loss
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """The loss of the batch."""
+        """Return the loss of the batch."""
         return self.loss(batch.embeddings, batch.labels)
 
 
@@ -63,11 +63,11 @@ def _loss_class(name: str) -> type[nn.Module]:
         from pytorch_metric_learning import losses
     except ImportError:
         raise InputError(f"{name} needs pytorch-metric-learning: pip install 'hetero[metric-learning]'") from None
-    wanted = name.removeprefix(PREFIX)
-    found = getattr(losses, wanted, None)
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
-    known = [key for key, one in vars(losses).items() if isinstance(one, type) and issubclass(one, nn.Module)]
-    close = difflib.get_close_matches(wanted, known, n=3)
-    hint = f"; did you mean {' or '.join(PREFIX + one for one in close)}?" if close else ""
-    raise InputError(f"unknown objective {name!r}: pytorch-metric-learning has no loss {wanted}{hint}")
+    loss = name.removeprefix(PREFIX)
+    kind = getattr(losses, loss, None)
+    if isinstance(kind, type) and issubclass(kind, nn.Module):
+        return kind
+    names = [key for key, value in vars(losses).items() if isinstance(value, type) and issubclass(value, nn.Module)]
+    close = difflib.get_close_matches(loss, names, n=3)
+    hint = f"; did you mean {' or '.join(PREFIX + match for match in close)}?" if close else ""
+    raise InputError(f"unknown objective {name!r}: pytorch-metric-learning has no loss {loss}{hint}")

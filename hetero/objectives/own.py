@@ -18,10 +18,10 @@ from hetero.own_code import imported
 
 
 def own_entry(path: str) -> Entry:
-    """The entry of what declares itself, or of a function of a batch or an ``nn.Module`` that does not.
+    """Return the entry of a declared objective, or of a function of a batch or an ``nn.Module`` without declaration.
 
-    Of these the parameters are the options (of a function, all but the first). They need what their attribute ``needs``
-    names; one that says nothing may learn from labels.
+    Without declaration the parameters are the options (of a function, all but the first), and the attribute ``needs``
+    names the inputs; where there is none, the objective may learn from labels.
 
     Raises:
         InputError: When code is not allowed, there is nothing of this name, or it cannot be an objective.
@@ -31,14 +31,14 @@ def own_entry(path: str) -> Entry:
     for entry in CATALOG.values():
         if isinstance(entry, Entry) and entry.home == home:
             return entry
-    given = [] if _is_module(target) else list(inspect.signature(target).parameters)[:1]
+    filled = [] if _is_module(target) else list(inspect.signature(target).parameters)[:1]
     needs = frozenset[str](getattr(target, "needs", {"labels"}))
-    options = options_of(path, target, given=given)
+    options = options_of(path, target, given=filled)
     return Entry("hetero.objectives.own:own", "of your own", options, needs, fixed={"path": path})
 
 
 def own(path: str, **options: Any) -> nn.Module:
-    """Make the objective."""
+    """Make the objective that an import string names."""
     target = _load(path)
     return target(**options) if _is_module(target) else FunctionObjective(functools.partial(target, **options))
 
@@ -51,7 +51,7 @@ class FunctionObjective(nn.Module):
         self.function = function
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """The function's value."""
+        """Return the function's value."""
         return self.function(batch)
 
 

@@ -27,8 +27,8 @@ def own_head(
     """Make the model's own classifier.
 
     Args:
-        head: Its size and margin.
-        init: ``cloud`` starts from the cloud's prototypes when there are any (heterogeneous visual search, arXiv
+        head: Size and margin of the classifier.
+        init: ``cloud`` starts from the cloud's prototypes if there are any (heterogeneous visual search, arXiv
             2105.06047, section 3.2; truncated or padded to the model's dimension), ``random`` from random directions.
     """
     if init == "cloud" and head.from_cloud and head.cloud_prototypes is not None:

@@ -18,12 +18,12 @@ from hetero.objectives.declaration import objective
 def raml(
     embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"], *, mixed: float, within: float
 ) -> Float[Tensor, ""]:
-    """Resolution asymmetric metric learning (Suma and Tolias, WACV 2023, arXiv 2210.05463).
+    """Compute the loss of resolution asymmetric metric learning (Suma and Tolias, WACV 2023, arXiv 2210.05463).
 
     The mean of ``(1 - s_i.t_i)^2`` (absolute distillation), plus over pairs ``i != j`` the means of
     ``mixed * (s_i.t_j - t_i.t_j)^2`` and ``within * (s_i.s_j - t_i.t_j)^2`` (relational distillation between student
     and cloud, and within the student). No labels are used. The paper forms the pairs from augmentations of one image
-    that student and teacher share; here, as in public comparisons on other sets, from the images of the batch.
+    that student and teacher share; here, as in public comparisons on other sets, the images of the batch form them.
 
     Args:
         embeddings: Unit vectors ``s`` of the student.

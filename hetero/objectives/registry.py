@@ -15,12 +15,12 @@ from hetero.objectives.head import Head
 
 
 def build_objectives(terms: Sequence[ObjectiveConfig], head: Head) -> list[tuple[ObjectiveConfig, nn.Module]]:
-    """Make the objectives of one model; composites come as their parts.
+    """Make the objectives of one model; composites are replaced by their parts.
 
     Raises:
-        InputError: With everything that is wrong with the terms, at once.
+        InputError: With every problem of the terms, at once.
     """
-    # Whether there is a student to be replaced shows with the first batch; recipes are checked for it.
+    # A missing student to be replaced shows with the first batch; recipes are checked for it.
     if problems := problems_of(terms, has_cloud=head.cloud_prototypes is not None, has_previous=True):
         raise InputError("these objectives cannot be built:", problems)
     return [(term, build_objective(term, head)) for term in expanded(terms)]

@@ -12,7 +12,7 @@ from hetero.objectives.shared_options import Centred
 
 
 def cloud_regression(embeddings: Float[Tensor, "b d"], cloud: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """Mean of one minus cosine; for unit vectors half the squared distance (AML, CVPR 2021, on normalised features).
+    """Compute the mean of one minus cosine: half the squared distance of unit vectors (AML, CVPR 2021, normalised).
 
     Args:
         embeddings: Unit vectors of the student.
@@ -26,7 +26,7 @@ class CloudRegression(nn.Module):
     """:func:`cloud_regression` as an objective.
 
     Args:
-        centred: Whether directions from the space's centre are compared (:meth:`Batch.centred`).
+        centred: True to compare directions from the space's centre (:meth:`Batch.centred`).
     """
 
     def __init__(self, centred: Centred = False) -> None:
@@ -39,5 +39,5 @@ class CloudRegression(nn.Module):
         Raises:
             InputError: When the batch carries no cloud embeddings of the model's dimension.
         """
-        seen = comparable(batch, "cloud_regression", centred=self.centred)
-        return cloud_regression(seen.embeddings, cloud_vectors(seen, "cloud_regression"))
+        view = comparable(batch, "cloud_regression", centred=self.centred)
+        return cloud_regression(view.embeddings, cloud_vectors(view, "cloud_regression"))

@@ -1,7 +1,7 @@
-"""The objectives of this package as their files declare them, read without running the files: that would import torch.
+"""The objectives declared in this package's files, read without running the files, since that would import torch.
 
-Only the signatures run that :func:`hetero.objectives.declaration.objective` decorates. A name that they use is found by
-its own import, or by the value that the file gives it.
+Only the signatures decorated with :func:`hetero.objectives.declaration.objective` are run. A name in them is resolved
+by its own import, or by the value that the file assigns to it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _DECORATOR = objective.__name__
 
 
 def written_objectives() -> dict[str, Entry]:
-    """The entries of all files of the package, by the names of the objectives, in alphabetical order."""
-    found: dict[str, Entry] = {}
+    """Return the entries of all files of the package, by the names of the objectives, in alphabetical order."""
+    entries: dict[str, Entry] = {}
     for file in resources.files(_PACKAGE).iterdir():
         if file.name.endswith(".py") and f"\n@{_DECORATOR}(" in (text := file.read_text(encoding="utf-8")):
-            found |= _File(text, f"{_PACKAGE}.{file.name.removesuffix('.py')}").entries
-    return dict(sorted(found.items()))
+            entries |= _File(text, f"{_PACKAGE}.{file.name.removesuffix('.py')}").entries
+    return dict(sorted(entries.items()))
 
 
 class _File(dict[str, Any]):
-    """The names of a file, each looked up when it is asked for."""
+    """The names of a file, each resolved when it is first used."""
 
     def __init__(self, text: str, module: str) -> None:
         super().__init__({_DECORATOR: self._enter})
@@ -47,7 +47,7 @@ class _File(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         for node in self._body:
             match node:
-                case ast.ImportFrom(module=str(module), names=names) if any(one.name == name for one in names):
+                case ast.ImportFrom(module=str(module), names=names) if any(alias.name == name for alias in names):
                     return named(f"{module}:{name}")
                 case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                     return eval(compile(ast.Expression(value), name, "eval"), self._globals, self)
@@ -61,14 +61,14 @@ def _declares(decorator: ast.expr) -> bool:
 
 
 def _signature(node: ast.ClassDef | ast.FunctionDef) -> ast.Module:
-    """A function of the same name, parameters and decorators that does nothing."""
-    made = node
+    """Return a function of the same name, parameters and decorators that does nothing."""
+    maker = node
     if isinstance(node, ast.ClassDef):
-        made = next(one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__")
-        del made.args.args[0]
-    assert isinstance(made, ast.FunctionDef)
-    made.name, made.decorator_list, made.body, made.returns = node.name, node.decorator_list, [ast.Pass()], None
-    for place in made.args.args:
+        maker = next(item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
+        del maker.args.args[0]
+    assert isinstance(maker, ast.FunctionDef)
+    maker.name, maker.decorator_list, maker.body, maker.returns = node.name, node.decorator_list, [ast.Pass()], None
+    for place in maker.args.args:
         if place.arg == HEAD:
             place.annotation = None
-    return ast.fix_missing_locations(ast.Module([made], []))
+    return ast.fix_missing_locations(ast.Module([maker], []))
