@@ -1,6 +1,6 @@
-"""Types of numbers that people write, with what they may be; :func:`hetero.schema.parse` and ``settings`` enforce them.
+"""Types of numbers that people write, with their limits; :func:`hetero.schema.parse` and ``settings`` enforce them.
 
-Needs no torch and no pydantic. A number that is not finite belongs to none of them.
+Needs no torch and no pydantic. None of the types allows a number that is not finite.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ PartialShare = Annotated[float, Interval(ge=0, lt=1)]
 """0 to less than 1."""
 
 ProperShare = Annotated[float, Interval(gt=0, lt=1)]
-"""Between 0 and 1, neither of them."""
+"""Between 0 and 1, both excluded."""
 
 Count = Annotated[int, Ge(1)]
 """1 or more."""
 
 Number = Annotated[int, Ge(0)]
-"""0 or more; mostly, 0 stands for none."""
+"""0 or more; 0 usually stands for none."""
 
 Seed = Annotated[int, Interval(ge=0, lt=2**63)]
-"""What random generators of numpy and torch both take."""
+"""A seed that the random generators of both numpy and torch take."""
 
 GreyLevel = Annotated[int, Interval(ge=0, le=255)]
-"""Of 8 bits."""
+"""A grey level of 8 bits."""
 
 Side = Annotated[int, Interval(ge=1, le=8192)]
-"""Of a network's input in pixels; the largest decodes to 200 MB an image."""
+"""Side of a network's input in pixels; at the largest, an image decodes to 200 MB."""
 
 Channels = Annotated[int, Interval(ge=1, le=65536)]
-"""Of a feature map, or the length of an embedding."""
+"""Channels of a feature map, or the length of an embedding."""
 
 Stride = Annotated[int, Interval(ge=1, le=64)]
-"""Of a convolution."""
+"""Stride of a convolution."""
 
 Text = Annotated[str, MinLen(1)]
-"""Not empty."""
+"""A text that is not empty."""
 
 __all__ = [
     "Channels",

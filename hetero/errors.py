@@ -1,4 +1,4 @@
-"""One exception type for everything a user can put right."""
+"""One exception type for everything that a user can correct."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 class InputError(Exception):
-    """Bad input: says what was expected, what came and what to do.
+    """Bad input; the message states the expectation, the actual value and the remedy.
 
     The command line prints the message without a traceback and exits with status 2.
 
     Args:
         message: The whole message, or its first line when ``problems`` are given.
-        problems: Single problems, all of them, listed below the first line.
+        problems: All single problems, listed below the first line.
     """
 
     exit_code = 2
@@ -28,4 +28,4 @@ class SpaceMismatchError(InputError):
 
 
 class IntegrityError(InputError):
-    """A file on disk is not what its manifest or schema says."""
+    """A file on disk does not match its manifest or schema."""

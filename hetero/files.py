@@ -1,4 +1,4 @@
-"""Writing that never leaves half a file, and digests of what was written."""
+"""Writing that never leaves half a file, and digests of files and values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hetero.storage.unfinished import is_unfinished, permitted, unfinished_file
 
 
 def cache_directory() -> Path:
-    """Where downloads and rendered data are kept: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder.
+    """Return the folder of downloads and rendered data: ``$HETERO_CACHE``, else ``hetero`` in the user's cache folder.
 
     Raises:
         InputError: When no variable names one and the user has no home.
     """
-    if chosen := os.environ.get("HETERO_CACHE"):
-        return Path(chosen).absolute()
+    if folder := os.environ.get("HETERO_CACHE"):
+        return Path(folder).absolute()
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetero"
     except RuntimeError:
@@ -29,23 +29,23 @@ def cache_directory() -> Path:
 
 
 def sha256_bytes(data: bytes) -> str:
-    """Hexadecimal SHA-256 of ``data``."""
+    """Return the hexadecimal SHA-256 of ``data``."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in chunks."""
+    """Return the hexadecimal SHA-256 of a file, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def canonical_json(value: object) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(value: object) -> str:
-    """Hexadecimal SHA-256 of a JSON-serialisable value."""
+    """Return the hexadecimal SHA-256 of a JSON-serialisable value."""
     return sha256_bytes(canonical_json(value).encode())
 
 
@@ -53,7 +53,7 @@ def read_json(path: Path) -> Any:
     """Parse a JSON file (UTF-8), in which a figure may be NaN.
 
     Raises:
-        JsonError: When it is none; an ``InputError`` and a ``ValueError``.
+        JsonError: When it is not valid JSON; an ``InputError`` and a ``ValueError``.
     """
     return strict_json(path.read_bytes(), what=str(path), finite=False)
 
@@ -61,12 +61,12 @@ def read_json(path: Path) -> Any:
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file beside its final name, then rename it into place.
 
-    It is on the disk on return; within a directory that is unfinished itself, once that has taken its place.
+    On return the file is safely on disk; in an unfinished directory, once that has moved into place.
 
     Args:
-        path: The place.
+        path: Path of the file.
         data: The content.
-        mode: Who may read and write it, as far as the umask permits; nobody else may before it is in place.
+        mode: Permissions of the file, as far as the umask allows; never wider while it is being written.
     """
     alone = not is_unfinished(path)
     with unfinished_file(path) as (descriptor, name):
@@ -82,10 +82,10 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically write UTF-8 text."""
+    """Write UTF-8 text atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: object) -> None:
-    """Atomically write indented JSON with sorted keys."""
+    """Write indented JSON with sorted keys atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -7,5 +7,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 AllowCode = Annotated[
-    bool, Parameter(negative="", help="Run the code that a recipe, search space or model names; it is a program then.")
+    bool,
+    Parameter(negative="", help="Run the code that a recipe, search space or model names; such a file is a program."),
 ]

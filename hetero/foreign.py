@@ -1,4 +1,4 @@
-"""JSON and numbers of unknown origin: bounded in depth and size before anything is made of them."""
+"""JSON and numbers of unknown origin: bounded in depth and size before they are used."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any, cast
 from hetero.errors import IntegrityError
 
 DEEPEST = 64
-"""Lists and tables inside each other."""
+"""Maximum depth of nested lists and tables."""
 
 LARGEST_INTEGER = 2**63 - 1
-"""What numpy, torch and the formats of models hold."""
+"""Largest integer of numpy, torch and the formats of models."""
 
 
 class JsonError(IntegrityError, ValueError):
-    """Not the JSON that it should be; a ``ValueError`` as those of :mod:`json` are."""
+    """Invalid or unsafe JSON; a ``ValueError``, as the errors of :mod:`json` are."""
 
 
 def strict_json(data: bytes, *, what: str, finite: bool = True) -> Any:
-    """Parse JSON that must be UTF-8, without duplicate keys, lone surrogates and numbers that no other program holds.
+    """Parse JSON that must be UTF-8, without duplicate keys, lone surrogates or numbers that few programs can hold.
 
     Args:
         data: The file's content.
-        what: Names it in messages.
-        finite: Refuse the words NaN and Infinity; a number that overflows to infinity is never taken.
+        what: Name of the file in messages.
+        finite: True to refuse the words NaN and Infinity; a number that overflows to infinity is always refused.
 
     Raises:
-        JsonError: When it is not, or holds what :func:`require_bounded` refuses.
+        JsonError: When it is not such JSON, or :func:`require_bounded` refuses it.
     """
     try:
         value = json.loads(
@@ -51,32 +51,32 @@ def require_bounded(value: object) -> None:
         value: Parsed JSON or TOML.
 
     Raises:
-        ValueError: When there is one.
+        ValueError: When the value exceeds a limit.
     """
     level = [value]
     for _ in range(DEEPEST + 1):
-        if any(isinstance(one, int) and abs(one) > LARGEST_INTEGER for one in level):
+        if any(isinstance(item, int) and abs(item) > LARGEST_INTEGER for item in level):
             raise ValueError(f"a whole number lies beyond {LARGEST_INTEGER}")
-        level = [inner for one in level for inner in _inside(one)]
+        level = [inner for item in level for inner in _inside(item)]
         if not level:
             return
     raise ValueError(f"lists and tables are nested more than {DEEPEST} deep")
 
 
 def _inside(value: object) -> list[object]:
-    """The lists, tables and whole numbers in a list or table."""
+    """Return the lists, tables and whole numbers in a list or table."""
     if isinstance(value, dict):
-        held = list(cast("dict[str, object]", value).values())
+        items = list(cast("dict[str, object]", value).values())
     else:
-        held = cast("list[object]", value) if isinstance(value, list) else []
-    return [one for one in held if isinstance(one, dict | list | int)]
+        items = cast("list[object]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict | list | int)]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    table = dict(pairs)
+    if len(table) < len(pairs):
         raise ValueError("a key appears twice in one object")
-    return made
+    return table
 
 
 def _refused(constant: str) -> Any:

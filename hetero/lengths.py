@@ -1,4 +1,4 @@
-"""Lengths of vectors, as exact as the vectors are."""
+"""Lengths of vectors, as precise as the vectors themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ROWS = 1 << 16
 
 
 def lengths(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
-    """Euclidean length of each row, summed in double precision.
+    """Compute the Euclidean length of each row, summed in double precision.
 
     In single precision the squares of values below 1e-19 vanish and those above 1e19 are infinite: the length would
     be zero or infinite although the vector is neither.
@@ -25,11 +25,11 @@ def lengths(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
 
 
 def scaled(vectors: Float[np.ndarray, "n d"], length: Float64[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
-    """Rows divided by their lengths, which must not be zero.
+    """Divide rows by their lengths, which must not be zero.
 
     Args:
         vectors: Floating point [n, d].
-        length: Of each row.
+        length: Length of each row.
     """
     result = np.empty(vectors.shape, np.float32)
     for start in range(0, len(vectors), _ROWS):

@@ -1,4 +1,4 @@
-"""What is wrong in a file and where: pydantic's findings in this project's words."""
+"""The mistakes in a file and their places: pydantic's findings in this project's words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 Place = tuple[int | str, ...]
 """Keys and positions in lists, outermost first."""
 
-# Files of unknown origin are quoted in messages, but not at any length.
+# Messages quote files of unknown origin, but only up to this length.
 _SHOWN = 200
 _EXPECTED: Mapping[str, str] = {
     "greater_than": "a number above {gt:g}",
@@ -26,17 +26,17 @@ _EXPECTED: Mapping[str, str] = {
     "too_long": "at most {max_length}",
     "string_too_short": "a text that is not empty",
 }
-"""Pydantic's names of broken constraints -> what was expected."""
+"""Pydantic's names of broken constraints -> the expectation in words."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """Something wrong.
+    """A mistake in a file.
 
     Attributes:
-        place: Where.
-        problem: What was expected and what came.
-        between: True if each value there is right by itself, and they do not fit each other.
+        place: Place of the mistake.
+        problem: The expectation and the actual value.
+        between: True if each value there is right by itself, but they do not fit together.
     """
 
     place: Place
@@ -44,20 +44,20 @@ class Mistake:
     between: bool = False
 
     def __str__(self) -> str:
-        """One line."""
+        """Return the mistake as one line."""
         nowhere = "" if self.between else "(top level)"  # such a problem begins with a field's name
         return f"{'.'.join(map(str, self.place))[:_SHOWN] or nowhere}{self.problem}"
 
 
 def mistakes_of(error: Any) -> list[Mistake]:
-    """Everything that a ``pydantic.ValidationError`` found."""
+    """Return all mistakes of a ``pydantic.ValidationError``."""
     return [mistake for item in _joined(error.errors()) if not _follows(item) for mistake in _described(item)]
 
 
 def without(value: Any, places: Iterable[Place]) -> Any:
-    """A copy of parsed JSON or TOML without these places; one that is not there takes what would hold it with it."""
+    """Copy parsed JSON or TOML without these places; a missing place removes the value that would hold it."""
     rest = copy.deepcopy(value)
-    # From the end, so that positions in lists stay what they are.
+    # From the end, so that positions in lists do not shift.
     for place in sorted(
         set(places), key=lambda place: [f"{step:09}" if isinstance(step, int) else step for step in place]
     )[::-1]:
@@ -72,7 +72,7 @@ def without(value: Any, places: Iterable[Place]) -> Any:
 
 
 def _joined(items: list[Any]) -> list[Any]:
-    """Of a value that may be a number or a word, pydantic says what is wrong with it as each: here it is said once."""
+    """Join pydantic's two findings on a value that may be a number or a word into one."""
     words = {item["loc"][:-1]: item["ctx"]["expected"] for item in items if _is_word(item)}
     numbers = [item for item in items if not _is_word(item)]
     return [
@@ -86,7 +86,7 @@ def _is_word(item: Any) -> bool:
 
 
 def _follows(item: Any) -> bool:
-    """Whether a list is called too short only because its items are wrong."""
+    """Return True if a list is reported as too short only because its items are wrong."""
     return item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]
 
 
@@ -105,19 +105,19 @@ def _described(item: Any) -> list[Mistake]:
         return [Mistake(place, ": unknown key")]
     if item["type"] == "missing":
         return [Mistake(place, ": missing")]
-    came, otherwise = repr(item["input"])[:_SHOWN], item.get("or", "")
+    value, otherwise = repr(item["input"])[:_SHOWN], item.get("or", "")
     if expected := _EXPECTED.get(item["type"]):
-        return [Mistake(place, f": expected {expected.format(**item.get('ctx', {}))}{otherwise}, got {came}")]
-    return [Mistake(place, f": {item['msg']}{otherwise}; got {came}")]
+        return [Mistake(place, f": expected {expected.format(**item.get('ctx', {}))}{otherwise}, got {value}")]
+    return [Mistake(place, f": {item['msg']}{otherwise}; got {value}")]
 
 
 def attempt(problems: list[str], place: str, call: Callable[[], T]) -> T | None:
-    """What ``call`` returns; bad input is added to ``problems`` instead of being raised, and gives None.
+    """Return the result of ``call``; on bad input, add it to ``problems`` instead of raising, and return None.
 
     Args:
-        problems: Is added to.
-        place: Where the input stands, before each problem.
-        call: May raise an ``InputError``.
+        problems: List that receives the problems.
+        place: Place of the input, put before each problem.
+        call: Function that may raise an ``InputError``.
     """
     try:
         return call()

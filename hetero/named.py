@@ -1,6 +1,6 @@
-"""What an import string names: the one place where a name in a record becomes code, when it is first needed.
+"""Import strings: the one place where a name in a record becomes code, when it is first needed.
 
-Only for names that this project or an installed package declares; what a user's file names goes through
+Only for names that this project or an installed package declares; names in a user's file go through
 :mod:`hetero.own_code`.
 """
 
@@ -11,11 +11,11 @@ from typing import Any
 
 
 def named(path: str) -> Any:
-    """Import what ``module:name``, or ``module`` alone, names.
+    """Import the object of ``module:name``, or the ``module`` alone.
 
     Raises:
         ImportError: When there is no such module.
-        AttributeError: When the module has nothing of the name.
+        AttributeError: When the module has no such name.
     """
     module, _, name = path.partition(":")
     loaded = import_module(module)

@@ -1,7 +1,7 @@
-"""Options of what is chosen by name, as the signature of its maker declares them. Needs no torch.
+"""Options of objects that are chosen by name, declared by the signature of their maker. Needs no torch.
 
-A parameter is an option: its default, and in its annotation a type, what a value may be (:mod:`hetero.constraints`) and
-one line of meaning, ``Annotated[Positive, Doc("divides the cosines")]``.
+A parameter is an option: it has a default, and in its annotation a type, limits (:mod:`hetero.constraints`) and one
+line of meaning, as in ``Annotated[Positive, Doc("divides the cosines")]``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Option:
 
     Attributes:
         kind: Its annotation: a type, perhaps with constraints and a meaning.
-        default: Taken when nothing is said.
+        default: Value of an option that is left out.
     """
 
     kind: Any
@@ -34,12 +34,12 @@ class Option:
 
     @property
     def meaning(self) -> str:
-        """One line for people; empty where none is declared."""
-        return next((one.documentation for one in _metadata(self.kind) if isinstance(one, Doc)), "")
+        """The meaning in one line for people; empty where none is declared."""
+        return next((item.documentation for item in _metadata(self.kind) if isinstance(item, Doc)), "")
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values of a text, the default first; empty where it may be any."""
+        """The allowed values of a text, the default first; empty where it may be any."""
         return tuple(sorted(get_args(self._plain), key=lambda one: one != self.default)) if self._is_choice else ()
 
     @property
@@ -52,7 +52,7 @@ class Option:
         return " ".join([kind, " and ".join(bound for bound in bounds if bound)]).strip()
 
     def allows(self, value: object) -> bool:
-        """True if a recipe may give this value."""
+        """Return True if a recipe may give this value."""
         from pydantic import ValidationError
 
         try:
@@ -62,7 +62,7 @@ class Option:
         return True
 
     def converted(self, value: OptionValue) -> OptionValue:
-        """The value in the option's own type: a whole number is a number, too."""
+        """Return the value in the option's own type: a whole number is a number, too."""
         return _checker(self.kind).validate_python(value)
 
     @property
@@ -75,52 +75,52 @@ class Option:
 
 
 def declared_options(call: Callable[..., Any], *, given: Iterable[str] = ()) -> dict[str, Option]:
-    """The options that a function or class declares, by name.
+    """Return the options that a function or class declares, by name.
 
     Args:
-        call: Its parameters have annotations and defaults.
+        call: Function or class whose parameters have annotations and defaults.
         given: Parameters that the caller fills in.
 
     Raises:
-        InputError: When another has no default.
+        InputError: When another parameter has no default.
     """
     hints = get_type_hints(call.__init__ if isinstance(call, type) else call, include_extras=True)
     parameters = {
-        name: one
-        for name, one in inspect.signature(call).parameters.items()
-        if name not in given and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        name: item
+        for name, item in inspect.signature(call).parameters.items()
+        if name not in given and item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)
     }
     require_defaults(call.__qualname__, parameters)
-    return {name: Option(hints[name], one.default) for name, one in parameters.items()}
+    return {name: Option(hints[name], item.default) for name, item in parameters.items()}
 
 
 def require_defaults(what: str, parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Refuse what cannot be made from a recipe.
+    """Refuse parameters without a default, which a recipe cannot give.
 
     Args:
-        what: Begins the message.
-        parameters: That are to be options.
+        what: Name at the start of the message.
+        parameters: Parameters that are to be options.
 
     Raises:
         InputError: When a parameter has no default.
     """
-    if required := [key for key, one in parameters.items() if one.default is one.empty]:
+    if required := [key for key, item in parameters.items() if item.default is item.empty]:
         raise InputError(f"{what} needs {', '.join(required)}, which a recipe cannot give")
 
 
 def undeclared(default: OptionValue) -> Option:
-    """The option of code whose types are not known: a number as default takes any number."""
+    """Return the option of code whose types are not known: a number as default allows any number."""
     return Option(int | float if type(default) is int else type(default), default)
 
 
 def option_problems(name: str, options: Mapping[str, Option], given: Mapping[str, OptionValue]) -> list[str]:
-    """What is wrong with the values given for the options of ``name``, one line each."""
+    """Return the problems of the values for the options of ``name``, one line each."""
     problems: list[str] = []
     for key, value in given.items():
         option = options.get(key)
         if option is None:
-            known = f"expected {', '.join(options)}" if options else "it has none"
-            problems.append(f"{name}.{key}: unknown option; {known}")
+            remedy = f"expected {', '.join(options)}" if options else "it has none"
+            problems.append(f"{name}.{key}: unknown option; {remedy}")
         elif not option.allows(value):
             problems.append(f"{name}.{key}: expected {option.expects}, got {value!r}")
     return problems
@@ -131,8 +131,8 @@ def _metadata(kind: Any) -> tuple[Any, ...]:
 
 
 def _limits(kind: Any) -> Iterator[Any]:
-    for one in _metadata(kind):
-        yield from one if isinstance(one, GroupedMetadata) else (one,)
+    for item in _metadata(kind):
+        yield from item if isinstance(item, GroupedMetadata) else (item,)
 
 
 def _in_words(limit: Any) -> str:

@@ -1,6 +1,6 @@
-"""Code that a recipe, a search space or a model directory names by import string: imported only once that is allowed.
+"""Code that a recipe, a search space or a model directory names by import string: imported only with permission.
 
-What such a file names runs with all rights of whoever reads it, so a file of somebody else's must not be able to do it.
+Such code runs with all the rights of the person who reads the file, so a file from somebody else must not start it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ VARIABLE = "HETERO_ALLOW_CODE"
 
 
 def allow_code() -> None:
-    """Let recipes, search spaces and model directories name code of their own, from now on in this process.
+    """Let recipes, search spaces and model directories name their own code, from now on in this process.
 
-    Such a file is a program: allow it for files that you would run.
+    Such a file is a program: allow this only for files that you would run.
     """
     os.environ[VARIABLE] = "1"
 
 
 def code_is_allowed() -> bool:
-    """Whether code may be imported."""
+    """Return True if code may be imported."""
     return os.environ.get(VARIABLE) == "1"
 
 
 def imported(path: str, *, what: str) -> Any:
-    """What an import string names.
+    """Import the object that an import string in a user's file names.
 
     Args:
         path: ``module:name``.
-        what: Says in messages what it is to be.
+        what: Kind of the object in messages.
 
     Raises:
-        InputError: When code is not allowed, or there is nothing of this name.
+        InputError: When code is not allowed, or there is no such object.
     """
     if not code_is_allowed():
         raise InputError(

@@ -1,7 +1,7 @@
-"""Preprocessing as data: what happens between an image file and the network.
+"""Preprocessing as data: the steps between an image file and the network.
 
-An application decodes the file, turns it upright, and resizes it to ``height x width`` in RGB; everything after that
-lives inside the model's graph: averaging blocks of pixels where ``shrink`` asks for it, scaling, mean and standard
+An application decodes the file, turns it upright, and resizes it to ``height x width`` in RGB; everything after that is
+part of the model's graph: averaging blocks of pixels where ``shrink`` is above one, scaling, mean and standard
 deviation, channel order.
 """
 
@@ -20,25 +20,25 @@ Resize = Literal["squash", "pad", "crop"]
 
 @settings
 class Preprocessing:
-    """How an image becomes the network's input.
+    """The preparation of an image for the network.
 
     Attributes:
         height: Input height in pixels.
         width: Input width in pixels.
-        resize: ``squash`` ignores the aspect ratio, ``pad`` fits the image on a ground of ``pad_value``,
+        resize: ``squash`` ignores the aspect ratio, ``pad`` fits the image on a background of ``pad_value``,
             ``crop`` resizes the short side and takes the centre.
-        filter: Resampling filter; always with antialiasing, as Pillow's ``Image.resize`` does it.
-        pad_value: Grey level of the ground, 0 to 255.
-        grey_range: Of grey files of more than 8 bits, the values that become black and white, with those between in
-            proportion: ``(0, 4095)`` for a camera of 12 bits. None: the files use all of 16 bits.
+        filter: Resampling filter; always with antialiasing, as in Pillow's ``Image.resize``.
+        pad_value: Grey level of the background, 0 to 255.
+        grey_range: Values that become black and white in grey files of more than 8 bits, with those between in
+            proportion: ``(0, 4095)`` for a camera of 12 bits. None if the files use all of 16 bits.
         mean: Per-channel mean (RGB) of pixel values scaled to 0..1.
         std: Per-channel standard deviation (RGB) of pixel values scaled to 0..1.
-        orientation: EXIF orientation is applied before anything else.
-        colour: RGB as stored; colour profiles are not applied, since phones hand their decoded pixels over without.
-        antialias: Always: when shrinking, every source pixel counts.
-        shrink: The graph averages blocks of so many pixels a side first, an operation that ONNX, LiteRT and Core ML all
-            have exactly: the network proper sees ``height / shrink`` by ``width / shrink``. The larger the image that
-            the graph takes, the less an application's own resizing can change.
+        orientation: EXIF orientation is applied first of all.
+        colour: RGB as stored; colour profiles are not applied, since phones pass on decoded pixels without them.
+        antialias: Always True: when an image is reduced, every source pixel counts.
+        shrink: Side of the blocks of pixels that the graph averages first, an operation that ONNX, LiteRT and Core ML
+            all have exactly: the network itself sees ``height / shrink`` by ``width / shrink``. The larger the image
+            that the graph takes, the less effect an application's own resizing has.
     """
 
     height: Side
@@ -55,14 +55,14 @@ class Preprocessing:
     grey_range: tuple[float, float] | None = None
 
     def rules(self) -> list[str]:
-        """What must hold between fields."""
+        """Return the problems between fields."""
         problems = grey_range_problems(self.grey_range)
         if self.height % self.shrink or self.width % self.shrink:
             problems.append(f"shrink: expected a divisor of {self.height} and {self.width}, got {self.shrink}")
         return problems
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable description; tuples become lists, and a grey range that is not stated is left out."""
+        """Return a JSON-serialisable description; tuples become lists, and an unstated grey range is left out."""
         values = asdict(self)
         del values["grey_range"]
         stated = {} if self.grey_range is None else {"grey_range": [float(value) for value in self.grey_range]}
@@ -70,14 +70,14 @@ class Preprocessing:
 
     @property
     def decoding(self) -> str:
-        """SHA-256 of what decides the decoded pixels; mean and standard deviation come later, in the model."""
+        """SHA-256 of the settings that decide the decoded pixels; the model applies mean and deviation later."""
         values = self.to_dict()
         keys = ("height", "width", "resize", "filter", "pad_value", "grey_range")
         return digest({key: values[key] for key in keys if key in values})
 
     @property
     def in_words(self) -> str:
-        """What decides the decoded pixels, for people."""
+        """The settings that decide the decoded pixels, for people."""
         ground = f" on {self.pad_value}" if self.resize == "pad" else ""
         grey = "" if self.grey_range is None else f", grey from {self.grey_range[0]:g} to {self.grey_range[1]:g}"
         return f"{self.height}x{self.width} ({self.resize}{ground}, {self.filter}{grey})"
@@ -89,7 +89,7 @@ class Preprocessing:
 
 
 def grey_range_problems(grey_range: tuple[float, float] | None) -> list[str]:
-    """What is wrong with a stated grey range."""
+    """Return the problem of a stated grey range, if any."""
     if grey_range is None or (all(map(math.isfinite, grey_range)) and grey_range[0] < grey_range[1]):
         return []
     return [f"grey_range: expected the value of black and a larger one of white, got {list(grey_range)}"]

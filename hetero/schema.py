@@ -1,6 +1,6 @@
 """Check data from files against frozen dataclasses, reporting every problem at once.
 
-What a field may hold is declared on it: its type, and the constraints of :mod:`hetero.constraints`.
+Each field declares its own limits: its type, and the constraints of :mod:`hetero.constraints`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 _CONFIG: Any = {"extra": "forbid", "allow_inf_nan": False}
 LARGEST_TOML = 4 << 20
-"""Bytes of a file that a person wrote."""
+"""Maximum size, in bytes, of a file that a person wrote."""
 
-# Taking out what is wrong may leave something else wrong: a list that is empty now.
+# Removing a mistake may cause another: a list that is empty now.
 _ATTEMPTS = 5
-# Pydantic checks the fields of what it makes; to check them once more would build a second checker for every class.
+# Pydantic checks the fields of its own results; checking them again would build a second checker for every class.
 _checked_by_pydantic: ContextVar[bool] = ContextVar("checked_by_pydantic", default=False)
 
 
@@ -37,7 +37,7 @@ class InvalidValueError(InputError, ValueError):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
-    """A frozen dataclass that refuses unknown keys, and numbers that are not finite, when :func:`parse` fills it."""
+    """Make a frozen dataclass that refuses unknown keys and numbers that are not finite when :func:`parse` fills it."""
     frozen = dataclass(frozen=True)(cls)
     frozen.__pydantic_config__ = _CONFIG  # pyright: ignore[reportAttributeAccessIssue]
     return frozen
@@ -45,19 +45,19 @@ def record(cls: type[T]) -> type[T]:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def settings(cls: type[T]) -> type[T]:
-    """A :func:`record` that people write: its constraints hold however it is made, by a file or in Python.
+    """Make a :func:`record` that people write: its constraints hold whether it is made from a file or in Python.
 
-    What must hold between fields, its method ``rules`` says: one line for each thing that does not.
+    Its method ``rules`` returns the problems between fields, one line each.
     """
     cls.__post_init__ = require_valid  # pyright: ignore[reportAttributeAccessIssue]
     return record(cls)
 
 
 def require_valid(value: Any) -> None:
-    """Check a dataclass's fields against their types and constraints; each takes its declared type.
+    """Check a dataclass's fields against their types and constraints, and convert each to its declared type.
 
     Raises:
-        InputError: With one line for everything that is wrong.
+        InputError: With one line for each mistake.
     """
     problems = [] if _checked_by_pydantic.get() else _field_problems(value)
     if not problems and hasattr(value, "rules"):
@@ -67,12 +67,12 @@ def require_valid(value: Any) -> None:
 
 
 def _field_problems(value: Any) -> list[str]:
-    """What is wrong with each field by itself; where nothing is, fields take their declared types."""
+    """Return the problems of each field by itself; if there are none, convert fields to their declared types."""
     from pydantic import ValidationError
 
-    given = {one.name: getattr(value, one.name) for one in fields(value)}
+    values = {item.name: getattr(value, item.name) for item in fields(value)}
     try:
-        checked = _fields_checker(type(value)).validate_python(given)
+        checked = _fields_checker(type(value)).validate_python(values)
     except ValidationError as caught:
         return [str(mistake) for mistake in mistakes_of(caught)]
     for name, item in checked.items():
@@ -85,8 +85,8 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
 
     Args:
         kind: A dataclass made with :func:`record`, possibly nested.
-        value: What the file held.
-        what: Names the file in the error message.
+        value: Content of the file.
+        what: Name of the file in the error message.
         error: The exception to raise.
 
     Raises:
@@ -101,15 +101,15 @@ def parse(kind: type[T], value: object, *, what: str, error: type[InputError] = 
 
 
 def parse_rest(kind: type[T], value: object, *, instead: Mapping[str, object]) -> tuple[T | None, list[Mistake]]:
-    """As :func:`parse`, but goes on with what is left when mistakes are taken out, so that it can be checked too.
+    """Parse as :func:`parse` does, but remove mistakes and return the rest, so that it can be checked too.
 
     Args:
         kind: A dataclass made with :func:`record`, possibly nested.
-        value: What the file held.
-        instead: Stands in for keys of the top level that must be there and are not, or are wrong.
+        value: Content of the file.
+        instead: Stand-ins for required keys of the top level that are missing or wrong.
 
     Returns:
-        What is left (None when nothing can be made of it), and every wrong, missing or unknown key of the file.
+        The rest (None when it makes no sense), and every wrong, missing or unknown key of the file.
     """
     from pydantic import ValidationError
 
@@ -118,10 +118,10 @@ def parse_rest(kind: type[T], value: object, *, instead: Mapping[str, object]) -
         try:
             return _validated(kind, rest), mistakes
         except ValidationError as caught:
-            found = mistakes_of(caught)
-        # Most of what is wrong later only follows from what was taken out.
-        mistakes += [one for one in found if not mistakes or one.between]
-        rest = without(rest, [mistake.place for mistake in found])
+            current = mistakes_of(caught)
+        # Most mistakes of later attempts only follow from what was removed.
+        mistakes += [mistake for mistake in current if not mistakes or mistake.between]
+        rest = without(rest, [mistake.place for mistake in current])
         rest = {**instead, **rest} if isinstance(rest, dict) else rest
     return None, mistakes
 
@@ -140,14 +140,14 @@ def parse_file(kind: type[T], path: Path) -> T:
 
 
 def read_toml(path: Path, expected: str) -> dict[str, Any]:
-    """The content of a TOML file that a person wrote.
+    """Read a TOML file that a person wrote.
 
     Args:
         path: The file.
-        expected: What it should be, for instance ``a recipe``.
+        expected: Kind of the file, for instance ``a recipe``.
 
     Raises:
-        InputError: When there is no file, or it is not TOML, too large or nested too deep.
+        InputError: When there is no file, or it is not TOML, too large or nested too deeply.
     """
     if not path.is_file():
         raise InputError(f"expected {expected} (a TOML file) at {path}, found no file")
@@ -157,7 +157,7 @@ def read_toml(path: Path, expected: str) -> dict[str, Any]:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
         require_bounded(value)
         return value
-    except (ValueError, RecursionError) as error:  # those of tomllib and of UTF-8 are among them
+    except (ValueError, RecursionError) as error:  # includes those of tomllib and of UTF-8
         raise InputError(f"{path} is not a TOML file: {error}") from None
 
 
@@ -188,7 +188,7 @@ def _fields_checker(kind: type[Any]) -> Any:
 
 
 def overridden(value: dict[str, Any], instead: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, everything else is replaced."""
+    """Return the value with overrides: tables are merged, everything else is replaced."""
     merged = dict(value)
     for key, item in instead.items():
         own = value.get(key)

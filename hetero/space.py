@@ -1,4 +1,4 @@
-"""The contract: what an embedding vector means."""
+"""The contract: the meaning of an embedding vector."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class MeasuredCompatibility:
 
 @record
 class EmbeddingSpace:
-    """What a vector means. Two vectors may be compared only when their spaces are the same.
+    """The meaning of a vector. Two vectors may be compared only when their spaces are the same.
 
     Attributes:
-        space_id: Digest of whatever defines the space (a cloud model's weights, or a file of its embeddings)
+        space_id: Digest of the definition of the space (a cloud model's weights, or a file of its embeddings)
             with dimension, metric and normalisation: see :meth:`define`.
-        name: For people.
-        version: For people.
+        name: Name for people.
+        version: Version for people.
         dimension: Length of a vector.
-        metric: How vectors are compared.
-        unit_norm: Whether vectors have Euclidean length one.
+        metric: Similarity of vectors.
+        unit_norm: True if vectors have Euclidean length one.
         preprocessing: Digest of the cloud model's preprocessing; empty when it is not known.
         prototypes: SHA-256 of the class prototypes' safetensors file; empty when there is none.
-        compatible_with: Earlier spaces, with the figures measured.
+        compatible_with: Earlier spaces, with the measured figures.
         mapped_from: Id of the space whose vectors a forward transform mapped to this one; empty for vectors that a
             model of this space made.
         schema: Version of this record.
@@ -75,12 +75,12 @@ class EmbeddingSpace:
 
     @classmethod
     def define(cls, *, defined_by: str, name: str, version: str, dimension: int, **rest: Any) -> EmbeddingSpace:
-        """Make a space whose id follows from what defines it.
+        """Make a space whose id follows from its definition.
 
         Args:
             defined_by: SHA-256 of the cloud model's weights, or of a file of embeddings.
-            name: For people.
-            version: For people.
+            name: Name for people.
+            version: Version for people.
             dimension: Length of a vector.
             **rest: Further fields of :class:`EmbeddingSpace`.
         """
@@ -94,8 +94,8 @@ class EmbeddingSpace:
 
         Args:
             other: The other side's space.
-            this: Names this side in the message, for instance ``"the gallery"``.
-            that: Names the other side.
+            this: Name of this side in the message, for instance ``"the gallery"``.
+            that: Name of the other side.
 
         Raises:
             SpaceMismatchError: When the ids differ; the message names both.
@@ -108,7 +108,7 @@ class EmbeddingSpace:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return asdict(self)
 
     def save(self, path: Path) -> None:
@@ -125,7 +125,7 @@ class EmbeddingSpace:
         space = parse(cls, value, what=what, error=IntegrityError)
         if space.dimension < 1:
             raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
-        earlier = [text for one in space.compatible_with for text in (one.space_id, one.metric, one.name, one.data)]
+        earlier = [text for old in space.compatible_with for text in (old.space_id, old.metric, old.name, old.data)]
         if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier))):
             raise IntegrityError(f"{what}: a name or an id holds a character that is not seen")
         return space
