@@ -1,4 +1,4 @@
-"""What a training batch is made of: images, changed and mixed, with what the cloud model says of the very same ones."""
+"""Training batches: changed and mixed images, with the cloud model's vectors of exactly the same images."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Fed:
     Attributes:
         pixels: float32 [m, 3, h, w], this rank's images.
         labels: int64 [b], classes of the whole batch; -1 for mixed images.
-        rows: int64 [b], its training images; -1 for mixed images.
-        targets: float32 [b, c], the cloud model's vectors of the batch as it is shown; None when these are the cached
-            vectors of the rows.
+        rows: int64 [b], the batch's training images; -1 for mixed images.
+        targets: float32 [b, c], the cloud model's vectors of the batch as changed and mixed; None when these are the
+            cached vectors of the rows.
     """
 
     pixels: Float[Tensor, "m 3 h w"]
@@ -48,14 +48,14 @@ class Fed:
 
 
 class Feed:
-    """Makes the batches of a run.
+    """The source of a run's batches.
 
     Args:
-        fabric: Says which rank this is, and its device.
+        fabric: Gives the rank and its device.
         images: Training images.
-        config: Which of them make a batch, and how they are changed.
+        config: Sampling of the batches, and changes of their images.
         cloud: Cached vectors and the live cloud model, on the rank's device; None when there is no cloud model.
-        by_class: Whether an objective compares images by class.
+        by_class: True if an objective compares images by class.
         seed: Fixes every batch.
 
     Raises:
@@ -88,7 +88,7 @@ class Feed:
         self.batch_size = sampler.batch_size
         self.shares = sampler.shares(fabric.world_size)
         self._mine = self.shares[fabric.global_rank]
-        # A partner may be another rank's.
+        # A partner may belong to another rank.
         self._read = slice(0, self.batch_size) if config.mixup else self._mine
         share = self._live.share if self._live else 0.0
         self._planner = Planner(sampler, sources, share=share, mixup=config.mixup, seed=seed)
@@ -97,31 +97,31 @@ class Feed:
             self._grown = GrownVectors(self._planner.fresh, cloud.embeddings.shape[1])
 
     def save(self, path: Path) -> None:
-        """Keep what a continued run could not make again at no cost."""
+        """Save the grown vectors, which a continued run could not make again without cost."""
         if self._grown:
             self._grown.save(path)
 
     def load(self, path: Path, steps: int) -> None:
-        """Take what an interrupted run left after so many steps.
+        """Load the grown vectors that an interrupted run saved, as of a number of steps.
 
         Raises:
-            IntegrityError: When the file lacks something.
+            IntegrityError: When the file is not complete.
         """
         if self._grown:
             self._grown = on_first_rank(lambda grown=self._grown: grown.load(path, steps))
 
     def batches(self, first: int, last: int) -> Iterator[Fed]:
-        """The batches of the steps from ``first`` (counted from 0) to before ``last``, read ahead."""
-        plans, to_read, to_see = tee(self._planner.plans(first, last), 3)
-        read = batches(self._images.images, (plan.rows[self._read] for plan in to_read))
-        seen: Iterator[UInt8[np.ndarray, "k h w 3"] | None] = (None for _ in to_see)
+        """Yield the batches of the steps from ``first`` (counted from 0) to before ``last``, read ahead."""
+        plans, own_plans, cloud_plans = tee(self._planner.plans(first, last), 3)
+        own_images = batches(self._images.images, (plan.rows[self._read] for plan in own_plans))
+        cloud_images: Iterator[UInt8[np.ndarray, "k h w 3"] | None] = (None for _ in cloud_plans)
         if self._live and self._live.images is not None:
-            seen = batches(self._live.images, (plan.rows[self._seen(plan)] for plan in to_see))
-        for plan, images, others in zip(plans, read, seen, strict=True):
-            yield self._made(plan, images, others)
+            cloud_images = batches(self._live.images, (plan.rows[self._cloud_places(plan)] for plan in cloud_plans))
+        for plan, images, others in zip(plans, own_images, cloud_images, strict=True):
+            yield self._batch(plan, images, others)
 
-    def _seen(self, plan: Plan) -> Int64[np.ndarray, " k"]:
-        """Places of the images that this rank's cloud model is given; of a mixture, of both images."""
+    def _cloud_places(self, plan: Plan) -> Int64[np.ndarray, " k"]:
+        """Return the places of the images that this rank's cloud model embeds; for a mixture, of both images."""
         if plan.mixture and self._planner.embeds_all:
             return np.arange(self.batch_size)
         return self._fresh(plan, self._mine)
@@ -129,34 +129,34 @@ class Feed:
     def _fresh(self, plan: Plan, share: slice) -> Int64[np.ndarray, " k"]:
         return plan.fresh[(plan.fresh >= share.start) & (plan.fresh < share.stop)]
 
-    def _made(
+    def _batch(
         self, plan: Plan, images: UInt8[np.ndarray, "k h w 3"], others: UInt8[np.ndarray, "s hc wc 3"] | None
     ) -> Fed:
-        plain = augmented(self._here(images), self._changes, plan.drawn[:, self._read])
+        plain = augmented(self._on_device(images), self._changes, plan.drawn[:, self._read])
         mixture, start = plan.mixture, self._read.start
-        shown = mixture.of(plain) if mixture else plain
-        targets = self._targets(plan, plain, shown, others)
+        pixels = mixture.of(plain) if mixture else plain
+        targets = self._targets(plan, plain, pixels, others)
         rows, labels = torch.as_tensor(plan.rows), self._labels[torch.as_tensor(plan.rows)]
         if mixture:
             rows, labels = torch.full_like(rows, -1), torch.full_like(labels, -1)
-        own = shown[self._mine.start - start : self._mine.stop - start]
+        own = pixels[self._mine.start - start : self._mine.stop - start]
         own = own.contiguous(memory_format=torch.channels_last)
         return Fed(own, self._fabric.to_device(labels), self._fabric.to_device(rows), targets)
 
-    def _here(self, images: UInt8[np.ndarray, "k h w 3"]) -> UInt8[Tensor, "k h w 3"]:
+    def _on_device(self, images: UInt8[np.ndarray, "k h w 3"]) -> UInt8[Tensor, "k h w 3"]:
         return self._fabric.to_device(torch.from_numpy(images))
 
     def _targets(
         self,
         plan: Plan,
         plain: Float[Tensor, "k 3 h w"],
-        shown: Float[Tensor, "k 3 h w"],
+        pixels: Float[Tensor, "k 3 h w"],
         others: UInt8[np.ndarray, "s hc wc 3"] | None,
     ) -> Float[Tensor, "b c"] | None:
         if self._cloud is None or not (self._live or plan.mixture):
             return None
         if self._live and self._planner.embeds_all:
-            return self._embedded(self._live, plan, shown, others)
+            return self._embedded(self._live, plan, pixels, others)
         targets = self._cloud.embeddings[torch.as_tensor(plan.rows)]
         if self._live and self._grown:
             fresh = self._embedded(self._live, plan, plain, others)
@@ -173,18 +173,18 @@ class Feed:
         pixels: Float[Tensor, "k 3 h w"],
         others: UInt8[np.ndarray, "s hc wc 3"] | None,
     ) -> Float[Tensor, "m c"]:
-        """The cloud model's vectors of the batch's fresh images, gathered of all ranks."""
+        """Return the cloud model's vectors of the batch's fresh images, gathered from all ranks."""
         assert self._cloud is not None
         fresh, cached = self._fresh(plan, self._mine), self._cloud.embeddings
         if others is None:
             pixels = pixels[torch.as_tensor(fresh - self._read.start)]
         elif len(others):
-            places = self._seen(plan)
+            places = self._cloud_places(plan)
             frame = live.frame_at(plan.rows[places])
-            pixels = augmented(self._here(others), self._changes, plan.drawn[:, places], frame)
+            pixels = augmented(self._on_device(others), self._changes, plan.drawn[:, places], frame)
             if plan.mixture and self._planner.embeds_all:
                 pixels = plan.mixture.of(pixels)[torch.as_tensor(fresh)]
-        if not len(fresh):  # all of them are other ranks'
+        if not len(fresh):  # all of them belong to other ranks
             vectors = cached.new_empty((0, cached.shape[1]))
         else:
             pixels = pixels.contiguous(memory_format=torch.channels_last)

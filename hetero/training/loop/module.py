@@ -26,15 +26,15 @@ from hetero.training.reference.live import LiveCloud
 
 @dataclass(frozen=True)
 class CloudTensors:
-    """What a run knows of the cloud model.
+    """The cloud model's part in a run, as tensors on one device.
 
     Attributes:
         embeddings: float32 [n, d], unit vectors of the training images.
-        labels: int64 [n].
-        bank: int64 [m], rows of those that every batch is compared with.
+        labels: int64 [n], classes of the training images.
+        bank: int64 [m], rows of the images that every batch is compared with.
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
-        prototypes: float32 [k, d], of the cloud model's head; None when no objective asks for its logits.
-        live: The cloud model itself, to embed images as they were changed; None takes the cached vectors.
+        prototypes: float32 [k, d], of the cloud model's head; None when no objective needs its logits.
+        live: The cloud model itself, to embed changed images; None uses the cached vectors.
     """
 
     embeddings: Float[Tensor, "n d"]
@@ -61,12 +61,12 @@ class CloudTensors:
 
     @cached_property
     def bank_labels(self) -> Int[Tensor, " m"]:
-        """Their classes."""
+        """Classes of the bank's vectors."""
         return self.labels[self.bank]
 
     @cached_property
     def places(self) -> Int[Tensor, " n"]:
-        """Where the bank holds each training image (of a changed copy: its original); -1 where it does not."""
+        """The bank's row of each training image (for a changed copy: of its original); -1 when it is not there."""
         places = torch.full_like(self.labels, -1)
         places[self.bank] = torch.arange(len(self.bank), device=places.device)
         return places if self.sources is None else places[self.sources]
@@ -74,10 +74,10 @@ class CloudTensors:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """What can be trained: an :class:`EmbeddingModel`, or another ``nn.Module`` that embeds."""
+    """A model that can be trained: an :class:`EmbeddingModel`, or another ``nn.Module`` that embeds."""
 
     def embed(self, scaled_pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """Unit vectors of (augmented) images whose values are scaled to 0..1."""
+        """Return unit vectors of (augmented) images whose values are scaled to 0..1."""
         ...
 
 
@@ -85,15 +85,15 @@ class TrainingModule(nn.Module):
     """A model with the objectives that it is trained by.
 
     Args:
-        model: In training.
-        objectives: By name; they may have weights of their own.
-        weights: Of each objective in the sum.
-        by_class: Whether one of them compares images by class.
+        model: The model in training.
+        objectives: Objectives by name; they may have their own weights to train.
+        weights: Weight of each objective in the sum.
+        by_class: True if one of them compares images by class.
         needs: Names of the inputs that they need.
 
     Attributes:
-        inputs: [n, ...] each, what else is known of the training images, by name; on the module's device.
-        shares: How many of a batch's images each rank embeds; empty in one process, which embeds them all.
+        inputs: [n, ...] each, further inputs of the training images, by name; on the module's device.
+        shares: Number of a batch's images that each rank embeds; empty in one process, which embeds them all.
     """
 
     def __init__(
@@ -116,16 +116,16 @@ class TrainingModule(nn.Module):
 
     @classmethod
     def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
-        """Build the objectives that a recipe names."""
+        """Make a training module with the objectives that a recipe names."""
         built = [(_key(term.name), term.weight, objective) for term, objective in build_objectives(terms, head)]
-        objectives, weights = {key: one for key, _, one in built}, {key: weight for key, weight, _ in built}
+        objectives, weights = {key: term for key, _, term in built}, {key: weight for key, weight, _ in built}
         needs = frozenset[str]().union(*(entry_of(term.name).needs for term in expanded(terms)))
         return cls(model, objectives, weights, by_class=compares_classes(terms), needs=needs)
 
     @property
     def own_head(self) -> MarginSoftmax | None:
         """The model's own classifier, where it is trained with one."""
-        return next((one for one in self.objectives.values() if isinstance(one, MarginSoftmax)), None)
+        return next((term for term in self.objectives.values() if isinstance(term, MarginSoftmax)), None)
 
     def forward(
         self,
@@ -135,17 +135,17 @@ class TrainingModule(nn.Module):
         cloud: CloudTensors | None,
         targets: Float[Tensor, "b c"] | None = None,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Weighted sum of the objectives, each of them, and the batch's agreement with the cloud.
+        """Return the weighted sum of the objectives, and by name each of them and the batch's agreement with the cloud.
 
-        Whoever embeds which images, objectives see the whole batch, in float32: they compare within it, and half
-        precision would round the differences that they compare.
+        However the ranks share the images, objectives receive the whole batch in float32: they compare within it, and
+        half precision would round the differences that they compare.
 
         Args:
             pixels: This rank's augmented images (all of them in one process), scaled to 0..1.
             labels: Classes of the whole batch; -1 for images of no class, which are mixtures.
-            rows: Rows of its images among the training images; -1 for mixtures.
+            rows: Rows of the batch's images among the training images; -1 for mixtures.
             cloud: Cached cloud embeddings of all training images, if there is a cloud model.
-            targets: The cloud's unit vectors of the whole batch as it is shown; None takes those of the rows.
+            targets: The cloud's unit vectors of the whole batch as changed and mixed; None uses those of the rows.
         """
         embeddings = self._whole(self.model.embed(pixels))
         with torch.autocast(embeddings.device.type, enabled=False):
@@ -180,7 +180,7 @@ class TrainingModule(nn.Module):
 
 
 def _key(name: str) -> str:
-    # Torch separates the names of nested modules by points.
+    # Torch separates the names of nested modules by dots.
     return name.replace(".", "/")
 
 
@@ -199,7 +199,7 @@ def _beside_cloud(
 
 
 def _agreement(batch: Batch, cloud: CloudTensors) -> dict[str, Tensor]:
-    """The batch's agreement with the cloud, by name; nothing for a model of another dimension."""
+    """Return the batch's agreement with the cloud, by name; nothing for a model of another dimension."""
     if batch.cloud is None or batch.cloud.shape != batch.embeddings.shape:
         return {}
     return {AGREEMENT: agreement(batch.embeddings.detach(), batch.cloud, cloud.centre)}
