@@ -53,7 +53,7 @@ class Context:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields without the images, which another process reads from the cache itself."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @property
     def cloud(self) -> Path:
@@ -86,4 +86,4 @@ class Context:
     def bundles(self) -> list[Path]:
         """The bundle directory of every model that ships."""
         models = self.recipe.models
-        return [self.bundle(one.name) for one in models if not one.independent and self.has_model(one.name)]
+        return [self.bundle(model.name) for model in models if not model.independent and self.has_model(model.name)]

@@ -41,7 +41,7 @@ class Draft:
 
     def doubts(self, *place: str | int) -> bool:
         """Return True if a mistake lies in or around a place, so that its value is not known."""
-        return any(all(a == b for a, b in zip(one.place, place, strict=False)) for one in self.mistakes)
+        return any(all(a == b for a, b in zip(mistake.place, place, strict=False)) for mistake in self.mistakes)
 
     @property
     def knows_data(self) -> bool:

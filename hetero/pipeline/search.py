@@ -77,7 +77,7 @@ def search(context: Context, work: Path) -> None:
         winners=_winners(found, budgets),
         candidates=tuple(map(_judged, found.candidates)),
     )
-    tables = {each.tier: model_table(space.config(each.architecture, dimension=dimension)) for each in result.winners}
+    tables = {item.tier: model_table(space.config(item.architecture, dimension=dimension)) for item in result.winners}
     write_json(work / FILE, dataclasses.asdict(result))
     write_text(work / "search.md", as_page(result))
     write_text(work / "students.toml", as_recipe(result, tables))

@@ -43,10 +43,10 @@ def _beside(stages: Sequence[Stage]) -> list[tuple[Stage, int]]:
     after = {stage.directory: set(stage.after) for stage in stages}
     before: dict[str, set[str]] = {}
     for directory in TopologicalSorter(after).static_order():
-        before[directory] = after[directory].union(*(before[one] for one in after[directory]))
+        before[directory] = after[directory].union(*(before[earlier] for earlier in after[directory]))
     trainings = [stage.directory for stage in stages if stage.trains]
 
     def beside(own: str) -> int:
-        return sum(one != own and own not in before[one] and one not in before[own] for one in trainings)
+        return sum(other != own and own not in before[other] and other not in before[own] for other in trainings)
 
     return [(stage, beside(stage.directory)) for stage in stages]
