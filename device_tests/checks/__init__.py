@@ -1,1 +1,1 @@
-"""The verification ladder, a rung a file: pure functions from what a target returned to a finding."""
+"""The verification ladder, one rung per file: pure functions from a target's answer to a finding."""

@@ -1,4 +1,4 @@
-"""Rung 5: what does one embedding cost on this target?"""
+"""Rung 5: the cost of one embedding on this target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_COUNTED = {
 
 
 def median_interval(values: Float64[np.ndarray, " n"]) -> Interval:
-    """The median with its 95 % interval, from the ranks that bound it whatever the distribution."""
+    """Return the median with its 95 % interval, from order statistics that bound it for any distribution."""
     count = len(values)
     if not count:
         return Interval(math.nan, math.nan, math.nan)
@@ -31,11 +31,11 @@ def median_interval(values: Float64[np.ndarray, " n"]) -> Interval:
 
 
 def check(subject: Subject, gates: Gates) -> Finding:
-    """Latency of one image at a time with one thread, memory and size.
+    """Report latency of one image at a time with one thread, memory and size.
 
     Emulated latency says nothing about a phone's, nor does a reference executor's about an engine's: a gate on latency
-    is then not verified instead of judged. What does not depend on the machine that emulates is the number of
-    instructions, where the emulator counts them.
+    is then not verified instead of judged. The number of instructions, where the emulator counts them, does not depend
+    on the emulating machine.
     """
     returned = subject.returned
     milliseconds = 1000 * returned.latency_seconds
@@ -63,16 +63,16 @@ def check(subject: Subject, gates: Gates) -> Finding:
         problems.append(f"the file takes {subject.file_bytes} bytes; allowed are {gates.file_bytes}")
     unknown: list[str] = []
     if gates.latency_ms is not None and measured:
-        told = (
+        text = (
             f"the median latency is {median.value:.3g} ms [{median.low:.3g}, {median.high:.3g}]; "
             f"allowed is {gates.latency_ms:g} ms"
         )
         judgement = at_most(median, gates.latency_ms, queries=len(milliseconds))
-        asked = [Gated(median, judgement, told, unit="images")]
-        problems, unknown = [*problems, *problems_of(asked)], unknown_of(asked)
+        gated = [Gated(median, judgement, text, unit="images")]
+        problems, unknown = [*problems, *problems_of(gated)], unknown_of(gated)
     finding = judged(RUNG, problems, figures, unknown)
     if finding.status == "pass" and gates.latency_ms is not None and not measured:
         status: Status = "not verified"
-        whose = "emulated latency" if returned.emulated else "a reference executor's latency"
-        return Finding(RUNG, status, f"{whose} cannot be held against a limit", finding.figures)
+        kind = "emulated latency" if returned.emulated else "a reference executor's latency"
+        return Finding(RUNG, status, f"{kind} cannot be held against a limit", finding.figures)
     return finding

@@ -1,7 +1,7 @@
-"""A further rung: does a model find, of photos that a release manager brings, what it should in their gallery?
+"""An additional rung: retrieval of a release manager's own photos in their own gallery.
 
-Nothing here comes from the bundle but the model itself. The figures are cmc@1 and map@r by the photos' classes. Photos
-without labels should find what the cloud's own vectors of them find: relevant are the cloud's nearest.
+Only the model comes from the bundle. The figures are cmc@1 and map@r by the photos' classes. For photos without
+labels, the cloud's nearest neighbours of the cloud's own vectors are the relevant ones.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from hetero.metrics.retrieval import TaskResult, evaluate
 
 RUNG = EVIDENCE
 METRICS = ("cmc@1", "map@r")
-# Fewer photos prove nothing, whatever comes out.
+# Fewer photos prove nothing, whatever the result.
 _FEWEST = 30
-# Of the way from chance to always right: who is shown to come no further finds nothing.
+# A share of the way from chance to always right: a model that is shown to stay below it finds nothing.
 _CLEARLY = 0.1
 
 Vectors = Float32[NDArray[np.float32], "q d"]
@@ -38,12 +38,12 @@ Vectors = Float32[NDArray[np.float32], "q d"]
 
 @dataclass(frozen=True)
 class Reference:
-    """The model that the others of a bundle are held against.
+    """The model that the others of a bundle are compared with.
 
     Attributes:
         vectors: float32 [r, d], of length one.
-        rows: int64 [r], of which photos.
-        name: For people.
+        rows: int64 [r], the photos' rows.
+        name: Name to display.
     """
 
     vectors: Float32[NDArray[np.float32], "r d"]
@@ -52,7 +52,7 @@ class Reference:
 
 
 def sound(returned: Returned, evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Vectors | None:
-    """A target's vectors of the photos, of length one; None when they are not what they should be."""
+    """Return a target's vectors of the photos, scaled to length one; None if they are malformed."""
     vectors = returned.embeddings
     if vectors is None or vectors.shape != (len(rows), evidence.gallery.shape[1]) or not np.isfinite(vectors).all():
         return None
@@ -69,20 +69,20 @@ def check(
     asked: EvidenceGates,
     share: float | None,
 ) -> Finding:
-    """Judge what a target's vectors of the photos find.
+    """Judge the retrieval of the photos by a target's vectors.
 
-    It fails when photos find clearly less than with the reference, which is the bundle's float32 file, less than the
-    policy's floor or share of what the cloud's own vectors of them find, or no more than chance. All of it is judged
-    by 95 % intervals; what they leave open is not verified.
+    It fails when the photos find clearly less than with the reference, which is the bundle's float32 file; less than
+    the policy's floor, or its share of the retrieval by the cloud's own vectors; or no more than chance. All of it is
+    judged by 95 % intervals; a figure whose interval decides nothing is not verified.
 
     Args:
         evidence: The photos and the gallery.
         returned: The target's answer.
-        rows: Which of the photos it was given.
-        reference: What the others are held against; None for the reference itself.
+        rows: The rows of the photos that the target embedded.
+        reference: The model to compare with; None for the reference itself.
         gates: Limits on the target.
-        asked: What the policy asks of evidence.
-        share: Least share of the cloud's own cmc@1; None asks for none.
+        asked: The policy's requirements on evidence.
+        share: Least share of the cloud's own cmc@1; None for no requirement.
     """
     if returned.not_verified:
         return Finding(RUNG, "not verified", returned.error)
@@ -113,55 +113,55 @@ def check(
 
 
 def measure(evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"]) -> TaskResult:
-    """cmc@1 and map@r of each photo.
+    """Return cmc@1 and map@r of each photo.
 
     Args:
         evidence: The photos and the gallery.
         vectors: float32 [k, d], of length one.
-        rows: Which photos these are of.
+        rows: The photos' rows.
     """
     own = evidence.own[rows]
     if evidence.labels is not None and evidence.gallery_labels is not None:
         labels = evidence.labels[rows]
         values = evaluate(vectors, evidence.gallery, labels, evidence.gallery_labels, exclude=own, metrics=METRICS)
         return TaskResult(("your photos",), (values,), (labels,))
-    relevant, found = _nearest(evidence, _cloud(evidence)[rows], own), _nearest(evidence, vectors, own)
-    first = (found[:, 0] == relevant[:, 0]).astype(np.float64)
-    values = {"cmc@1": first, "map@r": average_precision(found, relevant)}
+    relevant, neighbours = _nearest(evidence, _cloud(evidence)[rows], own), _nearest(evidence, vectors, own)
+    first = (neighbours[:, 0] == relevant[:, 0]).astype(np.float64)
+    values = {"cmc@1": first, "map@r": average_precision(neighbours, relevant)}
     return TaskResult(("your photos",), (values,), (np.arange(len(rows)),))
 
 
 def chance(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
-    """cmc@1 that each photo has in a gallery in random order."""
+    """Return each photo's cmc@1 in a gallery in random order."""
     own = evidence.own[rows]
-    left = len(evidence.gallery) - (own >= 0)
+    candidates = len(evidence.gallery) - (own >= 0)
     if evidence.labels is None or evidence.gallery_labels is None:
-        return 1 / left
+        return 1 / candidates
     labels = evidence.labels[rows]
     sizes = np.bincount(evidence.gallery_labels[evidence.gallery_labels >= 0], minlength=int(labels.max()) + 1)
     itself = (own >= 0) & (evidence.gallery_labels[own] == labels)
-    return (sizes[labels] - itself) / left
+    return (sizes[labels] - itself) / candidates
 
 
 def chance_gate(found: TaskResult, by_chance: Float64[NDArray[np.float64], " k"]) -> Gated:
-    """cmc@1 must be shown to be above that of a gallery in random order.
+    """Require cmc@1 to be shown to be above that of a gallery in random order.
 
     Args:
-        found: What the photos find.
-        by_chance: float64 [k], what they find there.
+        found: The photos' retrieval.
+        by_chance: float64 [k], their cmc@1 by chance.
     """
     above = difference_interval(found.per_query("cmc@1"), [by_chance], clusters=found.clusters(found.resampled))
     level, count = float(by_chance.mean()), queries(found)
-    told = f"cmc@1 is {found.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
+    text = f"cmc@1 is {found.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
     if count < _FEWEST:
-        return Gated(above, Judgement("open", _FEWEST), told, unit="photos")
+        return Gated(above, Judgement("open", _FEWEST), text, unit="photos")
     if above.low > 0:
-        return Gated(above, Judgement("within"), told)
+        return Gated(above, Judgement("within"), text)
     if above.high < _CLEARLY * (1 - level):
-        return Gated(above, Judgement("beyond"), told)
+        return Gated(above, Judgement("beyond"), text)
     half = above.value - above.low
     needs = int(np.ceil(count * (half / above.value) ** 2)) if above.value > 0 else 2 * count
-    return Gated(above, Judgement("open", max(needs, count + 1)), told, unit="photos")
+    return Gated(above, Judgement("open", max(needs, count + 1)), text, unit="photos")
 
 
 def _loss(
@@ -171,16 +171,16 @@ def _loss(
     reference: Reference,
     gates: Gates,
 ) -> tuple[Gated, bool]:
-    """What is lost to the reference over the photos that both were given, and whether both computed the same."""
+    """Return the loss against the reference over the photos that both embedded, and True if their vectors agree."""
     common, ours, theirs = np.intersect1d(rows, reference.rows, assume_unique=True, return_indices=True)
-    both = vectors[ours], reference.vectors[theirs]
-    same = float(cosine_distance(*both).max()) <= gates.parity
-    then, now = measure(evidence, both[1], common), measure(evidence, both[0], common)
-    return loss_gate(then, now, gates.largest_loss, beside=reference.name, same=same), same
+    pair = vectors[ours], reference.vectors[theirs]
+    same = float(cosine_distance(*pair).max()) <= gates.parity
+    before, after = measure(evidence, pair[1], common), measure(evidence, pair[0], common)
+    return loss_gate(before, after, gates.largest_loss, beside=reference.name, same=same), same
 
 
 def _of_cloud(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> TaskResult | None:
-    """What the cloud's own vectors of the photos find; without labels that is what is asked for, and says nothing."""
+    """Return retrieval by the cloud's own vectors; None without labels, as those vectors then define relevance."""
     if evidence.cloud is None or evidence.labels is None:
         return None
     return measure(evidence, evidence.cloud[rows], rows)
@@ -212,7 +212,7 @@ def _figures(
 
 
 def _agreement(evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"]) -> float:
-    """Mean cosine of a photo's vector with the cloud's, once the gallery's mean is removed from both."""
+    """Return the mean cosine of a photo's vector and the cloud's, after the gallery's mean is removed from both."""
     centre = evidence.gallery.mean(axis=0, dtype=np.float64)
     ours, theirs = vectors - centre, _cloud(evidence)[rows] - centre
     length = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)

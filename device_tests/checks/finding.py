@@ -1,4 +1,4 @@
-"""What a rung says."""
+"""The answer of a rung."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["pass", "fail", "not verified", "n/a"]
-"""``not verified`` was asked for and not done; ``n/a`` cannot be: the target has nothing that runs the format."""
+"""``not verified``: requested but not done; ``n/a``: impossible, because nothing on the target runs the format."""
 Figure = float | int | bool | str | None
 
 RUNGS = ("loads", "preprocessing", "parity", "retrieval", "cost")
 EVIDENCE = "evidence"
-"""A further rung, where somebody brings a gallery and photos of their own."""
+"""An additional rung, for a gallery and photos that the user brings."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Finding:
 
     Attributes:
         rung: One of :data:`RUNGS`, or :data:`EVIDENCE`.
-        status: A skip is ``not verified`` or ``n/a``, never a pass.
+        status: ``not verified`` or ``n/a`` for a skip, never a pass.
         reason: Why it is not a pass; empty for one.
-        figures: What was measured; ``None`` where a figure does not exist.
+        figures: The measurements; ``None`` where a figure does not exist.
     """
 
     rung: str
@@ -34,7 +34,7 @@ class Finding:
 
 
 def rungs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The rungs that a table of these rows has: the ladder's, and evidence where it was brought.
+    """Return the rungs of a table of these rows: the ladder's, and evidence if there is any.
 
     Args:
         rows: As in ``verdict.json``.
@@ -43,7 +43,7 @@ def rungs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def judged(rung: str, problems: Sequence[str], figures: Mapping[str, Figure], unknown: Sequence[str] = ()) -> Finding:
-    """A fail with problems, not verified with what is unknown, else a pass.
+    """Return a fail with problems, not verified with unknowns, else a pass.
 
     JSON has no NaN and no infinity, so these become ``None``.
     """

@@ -1,4 +1,4 @@
-"""What a bundle must reach on a target to pass."""
+"""Requirements on a bundle on a target."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Gates:
         floor: Least cmc@1 against the cloud gallery, mean over tasks; 0 does not gate.
         largest_loss: Most cmc@1 that a target may lose against the student in torch. It and the floor fail when the
             figure's whole 95 % interval is beyond them.
-        pixels: Largest mean absolute difference, in grey levels of 255, between the pixels that a target makes of an
+        pixels: Largest mean absolute difference, in grey levels of 255, between a target's pixels of an
             original file and those of the contract. Decoders may round differently; another resizer is far off.
         parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
         neighbours: Largest share of queries that may lose their neighbours in a reduced precision
             (:mod:`device_tests.checks.neighbours`); it fails when the share's whole 95 % interval is beyond it.
         norm: Largest deviation of an embedding's length from one, where the space has unit norm.
-        above_own: Whether cmc@1 against the cloud gallery must exceed the student's own symmetric cmc@1.
+        above_own: True if cmc@1 against the cloud gallery must exceed the student's own symmetric cmc@1.
         latency_ms: Largest median latency of one image; None does not gate. Emulated latency never counts.
         file_bytes: Largest size of a model's file; None does not gate.
-        require: Formats that must be verified, beside those that are whenever a bundle has them.
-        metrics: By name of a metric of retrieval (:mod:`hetero.metrics.registry`), what its mean over tasks against the
-            cloud gallery must reach, or may reach at most where smaller values are better. As with the floor, the whole
-            95 % interval has to be beyond it to fail.
+        require: Formats that must be verified, in addition to those that are whenever a bundle has them.
+        metrics: By name of a metric of retrieval (:mod:`hetero.metrics.registry`), the limit on its mean over tasks
+            against the cloud gallery: a floor, or a ceiling where smaller values are better. As with the floor, the
+            whole 95 % interval has to be beyond it to fail.
     """
 
     floor: float = 0.0
@@ -67,11 +67,11 @@ class Gates:
 
 @dataclass(frozen=True)
 class EvidenceGates:
-    """What a release manager's own evidence must show, beyond what it always must.
+    """Further requirements on a release manager's own evidence.
 
     Attributes:
-        floor: Least cmc@1 of their photos in their gallery; it fails when the whole 95 % interval is below. None only
-            reports it.
+        floor: Least cmc@1 of their photos in their gallery; it fails when the whole 95 % interval is below. With None,
+            cmc@1 is only reported.
     """
 
     floor: float | None = None
@@ -82,5 +82,5 @@ class EvidenceGates:
 
     @property
     def ask(self) -> bool:
-        """True if anything is asked, so that evidence must be brought."""
+        """True if anything is required, so that evidence must be supplied."""
         return self != EvidenceGates()

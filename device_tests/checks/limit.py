@@ -1,4 +1,4 @@
-"""A figure against its limit, judged by its interval: what chance explains does not fail, luck does not pass."""
+"""Judging a figure against its limit by its interval, so that chance neither fails nor passes it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Literal
 from hetero.metrics.bootstrap import Interval
 
 Answer = Literal["within", "beyond", "open"]
-# Means of counts: a figure on its limit may exceed it by rounding.
+# Means of counts: a figure at its limit may exceed it by rounding.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an interval says about a limit.
+    """The position of an interval relative to a limit.
 
     Attributes:
-        answer: ``beyond`` when the whole 95 % interval is beyond the limit (of what lies just on it, one in forty
-            does by chance); ``within`` when the figure is within it and enough queries were asked; else ``open``.
-        needs: About how many queries would tell, where it is ``open``.
+        answer: ``beyond`` when the whole 95 % interval is beyond the limit (a true value at the limit is, by chance,
+            one time in forty); ``within`` when the figure is within it and there were enough queries; else ``open``.
+        needs: About how many queries would decide, where it is ``open``.
     """
 
     answer: Answer
@@ -30,13 +30,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Gated:
-    """One gate's answer.
+    """The answer of one gate.
 
     Attributes:
-        figure: With its 95 % interval.
-        judgement: What follows from it.
-        told: Figure and limit, for people.
-        unit: What more of would tell.
+        figure: The figure with its 95 % interval.
+        judgement: The position of the interval.
+        told: Figure and limit, as a sentence.
+        unit: The unit of ``needs``.
     """
 
     figure: Interval
@@ -46,19 +46,19 @@ class Gated:
 
 
 def problems_of(gates: Sequence[Gated]) -> list[str]:
-    """What is shown to be beyond its limit."""
+    """Return the figures that are shown to be beyond their limits."""
     return [gate.told for gate in gates if gate.judgement.answer == "beyond"]
 
 
 def unknown_of(gates: Sequence[Gated]) -> list[str]:
-    """What was measured on too little to tell, and how much would."""
+    """Return the figures with too few queries to decide, and how many would do."""
     return [
         f"needs {gate.judgement.needs} {gate.unit}: {gate.told}" for gate in gates if gate.judgement.answer == "open"
     ]
 
 
 def shown(figure: Interval) -> str:
-    """A figure and its interval, for people."""
+    """Format a figure and its interval for people."""
     return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
 
 
@@ -66,10 +66,10 @@ def at_most(figure: Interval, limit: float, *, queries: int, least: int = 1) -> 
     """Judge a figure that may not exceed a limit.
 
     Args:
-        figure: With its 95 % interval.
+        figure: The figure with its 95 % interval.
         limit: The largest value allowed.
-        queries: How many were measured.
-        least: Fewer queries than these do not pass, whatever came out.
+        queries: Number of queries measured.
+        least: Least number of queries for a pass, whatever the result.
     """
     if figure.low > limit + _ROUNDING:
         return Judgement("beyond")
@@ -87,16 +87,16 @@ def at_least(figure: Interval, limit: float, *, queries: int, least: int = 1) ->
 
 
 def queries_for_loss(limit: float, *, queries: int, weight: float) -> int:
-    """How many queries are so many that a single lost one is within a limit.
+    """Return the number of queries from which a single lost one is within a limit.
 
     Args:
         limit: Largest loss of a mean over queries.
-        queries: How many were measured.
-        weight: Of the one that counts most in the mean: ``1 / queries`` where all count the same.
+        queries: Number of queries measured.
+        weight: Weight of the query that counts most in the mean: ``1 / queries`` where all count the same.
     """
     return math.ceil(queries * weight / limit - _ROUNDING) if limit else queries
 
 
 def queries_for_floor(floor: float, *, level: float = 0.95) -> int:
-    """How many queries it takes to show a share of right answers above a floor when all of them are right."""
+    """Return the least number of queries that, all answered right, show a share of right answers above a floor."""
     return math.ceil(math.log((1 - level) / 2) / math.log(floor)) if 0 < floor < 1 else 1

@@ -1,6 +1,6 @@
-"""Rung 1: does the target's runtime load the model, run it, and give embeddings of the right shape and space?
+"""Rung 1: the target's runtime loads the model, runs it, and gives embeddings of the right shape and space.
 
-An application passes the tensors that the manifest names, so these must be the file's.
+Applications pass the tensors that the manifest names, so these must match the file's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ RUNG = "loads"
 
 
 def check(subject: Subject) -> Finding:
-    """Fails with the runtime's own message."""
+    """Load and run the model; a failure quotes the runtime's own message."""
     returned, goldens = subject.returned, subject.goldens
     figures = {"runtime": returned.runtime, "load_ms": 1000 * returned.load_seconds}
     if returned.certifies:
@@ -39,19 +39,19 @@ def check(subject: Subject) -> Finding:
 
 
 def _other_tensors(subject: Subject) -> list[str]:
-    """Where the file says something else of its input or output than the manifest."""
+    """Describe where the file's input or output differs from the manifest."""
     problems: list[str] = []
-    for what, said, told in zip(("input", "output"), subject.tensors, subject.returned.tensors, strict=False):
-        name, kind, scale, zero_point = told
-        listed = (said.name, said.type if kind else "", said.zero_point)
-        if listed != (name, kind, zero_point) or not math.isclose(said.scale, scale, rel_tol=1e-6):
+    for role, expected, actual in zip(("input", "output"), subject.tensors, subject.returned.tensors, strict=False):
+        name, kind, scale, zero_point = actual
+        listed = (expected.name, expected.type if kind else "", expected.zero_point)
+        if listed != (name, kind, zero_point) or not math.isclose(expected.scale, scale, rel_tol=1e-6):
             problems.append(
-                f"the file's {what} is {_in_words(name, kind, scale, zero_point)}, the manifest says "
-                f"{_in_words(said.name, said.type, said.scale, said.zero_point)}"
+                f"the file's {role} is {_in_words(name, kind, scale, zero_point)}, the manifest says "
+                f"{_in_words(expected.name, expected.type, expected.scale, expected.zero_point)}"
             )
     return problems
 
 
 def _in_words(name: str, kind: str, scale: float, zero_point: int) -> str:
-    """A tensor, for people."""
+    """Describe a tensor for people."""
     return f"{name[:100]!r} {kind}" + (f" * {scale:g} from {zero_point}" if scale or zero_point else "")

@@ -1,4 +1,4 @@
-"""Angles between embeddings, and the margins that they are held against."""
+"""Angles between embeddings, and the margins that they are compared with."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from numpy.typing import NDArray
 from export.bundle.goldens import Goldens
 
 SAME = 1e-6
-"""Vectors and scores nearer than this are equal: the rounding of float32."""
+"""Vectors and scores closer than this are equal: the rounding of float32."""
 
 
 def cosine_distance(
     a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]
 ) -> Float64[np.ndarray, " n"]:
-    """``1 - cosine`` of each pair of rows, accurate far below the rounding of a dot product: half the squared chord."""
+    """Return ``1 - cosine`` of each pair of rows, as half the squared chord, far more accurate than a dot product."""
     return 0.5 * ((unit(a) - unit(b)) ** 2).sum(axis=1)
 
 
 def unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Rows scaled to length one, in float64."""
+    """Return rows scaled to length one, in float64."""
     wide = vectors.astype(np.float64)
     return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
 
 def gallery_vectors(goldens: Goldens) -> Float32[np.ndarray, "g d"]:
-    """The cloud's vectors of every image that is in some task's gallery."""
+    """Return the cloud's vectors of every image that is in some task's gallery."""
     return goldens.retrieval_cloud[np.unique(np.concatenate([task.gallery for task in goldens.tasks]))]
 
 
 def margins(
     queries: Float[NDArray[np.floating], "n d"], gallery: Float[NDArray[np.floating], "g d"]
 ) -> Float64[np.ndarray, " n"]:
-    """Angle to the second-nearest gallery vector minus the angle to the nearest; zero for a gallery of one."""
+    """Return the angle to the second-nearest gallery vector minus that to the nearest; zero for a gallery of one."""
     if len(gallery) < 2:
         return np.zeros(len(queries))
     cosine = np.clip(unit(queries) @ unit(gallery).T, -1, 1)
@@ -42,5 +42,5 @@ def margins(
 
 
 def angle(distance: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
+    """Return the angle whose cosine is ``1 - distance``, accurate for small ones."""
     return 2 * np.arcsin(np.clip(np.sqrt(distance / 2), 0, 1))

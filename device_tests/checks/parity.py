@@ -1,7 +1,7 @@
-"""Rung 3: is an embedding of a real image what torch computes, and does the difference matter to a neighbour?
+"""Rung 3: agreement of embeddings of real images with torch's, measured by its effect on nearest neighbours.
 
-Unit vectors agree to within any loose absolute tolerance, so the angle counts. In float32 it is held against
-rounding. In reduced precisions it is held against the margins of the nearest gallery vectors: the share of queries
+Unit vectors agree to within any loose absolute tolerance, so the angle counts. In float32 it is compared with
+rounding. In reduced precisions it is compared with the margins of the nearest gallery vectors: the share of queries
 whose drift uses them up is judged (:mod:`device_tests.checks.neighbours`).
 """
 
@@ -25,9 +25,9 @@ from hetero.metrics.bootstrap import mean_interval
 from hetero.metrics.retrieval import TaskResult
 
 RUNG = "parity"
-# Vectors of bytes are rounded to steps of the order of one hundredth; applications normalise them again.
+# Byte vectors are rounded to steps of about one hundredth; applications normalise them again.
 _BYTE_NORM = 0.1
-# Of one model's two embeddings of one image, in batches of other sizes.
+# Between two embeddings of one image by one model, in batches of different sizes.
 _SAME_IN_TORCH = 1e-5
 
 
@@ -36,8 +36,8 @@ def check(subject: Subject, gates: Gates) -> Finding:
 
     Fails for values that are not finite, for lengths that are not one, when all images have the same embedding, when
     the bundle's own torch vectors contradict each other, and when the drift is larger than the precision's gate
-    allows. Not verified when nothing is wrong but the golden images cannot tell models apart
-    (:mod:`export.conversion.telling`), or too few queries were asked.
+    allows. Not verified if the only fault is that the golden images cannot tell models apart
+    (:mod:`export.conversion.telling`) or that there are too few queries.
     """
     device = subject.embeddings.astype(np.float64)
     bad = int((~np.isfinite(device).all(axis=1)).sum())
@@ -56,19 +56,19 @@ def check(subject: Subject, gates: Gates) -> Finding:
         problems.append("every image has the same embedding: the model does not look at its input")
     problems += _contradictions(subject.goldens)
     drift = cosine_distance(subject.golden, subject.goldens.golden_embeddings)
-    # Recomputed from the embeddings: what a bundle says of its own proof is no proof.
+    # Recomputed from the embeddings: a bundle's claim about its own proof is no proof.
     room = float(np.median(nearest_other(subject.goldens.golden_embeddings)))
     unknown = [] if tells(room, gates.parity) else [why_not(room, gates.parity)]
     lost = lost_neighbours(subject.goldens, subject.queries, depth_of(subject.precision))
     if subject.precision == "fp32":
         problems += _over(drift, gates.parity)
     else:
-        asked = [
+        gated = [
             neighbours_gate(lost, gates.neighbours, same=same_vectors(subject, gates.parity)),
             mistaken_gate(subject.golden, subject.goldens.golden_embeddings),
         ]
-        problems += problems_of(asked)
-        unknown += unknown_of(asked)
+        problems += problems_of(gated)
+        unknown += unknown_of(gated)
     figures = {
         "largest_norm_error": worst_norm,
         **_drift_figures(subject, drift),
@@ -82,7 +82,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
 
 
 def same_vectors(subject: Subject, limit: float) -> bool:
-    """Whether the queries' vectors are torch's to float32's rounding."""
+    """Return True if the queries' vectors are torch's up to float32 rounding."""
     goldens, queries = subject.goldens, subject.queries
     if not np.linalg.norm(queries, axis=1).all():
         return False
@@ -99,7 +99,7 @@ def _over(drift: Float64[np.ndarray, " n"], limit: float) -> list[str]:
 
 
 def _contradictions(goldens: Goldens) -> list[str]:
-    """Golden images that are retrieval images, too, have one embedding in torch, not two."""
+    """Check that golden images that are also retrieval images have one embedding in torch, not two."""
     known = [sha256_bytes(image.tobytes()) for image in goldens.retrieval_images]
     times = Counter(known)
     rows = {digest: row for row, digest in enumerate(known) if times[digest] == 1}
@@ -137,7 +137,7 @@ def _drift_figures(subject: Subject, drift: Float64[np.ndarray, " n"]) -> dict[s
 
 
 def _neighbour_figures(lost: TaskResult | None) -> dict[str, Figure]:
-    """How many queries lose their neighbours, with the share's 95 % interval."""
+    """Return the number of queries that lose their neighbours, with the share's 95 % interval."""
     if lost is None:
         return {"neighbours": 0}
     values = lost.per_query("neighbours_lost")
@@ -152,7 +152,7 @@ def _neighbour_figures(lost: TaskResult | None) -> dict[str, Figure]:
 
 
 def _other_settings(subject: Subject) -> dict[str, Figure]:
-    """The same model under other settings of its runtime: how far that is from torch, and from what is judged."""
+    """Compare the same model under other settings of its runtime with torch, and with the judged settings."""
     figures: dict[str, Figure] = {}
     count = len(subject.goldens.golden_images)
     for name, embeddings in subject.returned.also.items():

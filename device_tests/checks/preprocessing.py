@@ -1,7 +1,7 @@
-"""Rung 2: does the target make of an image file the pixels that the model was trained on?
+"""Rung 2: pixels from image files on the target, compared with those that the model was trained on.
 
 The bundle's original files, and golden files of every kind, are decoded and resized on the target. Their pixels are
-held against the contract's, and what is left of a difference is told as the angle between the embeddings of both.
+compared with the contract's, and a remaining difference is reported as the angle between the embeddings of both.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from export.bundle.goldens import Goldens
 from hetero.preprocessing import Preprocessing
 
 RUNG = "preprocessing"
-# Of float32 arithmetic on values around one.
+# For float32 arithmetic on values around one.
 _TENSOR_TOLERANCE = 1e-5
 _NAMED = 4
 
 
 def check(subject: Subject, gates: Gates) -> Finding:
-    """Fails when the contract does not give the golden tensors, or the target does not give the contract's pixels.
+    """Require that the contract gives the golden tensors and the target gives the contract's pixels.
 
-    Not verified when the target was given no files, or has nothing that decodes them.
+    Not verified if the target received no files, or has nothing that decodes them.
     """
     problems = tensor_problems(subject.goldens, subject.preprocessing)
     if problems:
@@ -38,8 +38,8 @@ def check(subject: Subject, gates: Gates) -> Finding:
     rows = np.array(subject.originals, np.int64)
     expected = _expected(subject)
     if returned.pixels.shape != expected.shape:
-        came, wanted = list(returned.pixels.shape), list(expected.shape)
-        return judged(RUNG, [f"expected pixels of shape {wanted}, got {came}"], {"decoder": returned.decoder})
+        actual, wanted = list(returned.pixels.shape), list(expected.shape)
+        return judged(RUNG, [f"expected pixels of shape {wanted}, got {actual}"], {"decoder": returned.decoder})
     difference = np.abs(returned.pixels.astype(np.int16) - expected.astype(np.int16))
     mean = difference.mean(axis=(1, 2, 3))
     problems = [*_unread(subject), *_off(subject, mean, gates)]
@@ -57,7 +57,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
 
 
 def tensor_problems(goldens: Goldens, preprocessing: Preprocessing) -> list[str]:
-    """What is wrong with the golden tensors, given the golden images and the contract's mean and deviation."""
+    """Describe faults of the golden tensors, given the golden images and the contract's mean and deviation."""
     mean, std = (np.array(values, np.float64)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
     count, height, width, _ = goldens.golden_images.shape
     side = preprocessing.shrink
@@ -80,7 +80,7 @@ def _expected(subject: Subject) -> UInt8[np.ndarray, "o h w 3"]:
 
 
 def _name(subject: Subject, place: int) -> str:
-    """Which file it is, for people."""
+    """Name the file for people."""
     own = len(subject.originals)
     if place >= own:
         return subject.golden_files[place - own].kind
@@ -104,7 +104,7 @@ def _off(subject: Subject, mean: Float64[np.ndarray, " o"], gates: Gates) -> lis
 
 
 def _drift(subject: Subject, rows: np.ndarray, own: Float32[np.ndarray, "o d"]) -> dict[str, Figure]:
-    """How far the target's own pixels turn an embedding, beside the contract's pixels on the same target."""
+    """Return how far the target's own pixels turn an embedding from that of the contract's pixels."""
     goldens = subject.goldens
     same = subject.queries[np.searchsorted(goldens.query_rows, rows)]
     sound = [np.isfinite(vectors).all() and np.linalg.norm(vectors, axis=1).all() for vectors in (own, same)]

@@ -1,6 +1,6 @@
-"""Is the student good enough for the cloud's gallery? A question about the model, whatever file it ships in.
+"""Quality of the student in the cloud's gallery, a property of the model, whatever file it ships in.
 
-A useless student may be reproduced by every file to the last bit. What is good enough only a policy can say.
+A useless student may be reproduced by every file to the last bit. Only a policy can say what is good enough.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval
 
 STUDENT = "student"
-"""What exceptions of a policy call it, in place of a rung."""
-# More queries than so many times those at hand are no advice.
+"""The name that a policy's exceptions use, in place of a rung."""
+# Advice to use more than this many times the present number of queries is no advice.
 _SENSIBLE = 100
-# Of fewer right answers a bootstrap interval is too short to pass by.
+# With fewer right answers, a bootstrap interval is too short to pass by.
 _FEWEST = 30
-# Of a query, to be found in one of two equally good galleries alone: rather in this or in that.
+# Probability that a query found in only one of two equally good galleries is found in this one.
 _EVEN = 0.5
 
 
 @dataclass(frozen=True)
 class QualityGates:
-    """What a student must reach; nothing is judged without at least one of these.
+    """Requirements on a student; nothing is judged without at least one of these.
 
     Attributes:
         share: Least share of the cloud's own cmc@1: the lower end of its 95 % interval must reach it.
         below_own: Most cmc@1 by which M(q, g), in the cloud's gallery, may lie below M(q, q), in a gallery of the
             student's own, before the whole interval says so; 0 holds the rule M(q, g) > M(q, q) to the letter.
-        above_chance: Whether cmc@1 must be above that of a gallery in random order.
+        above_chance: True if cmc@1 must be above that of a gallery in random order.
     """
 
     share: float | None = None
@@ -53,7 +53,7 @@ class QualityGates:
 
     @property
     def ask(self) -> bool:
-        """True if anything is asked."""
+        """True if anything is required."""
         return self != QualityGates()
 
 
@@ -63,11 +63,11 @@ class Quality:
 
     Attributes:
         bundle: The bundle's name.
-        status: ``not judged`` without a policy that asks, and where the queries are too few to tell.
+        status: ``not judged`` without a policy that requires anything, and with too few queries to decide.
         reason: Why it is not a pass.
         figures: As of :meth:`StudentFigures.to_dict`; empty when nothing could be measured.
-        asked: True if a policy asks: not judging it then has an exit code of its own.
-        excused: Why the policy lets it be for now; empty when it does not.
+        asked: True if a policy requires something: not judging it then has an exit code of its own.
+        excused: The reason why the policy excuses it for now; empty if it does not.
     """
 
     bundle: str
@@ -79,20 +79,20 @@ class Quality:
 
     @property
     def place(self) -> str:
-        """What it is about, for people."""
+        """The place to display."""
         return f"the student of {self.bundle}"
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return {**vars(self), "figures": dict(self.figures)}
 
 
 def judge(bundle: str, goldens: Goldens, gates: QualityGates) -> Quality:
-    """Measure a bundle's student, and hold it against the gates.
+    """Measure a bundle's student and compare it with the gates.
 
     Intervals of 95 % decide. A share falls short when its whole interval does, and is reached when its whole interval
-    is; what lies between cannot be told. A student whose true share is the limit falls short once in forty at most,
-    and passes once in twenty at most (bootstrap intervals of a few hundred right answers end a little too high).
+    is; anything between is undecided. A student whose true share is the limit falls short once in forty at most, and
+    passes once in twenty at most (bootstrap intervals of a few hundred right answers end a little too high).
     """
     try:
         measured = StudentFigures.measure(goldens)
@@ -109,68 +109,68 @@ def judge(bundle: str, goldens: Goldens, gates: QualityGates) -> Quality:
 
 
 Problem = tuple[Literal["fail", "not judged"], str]
-"""What it makes the answer, and why."""
+"""The status that a problem leads to, and the reason."""
 
 
-def _share(measured: StudentFigures, gates: QualityGates) -> Problem | None:
+def _share(student: StudentFigures, gates: QualityGates) -> Problem | None:
     if gates.share is None:
         return None
-    return share_problem(measured.share, gates.share, known=measured.found_by_cloud, queries=measured.queries)
+    return share_problem(student.share, gates.share, known=student.found_by_cloud, queries=student.queries)
 
 
 def share_problem(share: Interval | None, limit: float, *, known: int, queries: int) -> Problem | None:
-    """What is wrong with the share of the cloud's own cmc@1, or not known of it; None when it is shown to be reached.
+    """Return what is wrong with, or unknown about, the share of the cloud's cmc@1; None if it is reached.
 
     Args:
-        share: With its interval; None when the cloud finds nothing.
-        limit: The least.
-        known: For how many queries the cloud's first hit is right.
-        queries: How many there are.
+        share: The share with its interval; None when the cloud finds nothing.
+        limit: The least share.
+        known: Number of queries for which the cloud's first hit is right.
+        queries: Number of queries.
     """
     if share is None:
         return "not judged", "the cloud's own queries find nothing right in its gallery"
-    told = (
+    text = (
         f"cmc@1 in the cloud's gallery is {_percent(share.value)} of the cloud's own (95 %: {_percent(share.low)} to "
     )
-    told += f"{_percent(share.high)}); at least {_percent(limit)} must be shown"
-    # Of the queries that count, so few that luck alone may keep or lose them all.
+    text += f"{_percent(share.high)}); at least {_percent(limit)} must be shown"
+    # So few of the counting queries that luck alone may keep or lose them all.
     keeps = share.value >= limit
     least = max(_FEWEST, queries_for_floor(limit)) if keeps else queries_for_floor(1 - limit)
     if known < least:
-        return "not judged", f"{told}: needs {math.ceil(queries * least / known)} queries"
+        return "not judged", f"{text}: needs {math.ceil(queries * least / known)} queries"
     if share.low < limit <= share.high:
-        return "not judged", f"{told}: {_needs(share, limit, queries)}"
-    return None if keeps else ("fail", told)
+        return "not judged", f"{text}: {_needs(share, limit, queries)}"
+    return None if keeps else ("fail", text)
 
 
-def _own(measured: StudentFigures, gates: QualityGates) -> Problem | None:
-    """Fails when contradicted: that the rule holds is seldom shown, for a student whose own gallery is good."""
-    above, limit = measured.above_own, gates.below_own
+def _own(student: StudentFigures, gates: QualityGates) -> Problem | None:
+    """Fail only if contradicted: the rule is seldom shown to hold for a student whose own gallery is good."""
+    above, limit = student.above_own, gates.below_own
     if limit is None or above.high >= -limit:
         return None
     allowed = f"; {limit:g} is allowed" if limit else ""
-    told = f"M(q, g) > M(q, q) does not hold: cmc@1 is {measured.student.value:.4f} in the cloud's gallery and "
-    told += f"{measured.own.value:.4f} in the student's own, {-above.value:.4f} less (95 %: {-above.high:.4f} to "
-    told += f"{-above.low:.4f}){allowed}"
-    if measured.queries < (least := queries_for_floor(_EVEN)):
-        return "not judged", f"{told}: needs {least} queries"
-    return "fail", told
+    text = f"M(q, g) > M(q, q) does not hold: cmc@1 is {student.student.value:.4f} in the cloud's gallery and "
+    text += f"{student.own.value:.4f} in the student's own, {-above.value:.4f} less (95 %: {-above.high:.4f} to "
+    text += f"{-above.low:.4f}){allowed}"
+    if student.queries < (least := queries_for_floor(_EVEN)):
+        return "not judged", f"{text}: needs {least} queries"
+    return "fail", text
 
 
-def _chance(measured: StudentFigures, gates: QualityGates) -> Problem | None:
-    above, least = measured.above_chance, queries_for_floor(measured.chance)
+def _chance(student: StudentFigures, gates: QualityGates) -> Problem | None:
+    above, least = student.above_chance, queries_for_floor(student.chance)
     if not gates.above_chance:
         return None
-    told = f"cmc@1 is {measured.student.value:.4f}, and a gallery in random order gives {measured.chance:.4f}"
+    text = f"cmc@1 is {student.student.value:.4f}, and a gallery in random order gives {student.chance:.4f}"
     if above.low < 0 and above.high <= 0:
-        return "fail", told
-    if measured.queries < least:
-        return "not judged", f"{told}: needs {least} queries"
-    return None if above.low > 0 else ("not judged", f"{told}: {_needs(above, 0.0, measured.queries)}")
+        return "fail", text
+    if student.queries < least:
+        return "not judged", f"{text}: needs {least} queries"
+    return None if above.low > 0 else ("not judged", f"{text}: {_needs(above, 0.0, student.queries)}")
 
 
 def _needs(figure: Interval, limit: float, queries: int) -> str:
-    """How many queries would tell: an interval narrows with their square root."""
+    """Return the number of queries that would decide: an interval narrows with their square root."""
     distance = abs(figure.value - limit)
     half = figure.value - figure.low if figure.value > limit else figure.high - figure.value
     if not distance or (half / distance) ** 2 > _SENSIBLE:

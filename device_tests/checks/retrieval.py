@@ -1,4 +1,4 @@
-"""Rung 4: do the target's embeddings, as queries, still find the right things in the cloud model's gallery?"""
+"""Rung 4: retrieval in the cloud model's gallery with the target's embeddings as queries."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def check(subject: Subject, gates: Gates) -> Finding:
 
     Figures are means over queries within a task, then over tasks. ``*_student`` are those of the student in torch,
     ``*_student_own_gallery`` those of the student searching vectors of its own. A gate fails when the whole 95 %
-    interval of its figure lies beyond it, and is not verified when too few queries were asked to tell. Vectors that
-    are torch's to float32's rounding find what torch's find: no number of queries has to show that.
+    interval of its figure lies beyond it, and is not verified when there were too few queries to decide. Vectors that
+    are torch's up to float32 rounding find the same as torch's: no number of queries has to show that.
     """
     goldens = subject.goldens
     student, cloud = goldens.retrieval_student, goldens.retrieval_cloud
@@ -52,19 +52,19 @@ def check(subject: Subject, gates: Gates) -> Finding:
         return judged(RUNG, [str(error)], {})
     same = _same(subject.queries, student[goldens.query_rows], gates.parity)
     loss = loss_gate(in_torch, on_device, gates.largest_loss, beside="the student in torch", same=same)
-    asked = [floor_gate(on_device, gates.floor), loss, *([above_gate(on_device, own)] if gates.above_own else [])]
-    asked += metric_gates(on_device, gates.metrics)
+    gated = [floor_gate(on_device, gates.floor), loss, *([above_gate(on_device, own)] if gates.above_own else [])]
+    gated += metric_gates(on_device, gates.metrics)
     hits = (nearest(query, cloud, goldens.tasks) for query in (device, student))
     figures = {
         **_figures(on_device, in_torch, own, loss.figure),
         "overlap@10": float(np.mean([shares.mean() for shares in overlap(*hits)])),
         "torch_vectors": same,
     }
-    return judged(RUNG, problems_of(asked), figures, unknown_of(asked))
+    return judged(RUNG, problems_of(gated), figures, unknown_of(gated))
 
 
 def _same(device: Float32[np.ndarray, "q d"], torch: Float32[np.ndarray, "q d"], limit: float) -> bool:
-    """Whether vectors are torch's to float32's rounding."""
+    """Return True if the vectors are torch's up to float32 rounding."""
     return bool(np.linalg.norm(device, axis=1).all()) and float(cosine_distance(device, torch).max()) <= limit
 
 

@@ -1,4 +1,4 @@
-"""What retrieval has to reach, each gate judged by the interval of its figure."""
+"""Requirements on retrieval, each gate judged by the interval of its figure."""
 
 from __future__ import annotations
 
@@ -26,82 +26,82 @@ _METRIC = "cmc@1"
 
 
 def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: str, same: bool = False) -> Gated:
-    """cmc@1 may fall by a limit at most, over the same queries.
+    """Limit the loss of cmc@1 over the same queries.
 
     Args:
-        before: What the queries found.
-        after: What they find now.
+        before: The queries' results before.
+        after: Their results now.
         limit: Largest loss.
-        beside: Names ``before``, for people.
-        same: Whether both are known to find the same, so that no number of queries has to show it.
+        beside: Name of ``before``, for people.
+        same: True if both are known to find the same, so that no number of queries has to show it.
     """
     loss = difference_interval(before.per_query(_METRIC), after.per_query(_METRIC), clusters=_clusters(before))
     weight = max(1 / len(values) for values in before.labels) / len(before.labels)
     count = queries(before)
     least = 1 if same else queries_for_loss(limit, queries=count, weight=weight)
     lost, gained = flips(before, after)
-    told = (
+    text = (
         f"{lost} of {count} queries lose their right answer and {gained} gain it: cmc@1 {change_in_words(loss.value)} "
         f"({range_of_change(loss.low, loss.high)}) beside {beside}; a loss of {limit:g} is allowed"
     )
-    return Gated(loss, at_most(loss, limit, queries=count, least=least), told)
+    return Gated(loss, at_most(loss, limit, queries=count, least=least), text)
 
 
 def floor_gate(result: TaskResult, floor: float, metric: str = _METRIC) -> Gated:
-    """A metric must reach a floor."""
+    """Require a metric to reach a floor."""
     figure = mean_interval(result.per_query(metric), clusters=_clusters(result))
     judgement = at_least(figure, floor, queries=queries(result), least=queries_for_floor(floor))
     return Gated(figure, judgement, f"{metric} is {shown(figure)}; the floor is {floor:g}")
 
 
 def metric_gates(result: TaskResult, limits: Mapping[str, float]) -> list[Gated]:
-    """Each metric must reach its floor, or stay within its ceiling where smaller values are better.
+    """Require each metric to reach its floor, or to stay within its ceiling where smaller values are better.
 
     Args:
-        result: With these metrics.
-        limits: By name of the metric.
+        result: A result with these metrics.
+        limits: Limits by name of the metric.
     """
     return [_metric_gate(result, limit, name) for name, limit in limits.items()]
 
 
 def _metric_gate(result: TaskResult, limit: float, metric: str) -> Gated:
     if math.isnan(value := result.mean(metric)):
-        told = f"{metric} is not defined for any of the {queries(result)} queries"
-        return Gated(Interval(value, value, value), Judgement("open", queries(result) + 1), told)
+        text = f"{metric} is not defined for any of the {queries(result)} queries"
+        return Gated(Interval(value, value, value), Judgement("open", queries(result) + 1), text)
     if metric_called(metric).larger_is_better:
         return floor_gate(result, limit, metric)
     figure = mean_interval(result.per_query(metric), clusters=_clusters(result))
-    told = f"{metric} is {shown(figure)}; at most {limit:g} is allowed"
-    return Gated(figure, at_most(figure, limit, queries=queries(result)), told)
+    text = f"{metric} is {shown(figure)}; at most {limit:g} is allowed"
+    return Gated(figure, at_most(figure, limit, queries=queries(result)), text)
 
 
 def above_gate(result: TaskResult, own: TaskResult) -> Gated:
-    """cmc@1 must be shown to be above that in the student's own gallery, as the compatibility rule asks."""
+    """Require cmc@1 to be shown to be above that in the student's own gallery, as the compatibility rule does."""
     gain = difference_interval(result.per_query(_METRIC), own.per_query(_METRIC), clusters=_clusters(result))
-    told = (
+    text = (
         f"cmc@1 in the cloud gallery, {result.mean(_METRIC):.4f}, is not above that in the student's own, "
         f"{own.mean(_METRIC):.4f}: the difference is {shown(gain)}"
     )
     if gain.status != "undecided":
-        return Gated(gain, Judgement("within" if gain.status == "holds" else "beyond"), told)
+        return Gated(gain, Judgement("within" if gain.status == "holds" else "beyond"), text)
     half, count = max(gain.value - gain.low, gain.high - gain.value), queries(result)
     needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value else 2 * count
-    return Gated(gain, Judgement("open", max(needs, count + 1)), told)
+    return Gated(gain, Judgement("open", max(needs, count + 1)), text)
 
 
 def queries(result: TaskResult) -> int:
-    """How many queries all tasks have."""
+    """Return the number of queries of all tasks."""
     return sum(map(len, result.labels))
 
 
 def flips(before: TaskResult, after: TaskResult) -> tuple[int, int]:
-    """How many queries lose their right answer, and how many gain it."""
+    """Return the number of queries that lose their right answer, and the number that gain it."""
     changes = np.concatenate(answers_lost(before, after))
     return int((changes > 0).sum()), int((changes < 0).sum())
 
 
 def answers_lost(before: TaskResult, after: TaskResult) -> list[Float64[np.ndarray, " _"]]:
-    """For each task, 1 for a query that loses its right answer, -1 for one that gains it, 0 for the others."""
+    """Return, for each task, 1 for a query that loses its right answer, -1 for one that gains it, 0 for the others."""
     return [old - new for old, new in zip(before.per_query(_METRIC), after.per_query(_METRIC), strict=True)]
 
 

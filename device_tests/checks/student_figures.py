@@ -1,4 +1,4 @@
-"""How well a student's queries find things in the cloud's gallery, from a bundle's goldens alone."""
+"""A student's retrieval in the cloud's gallery, measured from a bundle's goldens alone."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ METRIC = "cmc@1"
 
 @dataclass(frozen=True)
 class StudentFigures:
-    """cmc@1 of the student in torch and what it is held against.
+    """cmc@1 of the student in torch, and the figures that it is compared with.
 
-    Intervals are of 95 %, over classes, or over queries where classes are few.
+    Intervals are of 95 %, over classes, or over queries if there are few classes.
 
     Attributes:
         student: M(student, cloud): its queries in the cloud's gallery.
         cloud: M(cloud, cloud): the cloud's own queries there.
         share: The first over the second, resampled together; None when the cloud finds nothing.
         own: M(student, student): its queries in a gallery of its own.
-        compared: M(student, cloud) - M(student, student), and why it is above zero or not.
-        chance: Of a gallery in random order.
-        above_chance: By how much the student is above that.
-        queries: How many there are.
-        found_by_cloud: For how many of them the cloud's first hit is right.
-        tasks: How many retrieval tasks; figures are means over these.
+        compared: M(student, cloud) - M(student, student), and the reason for its sign.
+        chance: cmc@1 in a gallery in random order.
+        above_chance: The student's cmc@1 minus that.
+        queries: Number of queries.
+        found_by_cloud: Number of queries for which the cloud's first hit is right.
+        tasks: Number of retrieval tasks; figures are means over these.
     """
 
     student: Interval
@@ -61,20 +61,22 @@ class StudentFigures:
             return evaluate_tasks(query, gallery, goldens.retrieval_labels, goldens.tasks)
 
         across, above, own = measured(student, cloud), measured(cloud, cloud), measured(student, student)
-        found, best, alone = (result.per_query(METRIC) for result in (across, above, own))
+        hits_of_student, hits_of_cloud, alone = (result.per_query(METRIC) for result in (across, above, own))
         classes = across.clusters(across.resampled)
         by_chance = [share_relevant(goldens.retrieval_labels, task) for task in goldens.tasks]
         return cls(
-            student=mean_interval(found, clusters=classes),
-            cloud=mean_interval(best, clusters=classes),
-            share=function_interval([found, best], _ratio, clusters=classes) if any(map(np.any, best)) else None,
+            student=mean_interval(hits_of_student, clusters=classes),
+            cloud=mean_interval(hits_of_cloud, clusters=classes),
+            share=function_interval([hits_of_student, hits_of_cloud], _ratio, clusters=classes)
+            if any(map(np.any, hits_of_cloud))
+            else None,
             own=mean_interval(alone, clusters=classes),
             compared=rule_reason(across, own, above, metric=METRIC, clusters=classes),
             chance=chance_of_rank_one(goldens.retrieval_labels, goldens.tasks),
-            above_chance=difference_interval(found, by_chance, clusters=classes),
-            queries=sum(map(len, found)),
-            found_by_cloud=int(sum(hits.sum() for hits in best)),
-            tasks=len(found),
+            above_chance=difference_interval(hits_of_student, by_chance, clusters=classes),
+            queries=sum(map(len, hits_of_student)),
+            found_by_cloud=int(sum(hits.sum() for hits in hits_of_cloud)),
+            tasks=len(hits_of_student),
         )
 
     @property
@@ -84,11 +86,11 @@ class StudentFigures:
 
     @property
     def rule(self) -> str:
-        """M(q, g) > M(q, q), as :class:`hetero.evaluation.rule.Rule` says it: ``holds``, ``undecided`` or ``fails``."""
+        """M(q, g) > M(q, q), as in :class:`hetero.evaluation.rule.Rule`: ``holds``, ``undecided`` or ``fails``."""
         return self.above_own.status
 
     def to_dict(self) -> dict[str, Figure]:
-        """Flat, as findings tell their figures."""
+        """Return a flat record of the figures, as findings have it."""
         share = self.share
         ends = {
             "cmc@1": self.student,

@@ -1,4 +1,4 @@
-"""What the checks look at: one exported model of a bundle, and what a target returned for it."""
+"""The subject of the checks: one exported model of a bundle, and a target's answer for it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Subject:
     """One model on one target.
 
     Attributes:
-        precision: For instance ``fp32``.
+        precision: Precision, for instance ``fp32``.
         file_bytes: Size of the model's file.
         macs: Multiply-accumulates of one image.
         parameters: Number of weights.
-        unit_norm: Whether the space's vectors have length one.
-        goldens: The bundle's.
+        unit_norm: True if the space's vectors have length one.
+        goldens: The bundle's goldens.
         returned: The target's answer for the golden images, then the images of :attr:`Goldens.query_rows`.
-        preprocessing: The contract.
+        preprocessing: The preprocessing contract.
         space_id: The bundle's embedding space.
         space_in_file: The space that the model's file names; empty when it names none.
         originals: Rows of the retrieval images whose files the target decoded itself.
-        golden_files: Files of every kind, which it decoded after these.
-        tensors: The input and the output, as the manifest says them; empty when that does not matter.
+        golden_files: Files of every kind, which the target decoded after these.
+        tensors: The input and the output, as the manifest declares them; empty when that does not matter.
     """
 
     precision: str
@@ -50,10 +50,10 @@ class Subject:
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:
-        """All embeddings that came back.
+        """All returned embeddings.
 
         Raises:
-            ValueError: When there are none: ask only after the rung ``loads`` passed.
+            ValueError: If there are none: use it only after the rung ``loads`` passed.
         """
         if self.returned.embeddings is None:
             raise ValueError("the target returned no embeddings")
@@ -61,10 +61,10 @@ class Subject:
 
     @property
     def golden(self) -> Float32[np.ndarray, "n d"]:
-        """Of the golden images."""
+        """Embeddings of the golden images."""
         return self.embeddings[: len(self.goldens.golden_images)]
 
     @property
     def queries(self) -> Float32[np.ndarray, "q d"]:
-        """Of the retrieval images that are queries, in the order of ``query_rows``."""
+        """Embeddings of the retrieval images that are queries, in the order of ``query_rows``."""
         return self.embeddings[len(self.goldens.golden_images) :]
