@@ -1,7 +1,7 @@
-"""Ask emulated targets ahead of a verification: they take long, and what they answer is kept.
+"""Ask emulated targets ahead of a verification: they are slow, and their answers are kept.
 
-Nothing is timed there, so that it may happen beside other work. Verdicts are not made here: a verification asks again,
-finds the answers in the cache (:mod:`device_tests.answers.kept`), and asks anew for what could not be had.
+Nothing is timed here, so it may run beside other work. It produces no verdict: a verification asks again, finds the
+answers in the cache (:mod:`device_tests.answers.kept`), and asks anew for those that are missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def set_up_ahead(targets: Sequence[str]) -> dict[str, str]:
     """Set up those of the targets that are emulated.
 
     Returns:
-        For each of them ``ready``, or why it cannot be had.
+        For each of them ``ready``, or the reason why it is unavailable.
     """
     machines = [target_called(name) for name in emulated(targets)]
     reasons, _ = set_up(machines)
@@ -31,15 +31,15 @@ def ask_ahead(bundle: Path, targets: Sequence[str], *, queries: int | None = Non
     """Run a bundle's models on those of the targets that are emulated.
 
     Args:
-        bundle: Its directory.
-        targets: Of the verification.
-        queries: As of the verification.
+        bundle: The bundle's directory.
+        targets: The targets of the verification.
+        queries: Limit on queries, as for the verification.
 
     Returns:
-        For each of them and each model ``answered``, or why not.
+        For each of them and each model ``answered``, or the reason why not.
 
     Raises:
-        IntegrityError: When the bundle is damaged.
+        IntegrityError: If the bundle is damaged.
     """
     opened, machines = read_bundle(bundle), [target_called(name) for name in emulated(targets)]
     reasons, _ = set_up(machines)

@@ -1,4 +1,4 @@
-"""What moved since an earlier verification, and whether it moved by more than chance."""
+"""Changes since an earlier verification, and whether they exceed chance."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _TWO_SIDED = 1.96
 
 @dataclass(frozen=True)
 class Move:
-    """Something that is not as it was.
+    """A difference from the baseline.
 
     Attributes:
         where: Bundle, target, format, precision and rung.
         what: A figure's name, or ``status``.
         before: Its value in the baseline.
         now: Its value today.
-        regression: Whether it got worse by more than chance.
-        note: How that was decided.
+        regression: True if it got worse by more than chance.
+        note: The evidence for that.
     """
 
     where: Key
@@ -53,20 +53,20 @@ class Move:
 
 
 def compare(rows: Sequence[Row], baseline: Path, out: Path, bundles: Mapping[str, Bundle]) -> list[Move]:
-    """Hold rows against those of an earlier verification.
+    """Compare rows with those of an earlier verification.
 
-    A rung that passed and does not pass is a regression; so is cmc@1 that fell beyond its 95 % interval. That is
+    A rung that passed and no longer passes is a regression; so is a fall of cmc@1 beyond its 95 % interval. That is
     paired over the same queries when the earlier embeddings lie beside the baseline and belong to the same goldens;
-    otherwise it is taken from the numbers of queries, which sees only larger falls.
+    otherwise it follows from the numbers of queries, which detects only larger falls.
 
     Args:
-        rows: Of today.
+        rows: The rows of this verification.
         baseline: An earlier ``verdict.json``.
-        out: Where today's embeddings lie.
-        bundles: By name.
+        out: Directory of this verification's embeddings.
+        bundles: Bundles by name.
 
     Raises:
-        InputError: When the baseline is no verdict.
+        InputError: If the baseline is no verdict.
     """
     earlier = _read(baseline)
     moves: list[Move] = []
@@ -115,15 +115,15 @@ def _figure(key: Key, name: str, old: Mapping[str, Any], row: Row) -> Move | Non
 def _retrieval(
     key: Key, old: Mapping[str, Any], row: Row, places: tuple[Path, Path], bundles: Mapping[str, Bundle]
 ) -> Move | None:
-    """A fall of cmc@1 beyond chance."""
+    """Return a fall of cmc@1 beyond chance."""
     before, now = old["figures"].get("cmc@1"), row.figures.get("cmc@1")
     if not isinstance(before, int | float) or not isinstance(now, int | float) or now >= before:
         return None
     if not before <= 1:
         raise InputError(f"{places[0]}: the baseline is no verdict: {' '.join(key)} has a cmc@1 of {before}")
-    held = [load_embeddings(embeddings_file(place, *key[:4])) for place in places]
-    if row.bundle in bundles and held[0] is not None and held[1] is not None:
-        low, high, note = _paired(bundles[row.bundle], held[0], held[1])
+    embeddings = [load_embeddings(embeddings_file(place, *key[:4])) for place in places]
+    if row.bundle in bundles and embeddings[0] is not None and embeddings[1] is not None:
+        low, high, note = _paired(bundles[row.bundle], embeddings[0], embeddings[1])
     else:
         low, high, note = _unpaired(float(before), float(now), old["figures"], row.figures)
     if low <= 0:
@@ -134,9 +134,9 @@ def _retrieval(
 def _paired(bundle: Bundle, old: DeviceEmbeddings, new: DeviceEmbeddings) -> tuple[float, float, str]:
     goldens = with_queries(bundle.goldens, new.query_rows)
 
-    def measured(held: DeviceEmbeddings) -> TaskResult:
+    def measured(answers: DeviceEmbeddings) -> TaskResult:
         placed = np.zeros_like(goldens.retrieval_student)
-        placed[held.query_rows] = held.query
+        placed[answers.query_rows] = answers.query
         return evaluate_tasks(placed, goldens.retrieval_cloud, goldens.retrieval_labels, goldens.tasks)
 
     if old.query.shape != new.query.shape or not np.array_equal(old.query_rows, new.query_rows):

@@ -1,4 +1,4 @@
-"""Run one exported model on one target, and climb the rungs with what came back."""
+"""Run one exported model on one target, and check the answer rung by rung."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from export.bundle.reading import Bundle
 
 
 def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Gates) -> list[Finding]:
-    """Every rung's answer for one model; rungs above a failed load are not verified."""
+    """Return every rung's answer for one model; rungs above a failed load are not verified."""
     subject = Subject(
         precision=entry.precision,
         file_bytes=entry.size,
@@ -36,12 +36,12 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         golden_files=golden_files(bundle),
         tensors=(entry.input, entry.output),
     )
-    loaded = loads.check(subject)
-    if loaded.status != "pass":
-        reason = "it does not load" if loaded.status == "fail" else loaded.reason
-        return [loaded, *(Finding(rung, "not verified", reason) for rung in RUNGS[1:])]
+    load = loads.check(subject)
+    if load.status != "pass":
+        reason = "it does not load" if load.status == "fail" else load.reason
+        return [load, *(Finding(rung, "not verified", reason) for rung in RUNGS[1:])]
     checks = (preprocessing.check, parity.check, retrieval.check, cost.check)
-    return [loaded, *(check(subject, gates) for check in checks)]
+    return [load, *(check(subject, gates) for check in checks)]
 
 
 def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callable[[int], object] = int) -> Returned:
@@ -50,20 +50,20 @@ def run_model(bundle: Bundle, entry: ModelEntry, target: Target, advance: Callab
     Args:
         bundle: The bundle.
         entry: A model with a format that the target has a runtime for.
-        target: Set up.
-        advance: Told how many more images are done.
+        target: A target that is set up.
+        advance: Called with the number of further images done.
     """
     return ask(bundle, target, request(bundle, entry, target), advance)
 
 
 def ask(bundle: Bundle, target: Target, asked: Request, advance: Callable[[int], object] = int) -> Returned:
-    """Hand a target what a request names of a bundle, and run it.
+    """Pass a target the files that a request names, and run it.
 
     Args:
         bundle: The bundle.
-        target: Set up.
-        asked: With one of the bundle's models.
-        advance: Told how many more images are done.
+        target: A target that is set up.
+        asked: A request for one of the bundle's models.
+        advance: Called with the number of further images done.
     """
     done = 0
 
@@ -77,7 +77,7 @@ def ask(bundle: Bundle, target: Target, asked: Request, advance: Callable[[int],
 
 
 def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:
-    """What a target is asked to do with one model of a bundle."""
+    """Return the request to a target for one model of a bundle."""
     goldens = bundle.goldens
     first = len(goldens.golden_images)
     originals = [

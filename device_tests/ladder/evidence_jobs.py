@@ -1,4 +1,4 @@
-"""A release manager's photos, on every model and target that verifies a bundle."""
+"""Jobs that embed a release manager's photos, for every model and target that verifies a bundle."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PhotoJob(Work):
     Attributes:
         bundle: The bundle.
         entry: A model with a format that the target has a runtime for.
-        target: Set up.
-        pixels: uint8 [k, h, w, 3], as the bundle's contract makes them.
-        rows: int64 [k], which photos of the evidence these are.
+        target: A target that is set up.
+        pixels: uint8 [k, h, w, 3], prepared by the bundle's contract.
+        rows: int64 [k], the photos' rows in the evidence.
     """
 
     bundle: Bundle
@@ -43,16 +43,16 @@ class PhotoJob(Work):
 
     @property
     def images(self) -> int:
-        """How many images it embeds."""
+        """Number of images to embed."""
         return len(self.pixels)
 
     @property
     def name(self) -> str:
-        """For people: format, precision and target."""
+        """Name for people: format, precision and target."""
         return f"{self.entry.format} {self.entry.precision} on {self.target.name}"
 
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """As :meth:`Work.run`."""
+        """Run it; see :meth:`Work.run`."""
         key = digest([kept.key(self.bundle, self.entry, self.target), sha256_bytes(self.pixels.tobytes())])
         asked = Request(
             name=f"{self.bundle.manifest.name} {self.entry.format} {self.entry.precision}, your photos",
@@ -65,11 +65,11 @@ class PhotoJob(Work):
 
 
 def pixels_of(evidence: OwnEvidence, bundles: Sequence[Bundle]) -> dict[str, UInt8[np.ndarray, "q h w 3"]]:
-    """The photos as each bundle's contract makes them, by its name; contracts that are equal share them.
+    """Return the photos as each bundle's contract prepares them, by its name; equal contracts share them.
 
     Raises:
-        SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
-        InputError: When photos cannot be read, or are too many.
+        SpaceMismatchError: If a bundle's vectors do not belong in the gallery.
+        InputError: If photos cannot be read, or are too many.
     """
     for bundle in bundles:
         evidence.require_fits(bundle)
@@ -83,12 +83,12 @@ def pixels_of(evidence: OwnEvidence, bundles: Sequence[Bundle]) -> dict[str, UIn
 def photo_jobs(
     evidence: OwnEvidence, jobs: Sequence[Job], pixels: Mapping[str, UInt8[np.ndarray, "q h w 3"]], sample: int | None
 ) -> list[PhotoJob]:
-    """The photos for every model that is verified.
+    """Return the jobs that embed the photos with every model that is verified.
 
     Args:
         evidence: The photos and the gallery.
-        jobs: What is verified.
-        pixels: uint8 [q, h, w, 3], the photos as each bundle's contract makes them, by its name.
+        jobs: The jobs of the verification.
+        pixels: uint8 [q, h, w, 3], the photos as each bundle's contract prepares them, by its name.
         sample: Most photos that emulated targets embed, evenly spread; None for all.
     """
     every = np.arange(len(evidence))
@@ -103,24 +103,24 @@ def photo_jobs(
 def findings_of(
     evidence: OwnEvidence, jobs: Sequence[PhotoJob], answers: Sequence[Returned], policy: Policy
 ) -> dict[tuple[int, str], Finding]:
-    """The rung of each job, by the identity of its manifest's entry and its target's name.
+    """Return the finding of each job, by the identity of its manifest's entry and its target's name.
 
-    All models of a bundle are held against one of them: float32 before others, the first format before others, a real
-    processor before an emulated one; the first whose answer is sound.
+    All models of a bundle are compared with one of them: float32 before others, the first format before others, a real
+    processor before an emulated one; the first with a sound answer.
     """
     reference: dict[str, int] = {}
     for place in sorted(range(len(jobs)), key=lambda place: _rank(jobs[place])):
         if rung.sound(answers[place], evidence, jobs[place].rows) is not None:
             reference.setdefault(jobs[place].bundle.manifest.name, place)
-    found: dict[tuple[int, str], Finding] = {}
+    findings: dict[tuple[int, str], Finding] = {}
     for place, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
         chosen = reference.get(job.bundle.manifest.name, place)
         before = None if chosen == place else rung.sound(answers[chosen], evidence, jobs[chosen].rows)
-        held = None if before is None else rung.Reference(before, jobs[chosen].rows, jobs[chosen].name)
+        reference_model = None if before is None else rung.Reference(before, jobs[chosen].rows, jobs[chosen].name)
         gates = policy.gates_of(job.target.name)
-        finding = rung.check(evidence, answer, job.rows, held, gates, policy.evidence, policy.student.share)
-        found[id(job.entry), job.target.name] = finding
-    return found
+        finding = rung.check(evidence, answer, job.rows, reference_model, gates, policy.evidence, policy.student.share)
+        findings[id(job.entry), job.target.name] = finding
+    return findings
 
 
 def _rank(job: PhotoJob) -> tuple[bool, bool, bool]:

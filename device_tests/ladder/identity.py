@@ -1,4 +1,4 @@
-"""Which embedding space a model's file itself names, read without the libraries that wrote it."""
+"""The embedding space that a model's file names, read without the libraries that wrote it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from export.kinds.registry import format_called
 
 
 def space_in_file(format: str, path: Path) -> str:
-    """The space id that a model's file carries; empty when it carries none, or is no such file."""
+    """Return the space id in a model's file; empty if there is none, or if the file is malformed."""
     read = format_called(format).read_space
     try:
         return read(path)
     except ImportError:
         raise
-    except Exception:  # a damaged file makes readers raise all kinds
+    except Exception:  # a damaged file makes readers raise all kinds of exceptions
         return ""

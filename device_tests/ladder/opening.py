@@ -1,4 +1,4 @@
-"""Opening what is to be verified: bundles, and the space of the gallery that they will meet."""
+"""Opening the bundles to be verified, and the space of the gallery that they will meet."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def open_bundles(paths: Sequence[Path], gallery: EmbeddingSpace | None = None) -
     """Read bundles and check that they can be verified together.
 
     Raises:
-        InputError: For none, or two of one name.
-        IntegrityError: When one is damaged.
-        SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
+        InputError: For no bundles, or two of one name.
+        IntegrityError: If one is damaged.
+        SpaceMismatchError: If a bundle's vectors do not belong in the gallery.
     """
     if not paths:
         raise InputError("expected at least one bundle, got none; make one with `hetero export`")
@@ -35,7 +35,7 @@ def open_bundles(paths: Sequence[Path], gallery: EmbeddingSpace | None = None) -
 
 
 def _is_utf8(path: Path) -> bool:
-    """True if a path has the bytes that runtimes look for: any other would seem to be a file that does not load."""
+    """True if a path is UTF-8, as runtimes expect: with any other, the file would seem not to load."""
     text = str(path.resolve())
     try:
         return text.encode() == os.fsencode(text)
@@ -44,9 +44,9 @@ def _is_utf8(path: Path) -> bool:
 
 
 def load_gallery_space(path: Path) -> EmbeddingSpace:
-    """The space of a gallery directory, or of a ``space.json``.
+    """Return the space of a gallery directory, or of a ``space.json``.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is none.
     """
     return steadily(path, lambda place: EmbeddingSpace.load(place / "space.json" if place.is_dir() else place))

@@ -20,10 +20,10 @@ from hetero.errors import InputError
 
 
 class Work(ABC):
-    """Something that a target does with one exported model.
+    """A piece of work for one exported model on a target.
 
     Attributes:
-        target: Set up.
+        target: A target that is set up.
     """
 
     target: Target
@@ -31,15 +31,15 @@ class Work(ABC):
     @property
     @abstractmethod
     def images(self) -> int:
-        """How many images it embeds."""
+        """Number of images to embed."""
 
     @abstractmethod
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """Run it, unless what it would answer is kept.
+        """Run it, unless its answer is kept.
 
         Args:
-            advance: Told how many more images are done.
-            again: Run it in any case.
+            advance: Called with the number of further images done.
+            again: True to run it in any case.
         """
 
 
@@ -50,7 +50,7 @@ class Job(Work):
     Attributes:
         bundle: The bundle.
         entry: A model with a format that the target has a runtime for.
-        target: Set up.
+        target: A target that is set up.
     """
 
     bundle: Bundle
@@ -59,11 +59,11 @@ class Job(Work):
 
     @property
     def images(self) -> int:
-        """How many images it embeds."""
+        """Number of images to embed."""
         return len(self.bundle.goldens.golden_images) + len(self.bundle.goldens.query_rows)
 
     def run(self, advance: Callable[[int], object] = int, *, again: bool = False) -> Returned:
-        """As :meth:`Work.run`."""
+        """Run it; see :meth:`Work.run`."""
         key = kept.key(self.bundle, self.entry, self.target)
         return run_once(
             key, self.images, lambda: run_model(self.bundle, self.entry, self.target, advance), advance, again=again
@@ -73,14 +73,14 @@ class Job(Work):
 def run_once(
     key: str, images: int, run: Callable[[], Returned], advance: Callable[[int], object], *, again: bool
 ) -> Returned:
-    """What a target answers, from what is kept where it was asked before.
+    """Return a target's answer, kept from an earlier run if there is one.
 
     Args:
         key: Digest of everything that decides the answer.
-        images: How many it embeds.
+        images: Number of images to embed.
         run: Asks the target.
-        advance: Told of the images when nothing has to be run.
-        again: Ask in any case.
+        advance: Called with the number of images if nothing has to be run.
+        again: True to ask in any case.
     """
     if not again and (known := kept.load(key)) is not None:
         advance(images)
@@ -91,7 +91,7 @@ def run_once(
 
 
 def set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
-    """Why targets cannot be had, and what the others are; both by name."""
+    """Set up targets; return the reasons why some are unavailable, and the descriptions of the others, both by name."""
     reasons: dict[str, str] = {}
     described: dict[str, Mapping[str, str]] = {}
     for machine in machines:
@@ -105,19 +105,19 @@ def set_up(machines: Sequence[Target]) -> tuple[dict[str, str], dict[str, Mappin
 
 
 def jobs_of(bundle: Bundle, machine: Target) -> list[Job]:
-    """A job for each of a bundle's models that the target, set up, has a runtime for."""
+    """Return a job for each of a bundle's models that the target, set up, has a runtime for."""
     return [Job(bundle, entry, machine) for entry in bundle.manifest.models if not no_runtime(machine, entry.format)]
 
 
 def run_jobs(jobs: Sequence[Work], *, again: bool = False) -> list[Returned]:
-    """What each job returned, in order.
+    """Return the answer of each job, in order.
 
-    Targets whose times are measured run one at a time with nothing beside them; then the others, as many at a time as
-    there are cores.
+    Targets that measure times run one at a time with nothing beside them; then the others, as many at a time as there
+    are cores.
 
     Args:
-        jobs: On targets that are set up.
-        again: Run also what is kept from an earlier verification.
+        jobs: Jobs on targets that are set up.
+        again: True to run also jobs whose answers are kept from an earlier verification.
     """
     answers: dict[int, Returned] = {}
     with tqdm(total=sum(job.images for job in jobs), unit="image", desc="verify") as bar:
@@ -140,7 +140,7 @@ def run_jobs(jobs: Sequence[Work], *, again: bool = False) -> list[Returned]:
 
 
 def _end(running: Sequence[Future[None]], targets: Sequence[Target]) -> None:
-    """End jobs that nobody waits for any more."""
+    """End jobs whose results are no longer needed."""
     for one in running:
         one.cancel()
     while wait(running, timeout=0.5).not_done:
@@ -149,5 +149,5 @@ def _end(running: Sequence[Future[None]], targets: Sequence[Target]) -> None:
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

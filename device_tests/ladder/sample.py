@@ -1,4 +1,4 @@
-"""A bundle with fewer queries: what is asked of targets that take long, with intervals that widen accordingly."""
+"""A bundle with fewer queries, for slow targets; the intervals widen accordingly."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hetero.errors import InputError
 
 @dataclass(frozen=True)
 class Sampled(Bundle):
-    """A bundle of which only some queries count.
+    """A bundle with a sample of its queries.
 
     Attributes:
         whole: The goldens with every query.
-        queries: How many images are embedded as queries at most.
+        queries: Most images that are embedded as queries.
     """
 
     whole: Goldens
@@ -29,13 +29,13 @@ class Sampled(Bundle):
 
     @cached_property
     def goldens(self) -> Goldens:
-        """The goldens with some of the queries, evenly spread; galleries stay as they are."""
+        """The goldens with some of the queries, evenly spread; galleries stay unchanged."""
         rows = self.whole.query_rows
         return with_queries(self.whole, rows[spread_rows(len(rows), self.queries)])
 
 
 def asked_of(bundle: Bundle, target: Target, queries: int | None) -> Bundle:
-    """The bundle as a target is asked about it: emulated ones with at most ``queries`` queries.
+    """Return the bundle to verify on a target: with at most ``queries`` queries on an emulated one.
 
     Raises:
         InputError: For fewer than two.
@@ -48,13 +48,13 @@ def asked_of(bundle: Bundle, target: Target, queries: int | None) -> Bundle:
 
 
 def with_queries(goldens: Goldens, rows: Int64[np.ndarray, " q"]) -> Goldens:
-    """The goldens with those queries alone that are among ``rows``; tasks that keep none are left out."""
+    """Return goldens with only those queries that are among ``rows``; tasks without any are left out."""
     kept = [dataclasses.replace(task, query=task.query[np.isin(task.query, rows)]) for task in goldens.tasks]
     return dataclasses.replace(goldens, tasks=tuple(task for task in kept if len(task.query)))
 
 
 def told(bundle: Bundle, asked: Bundle) -> str:
-    """Which queries a target was asked about, for people; empty when it was all."""
+    """Describe the sample of queries on a target, for people; empty if it was all of them."""
     if asked is bundle:
         return ""
     some, every = (len(one.goldens.query_rows) for one in (asked, bundle))

@@ -1,4 +1,4 @@
-"""What a verification can be asked for: where a target has nothing that runs a format there is nothing to verify."""
+"""The scope of a verification: without a runtime for a format on a target, there is nothing to verify."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from export.kinds.registry import format_called
 
 
 def no_runtime(target: Target, format: str) -> str:
-    """Why there is nothing to verify; empty when there is."""
+    """Return the reason why there is nothing to verify; empty if there is something."""
     if format in target.runtimes:
         return ""
     return format_called(format).not_here.format(target=target.name, format=format)
 
 
 def without_runtime(format: str, targets: Sequence[Target], gates: Gates) -> Status:
-    """What a format is where a target has no runtime for it.
+    """Return the status of a format on a target that has no runtime for it.
 
     Args:
         format: The format.
         targets: All targets of the verification.
-        gates: Limits; a format that they require, and that none of the targets can run, was asked for in vain.
+        gates: Limits; a format that they require, and that no target can run, is not verified.
     """
-    wanted = format in gates.require and not any(format in target.runtimes for target in targets)
-    return "not verified" if wanted else "n/a"
+    required = format in gates.require and not any(format in target.runtimes for target in targets)
+    return "not verified" if required else "n/a"
 
 
 def missing(bundle: Bundle, gates: Gates) -> list[str]:
-    """Required formats that a bundle does not hold."""
+    """Return required formats that a bundle lacks."""
     return [name for name in gates.require if name not in {entry.format for entry in bundle.manifest.models}]

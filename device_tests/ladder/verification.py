@@ -23,17 +23,17 @@ from export.bundle.reading import Bundle
 Case = tuple[str, str, str, str, str]
 """A bundle, a target, a format, a precision and a rung; no precision where the bundle lacks a required format."""
 Proved = Mapping[tuple[int, str], Finding]
-"""What a release manager's own evidence shows, by a model's entry (its ``id``) and a target."""
+"""Findings of a release manager's own evidence, by a model's entry (its ``id``) and a target."""
 
 
 class Verification:
-    """What is asked (:meth:`cases`), run (:meth:`run`) and answered (:meth:`rows`, :meth:`students`).
+    """A verification: its cases (:meth:`cases`), their run (:meth:`run`) and answers (:meth:`rows`, :meth:`students`).
 
-    Targets are set up, and models run, when an answer first needs them; :meth:`run` asks all models at once.
+    Targets are set up, and models run, when an answer first needs them; :meth:`run` runs all models at once.
 
     Args:
-        bundles: With different names in their manifests.
-        targets: Not yet set up.
+        bundles: Bundles with different names in their manifests.
+        targets: Targets, not yet set up.
         policy: Gates and exceptions.
         queries: Most query images that emulated targets embed, evenly spread; None for all.
     """
@@ -54,12 +54,12 @@ class Verification:
 
     @cached_property
     def set_up(self) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
-        """Why targets cannot be had, and what the others are; both by name."""
+        """Reasons why targets are unavailable, and descriptions of the others; both by name."""
         return set_up(list(self.targets.values()))
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every model on every target that is there and has a runtime for it."""
+        """List every model on every available target that has a runtime for it."""
         unavailable, _ = self.set_up
         return [
             job
@@ -73,10 +73,10 @@ class Verification:
 
         Args:
             beside: Further work on the same targets.
-            again: Run also what is kept from an earlier verification.
+            again: True to run also jobs whose answers are kept from an earlier verification.
 
         Returns:
-            What the further work gave.
+            The answers of the further work.
         """
         try:
             returned = run_jobs([*self.jobs, *beside], again=again)
@@ -87,14 +87,14 @@ class Verification:
         return returned[len(self.jobs) :]
 
     def answer(self, job: Job) -> Returned:
-        """What one of the jobs returned; it is run if nobody did."""
+        """Return the answer of one of the jobs, which is run if it has not been."""
         key = id(job.entry), job.target.name
         if key not in self._answers:
             self._answers[key] = job.run()
         return self._answers[key]
 
     def cases(self) -> list[Case]:
-        """Every rung of every model on every target, required formats that are missing included."""
+        """List every rung of every model on every target, missing required formats included."""
         return [
             (bundle, target, format, precision, rung)
             for bundle, target in self.asked
@@ -103,15 +103,15 @@ class Verification:
         ]
 
     def row(self, case: Case) -> Row:
-        """The answer to one case."""
+        """Return the answer to one case."""
         bundle, target, format, precision, rung = case
         return next(row for row in self._model_rows(bundle, target, format, precision) if row.rung == rung)
 
     def rows(self, proved: Proved | None = None) -> list[Row]:
-        """Every answer.
+        """Return every answer.
 
         Args:
-            proved: Answers of a further rung; None where no evidence was brought.
+            proved: Findings of evidence; None if there is no evidence.
         """
         return [
             row
@@ -121,11 +121,11 @@ class Verification:
         ]
 
     def students(self) -> tuple[Quality, ...]:
-        """Whether each bundle's student is good enough, by the policy."""
+        """Judge each bundle's student by the policy."""
         return tuple(self.student(name) for name in self.bundles)
 
     def student(self, name: str) -> Quality:
-        """The student of one bundle, by all of its queries, with the policy's exception if there is one."""
+        """Judge the student of one bundle, by all of its queries, with the policy's exception if there is one."""
         bundle = self.bundles[name]
         quality = judge(name, bundle.goldens, self.policy.student)
         if quality.status == "pass" or not quality.asked:
@@ -137,7 +137,7 @@ class Verification:
         return dataclasses.replace(quality, excused=self.policy.excuse(case, today), reason=reason)
 
     def close(self) -> None:
-        """Stop what targets started."""
+        """Stop everything that targets started."""
         for target in self.targets.values():
             target.close()
 
@@ -145,10 +145,10 @@ class Verification:
         return self.policy.gates_of(target)
 
     def _models(self, bundle: str, target: str) -> list[tuple[str, str, ModelEntry | None]]:
-        """Formats and precisions that are to be answered for; no entry where a required format is missing."""
-        asked = self.asked[bundle, target]
-        present = [(entry.format, entry.precision, entry) for entry in asked.manifest.models]
-        return [*present, *((format, "", None) for format in missing(asked, self._gates(target)))]
+        """Return the formats and precisions to report; the entry is None for a missing required format."""
+        sample = self.asked[bundle, target]
+        present = [(entry.format, entry.precision, entry) for entry in sample.manifest.models]
+        return [*present, *((format, "", None) for format in missing(sample, self._gates(target)))]
 
     def _model_rows(
         self, bundle: str, target: str, format: str, precision: str, proved: Proved | None = None
@@ -174,13 +174,13 @@ class Verification:
             return [Finding(rung, status, reason) for rung in rungs]
         if reason := self.set_up[0].get(target, ""):
             return [Finding(rung, "not verified", reason) for rung in rungs]
-        asked = self.asked[bundle, target]
-        findings = check_model(asked, entry, self.answer(Job(asked, entry, machine)), gates)
+        sample = self.asked[bundle, target]
+        findings = check_model(sample, entry, self.answer(Job(sample, entry, machine)), gates)
         return findings if proved is None else [*findings, proved[id(entry), target]]
 
 
 def excused(row: Row, policy: Policy) -> Row:
-    """The row, with the policy's exception for it if there is one."""
+    """Return the row, with the policy's exception for it if there is one."""
     if row.status in ("pass", "n/a"):
         return row
     key, today = (row.bundle, row.target, row.format, row.precision, row.rung), datetime.date.today()

@@ -46,19 +46,19 @@ def verify(
     Args:
         bundle_paths: Bundle directories, with different names in their manifests.
         targets: For instance ``["desktop", "phone-arm64"]``.
-        out: A directory.
-        gates: Limits, the same everywhere or a policy.
+        out: The directory to write.
+        gates: Limits, either the same everywhere or a policy.
         gallery: The space of the gallery that the queries will meet; checked against each bundle's.
-        baseline: An earlier ``verdict.json``: what got worse than it by more than chance fails.
-        again: Run also what is kept from an earlier verification of the same files on the same targets.
+        baseline: An earlier ``verdict.json``: a change for the worse by more than chance fails.
+        again: True to run also jobs whose answers are kept from an earlier verification of the same files and targets.
         queries: Most query images that emulated targets embed, evenly spread; None for all.
-        evidence: A gallery and photos of one's own, a further rung.
+        evidence: A gallery and photos of the user's own, an additional rung.
 
     Raises:
-        InputError: For wrong arguments, photos that cannot be read among them, before anything runs.
-        IntegrityError: When a bundle is damaged, its signature does not fit it, or none of the policy's trusted keys
+        InputError: For wrong arguments, including photos that cannot be read, before anything runs.
+        IntegrityError: If a bundle is damaged, its signature does not match, or none of the policy's trusted keys
             signed it.
-        SpaceMismatchError: When a bundle's vectors do not belong in the gallery.
+        SpaceMismatchError: If a bundle's vectors do not belong in the gallery.
     """
     policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
     bundles = open_bundles(bundle_paths, gallery)
@@ -90,7 +90,7 @@ def verify(
 
 
 def _resizers(bundle: Bundle, *, again: bool) -> list[ResizerCost]:
-    """What other resizers would cost; nothing where this machine cannot run the bundle's models."""
+    """Return the cost of other resizers; nothing if this machine cannot run the bundle's models."""
     desktop = target_called("desktop")
     try:
         desktop.set_up()
