@@ -1,1 +1,1 @@
-"""A verdict: what a bundle reached, against which policy, in words for people and for machines."""
+"""A verdict: the results of a bundle against a policy, for people and for machines."""

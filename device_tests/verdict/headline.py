@@ -1,6 +1,6 @@
-"""The questions that a release asks, and their answers in a line each.
+"""The questions that a release raises, each answered in one line.
 
-That the files reproduce the student says nothing about the student, and a good student may ship in a broken file.
+Files that reproduce the student say nothing about its quality, and a good student may ship in a broken file.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ FILES = "The files reproduce the student"
 STUDENT = "The student is good enough for this gallery"
 EVIDENCE = "Your evidence bears it out"
 NO_EVIDENCE = "no evidence"
-"""What is told where a policy asks for it and none was brought."""
+"""The entry for a policy that requires evidence when none was supplied."""
 
 Answer = Literal["pass", "fail", "not verified", "not judged"]
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A claim and whether it holds.
+    """A claim and its answer.
 
     Attributes:
         claim: :data:`FILES`, :data:`STUDENT` or :data:`EVIDENCE`.
-        answer: ``not judged`` is about students alone, where no policy asks or where queries are too few.
+        answer: ``not judged`` is for students alone, without requirements of a policy or with too few queries.
         told: Counts, or the figures of each student.
         sentence: The answer in words.
     """
@@ -40,64 +40,66 @@ class Headline:
     sentence: str
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         return f"{self.claim}: {self.answer.upper()} ({'; '.join(self.told)})"
 
 
 def files_headline(rows: Sequence[Mapping[str, Any]], regressions: Sequence[str] = ()) -> Headline:
-    """Over all rungs of the ladder.
+    """Return the headline over all rungs of the ladder.
 
     Args:
         rows: As in ``verdict.json``.
-        regressions: What got worse than a baseline.
+        regressions: Changes for the worse since a baseline.
     """
     rows = [row for row in rows if row["rung"] != finding.EVIDENCE]
     counted = counts(rows)
-    told = [f"{count} {status}" for status, count in counted.items()]
+    numbers = [f"{count} {status}" for status, count in counted.items()]
     excused = sum(bool(row.get("excused")) for row in rows)
-    told += [f"{excused} excused"] if excused else []
-    told += [f"{len(regressions)} worse than the baseline"] if regressions else []
+    numbers += [f"{excused} excused"] if excused else []
+    numbers += [f"{len(regressions)} worse than the baseline"] if regressions else []
     open_rows = [row for row in rows if row["status"] in ("fail", "not verified") and not row.get("excused")]
     if any(row["status"] == "fail" for row in open_rows):
         answer, sentence = "fail", "At least one gate failed; the reasons are below the table."
     elif regressions:
         answer, sentence = "fail", "Every gate held, but something got worse than the baseline by more than chance."
-    # Whoever asks for nothing that can be verified here has not verified anything.
+    # A policy without a requirement that can be verified here has verified nothing.
     elif open_rows or not counted["pass"]:
         answer, sentence = "not verified", "Something that was asked for could not be verified; the reasons are below."
     elif excused:
         answer, sentence = "pass", "Every gate held but for what the policy excuses, which is named below."
     else:
         answer, sentence = "pass", "Everything that was asked for was verified, and every gate held."
-    return Headline(FILES, answer, (", ".join(told),), sentence)
+    return Headline(FILES, answer, (", ".join(numbers),), sentence)
 
 
 def student_headline(students: Sequence[Mapping[str, Any]]) -> Headline:
-    """Over all bundles.
+    """Return the headline over all students.
 
     Args:
         students: As under ``students`` in ``summary.json``.
     """
-    told = tuple(_figures(student) for student in students) or ("no figures",)
+    figures = tuple(_figures(student) for student in students) or ("no figures",)
     open_ones = [student for student in students if student["status"] != "pass" and not student.get("excused")]
     if any(student["status"] == "fail" for student in open_ones):
-        return Headline(STUDENT, "fail", told, "A student falls short of what the policy asks; the reasons are below.")
+        return Headline(
+            STUDENT, "fail", figures, "A student falls short of what the policy asks; the reasons are below."
+        )
     if any(student["asked"] for student in open_ones):
-        return Headline(STUDENT, "not judged", told, "The policy asks, but these queries cannot tell; see below.")
+        return Headline(STUDENT, "not judged", figures, "The policy asks, but these queries cannot tell; see below.")
     if open_ones or not students:
         sentence = "No policy says what is good enough. These are the figures; the policy release would judge them."
-        return Headline(STUDENT, "not judged", told, sentence)
+        return Headline(STUDENT, "not judged", figures, sentence)
     excused = any(student["status"] != "pass" for student in students)
-    kept = "But for what the policy excuses, the" if excused else "The"
-    return Headline(STUDENT, "pass", told, f"{kept} policy's demands on the student are met.")
+    beginning = "But for what the policy excuses, the" if excused else "The"
+    return Headline(STUDENT, "pass", figures, f"{beginning} policy's demands on the student are met.")
 
 
 def evidence_headlines(rows: Sequence[Mapping[str, Any]], *, asked: bool = False) -> tuple[Headline, ...]:
-    """Over a release manager's own evidence; none where there is none and no policy asks for it.
+    """Return the headline over a release manager's own evidence; none if there is none and no policy requires it.
 
     Args:
         rows: As in ``verdict.json``.
-        asked: True if a policy says what evidence must show.
+        asked: True if a policy makes requirements on evidence.
     """
     rows = [row for row in rows if row["rung"] == finding.EVIDENCE]
     if not rows and not asked:
@@ -105,8 +107,8 @@ def evidence_headlines(rows: Sequence[Mapping[str, Any]], *, asked: bool = False
     if not rows:
         sentence = "The policy says what evidence of your own must show: give --gallery and --queries."
         return (Headline(EVIDENCE, "not verified", (NO_EVIDENCE,), sentence),)
-    told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
-    lines = (told, *(line for name in dict.fromkeys(row["bundle"] for row in rows) if (line := _found(name, rows))))
+    numbers = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
+    lines = (numbers, *(line for name in dict.fromkeys(row["bundle"] for row in rows) if (line := _found(name, rows))))
     open_rows = [row for row in rows if row["status"] in ("fail", "not verified") and not row.get("excused")]
     if any(row["status"] == "fail" for row in open_rows):
         answer, sentence = "fail", "Your photos do not find in your gallery what they should; the reasons are below."
@@ -120,21 +122,21 @@ def evidence_headlines(rows: Sequence[Mapping[str, Any]], *, asked: bool = False
 
 
 def _found(bundle: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The worst of a bundle's models, for people; empty when none was measured."""
+    """Describe the worst of a bundle's models, for people; empty if none was measured."""
     measured = [row for row in rows if row["bundle"] == bundle and row["figures"].get("cmc@1") is not None]
     if not measured:
         return ""
     worst = min(measured, key=lambda row: row["figures"]["cmc@1"])
-    held = worst["figures"]
-    told = f"{bundle}: cmc@1 {held['cmc@1']:.3f} [{held['cmc@1_low']:.3f}, {held['cmc@1_high']:.3f}] at worst"
-    told += f" ({worst['format']} {worst['precision']} on {worst['target']}), map@r {held['map@r']:.3f}"
-    if held.get("share_of_cloud") is not None:
-        told += f", {share(held)} of the cloud's own {held['cmc@1_cloud']:.3f}"
-    return f"{told}; chance is {held['chance']:.3g}; {held['photos']} photos in a gallery of {held['gallery']}"
+    figures = worst["figures"]
+    text = f"{bundle}: cmc@1 {figures['cmc@1']:.3f} [{figures['cmc@1_low']:.3f}, {figures['cmc@1_high']:.3f}] at worst"
+    text += f" ({worst['format']} {worst['precision']} on {worst['target']}), map@r {figures['map@r']:.3f}"
+    if figures.get("share_of_cloud") is not None:
+        text += f", {share(figures)} of the cloud's own {figures['cmc@1_cloud']:.3f}"
+    return f"{text}; chance is {figures['chance']:.3g}; {figures['photos']} photos in a gallery of {figures['gallery']}"
 
 
 def counts(rows: Sequence[Mapping[str, Any]]) -> dict[Status, int]:
-    """How many rows have each status, zeros included."""
+    """Count the rows of each status, zeros included."""
     counter = Counter(row["status"] for row in rows)
     return {status: counter[status] for status in get_args(Status)}
 

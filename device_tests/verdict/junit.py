@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-# XML 1.0 cannot hold these at all, escaped or not, and a runtime's message may.
+# XML 1.0 cannot hold these characters at all, escaped or not, and a runtime's message may contain them.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -19,17 +19,17 @@ def junit_xml(
     evidence: str = "",
     missing: str = "",
 ) -> bytes:
-    """One test suite a bundle and target with a test case a row, and one suite with a case a student.
+    """Return one test suite per bundle and target with a test case for each row, and one suite with a case per student.
 
     Args:
-        rows: As in ``verdict.json``. A rung that is not verified counts as an error, one that does not apply as
-            skipped; one that a policy excuses as skipped, too.
-        regressions: What got worse than a baseline: a failed test case each.
-        students: As under ``students`` in ``summary.json``. One that a policy asks about and that cannot be judged
-            counts as an error, without a policy as skipped.
-        origins: Who signed a bundle, by its name: a property of its suites.
-        evidence: What was brought as evidence: another property of them.
-        missing: Why a policy's demand for evidence is not met where none was brought: an error.
+        rows: As in ``verdict.json``. A rung that is not verified counts as an error; one that does not apply, or that a
+            policy excuses, as skipped.
+        regressions: Changes for the worse since a baseline: a failed test case each.
+        students: As under ``students`` in ``summary.json``. One that a policy has requirements on and that cannot be
+            judged counts as an error, without a policy as skipped.
+        origins: The signer of a bundle, by its name: a property of its suites.
+        evidence: The evidence supplied: another property of them.
+        missing: The reason why a policy's requirement of evidence is not met where there is none: an error.
     """
     root = ElementTree.Element("testsuites", name="hetero verify")
     suites: dict[str, list[Mapping[str, Any]]] = {}

@@ -23,18 +23,23 @@ def markdown(
     regressions: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> str:
-    """Headlines, a table of students and one with a line for each model and target, and the reasons below.
+    """Return headlines, a table of students, one with a line for each model and target, and the reasons below.
 
     Args:
         headlines: The answers on top.
         rows: As in ``verdict.json``.
         students: As under ``students`` in ``summary.json``.
-        regressions: What got worse than a baseline.
-        notes: Who signed the bundles, and what was brought as evidence.
+        regressions: Changes for the worse since a baseline.
+        notes: The signers of the bundles, and the evidence supplied.
     """
     lines = list[str]()
-    for one in headlines:
-        lines += [f"## {one.claim}: {_mark(one.answer)}", "", "  \n".join(map(in_markdown, one.told)), ""]
+    for headline in headlines:
+        lines += [
+            f"## {headline.claim}: {_mark(headline.answer)}",
+            "",
+            "  \n".join(map(in_markdown, headline.told)),
+            "",
+        ]
     lines += [*(f"- {in_markdown(line)}" for line in notes), ""] if notes else []
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
@@ -47,7 +52,7 @@ def markdown(
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     return "\n".join([_line(header), "|" + "---|" * len(header), *map(_line, rows)])
 
 

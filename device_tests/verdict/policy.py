@@ -1,4 +1,4 @@
-"""A release policy: the limits that hold, and the exceptions that somebody signed for until a day."""
+"""A release policy: its limits, and signed exceptions with an expiry date."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ ANY = "*"
 
 @record
 class Waiver:
-    """Something that may fail, or stay unverified, until a day.
+    """An exception: something that may fail, or stay unverified, until a given day.
 
     Attributes:
-        rung: Of the ladder, ``evidence``, or ``student``, which is about the model and takes no target, format or
-            precision.
-        reason: Why it may.
+        rung: A rung of the ladder, ``evidence``, or ``student``, which is about the model and takes no target, format
+            or precision.
+        reason: The reason for the exception.
         expires: The last day on which it counts.
         bundle: Name of a bundle; ``*`` for any, here and below.
-        target: As on the command line.
-        format: For instance ``litert``.
-        precision: For instance ``int8-dynamic``.
+        target: Name as on the command line.
+        format: A format, for instance ``litert``.
+        precision: A precision, for instance ``int8-dynamic``.
     """
 
     rung: str
@@ -46,7 +46,7 @@ class Waiver:
     precision: str = ANY
 
     def covers(self, bundle: str, target: str, format: str, precision: str, rung: str) -> bool:
-        """Whether it is about this row."""
+        """True if it is about this row."""
         wanted = (self.bundle, self.target, self.format, self.precision, self.rung)
         return all(
             want in (ANY, came) for want, came in zip(wanted, (bundle, target, format, precision, rung), strict=True)
@@ -65,15 +65,15 @@ class _File:
 
 @dataclass(frozen=True)
 class Policy:
-    """What a bundle must reach, target by target.
+    """Requirements on a bundle, target by target.
 
     Attributes:
         gates: Limits on every target.
         targets: Limits that differ on some targets, by the target's name.
         exceptions: In the file's order.
-        student: What the student must reach, wherever it runs; by default nothing is judged.
+        student: Requirements on the student, wherever it runs; by default nothing is judged.
         trusted_keys: Public keys in hexadecimal; when there are any, one of them must have signed every bundle.
-        evidence: What a release manager's own gallery and photos must show.
+        evidence: Requirements on a release manager's own gallery and photos.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -84,20 +84,20 @@ class Policy:
     evidence: EvidenceGates = field(default_factory=EvidenceGates)
 
     def gates_of(self, target: str) -> Gates:
-        """The limits on a target."""
+        """Return the limits on a target."""
         return self.targets.get(target, self.gates)
 
     def overridden(self, **values: Any) -> Policy:
-        """The same policy with other limits, on every target."""
+        """Return the same policy with other limits, on every target."""
         targets = {name: dataclasses.replace(gates, **values) for name, gates in self.targets.items()}
         return dataclasses.replace(self, gates=dataclasses.replace(self.gates, **values), targets=targets)
 
     def excuse(self, row: Sequence[str], today: datetime.date) -> str:
-        """Why a row may fail; empty when it may not.
+        """Return the reason why a row may fail; empty if it may not.
 
         Args:
             row: Bundle, target, format, precision and rung.
-            today: Exceptions that expired earlier count no more.
+            today: Exceptions that expired before this day no longer count.
         """
         for exception in self.exceptions:
             if exception.covers(*row) and today <= exception.expires:
@@ -105,14 +105,14 @@ class Policy:
         return ""
 
     def expired(self, row: Sequence[str], today: datetime.date) -> str:
-        """The exception that covered a row and counts no more, for the row's reason; empty when there is none."""
+        """Return the note on an expired exception of a row, for the row's reason; empty if there is none."""
         for exception in self.exceptions:
             if exception.covers(*row) and today > exception.expires:
                 return f"the exception for this expired on {exception.expires.isoformat()}"
         return ""
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record of every limit and exception."""
+        """Return a JSON-serialisable record of every limit and exception."""
         exceptions = [vars(one) | {"expires": one.expires.isoformat()} for one in self.exceptions]
         return dataclasses.asdict(self) | {"exceptions": exceptions}
 
@@ -121,16 +121,16 @@ class Policy:
         """Read a TOML file: ``gates``, ``student``, ``evidence``, ``targets.NAME``, ``exceptions``, ``trusted_keys``.
 
         Raises:
-            InputError: When there is none, or with everything that is wrong with it.
+            InputError: If there is no file, with every problem of it otherwise.
         """
         return parsed(read_toml(path, "a policy"), what=str(path))
 
 
 def policy_called(name: str | Path) -> Policy:
-    """A policy that comes with the package by its name, or a file.
+    """Return a policy that comes with the package by its name, or read one from a file.
 
     Raises:
-        InputError: When there is none, or with everything that is wrong with it.
+        InputError: If there is none, with every problem of it otherwise.
     """
     known = {file.name.removesuffix(".toml"): file for file in _built_in().iterdir() if file.name.endswith(".toml")}
     if str(name) in known:
@@ -141,46 +141,46 @@ def policy_called(name: str | Path) -> Policy:
 
 
 def parsed(value: dict[str, Any], *, what: str) -> Policy:
-    """A policy from parsed TOML.
+    """Return a policy from parsed TOML.
 
     Raises:
-        InputError: With everything that is wrong with it.
+        InputError: With every problem of it.
     """
-    told = parse(_File, value, what=what)
+    file = parse(_File, value, what=what)
     problems = [
         f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, EVIDENCE, STUDENT))}"
-        for one in told.exceptions
+        for one in file.exceptions
         if one.rung not in (*RUNGS, EVIDENCE, STUDENT, ANY)
     ]
-    problems += [f"exceptions: {one.rung} needs a reason" for one in told.exceptions if not one.reason.strip()]
+    problems += [f"exceptions: {one.rung} needs a reason" for one in file.exceptions if not one.reason.strip()]
     problems += [
         f"trusted_keys: expected a public key as `hetero bundle key` prints it, 64 hexadecimal digits, got {one!r}"
-        for one in told.trusted_keys
+        for one in file.trusted_keys
         if not is_key(one)
     ]
-    problems += _unknown_keys("gates", told.gates, Gates)
-    problems += _unknown_keys("student", told.student, QualityGates)
-    problems += _unknown_keys("evidence", told.evidence, EvidenceGates)
-    for name, table in told.targets.items():
+    problems += _unknown_keys("gates", file.gates, Gates)
+    problems += _unknown_keys("student", file.student, QualityGates)
+    problems += _unknown_keys("evidence", file.evidence, EvidenceGates)
+    for name, table in file.targets.items():
         problems += _unknown_keys(f"targets.{name}", table, Gates)
     if problems:
         raise InputError(f"{what} is not a valid policy:", problems)
     return Policy(
-        parse(Gates, told.gates, what=f"{what}, gates"),
+        parse(Gates, file.gates, what=f"{what}, gates"),
         {
-            name: parse(Gates, told.gates | table, what=f"{what}, targets.{name}")
-            for name, table in told.targets.items()
+            name: parse(Gates, file.gates | table, what=f"{what}, targets.{name}")
+            for name, table in file.targets.items()
         },
-        told.exceptions,
-        parse(QualityGates, told.student, what=f"{what}, student"),
-        told.trusted_keys,
-        parse(EvidenceGates, told.evidence, what=f"{what}, evidence"),
+        file.exceptions,
+        parse(QualityGates, file.student, what=f"{what}, student"),
+        file.trusted_keys,
+        parse(EvidenceGates, file.evidence, what=f"{what}, evidence"),
     )
 
 
 def _unknown_keys(place: str, table: dict[str, Any], kind: type[Gates | QualityGates | EvidenceGates]) -> list[str]:
-    named = {field.name for field in dataclasses.fields(kind)}
-    return [f"{place}: unknown key {key!r}; expected {', '.join(sorted(named))}" for key in table.keys() - named]
+    names = {field.name for field in dataclasses.fields(kind)}
+    return [f"{place}: unknown key {key!r}; expected {', '.join(sorted(names))}" for key in table.keys() - names]
 
 
 def _built_in() -> Traversable:

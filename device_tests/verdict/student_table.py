@@ -1,4 +1,4 @@
-"""A student's figures as cells, for the terminal, for Markdown and for the page."""
+"""A student's figures as cells, for the terminal, Markdown and the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUSES = {"holds": "holds", "fails": "does not hold", "undecided": "is undecid
 
 
 def cells(student: Mapping[str, Any]) -> tuple[str, ...]:
-    """One for each of :data:`COLUMNS` but the last, which is the answer.
+    """Return a cell for each of :data:`COLUMNS` but the last, which is the answer.
 
     Args:
         student: As under ``students`` in ``summary.json``.
@@ -29,7 +29,7 @@ def cells(student: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def rule_line(student: Mapping[str, Any]) -> str:
-    """Whether M(q, g) > M(q, q), and why: a line for people; empty without the figures."""
+    """Return a line for people on M(q, g) > M(q, q) and the reason; empty without the figures."""
     figures = student["figures"]
     if not figures.get("rule_reason"):
         return ""
@@ -37,7 +37,7 @@ def rule_line(student: Mapping[str, Any]) -> str:
 
 
 def share(figures: Mapping[str, Any]) -> str:
-    """The share of the cloud's own figure with its interval: ``93.1 % [89.9, 96.2]``."""
+    """Format the share of the cloud's own figure with its interval: ``93.1 % [89.9, 96.2]``."""
     if figures.get("share_of_cloud") is None:
         return "-"
     value, low, high = (100 * figures[f"share_of_cloud{end}"] for end in ("", "_low", "_high"))

@@ -28,14 +28,14 @@ class Row:
 
     Attributes:
         bundle: The bundle's name.
-        target: As on the command line.
-        format: For instance ``onnx``.
-        precision: For instance ``fp32``.
+        target: Name as on the command line.
+        format: A format, for instance ``onnx``.
+        precision: A precision, for instance ``fp32``.
         rung: One of :data:`device_tests.checks.finding.RUNGS`, or its ``EVIDENCE``.
         status: ``pass``, ``fail``, ``not verified`` or ``n/a``.
-        reason: Why it is not a pass.
-        figures: What was measured.
-        excused: Why the policy lets it fail for now; empty when it does not.
+        reason: The reason why it is not a pass.
+        figures: The measurements.
+        excused: The reason why the policy lets it fail for now; empty if it does not.
     """
 
     bundle: str
@@ -50,16 +50,16 @@ class Row:
 
     @classmethod
     def of(cls, bundle: str, target: str, format: str, precision: str, finding: Finding) -> Row:
-        """A row from a finding."""
+        """Return a row from a finding."""
         return cls(bundle, target, format, precision, finding.rung, finding.status, finding.reason, finding.figures)
 
     @property
     def place(self) -> str:
-        """What it is about, for people."""
+        """The place to display."""
         return f"{self.bundle} {self.format} {self.precision} on {self.target}, {self.rung}"
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return {**vars(self), "figures": dict(self.figures)}
 
 
@@ -70,8 +70,8 @@ class Verdict:
     Attributes:
         rows: In the order bundle, target, format, rung.
         about: Targets, gates, versions and spaces, for the report.
-        regressions: What got worse than a baseline by more than chance, for people.
-        students: One for each bundle.
+        regressions: Changes for the worse since a baseline by more than chance, for people.
+        students: One entry for each bundle.
     """
 
     rows: tuple[Row, ...]
@@ -81,7 +81,7 @@ class Verdict:
 
     @property
     def headlines(self) -> tuple[Headline, ...]:
-        """Do the files reproduce the student? Is the student good enough? Does evidence of one's own bear it out?"""
+        """The headlines on the files, the student and, if there is any, evidence of the user's own."""
         rows, students = _records(self.rows), _records(self.students)
         asked = any(value is not None for value in self.about.get("gates_of_evidence", {}).values())
         evidence = evidence_headlines(rows, asked=asked)
@@ -89,9 +89,9 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 when all that was asked for passed, 1 when a gate failed, 3 when something asked for is not known.
+        """0 if everything required passed, 1 if a gate failed, 3 if something required is not known.
 
-        What is n/a counts for nothing, and a student counts once a policy asks.
+        ``n/a`` does not count, and a student counts only with a policy's requirements.
         """
         answers = [headline.answer for headline in self.headlines]
         if "fail" in answers:
@@ -101,17 +101,17 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        """The answers for people, a line each."""
+        """The answers for people, one line each."""
         return "\n".join(map(str, self.headlines))
 
     @property
     def origins(self) -> dict[str, str]:
-        """Who signed each bundle, and what that makes of a pass, by the bundle's name."""
+        """The signer of each bundle, and its meaning for a pass, by the bundle's name."""
         return origin_lines(self.about.get("bundles", {}), self.about.get("evidence"))
 
     @property
     def evidence(self) -> str:
-        """What was brought as evidence, for people; empty for nothing."""
+        """The evidence supplied, for people; empty if there is none."""
         return evidence_line(self.about.get("evidence"))
 
     def save(self, out: Path) -> None:
@@ -133,38 +133,38 @@ class Verdict:
         write_text(out / "summary.md", markdown(self.headlines, rows, students, self.regressions, notes))
 
     def table(self) -> str:
-        """Tables for the terminal, with the reasons below them."""
+        """Return tables for the terminal, with the reasons below them."""
         rungs = rungs_of(_records(self.rows))
         heads = ("bundle", "target", "format", "precision", *rungs)
         states = _by_model(self.rows).items()
-        told = _aligned([heads, *((*key, *(found.get(rung, "") for rung in rungs)) for key, found in states)])
+        lines = _aligned([heads, *((*key, *(statuses.get(rung, "") for rung in rungs)) for key, statuses in states)])
         if self.students:
             students = [
                 (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
             ]
-            told += ["", *_aligned([COLUMNS, *students])]
-            told += [line for one in self.students if (line := rule_line(one.to_dict()))]
-        told += ["", *self.origins.values()] if self.origins else []
-        told += [one_line(self.evidence)] if self.evidence else []
+            lines += ["", *_aligned([COLUMNS, *students])]
+            lines += [line for one in self.students if (line := rule_line(one.to_dict()))]
+        lines += ["", *self.origins.values()] if self.origins else []
+        lines += [one_line(self.evidence)] if self.evidence else []
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]
         reasons += [f"worse: {regression}" for regression in self.regressions]
-        return "\n".join([*told, "", *map(one_line, reasons)] if reasons else told)
+        return "\n".join([*lines, "", *map(one_line, reasons)] if reasons else lines)
 
     def _reasons(self) -> list[str]:
-        """Each once; what no target can have tried needs no file's name."""
+        """Return each reason once; one that holds for every file of a format omits the file's name."""
         return list(
             dict.fromkeys(
-                f"{one.status}: {one.format} on {one.target}: {one.reason}"
-                if isinstance(one, Row) and one.status != "fail"
-                else f"{one.status}: {one.place}: {one.reason}"
-                for one in (*self.rows, *(student for student in self.students if student.asked))
-                if one.reason
+                f"{entry.status}: {entry.format} on {entry.target}: {entry.reason}"
+                if isinstance(entry, Row) and entry.status != "fail"
+                else f"{entry.status}: {entry.place}: {entry.reason}"
+                for entry in (*self.rows, *(student for student in self.students if student.asked))
+                if entry.reason
             )
         )
 
     @property
     def excuses(self) -> list[str]:
-        """What the policy lets fail for now, and why: each once."""
+        """The policy's excuses that apply for now, with reasons, each once."""
         every = (*self.rows, *self.students)
         return list(dict.fromkeys(f"{one.place}: {one.excused}" for one in every if one.excused))
 
@@ -179,8 +179,8 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _by_model(rows: tuple[Row, ...]) -> dict[tuple[str, str, str, str], dict[str, str]]:
-    """The status of each rung, by bundle, target, format and precision."""
-    found: dict[tuple[str, str, str, str], dict[str, str]] = {}
+    """Return the status of each rung, by bundle, target, format and precision."""
+    statuses: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for row in rows:
-        found.setdefault((row.bundle, row.target, row.format, row.precision), {})[row.rung] = row.status
-    return found
+        statuses.setdefault((row.bundle, row.target, row.format, row.precision), {})[row.rung] = row.status
+    return statuses
