@@ -17,16 +17,16 @@ from export.kinds.registry import engine_place, engines_on
 from hetero.processes import children
 
 EXACT_INT8 = {"session.x64quantprecision": "1"}
-"""x86 processors without VNNI add int8 products in 16 bits, which saturate; with this ONNX Runtime takes a slower way
+"""x86 processors without VNNI add int8 products in 16 bits, which saturate; this makes ONNX Runtime take a slower way
 that does not. See its documentation of ``kOrtSessionOptionsAvx2PrecisionMode``."""
 
 
 PACKAGES = Path(device_tests.__file__).resolve().parents[1]
-"""Where this package lies."""
+"""The folder that contains this package."""
 
 
 class Desktop:
-    """Runs models in a process beside this one."""
+    """A target that runs models in a process on this machine."""
 
     name = "desktop"
     emulated = False
@@ -35,29 +35,29 @@ class Desktop:
     def __init__(self) -> None:
         python = children.python("-s")
         self._runner = LocalRunner(python, clean_environment(), emulated=False)
-        # For engines that do not travel; some are part of this package, wherever that lies.
+        # For engines that do not travel; some are part of this package.
         self._own = LocalRunner(python, clean_environment(PYTHONPATH=str(PACKAGES)), emulated=False)
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """What runs each format on this machine."""
+        """The runtime of each format on this machine."""
         return engines_on("desktop")
 
     def set_up(self) -> None:
         """Check that the runtimes are installed.
 
         Raises:
-            InputError: Naming those that are not.
+            InputError: If some are not, with their names.
         """
         installed_versions(RUNTIME_PACKAGES)
 
     def state(self) -> str:
-        """Ready when the runtimes are installed."""
+        """Return whether the runtimes are installed."""
         self.set_up()
         return "ready"
 
     def describe(self) -> Mapping[str, str]:
-        """Processor, system and versions."""
+        """Return processor, system and versions."""
         return {
             "processor": _processor(),
             "system": f"{platform.system()} {platform.machine()}",
@@ -68,9 +68,9 @@ class Desktop:
         }
 
     def run(self, request: Request, progress: Progress) -> Returned:
-        """Embed the request's images; an int8 model of ONNX Runtime on x86 in both ways that it can be computed there.
+        """Embed the request's images; an int8 model of ONNX Runtime on x86 with both kinds of arithmetic.
 
-        What counts is exact int8 arithmetic, as every ARM processor does it.
+        Exact int8 arithmetic, as on every ARM processor, is judged.
         """
         if not (request.runtime == "onnxruntime" and request.precision.startswith("int8") and _is_x86()):
             return self._run(request, progress)
@@ -85,7 +85,7 @@ class Desktop:
         return runner.run(request, progress)
 
     def time(self, timing: Timing, progress: Progress) -> Timed:
-        """Time models in a process beside this one."""
+        """Time models in a process on this machine."""
         return self._runner.time(timing, progress)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What this machine is, as far as the emulated phone's set-up depends on it."""
+"""A description of this machine, as far as the emulated phone's setup depends on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Host:
     """A Debian or Ubuntu machine.
 
     Attributes:
-        distribution: ``debian``, ``ubuntu`` or one derived from them.
+        distribution: ``debian``, ``ubuntu`` or a derivative.
         codename: Its release, for instance ``bookworm``.
         architecture: Debian's name of the processor architecture.
     """
@@ -27,10 +27,10 @@ class Host:
 
 
 def detect() -> Host:
-    """This machine.
+    """Describe this machine.
 
     Raises:
-        InputError: When the emulated phone cannot be set up on it, with every reason.
+        InputError: If the emulated phone cannot be set up on it, with every reason.
     """
     release = _os_release()
     tools = {name for name in ("apt-get", "apt-config", "dpkg", "dpkg-deb") if children.which(name)}
@@ -38,16 +38,16 @@ def detect() -> Host:
 
 
 def check(system: str, machine: str, release: Mapping[str, str], tools: set[str]) -> Host:
-    """Decide whether the emulated phone can be had.
+    """Check that the emulated phone can be set up.
 
     Args:
-        system: As ``sys.platform``.
-        machine: As ``platform.machine()``.
+        system: The value of ``sys.platform``.
+        machine: The value of ``platform.machine()``.
         release: The fields of ``os-release``.
         tools: The package tools found on PATH.
 
     Raises:
-        InputError: With every reason why not.
+        InputError: If not, with every reason.
     """
     problems: list[str] = []
     if system != "linux":

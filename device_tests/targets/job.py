@@ -1,4 +1,4 @@
-"""What a runner is given, and what it leaves: the same on this machine, on a phone and in a browser."""
+"""The input and the output of a runner, the same on this machine, on a phone and in a browser."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from hetero.foreign import strict_json
 from hetero.processes import children
 
 OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
-"""What the runner leaves in a job's folder."""
+"""Names of the runner's output files in a job's folder."""
 RUNNER = Path(device_tests.runner.__file__).parent
 """The folder that travels."""
 _WARM_UP = 3
 
 
 def runner_files() -> dict[str, bytes]:
-    """The runner's files by name."""
+    """Return the runner's files by name."""
     return {path.name: path.read_bytes() for path in sorted(RUNNER.glob("*.py"))}
 
 
 def job_text(request: Request, folder: str, model: str, images: str, originals: Sequence[str]) -> str:
-    """The job file's content.
+    """Return the content of the job file.
 
     Args:
-        request: What to run.
-        folder: Receives what the runner leaves; this and the following paths as the runner sees them.
+        request: The request to run.
+        folder: The folder for the runner's output; this and the following paths as the runner sees them.
         model: The model's file.
-        images: The images as ``.npy``.
+        images: The images' file, ``.npy``.
         originals: Files of the request's originals, in order.
     """
     job = {
@@ -53,11 +53,11 @@ def job_text(request: Request, folder: str, model: str, images: str, originals: 
 
 
 def timing_text(timing: Timing, folder: str, models: Sequence[str]) -> str:
-    """The job file's content for timing models.
+    """Return the content of the job file for timing models.
 
     Args:
-        timing: What to time.
-        folder: Receives what the runner leaves; this and the following paths as the runner sees them.
+        timing: The models to time.
+        folder: The folder for the runner's output; this and the following paths as the runner sees them.
         models: The models' files.
     """
     job = {
@@ -71,16 +71,16 @@ def timing_text(timing: Timing, folder: str, models: Sequence[str]) -> str:
 
 
 def job_settings(request: Request) -> dict[str, Any]:
-    """The part of a job that is the same wherever its files lie."""
+    """Return the part of a job that does not depend on where its files are."""
     contract = request.preprocessing.to_dict() if request.preprocessing is not None else {}
     return {"warm_up": _WARM_UP, "settings": dict(request.settings), "contract": contract}
 
 
 def failed_in(folder: Path, ending: Ending) -> tuple[str, bool]:
-    """Judge how a job ended by what the runner left in a folder of this machine.
+    """Judge how a job ended by the runner's output in a folder of this machine.
 
     Returns:
-        Why it failed, or nothing; and whether that only says that its runtime cannot tell.
+        The error, or nothing; and True if it says nothing about the model.
     """
     if not ending.status and ending.session_said is None and (folder / REPORT).is_file():
         return "", False
@@ -90,12 +90,12 @@ def failed_in(folder: Path, ending: Ending) -> tuple[str, bool]:
 
 
 def returned_in(folder: Path, *, emulated: bool) -> Returned:
-    """Read what the runner left in a folder of this machine."""
+    """Read the runner's output from a folder of this machine."""
     report = strict_json((folder / REPORT).read_bytes(), what=REPORT)
     with np.load(folder / OUTPUT, allow_pickle=False) as arrays:
-        held = {name: arrays[name] for name in arrays.files}
+        content = {name: arrays[name] for name in arrays.files}
     return Returned(
-        embeddings=held["embeddings"],
+        embeddings=content["embeddings"],
         runtime=f"{report['runtime']} {report['runtime_version']}",
         load_seconds=float(report["load_seconds"]),
         latency_seconds=np.asarray(report["latency_seconds"], np.float64),
@@ -104,21 +104,23 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         tensors=tuple((str(name), str(kind), float(scale), int(zero)) for name, kind, scale, zero in report["tensors"]),
         certifies=report["certifies"],
         decoder=report["decoder"],
-        pixels=held.get("pixels"),
+        pixels=content.get("pixels"),
         decode_errors=tuple(report["decode_errors"]),
-        pixel_embeddings=held.get("pixel_embeddings"),
+        pixel_embeddings=content.get("pixel_embeddings"),
         incomplete=bool(report["incomplete"]),
     )
 
 
 def timed_in(folder: Path) -> Timed:
-    """Read what the runner left in a folder of this machine when it timed models."""
+    """Read the runner's output for timed models from a folder of this machine."""
     report = strict_json((folder / REPORT).read_bytes(), what=REPORT)
     return Timed(tuple(map(float, report["seconds"])), str(report["runtime_version"]))
 
 
 def clean_environment(**added: str) -> Mapping[str, str]:
-    """An environment without settings that reach into a runtime: libraries, Python and BLAS options of this shell."""
-    held = children.environment()
-    kept = {name: held[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in held}
-    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}
+    """Return an environment without this shell's settings that affect a runtime: libraries, Python and BLAS options."""
+    environment = children.environment()
+    variables = {
+        name: environment[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "SYSTEMROOT") if name in environment
+    }
+    return {**variables, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **added}

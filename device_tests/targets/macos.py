@@ -1,7 +1,7 @@
 """A Mac: Apple's own Core ML, by compute unit.
 
-Written against the documented interface of coremltools (``models.MLModel(path, compute_units=ComputeUnit.X)`` and its
-``predict``), and never run by its authors, who have no Mac: elsewhere than on macOS it says so and is not verified.
+Written for the documented interface of coremltools (``models.MLModel(path, compute_units=ComputeUnit.X)`` and its
+``predict``), and never run by its authors, who have no Mac: on other systems it says so and is not verified.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hetero.processes import children
 
 NAME = "macos"
 UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "ane": "CPU_AND_NE"}
-"""Names of coremltools' compute units, by what follows ``macos:``."""
+"""Names of coremltools' compute units, by the suffix after ``macos:``."""
 
 _PACKAGES = ("coremltools", "numpy", "pillow")
 
@@ -34,7 +34,7 @@ class MacOs:
         unit: A key of :data:`UNITS`.
 
     Raises:
-        InputError: For another unit.
+        InputError: For an unknown unit.
     """
 
     emulated = False
@@ -49,14 +49,14 @@ class MacOs:
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """What runs each format on a Mac."""
+        """The runtime of each format on a Mac."""
         return engines_on("macos")
 
     def set_up(self) -> None:
         """Check that this is a Mac with coremltools.
 
         Raises:
-            InputError: When it is not.
+            InputError: If it is not.
         """
         if sys.platform != "darwin":
             raise InputError(
@@ -65,12 +65,12 @@ class MacOs:
         installed_versions(_PACKAGES)
 
     def state(self) -> str:
-        """Ready on a Mac with coremltools."""
+        """Return whether this is a Mac with coremltools."""
         self.set_up()
         return "ready"
 
     def describe(self) -> Mapping[str, str]:
-        """System, compute units and versions."""
+        """Return system, compute units and versions."""
         return {
             "system": f"macOS {platform.mac_ver()[0]}, {platform.machine()}",
             "compute units": UNITS[self._unit],
@@ -81,8 +81,8 @@ class MacOs:
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images."""
-        chosen = dataclasses.replace(request, settings={"compute_units": UNITS[self._unit]})
-        return self._runner.run(chosen, progress)
+        with_unit = dataclasses.replace(request, settings={"compute_units": UNITS[self._unit]})
+        return self._runner.run(with_unit, progress)
 
     def close(self) -> None:
         """End the processes."""

@@ -1,4 +1,4 @@
-"""Run models in processes beside this one: a runtime that crashes is a finding, not the end of the verification."""
+"""Run models in separate processes: a runtime that crashes is a finding, not the end of the verification."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hetero.processes import children
 from hetero.storage.scratch import scratch_folder
 
 LIMITS = children.Limits(memory_bytes=8 << 30, processor_seconds=int(TOTAL_LIMIT), file_bytes=1 << 30)
-"""Many times what a model for devices takes."""
+"""Limits far above the needs of a model for devices."""
 _SCRATCH = "scratch"
 
 
@@ -30,10 +30,10 @@ class LocalRunner:
     Args:
         command: The interpreter with its options.
         environment: The whole environment of its processes; the runner is added to PYTHONPATH.
-        emulated: Passed on to what is returned.
-        silence_limit: Seconds without progress after which a model is given up.
-        total_limit: Seconds after which it is given up in any case.
-        limits: What its processes may take.
+        emulated: True if it is emulated; passed on to the answers.
+        silence_limit: Seconds without progress after which a model is stopped.
+        total_limit: Seconds after which it is stopped in any case.
+        limits: Resource limits of its processes.
     """
 
     def __init__(
@@ -58,29 +58,29 @@ class LocalRunner:
         """Run one request."""
         with tempfile.TemporaryDirectory(prefix="hetero-", dir=self._prepared()) as name:
             folder = Path(name)
-            told, unknown = self._failed(request.runtime, _written(request, folder), progress)
-            if told:
-                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
+            error, unknown = self._failed(request.runtime, _written(request, folder), progress)
+            if error:
+                return Returned(error=error, not_verified=unknown, emulated=self._emulated)
             return returned_in(folder, emulated=self._emulated)
 
     def time(self, timing: Timing, progress: Progress) -> Timed:
         """Time models.
 
         Raises:
-            InputError: When one cannot be timed.
+            InputError: If one cannot be timed.
         """
         with tempfile.TemporaryDirectory(prefix="hetero-", dir=self._prepared()) as name:
             folder = Path(name)
             job = folder / "job.json"
             models = [str(model.resolve()) for model in timing.models]
             job.write_text(timing_text(timing, str(folder), models), encoding="utf-8")
-            told, _ = self._failed(timing.runtime, job, progress)
-            if told:
-                raise InputError(f"{timing.runtime} cannot time a model: {told}")
+            error, _ = self._failed(timing.runtime, job, progress)
+            if error:
+                raise InputError(f"{timing.runtime} cannot time a model: {error}")
             return timed_in(folder)
 
     def _failed(self, runtime: str, job: Path, progress: Progress) -> tuple[str, bool]:
-        """Run a job's file: why it failed, or nothing, and whether that only says that this runtime cannot tell."""
+        """Run a job's file: return an error or nothing, and True if the error says nothing about the model."""
         with self._sessions.lend(runtime) as session:
             ending = session.run(str(job), progress)
         return failed_in(job.parent, ending)
@@ -94,7 +94,7 @@ class LocalRunner:
     def _start(self, runtime: str) -> Session:
         folder = self._prepared()
         path = os.pathsep.join([str(folder), *filter(None, [self._environment.get("PYTHONPATH")])])
-        # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
+        # Runtimes write their temporary files here, within the folder that is removed at the end.
         environment = {**self._environment, "PYTHONPATH": path, "TMPDIR": str(folder / _SCRATCH)}
         return Session(
             [*self._command, "-m", "runner", _called(runtime)],
@@ -106,8 +106,8 @@ class LocalRunner:
         )
 
     def _prepared(self) -> Path:
-        """The folder with a copy of the runner: apart from the package, whose other modules would be seen beside it."""
-        # Sessions of several runtimes start at once: none may see the folder before the runner is whole.
+        """Return the folder with a copy of the runner, apart from the package's other modules."""
+        # Sessions of several runtimes start at once: none may see the folder before the runner is complete.
         with self._preparing:
             if self._folder is None:
                 folder = self._held.enter_context(scratch_folder("runner"))
@@ -121,7 +121,7 @@ class LocalRunner:
 
 
 def _called(runtime: str) -> str:
-    """An engine as :func:`device_tests.runner.engines.engine` is asked for it."""
+    """Return an engine's name as :func:`device_tests.runner.engines.engine` expects it."""
     place = engine_place(runtime)
     return f"{runtime}={place}" if place else runtime
 

@@ -23,15 +23,15 @@ from hetero.errors import InputError
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of target; what it says of itself, such as whether it is emulated, the target says.
+    """A kind of target; properties such as emulation belong to the target itself.
 
     Attributes:
-        name: As on the command line, to a colon.
-        line: Of ``hetero device list``.
-        make: Called with what follows the colon, where something does.
-        variant: What may follow it, in capitals where it stands for anything; empty for nothing.
-        needs_variant: True if something must.
-        times_as: The name that models are timed under; empty where its clock says nothing of a processor.
+        name: Name on the command line, up to a colon.
+        line: Description in ``hetero device list``.
+        make: Called with the text after the colon, if there is one.
+        variant: The text that may follow it, in capitals for a placeholder; empty for nothing.
+        needs_variant: True if such text is required.
+        times_as: The name that models are timed under; empty if its clock says nothing about a processor.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Kind:
 
     @property
     def listed_as(self) -> str:
-        """The name, with what must follow it."""
+        """The name, with the variant that must follow it."""
         return f"{self.name}:{self.variant}" if self.needs_variant else self.name
 
     def called(self, name: str) -> Target | None:
-        """The target of this kind that is called ``name``; None when none is."""
+        """Return the target of this kind called ``name``; None if there is none."""
         kind, colon, variant = name.partition(":")
         if not colon:
             return self.make() if kind == self.name and not self.needs_variant else None
@@ -59,10 +59,10 @@ TARGETS: dict[str, Kind] = {}
 
 
 def add_target(kind: Kind) -> None:
-    """Let targets of a kind be called by name.
+    """Register a kind of target, to be called by name.
 
     Raises:
-        InputError: When there is another kind of this name.
+        InputError: If there is another kind of this name.
     """
     if kind.name in TARGETS:
         raise InputError(f"there is a target {kind.name!r} already; expected another name")
@@ -113,20 +113,20 @@ for _kind in (
 
 
 def target(name: str) -> Target:
-    """The target called ``name``.
+    """Return the target called ``name``.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is none.
     """
     kind = TARGETS.get(name.partition(":")[0])
-    if kind and (found := kind.called(name)):
-        return found
+    if kind and (match := kind.called(name)):
+        return match
     lines = [f"{kind.listed_as}: {kind.line}" for kind in TARGETS.values()]
     raise InputError(f"no target {name!r}; the targets are:", lines)
 
 
 def target_problems(names: Sequence[str]) -> list[str]:
-    """One line for each name that no target has."""
+    """Return one line for each name that no target has."""
     return [
         f"no target {name!r}{_hint(name)}; expected some of {', '.join(_listed())}"
         for name in names
@@ -135,7 +135,7 @@ def target_problems(names: Sequence[str]) -> list[str]:
 
 
 def emulated(names: Sequence[str]) -> list[str]:
-    """Those of the targets that are emulated: slow to set up and to run, and never timed."""
+    """Return those of the targets that are emulated: slow to set up and to run, and never timed."""
     return [name for name in dict.fromkeys(names) if _exists(name) and target(name).emulated]
 
 
@@ -157,13 +157,13 @@ def _hint(name: str) -> str:
 
 
 def stopwatch(name: str) -> Stopwatch:
-    """The target called ``name``, whose clock says something.
+    """Return the target called ``name``, if its times are meaningful.
 
     Raises:
-        InputError: When there is none, or its times would say nothing.
+        InputError: If there is none, or its times would say nothing.
     """
-    found = target(name)
-    if not isinstance(found, Stopwatch) or (found.emulated and not found.counting):
+    match = target(name)
+    if not isinstance(match, Stopwatch) or (match.emulated and not match.counting):
         able = [kind.times_as for kind in TARGETS.values() if kind.times_as]
         raise InputError(f"{name} cannot time models; expected one of {', '.join(able)}")
-    return found
+    return match

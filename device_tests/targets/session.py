@@ -19,17 +19,17 @@ from hetero.storage.scratch import scratch_folder
 SILENCE_LIMIT = 600.0
 """Seconds without any progress after which a run counts as hung."""
 TOTAL_LIMIT = 4 * 3600.0
-"""Seconds after which a run is given up, whatever progress it tells."""
+"""Seconds after which a run is stopped, whatever its progress."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
-        status: Its exit status, negative for a signal; the session's own when that ended before the job did.
-        given_up: Why it was killed; empty when it was not.
-        session_said: The last line of the session's own errors, where the session itself ended; else None.
+        status: Its exit status, negative for a signal; the session's own if that ended before the job did.
+        given_up: The reason why it was killed; empty if it was not.
+        session_said: The last line of the session's own errors, if the session itself ended; else None.
     """
 
     status: int
@@ -41,12 +41,12 @@ class Session:
     """One runner process.
 
     Args:
-        command: Starts it.
+        command: Command that starts it.
         environment: Its whole environment.
         silence_limit: Seconds without a line after which it is killed.
         total_limit: Seconds after which it is killed in any case.
-        limits: What each of its processes may take.
-        home: A folder of its owner, in which it works; removed with it when this process is killed.
+        limits: Resource limits of each of its processes.
+        home: Its owner's folder, in which it works; removed with it when this process is killed.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether it takes another job."""
+        """True if it accepts another job."""
         return self._process.poll() is None
 
     def run(self, job: str, progress: Progress) -> Ending:
-        """Run the job of a file, named as the runner sees it."""
+        """Run the job of a file, whose path is given as the runner sees it."""
         reasons: list[str] = []
 
         def give_up(reason: str) -> None:
@@ -114,7 +114,7 @@ class Session:
         return Ending(self._process.returncode, "".join(reasons[:1]), last_line(self._errors.read()))
 
     def close(self) -> None:
-        """End it, and whatever it started."""
+        """End it, and everything that it started."""
         self.kill()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
@@ -124,7 +124,7 @@ class Session:
         self._held.close()
 
     def kill(self) -> None:
-        """End it and whatever it started, in the middle of what it does."""
+        """End it and everything that it started, even during a job."""
         if not hasattr(os, "killpg"):
             self._process.kill()
             return
@@ -148,7 +148,7 @@ class Sessions:
 
     @contextlib.contextmanager
     def lend(self, runtime: str) -> Generator[Session]:
-        """An idle session, or a new one."""
+        """Lend an idle session, or a new one."""
         with self._lock:
             idle = self._idle.setdefault(runtime, [])
             session = idle.pop() if idle else None
@@ -170,7 +170,7 @@ class Sessions:
             idle.append(session)
 
     def close(self) -> None:
-        """End those that are idle, and the runs of the others, which their borrowers close."""
+        """End idle sessions, and the runs of the others, which their borrowers close."""
         with self._lock:
             idle = [session for sessions in self._idle.values() for session in sessions]
             lent = list(self._lent)
@@ -182,25 +182,25 @@ class Sessions:
 
 
 def failure(ending: Ending, errors: bytes) -> str:
-    """Why a job failed, for people.
+    """Describe why a job failed, for people.
 
     Args:
-        ending: How it ended.
-        errors: What it wrote to its errors' file.
+        ending: The job's end.
+        errors: The content of its error file.
     """
     if ending.given_up:
         return f"{ending.given_up}; killed"
-    said = last_line(errors) or ending.session_said or "it said nothing"
+    message = last_line(errors) or ending.session_said or "it said nothing"
     status = ending.status
     # QEMU reports a guest's fatal signal as the shell does.
     number = -status if status < 0 else status - 128
     if number > 0 and number in {int(value) for value in signal.Signals}:
-        return f"the runtime crashed with {signal.Signals(number).name}: {said}"
-    return f"{said} (exit status {status})"
+        return f"the runtime crashed with {signal.Signals(number).name}: {message}"
+    return f"{message} (exit status {status})"
 
 
 def last_line(said: bytes) -> str:
-    """The last line that is not empty; empty without one."""
+    """Return the last line that is not empty; empty if there is none."""
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip()[:500] if lines else ""
 

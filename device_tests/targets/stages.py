@@ -1,4 +1,4 @@
-"""Set-up in stages: each makes one folder, and a finished one is kept when the set-up is interrupted."""
+"""Setup in stages: each builds one folder, and finished folders survive an interruption of the setup."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _RECORD = ".stage.json"
 
 @dataclass(frozen=True)
 class Stage:
-    """One folder of the set-up.
+    """One folder of the setup.
 
     Attributes:
         name: The folder's name.
-        doing: Said while it runs.
-        inputs: JSON-serialisable; the folder is made again when they change.
+        doing: Text to display while it runs.
+        inputs: JSON-serialisable; the folder is rebuilt when they change.
         build: Fills an empty folder.
     """
 
@@ -36,22 +36,22 @@ class Stage:
 
 
 def is_done(root: Path, stage: Stage) -> bool:
-    """Whether the stage's folder stands and was made from the same inputs.
+    """Return True if the stage's folder exists and was built from the same inputs.
 
-    What a killed set-up left beside it is removed: nobody may come to make that folder any more.
+    The remains of a killed setup beside it are removed, as that folder may never be built again.
     """
     sweep(root / stage.name)
     return stage_record(root, stage.name).get("inputs") == digest(stage.inputs)
 
 
 def stage_record(root: Path, name: str) -> dict[str, Any]:
-    """What a finished stage left about itself: ``inputs`` and ``tree`` digests; empty when it is not finished."""
+    """Return the record of a finished stage: ``inputs`` and ``tree`` digests; empty if it is not finished."""
     path = root / name / _RECORD
     return read_json(path) if path.is_file() else {}
 
 
 def ensure(root: Path, stage: Stage) -> bool:
-    """Make the stage's folder unless it is done; returns whether there was work to do.
+    """Build the stage's folder unless it is done; return True if there was work to do.
 
     The folder and its record appear together in one rename, so a killed run leaves either nothing or all of it.
     """
@@ -64,7 +64,7 @@ def ensure(root: Path, stage: Stage) -> bool:
 
 
 def tree_digest(folder: Path) -> str:
-    """Digest of every path, link, executable bit and content below ``folder``; times and byte code do not count."""
+    """Return a digest of paths, links, executable bits and contents below ``folder``, without times and byte code."""
     entries: list[list[object]] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -84,9 +84,9 @@ def remove_unfinished(root: Path) -> None:
 
 @contextlib.contextmanager
 def locked(root: Path, *, say: Callable[[str], None]) -> Generator[int]:
-    """Hold the set-up lock of ``root``; yields its file descriptor for children to inherit.
+    """Hold the setup lock of ``root``; yield its file descriptor for children to inherit.
 
-    The lock belongs to the open file: children that outlive a killed parent keep it, so nobody works beside them.
+    The lock belongs to the open file: children that outlive a killed parent keep it, so no process works beside them.
     """
     import fcntl
 

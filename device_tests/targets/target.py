@@ -1,4 +1,4 @@
-"""What a target is asked, and what it returns."""
+"""Targets, their requests and their answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hetero.preprocessing import Preprocessing
 
 Progress = Callable[[int, int], None]
-"""Called with the images done and their total."""
+"""Called with the number of images done and their total."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Original:
 
     Attributes:
         file: A JPEG or PNG file.
-        image: Row of :attr:`Request.images` with the pixels that the contract makes of it; None where its own pixels
-            are asked for, and not their embedding.
+        image: Row of :attr:`Request.images` with the contract's pixels of it; None if only the target's own pixels are
+            needed, and not their embedding.
     """
 
     file: Path
@@ -33,15 +33,15 @@ class Original:
 
 @dataclass(frozen=True)
 class Request:
-    """Embed images with one exported model.
+    """A request to embed images with one exported model.
 
     Attributes:
-        name: For messages.
+        name: Name for messages.
         runtime: The engine, one of those in :attr:`Target.runtimes`.
         model: The exported file.
         images: uint8 [n, h, w, 3].
-        precision: As in the bundle's manifest.
-        originals: Files to decode and resize as ``preprocessing`` says.
+        precision: The precision in the bundle's manifest.
+        originals: Files to decode and resize according to ``preprocessing``.
         preprocessing: The contract; needed with originals.
         settings: Options of the engine, by its own names.
     """
@@ -58,13 +58,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Timing:
-    """Time models by themselves, on noise, one thread, batch of one.
+    """A request to time models by themselves, on noise, one thread, batch of one.
 
     Attributes:
         runtime: The engine, ``onnxruntime`` or ``litert``.
-        models: Files, which may take anything.
-        runs: Of each at least; the least counts.
-        at_least_seconds: That these runs take together.
+        models: Model files, with any input.
+        runs: Least number of runs of each; the fastest counts.
+        at_least_seconds: Least total time of these runs.
     """
 
     runtime: str
@@ -75,11 +75,11 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timed:
-    """How long models took.
+    """The times of models.
 
     Attributes:
         seconds: In the order of :attr:`Timing.models`.
-        version: The runtime's.
+        version: The runtime's version.
     """
 
     seconds: tuple[float, ...]
@@ -88,26 +88,26 @@ class Timed:
 
 @dataclass(frozen=True)
 class Returned:
-    """What came back from a target.
+    """The answer of a target.
 
     Attributes:
-        embeddings: float32, as the target computed them, [n, d] if all is well; None when it failed.
-        error: Why it failed; empty otherwise.
+        embeddings: float32, as the target computed them, [n, d] if all is well; None if it failed.
+        error: The reason for a failure; empty otherwise.
         runtime: The engine and its version.
-        load_seconds: Importing the runtime and loading the model.
+        load_seconds: Time to import the runtime and load the model.
         latency_seconds: float64 [n], one image at a time.
-        peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 when unknown.
-        emulated: Whether the processor was emulated, so that times are not those of a real one.
-        not_verified: Whether the error only says that this runtime cannot tell.
-        counts_instructions: Whether the clock advanced by a nanosecond an instruction, so that times count them.
-        tensors: Name, type, scale and zero point of the input and the output, as the model's file says them; empty when
-            the target does not tell, like a type.
-        certifies: What a pass says, where the runtime is not the engine that applications use; times are its own then.
-        decoder: What decoded the originals; empty when nothing on the target can.
-        pixels: uint8 [o, h, w, 3] that the target made of the originals; None without a decoder.
-        decode_errors: For each original why it could not be decoded; empty where it could.
+        peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 if unknown.
+        emulated: True if the CPU is emulated; times are then meaningless for a real one.
+        not_verified: True if the error says nothing about the model.
+        counts_instructions: True if the clock advances by a nanosecond per instruction, so that times count them.
+        tensors: Name, type, scale and zero point of the input and the output in the model's file; empty if the target
+            does not report them, as is the type.
+        certifies: The meaning of a pass if the runtime is not the engine of applications; times are then its own.
+        decoder: The decoder of the originals; empty if the target has none.
+        pixels: uint8 [o, h, w, 3], the target's own pixels of the originals; None without a decoder.
+        decode_errors: For each original the reason why it could not be decoded; empty if it could.
         pixel_embeddings: float32 [e, d] of these pixels, for the originals with an :attr:`Original.image`.
-        incomplete: Whether this machine failed at a part of it, so that another run may answer more.
+        incomplete: True if this machine failed at a part of it, so that another run may answer more.
         also: Embeddings [n, d] of the same model and images under other settings of the runtime, for comparison only.
     """
 
@@ -132,41 +132,41 @@ class Returned:
 
 @runtime_checkable
 class Target(Protocol):
-    """A machine that runs exported models. It knows nothing of checks."""
+    """A machine that runs exported models; it does not know the checks."""
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The name on the command line."""
         ...
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """Which runtime runs each format; a format that is missing cannot be verified here."""
+        """The runtime of each format; a missing format cannot be verified here."""
         ...
 
     @property
     def emulated(self) -> bool:
-        """Whether its processor is: its times say nothing then, and others may run beside it."""
+        """True if the CPU is emulated; timings are then meaningless, and other runs may go on at the same time."""
         ...
 
     def set_up(self) -> None:
-        """Make it ready.
+        """Make the target ready.
 
         Raises:
-            InputError: When it cannot be had on this machine.
+            InputError: If it is unavailable on this machine.
         """
         ...
 
     def state(self) -> str:
-        """Whether it is ready, found out without changing anything.
+        """Return whether it is ready, without changing anything.
 
         Raises:
-            InputError: When it cannot be had on this machine.
+            InputError: If it is unavailable on this machine.
         """
         ...
 
     def describe(self) -> Mapping[str, str]:
-        """What it is, once it is set up: processor, system, versions."""
+        """Describe it once it is set up: processor, system, versions."""
         ...
 
     def run(self, request: Request, progress: Progress) -> Returned:
@@ -180,16 +180,16 @@ class Target(Protocol):
 
 @runtime_checkable
 class Stopwatch(Protocol):
-    """A target whose clock says something: it times models by themselves."""
+    """A target with a meaningful clock, which times models by themselves."""
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The name on the command line."""
         ...
 
     @property
     def counting(self) -> bool:
-        """Whether its clock counts instructions, a nanosecond each."""
+        """True if its clock counts instructions, a nanosecond each."""
         ...
 
     def set_up(self) -> None:
@@ -204,7 +204,7 @@ class Stopwatch(Protocol):
         """Time models; ``progress`` is called with the models done and their total.
 
         Raises:
-            InputError: When one cannot be timed, or the target is lost.
+            InputError: If one cannot be timed, or the target is lost.
         """
         ...
 

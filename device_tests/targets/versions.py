@@ -1,4 +1,4 @@
-"""Which versions are installed here: the phone gets the very same."""
+"""The versions installed here, which the phone gets, too."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from hetero.errors import InputError
 
 
 def packages_on(kind: Kind) -> tuple[str, ...]:
-    """What a phone has installed for the engines that travel with the runner."""
+    """Return the packages of a phone for the engines that travel with the runner."""
     return ("numpy", *(engine(name).package for name in engines_on(kind).values()), "pillow")
 
 
 def modules_on(kind: Kind) -> tuple[str, ...]:
-    """The modules of :func:`packages_on`."""
+    """Return the modules of :func:`packages_on`."""
     return ("numpy", *(module for name in engines_on(kind).values() for module in engine(name).modules), "PIL.Image")
 
 
 RUNTIME_PACKAGES = packages_on("phone")
-"""What this machine and a phone of today run models with."""
+"""The packages with which this machine and a current phone run models."""
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Package name to version.
+    """Return versions by package name.
 
     Raises:
-        InputError: Naming the packages that are not installed.
+        InputError: If some packages are not installed, with their names.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     missing: list[str] = []
     for package in packages:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             missing.append(package)
     if missing:
         raise InputError(
             f"not installed: {', '.join(missing)}; install the extra `device`: pip install 'hetero[device]'"
         )
-    return found
+    return versions
 
 
 def constraints() -> list[str]:
-    """Every installed package as ``name==version``, for pip; local versions such as ``+cpu`` are cut off."""
+    """Return every installed package as ``name==version``, for pip; local versions such as ``+cpu`` are cut off."""
     pairs = {(item.name, item.version.split("+")[0]) for item in distributions()}
     return sorted(f"{name}=={number}" for name, number in pairs if name)

@@ -1,1 +1,1 @@
-"""Android phones, and whatever else answers to the Android Debug Bridge."""
+"""Android phones, and other devices that answer to the Android Debug Bridge."""

@@ -1,4 +1,4 @@
-"""The program ``adb``, for one device: commands, and what its refusals mean."""
+"""The program ``adb`` for one device: commands, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hetero.errors import InputError
 from hetero.processes import children
 
 PROGRAM = "HETERO_ADB"
-"""Environment variable with the path of ``adb``, where it is not on PATH."""
+"""Environment variable with the path of ``adb``, if it is not on PATH."""
 _SDKS = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 _PATIENCE = 900.0
 
@@ -29,7 +29,7 @@ _GONE = ("not found", "closed", "connection reset", "no devices", "device offlin
 
 
 class DeviceError(InputError):
-    """The device cannot be used, or no longer: nothing is known about the models that were to run on it."""
+    """The device cannot be used, or is gone: nothing is known about the models that were to run on it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Adb:
     """``adb`` for one device.
 
     Attributes:
-        program: What starts it, with its own options.
-        serial: Of the device, as ``adb devices`` lists it.
-        environment: Variables beside those of this process.
+        program: The command that starts it, with its own options.
+        serial: The device's serial, as ``adb devices`` lists it.
+        environment: Further variables, beside those of this process.
     """
 
     program: Sequence[str | Path]
@@ -47,7 +47,7 @@ class Adb:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def command(self, *arguments: str | Path) -> list[str | Path]:
-        """A command line for the device."""
+        """Return a command line for the device."""
         return [*self.program, "-s", self.serial, *arguments]
 
     @property
@@ -59,7 +59,7 @@ class Adb:
         """Check that the device can be used.
 
         Raises:
-            DeviceError: When it is not there, or not ready, with what to do.
+            DeviceError: If it is missing or not ready, with advice.
         """
         devices = attached(self.program, self.variables)
         state = devices.get(self.serial)
@@ -73,10 +73,10 @@ class Adb:
             raise DeviceError(f"the device {self.serial} {_STATES.get(state, f'is not ready: adb calls it {state!r}')}")
 
     def shell(self, script: str) -> str:
-        """Run a script of the device's shell; returns what it wrote to its standard output.
+        """Run a script in the device's shell, and return its standard output.
 
         Raises:
-            DeviceError: When it fails, or the device is gone.
+            DeviceError: If it fails, or the device is gone.
         """
         return self._run("shell", "-T", script)
 
@@ -84,20 +84,20 @@ class Adb:
         """Copy files into a folder of the device, under their names.
 
         Raises:
-            DeviceError: When it is gone, or full.
+            DeviceError: If it is gone or full.
         """
         self._run("push", *(file.absolute() for file in files), to)
 
     def pull(self, path: str, to: Path) -> None:
-        """Copy a file, or a folder with all that is in it, from the device.
+        """Copy a file, or a folder with its content, from the device.
 
         Raises:
-            DeviceError: When it is gone, or has no such file.
+            DeviceError: If it is gone, or has no such file.
         """
         self._run("pull", path, to)
 
     def failed(self, said: str) -> DeviceError:
-        """The error that ``said``, which ``adb`` or the device wrote, stands for."""
+        """Return the error for a message of ``adb`` or the device."""
         lowered = said.lower()
         if "no space left" in lowered:
             return DeviceError(
@@ -116,28 +116,28 @@ class Adb:
 
     def _run(self, *arguments: str | Path) -> str:
         try:
-            done = children.run(self.command(*arguments), variables=self.variables, timeout=_PATIENCE)
+            completed = children.run(self.command(*arguments), variables=self.variables, timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             raise DeviceError(f"the device {self.serial} did not answer for {_PATIENCE:.0f} s") from None
-        if done.returncode:
-            said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-            raise self.failed("; ".join(said[-3:]) or f"exit status {done.returncode}")
-        return done.stdout
+        if completed.returncode:
+            lines = [line for line in (completed.stderr + completed.stdout).splitlines() if line.strip()]
+            raise self.failed("; ".join(lines[-3:]) or f"exit status {completed.returncode}")
+        return completed.stdout
 
 
 def find() -> Path:
-    """The program.
+    """Return the path of the program.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is none.
     """
-    named = os.environ.get(PROGRAM, "")
+    path = os.environ.get(PROGRAM, "")
     sdks = [Path(os.environ[name]) / "platform-tools" / "adb" for name in _SDKS if os.environ.get(name)]
-    for candidate in [named] if named else ["adb", *map(str, sdks)]:
+    for candidate in [path] if path else ["adb", *map(str, sdks)]:
         if found := children.which(candidate):
             return found
-    if named:
-        raise InputError(f"{PROGRAM} names {named}, which is no program")
+    if path:
+        raise InputError(f"{PROGRAM} names {path}, which is no program")
     raise InputError(
         "no `adb` on PATH: install it (Debian's package adb, or Android's platform tools), or name it in the "
         f"environment variable {PROGRAM}"
@@ -145,20 +145,20 @@ def find() -> Path:
 
 
 def attached(program: Sequence[str | Path], variables: Mapping[str, str]) -> dict[str, str]:
-    """The state of every attached device by its serial.
+    """Return the state of every attached device by its serial.
 
     Raises:
-        DeviceError: When ``adb`` does not work here.
+        DeviceError: If ``adb`` does not work here.
     """
     try:
-        done = children.run([*program, "devices"], variables=variables, timeout=60.0)
+        completed = children.run([*program, "devices"], variables=variables, timeout=60.0)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"{program[-1]} does not run: {error}") from None
-    if done.returncode:
-        raise DeviceError(f"`adb devices` failed with status {done.returncode}: {done.stderr.strip()[-300:]}")
-    _, _, listed = done.stdout.partition("List of devices attached")
+    if completed.returncode:
+        raise DeviceError(f"`adb devices` failed with status {completed.returncode}: {completed.stderr.strip()[-300:]}")
+    _, _, listed = completed.stdout.partition("List of devices attached")
     pairs = [line.split("\t", 1) for line in listed.splitlines() if "\t" in line]
-    return {serial: _state(told) for serial, told in pairs}
+    return {serial: _state(state) for serial, state in pairs}
 
 
 def _state(told: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs models on a device over ADB: nothing is installed on it, and everything is removed at the end."""
+"""Run models on a device over ADB: nothing is installed on it, and everything is removed at the end."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from hetero.storage.scratch import scratch_folder
 
 
 class Device:
-    """A device that is there, for as long as it is.
+    """A device, for as long as it is connected.
 
     Args:
         adb: The device.
-        runtime: What is pushed to it, for its processor.
-        emulated: Passed on to what is returned.
-        place: Its folder for all this.
+        runtime: The folder pushed to it, for its processor.
+        emulated: True if the device is emulated; passed on to the answers.
+        place: The folder on the device for everything.
     """
 
     def __init__(self, adb: Adb, runtime: RuntimeFolder, *, emulated: bool, place: str = PLACE) -> None:
         self._adb, self._runtime, self._emulated, self._place = adb, runtime, emulated, place
         self._lock = threading.Lock()
-        # Opened may be one whose device was lost or full before it was ready: it is removed, but not used.
+        # Closed even if the device was lost or full before it was ready: its files are removed, though it is unused.
         self._opened: Storage | None = None
         self._storage: Storage | None = None
         self._command = ""
@@ -42,7 +42,7 @@ class Device:
         self._sessions = Sessions(self._start)
 
     def run(self, request: Request, progress: Progress) -> Returned:
-        """Run one request; a device that is gone or full leaves it not verified, with the reason."""
+        """Run one request; if the device is gone or full, the answer is not verified, with the reason."""
         try:
             return self._run(request, progress)
         except DeviceError as error:
@@ -52,20 +52,20 @@ class Device:
         """Time models.
 
         Raises:
-            InputError: When one cannot be timed, or the device is gone or full.
+            InputError: If one cannot be timed, or the device is gone or full.
         """
         storage = self._ready()
         folder = self._new_folder()
         storage.put(timing.models)
         models = [storage.address(model) for model in timing.models]
         job = self._described(storage, timing_text(timing, folder, models), folder)
-        with self._done(timing.runtime, job, folder, progress) as (here, told, _):
-            if told:
-                raise InputError(f"{timing.runtime} cannot time a model on the device: {told}")
+        with self._done(timing.runtime, job, folder, progress) as (here, error, _):
+            if error:
+                raise InputError(f"{timing.runtime} cannot time a model on the device: {error}")
             return timed_in(here)
 
     def close(self) -> None:
-        """End the processes and remove everything from the device; it may be run again afterwards."""
+        """End the processes and remove everything from the device, which may be used again afterwards."""
         self._sessions.close()
         storage, self._opened, self._storage = self._opened, None, None
         if storage is None:
@@ -79,14 +79,14 @@ class Device:
         storage = self._ready()
         folder = self._new_folder()
         job = self._sent(storage, request, folder)
-        with self._done(request.runtime, job, folder, progress) as (here, told, unknown):
-            if told:
-                return Returned(error=told, not_verified=unknown, emulated=self._emulated)
+        with self._done(request.runtime, job, folder, progress) as (here, error, unknown):
+            if error:
+                return Returned(error=error, not_verified=unknown, emulated=self._emulated)
             return returned_in(here, emulated=self._emulated)
 
     @contextlib.contextmanager
     def _done(self, runtime: str, job: str, folder: str, progress: Progress) -> Generator[tuple[Path, str, bool]]:
-        """Run a job: what it left; why it failed, or nothing; whether that only says that its runtime cannot tell."""
+        """Run a job; yield its output folder, an error or nothing, and True if that says nothing about the model."""
         with self._sessions.lend(runtime) as session:
             ending = session.run(job, progress)
         if ending.session_said is not None:
@@ -106,8 +106,8 @@ class Device:
                 storage = Storage(self._adb, self._place)
                 self._opened = storage
                 folder = storage.unpack(self._runtime)
-                given = [f"{name}={value}" for name, value in self._runtime.variables(folder).items()]
-                self._command = " ".join([*given, *self._runtime.program(folder)])
+                variables = [f"{name}={value}" for name, value in self._runtime.variables(folder).items()]
+                self._command = " ".join([*variables, *self._runtime.program(folder)])
                 self._send_runner(storage)
                 self._storage = storage
             return self._storage
@@ -120,7 +120,7 @@ class Device:
         self._adb.shell(" && ".join([f"mkdir -p {folder}", *copies]))
 
     def _sent(self, storage: Storage, request: Request, folder: str) -> str:
-        """Have everything on the device that the job needs; returns the path of its description there."""
+        """Send everything that the job needs to the device; return the path of its description there."""
         originals = [one.file for one in request.originals]
         with scratch_folder("device") as own:
             images = own / "images.npy"
@@ -131,7 +131,7 @@ class Device:
         return self._described(storage, text, folder)
 
     def _described(self, storage: Storage, text: str, folder: str) -> str:
-        """Have a job's description on the device, and its folder; returns the path of the description."""
+        """Send a job's description to the device, and make its folder; return the path of the description."""
         with scratch_folder("device") as own:
             job = own / "job.json"
             job.write_text(text, encoding="utf-8")
@@ -140,15 +140,15 @@ class Device:
             return storage.address(job)
 
     def _start(self, runtime: str) -> Session:
-        # Runtimes leave files where they are told that there is room for them: within what is removed at the end.
+        # Runtimes write their temporary files here, within the folder that is removed at the end.
         scratch = f"{self._place}/scratch"
         start = f"TMPDIR={scratch} HOME={scratch} {self._command} -m runner {runtime}"
-        # Python finds the runner's folder, as it looks where it is started.
+        # Python finds the runner's folder because it searches its working directory.
         script = f"mkdir -p {scratch} && cd {self._place} && {start}"
         return Session(self._adb.command("shell", "-T", script), self._adb.variables, SILENCE_LIMIT)
 
     def _require_still_there(self, ending: Ending) -> None:
-        """A runner that ended by itself is the model's or the runtime's fault only if the device is still there."""
+        """Raise if the device is gone; otherwise the end of the runner is the model's or the runtime's fault."""
         try:
             self._adb.shell("true")
         except DeviceError as error:

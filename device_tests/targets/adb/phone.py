@@ -26,7 +26,7 @@ class AndroidPhone:
     """The target ``adb:SERIAL``.
 
     Args:
-        serial: As ``adb devices`` lists it.
+        serial: The serial, as ``adb devices`` lists it.
     """
 
     emulated = False
@@ -40,14 +40,14 @@ class AndroidPhone:
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """As a phone of today."""
+        """The runtimes of a current phone."""
         return ARM64.runtimes
 
     def set_up(self) -> None:
-        """Find the device, and have on this machine what its processor needs.
+        """Find the device, and prepare on this machine the folder for its processor.
 
         Raises:
-            InputError: When there is no device to use, with what to do.
+            InputError: If there is no usable device, with advice.
         """
         adb = self._adb()
         adb.require()
@@ -60,12 +60,12 @@ class AndroidPhone:
         self._device = Device(adb, folder, emulated=False)
 
     def state(self) -> str:
-        """Whether it is attached and lets itself be used."""
+        """Return whether it is attached and can be used."""
         self._adb().require()
         return "ready"
 
     def describe(self) -> Mapping[str, str]:
-        """Model, system and versions."""
+        """Return model, system and versions."""
         self._ready()
         return self._about
 
@@ -92,10 +92,10 @@ class AndroidPhone:
 
 
 def _about(adb: Adb, system: System, versions: Mapping[str, str]) -> dict[str, str]:
-    asked = {name: " ".join(f"$(getprop {key})" for key in keys.split()) for name, keys in _PROPERTIES.items()}
-    told = adb.shell("; ".join(f'echo "{value}"' for value in asked.values()) + "; uname -srm").splitlines()
-    told += [""] * (len(asked) + 1 - len(told))
-    about = {name: value.strip() for name, value in zip([*asked, "kernel"], told, strict=False) if value.strip()}
+    properties = {name: " ".join(f"$(getprop {key})" for key in keys.split()) for name, keys in _PROPERTIES.items()}
+    lines = adb.shell("; ".join(f'echo "{value}"' for value in properties.values()) + "; uname -srm").splitlines()
+    lines += [""] * (len(properties) + 1 - len(lines))
+    about = {name: value.strip() for name, value in zip([*properties, "kernel"], lines, strict=False) if value.strip()}
     runtimes = " and ".join(f"{name} {versions[name]}" for name in system.engines)
     return {
         **about,

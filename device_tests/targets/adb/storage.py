@@ -1,4 +1,4 @@
-"""Files on a device, each once and whole: what an interrupted run left there is used, and at the end all is removed."""
+"""Complete files on a device, each stored once: those of an interrupted run are reused, and all removed at the end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hetero.files import sha256_file
 from hetero.storage.scratch import scratch_folder
 
 PLACE = "/data/local/tmp/hetero"
-"""Where a shell may write and start programs on every Android."""
+"""A folder in which the shell may write and start programs on every Android."""
 _AT_ONCE = 200
-"""Names in one command, whose length is limited."""
+"""Number of names in one command, whose length is limited."""
 
 
 class Storage:
@@ -22,10 +22,10 @@ class Storage:
 
     Args:
         adb: The device.
-        place: The folder; it is made, and removed with all that is in it.
+        place: The folder; it is created, and removed with its content.
 
     Raises:
-        DeviceError: When the device is gone.
+        DeviceError: If the device is gone.
     """
 
     def __init__(self, adb: Adb, place: str = PLACE) -> None:
@@ -33,23 +33,23 @@ class Storage:
         self._lock = threading.Lock()
         self.place = place
         self._files = f"{place}/files"
-        # An earlier run's answers must never be taken for this one's.
+        # An earlier run's answers must never be mistaken for this one's.
         names = adb.shell(f"rm -rf {place}/job-* && mkdir -p {self._files} && ls {self._files}").split()
         self._held = self._whole(names)
 
     def address(self, file: Path) -> str:
-        """Where a file of this machine is on the device, once :meth:`put` has put it there."""
+        """Return the path on the device of a file of this machine, once :meth:`put` has sent it."""
         return f"{self._files}/{_name(file)}"
 
     def put(self, files: Sequence[Path]) -> None:
-        """Have files on the device, under their :meth:`address`.
+        """Send files that are not yet on the device, each to its :meth:`address`.
 
         Raises:
-            DeviceError: When one does not arrive whole.
+            DeviceError: If one does not arrive complete.
         """
         with self._lock:
-            named = {_name(file): file for file in files}
-            missing = {name: file for name, file in named.items() if name not in self._held}
+            by_name = {_name(file): file for file in files}
+            missing = {name: file for name, file in by_name.items() if name not in self._held}
             if not missing:
                 return
             with scratch_folder("push") as folder:
@@ -57,17 +57,17 @@ class Storage:
                     (folder / name).symlink_to(file.resolve())
                 self._adb.push([folder / name for name in missing], f"{self._files}/")
             self._held |= self._whole(list(missing))
-            if torn := sorted(named[name].name for name in missing if name not in self._held):
+            if torn := sorted(by_name[name].name for name in missing if name not in self._held):
                 raise DeviceError(f"did not arrive whole on the device: {', '.join(torn)}; try again")
 
     def unpack(self, runtime: RuntimeFolder) -> str:
-        """Have the runtime's folder on the device; returns its path there."""
+        """Send the runtime's folder to the device if it is missing; return its path there."""
         path = f"{self.place}/runtime-{runtime.sha256[:16]}"
         if self._adb.shell(f"test -d {path} && echo there; :").strip() == "there":
             return path
         self.put([runtime.archive])
         archive = self.address(runtime.archive)
-        # Renamed when it is complete, so that what an interruption leaves is not taken for it.
+        # Renamed when it is complete, so that the remains of an interruption are not mistaken for it.
         self._adb.shell(
             f"set -e; rm -rf {path}.part; mkdir {path}.part; tar -x -f {archive} -C {path}.part; "
             f"mv {path}.part {path}; rm {archive}"
@@ -78,12 +78,12 @@ class Storage:
         """Remove everything.
 
         Raises:
-            DeviceError: When something stays.
+            DeviceError: If something remains.
         """
         self._adb.shell(f"rm -rf {self.place} && ! test -e {self.place}")
 
     def _whole(self, names: Sequence[str]) -> set[str]:
-        """Those of the files on the device whose content is what their name says."""
+        """Return those files on the device whose content matches the digest in their name."""
         whole: set[str] = set()
         for start in range(0, len(names), _AT_ONCE):
             listed = self._adb.shell(f"cd {self._files} && sha256sum {' '.join(names[start : start + _AT_ONCE])}")

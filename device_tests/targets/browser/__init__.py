@@ -1,1 +1,1 @@
-"""The runtimes of the mobile web in a headless browser: page, server and set-up."""
+"""The runtimes of the mobile web in a headless browser: page, server and setup."""

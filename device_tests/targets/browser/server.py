@@ -1,4 +1,4 @@
-"""A server on loopback that serves the page with one job, and takes back what the page found."""
+"""A server on loopback that serves the page with one job, and receives its results."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 _TYPES = {".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 _LARGEST = 1 << 30
 ANSWERS = ("progress", "embeddings", "pixels", "pixel_embeddings", "report", "failed")
-"""What a page may post."""
+"""The names under which a page may post."""
 
 
 class JobServer:
-    """Serves below an address that nobody else on the machine can guess.
+    """A server below an unguessable address.
 
     Args:
         page: Folder of the page.
         packages: Folder of the npm packages.
-        served: Further answers, by name.
-        heard: Called with the name and content of everything that the page posts.
+        served: Further responses, by name.
+        heard: Called with name and content of everything that the page posts.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class JobServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 """Send a file of the page, of a package, or of the job."""
-                found = _find(self.path, token, page, packages, served)
-                if found is None:
+                file = _find(self.path, token, page, packages, served)
+                if file is None:
                     self.send_error(HTTPStatus.NOT_FOUND)
                     return
-                content, kind = found
+                content, kind = file
                 self.send_response(HTTPStatus.OK)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))
@@ -47,7 +47,7 @@ class JobServer:
                 self.wfile.write(content)
 
             def do_POST(self) -> None:
-                """Take an answer."""
+                """Receive an answer."""
                 prefix, _, name = self.path.strip("/").partition("/")
                 size = int(self.headers.get("Content-Length", "0"))
                 if prefix != token or name not in ANSWERS or size > _LARGEST:
@@ -58,14 +58,14 @@ class JobServer:
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"http://127.0.0.1:{self._server.server_port}/{self._token}/page.html"
 
     def __enter__(self) -> JobServer:

@@ -1,4 +1,4 @@
-"""Set up the browser target: a browser that is there, and the runtimes from npm in the cache folder."""
+"""Set up the browser target: an installed browser, and the runtimes from npm in the cache folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hetero.processes import children
 
 _DECLARED = Path(__file__).with_name("package.json")
 _LOCK = Path(__file__).with_name("package-lock.json")
-"""Every package with the digest that npm checks it against."""
+"""Every package with the digest that npm checks."""
 
 PACKAGES: dict[str, str] = read_json(_DECLARED)["dependencies"]
 """The versions that were tested."""
@@ -24,10 +24,10 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chr
 
 
 def browser() -> Path:
-    """The browser to run.
+    """Return the path of the browser.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is none.
     """
     for name in _BROWSERS:
         if found := children.which(name):
@@ -39,29 +39,29 @@ def browser() -> Path:
 
 
 def browser_version(program: Path) -> str:
-    """For instance ``Chromium 150.0.7871.100``."""
-    done = children.run([program, "--version"], timeout=60.0)
-    found = re.search(r"\S+(?: \S+)? [0-9]+(\.[0-9]+)+", done.stdout)
-    if found is None:
-        raise InputError(f"{program} does not say its version: {(done.stdout + done.stderr).strip()[-300:]}")
-    return found[0]
+    """Return its version, for instance ``Chromium 150.0.7871.100``."""
+    completed = children.run([program, "--version"], timeout=60.0)
+    match = re.search(r"\S+(?: \S+)? [0-9]+(\.[0-9]+)+", completed.stdout)
+    if match is None:
+        raise InputError(f"{program} does not say its version: {(completed.stdout + completed.stderr).strip()[-300:]}")
+    return match[0]
 
 
 def packages_folder() -> Path:
-    """Where npm's packages are."""
+    """Return the folder of npm's packages."""
     return _root() / "packages" / "node_modules"
 
 
 def is_set_up() -> bool:
-    """Whether the packages are in the cache."""
+    """Return True if the packages are in the cache."""
     return is_done(_root(), _stage(-1))
 
 
 def set_up() -> None:
-    """Install the packages unless they are there.
+    """Install the packages unless they are installed.
 
     Raises:
-        InputError: When npm is missing, or fails.
+        InputError: If npm is missing, or fails.
     """
     if is_set_up():
         return
@@ -80,17 +80,17 @@ def _stage(lock: int) -> Stage:
             raise InputError("setting up the target browser needs npm (Node.js), found none on PATH")
         for path in (_DECLARED, _LOCK):
             shutil.copy(path, folder)
-        # No package's own scripts: what they would fetch, a browser has no use for.
+        # No package's own scripts: a browser has no use for anything that they would fetch.
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
-        # By default npm waits for minutes before it admits that there is no network.
+        # By default npm waits for minutes before it reports a missing network.
         options += ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         command = ["npm", "ci", "--prefix", str(folder), *options]
-        done = children.run(command, variables=children.environment(NO_COLOR="1"), inherited=[lock])
-        if done.returncode:
-            said = [line for line in done.stderr.splitlines() if "error" in line]
+        completed = children.run(command, variables=children.environment(NO_COLOR="1"), inherited=[lock])
+        if completed.returncode:
+            errors = [line for line in completed.stderr.splitlines() if "error" in line]
             raise InputError(
                 "npm could not install the web runtimes; without network, try again later:",
-                said[:8] or done.stderr.splitlines()[-5:],
+                errors[:8] or completed.stderr.splitlines()[-5:],
             )
 
     return Stage("packages", "downloading the web runtimes", [sha256_file(_LOCK)], install)

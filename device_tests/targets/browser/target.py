@@ -26,9 +26,9 @@ from hetero.processes import children
 from hetero.storage.scratch import scratch_folder
 
 _PAGE = Path(setup.__file__).parent
-# An ordinary phone of today in CSS pixels, and its device pixels for each.
+# The viewport of an ordinary current phone in CSS pixels, and device pixels per CSS pixel.
 _WIDTH, _HEIGHT, _RATIO = 412, 915, 2.625
-# Without these, Chromium talks to hosts of its maker at every start.
+# Without these, Chromium contacts its maker's hosts at every start.
 _QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"),
     *("--no-first-run", "--no-default-browser-check", "--disable-default-apps", "--disable-domain-reliability"),
@@ -44,25 +44,25 @@ class Browser:
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """What runs each format in a browser."""
+        """The runtime of each format in a browser."""
         return engines_on("browser")
 
     def set_up(self) -> None:
         """Find a browser, and install the runtimes in the cache on first use (about half a minute, 190 MB).
 
         Raises:
-            InputError: When something is missing.
+            InputError: If something is missing.
         """
         setup.browser()
         setup.set_up()
 
     def state(self) -> str:
-        """Whether the runtimes are in the cache."""
+        """Return whether the runtimes are in the cache."""
         program = setup.browser()
         return f"ready, with {program}" if setup.is_set_up() else "not set up yet: `hetero device setup browser`"
 
     def describe(self) -> Mapping[str, str]:
-        """Browser, viewport and versions."""
+        """Return browser, viewport and versions."""
         return {
             "browser": setup.browser_version(setup.browser()),
             "viewport": f"{_WIDTH} x {_HEIGHT} at {_RATIO:g} pixels each",
@@ -73,9 +73,9 @@ class Browser:
 
     def run(self, request: Request, progress: Progress) -> Returned:
         """Embed the request's images in a page."""
-        heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        posts: queue.Queue[tuple[str, bytes]] = queue.Queue()
         with (
-            JobServer(_PAGE, setup.packages_folder(), _served(request), lambda *said: heard.put(said)) as server,
+            JobServer(_PAGE, setup.packages_folder(), _served(request), lambda *post: posts.put(post)) as server,
             scratch_folder("browser") as profile,
         ):
             errors = profile / "errors.txt"
@@ -89,17 +89,17 @@ class Browser:
                     leaves=profile,
                 )
             try:
-                found = _listen(heard, process, progress)
+                answers = _listen(posts, process, progress)
             except InputError as error:
                 return Returned(error=str(error))
             finally:
-                # The browser's helpers share its process group, and none outlives the run.
+                # The browser's helpers share its process group, and none may survive the run.
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        return _returned(request, found)
+        return _returned(request, answers)
 
     def close(self) -> None:
-        """Nothing goes on running."""
+        """Do nothing: no process survives a run."""
 
 
 def _options(profile: str) -> list[str]:
@@ -143,7 +143,7 @@ def _served(request: Request) -> dict[str, bytes | Path]:
 
 
 def _output_scale(request: Request) -> tuple[float, int]:
-    """Scale and zero point of a quantised output, which LiteRT for Web does not tell; 1 and 0 for others."""
+    """Return scale and zero point of a quantised output, which LiteRT for Web does not report; 1 and 0 for others."""
     if request.runtime != "litert-web":
         return 1.0, 0
     from ai_edge_litert.interpreter import Interpreter
@@ -152,21 +152,21 @@ def _output_scale(request: Request) -> tuple[float, int]:
         interpreter: Any = Interpreter(model_path=str(request.model), num_threads=1)
         scale, zero = interpreter.get_output_details()[0]["quantization"]
     except (ValueError, RuntimeError):
-        return 1.0, 0  # The browser's runtime will say what is wrong with the file.
+        return 1.0, 0  # the browser's runtime will report what is wrong with the file
     return (float(scale), int(zero)) if scale else (1.0, 0)
 
 
 def _listen(
     heard: queue.Queue[tuple[str, bytes]], process: subprocess.Popen[bytes], progress: Progress
 ) -> dict[str, bytes]:
-    """Everything that the page posts until its report.
+    """Collect everything that the page posts until its report.
 
     Raises:
-        InputError: When it says that it failed, falls silent, or the browser ends.
+        InputError: If it reports a failure, falls silent, or the browser ends.
     """
-    found: dict[str, bytes] = {}
+    answers: dict[str, bytes] = {}
     silent = 0.0
-    while "report" not in found:
+    while "report" not in answers:
         try:
             name, content = heard.get(timeout=1.0)
         except queue.Empty:
@@ -182,8 +182,8 @@ def _listen(
         if name == "progress":
             progress(*json.loads(content))
         else:
-            found[name] = content
-    return found
+            answers[name] = content
+    return answers
 
 
 def _returned(request: Request, found: Mapping[str, bytes]) -> Returned:

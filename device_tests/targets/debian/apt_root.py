@@ -1,4 +1,4 @@
-"""A private apt, with lists and archives of its own: fetches packages of another machine without root."""
+"""A private apt, with its own lists and archives, that fetches packages of another machine without root."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Dir::Log "{root}/log";
 
 
 class AptRoot:
-    """Downloads packages of ``architecture`` with their dependencies; apt checks signatures with the machine's keys.
+    """A downloader of ``architecture``'s packages and dependencies; apt checks signatures with the machine's keys.
 
     Args:
-        root: A folder of its own; kept between calls, so that an interrupted download continues.
+        root: A folder of its own; kept between calls, so that an interrupted download resumes.
         architecture: Debian's name, for instance ``arm64``.
         stanzas: deb822 sources.
-        lock: File descriptor that the children inherit: it stays locked while one of them lives, even if this
-            process is killed.
-        retries: How often a download that failed is tried again, after a growing pause.
+        lock: File descriptor that the children inherit: it stays locked while one of them lives, even if this process
+            is killed.
+        retries: Number of times that a failed download is repeated, with growing pauses.
     """
 
     def __init__(self, root: Path, architecture: str, stanzas: Sequence[str], lock: int, retries: int = 3) -> None:
@@ -56,13 +56,13 @@ class AptRoot:
         """Fetch the package lists.
 
         Raises:
-            InputError: With apt's own words.
+            InputError: With apt's own message.
         """
-        # Without this mode apt-get reports success although an archive could not be reached.
+        # Without this mode apt-get reports success although an archive was unreachable.
         self._run(["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any"])
 
     def install_download(self, packages: Sequence[str]) -> list[Path]:
-        """Download packages and all that they depend on; returns the files, sorted."""
+        """Download packages and all their dependencies; return the files, sorted."""
         self._run(["apt-get", "-q", "-y", "--download-only", "install", *packages])
         return sorted((self.root / "archives").glob("*.deb"))
 
@@ -75,13 +75,15 @@ class AptRoot:
         return (after or sorted(archives.glob(f"{package}_*.deb")))[-1]
 
     def dependency(self, package: str) -> str:
-        """The first package that ``package`` depends on.
+        """Return the first package that ``package`` depends on.
 
         Raises:
-            InputError: When there is no such package, or it depends on nothing.
+            InputError: If there is no such package, or it depends on nothing.
         """
-        said = self._run(["apt-cache", "show", "--no-all-versions", package])
-        depends = [line.removeprefix("Depends:").split() for line in said.splitlines() if line.startswith("Depends:")]
+        description = self._run(["apt-cache", "show", "--no-all-versions", package])
+        depends = [
+            line.removeprefix("Depends:").split() for line in description.splitlines() if line.startswith("Depends:")
+        ]
         if not depends or not depends[0]:
             raise InputError(f"the package {package} depends on nothing")
         return depends[0][0]
@@ -89,17 +91,22 @@ class AptRoot:
     def _run(self, command: Sequence[str], cwd: Path | None = None) -> str:
         settings = {"APT_CONFIG": str(self.root / "apt.conf"), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
         variables = children.environment(**settings)
-        done = children.run(command, folder=cwd, variables=variables, inherited=[self._lock])
-        if done.returncode:
-            said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("E:", "W:", "Err:"))]
+        completed = children.run(command, folder=cwd, variables=variables, inherited=[self._lock])
+        if completed.returncode:
+            messages = [
+                line
+                for line in (completed.stdout + completed.stderr).splitlines()
+                if line.startswith(("E:", "W:", "Err:"))
+            ]
             raise InputError(
-                f"{' '.join(command)} failed with status {done.returncode}:", said or done.stderr.splitlines()[-5:]
+                f"{' '.join(command)} failed with status {completed.returncode}:",
+                messages or completed.stderr.splitlines()[-5:],
             )
-        return done.stdout
+        return completed.stdout
 
 
 def _acquire_settings() -> str:
-    """The machine's own download settings (proxies, timeouts), without hooks and other policies of its apt."""
+    """Return the machine's own download settings (proxies, timeouts), without hooks and other policies of its apt."""
     dump = children.run(["apt-config", "dump", "Acquire"], check=True).stdout
-    wanted = ("acquire::http", "acquire::https", "acquire::ftp", "acquire::check-valid-until", "acquire::forceipv")
-    return "".join(f"{line}\n" for line in dump.splitlines() if line.lower().startswith(wanted))
+    prefixes = ("acquire::http", "acquire::https", "acquire::ftp", "acquire::check-valid-until", "acquire::forceipv")
+    return "".join(f"{line}\n" for line in dump.splitlines() if line.lower().startswith(prefixes))

@@ -1,7 +1,7 @@
-"""Read which package archives this machine's own apt uses.
+"""Read the package archives that this machine's own apt uses.
 
-The addresses stay where they are, in the machine's configuration: a private apt root asks the same archives for
-another architecture. Formats: sources.list(5), one-line and deb822.
+The addresses stay in the machine's configuration: a private apt root asks the same archives for another
+architecture. Formats: sources.list(5), one-line and deb822.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _OWN_FIELDS = frozenset({"types", "uris", "suites", "components", "architectures
 
 @dataclass(frozen=True)
 class Source:
-    """One archive entry.
+    """One entry for an archive.
 
     Attributes:
         uris: Archive addresses.
-        suites: For instance ``("bookworm", "bookworm-updates")``.
-        components: For instance ``("main",)``.
-        architectures: Those that the entry is restricted to; empty when it is not.
-        options: Further deb822 fields with lower-case names, such as ``signed-by``, kept as they are.
+        suites: Suites, for instance ``("bookworm", "bookworm-updates")``.
+        components: Components, for instance ``("main",)``.
+        architectures: Those that the entry is restricted to; empty for all.
+        options: Further deb822 fields with lower-case names, such as ``signed-by``, unchanged.
     """
 
     uris: tuple[str, ...]
@@ -37,11 +37,11 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def serves(self, architecture: str) -> bool:
-        """Whether the entry may be asked for packages of ``architecture``."""
+        """Return True if the entry may be asked for packages of ``architecture``."""
         return not self.architectures or architecture in self.architectures
 
     def stanza(self, architecture: str, suites: Iterable[str]) -> str:
-        """The entry as a deb822 stanza, restricted to one architecture, the given suites and component main."""
+        """Return a deb822 stanza of the entry, restricted to one architecture, the given suites and component main."""
         fields = {
             "Types": "deb",
             "URIs": " ".join(self.uris),
@@ -54,48 +54,48 @@ class Source:
 
 
 def read_sources(etc_apt: Path = Path("/etc/apt")) -> list[Source]:
-    """All enabled binary entries of ``sources.list``, ``*.list`` and ``*.sources`` below ``etc_apt``."""
+    """Return all enabled binary entries of ``sources.list``, ``*.list`` and ``*.sources`` below ``etc_apt``."""
     parts = etc_apt / "sources.list.d"
     one_line = [etc_apt / "sources.list", *sorted(parts.glob("*.list"))]
-    found = [source for path in one_line for source in parse_one_line(_text(path))]
-    return found + [source for path in sorted(parts.glob("*.sources")) for source in parse_deb822(_text(path))]
+    sources = [source for path in one_line for source in parse_one_line(_text(path))]
+    return sources + [source for path in sorted(parts.glob("*.sources")) for source in parse_deb822(_text(path))]
 
 
 def parse_one_line(text: str) -> list[Source]:
     """Parse ``deb [options] uri suite component...`` lines; comments and ``deb-src`` are left out."""
-    found: list[Source] = []
+    sources: list[Source] = []
     for line in text.splitlines():
         match = _ONE_LINE.match(line.strip())
         if match is None or not match["components"].strip():
             continue
         options = dict(part.split("=", 1) for part in (match["options"] or "").split() if "=" in part)
-        named = {
+        named_options = {
             _OPTION_FIELDS.get(name.lower(), name.lower()): value.replace(",", " ") for name, value in options.items()
         }
-        fields = {**named, "uris": match["uri"], "suites": match["suite"], "components": match["components"]}
-        found.append(_source(fields))
-    return found
+        fields = {**named_options, "uris": match["uri"], "suites": match["suite"], "components": match["components"]}
+        sources.append(_source(fields))
+    return sources
 
 
 def parse_deb822(text: str) -> list[Source]:
     """Parse deb822 stanzas; disabled ones, ``deb-src`` and flat archives (no components) are left out."""
-    found: list[Source] = []
+    sources: list[Source] = []
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
         fields = _fields(stanza)
         enabled = fields.get("enabled", "yes").lower() not in ("no", "false", "0", "off")
         if enabled and "deb" in fields.get("types", "").split() and fields.get("components"):
-            found.append(_source(fields))
-    return found
+            sources.append(_source(fields))
+    return sources
 
 
 def archive_sources(sources: Iterable[Source], codename: str, architecture: str) -> list[Source]:
-    """The distribution's own archives among ``sources``: those with its suites, component main and the architecture.
+    """Return the distribution's own archives among ``sources``: its suites, component main and the architecture.
 
     Args:
         sources: All entries.
         codename: The distribution's code name, for instance ``bookworm``.
-        architecture: For instance ``arm64``.
+        architecture: Debian's name, for instance ``arm64``.
 
     Returns:
         Entries reduced to the suites that belong to the release.
@@ -103,10 +103,12 @@ def archive_sources(sources: Iterable[Source], codename: str, architecture: str)
     entries = [source for source in sources if "main" in source.components and source.serves(architecture)]
     for release in (codename, "stable", "testing", "unstable", "sid"):
         names = {release, f"{release}-updates", f"{release}-security"}
-        kept = [_with_suites(source, tuple(suite for suite in source.suites if suite in names)) for source in entries]
-        kept = [source for source in kept if source.suites]
-        if any(release in source.suites for source in kept):
-            return kept
+        reduced = [
+            _with_suites(source, tuple(suite for suite in source.suites if suite in names)) for source in entries
+        ]
+        reduced = [source for source in reduced if source.suites]
+        if any(release in source.suites for source in reduced):
+            return reduced
     return []
 
 
@@ -125,7 +127,7 @@ def _source(fields: Mapping[str, str]) -> Source:
 
 
 def _fields(stanza: str) -> dict[str, str]:
-    """Field name (lower case) to value; continuation lines, such as an embedded key, keep their indentation."""
+    """Return fields by lower-case name; continuation lines, such as an embedded key, keep their indentation."""
     fields: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():

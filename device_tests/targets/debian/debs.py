@@ -16,17 +16,17 @@ from hetero.processes import children
 
 
 class Archives:
-    """Archives for one architecture and release.
+    """The archives for one architecture and release.
 
     Args:
         machine: This machine.
         architecture: Debian's name, for instance ``arm64``.
         release: Empty for this machine's own.
-        work: Kept between calls, so that downloads continue.
-        lock: Inherited by children.
+        work: A folder kept between calls, so that downloads resume.
+        lock: File descriptor that children inherit.
 
     Raises:
-        InputError: When this machine's sources name no such archive.
+        InputError: If this machine's sources name no such archive.
     """
 
     def __init__(self, machine: Host, architecture: str, release: str, work: Path, lock: int) -> None:
@@ -35,7 +35,7 @@ class Archives:
         if release in ("", machine.codename):
             self._stanzas = [source.stanza(architecture, source.suites) for source in sources]
         else:
-            # Updates and security may live elsewhere for another release; its main archive is complete by itself.
+            # Updates and security may be elsewhere for another release; its main archive is complete by itself.
             self._stanzas = [source.stanza(architecture, [release]) for source in sources[:1]]
         if not self._stanzas:
             raise InputError(
@@ -44,10 +44,10 @@ class Archives:
             )
 
     def download(self, packages: Sequence[str]) -> list[Path]:
-        """Download packages and all that they depend on; returns the files, sorted.
+        """Download packages and all their dependencies; return the files, sorted.
 
         Raises:
-            InputError: With apt's own words.
+            InputError: With apt's own message.
         """
         try:
             return self._updated(self._stanzas).install_download(packages)
@@ -61,10 +61,10 @@ class Archives:
         raise self._refusal(refused)
 
     def download_newest(self, package: str) -> Path:
-        """Download the one package that a package of no content, named after what is newest, depends on.
+        """Download the package that an empty metapackage, which always points to the newest, depends on.
 
         Raises:
-            InputError: With apt's own words.
+            InputError: With apt's own message.
         """
         try:
             apt = self._updated(self._stanzas)
@@ -89,9 +89,9 @@ def unpack(packages: Path, folder: Path) -> None:
     """Unpack every package of one folder into another.
 
     Raises:
-        InputError: With dpkg's own words.
+        InputError: With dpkg's own message.
     """
     for path in sorted(packages.glob("*.deb")):
-        done = children.run(["dpkg", "-x", path, folder])
-        if done.returncode:
-            raise InputError(f"dpkg -x {path.name} failed: {done.stderr.strip()}")
+        completed = children.run(["dpkg", "-x", path, folder])
+        if completed.returncode:
+            raise InputError(f"dpkg -x {path.name} failed: {completed.stderr.strip()}")

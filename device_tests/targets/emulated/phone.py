@@ -1,4 +1,4 @@
-"""A phone without a phone: the runtimes' real ARM kernels on emulated cores.
+"""A phone without hardware: the runtimes' real ARM kernels on emulated cores.
 
 It is ARM Linux with glibc, not Android: no bionic, NNAPI, GPU or NPU, and its times are the emulator's.
 """
@@ -17,10 +17,10 @@ from hetero.errors import InputError
 
 
 class EmulatedPhone:
-    """The target ``phone-arm64`` or ``phone-armv7``; with ``:CORE`` for another processor than the default.
+    """The target ``phone-arm64`` or ``phone-armv7``; with ``:CORE`` for a processor other than the default.
 
     Args:
-        system: Which.
+        system: The system to run.
         core: A processor model of the emulator, for instance ``max``; empty for an ordinary phone's.
     """
 
@@ -35,10 +35,10 @@ class EmulatedPhone:
         self._runner: LocalRunner | None = None
 
     def set_up(self) -> None:
-        """Set the phone up on first use: about a minute, then kept in the cache.
+        """Set the phone up on first use, which takes about a minute; it is then kept in the cache.
 
         Raises:
-            InputError: When it cannot be had on this machine.
+            InputError: If it is unavailable on this machine.
         """
         phone = phone_setup.set_up(self._system)
         core = qemu.core(self._system, phone.guest.emulator, self._wanted)
@@ -47,13 +47,13 @@ class EmulatedPhone:
         self._runner = LocalRunner(guest.command, guest.environment, emulated=True)
 
     def state(self) -> str:
-        """Whether it is set up in the cache."""
+        """Return whether it is set up in the cache."""
         if phone_setup.existing(self._system) is None:
             return f"not set up yet: happens on first use, or by `hetero device setup {self._system.name}`"
         return f"ready, in {phone_setup.phone_directory(self._system)}"
 
     def describe(self) -> Mapping[str, str]:
-        """Emulated processor, emulator, system and versions."""
+        """Return emulated processor, emulator, system and versions."""
         phone = self._ready()
         versions = dict(phone.versions)
         system = f"Linux {versions.pop('machine')}, {versions.pop('libc')}"

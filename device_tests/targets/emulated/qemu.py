@@ -1,4 +1,4 @@
-"""An emulator of ARM processors: one on PATH, else the distribution's own package, unpacked."""
+"""An emulator of ARM processors: one on PATH, or else unpacked from the distribution's own package."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from hetero.errors import InputError
 from hetero.processes import children
 
 _PACKAGES = ("qemu-user", "qemu-user-static")
-# The releases whose own emulator lacks the default core, and a release of the same archive that has it.
+# Releases whose own emulator lacks the default core, and a release of the same archive that has it.
 _OLD_RELEASES, _NEWER_RELEASE = ("bullseye", "bookworm"), "trixie"
 
 
 def processors(program: Path) -> tuple[str, ...]:
-    """The processor models that an emulator knows; empty when it does not run here."""
+    """Return the processor models that an emulator knows; empty if it does not run here."""
     try:
-        done = children.run([program, "-cpu", "help"], timeout=30.0)
+        completed = children.run([program, "-cpu", "help"], timeout=30.0)
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    words = re.findall(r"[a-z0-9][\w-]*", done.stdout.lower())
+    words = re.findall(r"[a-z0-9][\w-]*", completed.stdout.lower())
     return tuple(word for word in words if word.startswith(("cortex-a", "neoverse", "a64fx")) or word == "max")
 
 
 def version(program: Path) -> str:
-    """The emulator's version, for instance ``10.0.13``."""
-    said = children.run([program, "--version"], check=True).stdout
-    found = re.search(r"version (\S+)", said)
-    return found[1] if found else said.splitlines()[0]
+    """Return the emulator's version, for instance ``10.0.13``."""
+    output = children.run([program, "--version"], check=True).stdout
+    match = re.search(r"version (\S+)", output)
+    return match[1] if match else output.splitlines()[0]
 
 
 def on_path(system: System) -> Path | None:
-    """A new enough emulator on PATH, if there is one."""
+    """Return a new enough emulator on PATH, or None."""
     for name in _names(system):
-        found = children.which(name)
-        if found and system.core in processors(found):
-            return found
+        program = children.which(name)
+        if program and system.core in processors(program):
+            return program
     return None
 
 
@@ -51,18 +51,18 @@ def _names(system: System) -> tuple[str, str]:
 
 
 def fetch(system: System, folder: Path, work: Path, host: Host, sources: Sequence[Source], lock: int) -> None:
-    """Download the emulator's package and keep the one program.
+    """Download the emulator's package and keep only the program.
 
     Args:
-        system: What it is to run.
-        folder: Receives the program.
-        work: Kept between calls, so that downloads continue.
+        system: The system that it is to run.
+        folder: The folder for the program.
+        work: A folder kept between calls, so that downloads resume.
         host: This machine.
-        sources: Its archives for its own architecture.
-        lock: Inherited by children.
+        sources: This machine's archives for its own architecture.
+        lock: File descriptor that children inherit.
 
     Raises:
-        InputError: When no package has a program that runs here.
+        InputError: If no package has a program that runs here.
     """
     problems: list[str] = []
     for release in _releases(host):
@@ -89,18 +89,18 @@ def fetch(system: System, folder: Path, work: Path, host: Host, sources: Sequenc
 
 
 def core(system: System, program: Path, wanted: str) -> str:
-    """The processor model to emulate: ``wanted``, or the nearest that an older emulator knows for the default.
+    """Return the processor model to emulate: ``wanted``, or the nearest to the default that an older emulator knows.
 
     Raises:
-        InputError: When another model than the default is asked for and not known.
+        InputError: If a model other than the default is requested and unknown.
     """
-    known = processors(program)
-    if wanted in known:
+    models = processors(program)
+    if wanted in models:
         return wanted
     for other in system.older_cores:
-        if wanted == system.core and other in known:
+        if wanted == system.core and other in models:
             return other
-    raise InputError(f"the emulator has no processor {wanted!r}; it has {', '.join(known)}")
+    raise InputError(f"the emulator has no processor {wanted!r}; it has {', '.join(models)}")
 
 
 def _releases(host: Host) -> tuple[str, ...]:
@@ -108,19 +108,19 @@ def _releases(host: Host) -> tuple[str, ...]:
 
 
 def _asked(sources: Sequence[Source], suites: Sequence[str]) -> Sequence[Source]:
-    """For another release only the main archive is asked: updates and security may live elsewhere."""
+    """Return the archives to use: for another release only the main one, as updates and security may be elsewhere."""
     return sources[:1] if suites else sources
 
 
 def _extract(package: Path, program: Path, names: Sequence[str]) -> None:
-    """Take one file out of a deb, without unpacking the hundreds of megabytes around it."""
-    wanted = {f"./usr/bin/{name}" for name in names}
+    """Extract one file from a deb, without unpacking the hundreds of megabytes around it."""
+    members = {f"./usr/bin/{name}" for name in names}
     command = ["dpkg-deb", "--fsys-tarfile", package]
     with children.start(command, folder=package.parent, stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout is not None
         with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
             for member in archive:
-                content = archive.extractfile(member) if member.isfile() and member.name in wanted else None
+                content = archive.extractfile(member) if member.isfile() and member.name in members else None
                 if content is not None:
                     program.write_bytes(content.read())
                     program.chmod(0o755)

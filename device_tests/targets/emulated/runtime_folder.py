@@ -1,6 +1,6 @@
-"""What is pushed to a device: Python, the runtimes and the C library that they need, started by its own loader.
+"""The folder pushed to a device: Python, the runtimes and the C library that they need, started by its own loader.
 
-Taken from an emulated phone's set-up, less what running a model never needs, with byte code in place of sources.
+Taken from an emulated phone's setup, without what running a model never needs, with byte code in place of sources.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hetero.storage.scratch import scratch_folder
 
 _RECIPE = 1
 _ARCHIVE = "runtime.tar"
-# Tests, headers and documentation of every package; of the runtimes, what makes models instead of running them.
+# Tests, headers and documentation of every package, and the parts of the runtimes that make models.
 _UNUSED_FOLDERS = {
     *("__pycache__", "test", "tests", "include", "share", "gconv", "pydoc_data"),
     *("distutils", "lib2to3", "ensurepip", "idlelib", "tkinter", "f2py"),
@@ -43,7 +43,7 @@ class RuntimeFolder:
         sha256: Its digest.
         loader: Name of the dynamic loader in the folder's ``lib``.
         python: Name of the interpreter in its ``bin``.
-        versions: What is in it.
+        versions: Versions of its content.
     """
 
     archive: Path
@@ -53,7 +53,7 @@ class RuntimeFolder:
     versions: Mapping[str, str]
 
     def variables(self, folder: str) -> dict[str, str]:
-        """The environment of Python in the unpacked folder."""
+        """Return the environment of Python in the unpacked folder."""
         return {
             "PYTHONHOME": folder,
             "PYTHONPATH": f"{folder}/site",
@@ -63,16 +63,16 @@ class RuntimeFolder:
         }
 
     def program(self, folder: str) -> list[str]:
-        """Starts Python from the unpacked folder, without a byte written; append its arguments."""
+        """Return the command for Python in the unpacked folder, without arguments; it writes no byte code."""
         library = f"{folder}/lib"
         return [f"{library}/{self.loader}", "--library-path", library, f"{folder}/bin/{self.python}", "-B", "-s"]
 
 
 def runtime_folder(system: System) -> RuntimeFolder:
-    """The folder for devices with a system's processor; made in the cache on first use, and tried.
+    """Return the folder for devices with a system's processor; built in the cache on first use, and tested.
 
     Raises:
-        InputError: When it cannot be had on this machine.
+        InputError: If it is unavailable on this machine.
     """
     phone = phone_setup.set_up(system)
     guest = phone.guest
@@ -101,13 +101,13 @@ def _pack(guest: Guest, folder: Path) -> None:
 
 
 def _members(guest: Guest) -> Iterator[tuple[str, Path]]:
-    """Files of this machine by their name in the archive."""
+    """Yield files of this machine by their name in the archive."""
     major, minor = python_version(guest.sysroot)
     version = f"python{major}.{minor}"
     yield f"bin/{version}", guest.sysroot / "usr" / "bin" / version
     for place in ("lib", "usr/lib"):
         for path in (guest.sysroot / place).glob("*-linux-gnu/*.so*"):
-            # Links within a folder still hold in the archive's only one; others point out of it.
+            # Links within a folder remain valid in the archive's single folder; others point out of it.
             if path.is_file() and not (path.is_symlink() and "/" in str(path.readlink())):
                 yield f"lib/{path.name}", path
     for top, source in ((f"lib/{version}", guest.sysroot / "usr" / "lib" / version), ("site", guest.site)):
@@ -130,7 +130,7 @@ def _is_used(path: Path) -> bool:
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Without times and owners, which differ from one set-up to the next."""
+    """Remove times and owners, which differ between setups."""
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member
@@ -141,7 +141,7 @@ def _try(guest: Guest, folder: RuntimeFolder) -> None:
     with scratch_folder("runtime") as place:
         name = str(place)
         with tarfile.open(folder.archive) as archive:
-            # Python 3.11 as Debian has it knows no filters; the archive is our own.
+            # Python 3.11 on Debian knows no filters; the archive is our own.
             archive.extraction_filter = getattr(tarfile, "tar_filter", None)
             archive.extractall(name)
         emulator = [guest.emulator, "-cpu", guest.core, "-L", guest.sysroot] if guest.system.emulator else []

@@ -26,7 +26,7 @@ _WORK = "work"
 
 
 def phone_directory(system: System) -> Path:
-    """Where an emulated phone lives."""
+    """Return the folder of an emulated phone."""
     return cache_directory() / system.name
 
 
@@ -35,8 +35,8 @@ class Phone:
     """An emulated phone that is ready to run.
 
     Attributes:
-        guest: Runs its programs, on the default core.
-        versions: What it is made of, as the set-up recorded it.
+        guest: The system that runs programs, on the default core.
+        versions: Versions of its parts, recorded during setup.
     """
 
     guest: guest.Guest
@@ -44,14 +44,14 @@ class Phone:
 
 
 def set_up(system: System, root: Path | None = None) -> Phone:
-    """Make the emulated phone, or take it as it stands.
+    """Set up the emulated phone, or return the existing one.
 
     Args:
-        system: Which.
+        system: The system to set up.
         root: Its folder; the cache's by default.
 
     Raises:
-        InputError: When it cannot be had on this machine, with the reason.
+        InputError: If it is unavailable on this machine, with the reason.
     """
     root = phone_directory(system) if root is None else root
     machine = detect()
@@ -70,7 +70,7 @@ def set_up(system: System, root: Path | None = None) -> Phone:
 def _make(system: System, root: Path, machine: Host) -> None:
     with locked(root, say=tqdm.write) as lock:
         remove_unfinished(root)
-        # As long as this stands the set-up is not finished: what phone.json says may be of the stages before.
+        # While this exists the setup is not finished: phone.json may describe earlier stages.
         (root / _WORK).mkdir(exist_ok=True)
         with tqdm(total=_STAGES, unit="stage", desc=system.name) as bar:
             for stage in _stages(system, root, machine, lock):
@@ -82,10 +82,10 @@ def _make(system: System, root: Path, machine: Host) -> None:
 
 
 def existing(system: System) -> Phone | None:
-    """The emulated phone if it is set up for this machine's versions.
+    """Return the emulated phone if it is set up for this machine's versions.
 
     Raises:
-        InputError: When it cannot be had on this machine.
+        InputError: If it is unavailable on this machine.
     """
     return _ready(system, phone_directory(system), detect())
 
@@ -99,7 +99,7 @@ def _ready(system: System, root: Path, machine: Host) -> Phone | None:
 
 
 def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[Stage]:
-    """The stages in order; each is described when the ones before it are done, since its inputs are their outcome."""
+    """Yield the stages in order, each after the ones before it are done, because it depends on their results."""
     work = root / _WORK
 
     def tree(name: str) -> object:
@@ -131,15 +131,15 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
     def trial(folder: Path) -> None:
         write_text(folder / "versions.json", _guest(system, root).trial())
 
-    found = qemu.on_path(system) if system.emulator else None
-    if system.emulator and found is None:
+    on_path = qemu.on_path(system) if system.emulator else None
+    if system.emulator and on_path is None:
         yield Stage("emulator", "downloading the emulator", [_RECIPE, machine.codename], emulator)
     yield Stage("packages", "downloading packages", [_RECIPE, machine.codename, system.packages], packages)
     own_cpuinfo = bool(system.emulator) and system.core not in qemu.processors(_emulator(system, root))
     yield Stage("sysroot", "unpacking the system", [_RECIPE, tree("packages"), own_cpuinfo], sysroot)
     yield Stage("wheels", "downloading the runtimes", [_RECIPE, system.versions, tree("sysroot")], download_wheels)
     yield Stage("site", "unpacking the runtimes", [_RECIPE, tree("wheels"), tree("sysroot")], site)
-    emulator_is = tree("emulator") if found is None else [str(found), qemu.version(found)]
+    emulator_is = tree("emulator") if on_path is None else [str(on_path), qemu.version(on_path)]
     yield Stage("trial", "starting it", [_RECIPE, tree("site"), tree("sysroot"), emulator_is], trial)
 
 
@@ -158,7 +158,7 @@ def _guest(system: System, root: Path) -> guest.Guest:
 
 
 def _record(system: System, root: Path) -> dict[str, object]:
-    """Everything that was downloaded, by digest, and what it is."""
+    """Return everything that was downloaded, by digest, with descriptions."""
     emulator = _emulator(system, root)
     by = {"emulator": f"QEMU {qemu.version(emulator)} (user mode)"} if system.emulator else {}
     programs = {system.emulator: sha256_file(emulator)} if system.emulator else {}

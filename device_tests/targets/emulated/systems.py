@@ -1,4 +1,4 @@
-"""Systems that models run in: what each is made of."""
+"""Systems that models run in, and their parts."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class System:
     """A Linux system with runtimes.
 
     Attributes:
-        name: The target's.
-        line: Of ``hetero device list``.
-        architecture: Debian's name of it.
-        emulator: The program that runs it; empty where this machine's processor does.
+        name: The target's name.
+        line: Description in ``hetero device list``.
+        architecture: Debian's name of its architecture.
+        emulator: The program that runs it; empty if this machine's processor does.
         core: An ordinary phone's processor model.
-        older_cores: Others to take where an emulator lacks it.
+        older_cores: Alternatives for an emulator that lacks it.
         release: Debian's release to unpack; empty for this machine's own.
-        packages: Debian's, beside what these depend on.
-        wheels: From the Python package index, by version; empty for those installed on this machine.
-        alone: Whether the wheels come without what they depend on, since packages hold that.
+        packages: Debian packages, beside their dependencies.
+        wheels: From the Python package index, by version; None for those installed on this machine.
+        alone: True if the wheels come without their dependencies, since packages provide those.
         platforms: Tags of wheels that run there.
-        libraries: Folders with libraries that its loader does not look into by itself.
-        modules: What must import for it to count as ready.
-        distributions: What these belong to.
-        kind: Of target.
+        libraries: Folders with libraries that its loader does not search by itself.
+        modules: Modules that must be importable for it to count as ready.
+        distributions: The distributions of these modules.
+        kind: Kind of target.
     """
 
     name: str
@@ -58,7 +58,7 @@ class System:
 
     @property
     def runtimes(self) -> dict[str, str]:
-        """Which runtime runs each format."""
+        """Return the runtime of each format."""
         return engines_on(self.kind)
 
     @property
@@ -68,16 +68,16 @@ class System:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The wheels' versions, by package.
+        """Return the wheels' versions, by package.
 
         Raises:
-            InputError: When they are this machine's, and one is not installed.
+            InputError: If they are this machine's, and one is not installed.
         """
         return dict(self.wheels) or installed_versions(RUNTIME_PACKAGES)
 
     @property
     def trial(self) -> str:
-        """Python that imports everything and prints the versions as JSON."""
+        """Return Python code that imports everything and prints the versions as JSON."""
         return _TRIAL.format(modules=self.modules, packages=self.distributions)
 
 
@@ -89,7 +89,7 @@ ARM64 = System(
     architecture="arm64",
     emulator="qemu-aarch64",
     core="cortex-a55",
-    # Emulators that lack it read the host's /proc/cpuinfo too, which crashes ONNX Runtime.
+    # Emulators without it also read the host's /proc/cpuinfo, which crashes ONNX Runtime.
     older_cores=("cortex-a76", "cortex-a53"),
     release="",
     packages=_BASE,
@@ -102,7 +102,7 @@ ARM64 = System(
     distributions=RUNTIME_PACKAGES,
     kind="phone",
 )
-"""A phone of today, with the runtimes' versions of this machine."""
+"""A current phone, with this machine's versions of the runtimes."""
 
 ARMV7 = System(
     name="phone-armv7",
@@ -133,6 +133,6 @@ AMD64 = dataclasses.replace(
     older_cores=(),
     platforms=("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))),
 )
-"""The same for devices with an x86-64 processor, which most Android emulators are."""
+"""The same for devices with an x86-64 processor, as most Android emulators have."""
 
 SYSTEMS = {system.name: system for system in (ARM64, ARMV7)}

@@ -15,17 +15,17 @@ from hetero.processes import children
 
 
 def download(system: System, folder: Path, work: Path, python: tuple[int, int], lock: int) -> None:
-    """Download a system's wheels; pip uses the index that it is configured with.
+    """Download a system's wheels; pip uses its configured index.
 
     Args:
-        system: Whose.
-        folder: Receives the wheels.
-        work: Receives the list of constraints.
+        system: The system.
+        folder: The folder for the wheels.
+        work: The folder for the list of constraints.
         python: The phone's Python.
-        lock: Inherited by pip.
+        lock: File descriptor that pip inherits.
 
     Raises:
-        InputError: With pip's own words.
+        InputError: With pip's own message.
     """
     work.mkdir(parents=True, exist_ok=True)
     pins = work / "constraints.txt"
@@ -36,17 +36,17 @@ def download(system: System, folder: Path, work: Path, python: tuple[int, int], 
         *(part for abi in (f"cp{python[0]}{python[1]}", "abi3", "none") for part in ("--abi", abi)),
         *(part for platform in system.platforms for part in ("--platform", platform)),
     ]
-    wanted = [f"{name}=={version}" for name, version in system.versions.items()]
-    # Without dependencies the constraints, which are this machine's versions, have nothing to say either.
+    requirements = [f"{name}=={version}" for name, version in system.versions.items()]
+    # Without dependencies, the constraints, which are this machine's versions, do not apply.
     scope = ["--no-deps"] if system.alone else ["--constraint", str(pins)]
     options = ["--only-binary=:all:", *scope, "--dest", str(folder)]
-    _pip(["download", "--quiet", *options, *tags, *wanted], lock)
+    _pip(["download", "--quiet", *options, *tags, *requirements], lock)
 
 
 def unpack(wheels: Path, folder: Path) -> None:
     """Unpack wheels into a folder that can be put on PYTHONPATH.
 
-    pip would do the same, but also write start scripts that name this machine's interpreter.
+    pip would do the same, but also write scripts that name this machine's interpreter.
     """
     for path in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(path) as archive:
@@ -62,9 +62,10 @@ def _pip(arguments: Sequence[str], lock: int) -> None:
     if find_spec("pip") is None:
         raise InputError("setting up the emulated phone needs pip in this environment: python -m ensurepip")
     command = children.python("-m", "pip", "--disable-pip-version-check", *arguments)
-    done = children.run(command, inherited=[lock])
-    if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR")]
+    completed = children.run(command, inherited=[lock])
+    if completed.returncode:
+        errors = [line for line in (completed.stdout + completed.stderr).splitlines() if line.startswith("ERROR")]
         raise InputError(
-            f"pip {arguments[0]} failed with status {done.returncode}:", said or done.stderr.splitlines()[-5:]
+            f"pip {arguments[0]} failed with status {completed.returncode}:",
+            errors or completed.stderr.splitlines()[-5:],
         )

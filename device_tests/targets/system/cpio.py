@@ -1,4 +1,4 @@
-"""Writes cpio archives of the kind ``newc``, which Linux unpacks as its first file system.
+"""Writing cpio archives of the kind ``newc``, which Linux unpacks as its first file system.
 
 Format: Documentation/driver-api/early-userspace/buffer-format.rst of Linux. Written here since device nodes and owners
 of files cannot be made on disk without root.
@@ -18,8 +18,8 @@ class Entry:
     """One file, owned by root.
 
     Attributes:
-        mode: Kind and permissions, as of ``stat``.
-        content: Of a file, or where a link points; empty for others.
+        mode: Type and permissions, as in ``stat``.
+        content: A file's content, or the target of a link; empty for others.
         device: Major and minor number of a device node.
     """
 
@@ -29,27 +29,27 @@ class Entry:
 
 
 def directory() -> Entry:
-    """A directory that everybody may read."""
+    """Return a directory that everybody may read."""
     return Entry(stat.S_IFDIR | 0o755)
 
 
 def file(content: bytes, *, program: bool = False) -> Entry:
-    """A file that everybody may read, and start if it is a program."""
+    """Return a file that everybody may read, and start if it is a program."""
     return Entry(stat.S_IFREG | (0o755 if program else 0o644), content)
 
 
 def link(to: str) -> Entry:
-    """A symbolic link."""
+    """Return a symbolic link."""
     return Entry(stat.S_IFLNK | 0o777, to.encode())
 
 
 def console() -> Entry:
-    """``/dev/console``: without it, the first program has no output."""
+    """Return ``/dev/console``: without it, the first program has no output."""
     return Entry(stat.S_IFCHR | 0o600, device=(5, 1))
 
 
 def archive(entries: Mapping[str, Entry]) -> bytes:
-    """The archive of entries by path, without a leading slash; directories that are not named are added."""
+    """Return the archive of entries by path, without a leading slash; missing parent directories are added."""
     folders = {parent for path in entries for parent in _parents(path)} - set(entries)
     every = {**{path: directory() for path in folders}, **entries}
     packed = [_member(number, path, every[path]) for number, path in enumerate(sorted(every), start=1)]

@@ -1,4 +1,4 @@
-"""Starts and stops the emulated device, and an ``adb`` of its own that sees nothing else; all on loopback."""
+"""Start and stop the emulated device, and a private ``adb`` that sees nothing else; all on loopback."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FAST = {"-smp": "2", "-accel": "tcg,thread=multi"}
 _COUNTING = {"-smp": "1", "-accel": "tcg,thread=single", "-icount": "shift=0"}
 _MEMORY_MEGABYTES = STORAGE_MEGABYTES + 700
 _BOOT_SECONDS = 900.0
-"""It takes 13 s on an idle machine, and minutes on a crowded one."""
+"""It takes 13 s on an idle machine, and minutes on a busy one."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What the device starts.
+    """The software that the device starts.
 
     Attributes:
         kernel: A Linux kernel.
@@ -42,21 +42,21 @@ class Tools:
     """The emulator and ``adb``, unpacked: they are started by the loader of their own system.
 
     Attributes:
-        folder: Holds ``usr``.
+        folder: The folder that contains ``usr``.
     """
 
     folder: Path
 
     def emulator(self) -> list[str | Path]:
-        """Starts the emulator."""
+        """Return the command for the emulator."""
         return [*self._loader(), self.folder / "usr" / "bin" / "qemu-system-aarch64"]
 
     def adb(self) -> list[str | Path]:
-        """Starts ``adb``."""
+        """Return the command for ``adb``."""
         return [*self._loader(), self.folder / "usr" / "lib" / "android-sdk" / "platform-tools" / "adb"]
 
     def versions(self) -> dict[str, str]:
-        """What they say that they are."""
+        """Return the versions that they report."""
         emulator = re.search(r"version (\S+)", _said([*self.emulator(), "--version"]))
         adb = re.search(r"Version (\S+)", _said([*self.adb(), "version"]))
         return {
@@ -73,12 +73,12 @@ class Machine:
     """A device that is starting, or running.
 
     Args:
-        image: What it starts.
+        image: The software that it starts.
         tools: The programs.
-        counting: Whether its clock counts instructions: a nanosecond each, on one core.
+        counting: True if its clock counts instructions: a nanosecond each, on one core.
 
     Raises:
-        DeviceError: When it does not start.
+        DeviceError: If it does not start.
     """
 
     def __init__(self, image: Image, tools: Tools, *, counting: bool = False) -> None:
@@ -95,7 +95,7 @@ class Machine:
             raise
 
     def stop(self) -> None:
-        """Switch it off."""
+        """Switch the device off."""
         for process in reversed(self._tethered):
             assert process.stdin is not None
             process.stdin.close()
@@ -154,7 +154,7 @@ class Machine:
 
 @contextlib.contextmanager
 def running(image: Image, tools: Tools) -> Generator[Adb]:
-    """A device that is switched off at the end."""
+    """Start a device that is switched off at the end."""
     machine = Machine(image, tools)
     try:
         yield machine.adb
@@ -163,7 +163,7 @@ def running(image: Image, tools: Tools) -> Generator[Adb]:
 
 
 def _emulation(tools: Tools, image: Image, console: Path, port: int, counting: bool) -> list[str | Path]:
-    # The guest reaches nothing, and only this machine reaches it.
+    # The guest has no network, and only this machine can reach it.
     network = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:{DEVICE_PORT}"
     options = {
         "-M": "virt",

@@ -1,4 +1,4 @@
-"""Set up the fully emulated device below the cache folder: without root, in stages that are kept when it is killed."""
+"""Set up the fully emulated device below the cache folder: without root, in stages that survive an interruption."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _RELEASE = "trixie"
 _TOOL_PACKAGES = ("qemu-system-arm", "adb")
 _KERNEL = "linux-image-cloud-arm64"
 _ARCHITECTURE = "arm64"
-# Of the tools' packages, what the two programs need to run as they are started here.
+# Of the tools' packages, only the parts that the two programs need when started here.
 _TOOL_PLACES = ("usr/bin/qemu-system-aarch64", "usr/lib/android-sdk", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64")
 
 
 def directory() -> Path:
-    """Where it lives."""
+    """Return the device's folder."""
     return cache_directory() / NAME
 
 
@@ -41,9 +41,9 @@ class SetUp:
     """A device that can be started.
 
     Attributes:
-        image: What it starts.
+        image: The software that it starts.
         tools: The programs that start it and talk to it.
-        versions: What it is, as its trial found it.
+        versions: Its versions, as its trial reported them.
     """
 
     image: Image
@@ -52,21 +52,21 @@ class SetUp:
 
 
 def set_up(root: Path | None = None) -> SetUp:
-    """Make it, or take it as it stands.
+    """Set the device up, or return the existing one.
 
     Args:
         root: Its folder; the cache's by default.
 
     Raises:
-        InputError: When it cannot be had on this machine, with the reason.
+        InputError: If it is unavailable on this machine, with the reason.
     """
     root = root or directory()
     machine = _machine()
-    if (made := _ready(root, machine)) is not None:
-        return made
+    if (device := _ready(root, machine)) is not None:
+        return device
     with locked(root, say=tqdm.write) as lock:
         remove_unfinished(root)
-        # As long as this stands the set-up is not finished.
+        # While this exists the setup is not finished.
         (root / _WORK).mkdir(exist_ok=True)
         with tqdm(total=_STAGES, unit="stage", desc=NAME) as bar:
             for stage in _stages(root, machine, lock):
@@ -74,17 +74,17 @@ def set_up(root: Path | None = None) -> SetUp:
                 ensure(root, stage)
                 bar.update()
         shutil.rmtree(root / _WORK)
-    made = _ready(root, machine)
-    if made is None:
+    device = _ready(root, machine)
+    if device is None:
         raise InputError(f"the emulated device at {root} changed while it was set up; set it up again")
-    return made
+    return device
 
 
 def existing() -> SetUp | None:
-    """The device if it is set up.
+    """Return the device if it is set up.
 
     Raises:
-        InputError: When it cannot be had on this machine.
+        InputError: If it is unavailable on this machine.
     """
     return _ready(directory(), _machine())
 
@@ -163,7 +163,7 @@ def _stages(root: Path, machine: Host, lock: int) -> Iterator[Stage]:
 
 
 def image_recipe() -> str:
-    """What decides the image beside its packages."""
+    """Return everything that determines the image, beside its packages."""
     from device_tests.targets.system import image
     from hetero.files import sha256_file
 

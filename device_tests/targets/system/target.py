@@ -17,14 +17,14 @@ from device_tests.targets.target import Progress, Request, Returned, Timed, Timi
 from hetero.errors import InputError
 
 COUNTING = f"{setup.NAME}:count"
-"""The name of the one that counts instructions."""
+"""The name of the target that counts instructions."""
 
 
 class PhoneSystem:
     """An ARM64 system on two emulated cores, with a kernel and a real ``adbd``; started when it is first needed.
 
     Args:
-        counting: Whether it counts instructions instead of time, on one core: slower, and nearly the same every time.
+        counting: True if it counts instructions instead of time, on one core: slower, but almost exactly repeatable.
     """
 
     emulated = True
@@ -32,7 +32,7 @@ class PhoneSystem:
     def __init__(self, *, counting: bool = False) -> None:
         self.name = COUNTING if counting else setup.NAME
         self.counting = counting
-        # Beside another model a clock that all share would count that one's instructions, too.
+        # Beside another model, a shared clock would count that model's instructions, too.
         self._turn = threading.Lock() if counting else contextlib.nullcontext()
         self._lock = threading.Lock()
         self._made: tuple[setup.SetUp, RuntimeFolder] | None = None
@@ -41,29 +41,29 @@ class PhoneSystem:
 
     @property
     def runtimes(self) -> Mapping[str, str]:
-        """As a phone of today."""
+        """The runtimes of a current phone."""
         return ARM64.runtimes
 
     def set_up(self) -> None:
-        """Set it up on first use: about two minutes and 450 MB beside ``phone-arm64``'s, then kept in the cache.
+        """Set it up on first use, about two minutes and 450 MB beside ``phone-arm64``'s; it is then kept in the cache.
 
         Raises:
-            InputError: When it cannot be had on this machine.
+            InputError: If it is unavailable on this machine.
         """
         self._made = setup.set_up(), runtime_folder(ARM64)
 
     def state(self) -> str:
-        """Whether it is set up in the cache."""
+        """Return whether it is set up in the cache."""
         if setup.existing() is None:
             return f"not set up yet: happens on first use, or by `hetero device setup {setup.NAME}`"
         return f"ready, in {setup.directory()}"
 
     def describe(self) -> Mapping[str, str]:
-        """Emulated processor, kernel and versions."""
-        made, folder = self._ready()
+        """Return emulated processor, kernel and versions."""
+        software, folder = self._ready()
         versions = {name: folder.versions[name] for name in ("python", "libc", *ARM64.distributions)}
         return {
-            **made.versions,
+            **software.versions,
             **({"clock": "a nanosecond an instruction"} if self.counting else {}),
             **versions,
             "certifies": "that the bundle runs over ADB on a device with an ARM64 kernel of its own, and what "
@@ -83,7 +83,7 @@ class PhoneSystem:
         return dataclasses.replace(returned, counts_instructions=self.counting)
 
     def time(self, timing: Timing, progress: Progress) -> Timed:
-        """Time models: a nanosecond an instruction where these are counted, and else nothing that says anything."""
+        """Time models, in nanoseconds as a count of instructions if it counts them; meaningless otherwise."""
         with self._turn:
             return self._started().time(timing, progress)
 
@@ -96,10 +96,10 @@ class PhoneSystem:
         self._device = self._machine = None
 
     def _started(self) -> Device:
-        made, folder = self._ready()
+        software, folder = self._ready()
         with self._lock:
             if self._device is None:
-                self._machine = Machine(made.image, made.tools, counting=self.counting)
+                self._machine = Machine(software.image, software.tools, counting=self.counting)
                 self._device = Device(self._machine.adb, folder, emulated=True)
             return self._device
 
