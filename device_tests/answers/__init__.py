@@ -1,1 +1,1 @@
-"""What targets are handed and what they return: checked, kept, and sealed."""
+"""Input to targets and their answers: checked, kept, and sealed."""

@@ -1,4 +1,4 @@
-"""What a target computed, kept for the report."""
+"""Embeddings that targets computed, stored for the report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class DeviceEmbeddings:
     """One model's embeddings on one target.
 
     Attributes:
-        golden: float32 [n, d], of the bundle's golden images.
-        query: float32 [q, d], of its query images.
-        query_rows: int64 [q], which retrieval rows these are.
+        golden: float32 [n, d], embeddings of the bundle's golden images.
+        query: float32 [q, d], embeddings of its query images.
+        query_rows: int64 [q], the retrieval rows of the queries.
     """
 
     golden: Float32[np.ndarray, "n d"]
@@ -30,12 +30,12 @@ class DeviceEmbeddings:
 
 
 def embeddings_file(out: Path, bundle: str, target: str, format: str, precision: str) -> Path:
-    """Where a target's embeddings are kept below a verification's directory."""
+    """Return the path of a target's embeddings below a verification's directory."""
     return out / "embeddings" / f"{bundle}.{target.replace(':', '-')}.{format}.{precision}.safetensors"
 
 
 def save_embeddings(out: Path, bundle: Bundle, target: str, entry: ModelEntry, returned: Returned) -> None:
-    """Keep what came back; when nothing sound did, remove an earlier run's file, which would be taken for it."""
+    """Store the embeddings; if none are sound, remove an earlier run's file, which would be mistaken for this one's."""
     from safetensors.numpy import save
 
     path = embeddings_file(out, bundle.manifest.name, target, entry.format, entry.precision)
@@ -50,12 +50,12 @@ def save_embeddings(out: Path, bundle: Bundle, target: str, entry: ModelEntry, r
         "query_rows": np.ascontiguousarray(goldens.query_rows, np.int64),
     }
     about = {"space_id": bundle.space.space_id, "runtime": returned.runtime}
-    # One entry only: safetensors writes several in no fixed order, and equal content should give equal bytes.
+    # One entry only: safetensors writes several in no fixed order, and equal content must give equal bytes.
     write_bytes(path, save(arrays, metadata={"hetero": canonical_json(about)}))
 
 
 def load_embeddings(path: Path) -> DeviceEmbeddings | None:
-    """Read what :func:`save_embeddings` wrote; None when the target returned nothing."""
+    """Read the file of :func:`save_embeddings`; None if the target returned nothing."""
     from safetensors.numpy import load_file
 
     if not path.is_file():

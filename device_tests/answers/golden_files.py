@@ -1,7 +1,7 @@
-"""Golden files: every kind of JPEG and PNG file that applications meet, with the pixels that the contract makes of it.
+"""Golden files: every kind of JPEG and PNG file that applications meet, with the contract's pixels of it.
 
-They are made of a bundle's golden images, so that each target proves its own decoding, turning upright and resizing
-whatever kind of files the data came in.
+They are made of a bundle's golden images, so that each target proves its own decoding, rotation and resizing,
+whatever the format of the original data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hetero.preprocessing import Preprocessing
 Encode = Callable[[Image.Image], bytes]
 
 _ORIENTATION = 0x0112  # of EXIF 2.3, table 4
-# Larger than the model's input, not square, and no multiple of a JPEG block.
+# Larger than the model's input, not square, and not a multiple of a JPEG block.
 _WIDER, _HIGHER = (4, 1), (3, 2)
 
 
@@ -33,9 +33,9 @@ class GoldenFile:
     """A file that a target decodes and resizes itself.
 
     Attributes:
-        kind: What is special about it, for people.
-        path: Where it lies, named by its digest.
-        pixels: uint8 [h, w, 3] that the contract makes of it.
+        kind: Its special feature, for people.
+        path: Its path, named by its digest.
+        pixels: uint8 [h, w, 3], the contract's pixels of it.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class GoldenFile:
 
 
 def golden_files(bundle: Bundle) -> tuple[GoldenFile, ...]:
-    """One of each kind, from the golden images in turn; they lie in the cache folder."""
+    """Return one file of each kind, made from the golden images in turn, in the cache folder."""
     images = bundle.goldens.golden_images
     return _made(images.tobytes(), images.shape, bundle.preprocessing, cache_directory() / "golden-files")
 
@@ -52,7 +52,7 @@ def golden_files(bundle: Bundle) -> tuple[GoldenFile, ...]:
 @lru_cache(maxsize=8)
 def _made(content: bytes, shape: tuple[int, ...], contract: Preprocessing, folder: Path) -> tuple[GoldenFile, ...]:
     images = np.frombuffer(content, np.uint8).reshape(shape)
-    made: list[GoldenFile] = []
+    files: list[GoldenFile] = []
     for number, (kind, encode) in enumerate({**KINDS, _DEEP_GREY: _deep_grey(contract.grey_range)}.items()):
         encoded = encode(_enlarged(images[number % len(images)]))
         suffix = "jpg" if kind.startswith("JPEG") else "png"
@@ -60,8 +60,8 @@ def _made(content: bytes, shape: tuple[int, ...], contract: Preprocessing, folde
         path = folder / f"{digest}.{suffix}"
         if not path.is_file() or sha256_file(path) != digest:
             write_bytes(path, encoded)
-        made.append(GoldenFile(kind, path, decode(path, contract)))
-    return tuple(made)
+        files.append(GoldenFile(kind, path, decode(path, contract)))
+    return tuple(files)
 
 
 def _enlarged(image: UInt8[np.ndarray, "h w 3"]) -> Image.Image:
@@ -95,13 +95,13 @@ def _png(change: Callable[[Image.Image], Image.Image]) -> Encode:
 
 
 def _fading(picture: Image.Image) -> Image.Image:
-    """Opaque at the left, transparent at the right."""
+    """Add transparency: opaque at the left, transparent at the right."""
     alpha = np.linspace(255, 0, picture.width).round().astype(np.uint8)
     return Image.merge("RGBA", [*picture.split(), Image.fromarray(np.tile(alpha, (picture.height, 1)))])
 
 
 def _deep_grey(grey_range: tuple[float, float] | None) -> Encode:
-    """Values from one end of the contract's range to the other."""
+    """Return a 16-bit image with values from one end of the contract's range to the other."""
     low, high = grey_range or (0, 65535)
 
     def change(picture: Image.Image) -> Image.Image:
@@ -123,4 +123,4 @@ KINDS: Mapping[str, Encode] = {
     "PNG, palette": _png(lambda picture: picture.quantize(64)),
     _DEEP_GREY: _deep_grey(None),
 }
-"""By kind. CMYK, which comes from print shops and not from cameras or screens, is not among them."""
+"""Files by kind. CMYK, which comes from print shops and not from cameras or screens, is not among them."""

@@ -1,7 +1,7 @@
-"""What a target is handed of a bundle: copies that nobody else writes to, checked before and after.
+"""Private copies of a bundle's files for targets, checked before and after.
 
-A file that is looked at by its path may be another by the time that a runtime opens it. What came of a private copy
-came of the bytes that the manifest lists, and may be kept under their digest.
+A file that is checked by its path may be another by the time that a runtime opens it. An answer from a private copy
+is an answer for the bytes that the manifest lists, and may be kept under their digest.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from hetero.storage.unfinished import NO_ROOM
 
 @contextlib.contextmanager
 def handed(request: Request, bundle: Bundle) -> Generator[Request]:
-    """The request with copies of its model and originals, which are gone after the block.
+    """Yield the request with copies of its model and originals, which are removed after the block.
 
     Args:
-        request: To run one of a bundle's models.
+        request: A request to run one of the bundle's models.
         bundle: The bundle.
 
     Raises:
-        IntegrityError: When a file is not what the manifest lists, or a copy has changed.
-        OSError: When there is no room for the copies.
+        IntegrityError: If a file differs from the manifest, or a copy has changed.
+        OSError: If there is no room for the copies.
     """
     listed = {bundle.path / file.path: file.sha256 for file in bundle.manifest.files}
     inside = {path: sha256 for path, sha256 in listed.items() if path.is_relative_to(request.model)}
@@ -41,7 +41,7 @@ def handed(request: Request, bundle: Bundle) -> Generator[Request]:
             for number, one in enumerate(request.originals)
         ]
         for original, copy in zip(request.originals, originals, strict=True):
-            # Golden files are no part of the bundle; their name is their digest.
+            # Golden files are not part of the bundle; their name is their digest.
             copies[copy.file] = original.file, listed.get(original.file, original.file.stem)
         for copy, (path, _) in copies.items():
             copy.parent.mkdir(parents=True, exist_ok=True)

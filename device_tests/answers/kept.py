@@ -1,8 +1,8 @@
-"""What targets returned, kept in the cache folder: verifying the same files again takes seconds.
+"""A cache of targets' answers: verifying the same files again takes seconds.
 
-Only the runtime's answer is kept, never a verdict: every check runs anew, under the gates of the day. A failure is not
-kept, nor what this machine did not manage in part, so that it is asked again. What this installation did not write, or
-is damaged, counts as nothing.
+Only the runtime's answer is kept, never a verdict: every check runs anew, under the current gates. Failures, and
+answers that this machine left incomplete, are not kept, so that they are asked again. Entries that are damaged, or
+that another installation wrote, are ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ALSO = "also."
 
 
 def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
-    """Digest of everything that decides what a target returns: the files, the target with its versions, the runner."""
+    """Return a digest of everything that decides an answer: the files, the target with its versions, the runner."""
     files = {file.path: file.sha256 for file in bundle.manifest.files}
     originals = [bundle.originals[row].relative_to(bundle.path).as_posix() for row in original_rows(bundle)]
     return digest(
@@ -53,44 +53,44 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
 
 
 def save(name: str, returned: Returned) -> None:
-    """Keep what came back, unless it is a failure."""
+    """Store an answer, unless it is a failure."""
     from safetensors.numpy import save as to_bytes
 
     if returned.embeddings is None or returned.incomplete:
         return
     arrays: dict[str, Any] = {field: getattr(returned, field) for field in _ARRAYS}
     arrays |= {_ALSO + setting: value for setting, value in returned.also.items()}
-    held = {field: np.ascontiguousarray(value) for field, value in arrays.items() if value is not None}
+    present = {field: np.ascontiguousarray(value) for field, value in arrays.items() if value is not None}
     words = {field: value for field, value in vars(returned).items() if field not in (*_ARRAYS, "also")}
-    save_sealed(_file(name), to_bytes(held, metadata={"returned": canonical_json(words)}))
+    save_sealed(_file(name), to_bytes(present, metadata={"returned": canonical_json(words)}))
     _forget_oldest()
 
 
 def load(name: str) -> Returned | None:
-    """What :func:`save` kept; None when there is nothing of ours."""
+    """Return the answer of :func:`save`; None if there is none of this installation."""
     from safetensors.numpy import load as from_bytes
 
     data = load_sealed(_file(name))
     if data is None:
         return None
-    held = from_bytes(data)
+    stored = from_bytes(data)
     words = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["returned"])
-    also = {field.removeprefix(_ALSO): value for field, value in held.items() if field.startswith(_ALSO)}
+    also = {field.removeprefix(_ALSO): value for field, value in stored.items() if field.startswith(_ALSO)}
     words["decode_errors"] = tuple(words["decode_errors"])
     words["tensors"] = tuple(map(tuple, words["tensors"]))
-    return Returned(**{field: value for field, value in held.items() if field in _ARRAYS}, also=also, **words)
+    return Returned(**{field: value for field, value in stored.items() if field in _ARRAYS}, also=also, **words)
 
 
 @cache
 def _code() -> list[str]:
-    """Digests of everything of ours that runs on a target, or asks one."""
+    """Return digests of the project's code that runs on a target, or asks one."""
     package = Path(device_tests.__file__).parent
     inside = [path for folder in ("runner", "targets", "runtimes") for path in (package / folder).rglob("*")]
     return [sha256_file(path) for path in sorted(inside) if path.suffix in (".py", ".mjs", ".html")]
 
 
 def _own_code(engine: str) -> str:
-    """Digest of the module of an engine that does not travel; it may be somebody else's."""
+    """Return the digest of the module of an engine that does not travel; it may be third-party code."""
     module = engine_place(engine).partition(":")[0]
     origin = getattr(find_spec(module), "origin", None) if module else None
     return sha256_file(Path(origin)) if origin and Path(origin).is_file() else ""
@@ -105,7 +105,7 @@ def _file(name: str) -> Path:
 
 
 def _forget_oldest() -> None:
-    earlier = _folder().glob("*.safetensors")  # Answers without a seal, which nobody reads any more.
+    earlier = _folder().glob("*.safetensors")  # answers without a seal, which are no longer read
     files = sorted([*_folder().glob("*.kept"), *earlier], key=lambda path: path.stat().st_mtime)
     for path in files[:-_MOST]:
         path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Files that only this installation can have written: what is kept is believed, and a cache may come from anywhere.
+"""Files that only this installation can have written: kept answers are trusted, and a cache may come from anywhere.
 
-The key lies with the user's settings and not in the cache, so that it does not travel with a copy of that.
+The key lies with the user's settings and not in the cache, so that it does not travel with a copy of the cache.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ _KEY_BYTES = 32
 
 
 def save_sealed(path: Path, data: bytes) -> None:
-    """Write a file, unless there can be no key, or no file: what is kept can be had again."""
+    """Write a file, unless the key or the file cannot be written: kept answers can be computed again."""
     if (key := _key()) is not None:
         with contextlib.suppress(OSError):
             write_bytes(path, _seal(key, path, data) + data)
 
 
 def load_sealed(path: Path) -> bytes | None:
-    """What :func:`save_sealed` wrote under this name here; None for anything else."""
+    """Return the data that :func:`save_sealed` wrote under this name here; None for anything else."""
     try:
-        held = path.read_bytes()
+        content = path.read_bytes()
     except OSError:
         return None
     size = hashlib.sha256().digest_size
-    seal, data = held[:size], held[size:]
+    seal, data = content[:size], content[size:]
     key = _key()
     return data if key is not None and hmac.compare_digest(seal, _seal(key, path, data)) else None
 
 
 def _seal(key: bytes, path: Path, data: bytes) -> bytes:
-    """Of a name and what it stands for: a file under another's name is not that."""
+    """Return the seal of a name with its data, so that a file under another's name is not accepted."""
     return hmac.digest(key, path.name.encode() + b"\0" + data, "sha256")
 
 
 def _key() -> bytes | None:
-    """This installation's key, made when first asked for; None where it cannot be kept to its user."""
+    """Return this installation's key, created on first use; None if it cannot be kept private to its user."""
     try:
         path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config").absolute() / "hetero" / "kept.key"
         return _read(path) or _made(path)
@@ -52,7 +52,7 @@ def _key() -> bytes | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """The key; None when there is none, or others may have seen or written it."""
+    """Return the key; None if there is none, or others may have seen or written it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
