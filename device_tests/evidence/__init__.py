@@ -1,1 +1,1 @@
-"""What a release manager brings: a gallery and photos that no bundle can have been made to fit."""
+"""Evidence of a release manager: a gallery and photos that no bundle can have been made to fit."""

@@ -1,8 +1,8 @@
 """A release manager's own evidence: their gallery and their photos, which no bundle can have been made to fit.
 
-What else a bundle is held against travels in it. A gallery file holds the cloud's vectors under names; photos are
-laid out as any data set (:mod:`hetero.data.sources.folder`, :mod:`hetero.data.sources.csv`). Everything that can be
-wrong with them is told before a model runs.
+All other references of a bundle travel in it. A gallery file holds the cloud's vectors under names; photos are
+laid out as any data set (:mod:`hetero.data.sources.folder`, :mod:`hetero.data.sources.csv`). All problems with them
+are reported before a model runs.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
 
 _LARGEST = 1 << 30
-"""Bytes of decoded photos: they are handed to every model at once."""
+"""Limit in bytes on decoded photos: they are passed to every model at once."""
 _FEWEST = 3
-"""Vectors that photos without labels are searched among: their own, the nearest and another."""
+"""Least number of vectors for photos without labels to search: their own, the nearest and another."""
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class OwnEvidence:
-    """What a bundle's models have to find, and where.
+    """A retrieval task for a bundle's models.
 
     Attributes:
         photos: The queries, with the contents of their files.
         gallery: float32 [g, d], unit vectors of the cloud.
-        space: What they mean.
+        space: Embedding space of the gallery.
         labels: int64 [q], the class of each query; None without labels.
-        gallery_labels: int64 [g], the class of each vector of the gallery, -1 where it is none of the queries'; None
+        gallery_labels: int64 [g], the class of each vector of the gallery, -1 for a class without queries; None
             without labels.
-        own: int64 [q], the row of the gallery that is the query itself and is not to be found; -1 for none.
-        cloud: float32 [q, d], the cloud's own vectors of the queries; None when the gallery's file has none.
-        about: What it is, for every file of a verdict: names, digests and counts.
+        own: int64 [q], the row of the gallery that is the query itself, which is excluded; -1 for none.
+        cloud: float32 [q, d], the cloud's own vectors of the queries; None if the gallery's file has none.
+        about: Its description, for every file of a verdict: names, digests and counts.
     """
 
     photos: Listing
@@ -61,60 +61,64 @@ class OwnEvidence:
 
     @classmethod
     def read(cls, gallery: Path, queries: Path) -> OwnEvidence:
-        """Read and check a gallery and the photos that ask it.
+        """Read and check a gallery and the photos that search it.
 
-        Photos of a split ``test`` are the queries where the data names splits, those with the role of a query where it
-        names roles, and otherwise all. A photo whose name the gallery's file holds, too, is that photo: its vector is
-        the cloud's own answer for it, and is not searched for it.
+        Photos of a split ``test`` are the queries if the data names splits, those with the role of a query if it names
+        roles, and otherwise all. A photo whose name is also in the gallery's file is that photo: its vector is the
+        cloud's own answer for it, and is excluded from its search.
 
         Args:
             gallery: A file of embeddings, or a gallery directory.
-            queries: A folder with a class a sub-folder, or a CSV.
+            queries: A folder with a sub-folder for each class, or a CSV.
 
         Raises:
             InputError: For photos or a gallery that cannot be used, with every problem of a kind.
-            IntegrityError: When the gallery is damaged.
+            IntegrityError: If the gallery is damaged.
         """
-        # Late: most verifications bring no evidence, and reading data takes a tenth of a second to import.
+        # Imported late: most verifications have no evidence, and the modules that read data take a tenth of a second.
         from hetero.data.checking.check import config_for
         from hetero.data.prepare import find
 
-        held = OwnGallery.read(gallery)
-        found = find(config_for(queries))
+        own_gallery = OwnGallery.read(gallery)
+        listing = find(config_for(queries))
         if queries.is_dir() and (empty := _empty_folders(queries)):
             raise InputError(f"{queries}: {len(empty)} folders hold no image; fill or remove them:", empty[:_NAMED])
-        asked = _queries(found)
-        roles = {entry.name: entry.is_gallery is not False for entry in found.entries}
-        rows = _rows_of(asked, held)
-        cloud = None if rows is None else held.vectors[rows]
-        # A photo that only asks is not to be found, by no other either.
-        searched = np.flatnonzero([roles.get(name, True) for name in held.names])
+        query_entries = _queries(listing)
+        roles = {entry.name: entry.is_gallery is not False for entry in listing.entries}
+        rows = _rows_of(query_entries, own_gallery)
+        cloud = None if rows is None else own_gallery.vectors[rows]
+        # A photo that is only a query is excluded from every search.
+        searched = np.flatnonzero([roles.get(name, True) for name in own_gallery.names])
         if not len(searched):
-            raise InputError(f"{held.name} holds no vector that is searched: all of them are of queries alone")
-        labels, gallery_labels = _classes(asked, found, [held.names[row] for row in searched], cloud is not None)
-        own = _own_rows(len(asked), rows, searched)
+            raise InputError(f"{own_gallery.name} holds no vector that is searched: all of them are of queries alone")
+        labels, gallery_labels = _classes(
+            query_entries, listing, [own_gallery.names[row] for row in searched], cloud is not None
+        )
+        own = _own_rows(len(query_entries), rows, searched)
         if labels is not None and gallery_labels is not None:
-            _require_answers(asked, labels, gallery_labels, own)
+            _require_answers(query_entries, labels, gallery_labels, own)
         elif len(searched) < _FEWEST:
-            raise InputError(f"{held.name} holds {len(searched)} vectors to search among; expected at least {_FEWEST}")
-        photos = _identified(Listing(found.name, found.layout, tuple(asked), found.notes))
+            raise InputError(
+                f"{own_gallery.name} holds {len(searched)} vectors to search among; expected at least {_FEWEST}"
+            )
+        photos = _identified(Listing(listing.name, listing.layout, tuple(query_entries), listing.notes))
         about = {
             "gallery": {
-                "name": held.name,
-                "sha256": held.sha256,
-                "names_sha256": digest(held.names),
+                "name": own_gallery.name,
+                "sha256": own_gallery.sha256,
+                "names_sha256": digest(own_gallery.names),
                 "vectors": len(searched),
             },
             "queries": {
-                "name": found.name,
+                "name": listing.name,
                 "sha256": digest([[one.name, one.label, one.box, one.content] for one in photos.entries]),
-                "photos": len(asked),
+                "photos": len(query_entries),
                 "classes": 0 if labels is None else len(np.unique(labels)),
             },
             "cloud_vectors_of_queries": cloud is not None,
-            "space_id": held.space.space_id,
+            "space_id": own_gallery.space.space_id,
         }
-        return cls(photos, held.vectors[searched], held.space, labels, gallery_labels, own, cloud, about)
+        return cls(photos, own_gallery.vectors[searched], own_gallery.space, labels, gallery_labels, own, cloud, about)
 
     def __len__(self) -> int:
         """Number of queries."""
@@ -124,8 +128,8 @@ class OwnEvidence:
         """Refuse a bundle whose vectors do not belong in the gallery.
 
         Raises:
-            SpaceMismatchError: When they are of another space.
-            InputError: When they are of another length.
+            SpaceMismatchError: If they are of another space.
+            InputError: If they are of another length.
         """
         name = bundle.manifest.name
         self.space.require_same(bundle.space, this="your gallery", that=f"the bundle {name}")
@@ -136,10 +140,10 @@ class OwnEvidence:
             )
 
     def images(self, preprocessing: Preprocessing) -> UInt8[np.ndarray, "q h w 3"]:
-        """The photos as a bundle's contract makes them.
+        """Return the photos as a bundle's contract prepares them.
 
         Raises:
-            InputError: When some cannot be read, were changed since, or are too many for their size.
+            InputError: If some cannot be read, were changed since, or are too many for their size.
         """
         from hetero.data.decoding.decoded import decode_unkept
 
@@ -152,24 +156,24 @@ class OwnEvidence:
         return np.asarray(decode_unkept(self.photos, preprocessing, limit=_LARGEST)[:])
 
 
-def _queries(found: Listing) -> list[Entry]:
-    tested = any(entry.split for entry in found.entries)
-    asked = [entry for entry in found.entries if not tested or entry.split == "test"]
-    asked = [entry for entry in asked if entry.is_query is not False]
-    if not asked:
+def _queries(data: Listing) -> list[Entry]:
+    tested = any(entry.split for entry in data.entries)
+    queries = [entry for entry in data.entries if not tested or entry.split == "test"]
+    queries = [entry for entry in queries if entry.is_query is not False]
+    if not queries:
         raise InputError(
-            f"{found.name} holds no query: where data names splits its test photos ask, and where it names roles those "
+            f"{data.name} holds no query: where data names splits its test photos ask, and where it names roles those "
             "that are queries"
         )
-    without = [entry.name for entry in asked if not entry.label]
-    if without and len(without) < len(asked):
-        told = f"{found.name}: {len(without)} of {len(asked)} queries have no label; give all of them one, or none:"
-        raise InputError(told, without[:_NAMED])
-    return asked
+    without = [entry.name for entry in queries if not entry.label]
+    if without and len(without) < len(queries):
+        problem = f"{data.name}: {len(without)} of {len(queries)} queries have no label; give all of them one, or none:"
+        raise InputError(problem, without[:_NAMED])
+    return queries
 
 
 def _rows_of(asked: Sequence[Entry], held: OwnGallery) -> Int64[np.ndarray, " q"] | None:
-    """Rows of the gallery's file that are the queries themselves; None when none of them is in it."""
+    """Return the rows of the gallery's file that are the queries themselves; None if none of them is in it."""
     row = {name: place for place, name in enumerate(held.names)}
     missing = [entry.name for entry in asked if entry.name not in row]
     if len(missing) == len(asked):
@@ -187,7 +191,7 @@ def _rows_of(asked: Sequence[Entry], held: OwnGallery) -> Int64[np.ndarray, " q"
 def _own_rows(
     count: int, rows: Int64[np.ndarray, " q"] | None, searched: Int64[np.ndarray, " g"]
 ) -> Int64[np.ndarray, " q"]:
-    """Where each query itself stands among what is searched; -1 where it does not."""
+    """Return each query's own row among the searched vectors; -1 for none."""
     if rows is None:
         return np.full(count, -1, np.int64)
     place = {row: index for index, row in enumerate(searched.tolist())}
@@ -197,7 +201,7 @@ def _own_rows(
 def _classes(
     asked: Sequence[Entry], found: Listing, names: Sequence[str], cloud_knows: bool
 ) -> tuple[Int64[np.ndarray, " q"] | None, Int64[np.ndarray, " g"] | None]:
-    """The class of each query and of each vector of the gallery; None for both without labels."""
+    """Return the class of each query and of each vector of the gallery; None for both without labels."""
     classes = sorted({entry.label for entry in asked} - {""})
     if not classes:
         if not cloud_knows:
@@ -222,7 +226,7 @@ def _require_answers(
     gallery_labels: Int64[np.ndarray, " g"],
     own: Int64[np.ndarray, " q"],
 ) -> None:
-    """Refuse queries whose class the gallery does not hold."""
+    """Refuse queries whose class is not in the gallery."""
     sizes = Counter(gallery_labels.tolist())
     lost = [
         entry.label
@@ -238,7 +242,7 @@ def _require_answers(
 
 
 def _empty_folders(root: Path) -> list[str]:
-    """Folders below a root without an image at any depth, the outermost of each."""
+    """Return folders below a root without an image at any depth, the outermost of each."""
     full = {parts[:depth] for parts in images_below(root).images for depth in range(len(parts))}
     empty: list[str] = []
     for place, folders, _ in os.walk(root):
@@ -250,7 +254,7 @@ def _empty_folders(root: Path) -> list[str]:
 
 
 def _identified(photos: Listing) -> Listing:
-    """The photos with the contents of their files, so that what is decoded is what the digest names."""
+    """Return the photos with the contents of their files, so that the digest names the decoded content."""
     entries = photos.entries
     digests = in_parallel(sha256_file, [entry.path for entry in entries], progress=f"reading {photos.name}")
     return photos.with_entries(replace(entry, content=content) for entry, content in zip(entries, digests, strict=True))

@@ -1,4 +1,4 @@
-"""A gallery that a release manager brings: the cloud's vectors by name, and which class each shows."""
+"""A release manager's gallery: the cloud's vectors by name, and the class of each."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class OwnGallery:
     """Vectors of a gallery.
 
     Attributes:
-        name: The file's or directory's, for people.
-        sha256: Of the file; of a gallery directory that of its index, which names the digests of the others.
-        space: What the vectors mean.
+        name: The file's or directory's name, for people.
+        sha256: Digest of the file; for a gallery directory that of its index, which names the digests of the others.
+        space: Embedding space of the vectors.
         vectors: float32 [n, d], of length one.
-        names: One a row; changed copies of training images are left out.
+        names: One per row; altered copies of training images are left out.
     """
 
     name: str
@@ -41,8 +41,8 @@ class OwnGallery:
         """Read a file of embeddings, or a gallery directory.
 
         Raises:
-            InputError: When it is neither, holds no vector, or its vectors and names do not fit together.
-            IntegrityError: When it is damaged.
+            InputError: If it is neither, holds no vector, or its vectors and names do not fit together.
+            IntegrityError: If it is damaged.
         """
         from hetero.gallery.exact import Gallery
         from hetero.gallery.storage import INDEX
@@ -61,28 +61,28 @@ class OwnGallery:
 
 
 def _is_copy(name: str, known: Collection[str]) -> bool:
-    """Whether a name is of a changed copy of another image, which a training needs and no gallery has."""
+    """Return True if a name is of an altered copy of another image, which training needs and no gallery contains."""
     whole, mark, number = name.rpartition("#")
     return bool(mark) and number.isdigit() and whole in known
 
 
 def classes_by_name(names: Sequence[str], classes: Sequence[str], known: Mapping[str, str]) -> list[str]:
-    """The class that each image of a gallery shows: as it is listed, else the class that a folder of its name has.
+    """Return the class of each image of a gallery: as listed, or else the class named by one of its folders.
 
     Args:
-        names: Of the gallery's images.
-        classes: Of the queries; other images are of no class that is asked for.
-        known: Classes of images that are listed, by name.
+        names: Names of the gallery's images.
+        classes: Classes of the queries; images of other classes get none.
+        known: Classes of listed images, by name.
 
     Returns:
-        One a name; empty for none.
+        One class per name; empty for none.
 
     Raises:
-        InputError: When folders of a name are called after several classes.
+        InputError: If folders in a name are called after several classes.
     """
     called = {composed(name): name for name in classes}
     folders = [{called.get(composed(part), "") for part in name.split("/")[:-1]} - {""} for name in names]
-    found = [known.get(name, "") or next(iter(inside), "") for name, inside in zip(names, folders, strict=True)]
+    found_classes = [known.get(name, "") or next(iter(inside), "") for name, inside in zip(names, folders, strict=True)]
     unclear = [name for name, inside in zip(names, folders, strict=True) if len(inside) > 1 and name not in known]
     if unclear:
         raise InputError(
@@ -90,4 +90,4 @@ def classes_by_name(names: Sequence[str], classes: Sequence[str], known: Mapping
             "show; list them in the CSV of the queries:",
             unclear[:_NAMED],
         )
-    return found
+    return found_classes

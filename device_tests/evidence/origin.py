@@ -1,7 +1,7 @@
-"""Where a bundle comes from, as far as its signature says.
+"""The origin of a bundle, as far as its signature tells.
 
-What a bundle is held against travels in it: whoever changes the files can change the golden images too. So a pass
-proves more than that a bundle agrees with itself only where a trusted key signed it.
+The references of a bundle travel in it: whoever changes the files can change the golden images too. So a pass
+proves more than a bundle's agreement with itself only if a trusted key signed it.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _BEYOND = "so what came in it proves only that it agrees with itself; your evide
 
 
 def signatures(bundles: Sequence[Bundle], trusted: Collection[str]) -> dict[str, dict[str, str]]:
-    """``trust`` and ``key`` of each bundle, by its name.
+    """Return ``trust`` and ``key`` of each bundle, by its name.
 
     Args:
         bundles: The bundles.
-        trusted: Public keys in hexadecimal, one of which must have signed every bundle; empty asks for none.
+        trusted: Public keys in hexadecimal, one of which must have signed every bundle; empty for no requirement.
 
     Raises:
-        IntegrityError: When a signature does not fit, or is not of a trusted key.
-        InputError: When a bundle is signed and ``cryptography`` is not installed.
+        IntegrityError: If a signature does not match, or is not of a trusted key.
+        InputError: If a bundle is signed and ``cryptography`` is not installed.
     """
-    found = {bundle.manifest.name: signed_by(bundle.path, trusted) for bundle in bundles}
-    return {name: {"trust": trust, "key": key} for name, (trust, key) in found.items()}
+    signers = {bundle.manifest.name: signed_by(bundle.path, trusted) for bundle in bundles}
+    return {name: {"trust": trust, "key": key} for name, (trust, key) in signers.items()}
 
 
 def verified_files(bundle: Bundle) -> dict[str, str]:
-    """SHA-256 of a bundle's manifest, which names every file, and of each file of its models, by path.
+    """Return SHA-256 of a bundle's manifest, which names every file, and of each file of its models, by path.
 
     Raises:
-        IntegrityError: When the manifest is not the one that was opened.
+        IntegrityError: If the manifest is not the one that was opened.
     """
     data = (bundle.path / MANIFEST).read_bytes()
     if checked_manifest(strict_json(data, what=MANIFEST), what=MANIFEST) != bundle.manifest:
@@ -55,10 +55,10 @@ def verified_files(bundle: Bundle) -> dict[str, str]:
 
 
 def origin_lines(bundles: Mapping[str, Mapping[str, Any]], evidence: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """A sentence about each bundle, by its name.
+    """Return a sentence about each bundle, by its name.
 
     Args:
-        bundles: As under ``bundles`` in ``summary.json``; those that do not tell have none.
+        bundles: As under ``bundles`` in ``summary.json``; those without a signature entry are left out.
         evidence: As under ``evidence`` there.
     """
     worth = _BEYOND if evidence else _ITSELF
@@ -66,7 +66,7 @@ def origin_lines(bundles: Mapping[str, Mapping[str, Any]], evidence: Mapping[str
 
 
 def evidence_line(evidence: Mapping[str, Any] | None) -> str:
-    """What was brought as evidence, for people; empty for nothing.
+    """Describe the evidence supplied, for people; empty if there is none.
 
     Args:
         evidence: As under ``evidence`` in ``summary.json``.
