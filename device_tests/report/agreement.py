@@ -1,4 +1,4 @@
-"""Do targets compute the same? And where they do not: which is right?"""
+"""Agreement between targets' embeddings, and which target is right where they differ."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Agreement:
 
     Attributes:
         bundle: The bundle's name.
-        format: For instance ``onnx``.
-        precision: For instance ``int8``.
-        targets: Those that ran it.
+        format: A format, for instance ``onnx``.
+        precision: A precision, for instance ``int8``.
+        targets: Targets that ran it.
         largest: Largest ``1 - cosine`` between two targets' embeddings of a golden image.
-        apart: The two targets.
-        told: What follows from it, for people.
+        apart: The two targets that differ most.
+        told: Conclusion, for people.
     """
 
     bundle: str
@@ -39,11 +39,11 @@ class Agreement:
 
 
 def agreements(embeddings: Mapping[Line, DeviceEmbeddings]) -> list[Agreement]:
-    """Every model that at least two targets ran."""
+    """Compare the targets of every model that at least two of them ran."""
     groups: dict[tuple[str, str, str], dict[str, tuple[Line, DeviceEmbeddings]]] = {}
-    for line, held in embeddings.items():
-        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
-            groups.setdefault((line.bundle, line.format, line.precision), {})[line.target] = line, held
+    for line, answer in embeddings.items():
+        if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all():
+            groups.setdefault((line.bundle, line.format, line.precision), {})[line.target] = line, answer
     return [_agreement(*key, group) for key, group in groups.items() if len(group) > 1]
 
 
@@ -56,16 +56,16 @@ def _agreement(
     }
     apart = max(distances, key=lambda pair: float(distances[pair].max()))
     largest = float(distances[apart].max())
-    told = "the same to rounding"
+    text = "the same to rounding"
     if largest > _SAME:
-        told = f"{apart[0]} and {apart[1]} differ"
+        text = f"{apart[0]} and {apart[1]} differ"
         if float(np.median(distances[apart])) <= _SAME:
-            told += " on fewer than half of the images; the others agree"
-    return Agreement(bundle, format, precision, tuple(group), largest, apart, told + _int8(group))
+            text += " on fewer than half of the images; the others agree"
+    return Agreement(bundle, format, precision, tuple(group), largest, apart, text + _int8(group))
 
 
 def _int8(group: Mapping[str, tuple[Line, DeviceEmbeddings]]) -> str:
-    """What the x86 processor's own way with int8 would have given."""
+    """Describe the result of the x86 processor's own int8 arithmetic."""
     for line, _ in group.values():
         differs = line.figure("parity", "x86_default_differs_by")
         if differs is None:

@@ -1,4 +1,4 @@
-"""Everything that a report shows, read from the files of a verification."""
+"""The content of a report, read from the files of a verification."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Evidence:
 
     Attributes:
         rows: As in ``verdict.json``.
-        lines: The rows, one line a model and target.
-        summary: As in ``summary.json``; empty when there is none.
-        bundles: By name.
-        embeddings: What the targets computed, of the lines that gave something.
-        resizers: What other resizers would cost, as in ``resizers.json``.
+        lines: The rows, one line per model and target.
+        summary: As in ``summary.json``; empty if there is none.
+        bundles: Bundles by name.
+        embeddings: The targets' embeddings, for the lines that returned any.
+        resizers: Costs of other resizers, as in ``resizers.json``.
     """
 
     rows: Sequence[RowDict]
@@ -38,7 +38,7 @@ class Evidence:
 
     @classmethod
     def gather(cls, rows: Sequence[RowDict], bundles: Sequence[Path], embeddings: Path) -> Evidence:
-        """Read what belongs to ``rows``.
+        """Read the files that belong to ``rows``.
 
         Args:
             rows: As in ``verdict.json``.
@@ -46,17 +46,17 @@ class Evidence:
             embeddings: The directory of the targets' embeddings; ``summary.json`` is read from beside it.
 
         Raises:
-            InputError: When a bundle cannot be read.
+            InputError: If a bundle cannot be read.
         """
         summary = embeddings.parent / "summary.json"
         table = lines(rows)
-        held: dict[Line, DeviceEmbeddings] = {}
+        embeddings_by_line: dict[Line, DeviceEmbeddings] = {}
         for line in table:
             path = embeddings_file(embeddings.parent, line.bundle, line.target, line.format, line.precision)
-            # Files of an earlier verification may lie beside; only lines that were verified have a say.
-            found = load_embeddings(path) if line.verified else None
-            if found is not None:
-                held[line] = found
+            # Files of an earlier verification may remain; only those of verified lines count.
+            answer = load_embeddings(path) if line.verified else None
+            if answer is not None:
+                embeddings_by_line[line] = answer
         opened = {bundle.manifest.name: bundle for bundle in map(read_bundle, bundles)}
         prices = embeddings.parent / "resizers.json"
         return cls(
@@ -64,21 +64,21 @@ class Evidence:
             table,
             read_json(summary) if summary.is_file() else {},
             opened,
-            held,
+            embeddings_by_line,
             read_json(prices) if prices.is_file() else [],
         )
 
     def shown(self) -> list[Line]:
-        """For each bundle the line nearest to an application: a phone's rather than a desktop's."""
-        chosen: dict[str, Line] = {}
-        for line, held in self.embeddings.items():
-            better = line.bundle not in chosen or (line.target != "desktop" and chosen[line.bundle].target == "desktop")
-            if better and np.isfinite(held.query).all():
-                chosen[line.bundle] = line
-        return list(chosen.values())
+        """Return for each bundle the line closest to an application: a phone's rather than a desktop's."""
+        lines: dict[str, Line] = {}
+        for line, answer in self.embeddings.items():
+            better = line.bundle not in lines or (line.target != "desktop" and lines[line.bundle].target == "desktop")
+            if better and np.isfinite(answer.query).all():
+                lines[line.bundle] = line
+        return list(lines.values())
 
 
 def label(line: Line) -> str:
-    """Names a line's target and format for people."""
+    """Name a line's target and format for people."""
     titles = {format.name: format.title for format in formats()}
     return f"{line.target} ({titles.get(line.format, line.format)})"

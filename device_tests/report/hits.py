@@ -23,9 +23,9 @@ class Hits:
     """The nearest gallery images of one query by one query model, nearest first.
 
     Attributes:
-        model: Who embedded the query, for people.
+        model: The model that embedded the query, for people.
         rows: int64 [k], retrieval rows.
-        right: bool [k], whether the class is the query's.
+        right: bool [k], True if the class is the query's.
     """
 
     model: str
@@ -40,8 +40,8 @@ class Example:
     Attributes:
         task: The retrieval task's name.
         row: Its retrieval row.
-        kind: Why it is shown: ``flipped``, ``right`` or ``wrong``.
-        hits: By each query model.
+        kind: The reason for showing it: ``flipped``, ``right`` or ``wrong``.
+        hits: Hits of each query model.
     """
 
     task: str
@@ -51,20 +51,20 @@ class Example:
 
 
 def examples(goldens: Goldens, device: DeviceEmbeddings, label: str, counts: Mapping[str, int]) -> list[Example]:
-    """Choose queries, always the same ones: evenly spread among those of a kind.
+    """Choose queries deterministically, evenly spread among those of a kind.
 
     Args:
-        goldens: The bundle's.
+        goldens: The bundle's goldens.
         device: The device's query embeddings.
-        label: Names the device.
-        counts: How many of each kind at most: ``flipped`` (the device's first hit is right where torch's is wrong,
+        label: Name of the device.
+        counts: Most queries of each kind: ``flipped`` (the device's first hit is right where torch's is wrong,
             or the other way round), ``right`` and ``wrong`` (the device's first hit).
     """
-    found: dict[str, list[Example]] = {kind: [] for kind in counts}
+    candidates: dict[str, list[Example]] = {kind: [] for kind in counts}
     for task in with_queries(goldens, device.query_rows).tasks:
         for example in _of_task(goldens, task, device, label):
-            found[example.kind].append(example)
-    return [example for kind, count in counts.items() for example in _spread(found[kind], count)]
+            candidates[example.kind].append(example)
+    return [example for kind, count in counts.items() for example in _spread(candidates[kind], count)]
 
 
 def _of_task(goldens: Goldens, task: RetrievalTask, device: DeviceEmbeddings, label: str) -> list[Example]:
@@ -77,14 +77,14 @@ def _of_task(goldens: Goldens, task: RetrievalTask, device: DeviceEmbeddings, la
     exclude = rows_of_self(task) if task.exclude_self else None
     rows = {name: _top(vectors, goldens.retrieval_cloud[task.gallery], exclude) for name, vectors in queries.items()}
     labels = goldens.retrieval_labels
-    found: list[Example] = []
+    candidates: list[Example] = []
     for index, query in enumerate(task.query):
         hits = tuple(
             Hits(name, task.gallery[top[index]], labels[task.gallery[top[index]]] == labels[query])
             for name, top in rows.items()
         )
-        found.append(Example(task.name, int(query), _kind(hits), hits))
-    return found
+        candidates.append(Example(task.name, int(query), _kind(hits), hits))
+    return candidates
 
 
 def _top(
@@ -94,14 +94,14 @@ def _top(
 
 
 def _kind(hits: tuple[Hits, ...]) -> str:
-    student, device = (bool(found.right[0]) for found in hits[1:])
+    student, device = (bool(hit.right[0]) for hit in hits[1:])
     if student != device:
         return "flipped"
     return "right" if device else "wrong"
 
 
 def _spread(found: list[Example], count: int) -> list[Example]:
-    """Evenly spaced, without the first and last: with few queries these are of the first and last task alone."""
+    """Choose evenly, without the first and last: with few queries these are of the first and last task alone."""
     if len(found) <= count:
         return found
     places = (np.arange(count) + 0.5) * len(found) / count

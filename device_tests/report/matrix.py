@@ -1,4 +1,4 @@
-"""The compatibility matrix as tables, and what it says about each student."""
+"""The compatibility matrix as tables, and its conclusions about each student."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Cell:
 
     Attributes:
         value: The metric; None for a pair that cannot be measured.
-        shade: 0 to 1, how dark the cell is.
-        interval: For instance ``0.51 to 0.60``; empty when there is none.
+        shade: Darkness of the cell, 0 to 1.
+        interval: For instance ``0.51 to 0.60``; empty if there is none.
     """
 
     value: float | None
@@ -41,15 +41,15 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class RuleLine:
-    """Whether M(q, g) > M(q, q) holds for one query model.
+    """The rule M(q, g) > M(q, q) for one query model.
 
     Attributes:
         query: Name of the query model.
         asymmetric: M(q, g).
         symmetric: M(q, q).
-        difference: With its interval, for people.
+        difference: The difference with its interval, for people.
         status: ``holds``, ``fails`` or ``undecided``.
-        reason: Why, for people; empty where the matrix does not say.
+        reason: The reason, for people; empty if the matrix does not give it.
     """
 
     query: str
@@ -61,7 +61,7 @@ class RuleLine:
 
 
 def cloud_name(matrix: Mapping[str, Any]) -> str:
-    """The model that embeds the gallery in use: the rules', else the costliest, else the first."""
+    """Return the name of the model that embeds the gallery in use: the rules', else the costliest, else the first."""
     rules = matrix.get("rules") or []
     if rules:
         return str(rules[0]["gallery_model"])
@@ -70,7 +70,7 @@ def cloud_name(matrix: Mapping[str, Any]) -> str:
 
 
 def rules(matrix: Mapping[str, Any]) -> list[RuleLine]:
-    """The compatibility rule for the headline metric."""
+    """Return the compatibility rule for the headline metric."""
     return [
         RuleLine(
             rule["query_model"],
@@ -86,26 +86,26 @@ def rules(matrix: Mapping[str, Any]) -> list[RuleLine]:
 
 
 def _reason(rule: Mapping[str, Any]) -> str:
-    held = rule.get("reason")
-    if held is None:
+    reason = rule.get("reason")
+    if reason is None:
         return ""
-    return parse(RuleReason, held, what="matrix.json").in_words(rule["query_model"], rule["gallery_model"])
+    return parse(RuleReason, reason, what="matrix.json").in_words(rule["query_model"], rule["gallery_model"])
 
 
 def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:
-    """One for each metric."""
+    """Return one heatmap for each metric."""
     return [_heatmap(matrix, metric) for metric in matrix["metrics"]]
 
 
 def value(matrix: Mapping[str, Any], query: str, gallery: str) -> float | None:
-    """M(query, gallery) of the headline metric; None for a pair that cannot be measured."""
-    found = matrix["metrics"][HEADLINE_METRIC][query][gallery]
-    return None if found is None else float(found)
+    """Return M(query, gallery) of the headline metric; None for a pair that cannot be measured."""
+    figure = matrix["metrics"][HEADLINE_METRIC][query][gallery]
+    return None if figure is None else float(figure)
 
 
 def points(matrix: Mapping[str, Any] | None, lines: Sequence[Line]) -> list[Point]:
-    """Every model with its cost: as the cloud's gallery sees its queries, in torch and on the devices."""
-    found: list[Point] = []
+    """Return every model with its cost: its queries in the cloud's gallery, in torch and on the devices."""
+    results: list[Point] = []
     if matrix is not None:
         cloud = cloud_name(matrix)
         costs = matrix.get("costs") or {}
@@ -114,12 +114,12 @@ def points(matrix: Mapping[str, Any] | None, lines: Sequence[Line]) -> list[Poin
             if accuracy is not None and costs.get(name, {}).get("macs"):
                 ends = interval(matrix, HEADLINE_METRIC, name, cloud)
                 kind = "cloud" if name == cloud else "student"
-                found.append(Point(name, int(costs[name]["macs"]), accuracy, kind, True, *ends))
-    return found + _device_points(lines, {point.name: point.value for point in found})
+                results.append(Point(name, int(costs[name]["macs"]), accuracy, kind, True, *ends))
+    return results + _device_points(lines, {point.name: point.value for point in results})
 
 
 def _device_points(lines: Sequence[Line], in_torch: Mapping[str, float]) -> list[Point]:
-    """One for each bundle: the worst target is the honest one; named only where it is not the student's mark again."""
+    """Return one point per bundle, for its worst target; labelled only if it differs visibly from the student's own."""
     worst: dict[str, tuple[float, Line]] = {}
     for line in lines:
         accuracy = line.figure("retrieval", HEADLINE_METRIC)
@@ -133,9 +133,9 @@ def _device_points(lines: Sequence[Line], in_torch: Mapping[str, float]) -> list
 
 
 def interval(matrix: Mapping[str, Any], metric: str, query: str, gallery: str) -> tuple[float | None, float | None]:
-    """Ends of the interval of M(query, gallery), where the matrix has one."""
-    held = (matrix.get("intervals") or {}).get(metric, {}).get(query, {}).get(gallery)
-    return (None, None) if held is None else (float(held["low"]), float(held["high"]))
+    """Return the ends of the interval of M(query, gallery), if the matrix has one."""
+    ends = (matrix.get("intervals") or {}).get(metric, {}).get(query, {}).get(gallery)
+    return (None, None) if ends is None else (float(ends["low"]), float(ends["high"]))
 
 
 def _heatmap(matrix: Mapping[str, Any], metric: str) -> Heatmap:
@@ -148,8 +148,8 @@ def _heatmap(matrix: Mapping[str, Any], metric: str) -> Heatmap:
         if values[query][gallery] is None:
             return Cell(None, 0.0)
         low, high = interval(matrix, metric, query, gallery)
-        told = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
-        found = float(values[query][gallery])
-        return Cell(found, max(0.0, found) / largest, told)
+        interval_text = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        figure = float(values[query][gallery])
+        return Cell(figure, max(0.0, figure) / largest, interval_text)
 
     return Heatmap(metric, models, [(query, [cell(query, gallery) for gallery in models]) for query in models])

@@ -1,4 +1,4 @@
-"""One picture of a verification, for a README or a slide: accuracy against cost, the matrix, and what queries find."""
+"""One picture of a verification, for a README or a slide: accuracy against cost, the matrix, and example queries."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def write_overview(
         embeddings: The directory of the targets' embeddings.
 
     Raises:
-        InputError: When no target gave embeddings to show, or for another kind of file.
+        InputError: If no target returned embeddings to show, or for another kind of file.
     """
     if out.suffix not in (".png", ".svg"):
         raise InputError(f"expected a .png or .svg file for the picture, got {out.name}")
-    seen = Evidence.gather(rows, bundles, embeddings)
-    shown = seen.shown()
+    gathered = Evidence.gather(rows, bundles, embeddings)
+    shown = gathered.shown()
     if not shown:
         raise InputError("expected a target that returned embeddings, found none: nothing was verified")
     line = shown[0]
-    goldens = seen.bundles[line.bundle].goldens
-    chosen = examples(goldens, seen.embeddings[line], f"{line.bundle} on {line.target}", _MIX)
-    write_bytes(out, _draw(matrix, seen.lines, goldens, chosen, out.suffix[1:]))
+    goldens = gathered.bundles[line.bundle].goldens
+    picked = examples(goldens, gathered.embeddings[line], f"{line.bundle} on {line.target}", _MIX)
+    write_bytes(out, _draw(matrix, gathered.lines, goldens, picked, out.suffix[1:]))
 
 
 def _draw(
@@ -110,20 +110,20 @@ def _label_points(axes: Any, found: Sequence[Point], gap: float) -> None:
 def _draw_matrix(figure: Any, matrix: Mapping[str, Any]) -> None:
     from matplotlib import colormaps
 
-    chosen = next(table for table in heatmaps(matrix) if table.metric == HEADLINE_METRIC)
+    heatmap = next(table for table in heatmaps(matrix) if table.metric == HEADLINE_METRIC)
     axes = figure.add_axes((0.18, 0.06, 0.78, 0.66))
-    grid = np.array([[np.nan if cell.value is None else cell.value for cell in cells] for _, cells in chosen.rows])
+    grid = np.array([[np.nan if cell.value is None else cell.value for cell in cells] for _, cells in heatmap.rows])
     axes.imshow(np.ma.masked_invalid(grid), cmap=colormaps["Blues"], vmin=0, vmax=1, aspect="auto")
-    for row, (_, cells) in enumerate(chosen.rows):
+    for row, (_, cells) in enumerate(heatmap.rows):
         for column, cell in enumerate(cells):
             text = "-" if cell.value is None else f"{cell.value:.3f}"
             colour = "white" if (cell.value or 0) > 0.6 else _INK
             axes.text(column, row, text, ha="center", va="center", color=colour, weight="bold")
-    axes.set_xticks(range(len(chosen.models)), chosen.models, color=_INK)
-    axes.set_yticks(range(len(chosen.models)), chosen.models, color=_INK)
+    axes.set_xticks(range(len(heatmap.models)), heatmap.models, color=_INK)
+    axes.set_yticks(range(len(heatmap.models)), heatmap.models, color=_INK)
     axes.xaxis.tick_top()
-    axes.set_xticks(np.arange(len(chosen.models) - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(chosen.models) - 1) + 0.5, minor=True)
+    axes.set_xticks(np.arange(len(heatmap.models) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(heatmap.models) - 1) + 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
     title = f"{HEADLINE_METRIC}: query model (rows) in gallery model (columns)"
     axes.set_title(title, loc="left", color=_INK, fontsize=11, weight="bold", pad=22)

@@ -67,46 +67,46 @@ def write_report(
     Args:
         out: The HTML file.
         rows: As in ``verdict.json``.
-        matrix: As in ``matrix.json``; None leaves out what needs it.
+        matrix: As in ``matrix.json``; None leaves out everything that needs it.
         bundles: The bundle directories that were verified.
         embeddings: The directory of the targets' embeddings; ``summary.json`` is read from beside it.
         adaptations: Students adapted to a new domain, by name; refused ones are shown with their reasons.
 
     Raises:
-        InputError: When a bundle cannot be read.
+        InputError: If a bundle cannot be read.
     """
-    seen = Evidence.gather(rows, bundles, embeddings)
-    points = matrices.points(matrix, seen.lines)
+    gathered = Evidence.gather(rows, bundles, embeddings)
+    points = matrices.points(matrix, gathered.lines)
     environment = templates("device_tests.report")
     words: dict[str, Any] = {"rule_line": rule_line, "change": change_in_words, "change_to": range_of_change}
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(
-        headlines=_headlines(rows, seen.summary),
+        headlines=_headlines(rows, gathered.summary),
         marks={"pass": "✓", "fail": "✗"},
-        origins=_origins(seen.summary),
-        students=seen.summary.get("students", []),
-        controls=_controls(matrix, seen.bundles),
+        origins=_origins(gathered.summary),
+        students=gathered.summary.get("students", []),
+        controls=_controls(matrix, gathered.bundles),
         adaptations=adaptations or {},
         rungs=rungs_of(rows),
-        lines=seen.lines,
-        glances=glances(seen.lines),
+        lines=gathered.lines,
+        glances=glances(gathered.lines),
         reasons=reasons(rows),
-        tiles=_tiles(matrix, seen.lines),
+        tiles=_tiles(matrix, gathered.lines),
         heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
         rules=matrices.rules(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
         plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if len(points) > 1 else None,
-        parity=_parity_plot(seen),
-        cards=[card for line in seen.shown() for card in _cards(seen, line)],
-        ways=ways(seen.embeddings, seen.bundles),
-        resizers=seen.resizers,
-        agreements=agreements(seen.embeddings),
-        moves=seen.summary.get("moves", []),
-        worst=worst_images(seen, _WORST),
-        certified=sorted({text for line in seen.lines if (text := line.figure("loads", "certifies"))}),
-        summary=seen.summary,
-        spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in seen.bundles.values()}),
-        bundles=seen.bundles,
+        parity=_parity_plot(gathered),
+        cards=[card for line in gathered.shown() for card in _cards(gathered, line)],
+        ways=ways(gathered.embeddings, gathered.bundles),
+        resizers=gathered.resizers,
+        agreements=agreements(gathered.embeddings),
+        moves=gathered.summary.get("moves", []),
+        worst=worst_images(gathered, _WORST),
+        certified=sorted({text for line in gathered.lines if (text := line.figure("loads", "certifies"))}),
+        summary=gathered.summary,
+        spaces=sorted({(f"{b.space.name} {b.space.version}", b.space.space_id) for b in gathered.bundles.values()}),
+        bundles=gathered.bundles,
         seed=(matrix or {}).get("seed"),
         version=hetero.__version__,
     )
@@ -114,21 +114,21 @@ def write_report(
 
 
 def _headlines(rows: Sequence[RowDict], summary: Mapping[str, Any]) -> list[Headline]:
-    """From the rows and students themselves, so that no page contradicts its tables."""
+    """Return the headlines from the rows and students themselves, so that no page contradicts its tables."""
     worse = [str(move["note"]) for move in summary.get("moves", []) if move["regression"]]
-    asked = any(value is not None for value in summary.get("gates_of_evidence", {}).values())
-    evidence = evidence_headlines(rows, asked=asked)
+    required = any(value is not None for value in summary.get("gates_of_evidence", {}).values())
+    evidence = evidence_headlines(rows, asked=required)
     return [files_headline(rows, worse), student_headline(summary.get("students", [])), *evidence]
 
 
 def _origins(summary: Mapping[str, Any]) -> list[str]:
-    """Who signed the bundles, and what was brought as evidence."""
+    """Return the signers of the bundles, and the evidence supplied."""
     evidence = summary.get("evidence")
     return [*origin_lines(summary.get("bundles", {}), evidence).values(), *filter(None, [evidence_line(evidence)])]
 
 
 def _controls(matrix: Mapping[str, Any] | None, bundles: Iterable[str]) -> list[tuple[str, float | None, float | None]]:
-    """Name, M(control, cloud) and M(control, control) of what was trained beside the cloud and does not ship."""
+    """Return name, M(control, cloud) and M(control, control) of models trained beside the cloud that do not ship."""
     if matrix is None:
         return []
     cloud = matrices.cloud_name(matrix)
@@ -137,12 +137,12 @@ def _controls(matrix: Mapping[str, Any] | None, bundles: Iterable[str]) -> list[
 
 
 def _slug(status: str) -> str:
-    """The name of a status for style sheets."""
+    """Return the name of a status for style sheets."""
     return status.replace(" ", "-").replace("/", "")
 
 
 def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tuple[str, str, str]]:
-    """Label, figure and explanation of the large numbers at the top."""
+    """Return label, figure and explanation of the large numbers at the top."""
     tiles: list[tuple[str, str, str]] = []
     cloud = cloud_macs = None
     if matrix is not None:
@@ -167,13 +167,13 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
 def _parity_plot(seen: Evidence) -> Markup | None:
     strips: list[tuple[str, Float64[np.ndarray, " n"], float | None]] = []
     everywhere = seen.summary.get("gates", {})
-    for line, held in seen.embeddings.items():
-        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all():
+    for line, answer in seen.embeddings.items():
+        if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all():
             torch_embeddings = seen.bundles[line.bundle].goldens.golden_embeddings
             gates = seen.summary.get("gates_of_targets", {}).get(line.target, everywhere)
-            # Reduced precisions are held against their neighbours instead.
+            # Reduced precisions are compared with their neighbours instead.
             gate = float(gates.get("parity", Gates.parity)) if line.precision == "fp32" else None
-            strips.append((line.label, cosine_distance(held.golden, torch_embeddings), gate))
+            strips.append((line.label, cosine_distance(answer.golden, torch_embeddings), gate))
     return parity_strips(strips) if strips else None
 
 

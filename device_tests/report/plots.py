@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 1080.0, 420.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 20.0, 52.0
-# What a label covers: up to so many times its point's cost, and so much of the metric above and below.
+# The area that a label covers: this many times its point's cost, and this much of the metric above and below.
 _LABEL_FACTOR, _LABEL_HEIGHT = 2.0, 0.04
 
 
@@ -22,11 +22,11 @@ class Point:
     """A model in the plot of accuracy against cost.
 
     Attributes:
-        name: Its label.
+        name: The point's label.
         macs: Multiply-accumulates of one image.
         value: The metric, 0 to 1.
         kind: ``cloud``, ``student`` or ``device``: its colour and shape.
-        label: Whether its name and value are written beside it.
+        label: True if its name and value are written beside it.
         low: Lower end of an interval, if there is one.
         high: Upper end.
     """
@@ -41,7 +41,7 @@ class Point:
 
 
 def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
-    """Scatter plot with a logarithmic cost axis; the cloud's accuracy is drawn as a line of reference."""
+    """Draw a scatter plot with a logarithmic cost axis; a reference line marks the cloud's accuracy."""
     low, high = _decades([point.macs for point in points])
     top = _nice_top(max((point.high or point.value) for point in points))
 
@@ -71,10 +71,10 @@ def accuracy_against_macs(points: Sequence[Point], metric: str) -> Markup:
 
 
 def parity_strips(rows: Sequence[tuple[str, Float64[np.ndarray, " n"], float | None]]) -> Markup:
-    """One dot for each golden image: how far its embedding is from torch's, on a logarithmic axis.
+    """Draw one dot for each golden image: the distance of its embedding from torch's, on a logarithmic axis.
 
     Args:
-        rows: A label, ``1 - cosine`` of each golden image, and the largest allowed; None where it is not judged.
+        rows: A label, ``1 - cosine`` of each golden image, and the largest allowed; None if it is not judged.
     """
     smallest = min((float(values[values > 0].min()) for _, values, _ in rows if (values > 0).any()), default=1e-16)
     low = math.floor(math.log10(max(smallest, 1e-17)))
@@ -137,7 +137,7 @@ def _label(point: Point, x: float, y: float, *, left: bool) -> Markup:
 
 
 def crowded(point: Point, points: Sequence[Point]) -> bool:
-    """Whether a label to the right of a point would cover another point, which costs a little more and does as well."""
+    """Return True if a label to the right of a point would cover another point of similar cost and accuracy."""
     return any(
         1.0 < other.macs / point.macs < _LABEL_FACTOR and abs(other.value - point.value) < _LABEL_HEIGHT
         for other in points

@@ -1,4 +1,4 @@
-"""The verdict's rows, arranged for tables: one line a model and target, one cell a rung."""
+"""The verdict's rows, arranged for tables: one line per model and target, one cell per rung."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Line:
     Attributes:
         bundle: The bundle's name.
         target: The target's name.
-        format: For instance ``onnx``.
-        precision: For instance ``fp32``.
+        format: A format, for instance ``onnx``.
+        precision: A precision, for instance ``fp32``.
         rungs: The row of each rung, by its name.
     """
 
@@ -38,7 +38,7 @@ class Line:
 
     @property
     def verified(self) -> bool:
-        """Whether anything was measured."""
+        """True if anything was measured."""
         return any(row["figures"] for row in self.rungs.values())
 
     @property
@@ -49,11 +49,11 @@ class Line:
     @property
     def worst(self) -> str:
         """The worst status of its rungs."""
-        held = {str(row["status"]) for row in self.rungs.values()}
-        return next((status for status in _WORST_FIRST if status in held), "pass")
+        statuses = {str(row["status"]) for row in self.rungs.values()}
+        return next((status for status in _WORST_FIRST if status in statuses), "pass")
 
     def figure(self, rung: str, name: str) -> Any:
-        """A figure, or None."""
+        """Return a figure, or None."""
         return self.rungs.get(rung, {}).get("figures", {}).get(name)
 
 
@@ -64,7 +64,7 @@ class Glance:
     Attributes:
         bundle: The bundle's name.
         targets: The columns.
-        rows: Format, precision, and for each target the status of the whole line and the rungs that are not a pass.
+        rows: Format, precision, and for each target the status of the whole line and the rungs that do not pass.
     """
 
     bundle: str
@@ -73,45 +73,45 @@ class Glance:
 
 
 def glances(table: Sequence[Line]) -> list[Glance]:
-    """One for each bundle."""
-    found: list[Glance] = []
+    """Return one glance for each bundle."""
+    results: list[Glance] = []
     for bundle in dict.fromkeys(line.bundle for line in table):
-        held = {(line.format, line.precision, line.target): line for line in table if line.bundle == bundle}
-        targets = list(dict.fromkeys(target for _, _, target in held))
-        files = dict.fromkeys((format, precision) for format, precision, _ in held)
-        rows = [(*file, [_summed(held.get((*file, target))) for target in targets]) for file in files]
-        found.append(Glance(bundle, targets, rows))
-    return found
+        by_cell = {(line.format, line.precision, line.target): line for line in table if line.bundle == bundle}
+        targets = list(dict.fromkeys(target for _, _, target in by_cell))
+        files = dict.fromkeys((format, precision) for format, precision, _ in by_cell)
+        rows = [(*file, [_summed(by_cell.get((*file, target))) for target in targets]) for file in files]
+        results.append(Glance(bundle, targets, rows))
+    return results
 
 
 def _summed(line: Line | None) -> tuple[str, str]:
-    """The worst status of a line, and which rungs have it when not all have."""
+    """Return the worst status of a line, and the rungs that have it if not all do."""
     if line is None:
         return "", ""
     if line.worst == "pass":
         return "pass", ""
     rungs = [rung for rung, row in line.rungs.items() if row["status"] == line.worst]
     excused = all(line.rungs[rung].get("excused") for rung in rungs)
-    told = "" if len(rungs) == len(line.rungs) else ", ".join(rungs)
-    return line.worst, f"{told} (excused)" if excused else told
+    text = "" if len(rungs) == len(line.rungs) else ", ".join(rungs)
+    return line.worst, f"{text} (excused)" if excused else text
 
 
 def lines(rows: Sequence[RowDict]) -> list[Line]:
     """Group rows by model and target, in their order."""
-    found: dict[tuple[str, str, str, str], dict[str, RowDict]] = {}
+    grouped: dict[tuple[str, str, str, str], dict[str, RowDict]] = {}
     for row in rows:
-        found.setdefault((row["bundle"], row["target"], row["format"], row["precision"]), {})[row["rung"]] = row
-    return [Line(*key, rungs) for key, rungs in found.items()]
+        grouped.setdefault((row["bundle"], row["target"], row["format"], row["precision"]), {})[row["rung"]] = row
+    return [Line(*key, rungs) for key, rungs in grouped.items()]
 
 
 def reasons(rows: Sequence[RowDict]) -> list[tuple[str, str, str]]:
-    """Status, what it concerns, and why, failures first: rungs of one model that share a reason are told once."""
+    """Return status, subject and reason, failures first: rungs of one model that share a reason are listed once."""
     grouped: dict[tuple[str, str], list[RowDict]] = {}
     for row in rows:
         if row["reason"]:
             grouped.setdefault((row["status"], row["reason"]), []).append(row)
-    told = [(status, _concerned(held), reason) for (status, reason), held in grouped.items()]
-    return sorted(told, key=lambda one: _WORST_FIRST.index(one[0]) if one[0] in _WORST_FIRST else len(_WORST_FIRST))
+    entries = [(status, _concerned(group), reason) for (status, reason), group in grouped.items()]
+    return sorted(entries, key=lambda one: _WORST_FIRST.index(one[0]) if one[0] in _WORST_FIRST else len(_WORST_FIRST))
 
 
 def _concerned(rows: Sequence[RowDict]) -> str:
@@ -125,5 +125,5 @@ def _concerned(rows: Sequence[RowDict]) -> str:
     for row in rows:
         precisions = files.setdefault(row["format"], [])
         precisions += [row["precision"]] if row["precision"] not in precisions else []
-    told = "; ".join(f"{format} {', '.join(precisions)}".strip() for format, precisions in files.items())
-    return f"{names('bundle')} · {told} · {names('target')} · {which}"
+    text = "; ".join(f"{format} {', '.join(precisions)}".strip() for format, precisions in files.items())
+    return f"{names('bundle')} · {text} · {names('target')} · {which}"

@@ -1,4 +1,4 @@
-"""Where an embedding turns on its way: decode and resize, export, precision, target."""
+"""The rotation of an embedding at each step: decoding and resizing, export, precision, target."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DESKTOP = "desktop"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the way.
+    """One step.
 
     Attributes:
-        name: For people.
-        degrees: Median angle that it turns a golden image's embedding by; None when it was not measured apart.
-        share: Of the longest bar, 0 to 1, on a logarithmic scale.
+        name: Name for people.
+        degrees: Median angle by which it turns a golden image's embedding; None if it was not measured separately.
+        share: Share of the longest bar, 0 to 1, on a logarithmic scale.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Way:
-    """The whole way of one model on one target.
+    """All steps of one model on one target.
 
     Attributes:
-        line: Which.
-        steps: In order.
+        line: The model and target.
+        steps: The steps in order.
         margin: Median angle by which the nearest gallery vector is nearer than the next.
     """
 
@@ -47,26 +47,26 @@ class Way:
 
 
 def ways(embeddings: Mapping[Line, DeviceEmbeddings], bundles: Mapping[str, Bundle]) -> list[Way]:
-    """One for each line with sound embeddings, the longest way first."""
+    """Return the steps of each line with sound embeddings, the largest total first."""
     sound = {
-        (line.bundle, line.target, line.format, line.precision): held
-        for line, held in embeddings.items()
-        if np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all()
+        (line.bundle, line.target, line.format, line.precision): answer
+        for line, answer in embeddings.items()
+        if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all()
     }
-    found = [
+    results = [
         _way(line, sound, bundles[line.bundle].goldens.golden_embeddings)
         for line in embeddings
         if (line.bundle, line.target, line.format, line.precision) in sound
     ]
-    return sorted(found, key=lambda way: -(way.steps[-1].degrees or 0))
+    return sorted(results, key=lambda way: -(way.steps[-1].degrees or 0))
 
 
 def _way(
     line: Line, sound: Mapping[tuple[str, str, str, str], DeviceEmbeddings], in_torch: Float32[np.ndarray, "n d"]
 ) -> Way:
     def golden(target: str, precision: str) -> Float32[np.ndarray, "n d"] | None:
-        held = sound.get((line.bundle, target, line.format, precision))
-        return None if held is None else held.golden
+        answer = sound.get((line.bundle, target, line.format, precision))
+        return None if answer is None else answer.golden
 
     own, full, same = golden(line.target, line.precision), golden(_DESKTOP, "fp32"), golden(_DESKTOP, line.precision)
     assert own is not None
@@ -90,7 +90,7 @@ def _degrees(one: Float32[np.ndarray, "n d"] | None, other: Float32[np.ndarray, 
 
 
 def _share(degrees: float | None, margin: float) -> float:
-    """On a logarithmic scale from a millionth of a degree to the margin."""
+    """Return the position on a logarithmic scale from a millionth of a degree to the margin."""
     if not degrees or not margin:
         return 0.0
     low, high = -6.0, float(np.log10(max(margin, 1e-5)))

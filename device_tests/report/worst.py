@@ -1,4 +1,4 @@
-"""The golden images whose embeddings turn furthest away from torch's."""
+"""The golden images whose embeddings differ most from torch's."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class WorstImage:
 
 
 def worst_images(seen: Evidence, count: int) -> list[WorstImage]:
-    """The worst image of each line, the worst lines first."""
-    found: list[WorstImage] = []
-    for line, held in seen.embeddings.items():
-        if not (np.isfinite(held.golden).all() and np.linalg.norm(held.golden, axis=1).all()):
+    """Return the worst image of each line, the worst lines first."""
+    images: list[WorstImage] = []
+    for line, answer in seen.embeddings.items():
+        if not (np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all()):
             continue
         goldens = seen.bundles[line.bundle].goldens
-        turned = np.degrees(angle(cosine_distance(held.golden, goldens.golden_embeddings)))
+        turned = np.degrees(angle(cosine_distance(answer.golden, goldens.golden_embeddings)))
         row = int(turned.argmax())
         margin = np.degrees(margins(goldens.golden_embeddings[row : row + 1], gallery_vectors(goldens)))
-        found.append(
+        images.append(
             WorstImage(
                 f"{line.bundle} {line.precision}, {label(line)}",
                 data_uri(goldens.golden_images[row]),
@@ -46,4 +46,4 @@ def worst_images(seen: Evidence, count: int) -> list[WorstImage]:
                 float(margin[0]),
             )
         )
-    return sorted(found, key=lambda one: -one.degrees)[:count]
+    return sorted(images, key=lambda one: -one.degrees)[:count]
