@@ -27,19 +27,19 @@ def check_command(
     from device_tests.attestation.statement import Attestation
     from export.bundle.reading import read_bundle
 
-    held = Attestation.read(attestation, key)
+    checked = Attestation.read(attestation, key)
     if bundle is not None:
-        held.require_about(read_bundle(bundle))
-    verdict = held.verdict
+        checked.require_about(read_bundle(bundle))
+    verdict = checked.verdict
     say(
         "\n".join(
             [
-                f"{'PASSED' if held.passed else 'FAILED'}, verified {held.time} by the trusted key {held.key}",
+                f"{'PASSED' if checked.passed else 'FAILED'}, verified {checked.time} by the trusted key {checked.key}",
                 *(f"  {one['claim']}: {one['answer']}" for one in verdict.get("headlines", [])),
                 *(f"  on {target}" for target in verdict.get("targets", {})),
-                *(f"  {sha256}  {name}" for name, sha256 in held.subjects.items()),
+                *(f"  {sha256}  {name}" for name, sha256 in checked.subjects.items()),
                 f"these are the files at {bundle}" if bundle is not None else "no bundle was given to compare with",
             ]
         )
     )
-    return 0 if held.passed else 1
+    return 0 if checked.passed else 1

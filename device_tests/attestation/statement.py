@@ -1,8 +1,8 @@
-"""A verdict as an attestation: what was verified, by whom, on which targets and against what, signed.
+"""A verdict as a signed attestation: the subjects, the verifier, the targets and the policy.
 
 It is an in-toto Statement (https://in-toto.io/Statement/v1) about the bundle's files by their digests, whose predicate
-is SLSA's verification summary (https://slsa.dev/verification_summary/v1). What that has no field for stands in an
-extension field, which readers that do not know it pass over.
+is SLSA's verification summary (https://slsa.dev/verification_summary/v1). Anything without a field there goes into
+an extension field, which readers that do not know it ignore.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/verification_summary/v1"
 VERDICT = "urn:hetero:verdict:1"
-"""The extension field."""
+"""Name of the extension field."""
 _LEVELS = ("HETERO_FILES_REPRODUCE_STUDENT", "HETERO_STUDENT_GOOD_ENOUGH", "HETERO_OWN_EVIDENCE")
-"""What verification can show, in the order of the verdict's headlines."""
+"""Levels that verification can show, in the order of the verdict's headlines."""
 _SHA256 = 64
 
 
 @dataclass(frozen=True)
 class Attestation:
-    """A statement whose signature holds.
+    """A statement whose signature is valid.
 
     Attributes:
-        key: Public key of who verified, in hexadecimal.
+        key: The verifier's public key, in hexadecimal.
         passed: True for PASSED, False for FAILED.
-        time: When it was verified.
+        time: The time of the verification.
         subjects: SHA-256 of each file that it is about, by name.
-        levels: What was shown; ``FAILED`` alone where it did not pass.
+        levels: The levels shown; ``FAILED`` alone if it did not pass.
         verdict: The extension field; empty in a statement of another writer.
     """
 
@@ -59,12 +59,12 @@ class Attestation:
         """Read an attestation and check its signature.
 
         Args:
-            path: Its file.
-            key: The public key (PEM) of who verified.
+            path: The attestation's file.
+            key: The verifier's public key (PEM).
 
         Raises:
-            InputError: When there is none, or the key cannot be read.
-            IntegrityError: When it is no verification summary, was changed, or the key did not sign it.
+            InputError: If there is none, or the key cannot be read.
+            IntegrityError: If it is no verification summary, was changed, or the key did not sign it.
         """
         payload, signer = open_envelope(path, PAYLOAD, key)
         statement: Any = strict_json(payload, what=f"the payload of {path}")
@@ -74,7 +74,7 @@ class Attestation:
             raise IntegrityError(f"{path} is not a verification summary: {str(error)[:200]}") from None
 
     def require_about(self, bundle: Bundle) -> None:
-        """Refuse a bundle that is not the one that was verified.
+        """Refuse a bundle other than the verified one.
 
         Raises:
             IntegrityError: With every file that differs.
@@ -87,16 +87,16 @@ class Attestation:
 
 
 def attest(path: Path, verdict: Verdict, policy: Policy, policy_name: str, by: EnvelopeSigner) -> None:
-    """Write an attestation of a verdict, whole or not at all.
+    """Write an attestation of a verdict, atomically.
 
-    PASSED is said of a verdict with exit code 0 alone; a failed gate and what could not be verified are both FAILED.
+    PASSED is stated for a verdict with exit code 0 alone; a failed gate and an incomplete verification are both FAILED.
 
     Args:
-        path: The file.
-        verdict: Of one bundle.
-        policy: Its limits.
-        policy_name: What the policy is called.
-        by: Who verified.
+        path: The file to write.
+        verdict: A verdict on one bundle.
+        policy: The policy with its limits.
+        policy_name: The policy's name.
+        by: The verifier's key.
     """
     ((name, bundle),) = verdict.about["bundles"].items()
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -141,8 +141,8 @@ def _read(statement: Any, signer: str) -> Attestation:
     result, levels = predicate["verificationResult"], tuple(map(str, predicate["verifiedLevels"]))
     if result not in ("PASSED", "FAILED") or (result == "PASSED") == ("FAILED" in levels):
         raise ValueError(f"verificationResult {result!r} with the levels {levels}")
-    held = {str(one["name"]): str(one["digest"]["sha256"]) for one in statement["subject"]}
-    if len(held) < len(statement["subject"]) or any(len(sha256) != _SHA256 for sha256 in held.values()):
+    subjects = {str(one["name"]): str(one["digest"]["sha256"]) for one in statement["subject"]}
+    if len(subjects) < len(statement["subject"]) or any(len(sha256) != _SHA256 for sha256 in subjects.values()):
         raise ValueError("expected one SHA-256 for each subject")
     verdict = cast("dict[str, Any]", predicate.get(VERDICT) or {})
-    return Attestation(signer, result == "PASSED", str(predicate["timeVerified"]), held, levels, verdict)
+    return Attestation(signer, result == "PASSED", str(predicate["timeVerified"]), subjects, levels, verdict)
