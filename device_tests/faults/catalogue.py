@@ -1,4 +1,4 @@
-"""The faults, and which rung has to catch each."""
+"""The faults, each with the rung that has to catch it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Maker = Callable[[Bundle, ModelEntry, Target], variants.Change]
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong in practice.
+    """A fault that occurs in practice.
 
     Attributes:
         name: Short, for tables.
         rung: The rung that has to fail.
-        about: What went wrong, for people.
-        make: The change of the bundle.
-        format: Of the model that it is tried on.
-        precision: Of that model.
+        about: Description, for people.
+        make: The change to the bundle.
+        format: Format of the model that it is tried on.
+        precision: Precision of that model.
         target: The only target that has the fault; empty for any.
-        gates: Tightens the gates where the fault needs it.
+        gates: Tightens the gates if the fault needs it.
         or_rung: Another rung that may fail instead; empty for none.
-        answer: What the rung has to say: ``fail``, or ``not verified`` where the fault takes away its proof.
+        answer: The required answer of the rung: ``fail``, or ``not verified`` if the fault takes away its proof.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Fault:
         return (self.rung, self.or_rung) if self.or_rung else (self.rung,)
 
     def entry(self, bundle: Bundle) -> ModelEntry | None:
-        """The model of a bundle that the fault can be tried on."""
+        """Return the model of a bundle that the fault can be tried on."""
         kinds = {(entry.format, entry.precision): entry for entry in bundle.manifest.models}
         return next((entry for kind, entry in kinds.items() if kind == (self.format, self.precision)), None)
 
@@ -160,4 +160,4 @@ FAULTS = (
     Fault("file too large", "cost", "the file carries weights that nothing uses",
           _in_graph(graph.add_ballast), gates=_size_gate),
 )  # fmt: skip
-"""One or more for every rung."""
+"""The faults, at least one for every rung."""

@@ -1,4 +1,4 @@
-"""Mistakes made in an ONNX graph, with everything else left as it is."""
+"""Mistakes in an ONNX graph, with everything else unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 
 Edit = Callable[[Any], None]
-"""Changes a ModelProto in place."""
+"""A change of a ModelProto in place."""
 
 _SEED = 0
 
@@ -22,7 +22,7 @@ def edited(path: Path, edit: Edit) -> None:
     """Rewrite an ONNX file with a mistake in it.
 
     Raises:
-        InputError: When the library that writes ONNX is missing.
+        InputError: If the library that writes ONNX is missing.
     """
     try:
         import onnx
@@ -34,7 +34,7 @@ def edited(path: Path, edit: Edit) -> None:
 
 
 def swap_channels(model: Any) -> None:
-    """Read BGR where RGB comes."""
+    """Read BGR from RGB input."""
     from onnx import helper, numpy_helper
 
     order = numpy_helper.from_array(np.array([2, 1, 0]), "fault_order")
@@ -43,14 +43,14 @@ def swap_channels(model: Any) -> None:
 
 
 def shift_pixels(model: Any) -> None:
-    """Another mean and standard deviation: 0.45 and 0.55 where 0.5 and 0.5 belong."""
+    """Use another mean and standard deviation: 0.45 and 0.55 instead of 0.5 and 0.5."""
     scale = 0.5 / 0.55
     shift = 255 * (0.5 - 0.45) * scale + 255 * 0.5 * (1 - scale)
     _recompute_pixels(model, np.full(3, scale), np.full(3, shift))
 
 
 def turn_upside_down(model: Any) -> None:
-    """The last row of pixels comes first: the reduced file was made of another graph than the float32 file."""
+    """Turn images upside down, as if the reduced file came from another graph than the float32 file."""
     from onnx import helper, numpy_helper
 
     rows = int(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
@@ -59,10 +59,10 @@ def turn_upside_down(model: Any) -> None:
 
 
 def limited_pixels(images: UInt8[np.ndarray, "n h w 3"]) -> Edit:
-    """Pixels of 16 to 235 only, as video has them.
+    """Limit pixels to 16 to 235, as in video.
 
     Raises:
-        InputError: When no image has others, so that nothing changes.
+        InputError: If no image has others, so that nothing changes.
     """
     low, high = 16, 235
     if images.min() >= low and images.max() <= high:
@@ -71,10 +71,10 @@ def limited_pixels(images: UInt8[np.ndarray, "n h w 3"]) -> Edit:
 
 
 def unnormalised(contract: Preprocessing) -> Edit:
-    """Pixels go into the network as shares of 255: the mean and the standard deviation are left out.
+    """Pass pixels to the network as fractions of 255, without the mean and the standard deviation.
 
     Raises:
-        InputError: When the contract has none to leave out.
+        InputError: If the contract has none to leave out.
     """
     mean, std = np.array(contract.mean), np.array(contract.std)
     if not mean.any() and (std == 1).all():
@@ -105,7 +105,7 @@ def _recompute_pixels(
 
 
 def perturb_every_layer(model: Any) -> None:
-    """Change every weight of every layer by about 5 %: the file of an earlier checkpoint."""
+    """Change every weight of every layer by about 5 %, as in an earlier checkpoint's file."""
     from onnx import numpy_helper
 
     random = np.random.default_rng(_SEED)
@@ -117,7 +117,7 @@ def perturb_every_layer(model: Any) -> None:
 
 
 def rotate_scales(model: Any) -> None:
-    """Each channel's weights are read with its neighbour's scale; or with the next layer's."""
+    """Read each channel's weights with its neighbour's scale, or with the next layer's."""
     from onnx import numpy_helper
 
     held = {item.name: item for item in model.graph.initializer}
@@ -144,7 +144,7 @@ def perturb_weights(model: Any) -> None:
 
 
 def saturate_activations(model: Any) -> None:
-    """Scales of activations from a calibration that saw far too small a range: values beyond an eighth are cut off."""
+    """Set scales of activations from a calibration with far too small a range: values beyond an eighth are clipped."""
     from onnx import numpy_helper
 
     scales = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
@@ -154,7 +154,7 @@ def saturate_activations(model: Any) -> None:
 
 
 def use_unknown_operator(model: Any) -> None:
-    """An operator that no runtime has."""
+    """Use an operator that no runtime has."""
     from onnx import helper
 
     model.opset_import.append(helper.make_opsetid("com.example", 1))
@@ -162,7 +162,7 @@ def use_unknown_operator(model: Any) -> None:
 
 
 def add_ballast(model: Any) -> None:
-    """Weights that nothing uses: the file is a megabyte larger, and computes the same."""
+    """Add weights that nothing uses: the file is a megabyte larger, and computes the same."""
     from onnx import numpy_helper
 
     ballast = np.random.default_rng(_SEED).normal(size=250_000).astype(np.float32)
@@ -170,7 +170,7 @@ def add_ballast(model: Any) -> None:
 
 
 def _before_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
-    """Put nodes between the graph's input and whatever reads it."""
+    """Put nodes between the graph's input and everything that reads it."""
     given, made = model.graph.input[0].name, "fault_image"
     for node in model.graph.node:
         node.input[:] = [made if name == given else name for name in node.input]

@@ -1,4 +1,4 @@
-"""A mistake made in a LiteRT file."""
+"""A mistake in a LiteRT file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hetero.errors import InputError
 
 
 def with_scales_a_channel(bundle: Bundle, entry: ModelEntry) -> Change:
-    """The dynamic-range file as today's quantiser makes it by default, with a scale for every channel of every layer.
+    """Replace the dynamic-range file by the current quantiser's default, with a scale for every channel of every layer.
 
-    Today's runtimes read it; tflite-runtime 2.14 misreads it without an error.
+    Current runtimes read it; tflite-runtime 2.14 misreads it without an error.
 
     Args:
-        bundle: Holds the fp32 file that it is made from.
+        bundle: The bundle, with the fp32 file to start from.
         entry: The model that is replaced.
 
     Raises:
-        InputError: When there is no fp32 file, or the quantiser is not installed.
+        InputError: If there is no fp32 file, or the quantiser is not installed.
     """
     whole = bundle.model("litert")
     if whole is None:
@@ -35,12 +35,12 @@ def with_scales_a_channel(bundle: Bundle, entry: ModelEntry) -> Change:
     content = bundle.file(whole).read_bytes()
 
     def change(copy: Path) -> None:
-        made: Any = quantizer.Quantizer(bytearray(content))
+        tool: Any = quantizer.Quantizer(bytearray(content))
         kinds, granularity = qtyping.TFLOperationName, qtyping.QuantGranularity
-        made.add_dynamic_config(
+        tool.add_dynamic_config(
             regex=".*", operation_name=kinds.ALL_SUPPORTED, num_bits=8, granularity=granularity.CHANNELWISE
         )
-        with contextlib.redirect_stdout(io.StringIO()):  # It tells sizes and times there.
-            (copy / entry.file).write_bytes(bytes(made.quantize().quantized_model))
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints sizes and times
+            (copy / entry.file).write_bytes(bytes(tool.quantize().quantized_model))
 
     return change

@@ -1,4 +1,4 @@
-"""Mistakes made behind an ONNX graph's last layer, where its embeddings come out."""
+"""Mistakes behind an ONNX graph's last layer, at its embeddings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SEED = 0
 
 
 def rotation(dimension: int, degrees: float) -> Float64[np.ndarray, "d d"]:
-    """An orthogonal matrix that turns every vector by an angle, in planes drawn at random.
+    """Return an orthogonal matrix that turns every vector by an angle, in random planes.
 
-    In an odd dimension one direction stays, and vectors along it turn less.
+    In an odd dimension one direction is fixed, and vectors along it turn less.
     """
     basis = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(dimension, dimension)))[0]
     planes, angle = np.eye(dimension), np.radians(degrees)
@@ -25,7 +25,7 @@ def rotation(dimension: int, degrees: float) -> Float64[np.ndarray, "d d"]:
 
 
 def offset(vector: Float32[np.ndarray, " d"], share: float) -> Callable[[Any], None]:
-    """Add one vector to every embedding, which is then brought to length one again: an output's zero point is off.
+    """Add one vector to every embedding, which is then normalised to length one again: an output's zero point is off.
 
     No embedding of length one turns by more than the angle whose sine is ``share``.
     """
@@ -46,7 +46,7 @@ def offset(vector: Float32[np.ndarray, " d"], share: float) -> Callable[[Any], N
 
 
 def reverse_dimensions(model: Any) -> None:
-    """The embedding's numbers in another order."""
+    """Reverse the order of the embedding's numbers."""
     from onnx import helper
 
     _constant(model, "order", np.arange(_dimension(model))[::-1].copy())
@@ -54,7 +54,7 @@ def reverse_dimensions(model: Any) -> None:
 
 
 def leave_length(model: Any) -> None:
-    """Vectors three times as long: the last layer, which brings them to length one, is missing."""
+    """Return vectors three times as long, as if the last layer, which normalises them, were missing."""
     from onnx import helper
 
     _constant(model, "length", np.array(3.0, np.float32))
@@ -62,7 +62,7 @@ def leave_length(model: Any) -> None:
 
 
 def flatten(model: Any) -> None:
-    """Nearly one vector for every image: of the embedding a twentieth is left beside a constant."""
+    """Return almost the same vector for every image: a twentieth of the embedding is added to a constant."""
     from onnx import helper
 
     _constant(model, "share", np.array(0.05, np.float32))
@@ -78,7 +78,7 @@ def flatten(model: Any) -> None:
 
 
 def collapse_below(grey: float) -> Callable[[Any], None]:
-    """One vector for all images that are darker on average than a grey level, the right one for all others."""
+    """Return one vector for all images that are darker on average than a grey level, the right one for all others."""
 
     def edit(model: Any) -> None:
         from onnx import TensorProto, helper
@@ -107,7 +107,7 @@ def _dimension(model: Any) -> int:
 
 
 def _middle(model: Any) -> np.ndarray:
-    """A unit vector of equal numbers, as a row."""
+    """Return a unit vector of equal numbers, as a row."""
     size = _dimension(model)
     return np.full((1, size), size**-0.5, np.float32)
 
@@ -119,7 +119,7 @@ def _constant(model: Any, name: str, value: np.ndarray) -> None:
 
 
 def _after_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
-    """Put nodes between whatever gives the embedding and the graph's output."""
+    """Put nodes between the source of the embedding and the graph's output."""
     made, given = model.graph.output[0].name, "fault_embedding"
     for node in model.graph.node:
         node.input[:] = [given if name == made else name for name in node.input]

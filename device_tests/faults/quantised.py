@@ -1,4 +1,4 @@
-"""An int8 file of a bundle that ships none, made by ONNX Runtime's own quantiser: something to break."""
+"""An int8 file for a bundle that ships none, from ONNX Runtime's own quantiser: something to break."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _CALIBRATION = 64
 
 
 def with_int8(bundle: Bundle, entry: ModelEntry, out: Path) -> Bundle:
-    """A copy of a bundle whose only model is its float32 ONNX file in int8, with a scale for every channel.
+    """Copy a bundle with its float32 ONNX file in int8 as the only model, with a scale for every channel.
 
-    Ranges come from some of its retrieval images. That is enough for a file to break; what ships is chosen with more
-    care, on images that it is not verified with.
+    Ranges come from some of its retrieval images. That is enough for a file to break; for shipped files, ranges are
+    chosen with more care, on images that they are not verified with.
 
     Raises:
-        InputError: When the quantiser is not installed.
+        InputError: If the quantiser is not installed.
     """
     try:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static

@@ -1,4 +1,4 @@
-"""Climb the ladder with each fault: does the right rung fail?"""
+"""Verify a bundle with each fault, and check that the right rung fails."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Answer = Literal["caught", "missed", "not shown", "not tried"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one fault.
+    """The outcome of one fault.
 
     Attributes:
-        fault: Its name.
+        fault: The fault's name.
         expected: The rung that has to fail, or must not be verified; two where either may.
-        answer: ``caught`` when the rung said what it has to say; ``missed`` when it passed;
-            ``not shown`` when it did not pass, but the bundle's queries are too few for it to fail.
+        answer: ``caught`` if the rung gave the required answer; ``missed`` if it passed;
+            ``not shown`` if it did not pass, but the bundle's queries are too few for it to fail.
         failed: All rungs that failed, and the expected one where it was not verified.
-        reason: The rung's own words, or why it was not tried.
+        reason: The rung's own reason, or why the fault was not tried.
     """
 
     fault: str
@@ -50,8 +50,8 @@ def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> li
     Faults of int8 files are tried on one made of the float32 file where the bundle ships none.
 
     Args:
-        bundle: A healthy one.
-        target: Set up. A fault of another target's is tried there, where that is set up already.
+        bundle: A healthy bundle.
+        target: A target that is set up. A fault of another target is tried there, if that is set up already.
         gates: The limits of the real verification.
     """
     gates = gates or Gates()
@@ -61,7 +61,7 @@ def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> li
 
 
 def _reduced(bundle: Bundle, folder: Path) -> Bundle | None:
-    """The bundle with an int8 ONNX file alone, where it ships none and one can be made."""
+    """Return the bundle with only an int8 ONNX file, if it ships none and one can be made."""
     whole = bundle.model("onnx")
     if whole is None or bundle.model("onnx", "int8") is not None:
         return None
@@ -72,18 +72,18 @@ def _reduced(bundle: Bundle, folder: Path) -> Bundle | None:
 
 
 def _holder(fault: Fault, bundle: Bundle, reduced: Bundle | None) -> Bundle:
-    """The bundle that holds the file that a fault is tried on."""
+    """Return the bundle with the file that a fault is tried on."""
     return reduced if fault.entry(bundle) is None and reduced is not None and fault.entry(reduced) else bundle
 
 
 def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again: bool = False) -> str:
-    """What is wrong with the bundle as it is; empty when every model that the target runs passes.
+    """Describe the problems of the unchanged bundle; empty if every model that the target runs passes.
 
     Args:
         bundle: The bundle.
-        target: Set up.
+        target: A target that is set up.
         gates: Limits.
-        again: Run also what is kept from an earlier verification.
+        again: True to run also jobs whose answers are kept from an earlier verification.
     """
     problems: list[str] = []
     for entry in bundle.manifest.models:
@@ -98,7 +98,7 @@ def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again
 
 
 def exit_code(outcomes: Sequence[Outcome], sound: str) -> int:
-    """0 when all is well, 1 when a fault was missed or the bundle itself fails, 3 when one was not tried or shown."""
+    """Return 0 if all is well, 1 if a fault was missed or the bundle itself fails, 3 if one was not tried or shown."""
     answers = {outcome.answer for outcome in outcomes}
     if sound or "missed" in answers:
         return GATE_FAILED
@@ -106,15 +106,15 @@ def exit_code(outcomes: Sequence[Outcome], sound: str) -> int:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """For people: fault, expected rung, what failed."""
+    """Return a table for people: fault, expected rung, failed rungs."""
     lines = [("fault", "has to fail", "failed", ""), *(_line(outcome) for outcome in outcomes)]
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
 def _line(outcome: Outcome) -> tuple[str, str, str, str]:
-    told = f"{outcome.answer}: {outcome.reason}" if outcome.answer in ("not tried", "not shown") else outcome.answer
-    return outcome.fault, outcome.expected, ", ".join(outcome.failed) or "-", told
+    text = f"{outcome.answer}: {outcome.reason}" if outcome.answer in ("not tried", "not shown") else outcome.answer
+    return outcome.fault, outcome.expected, ", ".join(outcome.failed) or "-", text
 
 
 def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
@@ -135,14 +135,14 @@ def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
         return Outcome(fault.name, expected, "not tried", reason=str(error))
     if machine is not target:
         machine.close()
-    asked = [finding for finding in findings if finding.rung in fault.expected]
-    found = min(asked, key=lambda finding: ("fail", "not verified", "n/a", "pass").index(finding.status))
+    expected_findings = [finding for finding in findings if finding.rung in fault.expected]
+    worst = min(expected_findings, key=lambda finding: ("fail", "not verified", "n/a", "pass").index(finding.status))
     failed = [finding.rung for finding in findings if finding.status == "fail"]
-    if fault.answer == found.status == "not verified":
+    if fault.answer == worst.status == "not verified":
         failed.append(f"{fault.rung} not verified")
     answers: dict[Status, Answer] = {"pass": "missed", "fail": "missed", "not verified": "not shown"}
-    answer = "caught" if found.status == fault.answer else answers[found.status]
-    return Outcome(fault.name, expected, answer, tuple(failed), found.reason)
+    answer = "caught" if worst.status == fault.answer else answers[worst.status]
+    return Outcome(fault.name, expected, answer, tuple(failed), worst.reason)
 
 
 def _machine(fault: Fault, target: Target) -> Target:

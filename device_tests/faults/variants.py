@@ -1,4 +1,4 @@
-"""A bundle with one thing changed, and a manifest that fits: what a mistake looks like, not what damage looks like."""
+"""A bundle with one change and a consistent manifest, which looks like a mistake, not like damage."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ from hetero.space import EmbeddingSpace
 _SEED = 0
 
 Change = Callable[[Path], None]
-"""Changes files of a bundle's copy."""
+"""A change of files in a bundle's copy."""
 
 
 def copy_changed(bundle: Bundle, entry: ModelEntry, out: Path, change: Change) -> Path:
-    """Copy a bundle with one of its models, change the copy, and list what it then holds.
+    """Copy a bundle with one of its models, change the copy, and list its content in the manifest.
 
     Args:
-        bundle: A healthy one.
+        bundle: A healthy bundle.
         entry: The only model that the copy has; a single file.
-        out: The copy.
-        change: What goes wrong.
+        out: The copy's directory.
+        change: The change to make.
     """
-    others = {model.file for model in bundle.manifest.models if model.file != entry.file}
-    kept = [file.path for file in bundle.manifest.files if file.path.split("/")[0] not in others]
-    for name in kept:
+    other_files = {model.file for model in bundle.manifest.models if model.file != entry.file}
+    names = [file.path for file in bundle.manifest.files if file.path.split("/")[0] not in other_files]
+    for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(bundle.path / name, out / name)
     change(out)
-    files = tuple(FileEntry(name, sha256_file(out / name), (out / name).stat().st_size) for name in kept)
+    files = tuple(FileEntry(name, sha256_file(out / name), (out / name).stat().st_size) for name in names)
     listed = next(file for file in files if file.path == entry.file)
-    made = dataclasses.replace(
+    changed = dataclasses.replace(
         bundle.manifest,
         space_id=EmbeddingSpace.load(out / SPACE).space_id,
         models=(dataclasses.replace(entry, sha256=listed.sha256, size=listed.size),),
         files=files,
     )
-    write_json(out / MANIFEST, Manifest.to_dict(made))
+    write_json(out / MANIFEST, Manifest.to_dict(changed))
     return out
 
 
 def claim_another_space(copy: Path) -> None:
-    """The bundle says that its vectors belong to a space of which its model knows nothing."""
+    """Claim that the bundle's vectors belong to a space that its model does not know."""
     space = EmbeddingSpace.load(copy / SPACE)
     dataclasses.replace(space, space_id=digest([space.space_id, "another"])).save(copy / SPACE)
 
 
 def state_another_mean(copy: Path) -> None:
-    """``preprocess.json`` states a mean that is not the model's."""
+    """State a mean in ``preprocess.json`` that is not the model's."""
     contract = read_json(copy / PREPROCESS)
     write_json(copy / PREPROCESS, contract | {"mean": [0.485, 0.456, 0.406]})
 
 
 def state_another_filter(copy: Path) -> None:
-    """``preprocess.json`` is another cloud's, which resizes with another filter; the model's own mean stands in it."""
+    """Replace ``preprocess.json`` by another cloud's, with another resizing filter; the model's own mean is kept."""
     contract = read_json(copy / PREPROCESS)
     other = {"bilinear": "bicubic", "bicubic": "bilinear"}[contract["filter"]]
     write_json(copy / PREPROCESS, contract | {"filter": other})
 
 
 def goldens_changed(bundle: Bundle, changes: Callable[[Goldens], Mapping[str, Any]]) -> Change:
-    """A change of some of the golden arrays."""
+    """Return a change of some of the golden arrays."""
 
     def change(copy: Path) -> None:
         dataclasses.replace(bundle.goldens, **changes(bundle.goldens)).save(copy / GOLDENS)
@@ -81,37 +81,37 @@ def goldens_changed(bundle: Bundle, changes: Callable[[Goldens], Mapping[str, An
 
 
 def swapped(goldens: Goldens) -> Mapping[str, Any]:
-    """Every golden image has its neighbour's embedding."""
+    """Give every golden image its neighbour's embedding."""
     return {"golden_embeddings": np.roll(goldens.golden_embeddings, 1, axis=0)}
 
 
 def stale(goldens: Goldens) -> Mapping[str, Any]:
-    """Golden images have the embeddings of an earlier model, 10 degrees away."""
+    """Give golden images the embeddings of an earlier model, 10 degrees away."""
     turn = rotation(goldens.golden_embeddings.shape[1], 10.0)
     return {"golden_embeddings": (goldens.golden_embeddings @ turn).astype(np.float32)}
 
 
 def one_image(goldens: Goldens) -> Mapping[str, Any]:
-    """All golden images are one: whatever gives this image's embedding agrees with all of them."""
+    """Make all golden images the same: anything that gives this image's embedding agrees with all of them."""
     names = ("golden_images", "golden_tensors", "golden_embeddings")
     return {name: np.repeat(getattr(goldens, name)[:1], len(goldens.golden_images), axis=0) for name in names}
 
 
 def another_cloud(goldens: Goldens) -> Mapping[str, Any]:
-    """The gallery was indexed with a cloud that this student was never trained for."""
+    """Index the gallery with a cloud that this student was never trained for."""
     size = goldens.retrieval_cloud.shape[1]
     turn = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(size, size)))[0]
     return {"retrieval_cloud": (goldens.retrieval_cloud @ turn).astype(np.float32)}
 
 
 def permuted_gallery(goldens: Goldens) -> Mapping[str, Any]:
-    """The gallery's vectors stand in another order than its images."""
+    """Reorder the gallery's vectors, but not its images."""
     order = np.random.default_rng(_SEED).permutation(len(goldens.retrieval_cloud))
     return {"retrieval_cloud": goldens.retrieval_cloud[order]}
 
 
 def without_antialiasing(bundle: Bundle, entry: ModelEntry, target: Target) -> Change:
-    """Golden images that somebody resized without antialiasing; everything computed from them agrees with them."""
+    """Resize golden images without antialiasing; everything computed from them agrees with them."""
 
     def changes(goldens: Goldens) -> Mapping[str, Any]:
         images, student = goldens.retrieval_images.copy(), goldens.retrieval_student.copy()
