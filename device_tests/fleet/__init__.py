@@ -1,1 +1,1 @@
-"""Application versions in the field against gallery versions."""
+"""Deployed application versions against gallery versions."""

@@ -1,4 +1,4 @@
-"""``hetero device fleet``: which versions of an application and of the gallery may serve together."""
+"""``hetero device fleet``: the versions of an application and of the gallery that may serve together."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def device_fleet_command(
         machine.close()
     changes = upgrades(pairs)
     text = as_markdown(pairs, changes)
-    held = {"pairs": [vars(pair) for pair in pairs], "upgrades": [vars(change) for change in changes]}
-    write_json(out / "fleet.json", {"schema": "hetero/app-fleet/1", "measured_on": target, **held})
+    results = {"pairs": [vars(pair) for pair in pairs], "upgrades": [vars(change) for change in changes]}
+    write_json(out / "fleet.json", {"schema": "hetero/app-fleet/1", "measured_on": target, **results})
     write_text(out / "fleet.md", text)
     say(text)
     return NOT_VERIFIED if any(pair.answer == "not measured" for pair in pairs) else PASSED
 
 
 def as_markdown(pairs: list[Pair], changes: list[Upgrade]) -> str:
-    """The pairs and what upgrades break, as two tables."""
+    """Return the pairs, and the pairs that upgrades break, as two tables."""
     header = ("app", "gallery", "answer", "cmc@1", "beside its own gallery, 95 %", "lost queries", "why")
     rows = [
         (pair.app, pair.gallery, pair.answer, _number(pair.cmc1), _interval(pair), _count(pair), pair.reason)

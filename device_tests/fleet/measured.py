@@ -1,7 +1,7 @@
-"""The fleet: versions of an application in the field against versions of the gallery, from measured figures only.
+"""The fleet: deployed versions of an application against versions of the gallery, from measured figures only.
 
 Each application's exported model embeds its own queries on a target, and these search every gallery. A pair may serve
-when it finds as much as the application does in the gallery that it was made for; otherwise it must be blocked.
+if it finds as much as the application does in the gallery that it was made for; otherwise it must be blocked.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Answer = Literal["serves", "blocked", "not measured"]
 
 @dataclass(frozen=True)
 class GalleryVersion:
-    """What a cloud model made of the test images.
+    """A cloud model's vectors of the test images.
 
     Attributes:
-        images: uint8 [m, h, w, 3]: they tell which vector belongs to which image of a bundle.
+        images: uint8 [m, h, w, 3], which match vectors to the images of a bundle.
         vectors: float32 [m, d].
-        space: Theirs.
+        space: Embedding space of the vectors.
     """
 
     images: UInt8[np.ndarray, "m h w 3"]
@@ -49,39 +49,39 @@ class GalleryVersion:
 
     @classmethod
     def open(cls, path: Path) -> GalleryVersion:
-        """The gallery of a bundle, or of a file that ``RetrievalSet.save`` wrote.
+        """Open the gallery of a bundle, or of a file that ``RetrievalSet.save`` wrote.
 
         Raises:
-            InputError: When it is neither.
+            InputError: If it is neither.
         """
         if path.is_dir():
             bundle = read_bundle(path)
             return cls(bundle.goldens.retrieval_images, bundle.goldens.retrieval_cloud, bundle.space)
-        held = RetrievalSet.load(path)
-        return cls(held.images, held.cloud_embeddings, held.space)
+        retrieval = RetrievalSet.load(path)
+        return cls(retrieval.images, retrieval.cloud_embeddings, retrieval.space)
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """Where each image is, by the digest of its pixels."""
+        """Row of each image, by the digest of its pixels."""
         return {sha256_bytes(image.tobytes()): row for row, image in enumerate(self.images)}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One version of the application against one of the gallery.
+    """One version of the application with one of the gallery.
 
     Attributes:
         app: The application's version.
-        gallery: The gallery's.
+        gallery: The gallery's version.
         answer: ``blocked`` for a figure whose whole 95 % interval is beyond the gates, or vectors of another length;
-            ``not measured`` where the queries are too few to tell. Never a guess.
-        reason: Why it does not serve; empty when it does.
-        same_space: Whether the contracts name one embedding space.
-        queries: How many were measured.
+            ``not measured`` if the queries are too few to decide. Never a guess.
+        reason: The reason why it must not serve; empty if it may.
+        same_space: True if the contracts name one embedding space.
+        queries: Number of queries measured.
         cmc1: cmc@1 of the application's queries in this gallery.
-        loss: cmc@1 less than in the gallery that the application was made for.
-        low: Of the loss's paired 95 % interval.
-        high: Likewise.
+        loss: Fall of cmc@1 from the gallery that the application was made for.
+        low: Lower end of the loss's paired 95 % interval.
+        high: Upper end.
         lost: Queries right in the gallery that it was made for and wrong in this one.
     """
 
@@ -100,14 +100,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What replacing a gallery by a later one does to the applications that the earlier one serves.
+    """The effect of replacing a gallery by a later one on the applications that the earlier one serves.
 
     Attributes:
         before: The earlier gallery.
         after: The later one.
         breaks: Applications that would have to be blocked.
-        keeps: Those that go on.
-        unknown: Those that were not measured.
+        keeps: Applications that may go on.
+        unknown: Applications that were not measured.
     """
 
     before: str
@@ -126,18 +126,18 @@ def measure(
     precision: str = "fp32",
     gates: Gates | None = None,
 ) -> list[Pair]:
-    """Every application against every gallery.
+    """Measure every application with every gallery.
 
     Args:
         apps: Bundles by the application's version.
         galleries: Bundles or retrieval sets by the gallery's version.
-        target: Set up; it embeds the queries.
-        format: Of the exported model.
+        target: A target that is set up; it embeds the queries.
+        format: Format of the exported model.
         precision: Of that model.
         gates: ``largest_loss``, ``floor`` and ``metrics`` decide.
 
     Raises:
-        InputError: When there is no application or no gallery, or one cannot be read.
+        InputError: If there is no application or no gallery, or one cannot be read.
     """
     if not apps or not galleries:
         raise InputError("expected at least one application and one gallery: --app NAME=BUNDLE --gallery NAME=PATH")
@@ -155,22 +155,22 @@ def measure(
 
 
 def upgrades(pairs: list[Pair]) -> list[Upgrade]:
-    """What each later gallery, in the order given, would break of what an earlier one serves."""
-    found = {(pair.app, pair.gallery): pair.answer for pair in pairs}
-    apps, galleries = (list(dict.fromkeys(values)) for values in zip(*found, strict=True))
-    made: list[Upgrade] = []
+    """Return, for each later gallery in the given order, the pairs that it would break."""
+    answers = {(pair.app, pair.gallery): pair.answer for pair in pairs}
+    apps, galleries = (list(dict.fromkeys(values)) for values in zip(*answers, strict=True))
+    results: list[Upgrade] = []
     for before, after in combinations(galleries, 2):
-        served = [app for app in apps if found[app, before] == "serves"]
+        served = [app for app in apps if answers[app, before] == "serves"]
         by = {
-            answer: tuple(app for app in served if found[app, after] == answer)
+            answer: tuple(app for app in served if answers[app, after] == answer)
             for answer in ("blocked", "serves", "not measured")
         }
-        made.append(Upgrade(before, after, by["blocked"], by["serves"], by["not measured"]))
-    return made
+        results.append(Upgrade(before, after, by["blocked"], by["serves"], by["not measured"]))
+    return results
 
 
 def _queries(bundle: Bundle, target: Target, format: str, precision: str) -> Float32[np.ndarray, "m d"] | str:
-    """The queries' vectors by retrieval row, as the target computed them; or why there are none."""
+    """Return the queries' vectors by retrieval row, computed on the target; or the reason why there are none."""
     kinds = {(entry.format, entry.precision): entry for entry in bundle.manifest.models}
     entry = kinds.get((format, precision))
     if entry is None:
@@ -211,11 +211,11 @@ def _pair(
         return evaluate_tasks(queries, candidates, goldens.retrieval_labels, goldens.tasks, metrics=metrics)
 
     before, after = found_in(goldens.retrieval_cloud), found_in(vectors)
-    # Its own gallery again is no other one: that nothing is lost needs no queries to show.
+    # The application's own gallery is no other one: no queries are needed to show that nothing is lost.
     own = np.array_equal(vectors, goldens.retrieval_cloud)
     loss = loss_gate(before, after, gates.largest_loss, beside="its own gallery's", same=own)
-    asked = [loss, floor_gate(after, gates.floor), *metric_gates(after, gates.metrics)]
-    problems, unknown = problems_of(asked), unknown_of(asked)
+    gated = [loss, floor_gate(after, gates.floor), *metric_gates(after, gates.metrics)]
+    problems, unknown = problems_of(gated), unknown_of(gated)
     return Pair(
         app=app,
         gallery=name,
@@ -232,6 +232,6 @@ def _pair(
 
 
 def _aligned(bundle: Bundle, gallery: GalleryVersion) -> tuple[Float32[np.ndarray, "m d"], int]:
-    """The gallery's vectors of the bundle's retrieval images, and how many it lacks."""
-    wanted = [gallery.rows.get(sha256_bytes(image.tobytes()), -1) for image in bundle.goldens.retrieval_images]
-    return gallery.vectors[np.array(wanted, np.int64)], wanted.count(-1)
+    """Return the gallery's vectors of the bundle's retrieval images, and the number of missing ones."""
+    rows = [gallery.rows.get(sha256_bytes(image.tobytes()), -1) for image in bundle.goldens.retrieval_images]
+    return gallery.vectors[np.array(rows, np.int64)], rows.count(-1)
