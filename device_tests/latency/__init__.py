@@ -1,1 +1,1 @@
-"""How long operators take on a target."""
+"""Latency of operators on a target."""

@@ -26,7 +26,7 @@ class _Sum(torch.nn.Module):
 
 
 def nothing() -> Operator:
-    """The least that a network can do: what calling a runtime takes by itself."""
+    """Return an operator that does the least possible, to measure the cost of calling a runtime."""
     small = torch.zeros(1, 8, 1, 1)
     return Operator("nothing", _Sum(), (small, small))
 
@@ -41,16 +41,16 @@ def measure_latency(
     """Measure every operator once on a target.
 
     Args:
-        target: Where; it is set up, and not closed.
+        target: The target; it is set up, and not closed.
         layers: Every layer that networks may have, see :func:`hetero.nas.cost.layers.layers_of_space`.
-        formats: Whose runtimes.
-        sweeps: How often each operator is timed, spread over the measurement; the least counts.
+        formats: Formats whose runtimes are measured.
+        sweeps: Number of times that each operator is timed, spread over the measurement; the least counts.
 
     Raises:
-        InputError: When an operator cannot be timed there.
+        InputError: If an operator cannot be timed there.
     """
     unit: Unit = "instructions" if target.counting else "latency_ms"
-    # What times models on this machine, too.
+    # Those that can time models on this machine, too.
     runtimes = {format: engines_on("phone")[format] for format in formats}
     measured = {
         runtime: _measure(target, layers, format, runtime, unit, sweeps) for format, runtime in runtimes.items()
@@ -59,12 +59,12 @@ def measure_latency(
 
 
 def runtime_table(version: str, unit: Unit, milliseconds: Mapping[str, float]) -> RuntimeTable:
-    """What was measured as a table.
+    """Return the measurements as a table.
 
     Args:
-        version: The runtime's.
-        unit: Of the table.
-        milliseconds: Of each operator, and of :func:`nothing`; a nanosecond an instruction where these are counted.
+        version: The runtime's version.
+        unit: Unit of the table.
+        milliseconds: Time of each operator, and of :func:`nothing`; a nanosecond per instruction if these are counted.
     """
     call = milliseconds[nothing().name]
     beyond = {name: max(0.0, taken - call) for name, taken in milliseconds.items() if name != nothing().name}
@@ -81,8 +81,8 @@ def _measure(
     with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
         files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
     with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
-        taken, version = least_milliseconds(target, files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
-    return runtime_table(version, unit, taken)
+        times, version = least_milliseconds(target, files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
+    return runtime_table(version, unit, times)
 
 
 def _advance(bar: tqdm[Any], more: int) -> None:

@@ -1,7 +1,7 @@
-"""How long small models take on a target, each the least of many runs spread over time.
+"""Latency of small models on a target, each the least of many runs spread over time.
 
-On a machine that does other things too, a mean measures the other things; the least of many runs spread over minutes
-measures the model.
+On a machine that does other things too, a mean also measures those; the least of many runs spread over minutes
+measures the model alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from device_tests.targets.target import Stopwatch, Timing
 
 _COUNTED_RUNS = 5
-"""A clock that counts instructions says nearly the same every time."""
+"""Fewer runs suffice for a clock that counts instructions, which is almost exactly repeatable."""
 
 
 def least_milliseconds(
@@ -23,7 +23,7 @@ def least_milliseconds(
     sweeps: int,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, float], str]:
-    """Name -> least milliseconds of one run over all sweeps, and the runtime's version; see :func:`swept`."""
+    """Return the least milliseconds of a run over all sweeps, by name, and the runtime's version; see :func:`swept`."""
     times, version = swept(target, files, runtime, sweeps=sweeps, advance=advance)
     return {name: min(values) for name, values in times.items()}, version
 
@@ -39,17 +39,17 @@ def swept(
     """Time models, one thread, batch of one.
 
     Args:
-        target: Where; it is set up.
-        files: Name -> model file.
+        target: A target that is set up.
+        files: Model files by name.
         runtime: ``onnxruntime`` or ``litert``.
-        sweeps: How often to go through all of them.
+        sweeps: Number of passes over all of them.
         advance: Called after each model in each sweep.
 
     Returns:
-        Name -> a value for each sweep, the least milliseconds of its runs; and the runtime's version.
+        By name a value for each sweep, the least milliseconds of its runs; and the runtime's version.
 
     Raises:
-        InputError: When a model cannot be timed there.
+        InputError: If a model cannot be timed there.
     """
     models = tuple(files.values())
     timing = Timing(runtime, models, _COUNTED_RUNS, 0.0) if target.counting else Timing(runtime, models)
