@@ -1,1 +1,1 @@
-"""Resizers of platforms: golden files, and what another resizer would cost."""
+"""Resizers of platforms: golden files, and the cost of another resizer."""

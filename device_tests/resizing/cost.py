@@ -1,4 +1,4 @@
-"""What another resizer than the contract's would cost a bundle in retrieval, measured on this desktop."""
+"""The retrieval that a resizer other than the contract's would cost a bundle, measured on this desktop."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from hetero.schema import parse, record
 
 @record
 class ResizerCost:
-    """One resizer, beside the contract's, on the queries whose original files the bundle ships.
+    """One resizer, compared with the contract's, on the queries whose original files the bundle ships.
 
     Attributes:
         bundle: The bundle's name.
-        resizer: Its name, a stand-in's.
-        queries: How many.
-        cmc1: Share of them that find the right class first in the cloud gallery.
+        resizer: Name of the resizer's stand-in.
+        queries: Number of queries.
+        cmc1: Share of queries that find the right class first in the cloud gallery.
         cmc1_contract: The same with the contract's pixels.
         loss: ``cmc1_contract - cmc1``, mean over tasks.
         low: Lower end of its 95 % interval, paired and resampled over classes.
         high: Upper end.
         negative_flips: Queries that only the contract's pixels get right.
         mean_difference: Mean absolute difference of pixels, in grey levels.
-        median_angle_degrees: Between the embeddings of both.
-        largest_angle_degrees: The same.
+        median_angle_degrees: Median angle between the two embeddings of a query.
+        largest_angle_degrees: Largest such angle.
     """
 
     bundle: str
@@ -63,11 +63,11 @@ def resizer_costs(bundle: Bundle, target: Target, *, again: bool = False) -> lis
 
     Args:
         bundle: The bundle.
-        target: Set up; its own time does not matter, only its numbers.
-        again: Measure also what is kept from an earlier call.
+        target: A target that is set up; only its numbers matter, not its times.
+        again: True to measure also what is kept from an earlier call.
 
     Returns:
-        Nothing when the bundle ships no original files of queries, or the target runs none of its models.
+        The costs; empty if the bundle ships no original files of queries, or the target runs none of its models.
     """
     entry = next((entry for entry in bundle.manifest.models if entry.format in target.runtimes), None)
     if entry is None or not _tasks(bundle):
@@ -76,8 +76,8 @@ def resizer_costs(bundle: Bundle, target: Target, *, again: bool = False) -> lis
     files = [file.sha256 for file in bundle.manifest.files]
     key = digest([made_by, files, bundle.manifest.name, dict(target.describe())])
     path = cache_directory() / "resizers" / f"{key}.json"
-    if not again and (known := load_sealed(path)) is not None:
-        return [parse(ResizerCost, value, what=str(path)) for value in json.loads(known)]
+    if not again and (stored := load_sealed(path)) is not None:
+        return [parse(ResizerCost, value, what=str(path)) for value in json.loads(stored)]
     costs = _measure(bundle, entry, target)
     if costs:
         save_sealed(path, canonical_json([vars(cost) for cost in costs]).encode())
@@ -102,13 +102,13 @@ def _measure(bundle: Bundle, entry: ModelEntry, target: Target) -> list[ResizerC
 
 
 def _tasks(bundle: Bundle) -> list[RetrievalTask]:
-    """The bundle's tasks with the queries that have an original file."""
-    held = np.array(list(bundle.originals), np.int64)
-    kept = [
-        RetrievalTask(task.name, task.query[np.isin(task.query, held)], task.gallery, task.exclude_self)
+    """Return the bundle's tasks with the queries that have an original file."""
+    rows = np.array(list(bundle.originals), np.int64)
+    tasks = [
+        RetrievalTask(task.name, task.query[np.isin(task.query, rows)], task.gallery, task.exclude_self)
         for task in bundle.goldens.tasks
     ]
-    return [task for task in kept if len(task.query)]
+    return [task for task in tasks if len(task.query)]
 
 
 def _embed(

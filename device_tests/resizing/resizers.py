@@ -1,7 +1,7 @@
-"""Well-known platform resizers, as stand-ins of our own in numpy and Pillow: what would another resizer cost?
+"""Stand-ins for well-known platform resizers, in numpy and Pillow, to price another resizer.
 
-None of these *is* the platform's code: each does what its documentation and sources say that it samples. All are
-separable: a matrix for the rows, another for the columns.
+None of these *is* the platform's code: each samples as its documentation and sources describe. All are separable: a
+matrix for the rows, another for the columns.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _SKIA_STEPS = 16
 
 
 def bilinear(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    """Two neighbours a pixel, centres aligned, no antialiasing: OpenCV's INTER_LINEAR, a GPU's sampler."""
+    """Weigh two neighbours per pixel, centres aligned, no antialiasing: OpenCV's INTER_LINEAR, a GPU's sampler."""
     return _two_taps(source, target, steps=0)
 
 
 def android(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    """Android's ``Bitmap.createScaledBitmap(filter=true)``: as :func:`bilinear`, with Skia's coarse fractions."""
+    """Weigh as Android's ``Bitmap.createScaledBitmap(filter=true)``: :func:`bilinear` with Skia's coarse fractions."""
     return _two_taps(source, target, steps=_SKIA_STEPS)
 
 
 def nearest(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    """The nearest pixel: ``createScaledBitmap(filter=false)``, OpenCV's INTER_NEAREST."""
+    """Take the nearest pixel: ``createScaledBitmap(filter=false)``, OpenCV's INTER_NEAREST."""
     weights = np.zeros((target, source))
     weights[np.arange(target), np.minimum(np.arange(target) * source // target, source - 1)] = 1
     return weights
 
 
 def area(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    """Each pixel the mean of the area below it: OpenCV's INTER_AREA when shrinking; it enlarges bilinearly."""
+    """Average the area below each pixel: OpenCV's INTER_AREA when shrinking; it enlarges bilinearly."""
     if target >= source:
         return bilinear(source, target)
     edges = np.arange(target + 1) * source / target
@@ -49,7 +49,7 @@ def area(source: int, target: int) -> Float64[np.ndarray, "target source"]:
 
 
 def lanczos(source: int, target: int) -> Float64[np.ndarray, "target source"]:
-    """Antialiased Lanczos-3: stands in for Core Graphics' high quality, whose kernel is not documented."""
+    """Weigh by antialiased Lanczos-3, in place of Core Graphics' high quality, whose kernel is undocumented."""
     scale = max(1.0, source / target)
     centres = (np.arange(target) + 0.5) * source / target
     at = (np.arange(source) + 0.5 - centres[:, None]) / scale
@@ -68,15 +68,15 @@ RESIZERS: Mapping[str, Weights] = {
 
 
 def resized_with(path: Path, contract: Preprocessing, weights: Weights) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a file, and fit it as the contract says with another resizer.
+    """Decode a file, and fit it by the contract with another resizer.
 
     Args:
         path: A JPEG or PNG file.
-        contract: Size, manner and ground; its filter is what ``weights`` replaces.
+        contract: Size, fit and ground; ``weights`` replaces its filter.
         weights: One of :data:`RESIZERS`.
 
     Raises:
-        UnreadableImageError: When the file cannot be decoded.
+        UnreadableImageError: If the file cannot be decoded.
     """
     image = decoded_whole(path, contract)
     height, width = contract.height, contract.width
