@@ -126,7 +126,7 @@ def verify_command(
 def _witness(
     path: Path | None, key: Path | None, bundles: Sequence[Path]
 ) -> Callable[[Verdict, Policy, str], None] | None:
-    """Writes an attestation of a verdict; None where none is asked for. What is wrong is told before anything runs."""
+    """Return a writer of an attestation; None if none is requested. Errors are reported before anything runs."""
     if path is None and key is None:
         return None
     if path is None or key is None:
@@ -196,8 +196,8 @@ def device_faults_command(bundle: Path, *, target: str = "desktop") -> int:
     machine = target_called(target)
     machine.set_up()
     opened = read_bundle(bundle)
-    sound = healthy(opened, machine)
+    problem = healthy(opened, machine)
     outcomes = try_faults(opened, machine)
     machine.close()
-    say(f"{table(outcomes)}\n\nthe bundle as it is: {sound or 'passes'}")
-    return exit_code(outcomes, sound)
+    say(f"{table(outcomes)}\n\nthe bundle as it is: {problem or 'passes'}")
+    return exit_code(outcomes, problem)

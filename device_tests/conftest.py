@@ -18,7 +18,7 @@ from hetero.errors import InputError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options as of ``hetero verify``."""
+    """Add the options of ``hetero verify``."""
     group = parser.getgroup("hetero device tests")
     group.addoption("--bundle", action="append", default=[], metavar="PATH", help="bundle to verify; repeatable")
     group.addoption("--target", action="append", default=[], metavar="NAME", help="target; repeatable; default desktop")
@@ -41,13 +41,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop what targets started."""
+    """Stop everything that targets started."""
     if _SESSION in session.config.stash:
         session.config.stash[_SESSION].close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for every bundle, target, format and rung, and one for every bundle's student."""
+    """Make one test for every bundle, target, format and rung, and one for every bundle's student."""
     if "finding" in metafunc.fixturenames:
         cases = _session(metafunc.config).cases()
         metafunc.parametrize("finding", cases, ids=["-".join(case) for case in cases], indirect=True)
@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def finding(request: pytest.FixtureRequest) -> Finding:
-    """The answer of one rung; what was asked for and not verified fails: ``hetero verify`` has a status for it."""
+    """Return the answer of one rung; a required answer that is not verified fails the test."""
     row = _session(request.config).row(request.param)
     if row.excused:
         return Finding(row.rung, "not verified", f"excused: {row.excused}; {row.reason}", row.figures)
@@ -68,7 +68,7 @@ def finding(request: pytest.FixtureRequest) -> Finding:
 
 @pytest.fixture
 def student(request: pytest.FixtureRequest) -> Quality:
-    """Whether a bundle's student is good enough; one that a policy asks about and that cannot be judged fails."""
+    """Return the judgement of a bundle's student; one that cannot be judged fails the test if a policy has requirements."""
     quality = _session(request.config).student(request.param)
     if quality.excused:
         reason = f"excused: {quality.excused}; {quality.reason}"
@@ -83,14 +83,18 @@ _SESSION: pytest.StashKey[Verification] = pytest.StashKey()
 
 def _session(config: pytest.Config) -> Verification:
     if _SESSION not in config.stash:
-        given: Any = config.option
-        limits = {"floor": given.floor, "largest_loss": given.largest_loss, "require": tuple(given.require) or None}
-        policy = policy_called(given.policy) if given.policy else Policy()
+        options: Any = config.option
+        limits = {
+            "floor": options.floor,
+            "largest_loss": options.largest_loss,
+            "require": tuple(options.require) or None,
+        }
+        policy = policy_called(options.policy) if options.policy else Policy()
         policy = policy.overridden(**{name: value for name, value in limits.items() if value is not None})
         if policy.evidence.ask:
             raise InputError("the policy says what evidence of your own must show, which `hetero verify` takes alone")
-        gallery = load_gallery_space(Path(given.space)) if given.space else None
-        bundles = open_bundles([Path(path) for path in given.bundle], gallery)
-        names = dict.fromkeys(given.target or ["desktop"])
-        config.stash[_SESSION] = Verification(bundles, [target_called(name) for name in names], policy, given.sample)
+        gallery = load_gallery_space(Path(options.space)) if options.space else None
+        bundles = open_bundles([Path(path) for path in options.bundle], gallery)
+        names = dict.fromkeys(options.target or ["desktop"])
+        config.stash[_SESSION] = Verification(bundles, [target_called(name) for name in names], policy, options.sample)
     return config.stash[_SESSION]
