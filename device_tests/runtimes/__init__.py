@@ -1,1 +1,1 @@
-"""Engines of our own, beside those that :mod:`device_tests.runner.engines` calls."""
+"""The project's own engines, in addition to those of :mod:`device_tests.runner.engines`."""

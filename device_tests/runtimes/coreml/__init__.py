@@ -1,6 +1,6 @@
-"""A reference executor for Core ML: loads an ``.mlpackage`` on any system and computes it in numpy.
+"""A reference executor for Core ML: it loads an ``.mlpackage`` on any system and computes it in numpy.
 
-Imports neither torch nor coremltools. What it certifies is in ``docs/coreml-executor.md``.
+It imports neither torch nor coremltools. ``docs/coreml-executor.md`` describes what it certifies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The same models on Apple's own engine, where there is one.
+"""The same models on Apple's own engine, on macOS.
 
-It needs macOS: hetero's tests verify no more of it than that it refuses to run elsewhere.
+It needs macOS: hetero's tests verify only that it refuses to run elsewhere.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ ComputeUnits = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 
 @runtime_checkable
 class CoreMlModel(Protocol):
-    """What both the reference executor's and Apple's models offer."""
+    """The interface of the reference executor's and Apple's models."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what it takes."""
+        """Names of the inputs."""
         ...
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
+        """Names of the outputs."""
         ...
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs with n rows for images uint8 [n, h, w, 3] and arrays with n rows."""
+        """Return outputs with n rows for images uint8 [n, h, w, 3] and arrays with n rows."""
         ...
 
 
@@ -46,10 +46,10 @@ class AppleModel:
 
     Args:
         path: The ``.mlpackage``.
-        units: Which processors it may use.
+        units: The processors that it may use.
 
     Raises:
-        InputError: Elsewhere than on macOS.
+        InputError: If this is not macOS.
     """
 
     def __init__(self, path: Path, units: ComputeUnits) -> None:
@@ -62,21 +62,21 @@ class AppleModel:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what it takes."""
+        """Names of the inputs."""
         return tuple(feature.name for feature in self.program.features)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
+        """Names of the outputs."""
         return self.program.outputs
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See :meth:`CoreMlModel.predict`."""
         _, rows = prepare(self.program, inputs)
-        made = [self._model.predict(self._row(inputs, row, rows)) for row in range(rows)]
+        results = [self._model.predict(self._row(inputs, row, rows)) for row in range(rows)]
         if rows == 1:
-            return {name: np.asarray(made[0][name]) for name in self.outputs}
-        return {name: np.concatenate([np.asarray(each[name]) for each in made]) for name in self.outputs}
+            return {name: np.asarray(results[0][name]) for name in self.outputs}
+        return {name: np.concatenate([np.asarray(each[name]) for each in results]) for name in self.outputs}
 
     def _row(self, inputs: Mapping[str, Array], row: int, rows: int) -> dict[str, Any]:
         return {
@@ -92,10 +92,10 @@ def load_on_apple(path: Path | str, units: ComputeUnits = "ALL") -> AppleModel:
 
     Args:
         path: The ``.mlpackage``.
-        units: Which processors it may use.
+        units: The processors that it may use.
 
     Raises:
-        InputError: Elsewhere than on macOS.
+        InputError: If this is not macOS.
     """
     return AppleModel(Path(path), units)
 

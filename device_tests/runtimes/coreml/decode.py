@@ -1,4 +1,4 @@
-"""From a package's messages to a :class:`Program`, refusing what is damaged or not understood."""
+"""Decoding a package's messages to a :class:`Program`; anything damaged or unknown is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from device_tests.runtimes.coreml.values import read_type, read_value
 from hetero.errors import IntegrityError
 
 _COLOURS: dict[int, Colour] = {10: "GRAYSCALE", 20: "RGB", 30: "BGR"}
-# Specification versions of iOS 15 (5) to iOS 18 (9).
+# Specification versions from iOS 15 (5) to iOS 18 (9).
 _VERSIONS = range(5, 10)
 
 
@@ -30,9 +30,9 @@ def read_program(path: Path) -> Program:
     """Read an ``.mlpackage`` that holds an ML program.
 
     Raises:
-        InputError: When there is no package.
-        IntegrityError: When it is damaged.
-        NotVerifiedError: When it holds something that is not understood.
+        InputError: If there is no package.
+        IntegrityError: If it is damaged.
+        NotVerifiedError: If it contains something unknown.
     """
     package = open_package(path)
     try:
@@ -47,7 +47,7 @@ def read_program(path: Path) -> Program:
 
 
 class _Decoder:
-    """Decodes one program, keeping what was defined so far."""
+    """The decoder of one program, with the names defined so far."""
 
     def __init__(self, package: Package, name: str) -> None:
         self._package = package
@@ -64,12 +64,12 @@ class _Decoder:
             raise NotVerifiedError("block", self._name, "it has inputs or states of its own")
         if [feature.name for feature in features] != [item.name for item in inputs]:
             raise IntegrityError(f"{self._name}: its description and its program name different inputs")
-        operations = [found for item in block.operations if (found := self._operation(item)) is not None]
+        operations = [operation for item in block.operations if (operation := self._operation(item)) is not None]
         outputs = tuple(str(name) for name in block.outputs)
         if sorted(outputs) != sorted(str(item.name) for item in model.description.output) or not outputs:
             raise IntegrityError(f"{self._name}: its description and its program name different outputs")
-        if lost := [name for name in outputs if name not in self._defined]:
-            raise IntegrityError(f"{self._name}: the output {lost[0][:200]!r} is never computed")
+        if undefined := [name for name in outputs if name not in self._defined]:
+            raise IntegrityError(f"{self._name}: the output {undefined[0][:200]!r} is never computed")
         metadata = dict(model.description.metadata.userDefined)
         return Program(inputs, outputs, tuple(operations), self._constants, features, metadata, function.opset)
 
@@ -102,7 +102,7 @@ class _Decoder:
         return Variable(name, read_type(message.type, operator, name))
 
     def _operation(self, message: Any) -> Operation | None:
-        """An operation; None for a constant, which is kept instead."""
+        """Return an operation; None for a constant, which is stored instead."""
         kind = str(message.type)
         if not message.outputs:
             raise IntegrityError(f"{self._name}: an operator {kind[:100]!r} without outputs")

@@ -1,4 +1,4 @@
-"""Core ML for the runner: our reference executor, and Apple's own engine where there is one."""
+"""Core ML for the runner: the reference executor, and Apple's own engine on macOS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class CoreMlReference:
-    """hetero's own executor for Core ML packages, where it is installed: not Apple's engine."""
+    """hetero's own executor for Core ML packages; not Apple's engine."""
 
     certifies = (
         "the exported program and weights, computed by hetero's reference executor in float32, with float16 rounding "
@@ -34,12 +34,12 @@ class CoreMlReference:
 
     def run(self, images: Any) -> Any:
         """See :class:`device_tests.runner.engines.Runtime`."""
-        (given,), (made,) = self._model.inputs, self._model.outputs
-        return self._model.predict({given: images})[made]
+        (input_name,), (output_name,) = self._model.inputs, self._model.outputs
+        return self._model.predict({input_name: images})[output_name]
 
 
 class CoreMl:
-    """Apple's Core ML, through coremltools, which has it on macOS only."""
+    """Apple's Core ML, through coremltools, on macOS only."""
 
     modules = ("coremltools", "PIL.Image")
 

@@ -1,4 +1,4 @@
-"""What a reference executor says instead of a number."""
+"""The error of the reference executor for unknown content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hetero.errors import InputError
 
 
 class NotVerifiedError(InputError):
-    """A model asks for something that this executor does not know, so nothing is claimed about it.
+    """A model uses something that this executor does not know, so it makes no claim.
 
     Attributes:
         operator: Type of the operator.

@@ -1,4 +1,4 @@
-"""Runs a plan, step by step, in numpy."""
+"""Running a plan, step by step, in numpy."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Executor:
     """A program, ready to run.
 
     Args:
-        program: As read.
+        program: The decoded program.
         arithmetic: ``float32`` computes every floating-point tensor in float32. ``float16`` also computes in float32,
             but rounds each result that the program declares as float16.
         memory_limit: Most bytes of values for one image.
 
     Raises:
-        NotVerifiedError: For an operator, parameter or option that is not known.
-        IntegrityError: When the program cannot be what it says.
+        NotVerifiedError: For an unknown operator, parameter or option.
+        IntegrityError: If the program is inconsistent.
     """
 
     def __init__(self, program: Program, arithmetic: Arithmetic, *, memory_limit: int) -> None:
@@ -48,17 +48,17 @@ class Executor:
         """Compute the outputs.
 
         Args:
-            inputs: By name, of the declared types (float32 for float16), ``batch`` images along the first axis.
-            batch: 1, or any number when the plan :attr:`~Plan.stacks`.
-            losses: Receives what float16 loses.
+            inputs: Inputs by name, of the declared types (float32 for float16), ``batch`` images along the first axis.
+            batch: 1, or any number if the plan :attr:`~Plan.stacks`.
+            losses: Receives the losses by float16.
 
         Raises:
-            IntegrityError: When an operator cannot do what the program says.
+            IntegrityError: If an operator cannot run as the program declares.
         """
         values = dict(inputs)
         for step in self.plan.steps:
-            made = self._compute(step, values, batch, losses)
-            for output, value in zip(step.operation.outputs, made, strict=True):
+            results = self._compute(step, values, batch, losses)
+            for output, value in zip(step.operation.outputs, results, strict=True):
                 values[output.name] = value
             for name in step.last_used:
                 del values[name]
@@ -84,10 +84,10 @@ class Executor:
                 )
             with np.errstate(all="ignore"):
                 result = step.operator.run(**arguments)
-                made = result if isinstance(result, tuple) else (result,)
-                if len(made) != len(expected):
-                    raise ValueError(f"it gives {len(made)} results, declared are {len(expected)}")
-                settled = tuple(_settled(value, want) for value, want in zip(made, expected, strict=True))
+                results = result if isinstance(result, tuple) else (result,)
+                if len(results) != len(expected):
+                    raise ValueError(f"it gives {len(results)} results, declared are {len(expected)}")
+                settled = tuple(_settled(value, want) for value, want in zip(results, expected, strict=True))
                 if self._halves:
                     settled = tuple(
                         self._rounded(value, want, step, arguments, losses)
@@ -114,9 +114,9 @@ class Executor:
     ) -> Array:
         if want.element is not FLOAT16 or (step.operator.exact and step.given_halves):
             return value
-        given = [item for each in arguments.values() for item in _arrays(each)]
-        fresh = value.flags.writeable and not any(np.may_share_memory(value, item) for item in given)
-        return losses.to_half(value, step.operation, "result", given, fresh=fresh)
+        inputs = [item for each in arguments.values() for item in _arrays(each)]
+        fresh = value.flags.writeable and not any(np.may_share_memory(value, item) for item in inputs)
+        return losses.to_half(value, step.operation, "result", inputs, fresh=fresh)
 
 
 def _arrays(argument: Any) -> tuple[Array, ...]:
@@ -150,10 +150,10 @@ def _arguments(step: Step, values: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _settled(value: Any, want: TensorType) -> Array:
-    """A result as an array of the declared type (float32 for floats).
+    """Return a result as an array of the declared type (float32 for floats).
 
     Raises:
-        ValueError: When it is something else.
+        ValueError: If it has another type or shape.
     """
     array = np.asarray(value)
     if not want.accepts(array.shape):

@@ -1,4 +1,4 @@
-"""What an application passes, as the program takes it."""
+"""Conversion of an application's inputs to the program's."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Array = NDArray[Any]
 
 
 def require_fitting_features(program: Program) -> None:
-    """Check that images are taken by the program as planes of that size.
+    """Check that the program takes images as planes of the declared size.
 
     Raises:
-        IntegrityError: When they are not.
+        IntegrityError: If it does not.
     """
     for feature, variable in zip(program.features, program.inputs, strict=True):
         planes = (1, 1 if feature.image == "GRAYSCALE" else 3, feature.height, feature.width)
@@ -28,15 +28,15 @@ def require_fitting_features(program: Program) -> None:
 
 
 def prepare(program: Program, given: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
-    """Turn what was passed into what the program takes.
+    """Convert an application's inputs to those of the program.
 
     Args:
-        program: Whose inputs they are.
-        given: By name: images as uint8 [n, h, w, 3] ([n, h, w, 1] for grey ones) in red, green, blue; arrays of the
-            declared shape, or with n rows instead of one.
+        program: The program.
+        given: Inputs by name: images as uint8 [n, h, w, 3] ([n, h, w, 1] for grey ones) in red, green, blue; arrays of
+            the declared shape, or with n rows instead of one.
 
     Returns:
-        Arrays by name, and how many rows of the declared shape they hold.
+        Arrays by name, and the number of rows of the declared shape in them.
 
     Raises:
         InputError: With everything that does not fit.
@@ -51,11 +51,11 @@ def prepare(program: Program, given: Mapping[str, Array]) -> tuple[dict[str, Arr
         array = np.asarray(given[feature.name])
         if feature.image:
             fits = array.ndim == 4 and array.shape[1:] == _image_shape(feature) and array.dtype == np.uint8
-            wanted = f"uint8 [n, {', '.join(map(str, _image_shape(feature)))}]"
+            expected = f"uint8 [n, {', '.join(map(str, _image_shape(feature)))}]"
         else:
-            fits, wanted = _fits(array, variable.type), f"{variable.type}, or n rows of it"
+            fits, expected = _fits(array, variable.type), f"{variable.type}, or n rows of it"
         if not fits or not len(array):
-            problems.append(f"{feature.name}: expected {wanted}, got {array.dtype} {list(array.shape)}")
+            problems.append(f"{feature.name}: expected {expected}, got {array.dtype} {list(array.shape)}")
             continue
         prepared[feature.name] = _planes(array, feature) if feature.image else _cast(array, variable.type)
         counts[feature.name] = len(array) if feature.image else _rows(array, variable.type)
@@ -72,7 +72,7 @@ def _image_shape(feature: Feature) -> tuple[int, int, int]:
 
 def _planes(images: Array, feature: Feature) -> Array:
     ordered = images[..., ::-1] if feature.image == "BGR" else images
-    # Channels first in memory, as convolutions like it.
+    # Channels first in memory, which suits convolutions.
     return ordered.transpose(3, 0, 1, 2).astype(np.float32, order="C").transpose(1, 0, 2, 3)
 
 
@@ -92,5 +92,5 @@ def _cast(array: Array, declared: TensorType) -> Array:
     cast = array.astype(dtype)
     if dtype != np.float32 and (cast != array).any():
         raise InputError(f"the inputs hold numbers that {declared.element.name} cannot")
-    # A float16 input has been rounded before the program sees it.
+    # An application's float16 input is rounded before the program sees it.
     return cast.astype(np.float16).astype(np.float32) if declared.element.name == "fp16" else cast

@@ -1,8 +1,8 @@
 """The protocol buffer messages of a Core ML model file, as far as ML programs use them.
 
 Declared here from the published format (coremltools, ``mlmodel/format/Model.proto``, ``FeatureTypes.proto`` and
-``MIL.proto``) so that reading a model needs protobuf and not coremltools. They live in a pool of their own: both may be
-imported into one process.
+``MIL.proto``) so that reading a model needs protobuf and not coremltools. They are in a separate descriptor pool, so
+that both may be imported into one process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 _PACKAGE = "hetero.coreml"
 
-# Field number and type; "*" repeats, "{}" maps from text.
+# Field number and type; "*" marks a repeated field, "{}" a map from text.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "Model": {
         "specificationVersion": (1, "int32"),
@@ -115,7 +115,7 @@ def parse_model(data: bytes) -> Any:
     """Parse a ``model.mlmodel``.
 
     Raises:
-        ValueError: When it is not one message of this kind.
+        ValueError: If it is not one message of this kind.
     """
     from google.protobuf.message import DecodeError
 
@@ -128,14 +128,14 @@ def parse_model(data: bytes) -> Any:
 
 
 def unknown_fields(message: Any) -> list[int]:
-    """Numbers of the fields of a message that are not declared here."""
+    """Return the numbers of a message's fields that are not declared here."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
     return [field.field_number for field in UnknownFieldSet(message)]
 
 
 def model_class() -> Any:
-    """The class of the whole model's message."""
+    """Return the class of the whole model's message."""
     if not _CLASSES:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -172,5 +172,5 @@ def _add_field(message: Any, name: str, number: int, kind: str, *, repeated: boo
 
 
 def _entry_name(field: str) -> str:
-    # As protoc names the message behind a map.
-    return re.sub(r"(?:^|_)([a-z])", lambda found: found[1].upper(), field) + "Entry"
+    # As protoc names the message of a map's entries.
+    return re.sub(r"(?:^|_)([a-z])", lambda match: match[1].upper(), field) + "Entry"

@@ -1,4 +1,4 @@
-"""The folder that is an ``.mlpackage``: which file is the model, which the weights, and nothing outside of it."""
+"""An ``.mlpackage`` folder: its model and its weights, and nothing outside of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Package:
 
     Attributes:
         path: The folder.
-        model: The ``model.mlmodel`` in it.
+        model: The path of ``model.mlmodel`` in it.
     """
 
     path: Path
@@ -31,10 +31,10 @@ class Package:
         self._opened: dict[str, WeightFile] = {}
 
     def read_model(self) -> bytes:
-        """The specification's bytes.
+        """Return the specification's bytes.
 
         Raises:
-            IntegrityError: When there are absurdly many.
+            IntegrityError: If the file is absurdly large.
         """
         size = self.model.stat().st_size
         if size > _MODEL_LIMIT:
@@ -44,10 +44,10 @@ class Package:
         return self.model.read_bytes()
 
     def open_weights(self, name: str) -> WeightFile:
-        """A file of weights by the name that the program uses, for instance ``@model_path/weights/weight.bin``.
+        """Open a file of weights by the program's name for it, for instance ``@model_path/weights/weight.bin``.
 
         Raises:
-            IntegrityError: When it is not in the package, or not a file of weights.
+            IntegrityError: If it is not in the package, or not a file of weights.
         """
         if name not in self._opened:
             if not name.startswith(_WEIGHTS):
@@ -61,8 +61,8 @@ def open_package(path: Path) -> Package:
     """Find the model of a package.
 
     Raises:
-        InputError: When there is no package at the path.
-        IntegrityError: When its manifest is damaged or points out of it.
+        InputError: If there is no package at the path.
+        IntegrityError: If its manifest is damaged or points out of it.
     """
     manifest = path / "Manifest.json"
     if not path.is_dir() or not manifest.is_file():
@@ -81,18 +81,18 @@ def open_package(path: Path) -> Package:
 
 
 def _inside(root: Path, place: str) -> Path:
-    """A file of the package, refused when the name or a link leads out of it."""
+    """Return a file of the package, refused if the name or a link leads out of it."""
     parts = PurePosixPath(place).parts
     if "\0" in place or "\\" in place or ".." in parts or PurePosixPath(place).is_absolute():
         raise IntegrityError(f"{root.name}: the path {place[:200]!r} leaves the package")
-    found = root.joinpath(*parts)
+    path = root.joinpath(*parts)
     try:
-        resolved = found.resolve()
-        regular = found.is_file()
+        resolved = path.resolve()
+        regular = path.is_file()
     except (OSError, ValueError, RuntimeError):
         regular, resolved = False, root.resolve()
     if not regular:
         raise IntegrityError(f"{root.name}: expected a file {place[:200]}, found none")
     if not resolved.is_relative_to(root.resolve()):
         raise IntegrityError(f"{root.name}: the path {place[:200]!r} leaves the package through a link")
-    return found
+    return path

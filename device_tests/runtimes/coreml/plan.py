@@ -1,4 +1,4 @@
-"""A program made ready: every operator known and checked, weights decoded, and what is constant computed once."""
+"""A prepared program: every operator known and checked, weights decoded, and constants computed once."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Step:
     """A call of an operator.
 
     Attributes:
-        operation: What it stands for in the program.
-        operator: How it is computed.
-        constants: Arguments that are known, ready to be handed over.
-        variables: By parameter, the names of the values that are computed; None in a list where it is a constant.
-        last_used: Values that nobody needs afterwards.
-        stacked: Whether its results depend on the image, one along the first axis for each image.
-        memo: What the operator keeps between calls; None when more than ``x`` is computed.
-        given_halves: Whether all it is given is float16 already: results that were rounded, and such constants.
+        operation: The program's operation.
+        operator: Its implementation.
+        constants: Constant arguments, ready to be passed.
+        variables: By parameter, the names of the computed values; None in a list for a constant.
+        last_used: Values that are not needed afterwards.
+        stacked: True if its results depend on the image, with one entry per image along the first axis.
+        memo: The operator's store between calls; None if more than ``x`` is computed.
+        given_halves: True if all its arguments are float16 already: rounded results, and such constants.
     """
 
     operation: Operation
@@ -48,14 +48,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What runs.
+    """A program's steps and constants.
 
     Attributes:
-        program: What it was made from.
-        steps: In order.
+        program: The program that it was made from.
+        steps: The steps in order.
         constants: Results that do not depend on the inputs.
-        stacks: Whether many images can run at once.
-        peak_bytes: Most bytes of values that are needed at one time, as declared, in float32 and for one image.
+        stacks: True if many images can run at once.
+        peak_bytes: Most bytes of values needed at one time, with declared shapes, in float32 and for one image.
     """
 
     program: Program
@@ -69,12 +69,12 @@ def make_plan(program: Program, compute: Compute, *, memory_limit: int) -> Plan:
     """Check and prepare a program.
 
     Args:
-        program: As read.
-        compute: Runs a step on the values by name; used for what is constant.
+        program: The decoded program.
+        compute: Runs a step on the values by name; used for constants.
         memory_limit: Largest :attr:`Plan.peak_bytes`.
 
     Raises:
-        NotVerifiedError: For an operator, parameter or option that is not known; before anything is computed.
+        NotVerifiedError: For an unknown operator, parameter or option, before anything is computed.
         IntegrityError: For a call that makes no sense, or needs absurd amounts of memory.
     """
     for operation in program.operations:
@@ -86,8 +86,8 @@ def make_plan(program: Program, compute: Compute, *, memory_limit: int) -> Plan:
         if step.variables:
             steps.append(step)
             continue
-        made = compute(step, {})
-        constants.update({output.name: value for output, value in zip(operation.outputs, made, strict=True)})
+        results = compute(step, {})
+        constants.update({output.name: value for output, value in zip(operation.outputs, results, strict=True)})
     stacked = _stacked(program, steps)
     stacks = stacked is not None and {*program.outputs} <= stacked
     freed, peak = _lifetimes(program, steps)
@@ -122,21 +122,21 @@ def _are_halves(values: Array) -> bool:
 
 
 def as_computed(value: Array) -> Array:
-    """Halves as float32: that is what everything is computed in."""
+    """Convert float16 to float32, the type of all computation."""
     return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
 def _require_known(operation: Operation) -> None:
-    known = OPERATORS.get(operation.type)
-    if known is None:
+    operator = OPERATORS.get(operation.type)
+    if operator is None:
         raise NotVerifiedError(operation.type, operation.name)
-    if unknown := sorted({*operation.arguments} - {*known.parameters}):
+    if unknown := sorted({*operation.arguments} - {*operator.parameters}):
         raise NotVerifiedError(operation.type, operation.name, f"the parameter {unknown[0][:100]!r} is not known")
-    required = {name for name, parameter in known.parameters.items() if parameter.required}
+    required = {name for name, parameter in operator.parameters.items() if parameter.required}
     if missing := sorted(required - {*operation.arguments}):
         raise IntegrityError(f"{operation.type} at {operation.name} lacks {', '.join(missing)}")
     for name, bound in operation.arguments.items():
-        if not bound or (len(bound) > 1 and known.parameters[name].kind != "tensors"):
+        if not bound or (len(bound) > 1 and operator.parameters[name].kind != "tensors"):
             raise IntegrityError(f"{operation.type} at {operation.name} has {len(bound)} arguments as {name}")
 
 
@@ -181,20 +181,20 @@ def _handed_over(parameter: Parameter, values: list[Any], operation: Operation, 
 
 
 def convert(value: Array, kind: Kind, what: str) -> Any:
-    """An argument as its operator wants it.
+    """Convert an argument to the type that its operator takes.
 
     Args:
         value: float32, an integer or a truth value.
-        kind: The parameter's.
+        kind: The parameter's kind.
         what: Names the argument in messages.
 
     Raises:
-        IntegrityError: When it is of another kind.
+        IntegrityError: If it is of another kind.
     """
     if kind == "tensor":
         return value
-    wanted = {"int": "iu", "ints": "iu", "bool": "b", "bools": "b", "float": "fiu"}[kind]
-    if value.dtype.kind not in wanted or value.ndim != (1 if kind in ("ints", "bools") else 0):
+    kinds = {"int": "iu", "ints": "iu", "bool": "b", "bools": "b", "float": "fiu"}[kind]
+    if value.dtype.kind not in kinds or value.ndim != (1 if kind in ("ints", "bools") else 0):
         raise IntegrityError(f"{what} is {value.dtype} {list(value.shape)}, expected {kind}")
     if kind == "float":
         return float(value)
@@ -202,7 +202,7 @@ def convert(value: Array, kind: Kind, what: str) -> Any:
 
 
 def _stacked(program: Program, steps: list[Step]) -> frozenset[str] | None:
-    """Names of the values that hold one row for each image; None when the program must see one image at a time."""
+    """Return the names of the values that hold one row for each image; None if images must be passed one by one."""
     types: dict[str, TensorType] = {item.name: item.type for item in program.inputs}
     types.update({output.name: output.type for step in steps for output in step.operation.outputs})
     if any(item.type.shape[:1] != (1,) or None in item.type.shape for item in program.inputs):
@@ -242,17 +242,17 @@ def _call(step: Step, types: Mapping[str, TensorType], stacked: set[str]) -> Cal
 
 
 def _lifetimes(program: Program, steps: list[Step]) -> tuple[list[tuple[str, ...]], int]:
-    """Which values each step is the last to need, and the most bytes needed at one time."""
+    """Return the values that each step is the last to need, and the most bytes needed at one time."""
     last: dict[str, int] = {}
     for index, step in enumerate(steps):
         for output in step.operation.outputs:
             last[output.name] = index
         for names in step.variables.values():
             last.update({name: index for name in names if name})
-    kept = {*program.outputs}
+    persistent = {*program.outputs}
     freed: list[list[str]] = [[] for _ in steps]
     for name, index in last.items():
-        if name not in kept:
+        if name not in persistent:
             freed[index].append(name)
     sizes = {item.name: 4 * item.type.size for item in program.inputs}
     live, peak = sum(sizes.values()), sum(sizes.values())

@@ -37,9 +37,9 @@ class Operation:
     """One operator.
 
     Attributes:
-        type: For instance ``conv``.
-        arguments: By parameter; several where the parameter takes a list.
-        outputs: What it defines.
+        type: The type, for instance ``conv``.
+        arguments: By parameter; several if the parameter takes a list.
+        outputs: The tensors that it defines.
     """
 
     type: str
@@ -48,19 +48,19 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Of its first output: that is how messages point at it."""
+        """Name of its first output, which messages use."""
         return self.outputs[0].name
 
 
 @dataclass(frozen=True)
 class Feature:
-    """An input or output as an application sees it.
+    """An input or output of the package's interface.
 
     Attributes:
-        name: Of the variable in the program too.
+        name: Also the name of the variable in the program.
         image: Order of the colours, for an image of values 0 to 255; None for an array.
-        height: Of an image; 0 for an array.
-        width: Of an image; 0 for an array.
+        height: Height of an image; 0 for an array.
+        width: Width of an image; 0 for an array.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Feature:
 
 @dataclass(frozen=True)
 class Program:
-    """What a package computes.
+    """The program of a package.
 
     Attributes:
-        inputs: In order.
+        inputs: Inputs in order.
         outputs: Names, in order.
-        operations: Each uses only what was defined before it.
-        constants: By name; types as stored.
-        features: What an application passes, one for each input.
+        operations: Operations in order; each uses only earlier results.
+        constants: Constants by name; types as stored.
+        features: Inputs of the package's interface, one for each input.
         metadata: The model's user-defined metadata.
-        opset: For instance ``CoreML7``.
+        opset: The operator set, for instance ``CoreML7``.
     """
 
     inputs: tuple[Variable, ...]

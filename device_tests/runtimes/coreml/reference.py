@@ -26,11 +26,11 @@ _STACK_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
-        outputs: By name; floating-point ones as float32.
-        incidents: What float16 lost, operator by operator; empty in float32.
+        outputs: Outputs by name; floating-point ones as float32.
+        incidents: Losses by float16, operator by operator; empty in float32.
     """
 
     outputs: dict[str, Array]
@@ -41,7 +41,7 @@ class ReferenceModel:
     """A loaded model. It certifies the exported program and weights, not Apple's kernels, Neural Engine or GPU.
 
     Attributes:
-        program: What the package holds.
+        program: The package's program.
         arithmetic: ``float32`` or ``float16``.
     """
 
@@ -54,33 +54,32 @@ class ReferenceModel:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what it takes."""
+        """Names of the inputs."""
         return tuple(feature.name for feature in self.program.features)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
+        """Names of the outputs."""
         return self.program.outputs
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs for some inputs; see :meth:`run`."""
+        """Return the outputs for some inputs; see :meth:`run`."""
         return self.run(inputs).outputs
 
     def run(self, inputs: Mapping[str, Array]) -> Result:
         """Compute the outputs.
 
-        A model for one image takes any number: they run together where every operator keeps them apart, else one by
-        one.
+        A model for one image takes any number: they run together if every operator keeps them apart, else one by one.
 
         Args:
             inputs: By name: images as uint8 [n, h, w, 3], arrays as declared or with n rows.
 
         Returns:
-            Outputs with n rows, and what float16 lost.
+            Outputs with n rows, and the losses by float16.
 
         Raises:
-            InputError: When the inputs do not fit.
-            IntegrityError: When an operator cannot do what the program says.
+            InputError: If the inputs do not fit.
+            IntegrityError: If an operator cannot run as the program declares.
         """
         prepared, rows = prepare(self.program, inputs)
         losses = Losses()
@@ -106,9 +105,9 @@ class ReferenceModel:
         return np.concatenate(parts)
 
     def _try_out(self) -> None:
-        """Run once on zeros, so that a damaged program is refused before it gives any number.
+        """Run once on zeros, so that a damaged program is refused before it returns any number.
 
-        Not where whole numbers are passed, for which zero may be wrong, or where the shapes are not known yet.
+        Skipped for integer inputs, for which zero may be invalid, and for unknown shapes.
         """
         types = [item.type for item in self.program.inputs]
         if any(None in each.shape or not each.element.is_float for each in types):
@@ -125,8 +124,8 @@ def load(path: Path | str, arithmetic: Arithmetic = "float32") -> ReferenceModel
         arithmetic: ``float32``, or ``float16`` to round each result that the program declares as float16.
 
     Raises:
-        InputError: When there is no package.
-        IntegrityError: When it is damaged.
-        NotVerifiedError: For an operator, type, parameter or option that is not known: ``not verified: OP at NAME``.
+        InputError: If there is no package.
+        IntegrityError: If it is damaged.
+        NotVerifiedError: For an unknown operator, type, parameter or option: ``not verified: OP at NAME``.
     """
     return ReferenceModel(read_program(Path(path)), arithmetic)

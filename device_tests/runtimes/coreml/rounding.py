@@ -1,4 +1,4 @@
-"""Half precision: results rounded to float16, and what is lost by it."""
+"""Half precision: rounding results to float16, and the losses by it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _EXPONENT = np.uint32(0x7F800000)
 _SHIFT = np.float32(1.5 * 2**13)
 _LARGE_ANCHOR = np.float32(1.5 * 2**13 * 2**15)
 _TINY_ANCHOR = np.float32(1.5 * 2**13 * 2**-24)
-# An array, since numpy compares with a single number six times as slowly.
+# An array, because numpy compares with a single number six times as slowly.
 _SMALLEST_ANCHOR = np.full(_BLOCK, 0.75, np.float32)
 
 
 @dataclass(frozen=True)
 class Incident:
-    """What an operator's float16 results lost.
+    """A loss in an operator's float16 results.
 
     Attributes:
-        operator: Its type.
-        name: Of its first output.
+        operator: The operator's type.
+        name: Name of its first output.
         kind: ``overflow``: a finite value became infinite; ``flushed to zero``: one that was not zero became zero;
-            ``not a number``: it came out of numbers.
-        place: ``result``, or ``intermediate``: what the operator computes on the way, such as a sum of squares.
-        count: How many values.
-        total: Of how many.
-        worst: The largest of the values lost, regardless of its sign; NaN for ``not a number``.
+            ``not a number``: it was computed from numbers.
+        place: ``result``, or ``intermediate``: a value during the computation, such as a sum of squares.
+        count: Number of values lost.
+        total: Number of all values.
+        worst: The lost value of largest magnitude; NaN for ``not a number``.
     """
 
     operator: str
@@ -55,18 +55,18 @@ class Incident:
 def to_half(
     values: Array, *, fresh: bool = False, room: Array | None = None
 ) -> tuple[Array, list[tuple[Array, Array]]]:
-    """Values rounded to the nearest float16, ties to even, held as float32.
+    """Round values to the nearest float16, ties to even, stored as float32.
 
-    Bit by bit what a cast there and back gives, and several times as quick: adding a number whose last digit is worth
-    as much as float16's last digit of the value makes the processor round; taking it away again leaves the result.
+    The result equals a cast to float16 and back, several times faster: adding a number whose last digit is worth as
+    much as float16's last digit of the value makes the processor round; subtracting it again leaves the result.
 
     Args:
         values: float32.
-        fresh: Whether nobody else needs the values, so that they may be rounded where they are.
-        room: What :func:`working_room` made; the same for one call after another.
+        fresh: True if the values are not needed elsewhere, so that they may be rounded in place.
+        room: The result of :func:`working_room`; reused from call to call.
 
     Returns:
-        The rounded values; and of the blocks where some are not finite or became zero, the values and what they became.
+        The rounded values; and for blocks with values that are not finite or became zero, those before and after.
     """
     if not fresh or np.empty_like(values).strides != values.strides:
         values = values.copy("K")
@@ -84,14 +84,14 @@ def to_half(
 
 
 def working_room() -> Array:
-    """Where :func:`to_half` keeps what it computes on the way."""
+    """Return buffers for :func:`to_half`."""
     return np.empty((2, _BLOCK), np.float32)
 
 
 def _round(part: Array, anchor: Array, halves: Array) -> Array | None:
-    """Round a block where it is; gives what stood there when something is not finite or became zero."""
+    """Round a block in place; return its old values if some are not finite or became zero."""
     np.bitwise_and(part.view(np.uint32), _EXPONENT, out=anchor.view(np.uint32))
-    # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit stays worth 2^-24.
+    # 1.5 * 2^13 times the value's power of two; below 2^-14 float16's last digit remains worth 2^-24.
     anchor *= _SHIFT
     tame = anchor.min() >= _TINY_ANCHOR and anchor.max() < _LARGE_ANCHOR
     np.maximum(anchor, _SMALLEST_ANCHOR[: part.size], out=anchor)
@@ -112,14 +112,14 @@ def _round(part: Array, anchor: Array, halves: Array) -> Array | None:
 
 
 class Losses:
-    """Collects incidents while a program runs."""
+    """A collector of incidents while a program runs."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Incident] = {}
         self._room = working_room()
 
     def incidents(self) -> tuple[Incident, ...]:
-        """In the order in which they happened first."""
+        """Incidents in the order of their first occurrence."""
         return tuple(self._found.values())
 
     def to_half(
@@ -131,14 +131,14 @@ class Losses:
         *,
         fresh: bool = False,
     ) -> Array:
-        """Round to float16, held as float32, and note what was lost.
+        """Round to float16, stored as float32, and record losses.
 
         Args:
             values: float32.
-            operation: Whose they are.
+            operation: The operation that computed them.
             place: See :class:`Incident`.
-            arguments: What they were computed from: what is no number there is not lost here.
-            fresh: Whether nobody else needs the values.
+            arguments: Its arguments: what is NaN there is not lost here.
+            fresh: True if the values are not needed elsewhere.
         """
         rounded, lossy = to_half(values, fresh=fresh, room=self._room)
         if not lossy:
@@ -157,13 +157,13 @@ class Losses:
         if not lost.size:
             return
         worst = float(np.abs(lost).max())
-        found = Incident(operation.type, operation.name, kind, place, int(lost.size), total, worst)
+        incident = Incident(operation.type, operation.name, kind, place, int(lost.size), total, worst)
         key = (operation.name, kind, place)
         if before := self._found.get(key):
-            found = replace(
-                found,
-                count=before.count + found.count,
+            incident = replace(
+                incident,
+                count=before.count + incident.count,
                 total=before.total + total,
                 worst=max(before.worst, worst),
             )
-        self._found[key] = found
+        self._found[key] = incident

@@ -1,4 +1,4 @@
-"""Types of tensors as an ML program declares them (MIL.proto, ``DataType`` and ``TensorType``)."""
+"""Types of tensors, as an ML program declares them (MIL.proto, ``DataType`` and ``TensorType``)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Element:
-    """What a tensor holds.
+    """The type of a tensor's elements.
 
     Attributes:
-        name: As MIL writes it, for instance ``fp16``.
-        dtype: How it is held in memory; integers of fewer than 8 bits take a byte.
-        bits: What one takes in a weight file.
+        name: MIL's name, for instance ``fp16``.
+        dtype: Type in memory; integers of fewer than 8 bits take a byte.
+        bits: Bits of one element in a weight file.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Element:
 
     @property
     def is_float(self) -> bool:
-        """Whether results are rounded to it."""
+        """True if results are rounded to it."""
         return self.dtype.kind == "f"
 
 
@@ -38,7 +38,7 @@ STRING = Element("string", np.dtype("O"), 0)
 FLOAT16 = _element("fp16", "float16")
 FLOAT32 = _element("fp32", "float32")
 
-# Numbers of MIL.proto's enumeration. What is not here (fp64, bfloat16, float8) is not verified.
+# Numbers of MIL.proto's enumeration. Missing types (fp64, bfloat16, float8) are not verified.
 ELEMENTS = {
     1: _element("bool", "bool"),
     2: STRING,
@@ -66,7 +66,7 @@ class TensorType:
     """A declared type.
 
     Attributes:
-        element: Of each number.
+        element: Type of each number.
         shape: ``None`` for a size that is known only when the program runs.
     """
 
@@ -75,7 +75,7 @@ class TensorType:
 
     @property
     def known_shape(self) -> tuple[int, ...]:
-        """The shape, with 1 for what is not known yet."""
+        """The shape, with 1 for unknown sizes."""
         return tuple(1 if size is None else size for size in self.shape)
 
     @property
@@ -84,11 +84,11 @@ class TensorType:
         return math.prod(self.known_shape)
 
     def accepts(self, shape: tuple[int, ...], batch: int = 1) -> bool:
-        """Whether an array of this shape may stand here.
+        """Return True if an array of this shape has the declared type.
 
         Args:
-            shape: Of the array.
-            batch: How many images are stacked along the first axis.
+            shape: Shape of the array.
+            batch: Number of images stacked along the first axis.
         """
         if batch == 1 and shape == self.shape:
             return True

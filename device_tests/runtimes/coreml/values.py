@@ -1,4 +1,4 @@
-"""Constants of a program: written into it, or kept in a file of weights."""
+"""Constants of a program: written into it, or stored in a file of weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from device_tests.runtimes.coreml.weights import WeightFile, unpack
 from hetero.errors import IntegrityError
 
 LARGEST_TENSOR = 1 << 28
-"""Elements; no tensor of a vision model comes near it."""
+"""Largest number of elements; no tensor of a vision model comes near it."""
 
-# Where MIL keeps the numbers of a type: halves and some integers as bytes, the rest in a field of their own.
+# The fields in which MIL stores the numbers of a type: float16 and some integers as bytes, the rest in their own field.
 _FIELDS = {
     "bool": "bools", "fp32": "floats", "int16": "ints", "int32": "ints", "uint16": "ints", "uint32": "ints",
     "int64": "longInts", "uint64": "longInts",
@@ -27,16 +27,16 @@ OpenWeights = Callable[[str], WeightFile]
 
 
 def read_type(message: Any, operator: str, name: str) -> TensorType:
-    """The tensor type of a ``ValueType`` message.
+    """Return the tensor type of a ``ValueType`` message.
 
     Args:
         message: The message.
-        operator: Of the value, for messages.
-        name: Of the value, for messages.
+        operator: The value's operator, for messages.
+        name: The value's name, for messages.
 
     Raises:
-        NotVerifiedError: For an element type that is not known, or no tensor.
-        IntegrityError: For a shape that no machine holds.
+        NotVerifiedError: For an unknown element type, or no tensor.
+        IntegrityError: For a shape too large for any machine.
     """
     if not message.HasField("tensorType") or unknown_fields(message) or unknown_fields(message.tensorType):
         raise NotVerifiedError(operator, name, "its type is not a plain tensor")
@@ -47,10 +47,10 @@ def read_type(message: Any, operator: str, name: str) -> TensorType:
     if tensor.rank != len(tensor.dimensions) or tensor.rank > 8:
         raise IntegrityError(f"{name}: its rank is {tensor.rank}, but it has {len(tensor.dimensions)} dimensions")
     shape = tuple(_size(dimension, operator, name) for dimension in tensor.dimensions)
-    found = TensorType(element, shape)
-    if found.size > LARGEST_TENSOR:
+    declared = TensorType(element, shape)
+    if declared.size > LARGEST_TENSOR:
         raise IntegrityError(f"{name}: its shape {list(shape)} is absurd: more than {LARGEST_TENSOR} elements")
-    return found
+    return declared
 
 
 def _size(dimension: Any, operator: str, name: str) -> int | None:
@@ -62,17 +62,17 @@ def _size(dimension: Any, operator: str, name: str) -> int | None:
 
 
 def read_value(message: Any, operator: str, name: str, open_weights: OpenWeights) -> NDArray[Any] | str:
-    """The constant of a ``Value`` message: an array of its declared type, or a text.
+    """Return the constant of a ``Value`` message: an array of its declared type, or a text.
 
     Args:
         message: The message.
-        operator: Which holds it, for messages.
-        name: Of the value, for messages.
-        open_weights: Opens a file of weights by the name that the program uses.
+        operator: The operator with the value, for messages.
+        name: The value's name, for messages.
+        open_weights: Opens a file of weights by the program's name for it.
 
     Raises:
-        NotVerifiedError: For a kind of value that is not known.
-        IntegrityError: When the value is not what its type says.
+        NotVerifiedError: For an unknown kind of value.
+        IntegrityError: If the value contradicts its type.
     """
     declared = read_type(message.type, operator, name)
     if None in declared.shape:
@@ -92,10 +92,10 @@ def read_value(message: Any, operator: str, name: str, open_weights: OpenWeights
 def _immediate(tensor: Any, declared: TensorType, operator: str, name: str) -> NDArray[Any] | str:
     element = declared.element
     field = _FIELDS.get(element.name, "strings" if element is STRING else "bytes")
-    came = [each.name for each, _ in tensor.ListFields()]
-    if came == ["bytes"] and element.dtype.kind in "iu":
+    fields = [each.name for each, _ in tensor.ListFields()]
+    if fields == ["bytes"] and element.dtype.kind in "iu":
         field = "bytes"
-    if came not in ([field], []):
+    if fields not in ([field], []):
         raise IntegrityError(f"{name}: expected a constant of type {declared}, got something else")
     values = getattr(tensor, field).values
     if element is STRING:
@@ -117,7 +117,7 @@ def _wide(field: str) -> str:
 
 def _checked(values: NDArray[Any], declared: TensorType, name: str) -> NDArray[Any]:
     narrow = values.astype(declared.element.dtype)
-    # Unsigned 32 and 64 bits come as the signed number of the same bits.
+    # Unsigned 32 and 64 bits are stored as the signed number of the same bits.
     if values.dtype.itemsize > narrow.dtype.itemsize and (narrow != values).any():
         raise IntegrityError(f"{name}: it holds numbers that {declared.element.name} cannot")
     return narrow

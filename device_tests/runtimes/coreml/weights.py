@@ -1,6 +1,6 @@
 """``weight.bin``: blob storage version 2 (coremltools, ``mlmodel/src/MILBlob/Blob/StorageFormat.hpp``).
 
-A header of 64 bytes says how many blobs there are; each blob has a record of 64 bytes that says where its data are.
+A header of 64 bytes holds the number of blobs; each blob has a record of 64 bytes that holds the offset of its data.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class WeightFile:
         path: The file.
 
     Raises:
-        IntegrityError: When it is not blob storage of version 2.
+        IntegrityError: If it is not blob storage of version 2.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,15 +50,15 @@ class WeightFile:
             raise IntegrityError(f"{self._name}: its header claims {count} blobs, which {self._size} bytes cannot hold")
 
     def read(self, offset: int, element: Element, count: int) -> NDArray[Any]:
-        """One blob, flat; integers of fewer than 8 bits one to a byte.
+        """Return one blob, flat; integers of fewer than 8 bits one to a byte.
 
         Args:
-            offset: Of the blob's record.
+            offset: Offset of the blob's record.
             element: Expected type.
             count: Expected number of elements.
 
         Raises:
-            IntegrityError: When the file does not hold that there.
+            IntegrityError: If the file has no such blob there.
         """
         what = f"{self._name}: the weights at {offset}"
         if offset % _RECORD.size or offset < _HEADER.size or offset + _RECORD.size > self._size:
@@ -79,12 +79,12 @@ class WeightFile:
 
 
 def unpack(packed: NDArray[np.uint8], element: Element, count: int) -> NDArray[Any]:
-    """Integers of fewer than 8 bits from bytes, least significant bit first; one may span two bytes.
+    """Unpack integers of fewer than 8 bits from bytes, least significant bit first; one may span two bytes.
 
     Args:
         packed: uint8, at least ``count * element.bits`` bits.
-        element: Their type; ``int4`` is a two's complement.
-        count: How many.
+        element: Their type; ``int4`` is in two's complement.
+        count: Their number.
     """
     flags = np.unpackbits(packed, count=count * element.bits, bitorder="little").reshape(count, element.bits)
     values = (flags << np.arange(element.bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)

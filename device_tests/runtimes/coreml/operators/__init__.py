@@ -1,4 +1,4 @@
-"""What every operator computes, a family a file."""
+"""The operators' arithmetic, one family per file."""
 
 from __future__ import annotations
 

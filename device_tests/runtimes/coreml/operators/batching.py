@@ -1,7 +1,7 @@
-"""When an operator may see many images at once: a program written for one image then runs over a stack of them.
+"""Rules for operators on stacked images, so that a program written for one image can run over a batch.
 
-A value that depends on the image has its first axis, of length one, replaced by the images. A rule says whether a call
-on such values gives for each image what it gives for that image alone.
+A value that depends on the image has its first axis, of length one, replaced by the images. A rule tells if a call on
+such values gives the same result for each image as a call on that image alone.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Call:
-    """A call as a rule sees it.
+    """A call, as seen by a rule.
 
     Attributes:
-        shapes: Of the array arguments, as declared for one image.
-        batched: Which of them depend on the image.
+        shapes: Shapes of the array arguments, as declared for one image.
+        batched: Names of those that depend on the image.
         constants: The other arguments.
         outputs: Declared shapes of the results.
     """
@@ -30,7 +30,7 @@ class Call:
     outputs: tuple[Shape, ...]
 
     def only(self, name: str) -> bool:
-        """Whether one argument alone depends on the image."""
+        """Return True if only this argument depends on the image."""
         return self.batched == frozenset({name})
 
 
@@ -42,12 +42,12 @@ def _leads(shape: Shape) -> bool:
 
 
 def along_first(call: Call) -> bool:
-    """Only ``x`` depends on the image, and its first axis is a batch by the operator's definition."""
+    """Return True if only ``x`` depends on the image, and its first axis is a batch by the operator's definition."""
     return call.only("x") and _leads(call.shapes["x"]) and all(_leads(shape) for shape in call.outputs)
 
 
 def elementwise(call: Call) -> bool:
-    """Broadcasting leaves the first axis alone."""
+    """Return True if broadcasting does not affect the first axis."""
     (output,) = call.outputs
     ranks = {name: len(shape) for name, shape in call.shapes.items()}
     apart = all(
@@ -58,11 +58,11 @@ def elementwise(call: Call) -> bool:
 
 
 def not_over(parameter: str, *, default: Any) -> BatchRule:
-    """The axes that are named by a parameter, negative ones from the end, are not the first.
+    """Return a rule that the axes named by a parameter, negative ones from the end, do not include the first.
 
     Args:
-        parameter: Holds one axis or several.
-        default: When it is not given; None for all axes.
+        parameter: The parameter with one axis or several.
+        default: The default of the parameter; None for all axes.
     """
 
     def rule(call: Call) -> bool:
@@ -70,7 +70,7 @@ def not_over(parameter: str, *, default: Any) -> BatchRule:
         axes = call.constants.get(parameter, default)
         if axes is None or len(shape) < 2:
             return False
-        named = axes if isinstance(axes, tuple) else (axes,)
-        return _leads(shape) and all(axis % len(shape) != 0 for axis in named) and all(map(_leads, call.outputs))
+        axis_list = axes if isinstance(axes, tuple) else (axes,)
+        return _leads(shape) and all(axis % len(shape) != 0 for axis in axis_list) and all(map(_leads, call.outputs))
 
     return rule

@@ -52,7 +52,7 @@ for _name, _function in _PLAIN.items():
 
 @operator(batch=elementwise)
 def select(cond: Array, a: Array, b: Array, *, expected: TensorType) -> Array:
-    """``a`` where the condition holds, else ``b``."""
+    """Return ``a`` where the condition holds, else ``b``."""
     require_shape(np.broadcast_shapes(cond.shape, a.shape, b.shape), expected)
     if cond.dtype != np.bool_ or a.dtype != b.dtype:
         raise ValueError(f"expected a condition and two arguments of one type, got {cond.dtype}, {a.dtype}, {b.dtype}")

@@ -22,23 +22,23 @@ _UNSIGNED = {element.bits: element for element in ELEMENTS.values() if element.n
 
 @operator()
 def constexpr_cast(source_val: Array, output_dtype: Literal["fp32"]) -> Array:
-    """Halves as float32."""
+    """Return float16 values as float32."""
     return source_val.astype(np.float32)
 
 
 @operator()
 def constexpr_affine_dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: int) -> Array:
-    """``scale * (quantized_data - zero_point)``, for each place along an axis."""
+    """Return ``scale * (quantized_data - zero_point)``, with a scale for each index along an axis."""
     return affine(quantized_data, scale, zero_point, axis)
 
 
 @operator()
 def constexpr_blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None) -> Array:
-    """``scale * (data - offset)``, where a scale counts for a block of places."""
-    made = data.astype(np.float32)
+    """Return ``scale * (data - offset)``, with a scale for each block."""
+    result = data.astype(np.float32)
     if offset is not None:
-        made -= _spread(offset, data.shape).astype(np.float32)
-    return made * _spread(scale, data.shape)
+        result -= _spread(offset, data.shape).astype(np.float32)
+    return result * _spread(scale, data.shape)
 
 
 @operator()
@@ -50,23 +50,23 @@ def constexpr_lut_to_dense(
     *,
     expected: TensorType,
 ) -> Array:
-    """Numbers, or short vectors, looked up in a table (or a table for each block)."""
+    """Look up numbers, or short vectors, in a table (or a table for each block)."""
     if shape is None:
-        made = _look_up(indices, lut, vector_axis)
+        result = _look_up(indices, lut, vector_axis)
     else:
         require_shape(shape, expected)
         bits = lut.size.bit_length() - 1
         if lut.ndim != 1 or 1 << bits != lut.size or bits not in _UNSIGNED:
             raise ValueError(f"a table of shape {list(lut.shape)}")
-        made = lut[_unpacked(indices, _UNSIGNED[bits], shape)]
-    return made
+        result = lut[_unpacked(indices, _UNSIGNED[bits], shape)]
+    return result
 
 
 @operator()
 def constexpr_sparse_to_dense(
     nonzero_data: Array, mask: Array, shape: Ints | None = None, *, expected: TensorType
 ) -> Array:
-    """Zeros, and numbers where a mask of bits says so."""
+    """Return numbers where a bit mask is set, and zeros elsewhere."""
     if shape is not None:
         require_shape(shape, expected)
         mask = _unpacked(mask, _UNSIGNED[1], shape)
@@ -77,19 +77,19 @@ def constexpr_sparse_to_dense(
 def constexpr_lut_to_sparse(
     indices_mask: Array, indices_nonzero_data: Array, lut: Array, vector_axis: int | None = None
 ) -> tuple[Array, Array]:
-    """The mask, and the numbers that the remaining indices mean."""
-    made = _look_up(_dense(indices_nonzero_data, indices_mask), lut, vector_axis)
-    mask = indices_mask if made.shape == indices_mask.shape else np.repeat(indices_mask, lut.shape[-1], vector_axis)
-    return mask, made[mask != 0]
+    """Return the mask, and the remaining indices looked up in the table."""
+    result = _look_up(_dense(indices_nonzero_data, indices_mask), lut, vector_axis)
+    mask = indices_mask if result.shape == indices_mask.shape else np.repeat(indices_mask, lut.shape[-1], vector_axis)
+    return mask, result[mask != 0]
 
 
 @operator()
 def constexpr_sparse_blockwise_shift_scale(
     data_mask: Array, nonzero_data: Array, scale: Array, offset: Array | None = None
 ) -> tuple[Array, Array]:
-    """The mask, and the remaining numbers scaled and shifted."""
-    made = constexpr_blockwise_shift_scale(_dense(nonzero_data, data_mask), scale, offset)
-    return data_mask, made[data_mask != 0]
+    """Return the mask, and the remaining numbers scaled and shifted."""
+    result = constexpr_blockwise_shift_scale(_dense(nonzero_data, data_mask), scale, offset)
+    return data_mask, result[data_mask != 0]
 
 
 def _unpacked(packed: Array, element: Element, shape: Ints) -> Array:
@@ -102,12 +102,12 @@ def _unpacked(packed: Array, element: Element, shape: Ints) -> Array:
 
 
 def _dense(numbers: Array, mask: Array) -> Array:
-    chosen = mask != 0
-    if numbers.ndim != 1 or np.count_nonzero(chosen) != numbers.size:
-        raise ValueError(f"the mask chooses {np.count_nonzero(chosen)} places for {numbers.size} numbers")
-    made = np.zeros(mask.shape, numbers.dtype)
-    made[chosen] = numbers
-    return made
+    present = mask != 0
+    if numbers.ndim != 1 or np.count_nonzero(present) != numbers.size:
+        raise ValueError(f"the mask chooses {np.count_nonzero(present)} places for {numbers.size} numbers")
+    result = np.zeros(mask.shape, numbers.dtype)
+    result[present] = numbers
+    return result
 
 
 def _look_up(indices: Array, lut: Array, vector_axis: int | None) -> Array:
@@ -116,12 +116,12 @@ def _look_up(indices: Array, lut: Array, vector_axis: int | None) -> Array:
         raise ValueError(f"tables of shape {list(lut.shape)} do not fit indices of shape {list(indices.shape)}")
     blocks = [_blocks(indices.shape[axis], lut.shape[axis]) for axis in range(indices.ndim)]
     places = np.ix_(*(np.arange(size) // block for size, block in zip(indices.shape, blocks, strict=True)))
-    found = lut[(*places, indices.astype(np.int64))]
+    entries = lut[(*places, indices.astype(np.int64))]
     if length == 1:
-        return found[..., 0]
+        return entries[..., 0]
     axis = (vector_axis or 0) % indices.ndim
     shape = [size * length if at == axis else size for at, size in enumerate(indices.shape)]
-    return np.moveaxis(found, -1, axis + 1).reshape(shape)
+    return np.moveaxis(entries, -1, axis + 1).reshape(shape)
 
 
 def _spread(values: Array, shape: Ints) -> Array:

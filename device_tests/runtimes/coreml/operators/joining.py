@@ -1,4 +1,4 @@
-"""Several arrays to one, one to several, and one made larger."""
+"""Joining and splitting arrays, and padding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _all_batched(call: Call) -> bool:
 
 @operator(batch=lambda call: _all_batched(call) and not_over("axis", default=0)(call))
 def concat(values: tuple[Array, ...], axis: int, interleave: bool = False) -> Array:
-    """One after the other along an axis, or entry by entry in turn."""
+    """Concatenate along an axis, or interleave entry by entry."""
     if not interleave:
         return np.concatenate(values, axis)
     if len({value.shape for value in values}) > 1:
@@ -33,13 +33,13 @@ def concat(values: tuple[Array, ...], axis: int, interleave: bool = False) -> Ar
 
 @operator(batch=lambda call: _all_batched(call) and call.constants["axis"] % len(call.outputs[0]) != 0)
 def stack(values: tuple[Array, ...], axis: int) -> Array:
-    """One after the other along a new axis."""
+    """Stack along a new axis."""
     return np.stack(values, axis)
 
 
 @operator(batch=not_over("axis", default=0))
 def split(x: Array, axis: int, num_splits: int | None = None, split_sizes: Ints | None = None) -> tuple[Array, ...]:
-    """Parts of equal or of given sizes along an axis."""
+    """Split into parts of equal or of given sizes along an axis."""
     sizes = split_sizes
     if sizes is None:
         if num_splits is None or num_splits < 1 or x.shape[axis] % num_splits:
@@ -54,7 +54,7 @@ def split(x: Array, axis: int, num_splits: int | None = None, split_sizes: Ints 
     batch=lambda call: "x" in call.batched and call.constants.get("reps", (2,))[0] == 1 and call.shapes["x"][0] == 1
 )
 def tile(x: Array, reps: Ints, *, expected: TensorType) -> Array:
-    """Repeated along each axis."""
+    """Repeat along each axis."""
     if len(reps) != x.ndim or min(reps, default=1) < 1:
         raise ValueError(f"{list(reps)} repetitions do not fit {list(x.shape)}")
     require_shape(tuple(size * times for size, times in zip(x.shape, reps, strict=True)), expected)
@@ -76,7 +76,7 @@ def pad(
     *,
     expected: TensorType,
 ) -> Array:
-    """Longer at both ends of the last axes; ``pad`` holds pairs for these, the last pair for the last axis."""
+    """Pad both ends of the last axes; ``pad`` holds pairs for these, the last pair for the last axis."""
     pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + [(pad[at], pad[at + 1]) for at in range(0, len(pad) - 1, 2)]
     if len(pad) % 2 or len(pairs) != x.ndim or min(pad, default=0) < 0:
         raise ValueError(f"the padding {list(pad)} does not fit {list(x.shape)}")

@@ -18,7 +18,7 @@ def _rows_apart(call: Call) -> bool:
 
 
 def _leading(*names: str) -> BatchRule:
-    """Every batched argument has a first axis that no product sums over, and the others broadcast along it."""
+    """Return a rule: batched arguments have a first axis that no product sums over; the others broadcast along it."""
 
     def rule(call: Call) -> bool:
         rank = len(call.outputs[0])
@@ -35,16 +35,16 @@ def _leading(*names: str) -> BatchRule:
 
 @operator(batch=_rows_apart)
 def linear(x: Array, weight: Array, bias: Array | None = None, *, expected: TensorType) -> Array:
-    """``x @ weight.T + bias``: ``x`` [..., i], ``weight`` [o, i], ``bias`` [o]."""
+    """Return ``x @ weight.T + bias``: ``x`` [..., i], ``weight`` [o, i], ``bias`` [o]."""
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"the weights {list(weight.shape)} do not fit {list(x.shape)}")
     require_shape((*x.shape[:-1], weight.shape[0]), expected)
-    made = x @ weight.T
-    return made if bias is None else made + bias
+    result = x @ weight.T
+    return result if bias is None else result + bias
 
 
 def _matmul_batch(call: Call) -> bool:
-    # A matrix of one row is a row for each image.
+    # A matrix of one row becomes one row per image.
     if call.only("x") and len(call.shapes["x"]) == len(call.shapes["y"]) == 2:
         return call.shapes["x"][0] == 1 and not call.constants.get("transpose_x", False)
     return _leading("x", "y")(call)
@@ -52,7 +52,7 @@ def _matmul_batch(call: Call) -> bool:
 
 @operator(batch=_matmul_batch)
 def matmul(x: Array, y: Array, transpose_x: bool = False, transpose_y: bool = False, *, expected: TensorType) -> Array:
-    """The product of the last two axes, the others broadcast."""
+    """Multiply the last two axes, broadcasting the others."""
     left = x.swapaxes(-1, -2) if transpose_x and x.ndim > 1 else x
     right = y.swapaxes(-1, -2) if transpose_y and y.ndim > 1 else y
     leading = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
@@ -64,7 +64,7 @@ def matmul(x: Array, y: Array, transpose_x: bool = False, transpose_y: bool = Fa
 
 @operator()
 def einsum(values: tuple[Array, ...], equation: str, *, expected: TensorType) -> Array:
-    """Einstein's summation of two arguments."""
+    """Sum two arguments in Einstein's notation."""
     if len(values) != 2 or len(equation) > 64:
         raise ValueError(f"expected two arguments and a short equation, got {len(values)} and {equation[:64]!r}")
     sizes: dict[str, int] = {}
@@ -81,7 +81,7 @@ def einsum(values: tuple[Array, ...], equation: str, *, expected: TensorType) ->
 def scaled_dot_product_attention(
     query: Array, key: Array, value: Array, attn_mask: Array | None = None, *, rounded: Rounded
 ) -> Array:
-    """Attention: ``query`` [..., l, e], ``key`` [..., s, e], ``value`` [..., s, v]; a mask is added, or chooses."""
+    """Attend: ``query`` [..., l, e], ``key`` [..., s, e], ``value`` [..., s, v]; a mask is added, or selects."""
     scores = rounded(query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(query.shape[-1])))
     if attn_mask is not None and attn_mask.dtype == np.bool_:
         scores = np.where(attn_mask, scores, np.float32(-np.inf))

@@ -1,4 +1,4 @@
-"""Arrays made from the shape, the order or the numbers of another."""
+"""Arrays derived from the shape, the order or the numbers of another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from device_tests.runtimes.coreml.types import TensorType
 
 @operator(batch=along_first)
 def fill_like(ref_tensor: Array, value: Array | None = None) -> Array:
-    """One number everywhere, in the shape of another array."""
+    """Fill an array of another's shape with one number."""
     number = np.zeros((), np.float32) if value is None else value
     return np.full(ref_tensor.shape, number, number.dtype)
 
@@ -29,7 +29,7 @@ def one_hot(
     *,
     expected: TensorType,
 ) -> Array:
-    """Along a new axis, one number at the index and another elsewhere."""
+    """Encode indices along a new axis: one number at the index and another elsewhere."""
     place = axis % (indices.ndim + 1)
     require_shape((*indices.shape[:place], one_hot_vector_size, *indices.shape[place:]), expected)
     on = np.ones((), np.int32) if on_value is None else on_value
@@ -40,7 +40,7 @@ def one_hot(
 
 @operator(batch=not_over("axis", default=0))
 def cumsum(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
-    """Running sums along an axis, from the end, or without the number itself."""
+    """Return running sums along an axis, optionally from the end, or without the number itself."""
     ordered = np.flip(x, axis) if reverse else x
     sums = np.cumsum(ordered, axis, dtype=x.dtype)
     if exclusive:
@@ -50,7 +50,7 @@ def cumsum(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = Fal
 
 @operator(batch=not_over("axis", default=-1))
 def argsort(x: Array, axis: int = -1, ascending: bool = False) -> Array:
-    """The order of the numbers along an axis; equal ones keep theirs."""
+    """Return the order of the numbers along an axis; equal ones keep theirs."""
     return _order(x, axis, ascending=ascending).astype(np.int32)
 
 
@@ -64,7 +64,7 @@ def topk(
     return_indices: bool = True,
     output_indices_dtype: Literal["int32", "uint16"] = "int32",
 ) -> tuple[Array, ...]:
-    """The largest (or smallest) numbers along an axis, and where they are."""
+    """Return the largest (or smallest) numbers along an axis, and their indices."""
     if not sort:
         raise Unsupported("an order that is not defined")
     if k == -1:
@@ -79,6 +79,6 @@ def topk(
 def _order(x: Array, axis: int, *, ascending: bool) -> Array:
     if ascending:
         return np.argsort(x, axis, kind="stable")
-    # Reversed twice, so that the first of equal numbers stays first.
+    # Reversed twice, so that the first of equal numbers remains first.
     last = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
     return x.shape[axis] - 1 - last

@@ -1,7 +1,7 @@
 """Normalisations.
 
-Variances and sums of squares are rounded as results are: in half precision they overflow long before what they
-normalise.
+Variances and sums of squares are rounded like results: in half precision they overflow long before the values that
+they normalise.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def instance_norm(
     x: Array, gamma: Array | None = None, beta: Array | None = None, epsilon: float = 1e-5, *, rounded: Rounded
 ) -> Array:
     """Normalise each channel of each image of ``x`` [n, c, ...], then scale by ``gamma`` and shift by ``beta``, [c]."""
-    made = _standardised(x, tuple(range(2, x.ndim)), epsilon, rounded)
+    result = _standardised(x, tuple(range(2, x.ndim)), epsilon, rounded)
     if gamma is not None:
-        made = made * _by_channel(gamma, x)
-    return made if beta is None else made + _by_channel(beta, x)
+        result = result * _by_channel(gamma, x)
+    return result if beta is None else result + _by_channel(beta, x)
 
 
 @operator("layer_norm", batch=not_over("axes", default=None))
@@ -53,11 +53,11 @@ def layer_norm(
 ) -> Array:
     """Normalise over some axes, then scale by ``gamma`` and shift by ``beta``, which have these axes only."""
     over = require_axes(tuple(range(x.ndim)) if axes is None else axes, x.ndim)
-    made = _standardised(x, over, epsilon, rounded)
+    result = _standardised(x, over, epsilon, rounded)
     shape = [size if axis in over else 1 for axis, size in enumerate(x.shape)]
     if gamma is not None:
-        made = made * gamma.reshape(shape)
-    return made if beta is None else made + beta.reshape(shape)
+        result = result * gamma.reshape(shape)
+    return result if beta is None else result + beta.reshape(shape)
 
 
 def _by_channel(values: Array, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Pools."""
+"""Pooling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def max_pool(
     *,
     expected: TensorType,
 ) -> Array:
-    """The largest value in each window of ``x`` [n, c, *sizes]; padding never wins."""
+    """Return the largest value in each window of ``x`` [n, c, *sizes]; padding never wins."""
     windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
     return windows.reduce(x, -np.inf, np.maximum)
 
@@ -43,16 +43,16 @@ def avg_pool(
     *,
     expected: TensorType,
 ) -> Array:
-    """The mean of each window of ``x`` [n, c, *sizes].
+    """Return the mean of each window of ``x`` [n, c, *sizes].
 
-    Padding counts as zeros, or not at all. What ``ceil_mode`` reaches beyond the padding never counts.
+    Padding counts as zeros, or not at all. Values that ``ceil_mode`` reaches beyond the padding never count.
     """
     windows = _Windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, expected)
     return windows.reduce(x, 0.0, np.add) / windows.counts(with_padding=not exclude_padding_from_average)
 
 
 class _Windows:
-    """The places of a pool's windows."""
+    """The positions of a pool's windows."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class _Windows:
             raise ValueError(f"windows of {list(kernel)} do not fit {list(x.shape)}")
 
     def reduce(self, x: Array, padding: float, combine: Callable[..., Array]) -> Array:
-        """Combine the values of each window; [n, c, *places]."""
+        """Combine the values of each window; [n, c, *positions]."""
         return self._slide(self._padded(x, padding), combine)
 
     def counts(self, *, with_padding: bool) -> Array:
-        """How many values each window's mean is over; [*places]."""
+        """Return the number of values in each window's mean; [*positions]."""
         inner = np.ones(self._inner, np.float32)
         if with_padding:
             inner = padded(inner, self._padding, 1.0)
@@ -107,7 +107,7 @@ class _Windows:
         return length
 
     def _beyond(self) -> list[int]:
-        """What the last windows reach beyond the padding."""
+        """Return how far the last windows extend beyond the padding."""
         return [
             max(0, (length - 1) * stride + extent - size - before - after)
             for length, stride, extent, size, (before, after) in zip(
@@ -123,14 +123,14 @@ class _Windows:
 
     def _slide(self, around: Array, combine: Callable[..., Array]) -> Array:
         # One dimension after the other: as many steps as the sum of the kernel's sides, not their product.
-        made = around
+        result = around
         for axis, (extent, stride, length) in enumerate(zip(self._kernel, self._strides, self._sizes, strict=True)):
-            index: list[slice] = [slice(None)] * made.ndim
+            index: list[slice] = [slice(None)] * result.ndim
             total: Array | None = None
             for tap in range(extent):
                 index[axis + 2] = slice(tap, tap + (length - 1) * stride + 1, stride)
-                seen = made[tuple(index)]
-                total = seen.copy("K") if total is None else combine(total, seen, out=total)
+                window = result[tuple(index)]
+                total = window.copy("K") if total is None else combine(total, window, out=total)
             assert total is not None
-            made = total
-        return made
+            result = total
+        return result

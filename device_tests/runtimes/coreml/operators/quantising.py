@@ -23,30 +23,30 @@ def quantize(
     zero_point: Array | None = None,
     axis: int | None = None,
 ) -> Array:
-    """``clip(round(input / scale) + zero_point)``, halves to even."""
+    """Return ``clip(round(input / scale) + zero_point)``, halves to even."""
     limits = np.iinfo(output_dtype)
-    made = np.rint(input / along(scale, input, axis))
+    result = np.rint(input / along(scale, input, axis))
     if zero_point is not None:
-        made = made + along(zero_point, input, axis).astype(np.float32)
-    return np.clip(made, limits.min, limits.max).astype(output_dtype)
+        result = result + along(zero_point, input, axis).astype(np.float32)
+    return np.clip(result, limits.min, limits.max).astype(output_dtype)
 
 
 @operator(batch=_over_channels)
 def dequantize(input: Array, scale: Array, zero_point: Array | None = None, axis: int | None = None) -> Array:
-    """``scale * (input - zero_point)``."""
+    """Return ``scale * (input - zero_point)``."""
     return affine(input, scale, zero_point, axis)
 
 
 def affine(data: Array, scale: Array, zero_point: Array | None, axis: int | None) -> Array:
-    """``scale * (data - zero_point)`` in float32, both for the whole or for each place along an axis."""
-    made = data.astype(np.float32)
+    """Return ``scale * (data - zero_point)`` in float32, with one pair for all or one for each index along an axis."""
+    result = data.astype(np.float32)
     if zero_point is not None:
-        made -= along(zero_point, data, axis).astype(np.float32)
-    return made * along(scale, data, axis)
+        result -= along(zero_point, data, axis).astype(np.float32)
+    return result * along(scale, data, axis)
 
 
 def along(values: Array, data: Array, axis: int | None) -> Array:
-    """A scalar, or a vector turned to lie along an axis of ``data``."""
+    """Return a scalar, or a vector reshaped to broadcast along an axis of ``data``."""
     if values.size == 1:
         return values.reshape(())
     if values.ndim != 1 or axis is None or values.size != data.shape[axis]:

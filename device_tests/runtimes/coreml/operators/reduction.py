@@ -1,4 +1,4 @@
-"""Reductions. Sums of squares and of exponentials are rounded as results are: in half precision they overflow first."""
+"""Reductions. Sums of squares and of exponentials are rounded like results: in half precision they overflow first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _l2(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
 
 
 def _log_sum_exp(x: Array, axes: Ints, keep: bool, rounded: Rounded) -> Any:
-    # Minus infinity everywhere has no largest to subtract.
+    # Where all values are minus infinity, there is no largest to subtract.
     largest = x.max(axes, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, np.float32(0))
     total = np.log(rounded(np.asarray(np.exp(x - largest).sum(axes, keepdims=keep))))
@@ -63,11 +63,11 @@ _Indices = Literal["int32", "uint16"]
 
 @operator(batch=not_over("axis", default=-1))
 def reduce_argmax(x: Array, axis: int = -1, keep_dims: bool = False, output_dtype: _Indices = "int32") -> Array:
-    """Where the largest is, the first of several."""
+    """Return the index of the largest value, the first of several."""
     return np.asarray(x.argmax(axis, keepdims=keep_dims)).astype(output_dtype)
 
 
 @operator(batch=not_over("axis", default=-1))
 def reduce_argmin(x: Array, axis: int = -1, keep_dims: bool = False, output_dtype: _Indices = "int32") -> Array:
-    """Where the smallest is, the first of several."""
+    """Return the index of the smallest value, the first of several."""
     return np.asarray(x.argmin(axis, keepdims=keep_dims)).astype(output_dtype)

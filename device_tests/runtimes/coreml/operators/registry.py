@@ -1,13 +1,13 @@
-"""Operators by type. What one takes is read off its function's signature.
+"""Operators by type. Their parameters are read from their functions' signatures.
 
 A parameter without a default is required; one annotated with a plain type (``int``, ``tuple[int, ...]``, ``Literal``)
-is handed over as that type, and a text outside of a ``Literal`` is not verified. Keyword-only parameters are not MIL's
+is passed as that type, and a text outside of a ``Literal`` is not verified. Keyword-only parameters are not MIL's
 but the executor's:
 
-- ``rounded``: rounds an intermediate result as the program's precision says;
-- ``expected``: the declared types of the results, checked before anything large is made;
-- ``batch``: how many images are stacked along the first axis of the batched arguments;
-- ``memo``: keeps what follows from the constant arguments, for the next call.
+- ``rounded``: rounds an intermediate result to the program's precision;
+- ``expected``: the declared types of the results, checked before anything large is allocated;
+- ``batch``: the number of images stacked along the first axis of the batched arguments;
+- ``memo``: stores values derived from the constant arguments, for the next call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _KINDS: dict[Any, Kind] = {
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error of the program's, but a limit of ours
-    """Raised by an operator for a combination of arguments whose meaning is not certain."""
+    """An operator's error for a combination of arguments whose meaning is uncertain."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Parameter:
     """One parameter of an operator.
 
     Attributes:
-        kind: How its argument is handed over.
-        required: Whether it must be given.
-        choices: The texts that are known; empty when any will do.
+        kind: Type as which its argument is passed.
+        required: True if it must be given.
+        choices: The known texts; empty if any is accepted.
     """
 
     kind: Kind
@@ -60,14 +60,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operator:
-    """How to compute one type of operator.
+    """The computation of one type of operator.
 
     Attributes:
-        run: Takes the parameters by name; gives an array, or a tuple of them.
-        parameters: MIL's, by name.
-        injected: The executor's.
-        batch: Whether a call may see many images at once; None when it must see one.
-        exact: Whether it gives nothing but numbers that it was given, and zeros or sixes: all float16 where those are.
+        run: Takes the parameters by name; returns an array, or a tuple of them.
+        parameters: MIL's parameters, by name.
+        injected: The executor's parameters.
+        batch: The rule that permits calls on stacked images; None if images must be passed one by one.
+        exact: True if all results are numbers of its arguments, zeros or sixes: float16 values if those are.
     """
 
     run: Callable[..., Any]
@@ -78,7 +78,7 @@ class Operator:
 
 
 OPERATORS: dict[str, Operator] = {}
-"""By MIL's name."""
+"""Operators by MIL's name."""
 
 
 def operator(
@@ -87,7 +87,7 @@ def operator(
     """Register a function.
 
     Args:
-        names: MIL's; the function's own when none is given.
+        names: MIL's names; the function's own if none is given.
         batch: See :class:`Operator`.
         exact: See :class:`Operator`.
     """

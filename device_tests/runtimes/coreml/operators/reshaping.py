@@ -15,21 +15,21 @@ Ints = tuple[int, ...]
 
 
 def _keeps_images_apart(call: Call) -> bool:
-    # Rows of the image's numbers stay rows when both the first axes have length one.
+    # Rows remain rows per image if both first axes have length one.
     return along_first(call) and "x" in call.batched and bool(call.constants.get("shape", (1,))[0] in (0, 1, -1))
 
 
 @operator(batch=_keeps_images_apart, exact=True)
 def reshape(x: Array, shape: Ints, *, expected: TensorType, batch: int) -> Array:
-    """Another shape; 0 keeps a size, -1 is what is left."""
+    """Change the shape; 0 keeps a size, -1 stands for the remaining one."""
     if any(size < -1 for size in shape) or shape.count(-1) > 1 or (0 in shape and len(shape) != x.ndim):
         raise ValueError(f"{list(shape)} is no shape for {list(x.shape)}")
     sizes = [x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
     if batch > 1 and shape[0] == 1:
         sizes[0] = batch
     if -1 in sizes:
-        rest = math.prod(size for size in sizes if size != -1)
-        sizes[sizes.index(-1)] = x.size // max(1, rest)
+        product = math.prod(size for size in sizes if size != -1)
+        sizes[sizes.index(-1)] = x.size // max(1, product)
     require_shape(tuple(sizes), expected)
     return x.reshape(sizes)
 
@@ -41,7 +41,7 @@ def _first_stays(call: Call) -> bool:
 
 @operator(batch=_first_stays, exact=True)
 def transpose(x: Array, perm: Ints) -> Array:
-    """Axes in another order."""
+    """Reorder the axes."""
     return x.transpose(require_axes(perm, x.ndim))
 
 
@@ -52,25 +52,25 @@ def _not_before_the_first(call: Call) -> bool:
 
 @operator(batch=_not_before_the_first, exact=True)
 def expand_dims(x: Array, axes: Ints) -> Array:
-    """Axes of length one, counted in the result."""
+    """Insert axes of length one, counted in the result."""
     return np.expand_dims(x, require_axes(axes, x.ndim + len(axes)))
 
 
 @operator(batch=not_over("axes", default=None), exact=True)
 def squeeze(x: Array, axes: Ints | None = None) -> Array:
-    """Without some axes of length one, or any."""
+    """Remove some axes of length one, or all."""
     return np.squeeze(x, None if axes is None else require_axes(axes, x.ndim))
 
 
 @operator(batch=not_over("axes", default=None), exact=True)
 def reverse(x: Array, axes: Ints | None = None) -> Array:
-    """From the end to the start along some axes, or all."""
+    """Reverse some axes, or all."""
     return np.flip(x, None if axes is None else require_axes(axes, x.ndim))
 
 
 @operator("pixel_shuffle", batch=along_first, exact=True)
 def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
-    """Channels to blocks of places, the channel before the place: [n, c * f * f, h, w] to [n, c, h * f, w * f]."""
+    """Move channels to blocks of pixels, the channel before the pixel: [n, c * f * f, h, w] to [n, c, h * f, w * f]."""
     n, c, h, w = _channels(x, upscale_factor)
     blocks = x.reshape(n, c // upscale_factor**2, upscale_factor, upscale_factor, h, w)
     return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, -1, h * upscale_factor, w * upscale_factor)
@@ -78,7 +78,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
 
 @operator("pixel_unshuffle", batch=along_first, exact=True)
 def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
-    """The inverse of :func:`pixel_shuffle`."""
+    """Invert :func:`pixel_shuffle`."""
     n, c, h, w = _blocks(x, downscale_factor)
     blocks = x.reshape(n, c, h // downscale_factor, downscale_factor, w // downscale_factor, downscale_factor)
     return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(n, -1, h // downscale_factor, w // downscale_factor)

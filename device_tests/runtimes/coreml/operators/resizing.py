@@ -21,7 +21,7 @@ def upsample_bilinear(
     *,
     expected: TensorType,
 ) -> Array:
-    """Bilinear interpolation by factors, which are worked out again from the size of the result."""
+    """Interpolate bilinearly by factors, which are computed again from the size of the result."""
     height, width = _scaled(x, scale_factor_height, scale_factor_width, expected)
     rows = _weights(x.shape[-2], height, align_corners=align_corners)
     columns = _weights(x.shape[-1], width, align_corners=align_corners)
@@ -32,7 +32,7 @@ def upsample_bilinear(
 def upsample_nearest_neighbor(
     x: Array, scale_factor_height: float = 1.0, scale_factor_width: float = 1.0, *, expected: TensorType
 ) -> Array:
-    """The nearest number, for whole factors."""
+    """Take the nearest number, for whole factors."""
     height, width = _scaled(x, scale_factor_height, scale_factor_width, expected)
     # For other factors, engines disagree on which number is nearest.
     if height % x.shape[-2] or width % x.shape[-1]:
@@ -50,17 +50,17 @@ def _scaled(x: Array, height: float, width: float, expected: TensorType) -> tupl
 
 
 def _weights(size: int, length: int, *, align_corners: bool) -> Array:
-    """float32 [length, size]: what each place of the result takes from each of the argument's."""
+    """Return float32 [length, size]: the weight of each of the argument's pixels in each of the result's."""
     places = np.clip(_places(size, length, align_corners=align_corners), 0, size - 1)
     below = np.minimum(np.floor(places).astype(np.int64), max(size - 2, 0))
     share = places - below
-    made = np.zeros((length, size), np.float32)
-    np.add.at(made, (np.arange(length), below), 1 - share)
-    np.add.at(made, (np.arange(length), np.minimum(below + 1, size - 1)), share)
-    return made
+    matrix = np.zeros((length, size), np.float32)
+    np.add.at(matrix, (np.arange(length), below), 1 - share)
+    np.add.at(matrix, (np.arange(length), np.minimum(below + 1, size - 1)), share)
+    return matrix
 
 
 def _places(size: int, length: int, *, align_corners: bool) -> Array:
-    """float64 [length]: where the results are, in the argument's coordinates."""
+    """Return float64 [length]: the positions of the results, in the argument's coordinates."""
     steps = np.arange(length, dtype=np.float64)
     return steps * (size - 1) / max(length - 1, 1) if align_corners else (steps + 0.5) * size / length - 0.5

@@ -1,4 +1,4 @@
-"""Sizes worked out before anything is computed, so that a damaged program cannot ask for absurd amounts of memory."""
+"""Sizes computed before any values, so that a damaged program cannot request absurd amounts of memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Padding = Literal["valid", "same", "same_lower", "custom"]
 
 
 def require_shape(shape: tuple[int, ...], expected: TensorType) -> None:
-    """Refuse a result that is not of the declared shape.
+    """Refuse a result that does not have the declared shape.
 
     Raises:
-        ValueError: When it is not.
+        ValueError: If it does not.
     """
     if not expected.accepts(shape):
         raise ValueError(f"it gives the shape {list(shape)}, declared is {expected}")
 
 
 def require_axes(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """Axes counted from the front.
+    """Return axes counted from the front.
 
     Raises:
-        ValueError: When one does not exist, or is named twice.
+        ValueError: If one does not exist, or is named twice.
     """
     if any(not -rank <= axis < rank for axis in axes):
         raise ValueError(f"the axes {list(axes)} do not exist in {rank} dimensions")
@@ -45,18 +45,18 @@ def window_padding(
     extents: tuple[int, ...],
     strides: tuple[int, ...],
 ) -> list[tuple[int, int]]:
-    """What is added before and after each spatial dimension.
+    """Return the padding before and after each spatial dimension.
 
     Args:
-        pad_type: ``same`` adds what makes the result ``ceil(size / stride)`` long, the odd one after the end;
-            ``same_lower`` before the start.
+        pad_type: ``same`` pads so that the result is ``ceil(size / stride)`` long, an odd number more at the end;
+            ``same_lower`` more at the start.
         pad: For ``custom``: before and after, a pair for each dimension.
-        sizes: Of the spatial dimensions.
-        extents: Of the window, dilation included.
-        strides: Of the window.
+        sizes: Sizes of the spatial dimensions.
+        extents: Extents of the window, dilation included.
+        strides: Strides of the window.
 
     Raises:
-        ValueError: When the numbers do not fit together.
+        ValueError: If the numbers are inconsistent.
     """
     rank = len(sizes)
     if len(extents) != rank or len(strides) != rank or min((*extents, *strides), default=1) < 1:
@@ -76,16 +76,16 @@ def window_padding(
 
 
 def padded(x: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0.0) -> NDArray[Any]:
-    """Longer at both ends of each axis, with the same order of axes in memory.
+    """Pad both ends of each axis, keeping the order of axes in memory.
 
     Args:
         x: An array.
-        pairs: How much before and after, for each axis.
-        value: Of what is added.
+        pairs: Padding before and after, for each axis.
+        value: Value of the padding.
     """
     shape = tuple(size + before + after for size, (before, after) in zip(x.shape, pairs, strict=True))
-    made = np.empty_like(x, shape=shape)
-    made[...] = value
+    result = np.empty_like(x, shape=shape)
+    result[...] = value
     inner = tuple(slice(before, before + size) for size, (before, _) in zip(x.shape, pairs, strict=True))
-    made[inner] = x
-    return made
+    result[inner] = x
+    return result

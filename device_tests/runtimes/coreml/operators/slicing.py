@@ -36,7 +36,7 @@ def slice_by_index(
     *,
     batch: int,
 ) -> Array:
-    """From ``begin`` to before ``end``; a mask ignores a bound, or takes one place and drops the axis."""
+    """Slice from ``begin`` to before ``end``; a mask ignores a bound, or takes one index and drops the axis."""
     rank = x.ndim
     steps, no = stride or (1,) * rank, (False,) * rank
     open_start, open_end, squeezed = begin_mask or no, end_mask or no, squeeze_mask or no
@@ -70,7 +70,7 @@ def gather(
     *,
     expected: TensorType,
 ) -> Array:
-    """Places along an axis, by index; negative ones count from the end."""
+    """Select along an axis by index; negative ones count from the end."""
     if batch_dims:
         raise Unsupported("batch_dims")
     along = axis % x.ndim
@@ -80,7 +80,7 @@ def gather(
 
 @operator()
 def gather_along_axis(x: Array, indices: Array, axis: int = 0, validate_indices: bool = False) -> Array:
-    """For each place of ``indices``, the number at that index along an axis."""
+    """Return, for each entry of ``indices``, the number at that index along an axis."""
     return np.take_along_axis(x, _whole(indices, x.shape[axis]), axis)
 
 
@@ -88,7 +88,7 @@ def gather_along_axis(x: Array, indices: Array, axis: int = 0, validate_indices:
 def gather_nd(
     x: Array, indices: Array, batch_dims: int = 0, validate_indices: bool = False, *, expected: TensorType
 ) -> Array:
-    """Parts by the indices of their first axes: ``indices`` [..., k] gives [..., *x.shape[k:]]."""
+    """Select parts by the indices of their first axes: ``indices`` [..., k] gives [..., *x.shape[k:]]."""
     if batch_dims:
         raise Unsupported("batch_dims")
     depth = indices.shape[-1]
@@ -98,7 +98,7 @@ def gather_nd(
 
 @operator()
 def band_part(x: Array, lower: int = -1, upper: int = -1) -> Array:
-    """The last two axes with zeros outside of a band around the diagonal; -1 keeps a whole side."""
+    """Set the last two axes to zero outside of a band around the diagonal; -1 keeps a whole side."""
     rows, columns = np.arange(x.shape[-2])[:, None], np.arange(x.shape[-1])
-    kept = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
-    return np.where(kept, x, x.dtype.type(0))
+    band = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
+    return np.where(band, x, x.dtype.type(0))

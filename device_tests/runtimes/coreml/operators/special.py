@@ -13,7 +13,7 @@ _SERIES = np.array([(-1) ** n / (math.factorial(n) * (2 * n + 1)) for n in range
 
 
 def erf(x: Array) -> Array:
-    """``2 / sqrt(pi)`` times the integral of ``exp(-t ** 2)`` from 0 to ``x``; float32, within its last digit or two.
+    """Return ``2 / sqrt(pi)`` times the integral of ``exp(-t ** 2)`` from 0 to ``x``; float32, to a last digit or two.
 
     In double precision, the Maclaurin series up to 3 and the continued fraction beyond (Abramowitz and Stegun, 7.1.5
     and 7.1.14).

@@ -31,37 +31,37 @@ for _name, _function in _PLAIN.items():
 
 @operator(batch=elementwise, exact=True)
 def identity(x: Array) -> Array:
-    """``x``."""
+    """Return ``x``."""
     return x
 
 
 @operator(batch=elementwise, exact=True)
 def clip(x: Array, alpha: float, beta: float) -> Array:
-    """``min(max(x, alpha), beta)``."""
+    """Return ``min(max(x, alpha), beta)``."""
     return np.clip(x, x.dtype.type(alpha), x.dtype.type(beta))
 
 
 @operator(batch=elementwise, exact=True)
 def threshold(x: Array, alpha: float) -> Array:
-    """``max(x, alpha)``."""
+    """Return ``max(x, alpha)``."""
     return np.maximum(x, x.dtype.type(alpha))
 
 
 @operator(batch=elementwise)
 def inverse(x: Array, epsilon: float = 1e-4) -> Array:
-    """``1 / (x + epsilon)``."""
+    """Return ``1 / (x + epsilon)``."""
     return 1 / (x + np.float32(epsilon))
 
 
 @operator(batch=elementwise)
 def log(x: Array, epsilon: float = 1e-45) -> Array:
-    """``log(x + epsilon)``."""
+    """Return ``log(x + epsilon)``."""
     return np.log(x + np.float32(epsilon))
 
 
 @operator(batch=elementwise)
 def rsqrt(x: Array, epsilon: float = 1e-12) -> Array:
-    """``1 / sqrt(x + epsilon)``."""
+    """Return ``1 / sqrt(x + epsilon)``."""
     return 1 / np.sqrt(x + np.float32(epsilon))
 
 
@@ -70,7 +70,7 @@ _Castable = Literal["fp16", "fp32", "int8", "int16", "int32", "uint8", "uint16",
 
 @operator(batch=elementwise)
 def cast(x: Array, dtype: _Castable) -> Array:
-    """Another type; numbers with a fraction lose it, as in C."""
+    """Convert to another type; fractions are truncated to integers, as in C."""
     if dtype in ("fp16", "fp32"):
         return x.astype(np.float32)
     if dtype == "bool":
