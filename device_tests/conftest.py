@@ -68,7 +68,7 @@ def finding(request: pytest.FixtureRequest) -> Finding:
 
 @pytest.fixture
 def student(request: pytest.FixtureRequest) -> Quality:
-    """Return the judgement of a bundle's student; one that cannot be judged fails the test if a policy has requirements."""
+    """Return the judgement of a bundle's student; one that is required and cannot be judged fails the test."""
     quality = _session(request.config).student(request.param)
     if quality.excused:
         reason = f"excused: {quality.excused}; {quality.reason}"
