@@ -1,4 +1,4 @@
-"""What a manifest may say: checked before anything that it names is opened."""
+"""Limits on a manifest's content, checked before any file that it names is opened."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = {"min_cosine": 1.001, "mean_cosine": 1.001, "golden_room": 2.001, "calibration_loss": 1e6}
 
 _LARGEST_MOVE = 2.0
-"""Between two unit vectors."""
+"""The largest distance between two unit vectors."""
 
 
 def checked_manifest(value: object, *, what: str) -> Manifest:
@@ -51,7 +51,7 @@ def checked_manifest(value: object, *, what: str) -> Manifest:
 
 
 def file_problems(manifest: Manifest) -> list[str]:
-    """Paths that leave the bundle, digests that are none, and files that every bundle must list."""
+    """Return paths that leave the bundle, malformed digests, and files that every bundle must list."""
     problems: list[str] = []
     paths = [file.path for file in manifest.files]
     for file in manifest.files:
@@ -70,7 +70,7 @@ def file_problems(manifest: Manifest) -> list[str]:
 
 
 def content_problems(manifest: Manifest) -> list[str]:
-    """Names, figures and models that cannot be meant."""
+    """Return implausible names, figures and models."""
     problems = [f"{what}: holds a character that is not seen" for what in _unseen(manifest.to_dict(), "")]
     if not NAME.fullmatch(manifest.name):
         problems.append(f"name: {manifest.name[:200]!r} holds characters other than letters, digits, '.', '-' and '_'")
@@ -96,7 +96,7 @@ def content_problems(manifest: Manifest) -> list[str]:
 
 
 def _unseen(value: Any, place: str) -> Iterator[str]:
-    """Where a text, or the name of something, has a character that no terminal or page would show as it is."""
+    """Yield the places of texts and names with a character that terminals and pages do not display."""
     # A converter's message may have several lines.
     if isinstance(value, str) and not is_one_line(value.replace("\n", " ") if place == "missing.reason" else value):
         yield place

@@ -1,4 +1,4 @@
-"""How two bundles differ. Imports no torch."""
+"""The differences between two bundles. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OF_FILES = {"files", "models"}
 
 
 def differences(left: Bundle, right: Bundle) -> list[str]:
-    """One line for each file that only one bundle holds or that differs, and for each figure of the manifests."""
+    """Return one line for each file that only one bundle has or that differs, and for each figure of the manifests."""
     return [*_file_lines(left, right), *_values(_plain(left), _plain(right), "")]
 
 
@@ -28,15 +28,15 @@ def _file_lines(left: Bundle, right: Bundle) -> Iterator[str]:
 
 
 def _plain(bundle: Bundle) -> dict[str, Any]:
-    """The manifest without file digests, models by their file, and the contract beside it."""
+    """Return the manifest without file digests, models by their file, and the contract beside it."""
     manifest = bundle.manifest.to_dict()
-    kept = {name: value for name, value in manifest.items() if name not in _OF_FILES}
+    record = {name: value for name, value in manifest.items() if name not in _OF_FILES}
     without = ("sha256", "file", "size")
     models = {
         model["file"]: {name: value for name, value in model.items() if name not in without}
         for model in manifest["models"]
     }
-    return kept | {"models": models, "space": bundle.space.to_dict(), "preprocess": bundle.preprocessing.to_dict()}
+    return record | {"models": models, "space": bundle.space.to_dict(), "preprocess": bundle.preprocessing.to_dict()}
 
 
 def _values(left: Any, right: Any, place: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""DSSE envelopes: a payload with signatures, as in-toto, SLSA and sigstore hand them on. Imports no torch.
+"""DSSE envelopes: a payload with signatures, as in-toto, SLSA and sigstore exchange them. Imports no torch.
 
-Signed is not the payload alone but with its type, in the pre-authentication encoding of
+The signature covers the payload with its type, in the pre-authentication encoding of
 https://github.com/secure-systems-lab/dsse; ``securesystemslib`` writes and reads them. A key is the project's Ed25519
 key, and its id in an envelope is the public key in hexadecimal.
 """
@@ -19,7 +19,7 @@ _LIMIT = 4 << 20
 
 
 class EnvelopeSigner:
-    """Signs payloads with one key.
+    """A signer of payloads with one key.
 
     Args:
         private: An Ed25519 private key (PEM).
@@ -28,16 +28,16 @@ class EnvelopeSigner:
         key: The public key in hexadecimal.
 
     Raises:
-        InputError: When the key cannot be read or is no Ed25519 key, or ``securesystemslib`` is not installed.
+        InputError: If the key cannot be read or is no Ed25519 key, or ``securesystemslib`` is not installed.
     """
 
     def __init__(self, private: Path) -> None:
-        library, held = _library(), private_key(private)
-        self.key = str(held.public_key().public_bytes_raw().hex())
-        self._signer = library.CryptoSigner(held, library.SSlibKey.from_crypto(held.public_key(), self.key))
+        library, opened = _library(), private_key(private)
+        self.key = str(opened.public_key().public_bytes_raw().hex())
+        self._signer = library.CryptoSigner(opened, library.SSlibKey.from_crypto(opened.public_key(), self.key))
 
     def sign(self, payload: bytes, payload_type: str) -> bytes:
-        """An envelope as a line of JSON."""
+        """Return an envelope as a line of JSON."""
         from securesystemslib.dsse import Envelope
 
         envelope = Envelope(payload, payload_type, {})
@@ -46,34 +46,34 @@ class EnvelopeSigner:
 
 
 def open_envelope(path: Path, payload_type: str, trusted: Path) -> tuple[bytes, str]:
-    """The payload of an envelope that a trusted key signed.
+    """Return the payload of an envelope that a trusted key signed.
 
     Args:
         path: The envelope's file.
-        payload_type: What it must hold.
+        payload_type: The required type.
         trusted: The public key (PEM) that must have signed it.
 
     Returns:
         The payload, and the public key in hexadecimal.
 
     Raises:
-        InputError: When there is no file, the key cannot be read, or ``securesystemslib`` is not installed.
-        IntegrityError: When it is no such envelope, was changed, or the key did not sign it.
+        InputError: If there is no file, the key cannot be read, or ``securesystemslib`` is not installed.
+        IntegrityError: If it is no such envelope, was changed, or the key did not sign it.
     """
     library, key = _library(), public_key(trusted)
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
 
-    held = library.SSlibKey(key, "ed25519", "ed25519", {"public": key})
+    public = library.SSlibKey(key, "ed25519", "ed25519", {"public": key})
     value = _json(path)
     try:
         envelope = Envelope.from_dict(value)
-    except Exception as error:  # the library checks by using what it reads
+    except Exception as error:  # the library validates only by use
         raise IntegrityError(f"{path} is not a DSSE envelope: {str(error)[:200] or type(error).__name__}") from None
     if envelope.payload_type != payload_type:
         raise IntegrityError(f"{path}: expected a payload of type {payload_type}, got {envelope.payload_type!r:.200}")
     try:
-        envelope.verify([held], 1)
+        envelope.verify([public], 1)
     except VerificationError:
         raise IntegrityError(
             f"{path}: the key {key} did not sign this: it was changed after signing, or another key signed it"
@@ -82,7 +82,7 @@ def open_envelope(path: Path, payload_type: str, trusted: Path) -> tuple[bytes, 
 
 
 def _library() -> Any:
-    """``securesystemslib.signer``, whose names its own annotations do not export."""
+    """Return ``securesystemslib.signer``, whose names its own annotations do not export."""
     require_package("securesystemslib")
     import securesystemslib.signer
 

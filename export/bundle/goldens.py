@@ -1,6 +1,6 @@
-"""Real images with the vectors that they must give: enough to verify a bundle's retrieval with nothing else.
+"""Real images with their required vectors: enough to verify a bundle's retrieval with nothing else.
 
-A :class:`RetrievalSet` is what evaluation hands to the export; :class:`Goldens` is what ships in the bundle.
+Evaluation passes a :class:`RetrievalSet` to the export; :class:`Goldens` is the part that ships in the bundle.
 Nothing here imports torch.
 """
 
@@ -35,12 +35,12 @@ Expected = dict[str, tuple[str, tuple[int | str, ...]]]
 
 @dataclass(frozen=True)
 class RetrievalSet:
-    """Images, their cloud embeddings, and which of them are searched in which.
+    """Images, their cloud embeddings, and retrieval tasks among them.
 
     Attributes:
-        images: uint8 [m, h, w, 3], resized as the student's preprocessing says.
+        images: uint8 [m, h, w, 3], resized by the student's preprocessing.
         labels: int64 [m].
-        cloud_embeddings: float32 [m, d], unit vectors of the cloud model: what the gallery was indexed with.
+        cloud_embeddings: float32 [m, d], unit vectors of the cloud model, as in the gallery's index.
         tasks: Queries and galleries, as rows of ``images``.
         names: One for each image, for people.
         space: The embedding space of ``cloud_embeddings``.
@@ -59,7 +59,7 @@ class RetrievalSet:
         """Write one safetensors file, atomically; names, tasks and space are JSON in its metadata.
 
         Raises:
-            IntegrityError: When the parts do not fit together.
+            IntegrityError: If the parts do not fit together.
         """
         from safetensors.numpy import save
 
@@ -81,11 +81,11 @@ class RetrievalSet:
 
     @classmethod
     def load(cls, path: Path) -> RetrievalSet:
-        """Read what :meth:`save` wrote.
+        """Read the file of :meth:`save`.
 
         Raises:
-            InputError: When there is no such file.
-            IntegrityError: When it is damaged or not a retrieval set.
+            InputError: If there is no such file.
+            IntegrityError: If it is damaged or not a retrieval set.
         """
         tensors, metadata = read_tensors(path, limit=_SET_HEADER_LIMIT)
         if "hetero" not in metadata:
@@ -93,7 +93,7 @@ class RetrievalSet:
         value = strict_json(metadata["hetero"].encode(), what=f"the description in {path.name}")
         about = parse(_Description, value, what=f"the description in {path.name}", error=IntegrityError)
         require_tensors(tensors, _set_tensors(len(about.tasks)) | _original_tensors(tensors), what=str(path))
-        made = cls(
+        loaded = cls(
             images=tensors["images"],
             labels=tensors["labels"],
             cloud_embeddings=tensors["cloud_embeddings"],
@@ -102,8 +102,8 @@ class RetrievalSet:
             space=about.space,
             originals=unpack(tensors),
         )
-        _require_set(made, what=str(path))
-        return made
+        _require_set(loaded, what=str(path))
+        return loaded
 
 
 @record
@@ -116,15 +116,15 @@ class _Description:
 
 @dataclass(frozen=True)
 class Goldens:
-    """What ``goldens.safetensors`` holds.
+    """The content of ``goldens.safetensors``.
 
     Attributes:
         golden_images: uint8 [n, h, w, 3], real images for the comparison with torch.
-        golden_tensors: float32 [n, 3, h / shrink, w / shrink], the same images as the network proper sees them.
+        golden_tensors: float32 [n, 3, h / shrink, w / shrink], the inputs of the network proper for these images.
         golden_embeddings: float32 [n, d], torch's unit vectors of them.
         retrieval_images: uint8 [m, h, w, 3].
         retrieval_labels: int64 [m].
-        retrieval_student: float32 [m, d], the student's vectors by torch.
+        retrieval_student: float32 [m, d], the student's vectors in torch.
         retrieval_cloud: float32 [m, d], the cloud model's vectors: the gallery.
         tasks: Queries and galleries, as rows of the retrieval arrays.
     """
@@ -144,7 +144,7 @@ class Goldens:
         return np.unique(np.concatenate([task.query for task in self.tasks]))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """The arrays by their name in the file."""
+        """Return the arrays by their name in the file."""
         arrays = {name: value for name, value in vars(self).items() if name != "tasks"}
         return _contiguous({**arrays, **task_tensors(self.tasks)})
 
@@ -160,43 +160,45 @@ class Goldens:
 
         Args:
             path: The file.
-            tasks: From the manifest.
-            preprocessing: Gives the size of the images.
+            tasks: The tasks of the manifest.
+            preprocessing: The contract, with the size of the images.
             dimension: Length of an embedding.
 
         Raises:
-            IntegrityError: When they are damaged or do not fit the bundle.
+            IntegrityError: If they are damaged or do not fit the bundle.
         """
         tensors, _ = read_tensors(path)
         expected = _golden_tensors(preprocessing, dimension, len(tasks))
         require_tensors(tensors, expected, what=path.name)
-        found = read_tasks(tensors, tasks)
-        made = cls(**{name: value for name, value in tensors.items() if not name.startswith("task.")}, tasks=found)
-        problems = _task_problems(found, len(made.retrieval_images))
+        loaded_tasks = read_tasks(tensors, tasks)
+        loaded = cls(
+            **{name: value for name, value in tensors.items() if not name.startswith("task.")}, tasks=loaded_tasks
+        )
+        problems = _task_problems(loaded_tasks, len(loaded.retrieval_images))
         for name in ("golden_embeddings", "retrieval_student", "retrieval_cloud"):
-            problems += _unit_problems(name, getattr(made, name))
-        if not np.isfinite(made.golden_tensors).all():
+            problems += _unit_problems(name, getattr(loaded, name))
+        if not np.isfinite(loaded.golden_tensors).all():
             problems.append("golden_tensors: holds values that are not finite")
-        if not len(made.golden_images):
+        if not len(loaded.golden_images):
             problems.append("golden_images: is empty")
         if problems:
             raise IntegrityError(f"{path.name} does not hold what it should:", problems)
-        return made
+        return loaded
 
 
 def spread_rows(count: int, wanted: int) -> Int64[np.ndarray, " n"]:
-    """At most ``wanted`` rows of ``count``, evenly spread, always the same ones."""
+    """Return at most ``wanted`` rows of ``count``, evenly spread, always the same ones."""
     return np.unique(np.linspace(0, count - 1, num=min(wanted, count)).round().astype(np.int64))
 
 
 def task_tensors(tasks: Sequence[RetrievalTask]) -> dict[str, NDArray[Any]]:
-    """The rows of each task by their name in the file."""
+    """Return the rows of each task by their name in the file."""
     queries = {f"task.{index}.query": task.query for index, task in enumerate(tasks)}
     return queries | {f"task.{index}.gallery": task.gallery for index, task in enumerate(tasks)}
 
 
 def read_tasks(tensors: Mapping[str, NDArray[Any]], entries: Sequence[TaskEntry]) -> tuple[RetrievalTask, ...]:
-    """Tasks from what :func:`task_tensors` made and their descriptions."""
+    """Return tasks from their descriptions and the tensors of :func:`task_tensors`."""
     return tuple(
         RetrievalTask(entry.name, tensors[f"task.{index}.query"], tensors[f"task.{index}.gallery"], entry.exclude_self)
         for index, entry in enumerate(entries)
@@ -204,7 +206,7 @@ def read_tasks(tensors: Mapping[str, NDArray[Any]], entries: Sequence[TaskEntry]
 
 
 def _contiguous(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    # safetensors writes the memory as it lies, whatever the strides say.
+    # safetensors writes the memory as it is, whatever the strides.
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 
@@ -246,17 +248,17 @@ def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) ->
     }
 
 
-def _require_set(made: RetrievalSet, *, what: str) -> None:
-    tensors = {"images": made.images, "labels": made.labels, "cloud_embeddings": made.cloud_embeddings}
-    require_tensors(tensors | task_tensors(made.tasks), _set_tensors(len(made.tasks)), what=what)
-    count, dimension = made.cloud_embeddings.shape
-    problems = _task_problems(made.tasks, count) + _unit_problems("cloud_embeddings", made.cloud_embeddings)
-    problems += original_problems(made.originals, count)
-    if len(made.names) != count:
-        problems.append(f"names: expected {count}, one for each image, got {len(made.names)}")
-    if dimension != made.space.dimension:
+def _require_set(retrieval: RetrievalSet, *, what: str) -> None:
+    tensors = {"images": retrieval.images, "labels": retrieval.labels, "cloud_embeddings": retrieval.cloud_embeddings}
+    require_tensors(tensors | task_tensors(retrieval.tasks), _set_tensors(len(retrieval.tasks)), what=what)
+    count, dimension = retrieval.cloud_embeddings.shape
+    problems = _task_problems(retrieval.tasks, count) + _unit_problems("cloud_embeddings", retrieval.cloud_embeddings)
+    problems += original_problems(retrieval.originals, count)
+    if len(retrieval.names) != count:
+        problems.append(f"names: expected {count}, one for each image, got {len(retrieval.names)}")
+    if dimension != retrieval.space.dimension:
         problems.append(
-            f"cloud_embeddings: expected vectors of {made.space.dimension} as its space says, got {dimension}"
+            f"cloud_embeddings: expected vectors of {retrieval.space.dimension} as its space says, got {dimension}"
         )
     if problems:
         raise IntegrityError(f"{what} is not a sound retrieval set:", problems)

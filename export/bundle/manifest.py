@@ -1,4 +1,4 @@
-"""What a bundle says about itself: ``manifest.json``."""
+"""A bundle's description of itself: ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FileEntry:
     Attributes:
         path: Relative to the bundle, with forward slashes.
         sha256: Hexadecimal digest of its content.
-        size: In bytes.
+        size: Size in bytes.
     """
 
     path: str
@@ -45,7 +45,7 @@ class FileEntry:
 
 @record
 class MissingEntry:
-    """A file that was asked for and could not be made."""
+    """A requested file that could not be made."""
 
     format: FormatName
     precision: Precision
@@ -56,7 +56,7 @@ class MissingEntry:
 class FusionEntry:
     """Training branches that were merged into single layers before the conversion.
 
-    The files hold the merged network; ``source`` and the space are those of the weights that were trained.
+    The files contain the merged network; ``source`` and the space are those of the trained weights.
 
     Attributes:
         blocks: Number of merged blocks by the name of their class.
@@ -73,11 +73,11 @@ class FusionEntry:
 
 @record
 class Provenance:
-    """Where the exported weights come from.
+    """The origin of the exported weights.
 
     Attributes:
-        recipe: SHA-256 of the recipe that trained them; empty when none is known.
-        seed: That training started from; None when it is not known.
+        recipe: SHA-256 of the recipe that trained them; empty if unknown.
+        seed: The seed of the training; None if unknown.
     """
 
     recipe: str = ""
@@ -90,24 +90,24 @@ class ModelEntry:
 
     Attributes:
         file: Its path in the bundle: a file, or a directory whose files are listed one by one.
-        format: Which family of runtimes reads it.
-        precision: Of weights and arithmetic.
-        sha256: Of the file; of a directory, the digest of its files' paths and digests.
-        size: In bytes; of a directory, the sum.
-        input: What it takes.
-        output: What it gives.
-        versions: Converter and runtime versions that it was made and checked with.
-        checked: ``pass`` when a runtime reproduced torch's embedding of every golden image at export time;
-            ``not verified`` when the exporting machine has no runtime for the format, or the golden images cannot
+        format: Name of the format.
+        precision: Precision of weights and arithmetic.
+        sha256: Digest of the file; of a directory, the digest of its files' paths and digests.
+        size: Size in bytes; of a directory, the sum.
+        input: The model's input.
+        output: The model's output.
+        versions: Versions of the converter and runtime that made and checked it.
+        checked: ``pass`` if a runtime reproduced torch's embedding of every golden image at export time;
+            ``not verified`` if the exporting machine has no runtime for the format, or the golden images cannot
             tell models apart (:mod:`export.conversion.telling`).
         min_cosine: The smallest cosine between the runtime's and torch's embedding of a golden image.
         mean_cosine: The mean of these cosines.
-        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch: where it is
-            no larger than what is allowed between a file and torch, ``min_cosine`` proves nothing.
-        calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None when there were
-            none, or no runtime. Negative when it gained.
-        quantisation: Of int8 files: the choice behind them.
-        warnings: What the exporter could not rule out, for instance values outside of float16's range.
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch: if it is no
+            larger than the drift allowed between a file and torch, ``min_cosine`` proves nothing.
+        calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None without
+            queries or runtime. Negative for a gain.
+        quantisation: For int8 files, the choice behind them.
+        warnings: Doubts that remained, for instance values outside of float16's range.
     """
 
     file: str
@@ -137,7 +137,7 @@ class TaskEntry:
 
 @record
 class Manifest:
-    """The contents of a bundle.
+    """The content of a bundle.
 
     Attributes:
         name: The model's name.
@@ -149,11 +149,11 @@ class Manifest:
         models: The exported models.
         tasks: The retrieval tasks in the goldens.
         files: Every file of the bundle except the manifest and its signature.
-        missing: What was asked for and could not be made.
-        licence: SPDX identifier or words; empty when nobody said.
-        provenance: Where the weights come from.
-        calibration: SHA-256 of the calibration images; empty when there were none.
-        fusion: Branches that were merged; None when there were none.
+        missing: Requested files that could not be made.
+        licence: SPDX identifier or words; empty if not stated.
+        provenance: Origin of the weights.
+        calibration: SHA-256 of the calibration images; empty if there were none.
+        fusion: Merged branches; None if there were none.
         schema: Version of this record.
     """
 
@@ -174,20 +174,20 @@ class Manifest:
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-serialisable record."""
+        """Return a JSON-serialisable record."""
         return asdict(self)
 
     def files_of(self, model: ModelEntry) -> tuple[FileEntry, ...]:
-        """The file, or the files of the directory, that hold a model."""
+        """Return the file, or the files of the directory, of a model."""
         inside = model.file + "/"
         return tuple(file for file in self.files if file.path == model.file or file.path.startswith(inside))
 
 
 def combined_digest(files: tuple[FileEntry, ...], model_file: str) -> tuple[str, int]:
-    """Digest and size of a model: the file's own, or those that follow from a directory's files.
+    """Return digest and size of a model: the file's own, or those derived from a directory's files.
 
     Args:
-        files: As :meth:`Manifest.files_of` gives them.
+        files: Files as :meth:`Manifest.files_of` returns them.
         model_file: The model's path in the bundle.
     """
     from hetero.files import digest
@@ -199,10 +199,10 @@ def combined_digest(files: tuple[FileEntry, ...], model_file: str) -> tuple[str,
 
 
 def require_name(name: str) -> None:
-    """Refuse a model name that cannot be a file name everywhere.
+    """Refuse a model name that is not a valid file name on every platform.
 
     Raises:
-        IntegrityError: When it holds other characters than letters, digits, dot, dash and underscore.
+        IntegrityError: If it contains characters other than letters, digits, dot, dash and underscore.
     """
     if not NAME.fullmatch(name):
         raise IntegrityError(

@@ -1,7 +1,7 @@
-"""Original image files of a bundle's queries: what an application decodes and resizes itself. Imports no torch.
+"""Original image files of a bundle's queries, for an application to decode and resize itself. Imports no torch.
 
-They lie in the bundle as ``originals/<row>.png`` or ``.jpg``, where the row is that of ``retrieval_images``, whose
-pixels are what the contract makes of them.
+They lie in the bundle as ``originals/<row>.png`` or ``.jpg``, where the row is that of ``retrieval_images``, which
+contains the contract's pixels of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PATH = re.compile(rf"{FOLDER}/([0-9]{{6}})\.(png|jpg)")
 
 
 def kind(content: bytes) -> str:
-    """``png``, ``jpg``, or nothing for other files: only these two are read by every platform."""
+    """Return ``png``, ``jpg``, or an empty text for other files: every platform reads only these two."""
     return next((name for name, start in _STARTS.items() if content.startswith(start)), "")
 
 
@@ -34,35 +34,35 @@ def write_originals(bundle: Path, originals: Mapping[int, bytes]) -> None:
 
 
 def original_rows(paths: Mapping[str, Path], images: int) -> dict[int, Path]:
-    """Which retrieval image each original belongs to, ascending.
+    """Return the retrieval rows of the originals, ascending.
 
     Args:
-        paths: The bundle's files by their path in it; others than originals are passed over.
+        paths: The bundle's files by their path in it; files other than originals are ignored.
         images: Number of retrieval images.
 
     Raises:
-        IntegrityError: For a name that is not a row, a row twice, or content that is not what the name says.
+        IntegrityError: For a name that is not a row, a repeated row, or content that does not match the name.
     """
     rows: dict[int, Path] = {}
     problems: list[str] = []
     for name, path in sorted(paths.items()):
         if not name.startswith(f"{FOLDER}/"):
             continue
-        found = _PATH.fullmatch(name)
-        if found is None or int(found[1]) >= images or int(found[1]) in rows:
+        match = _PATH.fullmatch(name)
+        if match is None or int(match[1]) >= images or int(match[1]) in rows:
             problems.append(f"{name}: expected one .png or .jpg for each of some rows below {images}")
             continue
         with path.open("rb") as stream:
-            if kind(stream.read(8)) != found[2]:
-                problems.append(f"{name}: is not a {found[2]} file")
-        rows[int(found[1])] = path
+            if kind(stream.read(8)) != match[2]:
+                problems.append(f"{name}: is not a {match[2]} file")
+        rows[int(match[1])] = path
     if problems:
         raise IntegrityError(f"the files below {FOLDER} are not sound:", problems)
     return rows
 
 
 def pack(originals: Mapping[int, bytes]) -> dict[str, NDArray[Any]]:
-    """Originals as arrays for a safetensors file; nothing for none."""
+    """Return originals as arrays for a safetensors file; no arrays for no originals."""
     if not originals:
         return {}
     return {
@@ -73,7 +73,7 @@ def pack(originals: Mapping[int, bytes]) -> dict[str, NDArray[Any]]:
 
 
 def unpack(tensors: Mapping[str, NDArray[Any]]) -> dict[int, bytes]:
-    """What :func:`pack` packed."""
+    """Return the originals that :func:`pack` packed."""
     if "originals.rows" not in tensors:
         return {}
     ends = tensors["originals.ends"].tolist()
@@ -85,7 +85,7 @@ def unpack(tensors: Mapping[str, NDArray[Any]]) -> dict[int, bytes]:
 
 
 def original_problems(originals: Mapping[int, bytes], images: int) -> list[str]:
-    """What is wrong with originals that are to go into a bundle."""
+    """Return the problems of originals that are to go into a bundle."""
     outside = [row for row in originals if not 0 <= row < images]
     other = [row for row, content in originals.items() if not kind(content)]
     problems = [f"originals: rows {outside[:5]} are outside the {images} images"] if outside else []

@@ -1,4 +1,4 @@
-"""How an int8 file was made and why, as the manifest says it."""
+"""The quantisation of an int8 file and the reasons for it, as recorded in the manifest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DecidedBy = Literal["nothing", "not finite", "map@r", "overlap@10", "size", "ang
 
 @record
 class Int8Figures:
-    """What an int8 file did to calibration queries, which set none of its ranges where there are enough of them.
+    """An int8 file's results on calibration queries, which set none of its ranges if there are enough of them.
 
     Attributes:
-        loss: Share of the float32 model's asymmetric map@r that it lost, with its 95 % interval.
-        overlap: Share of the float32 model's ten nearest that it kept (overlap@10).
-        angle: Mean angle of its vectors to the float32 model's, in degrees.
-        size: Of the file, in bytes, before its description is added.
+        loss: Share of the float32 model's asymmetric map@r that was lost, with its 95 % interval.
+        overlap: Share of the float32 model's ten nearest that was kept (overlap@10).
+        angle: Mean angle between its vectors and the float32 model's, in degrees.
+        size: Size of the file, in bytes, before its description is added.
     """
 
     loss: Interval
@@ -31,17 +31,17 @@ class Int8Figures:
 
 @record
 class Evidence:
-    """Why an int8 file was made as it was; see :mod:`export.precision.rule`.
+    """The evidence for an int8 file's quantisation; see :mod:`export.precision.rule`.
 
     Attributes:
-        queries: How many calibration queries were measured.
-        classes: How many classes they are of.
-        chosen: What the choice did to them.
-        plain: What the plain tools' default did: a scale a channel, ranges from the smallest to the largest value,
-            biases as they are.
-        decided_by: What the default fell behind in; ``nothing`` when it was chosen.
-        overlap_gain: The choice's overlap less the default's, with its paired 95 % interval; None when the default
-            gives no finite vectors.
+        queries: Number of calibration queries measured.
+        classes: Number of their classes.
+        chosen: Results of the choice.
+        plain: Results of the plain tools' default: a scale per channel, ranges from the smallest to the largest value,
+            uncorrected biases.
+        decided_by: The criterion on which the default fell behind; ``nothing`` if it was chosen.
+        overlap_gain: The choice's overlap less the default's, with its paired 95 % interval; None if the default's
+            vectors are not finite.
     """
 
     queries: int
@@ -54,19 +54,19 @@ class Evidence:
 
 @record
 class Quantisation:
-    """How an int8 file was made: as what keeps most of the float32 model's retrieval; see :mod:`export.precision.rule`.
+    """The quantisation of an int8 file, chosen to keep most of the retrieval; see :mod:`export.precision.rule`.
 
     Attributes:
-        calibrator: How activation ranges follow from the values seen; None where weights alone are int8.
-        scales: Whose weights have a scale of their own: each output channel's, those of depthwise convolutions only (a
-            channel there has few weights, and shares no input with another), or only each layer's.
-        reduce_range: Whether weights use 7 of 8 bits, which x86 processors without VNNI need.
+        calibrator: Method that sets activation ranges from observed values; None if only weights are int8.
+        scales: The weights with a scale per output channel: all, only those of depthwise convolutions (a channel there
+            has few weights, and shares no input with another), or none, with a scale per layer.
+        reduce_range: True if weights use 7 of 8 bits, which x86 processors without VNNI need.
         float_layers: Layers that stay in float32.
-        tried: How many choices were measured.
-        goal: Largest share of map@r that it was to lose.
-        met: Whether it lost no more on the calibration queries that were measured to choose it.
-        bias_correction: Whether biases make up for what rounded weights shift.
-        evidence: What was measured; None in bundles that an earlier version wrote.
+        tried: Number of choices measured.
+        goal: Largest share of map@r that it may lose.
+        met: True if it lost no more on the calibration queries that were measured to choose it.
+        bias_correction: True if biases compensate the shift by rounded weights.
+        evidence: The measurements; None in bundles of earlier versions.
     """
 
     calibrator: Calibrator | None

@@ -31,13 +31,13 @@ _LARGEST_SIDE = 4096
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and are what the manifest says.
+    """A bundle whose files are all present and match the manifest.
 
     Attributes:
         path: Its directory.
-        manifest: What it says about itself.
+        manifest: Its manifest.
         space: The embedding space of the model's vectors.
-        preprocessing: How an application resizes an image for it; the rest is in the graph.
+        preprocessing: An application's part of the preprocessing; the rest is in the graph.
     """
 
     path: Path
@@ -47,10 +47,10 @@ class Bundle:
 
     @cached_property
     def goldens(self) -> Goldens:
-        """The golden images and the retrieval set, loaded when first asked for.
+        """The golden images and the retrieval set, loaded on first use.
 
         Raises:
-            IntegrityError: When they do not fit the bundle.
+            IntegrityError: If they do not fit the bundle.
         """
         return Goldens.load(
             self.path / GOLDENS,
@@ -61,35 +61,35 @@ class Bundle:
 
     @cached_property
     def originals(self) -> dict[int, Path]:
-        """JPEG and PNG files by the row of ``retrieval_images`` that the contract makes of them; empty when none ship.
+        """JPEG and PNG files by their row of ``retrieval_images``; empty if none ship.
 
         Raises:
-            IntegrityError: When they do not fit the bundle.
+            IntegrityError: If they do not fit the bundle.
         """
         files = {file.path: self.path / file.path for file in self.manifest.files}
         return original_rows(files, len(self.goldens.retrieval_images))
 
     def model(self, format: str, precision: Precision = "fp32") -> ModelEntry | None:
-        """The exported model of a format and precision, if the bundle has it."""
+        """Return the exported model of a format and precision; None if the bundle lacks it."""
         kinds = {(model.format, model.precision): model for model in self.manifest.models}
         return kinds.get((format, precision))
 
     def file(self, model: ModelEntry) -> Path:
-        """Where an exported model is."""
+        """Return the path of an exported model."""
         return self.path / model.file
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle and verify its schema, the digest and size of every file, and that nothing else is there.
+    """Read a bundle and verify its schema, the digest and size of every file, and that it has no other files.
 
-    A signature must be readable, but who signed is checked by :func:`export.bundle.signing.check_signature`.
+    A signature must be readable, but the signer is checked by :func:`export.bundle.signing.check_signature`.
 
     Args:
         path: The bundle's directory.
 
     Raises:
-        InputError: When there is no bundle.
-        IntegrityError: When the bundle is not what its manifest says; the message lists every problem of a kind.
+        InputError: If there is no bundle.
+        IntegrityError: If the bundle does not match its manifest; the message lists every problem of a kind.
     """
     return steadily(path, _read)
 
@@ -132,11 +132,11 @@ def _json(path: Path) -> object:
 
 
 def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
-    """Compare what is in the directory with what is listed, following no link."""
+    """Compare the directory with the listed files, following no link."""
     listed = {file.path: file.size for file in files} | {MANIFEST: None, SIGNATURE: None}
     parents = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
     problems: list[str] = []
-    seen: set[str] = set()
+    present: set[str] = set()
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -149,9 +149,9 @@ def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
                     else:
                         problems.append(f"{name!r}: a directory that the manifest does not list")
                     continue
-                seen.add(name)
+                present.add(name)
                 problems += _entry_problems(entry, name, listed)
-    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - seen - {SIGNATURE})]
+    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - present - {SIGNATURE})]
     return problems
 
 
@@ -169,12 +169,12 @@ def _entry_problems(entry: os.DirEntry[str], name: str, listed: dict[str, int | 
 
 
 def _digest_problem(path: Path, file: FileEntry) -> str | None:
-    came = sha256_file(path / file.path)
-    return None if came == file.sha256 else f"{file.path}: expected sha256 {file.sha256}, got {came}"
+    actual = sha256_file(path / file.path)
+    return None if actual == file.sha256 else f"{file.path}: expected sha256 {file.sha256}, got {actual}"
 
 
 def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
-    """What a bundle may not hold beyond what no contract may."""
+    """Return problems of a bundle's contract beyond those of any contract."""
     if max(preprocessing.height, preprocessing.width) <= _LARGEST_SIDE:
         return []
     return [f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}"]
@@ -187,9 +187,9 @@ def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing:
     sides = (preprocessing.height, preprocessing.width)
     for model in manifest.models:
         batch = 0 if model.input.shape[:1] == (0,) and format_called(model.format).any_batch else 1
-        taken = sides if model.input.type == "image-rgb" else (batch, *sides, 3)
-        if model.input.shape != taken:
-            problems.append(f"{model.file}: takes {list(model.input.shape)}, expected {list(taken)}")
+        expected_shape = sides if model.input.type == "image-rgb" else (batch, *sides, 3)
+        if model.input.shape != expected_shape:
+            problems.append(f"{model.file}: takes {list(model.input.shape)}, expected {list(expected_shape)}")
         if model.output.shape != (batch, space.dimension):
             problems.append(f"{model.file}: gives {list(model.output.shape)}, expected {[batch, space.dimension]}")
     return problems

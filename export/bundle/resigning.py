@@ -1,4 +1,4 @@
-"""Sign a bundle that exists. Imports no torch."""
+"""Sign an existing bundle. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hetero.storage.directories import replaced_directory
 
 
 def sign_again(bundle: Path, private: Path) -> str:
-    """Sign a bundle that exists, in one step; an earlier signature of it is replaced.
+    """Sign an existing bundle, in one step; an earlier signature of it is replaced.
 
     Returns:
         The public key in hexadecimal.
 
     Raises:
-        InputError: When there is no bundle, or the key cannot be read, or is not an Ed25519 key.
-        IntegrityError: When the bundle is damaged.
+        InputError: If there is no bundle, or the key cannot be read, or is not an Ed25519 key.
+        IntegrityError: If the bundle is damaged.
     """
     _ = read_bundle(bundle).goldens
     with replaced_directory(bundle.resolve(), keep=True) as fresh:

@@ -1,7 +1,7 @@
 """Ed25519 signatures over a bundle's manifest, which names every file by its digest. Imports no torch.
 
 ``manifest.sig`` is JSON: the algorithm, the public key and the signature, both in hexadecimal. The key inside proves
-only that the file is whole; who signed, a key that the reader already trusts says.
+only that the file is intact; only a key that the reader already trusts identifies the signer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hetero.schema import parse, record
 _LIMIT = 4096
 
 Trust = Literal["unsigned", "signed", "trusted"]
-"""No signature; a sound one of a key that nobody vouches for; a sound one of a trusted key."""
+"""No signature; a valid one of an unknown key; a valid one of a trusted key."""
 
 
 @record
@@ -33,34 +33,34 @@ def generate_key(private: Path, public: Path) -> str:
     """Make a key pair.
 
     Args:
-        private: Where the private key goes (PEM, readable by its owner only); keep it out of repositories.
-        public: Where the public key goes (PEM).
+        private: Path for the private key (PEM, readable by its owner only); keep it out of repositories.
+        public: Path for the public key (PEM).
 
     Returns:
         The public key in hexadecimal.
 
     Raises:
-        InputError: When a file is there already: keys are never overwritten.
+        InputError: If one of the files exists: keys are never overwritten.
     """
     require_package("cryptography")
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    if taken := [str(path) for path in (private, public) if path.exists()]:
-        raise InputError(f"{' and '.join(taken)} exist; a key is never overwritten: choose other names")
+    if existing := [str(path) for path in (private, public) if path.exists()]:
+        raise InputError(f"{' and '.join(existing)} exist; a key is never overwritten: choose other names")
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     write_bytes(private, secret, mode=0o600)
-    shown = key.public_key()
-    write_bytes(public, shown.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo))
-    return _raw(shown)
+    public_half = key.public_key()
+    write_bytes(public, public_half.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo))
+    return _raw(public_half)
 
 
 def sign(bundle: Path, private: Path) -> None:
-    """Write ``manifest.sig`` for the manifest as it stands.
+    """Write ``manifest.sig`` for the current manifest.
 
     Raises:
-        InputError: When the key cannot be read, or is not an Ed25519 key.
+        InputError: If the key cannot be read, or is not an Ed25519 key.
     """
     key = private_key(private)
     signature = key.sign((bundle / MANIFEST).read_bytes())
@@ -69,10 +69,10 @@ def sign(bundle: Path, private: Path) -> None:
 
 
 def private_key(path: Path) -> Any:
-    """An ``Ed25519PrivateKey`` from a file (PEM).
+    """Return an ``Ed25519PrivateKey`` from a file (PEM).
 
     Raises:
-        InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
+        InputError: If it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
     require_package("cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -96,23 +96,23 @@ def check_signature(bundle: Path, trusted: Path | None = None) -> tuple[Trust, s
         trusted: The public key (PEM) that the bundle must be signed with.
 
     Returns:
-        What the signature is worth, and the public key in hexadecimal (empty for none).
+        The trust in the signature, and the public key in hexadecimal (empty for none).
 
     Raises:
-        IntegrityError: When the signature is damaged, does not fit the manifest, or is not of the trusted key; or when
+        IntegrityError: If the signature is damaged, does not match the manifest, or is not of the trusted key; or if
             a key is given and there is no signature.
-        InputError: When the trusted key cannot be read, or ``cryptography`` is not installed.
+        InputError: If the trusted key cannot be read, or ``cryptography`` is not installed.
     """
     return signed_by(bundle, () if trusted is None else (public_key(trusted),))
 
 
 def signed_by(bundle: Path, trusted: Collection[str] = ()) -> tuple[Trust, str]:
-    """As :func:`check_signature`, with any of several public keys in hexadecimal; none asks for no signature."""
-    path, wanted = bundle / SIGNATURE, " or ".join(trusted)
+    """Check like :func:`check_signature`, against any of several keys in hexadecimal; with none, no signature is required."""
+    path, expected = bundle / SIGNATURE, " or ".join(trusted)
     if not path.exists():
         if trusted:
             raise IntegrityError(
-                f"{bundle} is not signed: it has no {SIGNATURE}, and a signature by {wanted} is asked for"
+                f"{bundle} is not signed: it has no {SIGNATURE}, and a signature by {expected} is asked for"
             )
         return "unsigned", ""
     entry = read_signature(path)
@@ -120,7 +120,7 @@ def signed_by(bundle: Path, trusted: Collection[str] = ()) -> tuple[Trust, str]:
     if not trusted:
         return "signed", entry.public_key
     if entry.public_key not in trusted:
-        raise IntegrityError(f"{bundle} is signed by the key {entry.public_key}, not by the trusted key {wanted}")
+        raise IntegrityError(f"{bundle} is signed by the key {entry.public_key}, not by the trusted key {expected}")
     return "trusted", entry.public_key
 
 
@@ -128,7 +128,7 @@ def read_signature(path: Path) -> _Signature:
     """Read and check ``manifest.sig`` without any cryptography.
 
     Raises:
-        IntegrityError: When it is not what it should be.
+        IntegrityError: If it is malformed.
     """
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _LIMIT:
         raise IntegrityError(f"{SIGNATURE} is not a regular file of at most {_LIMIT} bytes")
@@ -154,10 +154,10 @@ def _verify(bundle: Path, entry: _Signature) -> None:
 
 
 def public_key(path: Path) -> str:
-    """A public key (PEM) in hexadecimal.
+    """Return a public key (PEM) in hexadecimal.
 
     Raises:
-        InputError: When it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
+        InputError: If it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
     require_package("cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -178,7 +178,7 @@ def _raw(key: Any) -> str:
 
 
 def is_key(text: str) -> bool:
-    """Whether a text is a public key in hexadecimal."""
+    """Return True if a text is a public key in hexadecimal."""
     return _is_hex(text, 32)
 
 
@@ -187,10 +187,10 @@ def _is_hex(text: str, size: int) -> bool:
 
 
 def require_package(name: str) -> None:
-    """Refuse to go on without a package that signatures take.
+    """Refuse to go on without a package that signatures need.
 
     Raises:
-        InputError: When it is not installed.
+        InputError: If it is not installed.
     """
     from importlib.util import find_spec
 

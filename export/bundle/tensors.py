@@ -25,8 +25,8 @@ class Header:
     """A checked safetensors header.
 
     Attributes:
-        shapes: Of each tensor.
-        dtypes: Of each tensor: ``U8``, ``F32`` or ``I64``.
+        shapes: Shape of each tensor.
+        dtypes: Type of each tensor: ``U8``, ``F32`` or ``I64``.
         metadata: Free text entries.
     """
 
@@ -36,14 +36,14 @@ class Header:
 
 
 def read_header(path: Path, *, limit: int = _HEADER_LIMIT) -> Header:
-    """Read and check a header: its size, every type and shape, and that the data are exactly what it announces.
+    """Read and check a header: its size, every type and shape, and that the data match it exactly.
 
     Args:
         path: A regular file.
-        limit: Most bytes that the header may take.
+        limit: Limit on the header's size in bytes.
 
     Raises:
-        IntegrityError: When anything is off.
+        IntegrityError: If anything is wrong.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -73,8 +73,8 @@ def read_tensors(path: Path, *, limit: int = _HEADER_LIMIT) -> tuple[dict[str, N
     """Load every tensor of a file, after :func:`read_header` found nothing wrong, and its metadata.
 
     Raises:
-        InputError: When there is no such file.
-        IntegrityError: When it is damaged.
+        InputError: If there is no such file.
+        IntegrityError: If it is damaged.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -125,7 +125,7 @@ def require_tensors(
     """Compare tensors to expected types and shapes.
 
     Args:
-        tensors: What came.
+        tensors: The tensors to check.
         expected: Type (``U8``, ``F32``, ``I64``) and shape of each; a text in a shape is a free size, which must
             be the same wherever that text stands.
         what: Names the file in the message.
@@ -142,19 +142,19 @@ def require_tensors(
     for name, (dtype, shape) in expected.items():
         if name not in tensors:
             continue
-        came = tensors[name]
-        if came.dtype != _DTYPES[dtype] or not _fits(came.shape, shape, sizes):
-            wanted = ", ".join(str(sizes.get(str(side), side)) for side in shape)
-            problems.append(f"{name}: expected {dtype} [{wanted}], got {came.dtype} {list(came.shape)}")
+        tensor = tensors[name]
+        if tensor.dtype != _DTYPES[dtype] or not _fits(tensor.shape, shape, sizes):
+            sides = ", ".join(str(sizes.get(str(side), side)) for side in shape)
+            problems.append(f"{name}: expected {dtype} [{sides}], got {tensor.dtype} {list(tensor.shape)}")
     if problems:
         raise IntegrityError(f"{what} does not hold what it should:", problems)
     return sizes
 
 
-def _fits(came: tuple[int, ...], wanted: tuple[int | str, ...], sizes: dict[str, int]) -> bool:
-    if len(came) != len(wanted):
+def _fits(actual: tuple[int, ...], expected: tuple[int | str, ...], sizes: dict[str, int]) -> bool:
+    if len(actual) != len(expected):
         return False
     return all(
         (sizes.setdefault(side, size) if isinstance(side, str) else side) == size
-        for size, side in zip(came, wanted, strict=True)
+        for size, side in zip(actual, expected, strict=True)
     )
