@@ -1,4 +1,4 @@
-"""The manifest of a bundle, from what the converters returned."""
+"""The manifest of a bundle, from the converters' results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hetero.models.cost import module_cost
 
 
 def missing_entries(outcomes: Outcomes) -> tuple[MissingEntry, ...]:
-    """The files that could not be made, with the reason."""
+    """Return the files that could not be made, with the reasons."""
     return tuple(
         MissingEntry(name, precision, shown(outcome))
         for (name, precision), outcome in sorted(outcomes.items())
@@ -40,15 +40,15 @@ def manifest_of(
     files: tuple[FileEntry, ...],
     fusion: Fusion,
 ) -> Manifest:
-    """A manifest without its list of files, which the model card still joins.
+    """Return a manifest without its list of files, to which the model card is still to be added.
 
     Args:
-        order: What was asked for.
-        outcomes: What the converters returned.
+        order: The order.
+        outcomes: The converters' results.
         missing: Those of them that are failures.
-        hazards: What float16 cannot hold.
+        hazards: Values that exceed float16.
         files: The files so far.
-        fusion: What came of merging the model's branches.
+        fusion: The result of merging the model's branches.
     """
     source, measured = order.source, module_cost(order.source.module, order.source.preprocessing)
     warnings = (one_line(fusion.warning),) if fusion.warning else ()
@@ -117,12 +117,12 @@ def _entry(
 
 
 def told_apart(result: Result) -> bool:
-    """Whether the golden images tell models apart; True where no file was held against them."""
+    """Return True if the golden images tell models apart, or no file was compared on them."""
     return result.golden_room is None or tells(result.golden_room)
 
 
 def listed(directory: Path) -> tuple[FileEntry, ...]:
-    """Every file of a bundle but its manifest, by path."""
+    """Return every file of a bundle but its manifest, by path."""
     files = sorted(file for file in directory.rglob("*") if file.is_file() and file != directory / MANIFEST)
     return tuple(
         FileEntry(file.relative_to(directory).as_posix(), sha256_file(file), file.stat().st_size) for file in files

@@ -18,17 +18,17 @@ from hetero.space import EmbeddingSpace
 
 
 def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> str:
-    """Markdown: files and what was checked, the contract, how to prepare an image, how to call the model.
+    """Return Markdown: files and checks, the contract, how to prepare an image, how to call the model.
 
     Args:
         manifest: Its ``files`` may still be empty.
-        space: What the vectors mean.
-        preprocessing: How an image is resized.
+        space: The embedding space of the vectors.
+        preprocessing: The preprocessing contract.
     """
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    known = {format.name: format for format in formats()}
-    sections = {name: format.card for name, format in known.items()}
+    by_name = {format.name: format for format in formats()}
+    sections = {name: format.card for name, format in by_name.items()}
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
         loader=DictLoader(sections),
@@ -44,7 +44,7 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         manifest=manifest,
         space=space,
         preprocessing=preprocessing,
-        formats=known,
+        formats=by_name,
         resize_rule=resize_rule(preprocessing),
         grey_rule=grey_rule(preprocessing),
         how_made=how_made,
@@ -59,10 +59,10 @@ def _text(value: Any) -> Any:
 
 
 def _calls(manifest: Manifest, sections: Mapping[str, str]) -> list[tuple[str, str, list[ModelEntry]]]:
-    """The formats that the card shows how to call, by the headings of their sections.
+    """Return the formats whose call the card shows, by the headings of their sections.
 
     Returns:
-        A format's name; the file that its section names, which is the first unless it gives bytes; and its models.
+        A format's name; the file that its section names, which is the first without byte output; and its models.
     """
     models = [model for model in manifest.models if model.precision != "int8-uint8io"] or manifest.models
     files = {model.format: model.file for model in reversed(models)}
@@ -73,7 +73,7 @@ def _calls(manifest: Manifest, sections: Mapping[str, str]) -> list[tuple[str, s
 
 
 def grey_rule(preprocessing: Preprocessing) -> str:
-    """What an application does with a grey file of more than 8 bits, in words; empty when the contract does not say."""
+    """Describe how an application treats a grey file of more than 8 bits; empty if the contract does not say."""
     if preprocessing.grey_range is None:
         return ""
     low, high = preprocessing.grey_range
@@ -85,7 +85,7 @@ def grey_rule(preprocessing: Preprocessing) -> str:
 
 
 def resize_rule(preprocessing: Preprocessing) -> str:
-    """The part of preprocessing that an application does itself, in words."""
+    """Describe the part of preprocessing that an application does itself."""
     width, height = preprocessing.width, preprocessing.height
     target = f"{width} x {height} pixels (width x height)"
     how = {

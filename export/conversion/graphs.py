@@ -1,4 +1,4 @@
-"""The captured graphs of a model, and who converts them."""
+"""The captured graphs of a model, and their conversion requests."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TUNED_GOLDENS = "goldens.int8.safetensors"
 
 
 def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
-    """Write the graphs for the converters; returns what float16 cannot hold even after the norm was made safe."""
+    """Write the graphs for the converters; return the float16 hazards that remain even after the norm was made safe."""
     source = order.source
-    found, left = _write_graph(order, golden, work / "program.pt2", any_batch=False)
-    for one in found:
-        state = "remains" if one in left else "rewritten: rows are scaled before the norm"
+    hazards, remaining = _write_graph(order, golden, work / "program.pt2", any_batch=False)
+    for one in hazards:
+        state = "remains" if one in remaining else "rewritten: rows are scaled before the norm"
         print(f"float16: {one} ({state})", file=sys.stderr)
     if order.any_batch:
         _write_graph(order, golden, work / "program.batch.pt2", any_batch=True)
@@ -42,11 +42,11 @@ def write_graphs(order: Order, golden: Goldens, work: Path) -> list[Hazard]:
         write_bytes(
             work / _TUNED_GOLDENS, pack({"golden_images": images, "golden_embeddings": order.tuned.embed(images)})
         )
-    return left
+    return remaining
 
 
 def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
-    """One request for each format, the slowest first."""
+    """Return one request for each format, the slowest first."""
     source = order.source
     by_format: dict[str, dict[Precision, str]] = {}
     for name, precision in order.files:
@@ -72,18 +72,18 @@ def requests(order: Order, bundle: Path, work: Path) -> list[Request]:
 
 
 def _write_graph(order: Order, golden: Goldens, path: Path, *, any_batch: bool) -> tuple[list[Hazard], list[Hazard]]:
-    """Returns the hazards for float16 that the model has, and those that the written graph still has."""
+    """Return the float16 hazards of the model, and those of the written graph."""
     source = order.source
     program = capture(with_neck_folded(source.module), source.example, any_batch=any_batch)
-    found, left = list[Hazard](), list[Hazard]()
+    hazards, remaining = list[Hazard](), list[Hazard]()
     if order.half:
-        program, found, left = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
+        program, hazards, remaining = make_safe(program, golden.golden_images, source.example, any_batch=any_batch)
     save(program, path)
-    return found, left
+    return hazards, remaining
 
 
 def with_neck_folded(module: nn.Module) -> nn.Module:
-    """One of our models with its last batch norm as part of the embedding layer, as a copy; any other as it is.
+    """Return a copy of one of our models with its last batch norm in the embedding layer; any other model unchanged.
 
     Converters to ONNX and LiteRT do so anyway. Core ML's does not, and float16 then rounds the statistics as well.
     """

@@ -1,7 +1,7 @@
-"""Float16 safety: which operators leave float16's range on real images, and a rewrite of the one that usually does.
+"""Float16 safety: operators that leave float16's range on real images, and a rewrite of the one that usually does.
 
-Phones compute "fp16" models in float16 from end to end, while most desktops widen to float32 and see nothing. So every
-intermediate value of the golden images is held against float16's range here, in float32, by torch.
+Phones compute "fp16" models in float16 from end to end, while most desktops widen to float32 and hide the problem.
+So every intermediate value of the golden images is compared with float16's range here, in float32, by torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from export.conversion.half_within import coarseness, within
 
 LARGEST = 65504.0
 SMALLEST = 2.0**-24
-"""The smallest number above zero that float16 holds."""
+"""The smallest positive number in float16."""
 LOST = 1e-2
 """Share of a tensor's length that may vanish before it counts as flushed."""
 
@@ -40,21 +40,21 @@ _HARMLESS = {
     _aten.add.Tensor,
     _aten.maximum.default,
 }
-"""What stands between a sum of squares and the division by the length."""
+"""Operators between a sum of squares and the division by the length."""
 
 
 @dataclass(frozen=True)
 class Hazard:
-    """An operator whose result float16 cannot hold.
+    """An operator whose result exceeds float16.
 
     Attributes:
         operator: For instance ``aten.pow.Tensor_Scalar``.
-        name: Of its place in the graph.
+        name: Name of its node in the graph.
         where: Path of the module that it belongs to; empty at the top.
         kind: ``overflow`` (beyond 65504), ``flush`` (too small to be told from zero) or ``coarse`` (a variance with few
             digits left).
-        value: The largest magnitude seen, the share of the tensor's length that vanishes, or that of the variance.
-        images: On how many of the images.
+        value: The largest magnitude, the share of the tensor's length that vanishes, or that of the variance.
+        images: Number of images on which it occurs.
     """
 
     operator: str
@@ -85,12 +85,12 @@ def find_hazards(program: ExportedProgram, images: UInt8[np.ndarray, "n h w 3"])
 def make_safe(
     program: ExportedProgram, images: UInt8[np.ndarray, "n h w 3"], example: Tensor, *, any_batch: bool = False
 ) -> tuple[ExportedProgram, list[Hazard], list[Hazard]]:
-    """Rewrite norms when they leave float16's range: rows are divided by their largest magnitude first.
+    """Rewrite norms if they leave float16's range: rows are divided by their largest magnitude first.
 
-    The result is the same but for rounding, since a unit vector does not depend on its length before.
+    The result is the same up to rounding, because a unit vector does not depend on its length before.
 
     Returns:
-        The program (as it came when nothing had to change), the hazards that it had, and those left.
+        The program (unchanged if nothing had to change), the hazards that it had, and the remaining ones.
     """
     hazards = find_hazards(program, images)
     if not hazards:
@@ -109,7 +109,7 @@ class Norm:
     """A division of rows by their Euclidean length.
 
     Attributes:
-        vectors: What is divided.
+        vectors: The divided vectors.
         division: The operator that divides.
         readers: The operators between that read the vectors.
     """
@@ -120,7 +120,7 @@ class Norm:
 
 
 def norms(module: GraphModule) -> Iterator[Norm]:
-    """Every division of rows by their own length, however it is written."""
+    """Yield every division of rows by their own length, in any notation."""
     for node in module.graph.nodes:
         if node.op == "call_function" and node.target == _aten.div.Tensor and isinstance(node.args[1], Node):
             vectors = node.args[0]
@@ -137,7 +137,7 @@ def scale_before(module: GraphModule, norm: Norm) -> Norm:
     with graph.inserting_after(magnitude):
         largest = graph.call_function(_aten.amax.default, (magnitude, [1], True))
     with graph.inserting_after(largest):
-        # An all-zero row stays finite; float16's smallest normal number survives the conversion.
+        # An all-zero row remains finite; float16's smallest normal number survives the conversion.
         floored = graph.call_function(_aten.clamp.default, (largest, 2.0**-14))
     with graph.inserting_after(floored):
         scaled = graph.call_function(_aten.div.Tensor, (vectors, floored))
@@ -147,7 +147,7 @@ def scale_before(module: GraphModule, norm: Norm) -> Norm:
 
 
 def _behind(node: Node) -> Iterator[Node]:
-    """A divisor and what it is made of, back to the squares."""
+    """Yield a divisor and its inputs, back to the squares."""
     yield node
     if node.op == "call_function" and node.target in _HARMLESS | {_aten.sum.dim_IntList}:
         for source in node.all_input_nodes:
@@ -155,17 +155,17 @@ def _behind(node: Node) -> Iterator[Node]:
 
 
 def _squares(reader: Node, vectors: Node) -> bool:
-    """Whether an operator squares the vectors, or adds their squares up."""
+    """Return True if an operator squares the vectors, or sums their squares."""
     if reader.target == _aten.pow.Tensor_Scalar:
         return bool(reader.args[1] == 2)
     if reader.target == _aten.mul.Tensor:
         return all(argument is vectors for argument in reader.args[:2])
-    # ``expand_as`` reads the vectors for their shape only.
+    # ``expand_as`` reads only the shape of the vectors.
     return reader.target in _SUMS_OF_SQUARES | {_aten.square.default, _aten.expand_as.default}
 
 
 class _Watch(Interpreter):
-    """Runs a graph and remembers which operators left float16's range."""
+    """An interpreter that records operators whose results leave float16's range."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)  # pyright: ignore[reportArgumentType]
@@ -173,7 +173,7 @@ class _Watch(Interpreter):
         self._nodes: dict[str, Node] = {}
 
     def run_node(self, n: Node) -> Any:
-        """Compute one operator, and look at what it gave."""
+        """Compute one operator, and examine its result."""
         result = super().run_node(n)
         if n.op == "call_function" and isinstance(result, Tensor) and result.is_floating_point():
             self._nodes[n.name] = n
@@ -188,7 +188,7 @@ class _Watch(Interpreter):
 
 
 def _look(target: Any, result: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Whether what an operator computes leaves float16's range, and how far."""
+    """Return the hazard of an operator's result, if it leaves float16's range."""
     tensors = [result, *within(target, result, args, kwargs)]
     # A norm's result is a root, but the powers under it vanish sooner; a score or a variance of zero says nothing.
     roots = tensors[1:] if target in _SUMS_OF_SQUARES and len(tensors) > 1 else [result]
@@ -202,6 +202,6 @@ def _look(target: Any, result: Tensor, args: Sequence[Any], kwargs: Mapping[str,
 
 
 def _lost(tensor: Tensor) -> float:
-    """Share of a tensor's length in values that float16 takes for zero."""
+    """Return the share of a tensor's length in values that float16 rounds to zero."""
     length = float(tensor.double().norm())
     return float(torch.where(tensor.abs() < SMALLEST, tensor, 0.0).double().norm()) / length if length else 0.0

@@ -1,4 +1,4 @@
-"""What single operators compute on their way to a result, where float16 may not hold it."""
+"""Intermediate values inside single operators that float16 may not be able to represent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 _aten: Any = torch.ops.aten
 _WITHOUT_POWERS = (0.0, 1.0, float("inf"), float("-inf"))
-"""Norms that raise nothing to a power."""
+"""Orders of norms without powers."""
 
 
 def within(target: Any, result: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """Values that must fit, too: powers under a norm's root, scores of attention, variances.
+    """Return values that must fit, too: powers under a norm's root, scores of attention, variances.
 
     Args:
         target: The operator.
-        result: What it gave.
-        args: What it was called with.
-        kwargs: Named.
+        result: Its result.
+        args: Its arguments.
+        kwargs: Its named arguments.
     """
     if target in _VARIANCES:
         return [_VARIANCES[target](*args, **kwargs)[0]]
@@ -28,12 +28,12 @@ def within(target: Any, result: Tensor, args: Sequence[Any], kwargs: Mapping[str
 
 
 def coarseness(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
-    """Share by which a normalisation's variance, with what is added to it, is off when both are in float16."""
+    """Return the relative error of a normalisation's variance, plus its epsilon, with both in float16."""
     if target not in _VARIANCES:
         return 0.0
-    variance, added = _VARIANCES[target](*args, **kwargs)
-    exact = variance + added
-    rounded = variance.half().to(exact.dtype) + torch.tensor(added).half().to(exact.dtype)
+    variance, epsilon = _VARIANCES[target](*args, **kwargs)
+    exact = variance + epsilon
+    rounded = variance.half().to(exact.dtype) + torch.tensor(epsilon).half().to(exact.dtype)
     return float(((rounded - exact).abs() / exact).nan_to_num(posinf=0.0).max())
 
 

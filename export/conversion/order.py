@@ -1,4 +1,4 @@
-"""What an export was asked for, and whether it fits together."""
+"""The order for an export, and the check that its parts fit together."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from hetero.errors import InputError
 
 @dataclass(frozen=True)
 class Order:
-    """An export.
+    """An order for an export.
 
     Attributes:
         source: The model.
         retrieval: Test images with cloud embeddings.
         calibration: Training or validation images with cloud embeddings.
-        files: Which files to make.
-        goldens: How many golden images.
-        any_batch: Whether files take any number of images, where their format can.
-        licence: Of the model.
+        files: Files to make.
+        goldens: Number of golden images.
+        any_batch: True if files take any number of images, where their format can.
+        licence: Licence of the model.
         tuned: The model fine-tuned for int8.
         goals: Largest share of map@r to lose, where it differs from the table's.
     """
@@ -42,21 +42,21 @@ class Order:
     goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
 
     def goal(self, format: str, precision: Precision) -> float:
-        """Largest share of map@r that a file is to lose."""
+        """Return the largest share of map@r that a file may lose."""
         return self.goals.get(precision, offer(format, precision).goal)
 
     @property
     def half(self) -> bool:
-        """Whether a file is asked for that some runtime computes in float16."""
+        """True if a file is ordered that some runtime computes in float16."""
         return any(offer(*file).half for file in self.files)
 
 
 def require_fit(order: Order) -> None:
-    """Refuse sets that do not fit the model, and what cannot be made from them.
+    """Refuse sets that do not fit the model, and files that cannot be made from them.
 
     Raises:
         InputError: With every problem.
-        SpaceMismatchError: When two parts live in different spaces.
+        SpaceMismatchError: If two parts have different spaces.
     """
     source, retrieval = order.source, order.retrieval
     require_name(source.name)
@@ -64,8 +64,8 @@ def require_fit(order: Order) -> None:
     problems: list[str] = []
     expected = (source.preprocessing.height, source.preprocessing.width, 3)
     if retrieval.images.shape[1:] != expected or retrieval.images.dtype != np.uint8:
-        came = f"{retrieval.images.dtype} {list(retrieval.images.shape[1:])}"
-        problems.append(f"images: expected uint8 {list(expected)} as the model's preprocessing says, got {came}")
+        actual = f"{retrieval.images.dtype} {list(retrieval.images.shape[1:])}"
+        problems.append(f"images: expected uint8 {list(expected)} as the model's preprocessing says, got {actual}")
     if order.goldens < 1:
         problems.append(f"goldens: expected at least 1, got {order.goldens}")
     if order.calibration is None:

@@ -1,4 +1,4 @@
-"""Run conversions side by side, each format in its own process, and collect what they say."""
+"""Run conversions in parallel, each format in its own process, and collect the results."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hetero.processes import children
 
 _AT_A_TIME = 2
 _MEMORY_EACH = 2 << 30
-"""What a converter takes at most for a small model: about 1.3 GB, nearly all of it the packages themselves."""
+"""Upper estimate of a converter's memory for a small model: about 1.3 GB, nearly all of it the packages themselves."""
 _SHOWN_LINES = 25
 
 Outcomes = dict[tuple[str, Precision], Result | str]
-"""A result for each file, or why there is none."""
+"""A result for each file, or the reason why there is none."""
 Finished = Callable[[str, Precision], None]
 
 
@@ -34,10 +34,10 @@ class _Running:
 
 
 def run_all(requests: Sequence[Request], *, finished: Finished) -> Outcomes:
-    """Run every request; two at a time where cores and memory allow, otherwise one.
+    """Run every request; two at a time if cores and memory allow, otherwise one.
 
     Args:
-        requests: What to convert; the slowest first.
+        requests: Requests to convert; the slowest first.
         finished: Called for each file as it is done.
     """
     waiting, running = list(requests), list[_Running]()
@@ -47,21 +47,21 @@ def run_all(requests: Sequence[Request], *, finished: Finished) -> Outcomes:
             while waiting and (not running or len(running) < _at_a_time()):
                 running.append(_start(waiting.pop(0)))
             time.sleep(0.05)
-            for one in [*running]:
-                ended = one.process.poll() is not None
-                _tell(one, finished, ended=ended)
+            for process in [*running]:
+                ended = process.process.poll() is not None
+                _tell(process, finished, ended=ended)
                 if ended:
-                    running.remove(one)
-                    outcomes |= _outcomes(one)
+                    running.remove(process)
+                    outcomes |= _outcomes(process)
     finally:
-        for one in running:
-            one.process.kill()
-            one.process.wait()
+        for process in running:
+            process.process.kill()
+            process.process.wait()
     return outcomes
 
 
 def _at_a_time() -> int:
-    """How many processes may run, this moment's free memory considered."""
+    """Return how many processes may run, given the memory that is free now."""
     lines = path.read_text(encoding="ascii").splitlines() if (path := Path("/proc/meminfo")).is_file() else []
     free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
     running_fits = _AT_A_TIME if free is None or free > _MEMORY_EACH else 1
@@ -84,7 +84,7 @@ def _start(request: Request) -> _Running:
         process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
-        pass  # It died at once; its log says why.
+        pass  # it died at once; its log tells why
     return _Running(request, process, log)
 
 
@@ -97,24 +97,24 @@ def _environment(work: str) -> dict[str, str]:
     return variables | fixed
 
 
-def _tell(one: _Running, finished: Finished, *, ended: bool) -> None:
-    """Report the files that are done, or that will not come any more."""
-    for precision in one.request.files:
-        if precision not in one.told and (ended or one.request.result(precision).is_file()):
-            one.told.add(precision)
-            finished(one.request.format, precision)
+def _tell(process: _Running, finished: Finished, *, ended: bool) -> None:
+    """Report the files that are done, or that can no longer come."""
+    for precision in process.request.files:
+        if precision not in process.told and (ended or process.request.result(precision).is_file()):
+            process.told.add(precision)
+            finished(process.request.format, precision)
 
 
-def _outcomes(one: _Running) -> Outcomes:
-    assert one.process.stdin is not None
-    one.process.stdin.close()
-    return {(one.request.format, precision): _outcome(one, precision) for precision in one.request.files}
+def _outcomes(process: _Running) -> Outcomes:
+    assert process.process.stdin is not None
+    process.process.stdin.close()
+    return {(process.request.format, precision): _outcome(process, precision) for precision in process.request.files}
 
 
-def _outcome(one: _Running, precision: Precision) -> Result | str:
-    outcome = one.request.outcome(precision)
+def _outcome(process: _Running, precision: Precision) -> Result | str:
+    outcome = process.request.outcome(precision)
     if outcome is not None:
         return outcome
-    printed = one.log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
+    printed = process.log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:]
     tail = "\n".join(f"      {line}" for line in printed)
-    return f"the converter ended with status {one.process.returncode}; its last words:\n{tail}"
+    return f"the converter ended with status {process.process.returncode}; its last words:\n{tail}"

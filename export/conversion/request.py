@@ -1,4 +1,4 @@
-"""What a converter's process is asked for, and what it answers: JSON between two processes."""
+"""The request to a converter's process, and its answer: JSON between two processes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hetero.schema import parse, record
 
 @record
 class Request:
-    """What to convert.
+    """A request to convert.
 
     Attributes:
         program: The captured graph.
-        int8_program: The graph that full int8 is made from, when it is another.
-        format: To which format.
+        int8_program: The graph that full int8 is made from, if it is another.
+        format: The target format.
         files: Precision and file of each, in the order to write them.
         goldens: The bundle's goldens, which the exported files must reproduce.
         work: A directory with the calibration, for results and temporary files.
         metadata: The contract.
-        height: Of the image.
-        width: Of the image.
-        any_batch: Whether the graph takes any number of images.
+        height: Height of the image.
+        width: Width of the image.
+        any_batch: True if the graph takes any number of images.
         goals: Largest share of map@r to lose, by precision.
-        int8_goldens: The same images with what torch makes of them by ``int8_program``.
+        int8_goldens: The same images with torch's embeddings by ``int8_program``.
     """
 
     program: str
@@ -46,11 +46,11 @@ class Request:
     int8_goldens: str = ""
 
     def result(self, precision: Precision) -> Path:
-        """Where the :class:`Result` of a file goes."""
+        """Return the path of a file's :class:`Result`."""
         return Path(self.work) / f"{Path(self.files[precision]).name}.json"
 
     def outcome(self, precision: Precision) -> Result | str | None:
-        """What came of a file, or why there is none; None while nobody has said."""
+        """Return the result for a file, or the reason why there is none; None if neither exists yet."""
         path = self.result(precision)
         if not path.is_file():
             return None
@@ -60,19 +60,19 @@ class Request:
 
 @record
 class Result:
-    """What came out.
+    """The result of a conversion.
 
     Attributes:
-        input: What the file takes.
-        output: What it gives.
-        versions: Of the packages used.
-        min_cosine: The smallest cosine with torch over the golden images; None when no runtime could run the file.
+        input: The file's input.
+        output: The file's output.
+        versions: Versions of the packages used.
+        min_cosine: The smallest cosine with torch over the golden images; None if no runtime could run the file.
         mean_cosine: The mean of these cosines.
-        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None where
+        golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None if
             ``min_cosine`` is.
         calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
-        quantisation: How an int8 file was made.
-        seconds: That writing and checking took; the conversion that all share counts for the first.
+        quantisation: The quantisation of an int8 file.
+        seconds: Time to write and check it; the shared conversion counts for the first file.
         peak_memory_bytes: The largest size of the process so far.
     """
 

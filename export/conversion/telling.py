@@ -1,4 +1,4 @@
-"""Can golden images tell models apart? Where all of them have nearly one embedding, agreement proves nothing."""
+"""The power of golden images to tell models apart: if all have nearly one embedding, agreement proves nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from jaxtyping import Bool, Float, Float64
 from numpy.typing import NDArray
 
 SMALLEST_DRIFT = 1e-6
-"""``1 - cosine`` that a float32 file may drift from torch: the finest ruler that a file is held against."""
+"""``1 - cosine`` that a float32 file may drift from torch, the strictest limit on any file."""
 
 
 def nearest_other(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArray[np.float64], " n"]:
-    """``1 - cosine`` between each vector and the nearest other one; zeros for a single vector.
+    """Return ``1 - cosine`` between each vector and the nearest other one; zeros for a single vector.
 
-    Half the squared chord: the cosine of a dot product is lost in rounding near one.
+    Half the squared chord: near one, the cosine of a dot product is lost in rounding.
     """
     unit = _unit(vectors)
     if len(unit) < 2:
@@ -28,9 +28,9 @@ def nearest_other(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArra
 def mistaken(
     these: Float[NDArray[np.floating], "n d"], torch: Float[NDArray[np.floating], "n d"]
 ) -> Bool[NDArray[np.bool_], " _"]:
-    """Which images' vectors by a file are nearer to torch's vector of another image than to that of their own.
+    """Return the images whose vectors by a file are nearer to torch's vector of another image than to their own.
 
-    Images whose nearest other one has the same vector to rounding cannot be told apart and are left out.
+    Images whose nearest other one has the same vector, up to rounding, cannot be told apart and are left out.
     """
     cosine = _unit(these) @ _unit(torch).T
     own = np.diagonal(cosine).copy()
@@ -39,30 +39,30 @@ def mistaken(
 
 
 def room(embeddings: Float[NDArray[np.floating], "n d"]) -> float:
-    """The room between golden images: the median ``1 - cosine`` with the nearest other one, in torch."""
+    """Return the room between golden images: the median ``1 - cosine`` with the nearest other one, in torch."""
     return float(np.median(nearest_other(embeddings)))
 
 
 def tells(room: float, allowed: float = SMALLEST_DRIFT) -> bool:
-    """Whether golden images with this room tell models apart.
+    """Return True if golden images with this room tell models apart.
 
-    They do when at least half of them are more than twice as far from their nearest other one, as an angle, as a file
-    may drift. Then no vector within the drift allowed is near two images at once (triangle inequality).
+    They do if at least half of them are more than twice as far from their nearest other one, as an angle, as a file
+    may drift. Then no vector within the allowed drift is near two images at once (triangle inequality).
 
     Args:
-        room: As :func:`room` gives it.
+        room: The result of :func:`room`.
         allowed: ``1 - cosine`` that a file may drift.
     """
     return degrees(room) > 2 * degrees(allowed)
 
 
 def degrees(distance: float) -> float:
-    """The angle whose cosine is ``1 - distance``, accurate for small ones."""
+    """Return the angle whose cosine is ``1 - distance``, accurate for small ones."""
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(max(0.0, distance) / 2))))
 
 
 def why_not(room: float, allowed: float = SMALLEST_DRIFT) -> str:
-    """Why golden images cannot tell models apart, for people."""
+    """Explain for people why golden images cannot tell models apart."""
     return (
         f"the golden images cannot tell models apart: half of them are within {degrees(room):.2g} degrees of another "
         f"one's embedding, where {degrees(allowed):.2g} of drift are allowed"

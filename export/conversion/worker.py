@@ -1,7 +1,7 @@
-"""One format's conversions in a process of their own: converters are large, may crash, and dislike company.
+"""One format's conversions in a separate process: converters are large, may crash, and do not mix.
 
 Run as ``python -m export.conversion.worker`` with a JSON request on the first line of standard input. The process ends
-when its standard input does, so that it never outlives whoever asked.
+when its standard input does, so that it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from hetero.files import write_json
 from hetero.schema import parse
 
 LARGEST_LENGTH_ERROR = {"fp32": 1e-5, "int8-uint8io": 0.1}
-"""How far a vector's length may be from one; other precisions round their output to float16 at worst."""
+"""Largest deviation of a vector's length from one; other precisions round their output to float16 at worst."""
 _LENGTH_ERROR = 5e-3
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What all files of a format share."""
+    """Data that all files of a format share."""
 
     request: Request
     format: Format
@@ -53,11 +53,11 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Conversion:
-    """A graph in a format, which every precision is made from.
+    """A graph converted to a format, from which every precision is made.
 
     Attributes:
-        prepared: What the converter made of the graph; None when it failed.
-        float32: What came of its float32 file, or why that must not ship.
+        prepared: The converter's result for the graph; None if it failed.
+        float32: The result for its float32 file, or the reason why that must not ship.
     """
 
     prepared: Any
@@ -67,8 +67,8 @@ class _Conversion:
 def convert_all(request: Request) -> None:
     """Convert, and write a result for each file.
 
-    A graph's float32 file is judged first, asked for or not: what is made from a wrong conversion falls with it,
-    however lenient its own precision is. Otherwise a failure costs one file.
+    A graph's float32 file is always judged first: anything made from a wrong conversion fails with it, however lenient
+    its own precision is. Otherwise a failure costs one file.
     """
     started = time.perf_counter()
     job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
@@ -86,7 +86,7 @@ def convert_all(request: Request) -> None:
 
 
 def _converted(task: _Task, *, tuned: bool) -> _Conversion:
-    """Convert a graph once, and judge its float32 file, which is kept only where it was asked for."""
+    """Convert a graph once, and judge its float32 file, which is kept only if it was requested."""
     from export.capture.program import load
 
     request, prepared = task.request, None
@@ -117,12 +117,12 @@ def _outcome(task: _Task, conversion: _Conversion, precision: Precision) -> Resu
 
 
 def _attempt(make: Callable[[], Result]) -> Result | str:
-    """A result, or why there is none."""
+    """Return a result, or the reason why there is none."""
     try:
         return make()
     except ExportError as error:
         return str(error)
-    except Exception as error:  # converters raise all kinds; the other files may still succeed
+    except Exception as error:  # converters raise all kinds of exceptions; the other files may still succeed
         traceback.print_exc()
         return f"{type(error).__name__}: {str(error).strip()[:1000]}"
 
@@ -130,22 +130,22 @@ def _attempt(make: Callable[[], Result]) -> Result | str:
 def _written(
     task: _Task, prepared: Any, precision: Precision, out: Path, goldens: str, *, measured: bool = True
 ) -> Result:
-    """Write one file, and hold it against the model.
+    """Write one file, and compare it with the model.
 
     Raises:
-        ExportError: When the file's interface, metadata or embeddings are not the model's.
+        ExportError: If the file's interface, metadata or embeddings are not the model's.
     """
     request, converter, job = task.request, task.converter, task.job
     quantisation = converter.write(prepared, precision, out)
     tensors = read_tensors(Path(goldens))[0]
     expected: Any = tensors["golden_embeddings"]
-    taken, given = converter.read_signature(out)
+    input_entry, output_entry = converter.read_signature(out)
     shape = Shape(request.height, request.width, expected.shape[1], batch=0 if request.any_batch else 1)
     signature = task.format.signature(precision, shape)
-    if (taken, given) != signature:
-        raise ExportError(f"{out.name} takes and gives {(taken, given)}, expected {signature}")
-    if (came := converter.read_metadata(out)) != job.metadata:
-        raise ExportError(f"{out.name} carries the metadata {came}, expected {job.metadata}")
+    if (input_entry, output_entry) != signature:
+        raise ExportError(f"{out.name} takes and gives {(input_entry, output_entry)}, expected {signature}")
+    if (metadata := converter.read_metadata(out)) != job.metadata:
+        raise ExportError(f"{out.name} carries the metadata {metadata}, expected {job.metadata}")
     least = mean = between = loss = None
     if converter.run is not None:
         images: Any = tensors["golden_images"]
@@ -158,8 +158,8 @@ def _written(
         if job.calibration is not None and measured:
             loss = job.calibration.loss(converter.run(out, job.calibration.queries))
     return Result(
-        input=taken,
-        output=given,
+        input=input_entry,
+        output=output_entry,
         versions={package: importlib.metadata.version(package) for package in task.format.packages},
         min_cosine=least,
         mean_cosine=mean,
@@ -172,7 +172,7 @@ def _written(
 def cosines(
     these: Float32[np.ndarray, "n d"], those: Float32[np.ndarray, "n d"]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cosines between rows of two arrays, computed in double precision; NaN for a row that is zero or not finite."""
+    """Return cosines between rows of two arrays, in double precision; NaN for a row that is zero or not finite."""
     left, right = these.astype(np.float64), those.astype(np.float64)
     dots = np.einsum("nd,nd->n", left, right)
     norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
@@ -188,36 +188,36 @@ def require_parity(
     least: float,
     length_error: float,
 ) -> tuple[float, float]:
-    """Refuse embeddings that turn away from torch's, or that do not have length one.
+    """Refuse embeddings that differ from torch's, or that do not have length one.
 
     Returns:
         The smallest and the mean cosine.
 
     Raises:
-        ExportError: When a cosine is below ``least``, a length off by more than ``length_error``, or most images are
-            taken for others.
+        ExportError: If a cosine is below ``least``, a length off by more than ``length_error``, or most images are
+            mistaken for others.
     """
     if came.shape != expected.shape:
         raise ExportError(f"{name} gives embeddings of shape {list(came.shape)}, torch {list(expected.shape)}")
-    found = cosines(came, expected)
+    similarity = cosines(came, expected)
     longest = float(np.max(np.abs(np.linalg.norm(came.astype(np.float64), axis=1) - 1)))
-    if not (float(np.min(found)) >= least and longest <= length_error):
+    if not (float(np.min(similarity)) >= least and longest <= length_error):
         raise ExportError(
             f"{name} does not compute what the model computes: over {len(came)} golden images its smallest cosine with "
-            f"torch's embedding is {np.min(found):.9f}, at least {least} is expected, and its lengths differ "
+            f"torch's embedding is {np.min(similarity):.9f}, at least {least} is expected, and its lengths differ "
             f"from one by up to {longest:.2g}. The conversion changed the model's meaning; this file must not ship"
         )
-    # A file that gives every image nearly one vector may still be near enough to each of torch's.
+    # A file that gives every image nearly the same vector may still be close enough to each of torch's.
     if 2 * int((confused := mistaken(came, expected)).sum()) > len(confused):
         raise ExportError(
             f"{name} does not tell images apart: of {len(confused)} golden images {int(confused.sum())} are nearer to "
             "torch's embedding of another one than to that of their own; this file must not ship"
         )
-    return float(np.min(found)), float(np.mean(found))
+    return float(np.min(similarity)), float(np.mean(similarity))
 
 
 def peak_memory() -> int:
-    """Largest resident size of this process so far, in bytes; 0 where the system does not say."""
+    """Return the largest resident size of this process so far, in bytes; 0 if the system does not report it."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
