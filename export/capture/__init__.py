@@ -1,1 +1,1 @@
-"""What is exported, as one function and as a graph, with training branches merged and constants folded."""
+"""The exported model, as one function and as a graph, with training branches merged and constants folded."""

@@ -1,4 +1,4 @@
-"""Constant folding: what a graph computes from its weights alone is computed once, before any conversion.
+"""Constant folding: expressions of weights alone are computed once, before any conversion.
 
 A position embedding that is resized, or weights that are normalised, then need no operator in the exported file.
 """
@@ -14,22 +14,22 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
 GROWTH = 4
-"""A folded constant may take so many times the bytes of what it is made from."""
+"""Limit on a folded constant's size, as a multiple of the bytes that it is made from."""
 ALWAYS = 4096
-"""Bytes that it may take in any case."""
+"""Number of bytes that it may take in any case."""
 
 
 def fold_constants(module: GraphModule) -> bool:
     """Replace expressions of weights and constants by their values, in place.
 
-    Left as they are: views of weights, which cost nothing; expressions that are much larger than what they are made
-    from, such as an expanded constant; what is written to in place, and what is random.
+    Not replaced are views of weights, which cost nothing; expressions that are much larger than their inputs, such as
+    an expanded constant; values that are written to in place, and random ones.
 
     Args:
         module: A captured graph as ``ExportedProgram.module`` returns it.
 
     Returns:
-        Whether anything was replaced.
+        True if anything was replaced.
     """
     values = _constant_values(module)
     folded = list(dict.fromkeys(_worth_folding(module, values)))
@@ -49,12 +49,12 @@ def fold_constants(module: GraphModule) -> bool:
 
 
 def schema_of(target: Any) -> Any:
-    """The signature of one of torch's operators; None for Python's own functions."""
+    """Return the schema of one of torch's operators; None for Python's own functions."""
     return getattr(target, "_schema", None)
 
 
 def _constant_values(module: GraphModule) -> dict[Node, Any]:
-    """The values of all that depends on weights and constants alone."""
+    """Return all values that depend on weights and constants alone."""
     written = set[Node]()
     while True:
         values = _evaluated(module, written)
@@ -71,8 +71,8 @@ def _evaluated(module: GraphModule, written: set[Node]) -> dict[Node, Any]:
         for node in module.graph.nodes:
             if node in written:
                 continue
-            if node.op == "get_attr" and isinstance(held := _attribute(module, str(node.target)), Tensor):
-                values[node] = held
+            if node.op == "get_attr" and isinstance(value := _attribute(module, str(node.target)), Tensor):
+                values[node] = value
             elif _is_pure(node) and all(given in values for given in node.all_input_nodes):
                 args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
                 values[node] = node.target(*args, **kwargs)
@@ -80,7 +80,7 @@ def _evaluated(module: GraphModule, written: set[Node]) -> dict[Node, Any]:
 
 
 def _is_pure(node: Node) -> bool:
-    """Whether an operator always gives the same, and changes nothing."""
+    """Return True if an operator is deterministic and changes nothing."""
     if node.op != "call_function":
         return False
     target: Any = node.target
@@ -90,14 +90,14 @@ def _is_pure(node: Node) -> bool:
 
 
 def _written(module: GraphModule) -> Iterator[Node]:
-    """What operators write to in place."""
+    """Yield the values that operators write to in place."""
     for node in module.graph.nodes:
         if (schema := schema_of(node.target)) is not None and schema.is_mutable:
             yield from node.all_input_nodes
 
 
 def _worth_folding(module: GraphModule, values: dict[Node, Any]) -> Iterator[Node]:
-    """The largest constant expressions that are to be stored."""
+    """Return the largest constant expressions that are to be stored."""
     waiting = [node for node in values if any(user not in values for user in node.users)]
     while waiting:
         node = waiting.pop()
@@ -109,7 +109,7 @@ def _worth_folding(module: GraphModule, values: dict[Node, Any]) -> Iterator[Nod
 
 def _is_worth(node: Node, values: dict[Node, Any]) -> bool:
     value = values[node]
-    # What has no inputs, such as a range, or is a view costs a runtime nothing.
+    # Values without inputs, such as a range, and views cost a runtime nothing.
     if not isinstance(value, Tensor) or not node.all_input_nodes or value.numel() == 0:
         return False
     if _storage(value) in {_storage(values[given]) for given in node.all_input_nodes}:
@@ -118,7 +118,7 @@ def _is_worth(node: Node, values: dict[Node, Any]) -> bool:
 
 
 def _leaves(node: Node) -> set[Node]:
-    """The weights and stored constants that an expression is made from."""
+    """Return the weights and stored constants that an expression is made from."""
     seen, waiting = set[Node](), [node]
     while waiting:
         if (reached := waiting.pop()) not in seen:
@@ -132,10 +132,10 @@ def _storage(value: Any) -> int | None:
 
 
 def _attribute(module: GraphModule, path: str) -> Any:
-    held: Any = module
+    value: Any = module
     for name in path.split("."):
-        held = getattr(held, name)
-    return held
+        value = getattr(value, name)
+    return value
 
 
 def _free_name(module: GraphModule, place: int) -> str:

@@ -1,7 +1,7 @@
-"""Training branches merged into single layers: RepVGG, MobileOne, RepViT and whatever else offers to do so.
+"""Merging training branches into single layers, for RepVGG, MobileOne, RepViT and others that support it.
 
-Such a network trains with parallel branches and computes the same with one convolution in their place. It says so by a
-method of its blocks, which is called on a copy; the copy is used when the vectors of real images stay where they were.
+Such a network trains with parallel branches and computes the same with one convolution in their place. Its blocks
+have a method for this, which is called on a copy; the copy is used if the vectors of real images do not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from export.capture.source import Source
 from hetero.models.cost import module_cost
 
 METHODS = ("fuse", "reparameterize", "reparameterize_model", "switch_to_deploy", "merge_kernel")
-"""By which a block merges its branches, the first that it has: timm's three in timm's order, and those of the
+"""Methods by which blocks merge their branches, in order of preference: timm's three in timm's order, and those of the
 original repositories of MobileOne, RepVGG and RepLKNet."""
 MOVED = 4.5e-4
 """Largest distance between a vector before and after: a cosine of 1 - 1e-7, a tenth of what float32 files may lose."""
@@ -33,12 +33,12 @@ SHARE = 1e-2
 
 @dataclass(frozen=True)
 class Fusion:
-    """What came of merging a model's branches.
+    """The result of merging a model's branches.
 
     Attributes:
         source: The model to convert. Its digest, space and provenance stay those of the weights that were trained.
-        entry: What was merged; None when nothing was.
-        warning: Why branches that offered to be merged stay; empty when there are none.
+        entry: The merged branches; None if nothing was merged.
+        warning: The reason why mergeable branches remain; empty if there are none.
     """
 
     source: Source
@@ -47,11 +47,11 @@ class Fusion:
 
 
 def fuse_branches(source: Source, images: UInt8[np.ndarray, "n h w 3"]) -> Fusion:
-    """Merge the branches of a model that offers it, on a copy.
+    """Merge the branches of a copy of a model, if it supports that.
 
     Args:
-        source: The model; it stays as it is.
-        images: Real images, whose vectors must stay where they were.
+        source: The model, which is not changed.
+        images: Real images, whose vectors must not change.
     """
     if not any(_method(module) for module in source.module.modules()):
         return Fusion(source)
@@ -77,7 +77,7 @@ def _kept(source: Source, reason: str) -> Fusion:
 
 
 def _merge_below(module: nn.Module) -> Counter[str]:
-    """Merge every block below a module, the outermost first; returns how many there were of each kind."""
+    """Merge every block below a module, the outermost first; return the number of blocks of each kind."""
     merged: Counter[str] = Counter()
     for name, child in [*module.named_children()]:
         block = child
@@ -92,7 +92,7 @@ def _merge_below(module: nn.Module) -> Counter[str]:
 
 
 def _method(module: nn.Module) -> Callable[[], object] | None:
-    """The method by which a module merges its branches: one that needs no argument, as merging has none."""
+    """Return the method by which a module merges its branches: one without required arguments."""
     for name in METHODS:
         method = getattr(module, name, None)
         if inspect.ismethod(method) and all(
@@ -104,12 +104,12 @@ def _method(module: nn.Module) -> Callable[[], object] | None:
 
 
 def _moved(before: Float32[np.ndarray, "n d"], after: Float32[np.ndarray, "n d"]) -> float:
-    """The largest distance between an image's two vectors."""
+    """Return the largest distance between an image's two vectors."""
     return float(np.linalg.norm(before.astype(np.float64) - after, axis=1).max())
 
 
 def _allowed(vectors: Float32[np.ndarray, "n d"]) -> float:
-    """How far a vector may move."""
+    """Return the distance that a vector may move."""
     rows, columns = np.triu_indices(len(vectors), 1)
     if not len(rows):
         return MOVED

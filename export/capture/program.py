@@ -1,4 +1,4 @@
-"""A model as a graph: what the converters read, so that any module is exported in the same way."""
+"""A model as a graph, which the converters read, so that any module is exported in the same way."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LARGEST_BATCH = 1024
 
 
 def capture(module: nn.Module, example: Tensor, *, any_batch: bool = False) -> ExportedProgram:
-    """Trace a module, with what its weights alone decide computed once.
+    """Trace a module, with everything that depends on its weights alone computed once.
 
     Args:
-        module: In evaluation mode; takes and gives one tensor.
+        module: A module in evaluation mode with one tensor as input and one as output.
         example: uint8 [1, h, w, 3].
-        any_batch: Whether the first dimension stays open.
+        any_batch: True to leave the first dimension open.
 
     Raises:
-        ExportError: When the module cannot be traced; the message says where.
+        ExportError: If the module cannot be traced; the message tells where.
     """
-    # Two images, since a traced size of one would be taken as fixed.
+    # Two images, because a traced size of one would be taken as fixed.
     images = example.repeat(2, 1, 1, 1) if any_batch else example
     shapes: Any = ({0: Dim("batch", min=1, max=LARGEST_BATCH)},) if any_batch else None
     try:
@@ -35,21 +35,21 @@ def capture(module: nn.Module, example: Tensor, *, any_batch: bool = False) -> E
             program = torch.export.export(module, (images,), dynamic_shapes=shapes)
             folded: Any = program.module()
             return torch.export.export(folded, (images,), dynamic_shapes=shapes) if fold_constants(folded) else program
-    except Exception as error:  # torch raises all kinds, its own and the module's
+    except Exception as error:  # torch raises all kinds of exceptions, its own and the module's
         raise ExportError(f"the model cannot be captured as a graph: {str(error).strip()[:2000]}") from error
 
 
 def module_of(node: Node) -> str:
-    """Path of the module that an operator belongs to; empty at the top."""
+    """Return the path of the module that an operator belongs to; empty at the top."""
     stack: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
     return next(reversed([path for path, _ in stack.values()]), "") if stack else ""
 
 
 def save(program: ExportedProgram, path: Path) -> None:
-    """Hand a graph to another process."""
+    """Write a graph for another process."""
     torch.export.save(program, path)
 
 
 def load(path: Path) -> ExportedProgram:
-    """Read what :func:`save` wrote."""
+    """Read the graph of :func:`save`."""
     return torch.export.load(path)

@@ -1,4 +1,4 @@
-"""What is exported: any embedding model, as one function from images to unit vectors."""
+"""The model to export: any embedding model, as one function from images to unit vectors."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Source:
     """A model to export.
 
     Attributes:
-        name: Of the model and its bundle.
+        name: Name of the model and its bundle.
         module: uint8 [b, h, w, 3] to float32 unit vectors [b, d]; in evaluation mode, on the CPU.
-        preprocessing: How an application prepares an image for it.
-        space: What its vectors mean.
+        preprocessing: An application's preprocessing of an image for it.
+        space: The embedding space of its vectors.
         digest: SHA-256 of its weights.
-        provenance: Where they come from.
-        pixels: The tensor that the network proper sees, for the goldens.
+        provenance: Origin of the weights.
+        pixels: The input of the network proper, for the goldens.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Source:
     provenance: Provenance = field(default_factory=Provenance)
 
     def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
-        """Unit vectors of images, by torch.
+        """Return unit vectors of images, computed in torch.
 
         Raises:
-            InputError: When a vector is zero or not finite; names the image.
+            InputError: If a vector is zero or not finite; the message names the image.
         """
         # Copied: torch warns of arrays that it could write to and must not, such as memory maps.
         parts = [torch.from_numpy(images[start : start + _BATCH].copy()) for start in range(0, len(images), _BATCH)]
@@ -65,7 +65,7 @@ class Source:
         return unit_vectors(vectors, np.arange(len(images)), self.space.dimension)
 
     def describe(self) -> dict[str, str]:
-        """The contract as it is repeated inside every exported file."""
+        """Return the contract, which is repeated inside every exported file."""
         return {
             "hetero.version": hetero.__version__,
             "hetero.model": self.name,
@@ -76,17 +76,17 @@ class Source:
 
     @property
     def example(self) -> UInt8[Tensor, "1 h w 3"]:
-        """A black image, to trace with."""
+        """Return a black image to trace with."""
         shape = (1, self.preprocessing.height, self.preprocessing.width, 3)
         return torch.zeros(shape, dtype=torch.uint8)
 
 
 def from_directory(directory: Path) -> Source:
-    """A model that hetero trained.
+    """Return a model that hetero trained.
 
     Raises:
-        InputError: When it is not a model directory.
-        IntegrityError: When a file is damaged.
+        InputError: If it is not a model directory.
+        IntegrityError: If a file is damaged.
     """
     model = load_model(directory)
     assert model.space is not None
@@ -102,12 +102,12 @@ def from_directory(directory: Path) -> Source:
 
 
 def resizing(source: Source, factor: int) -> Source:
-    """A model that takes an image ``factor`` times larger and averages it down itself: applications drift less.
+    """Return a model that takes an image ``factor`` times larger and averages it down itself: applications drift less.
 
-    Its images have to be prepared at the larger size; everything else stays.
+    Its images have to be prepared at the larger size; everything else is unchanged.
 
     Raises:
-        InputError: When the factor is below 2, or the model shrinks its image already.
+        InputError: If the factor is below 2, or the model shrinks its image already.
     """
     before = source.preprocessing
     if factor < 2 or before.shrink != 1:
@@ -115,7 +115,7 @@ def resizing(source: Source, factor: int) -> Source:
             f"expected a factor of 2 or more and a model that shrinks nothing yet, got {factor} and {before}"
         )
     preprocessing = replace(before, height=before.height * factor, width=before.width * factor, shrink=factor)
-    # Both our own models and wrapped modules ask their preprocessing how far to shrink.
+    # Both the project's models and wrapped modules ask their preprocessing how far to shrink.
     twin: Any = copy.deepcopy(source.module)
     twin.preprocessing = preprocessing
     return replace(source, module=twin, preprocessing=preprocessing, pixels=twin.pixels)
@@ -130,20 +130,20 @@ def from_module(
     takes: Layout = "normalised",
     provenance: Provenance | None = None,
 ) -> Source:
-    """Any other model: timm's, a user's own.
+    """Wrap any other model: timm's, a user's own.
 
     Args:
         module: Maps one tensor of images to vectors [b, d] of any length; put into evaluation mode, on the CPU.
-        preprocessing: How its images are resized and, for ``normalised``, shifted and scaled: both go into the graph.
+        preprocessing: The resizing of its images and, for ``normalised``, mean and deviation, which go into the graph.
         space: The embedding space that its vectors belong to.
-        name: Of the model.
-        takes: What the module takes; see :class:`hetero.models.external.embedders.ModuleEmbedder`.
-        provenance: Where its weights come from.
+        name: Name of the model.
+        takes: The module's input; see :class:`hetero.models.external.embedders.ModuleEmbedder`.
+        provenance: Origin of its weights.
 
     Raises:
-        InputError: When the module gives something other than one finite float32 tensor [b, d] of the space's
-            dimension, gives an image another vector at another call or beside other images, or has other weights than
-            float32.
+        InputError: If the module returns something other than one finite float32 tensor [b, d] of the space's
+            dimension, returns another vector for an image at another call or beside other images, or has weights other
+            than float32.
     """
     if takes != "normalised":
         # The contract must not name a mean and deviation that nothing applies.
@@ -164,7 +164,7 @@ def _require_float32(module: nn.Module, what: str) -> None:
 
 
 class _Whole(nn.Module):
-    """A module with everything that comes before and after it in the graph."""
+    """A module with the graph's parts before and after it."""
 
     mean: Tensor
     std: Tensor
@@ -187,13 +187,13 @@ class _Whole(nn.Module):
         return unit(self.output(images))
 
     def output(self, images: UInt8[Tensor, "b h w 3"]) -> Any:
-        """What the module itself gives."""
-        # Copied: a module may work in place on what it is given, which here is the caller's.
+        """Return the module's own output."""
+        # Copied: a module may change its input in place, which here is the caller's.
         return self.module(images.clone() if self.takes == "uint8" else self.pixels(images))
 
 
 def _provenance(directory: Path) -> Provenance:
-    """What the model directory knows of its training."""
+    """Return the provenance that the model directory records."""
     metrics: dict[str, Any] = read_json(path) if (path := directory / "metrics.json").is_file() else {}
     stage: dict[str, Any] = read_json(path) if (path := directory / "stage.json").is_file() else {}
     seed = metrics.get("seed")
