@@ -1,1 +1,1 @@
-"""Reduced precisions: calibration, and the choice by what retrieval loses."""
+"""Reduced precisions: calibration, and the choice by loss of retrieval."""

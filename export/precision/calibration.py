@@ -1,4 +1,4 @@
-"""Calibration images: activation ranges come from them, and a precision's loss of retrieval is measured on them.
+"""Calibration images, which set activation ranges and on which a precision's loss of retrieval is measured.
 
 They are training or validation images with their cloud embeddings, never the queries that a bundle is verified with.
 """
@@ -22,9 +22,9 @@ from hetero.metrics.task import RetrievalTask
 from hetero.space import EmbeddingSpace
 
 RANGE_IMAGES = 64
-"""Images that activation ranges are taken from; more change them little."""
+"""Number of images that set activation ranges; more change them little."""
 CLASS_IMAGES = 8
-"""Of larger classes fewer images are taken before fewer classes: within one class there is nothing to confuse."""
+"""Larger classes contribute fewer images before classes are dropped: within one class there is nothing to confuse."""
 METRIC = "map@r"
 
 Rows = Int64[np.ndarray, " _"]
@@ -32,10 +32,10 @@ Rows = Int64[np.ndarray, " _"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Calibration images that set ranges, and queries to measure the outcome with: none in both.
+    """Calibration images that set ranges, and queries to measure the result with; no image is in both.
 
     Attributes:
-        ranges: Rows of the images that ranges are taken from.
+        ranges: Rows of the images that set ranges.
         queries: Rows of the queries.
     """
 
@@ -45,7 +45,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration images with what torch makes of them.
+    """Calibration images with torch's embeddings of them.
 
     Attributes:
         retrieval: Images, cloud embeddings and tasks.
@@ -67,14 +67,14 @@ class Calibration:
 
     @property
     def range_rows(self) -> Rows:
-        """Rows of the images that a file's activation ranges are taken from."""
+        """Rows of the images that set a file's activation ranges."""
         return spread_rows(len(self.retrieval.images), RANGE_IMAGES)
 
     @property
     def folds(self) -> tuple[Fold, ...]:
-        """How to measure a way to quantise on queries that have not set its ranges.
+        """Folds to measure a quantisation on queries that have not set its ranges.
 
-        One fold where enough images are left beside :attr:`range_rows`; else two, each half measuring the other's
+        One fold if enough images remain beside :attr:`range_rows`; else two, in which each half measures the other's
         ranges.
         """
         every = np.arange(len(self.retrieval.images))
@@ -84,11 +84,11 @@ class Calibration:
             halves = (every[::2], every[1::2])
             pairs = [(halves[0], halves[1]), (halves[1], halves[0])]
         folds = [Fold(ranges, np.intersect1d(self.query_rows, queries)) for ranges, queries in pairs]
-        # Nothing can be held out when every query sets ranges, too.
+        # Nothing can be held out if every query sets ranges, too.
         return tuple(fold for fold in folds if len(fold.queries)) or (Fold(self.range_rows, self.query_rows),)
 
     def figure(self, queries: Float32[np.ndarray, "q d"]) -> float:
-        """Asymmetric map@r: these queries in the cloud's gallery, mean over tasks.
+        """Return asymmetric map@r of these queries in the cloud's gallery, mean over tasks.
 
         Args:
             queries: Vectors of :attr:`queries`.
@@ -99,7 +99,7 @@ class Calibration:
         return evaluate_tasks(vectors, one.cloud_embeddings, one.labels, one.tasks).mean(METRIC)
 
     def loss(self, queries: Float32[np.ndarray, "q d"]) -> float:
-        """Share of the float32 model's asymmetric map@r that these queries lose; negative when they gain."""
+        """Return the share of the float32 model's asymmetric map@r that these queries lose; negative for a gain."""
         whole = self.figure(self.torch[self.query_rows])
         return 1.0 - self.figure(queries) / whole if whole > 0 else 0.0
 
@@ -112,7 +112,7 @@ class Calibration:
 
     @classmethod
     def load(cls, directory: Path) -> Calibration | None:
-        """Read what :meth:`save` wrote; None when nothing was."""
+        """Read the files of :meth:`save`; None if there are none."""
         if not (directory / "calibration.safetensors").is_file():
             return None
         vectors = read_tensors(directory / "calibration.torch.safetensors")[0]["torch"]
@@ -128,33 +128,33 @@ def calibration_set(
     without: UInt8[np.ndarray, "m h w 3"] | None = None,
     most: int = 600,
 ) -> RetrievalSet:
-    """Calibration images from training or validation data: evenly spread classes, whole ones where they are small.
+    """Select calibration images from training or validation data: evenly spread classes, small ones completely.
 
-    Each image is searched in the rest.
+    Each image searches the others.
 
     Args:
-        images: uint8 [n, h, w, 3], resized as the model's preprocessing says.
+        images: uint8 [n, h, w, 3], resized by the model's preprocessing.
         labels: Class of each image; classes with a single image are left out, since it has nothing to find.
         cloud_embeddings: The cloud model's unit vectors of these images.
-        space: Their space.
-        without: Images that must not be taken: those that the bundle is verified with.
-        most: About how many images to take.
+        space: Their embedding space.
+        without: Images to exclude: those that the bundle is verified with.
+        most: About how many images to select.
 
     Raises:
-        InputError: When no class has two images.
+        InputError: If no class has two images.
     """
     rows = _spread_classes(labels, most)
-    taken = np.ascontiguousarray(images[rows])
+    selected = np.ascontiguousarray(images[rows])
     if without is not None:
-        kept = ~_among(taken, without)
-        rows, taken = rows[kept], taken[kept]
+        allowed = ~_among(selected, without)
+        rows, selected = rows[allowed], selected[allowed]
     pairs = np.isin(labels[rows], _repeated(labels[rows]))
-    rows, taken = rows[pairs], taken[pairs]
+    rows, selected = rows[pairs], selected[pairs]
     if not len(rows):
         raise InputError("calibration needs at least one class with two images, so that a query has something to find")
     every = np.arange(len(rows))
     return RetrievalSet(
-        images=taken,
+        images=selected,
         labels=labels[rows],
         cloud_embeddings=cloud_embeddings[rows],
         tasks=(RetrievalTask("calibration", every, every, exclude_self=True),),
@@ -164,14 +164,14 @@ def calibration_set(
 
 
 def _spread_classes(labels: Int64[np.ndarray, " n"], most: int) -> Rows:
-    """Rows of evenly spread classes of two images and more, about ``most`` in all: whole ones where they are small."""
+    """Return rows of evenly spread classes of two images and more, about ``most`` in all, small classes completely."""
     usable = _repeated(labels)
     if not len(usable):
         return np.zeros(0, np.int64)
     mean = np.isin(labels, usable).sum() / len(usable)
-    chosen = usable[spread_rows(len(usable), max(1, int(most / min(mean, CLASS_IMAGES))))]
-    each = max(2, most // len(chosen))
-    rows = [np.flatnonzero(labels == label) for label in chosen]
+    classes_used = usable[spread_rows(len(usable), max(1, int(most / min(mean, CLASS_IMAGES))))]
+    each = max(2, most // len(classes_used))
+    rows = [np.flatnonzero(labels == label) for label in classes_used]
     return np.sort(np.concatenate([own[spread_rows(len(own), each)] for own in rows]))
 
 
@@ -181,19 +181,19 @@ def _repeated(labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " k"]:
 
 
 def joined(sets: Sequence[RetrievalSet]) -> RetrievalSet:
-    """Several sets as one, each searched in itself."""
-    starts = np.cumsum([0, *(len(one.images) for one in sets)])
+    """Join several sets into one, each searched in itself."""
+    starts = np.cumsum([0, *(len(part.images) for part in sets)])
     tasks = [
         replace(task, name=f"{task.name} {place}", query=task.query + start, gallery=task.gallery + start)
-        for place, (one, start) in enumerate(zip(sets, starts, strict=False))
-        for task in one.tasks
+        for place, (part, start) in enumerate(zip(sets, starts, strict=False))
+        for task in part.tasks
     ]
     return RetrievalSet(
-        images=np.concatenate([one.images for one in sets]),
-        labels=np.concatenate([one.labels for one in sets]),
-        cloud_embeddings=np.concatenate([one.cloud_embeddings for one in sets]),
+        images=np.concatenate([part.images for part in sets]),
+        labels=np.concatenate([part.labels for part in sets]),
+        cloud_embeddings=np.concatenate([part.cloud_embeddings for part in sets]),
         tasks=tuple(tasks),
-        names=tuple(name for one in sets for name in one.names),
+        names=tuple(name for part in sets for name in part.names),
         space=sets[0].space,
     )
 
@@ -207,9 +207,9 @@ def make_calibration(
     """Check calibration images and embed them with torch.
 
     Raises:
-        InputError: When they have another size than the bundle's images, or are among the test images that it is
+        InputError: If they have another size than the bundle's images, or are among the test images that it is
             verified with.
-        SpaceMismatchError: When their cloud embeddings belong to another space.
+        SpaceMismatchError: If their cloud embeddings belong to another space.
     """
     calibration.space.require_same(space, this="the calibration set", that="the model")
     if calibration.images.shape[1:] != retrieval.images.shape[1:]:
@@ -228,6 +228,6 @@ def make_calibration(
 
 
 def _among(images: UInt8[np.ndarray, "n h w 3"], others: UInt8[np.ndarray, "m h w 3"]) -> Bool[np.ndarray, " n"]:
-    """Which images are, pixel for pixel, among others."""
-    known = {sha256_bytes(np.ascontiguousarray(image).tobytes()) for image in others}
-    return np.array([sha256_bytes(np.ascontiguousarray(image).tobytes()) in known for image in images], bool)
+    """Return the images that are, pixel for pixel, among others."""
+    digests = {sha256_bytes(np.ascontiguousarray(image).tobytes()) for image in others}
+    return np.array([sha256_bytes(np.ascontiguousarray(image).tobytes()) in digests for image in images], bool)

@@ -1,7 +1,7 @@
-"""Choose how to quantise by what retrieval loses, as :mod:`export.precision.rule` says.
+"""Choosing a quantisation by loss of retrieval, with :mod:`export.precision.rule`.
 
-Not by tensor error: two settings with equal errors may turn vectors towards their neighbours or away from them. The
-plain tools' default is always among the candidates.
+Tensor error does not serve: two settings with equal errors may turn vectors towards their neighbours or away from
+them. The plain tools' default is always among the candidates.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ class Quantiser(Protocol):
 
     Attributes:
         layers: Names of the layers with weights, which may be kept in float.
-        reduces_range: Whether it can spare a bit of the weights.
+        reduces_range: True if it can spare a bit of the weights.
     """
 
     layers: tuple[str, ...]
     reduces_range: bool
 
     def quantise(self, choice: Choice, rows: Rows) -> bytes:
-        """The content of an int8 file with ranges from these rows of the calibration images."""
+        """Return the content of an int8 file with ranges from these rows of the calibration images."""
         ...
 
     def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
-        """Its vectors of these rows of the calibration images, by the runtime on this machine."""
+        """Return its vectors of these rows of the calibration images, by the runtime on this machine."""
         ...
 
 
 def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
-    """The int8 file that the rule takes, and how it was made.
+    """Search for the int8 file that the rule selects; return it with its quantisation.
 
     First the plain tools' default with and without corrected biases, then the other calibrators, then fewer scales and
-    the reduced range for the best of them. When even the best misses the goal by more than noise, layers go back to
+    the reduced range for the best of them. If even the best misses the goal by more than noise, layers return to
     float: the fewest that meet it, the most sensitive first.
 
     Args:
-        quantiser: The format's.
+        quantiser: The format's quantiser.
         calibration: Images and the cloud's gallery.
         goal: Largest share of map@r to lose.
 
@@ -77,14 +77,14 @@ def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple
         measure(replace(start, calibrator=calibrator))
     for choice in _variants(best(trials).choice, reduces_range=quantiser.reduces_range):
         measure(choice)
-    taken = best(trials)
-    if _misses(taken, goal) and quantiser.layers:
-        order = _by_sensitivity([measure(replace(taken.choice, float_layers=(name,))) for name in quantiser.layers])
-        taken = _fewest(order, taken.choice, measure, goal) or best(trials)
-    # Ranges of half the images were good enough to compare by; the file itself gets those of all.
+    selected = best(trials)
+    if _misses(selected, goal) and quantiser.layers:
+        order = _by_sensitivity([measure(replace(selected.choice, float_layers=(name,))) for name in quantiser.layers])
+        selected = _fewest(order, selected.choice, measure, goal) or best(trials)
+    # Ranges from half the images were good enough to compare by; the file itself gets those from all.
     whole = len(folds) == 1
-    content = taken.content if whole else quantiser.quantise(taken.choice, calibration.range_rows)
-    return content, _as_entry(taken, plain, trials, taken.choice.calibrator, goal)
+    content = selected.content if whole else quantiser.quantise(selected.choice, calibration.range_rows)
+    return content, _as_entry(selected, plain, trials, selected.choice.calibrator, goal)
 
 
 def search_weights(
@@ -93,11 +93,11 @@ def search_weights(
     calibration: Calibration,
     goal: float,
 ) -> tuple[bytes, Quantisation]:
-    """The file that the rule takes where weights alone are int8: only the number of scales is open.
+    """Search for the file that the rule selects if only weights are int8, so that only the number of scales is open.
 
     Args:
         quantise: Makes the file.
-        embed: Its vectors of all calibration queries.
+        embed: Returns its vectors of all calibration queries.
         calibration: Images and the cloud's gallery.
         goal: Largest share of map@r to lose.
     """
@@ -106,30 +106,30 @@ def search_weights(
     for scales in get_args(Scales):
         content = quantise(scales)
         trials.append(Trial(Choice(scales=scales), content, yardstick.measure(embed(content))))
-    taken = best(trials)
-    return taken.content, _as_entry(taken, trials[0], trials, None, goal)
+    selected = best(trials)
+    return selected.content, _as_entry(selected, trials[0], trials, None, goal)
 
 
 def _as_entry(
-    taken: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
+    selected: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
 ) -> Quantisation:
-    evidence = taken.figures and Evidence(
-        queries=taken.figures.queries,
-        classes=taken.figures.classes,
-        chosen=_figures(taken, taken.figures),
+    evidence = selected.figures and Evidence(
+        queries=selected.figures.queries,
+        classes=selected.figures.classes,
+        chosen=_figures(selected, selected.figures),
         plain=plain.figures and _figures(plain, plain.figures),
         decided_by=decided_by(trials, plain),
-        overlap_gain=plain.figures and taken.figures.overlap_gain(plain.figures),
+        overlap_gain=plain.figures and selected.figures.overlap_gain(plain.figures),
     )
     return Quantisation(
         calibrator=calibrator,
-        scales=taken.choice.scales,
-        reduce_range=taken.choice.reduce_range,
-        float_layers=taken.choice.float_layers,
+        scales=selected.choice.scales,
+        reduce_range=selected.choice.reduce_range,
+        float_layers=selected.choice.float_layers,
         tried=len(trials),
         goal=goal,
         met=evidence is not None and evidence.chosen.loss.value <= goal,
-        bias_correction=taken.choice.bias_correction,
+        bias_correction=selected.choice.bias_correction,
         evidence=evidence,
     )
 
@@ -139,7 +139,7 @@ def _figures(trial: Trial, figures: Measured) -> Int8Figures:
 
 
 def _misses(trial: Trial, goal: float) -> bool:
-    """True if more is lost than the goal allows, by more than noise."""
+    """Return True if more is lost than the goal allows, by more than noise."""
     return trial.figures is None or trial.figures.loss.low > goal
 
 
@@ -151,22 +151,22 @@ def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
 
 
 def _by_sensitivity(alone: list[Trial]) -> tuple[str, ...]:
-    """Layers, first the one whose return to float alone brings the vectors closest to torch's.
+    """Return layers, first the one whose return to float alone brings the vectors closest to torch's.
 
-    By the angle and not by map@r, which single layers change too little to be told apart.
+    Compared by the angle and not by map@r, which single layers change too little.
     """
     angles = {trial.choice.float_layers[0]: trial.figures.angle if trial.figures else np.inf for trial in alone}
     return tuple(sorted(angles, key=lambda name: angles[name]))
 
 
 def _fewest(order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial], goal: float) -> Trial | None:
-    """The shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
-    low, high, found = 0, len(order), None
+    """Return the shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
+    low, high, shortest = 0, len(order), None
     while low < high:
         middle = (low + high) // 2
         trial = measure(replace(choice, float_layers=order[: middle + 1]))
         if trial.figures and trial.figures.loss.value <= goal:
-            found, high = trial, middle
+            shortest, high = trial, middle
         else:
             low = middle + 1
-    return found
+    return shortest

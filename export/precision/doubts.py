@@ -1,4 +1,4 @@
-"""What an int8 file's calibration queries were too few to tell. Imports nothing heavy."""
+"""Questions that an int8 file's calibration queries were too few to decide. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from export.bundle.quantisation import Evidence, Quantisation
 from hetero.display.wording import change_in_words, range_of_change
 
 RULE_OF_THREE = 3
-"""When none of n queries loses anything, the loss may still be 3 / n (95 % confidence)."""
+"""If none of n queries loses anything, the loss may still be 3 / n (95 % confidence)."""
 
 
 def doubts(quantisation: Quantisation | None) -> tuple[str, ...]:
-    """Warnings, without the file's name; none when the calibration queries decide whether the goal is met."""
+    """Return warnings, without the file's name; none if the calibration queries decide the goal."""
     evidence = quantisation and quantisation.evidence
     if quantisation is None or evidence is None:
         return ()
@@ -33,12 +33,12 @@ def doubts(quantisation: Quantisation | None) -> tuple[str, ...]:
 
 
 def least_queries(goal: float) -> int:
-    """Queries without which even a loss of nothing does not show that a goal is met."""
+    """Return the number of queries below which even zero loss does not show that a goal is met."""
     return math.ceil(RULE_OF_THREE / goal) if goal > 0 else 0
 
 
 def _needed(evidence: Evidence, goal: float) -> int:
-    """As many as make the interval as narrow as the goal."""
+    """Return the number of queries that make the interval as narrow as the goal."""
     loss = evidence.chosen.loss
     wide = (loss.high - loss.low) / 2 / goal if goal > 0 else 1.0
     return max(least_queries(goal), 100 * math.ceil(evidence.queries * wide**2 / 100))

@@ -1,4 +1,4 @@
-"""What a way to quantise does to retrieval, query by query, and how sure that is."""
+"""The effect of a quantisation on retrieval, query by query, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PerTask = list[Float64[NDArray[np.float64], " _"]]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Figures of a quantised model's queries in the cloud's gallery; lists hold one array a task, one value a query.
+    """Figures of a quantised model's queries in the cloud's gallery; lists have one array per task, a value per query.
 
     Attributes:
-        precision: map@r.
+        precision: The map@r of the quantised model.
         whole: The float32 model's map@r of the same queries.
         overlap: Share of the float32 model's ten nearest that are among its own.
         angle: Mean angle to the float32 model's vectors, in degrees.
-        classes: How many classes the queries are of.
+        classes: Number of the queries' classes.
     """
 
     precision: PerTask
@@ -39,7 +39,7 @@ class Measured:
 
     @property
     def queries(self) -> int:
-        """How many queries, over all tasks."""
+        """Number of queries, over all tasks."""
         return sum(len(values) for values in self.whole)
 
     @cached_property
@@ -52,7 +52,7 @@ class Measured:
 
     @cached_property
     def mean_overlap(self) -> float:
-        """The mean over tasks of each task's mean overlap@10."""
+        """Return the mean over tasks of each task's mean overlap@10."""
         return _mean(self.overlap)
 
     def behind(self, other: Measured) -> bool:
@@ -60,12 +60,12 @@ class Measured:
         return difference_interval(self.precision, other.precision).high < 0
 
     def overlap_gain(self, other: Measured) -> Interval:
-        """overlap@10 less another's, with its paired 95 % interval."""
+        """Return overlap@10 less another's, with its paired 95 % interval."""
         return difference_interval(self.overlap, other.overlap)
 
 
 class Yardstick:
-    """Measures vectors of some calibration queries against torch's.
+    """A comparison of vectors of some calibration queries with torch's.
 
     Args:
         calibration: Images and the cloud's gallery.
@@ -81,7 +81,7 @@ class Yardstick:
         self._nearest = nearest(calibration.torch, calibration.retrieval.cloud_embeddings, self._tasks)
 
     def measure(self, vectors: Float32[np.ndarray, "q d"]) -> Measured | None:
-        """Figures of vectors of :attr:`rows`; None when some are not finite."""
+        """Return figures of vectors of :attr:`rows`; None if some are not finite."""
         if not np.isfinite(vectors).all():
             return None
         queries = self._calibration.torch.copy()
@@ -95,12 +95,12 @@ class Yardstick:
         )
 
     def _precision(self, queries: Float32[np.ndarray, "m d"]) -> PerTask:
-        one = self._calibration.retrieval
-        return evaluate_tasks(queries, one.cloud_embeddings, one.labels, self._tasks).per_query(METRIC)
+        retrieval = self._calibration.retrieval
+        return evaluate_tasks(queries, retrieval.cloud_embeddings, retrieval.labels, self._tasks).per_query(METRIC)
 
 
 def mean_angle(these: Float32[np.ndarray, "q d"], those: Float32[np.ndarray, "q d"]) -> float:
-    """Mean angle between unit vectors, in degrees."""
+    """Return the mean angle between unit vectors, in degrees."""
     # By the chord, which is exact for small angles, where the cosine is not.
     chords = np.linalg.norm(these.astype(np.float64) - those, axis=1)
     return float(np.degrees(2 * np.arcsin(np.minimum(chords / 2, 1))).mean())

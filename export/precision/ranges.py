@@ -1,6 +1,6 @@
-"""Activation ranges from the values that calibration images cause, by the calibrators that the converters' tools have.
+"""Activation ranges from the values that calibration images cause, by the calibrators of the converters' tools.
 
-One implementation for all formats: a tensor's values are kept as a histogram, and each calibrator reads a range off it.
+One implementation for all formats: a tensor's values are collected in a histogram, from which calibrators set a range.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ LEVELS = 255
 KEPT = 0.9999
 """Share of the values that the percentile calibrator keeps."""
 SMOOTHING = 0.95
-"""Weight of the ranges before in the moving average, as in LiteRT's quantiser."""
+"""Weight of the earlier ranges in the moving average, as in LiteRT's quantiser."""
 _SHRINKS = np.linspace(0.2, 1.0, 41)
-"""What entropy and mean squared error try: shares of the whole range."""
+"""Candidates for entropy and mean squared error: shares of the whole range."""
 
 Range = tuple[float, float]
 
@@ -32,8 +32,8 @@ class Histogram:
 
     Attributes:
         counts: float64 [BINS].
-        low: Where the first bin begins.
-        high: Where the last bin ends.
+        low: Lower edge of the first bin.
+        high: Upper edge of the last bin.
         average: Moving average of each image's own range.
     """
 
@@ -50,11 +50,11 @@ class Histogram:
 
 
 def observe(runs: Callable[[], Iterable[Mapping[str, NDArray[np.float32]]]]) -> dict[str, Histogram]:
-    """Histograms of every tensor.
+    """Return histograms of every tensor.
 
     Args:
         runs: Starts over at each call; yields the tensors of one image after another. It is called twice: for the
-            ranges, then for the counts, so that no activation has to be kept.
+            ranges, then for the counts, so that no activation has to be stored.
     """
     limits: dict[str, Range] = {}
     averages: dict[str, Range] = {}
@@ -75,12 +75,12 @@ def observe(runs: Callable[[], Iterable[Mapping[str, NDArray[np.float32]]]]) -> 
 def channel_means(
     runs: Iterable[Mapping[str, NDArray[np.float32]]], names: Collection[str], axis: int
 ) -> dict[str, Float64[np.ndarray, " channels"]]:
-    """Mean of every channel of some tensors.
+    """Return the mean of every channel of some tensors.
 
     Args:
         runs: The tensors of one image after another.
-        names: Which tensors; those that are not there are left out.
-        axis: Of the channels.
+        names: Names of the tensors; missing ones are left out.
+        axis: Axis of the channels.
     """
     sums: dict[str, Float64[np.ndarray, " channels"]] = {}
     images = 0
@@ -99,29 +99,29 @@ def _averaged(before: Range, own: Range) -> Range:
 
 
 def _wide_enough(low: float, high: float) -> Range:
-    """At least wide enough that every bin is: a constant has a range, too."""
+    """Widen a range so that every bin has a width: a constant has a range, too."""
     return low, max(high, low + 1e-3 * max(abs(low), abs(high), 1e-3))
 
 
 def ranges(histograms: Mapping[str, Histogram], calibrator: Calibrator) -> dict[str, Range]:
-    """Each tensor's range by one calibrator; zero always lies inside, since padding needs it."""
+    """Return each tensor's range by one calibrator; zero always lies inside, since padding needs it."""
     choose = _CALIBRATORS[calibrator]
-    chosen = {name: choose(histogram) for name, histogram in histograms.items()}
-    return {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in chosen.items()}
+    limits = {name: choose(histogram) for name, histogram in histograms.items()}
+    return {name: (min(low, 0.0), max(high, 0.0)) for name, (low, high) in limits.items()}
 
 
 def minmax(histogram: Histogram) -> Range:
-    """All values."""
+    """Return the range of all values."""
     return histogram.low, histogram.high
 
 
 def average(histogram: Histogram) -> Range:
-    """The moving average of each image's range: a rare value counts little."""
+    """Return the moving average of each image's range: a rare value counts little."""
     return histogram.average
 
 
 def percentile(histogram: Histogram) -> Range:
-    """All but one value in ten thousand, half of them at each end."""
+    """Return the range of all but one value in ten thousand, half of them at each end."""
     share = np.cumsum(histogram.counts) / histogram.counts.sum()
     edges = np.linspace(histogram.low, histogram.high, BINS + 1)
     first = int(np.searchsorted(share, (1 - KEPT) / 2, side="right"))
@@ -130,7 +130,7 @@ def percentile(histogram: Histogram) -> Range:
 
 
 def entropy(histogram: Histogram) -> Range:
-    """The range whose quantised values tell most about the real ones (smallest Kullback-Leibler divergence).
+    """Return the range whose quantised values are most informative (smallest Kullback-Leibler divergence).
 
     After Migacz, "8-bit inference with TensorRT" (GTC 2017): values outside count as the outermost ones, and each
     level's count spreads evenly over its bins that hold any value.
@@ -139,7 +139,7 @@ def entropy(histogram: Histogram) -> Range:
 
 
 def mean_squared_error(histogram: Histogram) -> Range:
-    """The range with the smallest mean squared error of the quantised values."""
+    """Return the range with the smallest mean squared error of the quantised values."""
     return _best(histogram, _squared_error)
 
 
@@ -158,7 +158,7 @@ def _best(histogram: Histogram, cost: Callable[[Histogram, float, float], float]
 
 
 def _levels(values: NDArray[np.float64], low: float, high: float) -> tuple[NDArray[np.float64], float]:
-    """Level of each value, and the width of a level."""
+    """Return the level of each value, and the width of a level."""
     width = max((max(high, 0.0) - min(low, 0.0)) / LEVELS, 1e-12)
     return np.round((np.clip(values, min(low, 0.0), max(high, 0.0)) - min(low, 0.0)) / width), width
 
@@ -188,7 +188,7 @@ def _divergence(histogram: Histogram, low: float, high: float) -> float:
 
 
 def _kl(real: NDArray[np.float64], coarse: NDArray[np.float64]) -> float:
-    """Divergence of two histograms; a value that the coarse one excludes costs as much as one in a million."""
+    """Return the divergence of two histograms; a value outside the coarse one costs as much as one in a million."""
     shares, guesses = real / real.sum(), coarse / max(coarse.sum(), 1e-12)
     some = shares > 0
     return float(np.sum(shares[some] * np.log(shares[some] / np.maximum(guesses[some], 1e-6))))

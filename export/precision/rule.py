@@ -1,10 +1,10 @@
-"""The rule by which one of several int8 files is taken.
+"""The rule that selects one of several int8 files.
 
-1. What loses more map@r than the best by more than noise is out: asymmetric map@r of calibration queries in the cloud's
-   gallery, paired 95 % interval. Smaller losses count as equal.
-2. Of the rest, what keeps less of the float32 model's ten nearest, by more than ``SAME_OVERLAP``, is out.
+1. A file that loses more map@r than the best by more than noise is out: asymmetric map@r of calibration queries in
+the cloud's gallery, paired 95 % interval. Smaller losses count as equal.
+2. Of the rest, a file that keeps less of the float32 model's ten nearest, by more than ``SAME_OVERLAP``, is out.
 3. Of the rest, files more than ``SAME_SIZE`` times as large as the smallest are out.
-4. Of the rest, the one whose vectors have the smallest mean angle to the float32 model's is taken.
+4. Of the rest, the one whose vectors have the smallest mean angle to the float32 model's is selected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SAME_SIZE = 1.05
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to quantise; see :class:`export.bundle.quantisation.Quantisation`.
+    """One quantisation; see :class:`export.bundle.quantisation.Quantisation`.
 
     The default is the plain tools' own.
     """
@@ -37,12 +37,12 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A way to quantise, and what came of it.
+    """A quantisation and its results.
 
     Attributes:
-        choice: The way.
+        choice: The quantisation.
         content: The file whose ranges come from the first fold.
-        figures: Of all folds' queries; None when some vectors are not finite.
+        figures: Figures of all folds' queries; None if some vectors are not finite.
     """
 
     choice: Choice
@@ -51,25 +51,25 @@ class Trial:
 
     @property
     def measured(self) -> Measured:
-        """The figures, which have to be there."""
+        """The figures, which must exist."""
         assert self.figures is not None
         return self.figures
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """The trial that the rule takes; the first when no file gives finite vectors."""
-    rest = list(trials)
+    """Return the trial that the rule selects; the first if no file gives finite vectors."""
+    remaining = list(trials)
     for _, keep in _STEPS:
-        rest = keep(rest)
-    return rest[0]
+        remaining = keep(remaining)
+    return remaining[0]
 
 
 def decided_by(trials: Sequence[Trial], other: Trial) -> DecidedBy:
-    """The step of the rule at which a trial fell out; ``nothing`` when it was taken."""
-    rest = list(trials)
+    """Return the step of the rule at which a trial was excluded; ``nothing`` if it was selected."""
+    remaining = list(trials)
     for name, keep in _STEPS:
-        rest = keep(rest)
-        if other not in rest:
+        remaining = keep(remaining)
+        if other not in remaining:
             return name
     return "nothing"
 

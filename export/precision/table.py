@@ -1,7 +1,7 @@
-"""Which format takes which precision: how it is made, what runs it at least, and why it is refused where it is.
+"""The precisions of each format: how each is made, its least runtime, and the reasons for refusals.
 
-What conversion, the command line, the model card and the documentation ask; each format says it in its record. Imports
-nothing heavy.
+A common source for conversion, the command line, the model card and the documentation, from each format's record.
+Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from hetero.errors import InputError
 
 
 def offer(format: str, precision: Precision) -> Offer:
-    """What a format says of a precision that it takes.
+    """Return a format's offer of a precision.
 
     Raises:
-        InputError: When the format refuses the precision, with the reason.
+        InputError: If the format refuses the precision, with the reason.
     """
     entry = format_called(format).entry(precision)
     if isinstance(entry, Refusal):
@@ -26,13 +26,13 @@ def offer(format: str, precision: Precision) -> Offer:
 
 
 def offered(formats: Sequence[str], precisions: Sequence[Precision]) -> list[tuple[str, Precision]]:
-    """Every pair that the table offers, format by format, in the order asked for."""
+    """Return every pair that the table offers, format by format, in the given order."""
     pairs: list[tuple[str, Precision]] = [(name, each) for name in formats for each in precisions]
     return [(name, each) for name, each in pairs if isinstance(format_called(name).entry(each), Offer)]
 
 
 def refused(formats: Sequence[str], precisions: Sequence[Precision]) -> dict[tuple[str, Precision], str]:
-    """Every pair that the table refuses, with the reason."""
+    """Return every pair that the table refuses, with the reason."""
     pairs: list[tuple[str, Precision]] = [(name, each) for name in formats for each in precisions]
     return {
         (name, each): entry.why for name, each in pairs if isinstance(entry := format_called(name).entry(each), Refusal)
@@ -40,7 +40,7 @@ def refused(formats: Sequence[str], precisions: Sequence[Precision]) -> dict[tup
 
 
 def selection_problems(formats: Sequence[str], precisions: Sequence[str]) -> list[str]:
-    """What is wrong with a choice of formats and precisions: unknown names, repetitions, and what no format takes."""
+    """Return problems of a choice of formats and precisions: unknown names, repetitions, and unsupported precisions."""
     every = names()
     problems = [f"format {name!r}: expected one of {', '.join(every)}" for name in formats if name not in every]
     problems += [
@@ -52,9 +52,9 @@ def selection_problems(formats: Sequence[str], precisions: Sequence[str]) -> lis
         problems.append("a format or precision is named twice")
     if problems:
         return problems
-    known = [name for name in every if name in formats]
+    known_formats = [name for name in every if name in formats]
     for precision in PRECISIONS:
-        if precision in precisions and not offered(known, [precision]):
-            reasons = refused(known, [precision])
+        if precision in precisions and not offered(known_formats, [precision]):
+            reasons = refused(known_formats, [precision])
             problems += [f"precision {precision}: {name} refuses it: {why}" for (name, _), why in reasons.items()]
     return problems
