@@ -9,12 +9,12 @@ from export.kinds.registry import register
 
 BUILT_IN = (ONNX, LITERT, COREML)
 FORMATS = tuple(format.name for format in BUILT_IN)
-"""Their names."""
+"""Names of the built-in formats."""
 TIMED = tuple(format.name for format in BUILT_IN if format.operators)
-"""Those whose operators can be timed by themselves."""
+"""Formats whose operators can be timed by themselves."""
 
 
 def register_built_in() -> None:
-    """Have everything that asks :mod:`export.kinds.registry` know them."""
+    """Register the built-in formats in :mod:`export.kinds.registry`."""
     for format in BUILT_IN:
         register(format)

@@ -1,4 +1,4 @@
-"""What every format's converter offers."""
+"""The interface of every format's converter."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Run = Callable[[Path, UInt8[np.ndarray, "n h w 3"]], Float32[np.ndarray, "n d"]]
 
 @dataclass(frozen=True)
 class Job:
-    """What a converter needs besides the graph.
+    """A converter's input besides the graph.
 
     Attributes:
         metadata: The contract, to be repeated in every file.
-        height: Of the image.
-        width: Of the image.
-        goals: Largest share of map@r that each precision is to lose.
+        height: Height of the image.
+        width: Width of the image.
+        goals: Largest share of map@r that each precision may lose.
         calibration: Calibration images, if there are any.
     """
 
@@ -45,10 +45,10 @@ class Job:
 
     @property
     def required_calibration(self) -> Calibration:
-        """The calibration images, where a precision cannot do without.
+        """Return the calibration images, for a precision that needs them.
 
         Raises:
-            ExportError: When there are none.
+            ExportError: If there are none.
         """
         if self.calibration is None:
             raise ExportError("needs calibration images, and none were given")
@@ -61,23 +61,23 @@ class Converter(Protocol):
 
     @property
     def run(self) -> Run | None:
-        """Embeds images one by one with the format's runtime; None where no runtime exists on this machine."""
+        """A function that embeds images one by one with the format's runtime; None if this machine has no runtime."""
         ...
 
     def prepare(self, program: Any, job: Job) -> Any:
-        """Convert the graph once; every precision is made from what this returns."""
+        """Convert the graph once; every precision is made from the result."""
         ...
 
     def write(self, prepared: Any, precision: Precision, out: Path) -> Quantisation | None:
-        """Write ``out``: takes uint8 [1, h, w, 3], gives a unit vector [1, d], and carries the job's metadata."""
+        """Write ``out``, with uint8 [1, h, w, 3] as input, a unit vector [1, d] as output, and the job's metadata."""
         ...
 
     def read_metadata(self, path: Path) -> dict[str, str]:
-        """What a file carries under the keys that start with ``hetero.``."""
+        """Return a file's metadata under the keys that start with ``hetero.``."""
         ...
 
     def read_signature(self, path: Path) -> tuple[TensorEntry, TensorEntry]:
-        """A file's input and output, read from the file."""
+        """Return a file's input and output, read from the file."""
         ...
 
 
@@ -87,7 +87,7 @@ def load_converter(format: str) -> Converter:
 
 
 def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None:
-    """Refuse what cannot be exported here, naming everything that is wrong.
+    """Refuse formats and precisions that cannot be exported here, naming all problems.
 
     Raises:
         InputError: For an unknown or refused format or precision, or a missing package.
@@ -97,7 +97,7 @@ def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None
 
 
 def package_problems(wanted: Sequence[str]) -> list[str]:
-    """What must be installed before these formats can be made, one line a format."""
+    """Return the packages to install before these formats can be made, one line per format."""
     missing = {format.name: _missing_packages(format) for format in formats() if format.name in wanted}
     return [
         f"format {name}: needs {', '.join(packages)}; install with: pip install 'hetero[export]'"

@@ -17,16 +17,16 @@ _AT_ONCE = 24
 def operator_files(
     layers: Sequence[Layer], format: str, advance: Callable[[int], None], extra: Sequence[Operator] = ()
 ) -> dict[str, Path]:
-    """A file for every operator of some layers.
+    """Return a file for every operator of some layers.
 
     Args:
-        layers: Whose operators.
-        format: Of the files; one that makes files of operators.
-        advance: Told how many more there are.
+        layers: The layers.
+        format: Format of the files; one that can make files of operators.
+        advance: Called with the number of further files.
         extra: More operators.
 
     Returns:
-        An operator's name -> its file, in the cache.
+        Files in the cache, by the operator's name.
     """
     operators = {operator.name: operator for operator in extra} | distinct_operators(layers)
     files = {name: _place(name, format) for name in operators}
@@ -41,7 +41,7 @@ def operator_files(
 
 
 def converted(operators: Sequence[Operator], format: str) -> list[bytes]:
-    """Convert operators now; returns each one's file."""
+    """Convert operators now; return each one's file."""
     return named(format_called(format).operators).files_of(operators)
 
 

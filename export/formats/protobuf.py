@@ -1,4 +1,4 @@
-"""One entry of a protocol buffer, followed without the library that wrote it.
+"""Reading one entry of a protocol buffer without the library that wrote it.
 
 ONNX and Core ML keep their metadata in messages of https://protobuf.dev/programming-guides/encoding.
 """
@@ -11,14 +11,14 @@ from export.kinds.format import SPACE_KEY
 
 
 def space_among(message: bytes, path: Sequence[int]) -> str:
-    """The value of :data:`~export.kinds.format.SPACE_KEY` among string entries, empty when it is not there.
+    """Return the value of :data:`~export.kinds.format.SPACE_KEY` among string entries, empty if it is missing.
 
     Args:
-        message: A protocol buffer's.
+        message: A protocol buffer's message.
         path: Fields, outermost first, that lead to the entries (key: field 1, value: field 2).
 
     Raises:
-        ValueError: When it is no such message; like ``IndexError``, ``KeyError`` and ``AttributeError``.
+        ValueError: If it is no such message; likewise ``IndexError``, ``KeyError`` and ``AttributeError``.
     """
     for inner in (value for field, value in _fields(message) if field == path[0]):
         if len(path) > 1:
@@ -32,7 +32,7 @@ def space_among(message: bytes, path: Sequence[int]) -> str:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Length-delimited fields of a protocol buffer's message; others are passed over."""
+    """Yield length-delimited fields of a protocol buffer's message; others are skipped."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

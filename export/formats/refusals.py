@@ -1,4 +1,4 @@
-"""What several formats say of a precision."""
+"""Refusals of precisions that several formats share."""
 
 from __future__ import annotations
 

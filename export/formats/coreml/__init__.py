@@ -10,18 +10,18 @@ from export.kinds.interface import INPUT, OUTPUT, Shape, TensorEntry
 from export.kinds.precision import Offer, Precision, Refusal
 
 SPECIFICATION = Path("Data/com.apple.CoreML/model.mlmodel")
-"""Where a package has its program."""
+"""Path of the program in a package."""
 
 _RUNS_ON = "iOS 16, macOS 13"
 _USER_DEFINED = (2, 100, 100)
-"""Fields of Model, of its description and of that's metadata."""
+"""Fields that lead to the user-defined metadata: of Model, of its description and of the description's metadata."""
 _ENGINES = "device_tests.runtimes.coreml.engines"
 
 
 def _signature(_precision: Precision, shape: Shape) -> tuple[TensorEntry, TensorEntry]:
-    """Core ML takes the image itself."""
-    taken = TensorEntry(INPUT, "image-rgb", (shape.height, shape.width))
-    return taken, TensorEntry(OUTPUT, "float32", (1, shape.dimension))
+    """Return the interface: Core ML takes the image itself."""
+    image = TensorEntry(INPUT, "image-rgb", (shape.height, shape.width))
+    return image, TensorEntry(OUTPUT, "float32", (1, shape.dimension))
 
 
 COREML = Format(

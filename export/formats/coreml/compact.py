@@ -1,4 +1,4 @@
-"""A small Core ML program: equal constants once, short names, and one zero point where all are the same.
+"""A small Core ML program: equal constants stored once, short names, and one zero point where all are equal.
 
 The converter writes a constant for every option of every operator, named after the operator: half of the description
 of a small network.
@@ -13,38 +13,38 @@ from export.formats.coreml.weights import move_small_within
 
 
 def compact(specification: Any, weights: bytes) -> bytes:
-    """Rewrite the main function of a ``Model`` message; what it computes, inputs and outputs stay as they are.
+    """Rewrite the main function of a ``Model`` message; its computation, inputs and outputs do not change.
 
-    What operators give is named after their place, ``v12``, constants ``c12``.
+    Results of operators are named by position, ``v12``, constants ``c12``.
 
     Args:
         specification: Changed in place.
-        weights: What its file of weights holds.
+        weights: Content of its file of weights.
 
     Returns:
-        What the file is to hold now.
+        The new content of the file.
     """
     program = specification.mlProgram
     blocks = [block for function in program.functions.values() for block in function.block_specializations.values()]
-    # Names and weights that other blocks see would have to change there, too.
+    # Names and weights that other blocks use would have to change there, too.
     if len(blocks) != 1 or any(operation.blocks for operation in blocks[0].operations):
         return weights
     (block,) = blocks
-    left = move_small_within(block.operations, weights)
+    remaining = move_small_within(block.operations, weights)
     _share_zero_points(block.operations)
     _share_constants(block)
     _shorten_names(block)
-    return left
+    return remaining
 
 
 def _share_zero_points(operations: Iterable[Any]) -> None:
-    """One zero point instead of one for each channel, where they are equal: symmetric weights all have zero."""
+    """Store one zero point instead of one for each channel, where they are equal: symmetric weights all have zero."""
     for operation in operations:
         if operation.type == "constexpr_affine_dequantize":
             point = operation.attributes["zero_point"]
-            held = point.immediateValue.tensor.bytes.values
-            if len({*held}) == 1:
-                point.immediateValue.tensor.bytes.values = held[:1]
+            points = point.immediateValue.tensor.bytes.values
+            if len({*points}) == 1:
+                point.immediateValue.tensor.bytes.values = points[:1]
                 point.type.tensorType.rank = 0
                 del point.type.tensorType.dimensions[:]
 

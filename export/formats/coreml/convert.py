@@ -31,13 +31,13 @@ _DATE = "com.github.apple.coremltools.conversion_date"
 _SOURCE = uuid.uuid5(uuid.NAMESPACE_OID, "hetero.export.coreml")
 
 _SMALL = {"int8-weights": 256, "palette8": 512, "palette6": 512, "palette4": 512}
-"""Weights of no more values are not compressed: the description of how they were is larger than what it saves."""
+"""Weights with no more values are not compressed: the description of the compression is larger than the saving."""
 _LOST = 0.05
-"""Share of its length that int8 may take from a channel's weights with one scale for the layer."""
+"""Share of its length that a channel's weights may lose to int8 with one scale for the layer."""
 
 
 class _TakesPlanes(nn.Module):
-    """Core ML hands an image over as float32 planes with values from 0 to 255."""
+    """A wrapper for Core ML's images: float32 planes with values from 0 to 255."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _TakesPlanes(nn.Module):
 
 
 class Prepared:
-    """The graph, and its conversion to float16, which every compressed precision starts from."""
+    """The graph, and its conversion to float16, from which every compressed precision starts."""
 
     def __init__(self, program: Any, job: Job) -> None:
         self.job = job
@@ -59,7 +59,7 @@ class Prepared:
         self._shape = shape
 
     def converted(self, *, half: bool) -> Any:
-        """An ML program that takes an RGB image, for iOS 16 and later, in memory."""
+        """Return an ML program that takes an RGB image, for iOS 16 and later, in memory."""
         import coremltools as ct
 
         with named_refusals(RULES):
@@ -75,12 +75,12 @@ class Prepared:
 
     @cached_property
     def half(self) -> Any:
-        """In float16, converted once."""
+        """Return the program in float16, converted once."""
         return self.converted(half=True)
 
 
 def _without_type_checks(program: Any) -> nn.Module:
-    """The graph as a module that takes the float32 planes of Core ML's images where it asks for uint8."""
+    """Return the graph as a module that takes the float32 planes of Core ML's images instead of uint8."""
     module = program.module(check_guards=False)
     for node in [node for node in module.graph.nodes if node.target is torch.ops.aten._assert_tensor_metadata.default]:
         module.graph.erase_node(node)
@@ -90,13 +90,13 @@ def _without_type_checks(program: Any) -> nn.Module:
 
 
 def _write_out_hard_swish(graph: Any) -> None:
-    """``x * hard_sigmoid(x)``: the converter puts a threshold in front that changes no finite number."""
+    """Write out ``x * hard_sigmoid(x)``: the converter puts a threshold in front that changes no finite number."""
     aten = torch.ops.aten
     for node in [node for node in graph.nodes if node.target in (aten.hardswish.default, aten.hardswish_.default)]:
-        (given,) = node.args
+        (argument,) = node.args
         with graph.inserting_before(node):
-            gate = graph.call_function(aten.hardsigmoid.default, (given,))
-            node.replace_all_uses_with(graph.call_function(aten.mul.Tensor, (given, gate)))
+            gate = graph.call_function(aten.hardsigmoid.default, (argument,))
+            node.replace_all_uses_with(graph.call_function(aten.mul.Tensor, (argument, gate)))
         graph.erase_node(node)
 
 
@@ -108,12 +108,12 @@ def prepare(program: Any, job: Job) -> Prepared:
 def write(prepared: Prepared, precision: Precision, out: Path) -> None:
     """Write a package."""
     if precision == "fp32":
-        made = prepared.converted(half=False)
+        program = prepared.converted(half=False)
     elif precision == "fp16":
-        made = prepared.half
+        program = prepared.half
     else:
-        made = _compressed(prepared.half, precision)
-    made.save(str(out))
+        program = _compressed(prepared.half, precision)
+    program.save(str(out))
     _describe(out, prepared.job.metadata)
 
 
@@ -142,9 +142,9 @@ def _linear(granularity: str, small: int) -> Any:
 
 
 def lost_to_one_scale(weights: NDArray[np.floating[Any]]) -> float:
-    """What rounding to int8 with one scale takes from the channel that it costs most, as a share of its length.
+    """Return the largest share of a channel's length that is lost to int8 with one scale.
 
-    Nothing that runs Core ML is at hand at export, so that retrieval cannot choose the scales as it does elsewhere.
+    No runtime for Core ML is available at export, so retrieval cannot choose the scales as for other formats.
 
     Args:
         weights: [channels, ...].
@@ -154,36 +154,36 @@ def lost_to_one_scale(weights: NDArray[np.floating[Any]]) -> float:
     lengths = np.linalg.norm(channels, axis=1)
     if not scale:
         return 0.0
-    lost = np.linalg.norm(channels - np.round(channels / scale) * scale, axis=1)
-    return float(np.max(np.divide(lost, lengths, out=np.zeros_like(lost), where=lengths > 0)))
+    losses = np.linalg.norm(channels - np.round(channels / scale) * scale, axis=1)
+    return float(np.max(np.divide(losses, lengths, out=np.zeros_like(losses), where=lengths > 0)))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The user-defined metadata that start with ``hetero.``."""
+    """Return the user-defined metadata that start with ``hetero.``."""
     entries = read_specification(path).description.metadata.userDefined
     return {key: value for key, value in entries.items() if key.startswith("hetero.")}
 
 
 def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
-    """Input image and output array of the specification."""
+    """Return input image and output array of the specification."""
     from coremltools.proto import FeatureTypes_pb2
 
     features: Any = FeatureTypes_pb2
     specification = read_specification(path)
-    (taken,), (given,) = specification.description.input, specification.description.output
-    image, array = taken.type.imageType, given.type.multiArrayType
-    if taken.type.WhichOneof("Type") != "imageType" or image.colorSpace != features.ImageFeatureType.RGB:
+    (image_input,), (output,) = specification.description.input, specification.description.output
+    image, array = image_input.type.imageType, output.type.multiArrayType
+    if image_input.type.WhichOneof("Type") != "imageType" or image.colorSpace != features.ImageFeatureType.RGB:
         raise ValueError(f"{path.name}: its input is not an RGB image")
     if array.dataType != features.ArrayFeatureType.FLOAT32:
         raise ValueError(f"{path.name}: its output is not a float32 array")
     return (
-        TensorEntry(taken.name, "image-rgb", (image.height, image.width)),
-        TensorEntry(given.name, "float32", tuple(int(side) for side in array.shape)),
+        TensorEntry(image_input.name, "image-rgb", (image.height, image.width)),
+        TensorEntry(output.name, "float32", tuple(int(side) for side in array.shape)),
     )
 
 
 def read_specification(path: Path) -> Any:
-    """A package's ``Model`` message."""
+    """Return a package's ``Model`` message."""
     from coremltools.proto import Model_pb2
 
     model: Any = Model_pb2
@@ -193,7 +193,7 @@ def read_specification(path: Path) -> Any:
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:
-    """Add the metadata, make the program small, and take out what differs between two exports: date and identifiers."""
+    """Add the metadata, make the program small, and remove what differs between two exports: date and identifiers."""
     specification = read_specification(path)
     description = specification.description.metadata
     description.shortDescription = f"{metadata['hetero.model']}: embeds an image as a unit vector"
@@ -201,7 +201,7 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     description.userDefined.pop(_DATE, None)
     description.userDefined.update(metadata)
     weights = path / FILE
-    # There is none where every weight is small.
+    # There is none if every weight is small.
     if weights.is_file():
         write_bytes(weights, compact(specification, weights.read_bytes()))
     write_bytes(path / SPECIFICATION, specification.SerializeToString(deterministic=True))

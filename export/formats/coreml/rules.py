@@ -1,4 +1,4 @@
-"""What the converter to Core ML gets wrong, and what it cannot have."""
+"""Operators that the converter to Core ML gets wrong, and those that it cannot support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constants of a Core ML program: in the file of weights beside it, or written into it.
+"""Constants of a Core ML program: in its file of weights, or in the program itself.
 
 A blob in that file (storage version 2; coremltools, ``mlmodel/src/MILBlob/Blob/StorageFormat.hpp``) has a record of 64
 bytes and starts at a multiple of 64, and the program names its file: 140 bytes on average besides the numbers.
@@ -12,7 +12,7 @@ from typing import Any
 
 FILE = "Data/com.apple.CoreML/weights/weight.bin"
 LARGEST_WITHIN = 4096
-"""Bytes of a constant up to which it stands in the program; larger ones are mapped from the file as needed."""
+"""Largest size in bytes of a constant in the program; larger ones are mapped from the file as needed."""
 
 _HEADER = struct.Struct("<II56x")
 _RECORD = struct.Struct("<IIQQQ32x")
@@ -22,22 +22,22 @@ _WHOLE_BYTES = {1: "fp16", 2: "fp32", 3: "uint8", 4: "int8"}
 
 
 def move_small_within(operations: Iterable[Any], stored: bytes) -> bytes:
-    """Write small constants into the program.
+    """Move small constants into the program.
 
     Args:
-        operations: Of the program's one block; changed in place.
-        stored: What the file of weights holds.
+        operations: Operations of the program's one block; changed in place.
+        stored: Content of the file of weights.
 
     Returns:
-        The file with the constants that are left in it, each once.
+        The file with the remaining constants, each once.
 
     Raises:
-        ValueError: When it is not the file that the program means.
+        ValueError: If it is not the file that the program names.
     """
     _, version = _HEADER.unpack_from(stored)
     if version != _VERSION:
         raise ValueError(f"expected weights in blob storage version {_VERSION}, got {version}")
-    kept = bytearray(_HEADER.size)
+    remaining = bytearray(_HEADER.size)
     moved: dict[int, int] = {}
     values = [value for operation in operations for value in operation.attributes.values()]
     for value in values:
@@ -52,12 +52,12 @@ def move_small_within(operations: Iterable[Any], stored: bytes) -> bytes:
             _write_within(value, _WHOLE_BYTES[code], data)
             continue
         if place not in moved:
-            moved[place] = len(kept)
-            kept += _RECORD.pack(sentinel, code, length, len(kept) + _RECORD.size, padding) + data
-            kept += bytes(-len(kept) % _ALIGNED)
+            moved[place] = len(remaining)
+            remaining += _RECORD.pack(sentinel, code, length, len(remaining) + _RECORD.size, padding) + data
+            remaining += bytes(-len(remaining) % _ALIGNED)
         value.blobFileValue.offset = moved[place]
-    _HEADER.pack_into(kept, 0, len(moved), version)
-    return bytes(kept)
+    _HEADER.pack_into(remaining, 0, len(moved), version)
+    return bytes(remaining)
 
 
 def _write_within(value: Any, element: str, data: bytes) -> None:

@@ -23,11 +23,11 @@ class BiasedLayer:
     """A layer with constant weights and a constant bias.
 
     Attributes:
-        name: Of what it gives.
-        input: Name of what it takes.
-        weights_name: Of its weights.
+        name: Name of its output.
+        input: Name of its input.
+        weights_name: Name of its weights.
         weights: Their values, in the file's order.
-        depthwise: Whether each output channel sees one input channel.
+        depthwise: True if each output channel reads one input channel.
     """
 
     name: str
@@ -37,23 +37,23 @@ class BiasedLayer:
     depthwise: bool
 
     def channels_first(self, weights: NDArray[Any]) -> NDArray[Any]:
-        """Weights with the output channels first and the input channels of their group after them."""
+        """Return weights with the output channels first and the input channels of their group after them."""
         return np.moveaxis(weights, -1, 1) if not self.depthwise else np.moveaxis(weights, -1, 0)
 
 
 def biased_layers(model: Any) -> list[BiasedLayer]:
-    """Every layer of a float32 file whose bias can be changed."""
+    """Return every layer of a float32 file whose bias can be changed."""
     (graph,) = model.subgraphs
     layers: list[BiasedLayer] = []
     for operator in graph.operators:
         kind = operator_name(model, operator)
         if not _has_bias(model, operator):
             continue
-        taken, weights = (graph.tensors[place] for place in operator.inputs[:2])
+        source, weights = (graph.tensors[place] for place in operator.inputs[:2])
         layers.append(
             BiasedLayer(
                 name=_text(graph.tensors[operator.outputs[0]].name),
-                input=_text(taken.name),
+                input=_text(source.name),
                 weights_name=_text(weights.name),
                 weights=_values(model, weights, np.float32),
                 depthwise=kind == "DEPTHWISE_CONV_2D",
@@ -63,11 +63,11 @@ def biased_layers(model: Any) -> list[BiasedLayer]:
 
 
 def with_shifted_biases(content: bytes, shifts: Mapping[str, Float64[NDArray[np.float64], " _"]]) -> bytes:
-    """The same file with biases from which something is taken away.
+    """Return the same file with shifts subtracted from its biases.
 
     Args:
-        content: Of a float32 file.
-        shifts: What to take away, by the name of what a layer gives.
+        content: Content of a float32 file.
+        shifts: Values to subtract, by the name of a layer's output.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -81,21 +81,21 @@ def with_shifted_biases(content: bytes, shifts: Mapping[str, Float64[NDArray[np.
         bias = graph.tensors[operator.inputs[2]]
         corrected = (_values(model, bias, np.float32) - shifts[name]).astype(np.float32)
         if uses[int(operator.inputs[2])] > 1:
-            # Layers may share a bias, and must not share its correction.
+            # Layers may share a bias, but must not share its correction.
             bias = copy(bias)
             bias.name = f"bias {place}"
             operator.inputs = np.array([*operator.inputs[:2], len(graph.tensors)], np.int32)
             graph.tensors.append(bias)
         bias.buffer = len(model.buffers)
         model.buffers.append(schema.BufferT(data=corrected.view(np.uint8)))
-    used = {tensor.buffer for tensor in graph.tensors} | {entry.buffer for entry in model.metadata or []}
+    used_buffers = {tensor.buffer for tensor in graph.tensors} | {entry.buffer for entry in model.metadata or []}
     for index, buffer in enumerate(model.buffers):
-        buffer.data = buffer.data if index in used else None
+        buffer.data = buffer.data if index in used_buffers else None
     return pack(model)
 
 
 def int8_weights(model: Any) -> dict[str, Float64[NDArray[np.float64], ...]]:
-    """Real values of every int8 constant, by name."""
+    """Return real values of every int8 constant, by name."""
     from ai_edge_litert import schema_py_generated as schema
 
     (graph,) = model.subgraphs

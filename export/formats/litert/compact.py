@@ -1,7 +1,7 @@
-"""A small TFLite file: equal vectors, names, tables and weights are written once, and nothing that says nothing.
+"""A small TFLite file: equal vectors, names, tables and weights are stored once, and empty information is left out.
 
-Per-channel quantisation alone takes 8 bytes a channel for zero points that are all zero. A flatbuffer may point at one
-place from any number of others, and readers cannot tell.
+Per-channel quantisation alone takes 8 bytes per channel for zero points that are all zero. A flatbuffer may refer to
+one place from any number of others, and readers cannot tell.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 @cache
 def sharing_builder() -> type[Any]:
-    """A ``flatbuffers.Builder`` that writes equal vectors and strings once; imported late, like flatbuffers itself."""
+    """Return a ``flatbuffers.Builder`` that writes equal vectors and strings once; imported late, as flatbuffers is."""
     import flatbuffers
 
     class SharingBuilder(flatbuffers.Builder):
@@ -31,7 +31,7 @@ def sharing_builder() -> type[Any]:
             return self.once(text, lambda: super(SharingBuilder, self).CreateString(text))
 
         def once(self, content: Hashable, write: Callable[[], int]) -> int:
-            """Where something with this content stands; written when nothing has it yet."""
+            """Return the offset of this content; it is written if it is new."""
             if content not in self._written:
                 self._written[content] = write()
             return self._written[content]
@@ -40,9 +40,9 @@ def sharing_builder() -> type[Any]:
 
 
 def compact(model: Any) -> None:
-    """Drop from an object tree (``schema.ModelT``) what is there twice or says nothing; names of values stay.
+    """Remove duplicates and empty information from an object tree (``schema.ModelT``); names of values do not change.
 
-    The tree can only be packed afterwards, with a :func:`sharing_builder`.
+    Afterwards the tree can be packed only with a :func:`sharing_builder`.
     """
     _share_buffers(model)
     for graph in model.subgraphs:
@@ -57,7 +57,7 @@ def compact(model: Any) -> None:
 
 
 class _Shared:
-    """A table that stands in the file once, however many tables point at an equal one."""
+    """A table that is stored once in the file, however many tables refer to an equal one."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -79,16 +79,16 @@ def _content(value: Any) -> Hashable:
 
 
 def _share_buffers(model: Any) -> None:
-    """Keep one of each group of equal buffers; the first is empty by definition, and stands for all empty ones."""
-    kept: dict[bytes, int] = {b"": 0}
+    """Keep one of each group of equal buffers; the first is empty by definition, and is used for all empty ones."""
+    place_of: dict[bytes, int] = {b"": 0}
     buffers = [model.buffers[0]]
     places: list[int] = []
     for index, buffer in enumerate(model.buffers):
         content = _data(model, index)
-        if content not in kept:
-            kept[content] = len(buffers)
+        if content not in place_of:
+            place_of[content] = len(buffers)
             buffers.append(buffer)
-        places.append(kept[content])
+        places.append(place_of[content])
     model.buffers = buffers
     for holder in (*(tensor for graph in model.subgraphs for tensor in graph.tensors), *(model.metadata or [])):
         holder.buffer = places[holder.buffer]
@@ -100,7 +100,7 @@ def _data(model: Any, buffer: int) -> bytes:
 
 
 def _says_nothing(quantisation: Any) -> bool:
-    """Whether a tensor's quantisation has neither scales nor ranges, as converters write for every float tensor."""
+    """Return True if a tensor's quantisation has neither scales nor ranges, as in float tensors of converters."""
     if quantisation is None:
         return True
     vectors = (quantisation.scale, quantisation.zeroPoint, quantisation.min, quantisation.max)

@@ -29,7 +29,7 @@ class Prepared:
         import litert_torch
         import torch
 
-        # A batch left open does not lower.
+        # A graph with an open batch cannot be lowered.
         image = torch.zeros((1, job.height, job.width, 3), dtype=torch.uint8)
         with named_refusals(RULES):
             converted: Any = litert_torch.convert(convertible(program, RULES).module(), (image,))
@@ -38,7 +38,7 @@ class Prepared:
 
     @cached_property
     def int8(self) -> tuple[bytes, Quantisation]:
-        """Searched once."""
+        """Return the int8 file and its quantisation, which is searched once."""
         return quantised(self.content, self.job.required_calibration, _goal(self.job))
 
 
@@ -55,21 +55,23 @@ def write(prepared: Prepared, precision: Precision, out: Path) -> Quantisation |
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The JSON in the model's metadata entry ``hetero``."""
+    """Return the JSON in the model's metadata entry ``hetero``."""
     return litert_file.read_metadata(path.read_bytes())
 
 
 def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
-    """Input and output of the only signature."""
-    loaded = interpreter(path.read_bytes())
-    ((key, names),) = loaded.get_signature_list().items()
-    (taken,), (given,) = names["inputs"], names["outputs"]
-    runner = loaded.get_signature_runner(key)
-    return _entry(taken, runner.get_input_details()[taken]), _entry(given, runner.get_output_details()[given])
+    """Return input and output of the only signature."""
+    reader = interpreter(path.read_bytes())
+    ((key, names),) = reader.get_signature_list().items()
+    (input_name,), (output_name,) = names["inputs"], names["outputs"]
+    runner = reader.get_signature_runner(key)
+    return _entry(input_name, runner.get_input_details()[input_name]), _entry(
+        output_name, runner.get_output_details()[output_name]
+    )
 
 
 def run(path: Path, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
-    """Embed images one by one with LiteRT's interpreter on the CPU; a quantised output comes back as float32."""
+    """Embed images one by one with LiteRT's interpreter on the CPU; a quantised output is converted to float32."""
     return embed(path.read_bytes(), images)
 
 
@@ -77,18 +79,18 @@ def _half(prepared: Prepared) -> tuple[bytes, None]:
     from ai_edge_quantizer import qtyping, quantizer
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    made: Any = quantizer.Quantizer(bytearray(prepared.content))
-    made.add_weight_only_config(
+    tool: Any = quantizer.Quantizer(bytearray(prepared.content))
+    tool.add_weight_only_config(
         regex=".*",
         operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
         num_bits=16,
         algorithm_key=AlgorithmName.FLOAT_CASTING,
     )
-    return bytes(made.quantize().quantized_model), None
+    return bytes(tool.quantize().quantized_model), None
 
 
 def _weights(precision: Precision) -> Callable[[Prepared], tuple[bytes, Quantisation | None]]:
-    """Weights in int8, with as few scales as agree as well, or one a channel where no calibration image can tell."""
+    """Quantise weights to int8, with the fewest scales that agree as well, or one per channel if no image can tell."""
 
     def make(prepared: Prepared) -> tuple[bytes, Quantisation | None]:
         from export.precision.choose import search_weights
@@ -109,15 +111,15 @@ def _weights(precision: Precision) -> Callable[[Prepared], tuple[bytes, Quantisa
 def _int8_weights(content: bytes, precision: Precision, scales: Scales) -> bytes:
     from ai_edge_quantizer import quantizer
 
-    made: Any = quantizer.Quantizer(bytearray(content))
-    add = made.add_dynamic_config if precision == "int8-dynamic" else made.add_weight_only_config
+    tool: Any = quantizer.Quantizer(bytearray(content))
+    add = tool.add_dynamic_config if precision == "int8-dynamic" else tool.add_weight_only_config
     for kind, granularity in granularities(scales):
         add(regex=".*", operation_name=kind, num_bits=8, granularity=granularity)
-    return litert_file.compacted(bytes(made.quantize().quantized_model))
+    return litert_file.compacted(bytes(tool.quantize().quantized_model))
 
 
 def _goal(job: Job) -> float:
-    """The stricter goal of the precisions that share the int8 file."""
+    """Return the stricter goal of the precisions that share the int8 file."""
     return min(job.goals[each] for each in ("int8", "int8-uint8io") if each in job.goals)
 
 

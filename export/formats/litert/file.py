@@ -17,10 +17,10 @@ _ALIGNMENT = 16
 
 
 def parse(content: bytes) -> Any:
-    """The file as an object tree (``schema.ModelT``), with every weight inside it.
+    """Return the file as an object tree (``schema.ModelT``), with every weight inside it.
 
     Raises:
-        ValueError: When the file names weights that it does not hold.
+        ValueError: If the file refers to weights that it does not contain.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -36,7 +36,7 @@ def parse(content: bytes) -> Any:
 
 
 def pack(model: Any) -> bytes:
-    """The bytes of an object tree."""
+    """Return the bytes of an object tree."""
     buffers = model.buffers
     model.buffers = [_Aligned(buffer.data) for buffer in buffers]
     builder: Any = sharing_builder()(1 << 16)
@@ -46,7 +46,7 @@ def pack(model: Any) -> bytes:
 
 
 def with_plain_names(content: bytes) -> bytes:
-    """Number the tensors, and name computed ones after their operator: unique, and without long paths."""
+    """Number the tensors, and name computed ones after their operator: unique names, without long paths."""
     model = parse(content)
     (graph,) = model.subgraphs
     for place, tensor in enumerate(graph.tensors):
@@ -58,7 +58,7 @@ def with_plain_names(content: bytes) -> bytes:
 
 
 def operator_name(model: Any, operator: Any) -> str:
-    """For instance ``CONV_2D``."""
+    """Return an operator's name, for instance ``CONV_2D``."""
     from ai_edge_litert import schema_py_generated as schema
 
     code = model.operatorCodes[operator.opcodeIndex]
@@ -68,7 +68,7 @@ def operator_name(model: Any, operator: Any) -> str:
 
 
 def compacted(content: bytes) -> bytes:
-    """The same file without what is there twice or says nothing."""
+    """Return the same file without duplicates and empty information."""
     model = parse(content)
     compact(model)
     return pack(model)
@@ -106,8 +106,8 @@ def with_byte_output(content: bytes, scale: float, zero_point: int) -> bytes:
         )
     )
     graph.outputs = np.array([last], np.int32)
-    (named,) = model.signatureDefs[0].outputs
-    named.tensorIndex = last
+    (signature,) = model.signatureDefs[0].outputs
+    signature.tensorIndex = last
     return pack(model)
 
 
@@ -128,19 +128,19 @@ def described(content: bytes, metadata: Mapping[str, str], taken: str, given: st
 
 
 def read_metadata(content: bytes) -> dict[str, str]:
-    """The JSON in the model's metadata entry ``hetero``."""
+    """Return the JSON in the model's metadata entry ``hetero``."""
     from ai_edge_litert import schema_py_generated as schema
 
     model: Any = schema.Model.GetRootAs(content, 0)
     entries = [model.Metadata(index) for index in range(model.MetadataLength())]
-    found = [entry for entry in entries if entry.Name().decode() == _ENTRY]
-    return json.loads(model.Buffers(found[0].Buffer()).DataAsNumpy().tobytes()) if found else {}
+    matches = [entry for entry in entries if entry.Name().decode() == _ENTRY]
+    return json.loads(model.Buffers(matches[0].Buffer()).DataAsNumpy().tobytes()) if matches else {}
 
 
 class _Aligned:
-    """A buffer whose content lies on a 16-byte boundary.
+    """A buffer whose content is aligned to 16 bytes.
 
-    The schema asks for it (``force_align``), and the Python code generated from it forgets it.
+    The schema requires it (``force_align``), and the Python code generated from it ignores that.
     """
 
     def __init__(self, data: Any) -> None:

@@ -1,4 +1,4 @@
-"""What every operator of a TFLite file gives, by LiteRT's interpreter."""
+"""The outputs of every operator of a TFLite file, by LiteRT's interpreter."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from export.kinds.graph import Graph, Operator, Values
 
 
 def read_graph(path: Path) -> Graph:
-    """A TFLite file."""
-    loaded = interpreter(path.read_bytes(), experimental_preserve_all_tensors=True)
-    loaded.allocate_tensors()
-    tensors = {one["index"]: one for one in loaded.get_tensor_details()}
+    """Read a TFLite file."""
+    reader = interpreter(path.read_bytes(), experimental_preserve_all_tensors=True)
+    reader.allocate_tensors()
+    tensors = {one["index"]: one for one in reader.get_tensor_details()}
     operators = tuple(
         Operator(tensors[output]["name"], one["op_name"], _names(one["inputs"], tensors))
-        for one in loaded._get_ops_details()
+        for one in reader._get_ops_details()
         for output in one["outputs"]
         if output in tensors
     )
-    # A delegate lists what it computes once more, as its own.
+    # A delegate lists its computations once more, as its own.
     operators = tuple({one.name: one for one in reversed(operators)}.values())[::-1]
     watched = {one.name for one in operators}
     details = [one for one in tensors.values() if one["name"] in watched]
-    (taken,) = loaded.get_input_details()
+    (taken,) = reader.get_input_details()
 
     def run(images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Values]:
         for image in images:
-            loaded.set_tensor(taken["index"], image[None])
-            loaded.invoke()
-            yield {one["name"]: _number(loaded.get_tensor(one["index"]), one) for one in details}
+            reader.set_tensor(taken["index"], image[None])
+            reader.invoke()
+            yield {one["name"]: _number(reader.get_tensor(one["index"]), one) for one in details}
 
     return Graph(operators, run)
 

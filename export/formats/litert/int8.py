@@ -1,6 +1,6 @@
 """Full int8 for LiteRT: every operator between the first and the last layer with weights.
 
-What comes before (pixels to normalised values) and after (the L2 norm) stays in float32.
+The parts before (pixels to normalised values) and after (the L2 norm) stay in float32.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_C
 
 
 def quantised(content: bytes, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
-    """The int8 file that keeps most of retrieval, and how it was made.
+    """Return the int8 file that keeps most of retrieval, and its quantisation.
 
     Args:
         content: The float32 file, with plain names.
@@ -37,7 +37,7 @@ def quantised(content: bytes, calibration: Calibration, goal: float) -> tuple[by
 
 
 class LiteRtQuantiser:
-    """One format's :class:`export.precision.choose.Quantiser`."""
+    """LiteRT's :class:`export.precision.choose.Quantiser`."""
 
     reduces_range = False
 
@@ -54,7 +54,7 @@ class LiteRtQuantiser:
         inside = range(weighted[0], weighted[-1] + 1) if weighted else range(0)
         self.outside = [name for place, name in enumerate(names) if place not in inside]
         self.layers = tuple(names[place] for place in weighted)
-        # Kept for the time of a search: each is needed by several choices.
+        # Kept for the duration of a search: each is needed by several choices.
         self._histograms = cache(self._observe)
         self._means = cache(self._average)
         self._rounding = cache(self._errors)
@@ -68,9 +68,9 @@ class LiteRtQuantiser:
         from ai_edge_quantizer import qtyping, quantizer
         from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-        made: Any = quantizer.Quantizer(bytearray(content))
+        tool: Any = quantizer.Quantizer(bytearray(content))
         for kind, granularity in granularities(choice.scales):
-            made.add_static_config(
+            tool.add_static_config(
                 regex=".*",
                 operation_name=kind,
                 activation_num_bits=8,
@@ -79,25 +79,25 @@ class LiteRtQuantiser:
             )
         # Plain names begin with the operator's number, so that a prefix means one operator.
         for name in (*self.outside, *choice.float_layers):
-            made.update_quantization_recipe(
+            tool.update_quantization_recipe(
                 regex=f"^{name}",
                 operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                 algorithm_key=AlgorithmName.NO_QUANTIZE,
             )
         for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
-            made.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=AlgorithmName.NO_QUANTIZE)
+            tool.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=AlgorithmName.NO_QUANTIZE)
         limits = {
             name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
             for name, (low, high) in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
         }
-        return bytes(made.quantize(limits).quantized_model)
+        return bytes(tool.quantize(limits).quantized_model)
 
     def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
-        """By LiteRT on this machine."""
+        """Embed with LiteRT on this machine."""
         return embed(content, self.calibration.retrieval.images[rows])
 
     def _with_corrected_biases(self, choice: Choice, rows: Rows) -> bytes:
-        """Give every layer that has a bias and rounded weights a bias of its own that takes their shift back."""
+        """Give every layer with a bias and rounded weights its own bias, which compensates their shift."""
         errors, means = self._rounding(choice.scales), self._means(tuple(rows.tolist()))
         shifts = {
             layer.name: shift(errors[layer.name], means[layer.input])
@@ -107,7 +107,7 @@ class LiteRtQuantiser:
         return litert_bias.with_shifted_biases(self.content, shifts)
 
     def _errors(self, scales: Scales) -> dict[str, NDArray[np.float64]]:
-        """By layer: rounded weights less real ones, output channels first."""
+        """Return, by layer, rounded weights less real ones, output channels first."""
         rounded = litert_file.parse(self._quantised(self.content, Choice(scales=scales), self.calibration.range_rows))
         weights = litert_bias.int8_weights(rounded)
         return {
@@ -120,31 +120,31 @@ class LiteRtQuantiser:
         return observe(lambda: self._activations(np.array(rows)))
 
     def _average(self, rows: tuple[int, ...]) -> dict[str, NDArray[np.float64]]:
-        """Mean of every channel of what goes into layers with a bias."""
+        """Return the mean of every channel of the inputs of layers with a bias."""
         return channel_means(self._activations(np.array(rows)), {layer.input for layer in self._biased}, axis=-1)
 
     def _activations(self, rows: Rows) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Every computed float tensor, for one calibration image after another."""
-        loaded = interpreter(self.content, experimental_preserve_all_tensors=True)
-        loaded.allocate_tensors()
-        (taken,) = loaded.get_input_details()
-        computed = {int(output) for operator in loaded._get_ops_details() for output in operator["outputs"]}
+        """Yield every computed float tensor, for one calibration image after another."""
+        reader = interpreter(self.content, experimental_preserve_all_tensors=True)
+        reader.allocate_tensors()
+        (taken,) = reader.get_input_details()
+        computed = {int(output) for operator in reader._get_ops_details() for output in operator["outputs"]}
         watched = [
             (one["name"], one["index"])
-            for one in loaded.get_tensor_details()
+            for one in reader.get_tensor_details()
             if one["index"] in computed and one["dtype"] == np.float32
         ]
         for image in self.calibration.retrieval.images[rows]:
-            loaded.set_tensor(taken["index"], image[None])
-            loaded.invoke()
-            yield {name: loaded.get_tensor(index) for name, index in watched}
+            reader.set_tensor(taken["index"], image[None])
+            reader.invoke()
+            yield {name: reader.get_tensor(index) for name, index in watched}
 
 
 def granularities(scales: Scales) -> list[tuple[Any, Any]]:
-    """Kinds of operators, as the quantiser names them, with the granularity of their scales; later ones count."""
+    """Return kinds of operators, in the quantiser's terms, with the granularity of their scales; later ones prevail."""
     from ai_edge_quantizer import qtyping
 
     kind, granularity = qtyping.TFLOperationName, qtyping.QuantGranularity
     fewest = granularity.CHANNELWISE if scales == "channel" else granularity.TENSORWISE
-    made = [(kind.ALL_SUPPORTED, fewest)]
-    return [*made, (kind.DEPTHWISE_CONV_2D, granularity.CHANNELWISE)] if scales == "depthwise" else made
+    kinds = [(kind.ALL_SUPPORTED, fewest)]
+    return [*kinds, (kind.DEPTHWISE_CONV_2D, granularity.CHANNELWISE)] if scales == "depthwise" else kinds

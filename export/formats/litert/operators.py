@@ -1,7 +1,7 @@
 """Operators as TFLite files: many converted as one graph, then cut apart.
 
-One by one, starting the converter takes longer than converting. Each operator stands between two convolutions in that
-graph, so that the converter lays out its memory as it does inside a network; the cut leaves these guards away.
+For a single operator, starting the converter takes longer than converting. In that graph each operator stands between
+two convolutions, so that the converter lays out its memory as inside a network; the cut leaves these guards out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONVOLUTION = "CONV_2D"
 
 
 def files_of(operators: Sequence[Operator]) -> list[bytes]:
-    """Convert operators together; returns each one's file."""
+    """Convert operators together; return each one's file."""
     import litert_torch
 
     together = _Together(operators)
@@ -42,7 +42,7 @@ def files_of(operators: Sequence[Operator]) -> list[bytes]:
 
 
 class _Guarded(nn.Module):
-    """An operator between convolutions; what is no feature map stays without."""
+    """An operator between convolutions; tensors that are not feature maps have none."""
 
     def __init__(self, operator: Operator) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def _flat(value: Any) -> tuple[Tensor, ...]:
 
 
 def _by_place(named: Iterable[Any]) -> list[int]:
-    """Tensor numbers of ``args_0``, ``args_1``, ... or ``output_0``, ``output_1``, ..., in that order."""
+    """Return tensor numbers of ``args_0``, ``args_1``, ... or ``output_0``, ``output_1``, ..., in that order."""
     return [int(one.tensorIndex) for one in sorted(named, key=lambda one: int(_text(one.name).rpartition("_")[2]))]
 
 
@@ -106,7 +106,7 @@ def _text(name: Any) -> str:
 
 
 class _Graph:
-    """A converted graph that parts can be cut out of."""
+    """A converted graph from which parts can be cut."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -114,7 +114,7 @@ class _Graph:
         self._maker = {int(tensor): one for one in self._graph.operators for tensor in one.outputs}
 
     def behind_guard(self, tensor: int) -> int:
-        """What the first convolution that an input meets gives."""
+        """Return the output of the first convolution after an input."""
         while True:
             (taker,) = [one for one in self._graph.operators if tensor in one.inputs]
             tensor = int(taker.outputs[0])
@@ -122,7 +122,7 @@ class _Graph:
                 return tensor
 
     def before_guard(self, tensor: int) -> int:
-        """What the last convolution before an output takes."""
+        """Return the input of the last convolution before an output."""
         while True:
             maker = self._maker[tensor]
             tensor = int(maker.inputs[0])
@@ -130,7 +130,7 @@ class _Graph:
                 return tensor
 
     def cut(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The part between some tensors as a file."""
+        """Return the part between some tensors as a file."""
         needed, waiting = set[int](), [*outputs]
         while waiting:
             tensor = waiting.pop()
@@ -140,7 +140,7 @@ class _Graph:
         return self._only([one for one in self._graph.operators if id(one) in needed], inputs, outputs)
 
     def _only(self, operators: Sequence[Any], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """A file with these operators, and the tensors and buffers that they need."""
+        """Return a file with these operators, and the tensors and buffers that they need."""
         tensors = {int(tensor) for one in operators for tensor in (*one.inputs, *one.outputs) if tensor >= 0}
         used = sorted(tensors | {*inputs, *outputs})
         number = {tensor: place for place, tensor in enumerate(used)} | {-1: -1}

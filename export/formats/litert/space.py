@@ -1,4 +1,4 @@
-"""Which embedding space a TFLite file names."""
+"""The embedding space that a TFLite file names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from export.kinds.format import SPACE_KEY
 from hetero.foreign import strict_json
 
 _LARGEST_ENTRY, _MOST_ENTRIES = 1 << 20, 1000
-"""Bytes of a description, and entries of metadata that are looked through for it."""
+"""Largest size in bytes of a description, and number of entries of metadata that are searched for it."""
 
 
 def read_space(path: Path) -> str:
-    """The space id in the metadata buffer called ``hetero``; empty when there is none."""
+    """Return the space id in the metadata buffer called ``hetero``; empty if there is none."""
     from ai_edge_litert import schema_py_generated as schema
 
     content = path.read_bytes()

@@ -12,7 +12,7 @@ from export.kinds.precision import Offer, Refusal
 
 _RUNS_ON = "ONNX Runtime 1.17 (opset 20)"
 _METADATA_PROPS = 14
-"""Field of ModelProto."""
+"""Number of the metadata field of ModelProto."""
 
 ONNX = Format(
     name="onnx",

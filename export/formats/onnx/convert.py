@@ -23,7 +23,7 @@ from hetero.files import write_bytes
 
 _OPSET = 20
 _GIVEN = "hetero.given"
-"""The output's name during conversion: an operator, such as torch's ``embedding``, may have the final one."""
+"""The output's name during conversion: an operator, such as torch's ``embedding``, may already have the final one."""
 _NO_HALF_KERNEL = {"ScatterElements", "ScatterND"}
 """Defined for float16, but ONNX Runtime's kernels do not add in it."""
 
@@ -34,7 +34,7 @@ class Prepared:
 
     Attributes:
         proto: An ``onnx.ModelProto``.
-        job: What was asked for.
+        job: The converter's job.
     """
 
     proto: Any
@@ -79,7 +79,7 @@ def write(prepared: Prepared, precision: Precision, out: Path) -> Quantisation |
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The model's ``metadata_props`` that start with ``hetero.``."""
+    """Return the model's ``metadata_props`` that start with ``hetero.``."""
     import onnx
 
     props = onnx.load(path).metadata_props
@@ -87,12 +87,12 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def read_signature(path: Path) -> tuple[TensorEntry, TensorEntry]:
-    """Input and output of the graph."""
+    """Return input and output of the graph."""
     import onnx
 
     graph: Any = onnx.load(path).graph
-    (taken,), (given,) = graph.input, graph.output
-    return _entry(taken), _entry(given)
+    (image,), (output,) = graph.input, graph.output
+    return _entry(image), _entry(output)
 
 
 def run(path: Path, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
@@ -101,27 +101,27 @@ def run(path: Path, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray,
 
 
 def _register_constants(graph: Any) -> None:
-    """Add the constants that the exporter forgets: bounds are named after what they bound, so that two collide."""
+    """Add the constants that the exporter forgets: bounds are named after their argument, so that two collide."""
     for value in [value for node in graph for value in node.inputs if value is not None]:
         if value.const_value is not None and value.producer() is None and not value.is_initializer():
             graph.register_initializer(value)
 
 
 def _half(proto: Any) -> Any:
-    """Weights and arithmetic in float16; input and output stay as they are."""
+    """Convert weights and arithmetic to float16; input and output do not change."""
     import onnx_ir
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    kept = [*DEFAULT_OP_BLOCK_LIST, *_without_half(proto)]
+    blocked = [*DEFAULT_OP_BLOCK_LIST, *_without_half(proto)]
     copy = parse(proto.SerializeToString())
-    half: Any = onnx_ir.from_proto(convert_float_to_float16(copy, keep_io_types=True, op_block_list=kept))
+    half: Any = onnx_ir.from_proto(convert_float_to_float16(copy, keep_io_types=True, op_block_list=blocked))
     # Casts around operators that stay in float32 were put at the end.
     half.graph.sort()
     return onnx_ir.to_proto(half)
 
 
 def _without_half(proto: Any) -> set[str]:
-    """Kinds of operators that are not defined for float16, or that ONNX Runtime does not compute in it."""
+    """Return kinds of operators that are not defined for float16, or that ONNX Runtime does not compute in it."""
     import onnx
 
     version = next(one.version for one in proto.opset_import if one.domain in ("", "ai.onnx"))
@@ -151,12 +151,12 @@ def _entry(value: Any) -> TensorEntry:
 
     tensor = value.type.tensor_type
     kinds: dict[int, Any] = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.FLOAT: "float32"}
-    # An open batch has a name instead of a value, which then reads as zero.
+    # An open batch has a name instead of a value, and reads as zero.
     return TensorEntry(value.name, kinds[tensor.elem_type], tuple(side.dim_value for side in tensor.shape.dim))
 
 
 def _forget_origin(proto: Any) -> None:
-    # The exporter notes on every node which line of which file made it, with the path on the exporting machine.
+    # The exporter records on every node the line of code that made it, with its path on the exporting machine.
     proto.doc_string = ""
     del proto.metadata_props[:]
     _clear([proto.graph, *proto.functions])

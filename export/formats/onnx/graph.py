@@ -1,4 +1,4 @@
-"""What every operator of an ONNX file gives, by ONNX Runtime."""
+"""The outputs of every operator of an ONNX file, by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from export.kinds.graph import Graph, Operator, Values
 
 
 def read_graph(path: Path) -> Graph:
-    """An ONNX file."""
+    """Read an ONNX file."""
     import onnx
     import onnxruntime
 
@@ -26,22 +26,22 @@ def read_graph(path: Path) -> Graph:
         for output in node.output
         if kinds.get(output) in floats
     )
-    given = {output.name for output in proto.graph.output}
+    outputs = {output.name for output in proto.graph.output}
     types = {value.name: value for value in proto.graph.value_info}
-    proto.graph.output.extend(types[one.name] for one in operators if one.name not in given)
+    proto.graph.output.extend(types[one.name] for one in operators if one.name not in outputs)
     options = onnxruntime.SessionOptions()
-    # Optimisation would fuse operators away that are asked about.
+    # Optimisation would fuse the operators to be examined.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session: Any = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    (taken,) = [one.name for one in session.get_inputs()]
+    (input_name,) = [one.name for one in session.get_inputs()]
     rounded = _rounded(proto.graph.node)
 
     def run(images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Values]:
         for image in images:
-            values = dict(zip(names, session.run(names, {taken: image[None]}), strict=True))
-            # What the next operators read is the value after its rounding, which also stands for a ReLU left out.
+            values = dict(zip(names, session.run(names, {input_name: image[None]}), strict=True))
+            # The next operators read the value after its rounding, which also includes a ReLU left out.
             yield {
                 name: np.asarray(values.get(rounded.get(name, name), value), np.float32)
                 for name, value in values.items()
@@ -51,7 +51,7 @@ def read_graph(path: Path) -> Graph:
 
 
 def _rounded(nodes: Iterable[Any]) -> dict[str, str]:
-    """What a value is called after it was quantised and back, by the name of the value."""
+    """Return the names of values after quantisation and back, by the names of the values."""
     quantised = {node.output[0]: node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
     back = [node for node in nodes if node.op_type == "DequantizeLinear" and node.input[0] in quantised]
     return {quantised[node.input[0]]: node.output[0] for node in back}

@@ -1,6 +1,6 @@
 """Full int8 for ONNX: quantise/dequantise pairs around every layer between the first and the last one with weights.
 
-What comes before (pixels to normalised values) and after (the L2 norm) stays in float32.
+The parts before (pixels to normalised values) and after (the L2 norm) stay in float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PROBES = 8
 
 
 def quantised(proto: Any, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
-    """The int8 file that keeps most of retrieval, and how it was made.
+    """Return the int8 file that keeps most of retrieval, and its quantisation.
 
     Args:
         proto: The float32 ``onnx.ModelProto``.
@@ -39,7 +39,7 @@ def quantised(proto: Any, calibration: Calibration, goal: float) -> tuple[bytes,
 
 
 class OnnxQuantiser:
-    """One format's :class:`export.precision.choose.Quantiser`."""
+    """ONNX's :class:`export.precision.choose.Quantiser`."""
 
     reduces_range = True
 
@@ -54,7 +54,7 @@ class OnnxQuantiser:
         self.outside = [node.name for place, node in enumerate(nodes) if place not in inside]
         self.layers = tuple(nodes[place].name for place in weighted)
         self._inputs = sorted({nodes[place].input[0] for place in weighted if _has_bias(nodes[place])})
-        # Kept for the time of a search: each is needed by several choices.
+        # Kept for the duration of a search: each is needed by several choices.
         self._histograms = cache(self._observe)
         self._means = cache(self._average)
         self._rounding = cache(self._errors)
@@ -64,13 +64,13 @@ class OnnxQuantiser:
         proto = parse(self.proto.SerializeToString())
         if choice.bias_correction:
             self._correct_biases(proto, choice, rows)
-        made = self._with_pairs(proto, choice, rows)
-        # The search compares sizes, and ought to compare those that ship.
-        compact(made)
-        return made.SerializeToString(deterministic=True)
+        graph = self._with_pairs(proto, choice, rows)
+        # The search compares sizes, which should be those of the shipped files.
+        compact(graph)
+        return graph.SerializeToString(deterministic=True)
 
     def _with_pairs(self, proto: Any, choice: Choice, rows: Rows) -> Any:
-        """The quantised graph; ``proto`` is used up."""
+        """Return the quantised graph; ``proto`` is changed and cannot be used again."""
         from onnxruntime.quantization import CalibrationMethod, QuantType
         from onnxruntime.quantization.calibrate import TensorsData
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -97,7 +97,7 @@ class OnnxQuantiser:
         return quantizer.model.model
 
     def _without_channels(self, scales: Scales) -> dict[str, Any]:
-        """Weights that have one scale although others have one a channel."""
+        """Return weights with a single scale where others have one per channel."""
         from onnxruntime.quantization import QuantType
 
         if scales != "depthwise":
@@ -108,7 +108,7 @@ class OnnxQuantiser:
         return {name: [{"quant_type": QuantType.QInt8}] for name in sorted(weights)}
 
     def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
-        """By ONNX Runtime as a phone adds up, or as this processor does when it cuts sums off: the worse of both."""
+        """Embed in a phone's arithmetic, and in this processor's if it saturates sums: the worse of both counts."""
         images, torch = self.calibration.retrieval.images[rows], self.calibration.torch[rows]
         exact = embed(content, images, exact=True)
         if np.array_equal(embed(content, images[:_PROBES]), exact[:_PROBES]):
@@ -116,7 +116,7 @@ class OnnxQuantiser:
         return max(exact, embed(content, images), key=lambda vectors: mean_angle(vectors, torch))
 
     def _correct_biases(self, proto: Any, choice: Choice, rows: Rows) -> None:
-        """Give every layer that has a bias and rounded weights a bias of its own that takes their shift back."""
+        """Give every layer with a bias and rounded weights its own bias, which compensates their shift."""
         import onnx
 
         errors, means = self._rounding(choice.scales, choice.reduce_range), self._means(tuple(rows.tolist()))
@@ -131,12 +131,12 @@ class OnnxQuantiser:
             node.input[2] = name
 
     def _errors(self, scales: Scales, reduce_range: bool) -> dict[str, NDArray[np.float64]]:
-        """By layer: rounded weights less real ones, output channels first."""
+        """Return, by layer, rounded weights less real ones, output channels first."""
         import onnx
 
         choice = Choice(scales=scales, reduce_range=reduce_range)
-        made = self._with_pairs(parse(self.proto.SerializeToString()), choice, self.calibration.range_rows)
-        rounded = _rounded_weights(made)
+        graph = self._with_pairs(parse(self.proto.SerializeToString()), choice, self.calibration.range_rows)
+        rounded = _rounded_weights(graph)
         constants = {constant.name: constant for constant in self.proto.graph.initializer}
         errors: dict[str, NDArray[np.float64]] = {}
         for node in self.proto.graph.node:
@@ -149,17 +149,17 @@ class OnnxQuantiser:
         return observe(lambda: self._activations(np.array(rows)))
 
     def _average(self, rows: tuple[int, ...]) -> dict[str, NDArray[np.float64]]:
-        """Mean of every channel of what goes into layers with a bias."""
+        """Return the mean of every channel of the inputs of layers with a bias."""
         return channel_means(self._activations(np.array(rows)), self._inputs, axis=1)
 
     def _activations(self, rows: Rows) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Every float tensor of the graph, for one calibration image after another."""
+        """Yield every float tensor of the graph, for one calibration image after another."""
         import onnx
         import onnxruntime
 
         proto = parse(self.proto.SerializeToString())
-        given = {output.name for output in proto.graph.output}
-        computed = {name for node in proto.graph.node for name in node.output} - given
+        outputs = {output.name for output in proto.graph.output}
+        computed = {name for node in proto.graph.node for name in node.output} - outputs
         floats = [
             value for value in proto.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         ]
@@ -176,7 +176,7 @@ def _is_depthwise(node: Any) -> bool:
 
 
 def _has_bias(node: Any) -> bool:
-    """True for a convolution or fully connected layer whose bias is added as it is."""
+    """True for a convolution or fully connected layer whose bias is added unscaled."""
     plain = node.op_type == "Conv" or (
         node.op_type == "Gemm" and not _attribute(node, "transA", 0) and _scaling(node) == (1.0, 1.0)
     )
@@ -188,18 +188,18 @@ def _attribute(node: Any, name: str, default: int) -> int:
 
 
 def _scaling(node: Any) -> tuple[float, float]:
-    given = {one.name: one.f for one in node.attribute}
-    return given.get("alpha", 1.0), given.get("beta", 1.0)
+    factors = {one.name: one.f for one in node.attribute}
+    return factors.get("alpha", 1.0), factors.get("beta", 1.0)
 
 
-def _rounded_weights(made: Any) -> dict[str, NDArray[np.float64]]:
-    """Real values of a quantised graph's int8 weights, by the name of the float weights."""
+def _rounded_weights(quantised: Any) -> dict[str, NDArray[np.float64]]:
+    """Return real values of a quantised graph's int8 weights, by the name of the float weights."""
     import onnx
     from onnxruntime.quantization.quant_utils import TENSOR_NAME_QUANT_SUFFIX
 
-    constants = {constant.name: constant for constant in made.graph.initializer}
+    constants = {constant.name: constant for constant in quantised.graph.initializer}
     rounded: dict[str, NDArray[np.float64]] = {}
-    for node in made.graph.node:
+    for node in quantised.graph.node:
         stored = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
         if stored is None or stored.data_type != onnx.TensorProto.INT8:
             continue

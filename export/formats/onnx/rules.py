@@ -1,4 +1,4 @@
-"""What the exporter to ONNX gets wrong, and what it cannot have."""
+"""Operators that the exporter to ONNX gets wrong, and those that it cannot support."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"], *, exact: bool =
     """Embed images one by one with a model in memory.
 
     Args:
-        content: Of the file.
-        images: To embed.
-        exact: Whether int8 sums keep all bits, as on a phone. x86 processors without VNNI cut them off otherwise.
+        content: Content of the model's file.
+        images: Images to embed.
+        exact: True to keep all bits of int8 sums, as on a phone. x86 processors without VNNI saturate them otherwise.
     """
     import onnxruntime
 
@@ -28,7 +28,7 @@ def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"], *, exact: bool =
 
 
 def parse(content: bytes) -> Any:
-    """An ``onnx.ModelProto``."""
+    """Return an ``onnx.ModelProto``."""
     import onnx
 
     return onnx.load_from_string(content)
