@@ -1,1 +1,1 @@
-"""What a format is, and which there are."""
+"""The definition of a format, and the registry of formats."""

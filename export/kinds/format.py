@@ -1,4 +1,4 @@
-"""What a format is: one record, which everything that handles models' files asks."""
+"""The definition of a format: one record, for all code that handles models' files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from export.kinds.interface import Shape, TensorEntry, tensors
 from export.kinds.precision import Offer, Precision, Refusal
 
 SPACE_KEY = "hetero.space_id"
-"""Under which every file keeps the id of its embedding space, among the metadata."""
+"""The metadata key of the embedding space's id in every file."""
 
 Kind = Literal["desktop", "phone", "old phone", "browser", "macos"]
 """A kind of target."""
@@ -22,10 +22,10 @@ Signature = Callable[[Precision, Shape], tuple[TensorEntry, TensorEntry]]
 
 @dataclass(frozen=True)
 class Engine:
-    """What runs a format's files on a kind of target.
+    """An engine that runs a format's files on a kind of target.
 
     Attributes:
-        name: As verdicts name it; no two engines share one.
+        name: The name in verdicts; no two engines share one.
         place: ``module:class`` of a :class:`device_tests.runner.engines.Runtime`; empty for an engine of
             ``device_tests/runner/engines.py`` or of the browser's page. Phones and browsers run no other.
     """
@@ -38,28 +38,28 @@ class Engine:
 class Format:
     """A format of exported models.
 
-    Converters and engines are heavy, and run in processes of their own: they are named by import string, and imported
+    Converters and engines are heavy, and run in separate processes: they are named by import string, and imported
     there.
 
     Attributes:
-        name: In manifests, recipes and on the command line.
-        title: For people.
-        platforms: The runtime and where it runs, for the model card.
-        suffix: Of a file, with its dot.
+        name: Name in manifests, recipes and on the command line.
+        title: Name for people.
+        platforms: The runtime and its platforms, for the model card.
+        suffix: Suffix of a file, with its dot.
         converter: The module that is its :class:`export.formats.converter.Converter`.
-        packages: Importable names of what the converter needs, each also a distribution whose version is recorded.
-        precisions: What it says about each; one that it does not name is refused.
-        engines: What runs it on which kind of target; a kind that is missing cannot verify it.
+        packages: Importable names of the converter's packages, each also a distribution whose version is recorded.
+        precisions: An offer or a refusal for each; a missing precision is refused.
+        engines: Engines by kind of target; a kind that is missing cannot verify it.
         card: Jinja template of its section in the model card, which shows how an application calls it: Markdown from
             the heading on, with the ``file`` to name, the format's ``models``, the ``preprocessing`` and the ``space``.
-        read_space: The id under :data:`SPACE_KEY` in a file, read without the library that wrote it; empty when there
-            is none. Files may come from anywhere: it may raise what a damaged one makes it raise.
-        signature: What a file of some precision takes and gives.
-        any_batch: Whether files can take any number of images at once.
-        read_graph: Reads a file with its intermediate values; None where nothing on this machine gives them.
+        read_space: Reads the id under :data:`SPACE_KEY` in a file, without the library that wrote it; empty if there
+            is none. Files may come from anywhere: it may raise any exception for a damaged one.
+        signature: Returns input and output of a file of some precision.
+        any_batch: True if files can take any number of images at once.
+        read_graph: Reads a file with its intermediate values; None if nothing on this machine computes them.
         operators: The module that makes files of single operators, so that they can be timed; empty without one.
         effort: Slower conversions, which have a higher number, are started first.
-        not_here: What is said of a target without an engine, with its ``target`` and this ``format``.
+        not_here: Message for a target without an engine, with its ``target`` and this ``format``.
     """
 
     name: str
@@ -84,9 +84,9 @@ class Format:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def entry(self, precision: Precision) -> Offer | Refusal:
-        """What it says about a precision."""
+        """Return the offer or refusal of a precision."""
         return self.precisions.get(precision, Refusal(f"{self.title} does not take it"))
 
     def file_name(self, precision: Precision) -> str:
-        """Name of an exported file in its bundle, for instance ``model.fp32.onnx``."""
+        """Return the name of an exported file in its bundle, for instance ``model.fp32.onnx``."""
         return f"model.{precision}{self.suffix}"

@@ -1,4 +1,4 @@
-"""A model's file with what its operators compute."""
+"""A model's file with the results of its operators."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Operator:
     """One operator of a graph.
 
     Attributes:
-        name: Of what it gives; the same in the float32 file and in those made from it.
-        kind: For instance ``Conv``.
+        name: Name of its output; the same in the float32 file and in those made from it.
+        kind: Kind of operator, for instance ``Conv``.
         inputs: Names of the computed tensors that it reads.
     """
 
@@ -32,8 +32,8 @@ class Graph:
     """A file with its intermediate values.
 
     Attributes:
-        operators: In the order of computation.
-        run: Values by name, for one image after another; quantised ones as the numbers that they stand for.
+        operators: Operators in the order of computation.
+        run: Yields values by name, for one image after another; quantised ones as the numbers that they represent.
     """
 
     operators: tuple[Operator, ...]

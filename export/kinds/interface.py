@@ -1,4 +1,4 @@
-"""What an exported model takes and gives."""
+"""The inputs and outputs of an exported model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hetero.schema import record
 
 INPUT, OUTPUT = "image", "embedding"
 BYTE_SCALE, BYTE_ZERO = 1 / 128, 128
-"""Of an embedding in uint8: the coordinates of a unit vector lie between -1 and 1."""
+"""Scale and zero point of a uint8 embedding: the coordinates of a unit vector lie between -1 and 1."""
 
 
 @record
@@ -18,10 +18,10 @@ class TensorEntry:
     """A model's input or output.
 
     Attributes:
-        name: As the runtime knows it.
+        name: The runtime's name for it.
         type: ``uint8`` or ``float32`` for a tensor, ``image-rgb`` for a Core ML image.
-        shape: With the batch for a tensor, 0 where it may be any; height and width for an image.
-        scale: Of a quantised output: a value is ``scale * (byte - zero_point)``; 0 when it is not quantised.
+        shape: With the batch for a tensor, 0 for any number; height and width for an image.
+        scale: Scale of a quantised output: a value is ``scale * (byte - zero_point)``; 0 if it is not quantised.
         zero_point: See ``scale``.
     """
 
@@ -34,13 +34,13 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that a model's interface has.
+    """The sizes of a model's interface.
 
     Attributes:
-        height: Of the image.
-        width: Of the image.
-        dimension: Of the embedding.
-        batch: Images at once; 0 where it may be any number.
+        height: Height of the image.
+        width: Width of the image.
+        dimension: Dimension of the embedding.
+        batch: Images at once; 0 for any number.
     """
 
     height: int
@@ -50,8 +50,8 @@ class Shape:
 
 
 def tensors(precision: Precision, shape: Shape) -> tuple[TensorEntry, TensorEntry]:
-    """Input and output of a file that takes uint8 [b, h, w, 3] and gives float32 [b, d], or bytes where asked to."""
-    given = TensorEntry(OUTPUT, "float32", (shape.batch, shape.dimension))
+    """Return input and output of a file that takes uint8 [b, h, w, 3] and returns float32 [b, d], or bytes."""
+    output = TensorEntry(OUTPUT, "float32", (shape.batch, shape.dimension))
     if precision == "int8-uint8io":
-        given = TensorEntry(OUTPUT, "uint8", (1, shape.dimension), BYTE_SCALE, BYTE_ZERO)
-    return TensorEntry(INPUT, "uint8", (shape.batch, shape.height, shape.width, 3)), given
+        output = TensorEntry(OUTPUT, "uint8", (1, shape.dimension), BYTE_SCALE, BYTE_ZERO)
+    return TensorEntry(INPUT, "uint8", (shape.batch, shape.height, shape.width, 3)), output

@@ -1,4 +1,4 @@
-"""Precisions, and what a format says about each: how it is made, what runs it at least, or why it is refused."""
+"""Precisions, and each format's offer or refusal of them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True)
 class Offer:
-    """A precision that a format takes.
+    """A precision that a format offers.
 
     Attributes:
-        made: How the file is made.
-        runs_on: The least runtime or system that reads it.
+        made: Description of how the file is made.
+        runs_on: The oldest runtime or system that reads it.
         goal: Largest share of asymmetric map@r that it may lose against the float32 model on the calibration set.
-        sanity: Smallest cosine with torch on a golden image at which the file still counts as the same model. Whether
-            it is good enough for retrieval, verification says.
-        calibrated: Whether it cannot be made without calibration images.
-        half: Whether some runtime computes it in float16, so that float16's range must hold every intermediate value.
+        sanity: Smallest cosine with torch on a golden image at which the file still counts as the same model.
+            Verification tells if it is good enough for retrieval.
+        calibrated: True if it cannot be made without calibration images.
+        half: True if some runtime computes it in float16, so that every intermediate value must be in float16's range.
     """
 
     made: str
@@ -35,6 +35,6 @@ class Offer:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A precision that a format does not take, and why."""
+    """A precision that a format refuses, and the reason."""
 
     why: str

@@ -1,8 +1,8 @@
-"""Which formats there are.
+"""The registry of formats.
 
-Those of :mod:`export.formats` are there as soon as anything of ``export`` is imported. A package of somebody else's
-brings its own by an entry point in the group ``hetero.formats`` that names a :class:`~export.kinds.format.Format`: the
-processes that convert then know it, too.
+Those of :mod:`export.formats` are registered as soon as anything of ``export`` is imported. A third-party package
+brings its own by an entry point in the group ``hetero.formats`` that names a :class:`~export.kinds.format.Format`, so
+that the processes that convert know it, too.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def register(format: Format) -> None:
     """Add a format.
 
     Raises:
-        InputError: When there is one of its name, an engine of another format has the name of one of its own, or an
+        InputError: If another format has its name, an engine of another format has the name of one of its own, or an
             engine cannot travel to its kind of target.
     """
     if format.name in _formats:
         raise InputError(f"there is a format {format.name!r} already")
-    if taken := _engines() & {engine.name for engine in format.engines.values()}:
-        raise InputError(f"format {format.name}: another format has an engine called {', '.join(sorted(taken))}")
+    if duplicates := _engines() & {engine.name for engine in format.engines.values()}:
+        raise InputError(f"format {format.name}: another format has an engine called {', '.join(sorted(duplicates))}")
     if stuck := [kind for kind, engine in format.engines.items() if engine.place and kind not in _WITH_PACKAGES]:
         raise InputError(
             f"format {format.name}: packages do not travel to a {' or a '.join(stuck)}, nor engines in them"
@@ -41,10 +41,10 @@ def register(format: Format) -> None:
 
 @contextmanager
 def registered(format: Format) -> Generator[Format]:
-    """Add a format for a while.
+    """Add a format temporarily.
 
     Raises:
-        InputError: As :func:`register`.
+        InputError: See :func:`register`.
     """
     register(format)
     try:
@@ -54,32 +54,32 @@ def registered(format: Format) -> Generator[Format]:
 
 
 def formats() -> tuple[Format, ...]:
-    """Every format, in the order in which they were added."""
+    """Return every format, in the order in which they were added."""
     _load_plug_ins()
     return tuple(_formats.values())
 
 
 def names() -> tuple[str, ...]:
-    """The names of :func:`formats`."""
+    """Return the names of :func:`formats`."""
     return tuple(format.name for format in formats())
 
 
 def format_called(name: str) -> Format:
-    """The format of a name that was checked.
+    """Return the format of a name that was checked.
 
     Raises:
-        KeyError: When there is none.
+        KeyError: If there is none.
     """
     return {format.name: format for format in formats()}[name]
 
 
 def engines_on(kind: Kind) -> dict[str, str]:
-    """Format -> name of the engine that runs it on a kind of target."""
+    """Return, by format, the name of the engine that runs it on a kind of target."""
     return {format.name: format.engines[kind].name for format in formats() if kind in format.engines}
 
 
 def engine_place(name: str) -> str:
-    """``module:class`` of an engine; empty for one that the runner brings along."""
+    """Return ``module:class`` of an engine; empty for one that the runner brings along."""
     return next((one.place for format in formats() for one in format.engines.values() if one.name == name), "")
 
 
@@ -90,14 +90,14 @@ def _engines() -> set[str]:
 def _load_plug_ins() -> None:
     from importlib.metadata import entry_points
 
-    # Taken out first: what a plug-in imports may ask which formats there are.
+    # Cleared first, because a plug-in's imports may ask for the formats.
     while _unread:
         for one in entry_points(group=_unread.pop()):
             register(one.load())
 
 
 class _Known:
-    """Has pydantic take the name of a format only, and say what it says of a ``Literal`` otherwise."""
+    """A schema that makes pydantic accept only names of formats, with the error message of a ``Literal``."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
         from pydantic_core import core_schema
@@ -115,4 +115,4 @@ def _known(value: Any) -> str:
 
 
 FormatName = Annotated[str, _Known()]
-"""A format's name, as a record that is read from a file declares it."""
+"""A format's name, as a field of records that are read from files."""
