@@ -1,4 +1,4 @@
-"""What converters get wrong or do not know, written out before they see the graph.
+"""Rewrites of operators that converters get wrong or do not know, before they see the graph.
 
 The tables, of all converters here and of each in its format's ``rules``, were found by running every operator of
 ``benchmarks/operator_catalogue.py`` through the converters (docs/operators.md).

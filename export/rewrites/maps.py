@@ -25,7 +25,7 @@ def avg_pool2d(
     counts_padding: bool = True,
     divisor: int | None = None,
 ) -> Any:
-    """A plain pool of the padded map, times what each window divides by instead."""
+    """Pool the padded map plainly, times what each window divides by instead."""
     if divisor is None and (counts_padding or not any(padding)):
         return NotImplemented
     ones = torch.ones(1, 1, *shape_of(x)[-2:])
@@ -53,7 +53,7 @@ def max_pool2d(
     dilation: Sequence[int] = (1, 1),
     ceil: bool = False,
 ) -> Any:
-    """The maximum over shifted copies, for windows with gaps."""
+    """Take the maximum over shifted copies, for windows with gaps."""
     if all(gap == 1 for gap in dilation) or ceil or kernel[0] * kernel[1] > _MOST_SHIFTS:
         return NotImplemented
     steps = stride or kernel
@@ -67,7 +67,7 @@ def max_pool2d(
 
 
 def adaptive_max_pool2d(x: Any, size: Sequence[int]) -> Any:
-    """A pool where its regions are all alike, else the maxima of rows, then of columns; without their places."""
+    """Pool plainly if all regions are alike, else take the maxima of rows, then of columns; without their indices."""
     sides = shape_of(x)[-2:]
     if all(side % count == 0 for side, count in zip(sides, size, strict=True)):
         return functional.max_pool2d(x, tuple(side // count for side, count in zip(sides, size, strict=True))), None
@@ -78,7 +78,7 @@ def adaptive_max_pool2d(x: Any, size: Sequence[int]) -> Any:
 
 
 def adaptive_avg_pool2d(x: Any, size: Sequence[int]) -> Any:
-    """Two products with constants where regions overlap."""
+    """Average by two products with constants if regions overlap."""
     if all(side % count == 0 for side, count in zip(shape_of(x)[-2:], size, strict=True)):
         return NotImplemented
 
@@ -89,7 +89,7 @@ def adaptive_avg_pool2d(x: Any, size: Sequence[int]) -> Any:
 
 
 def by_products(resize: Any) -> Rewrite:
-    """A resize as two products with constants: it is linear, and each axis has its own weights."""
+    """Write a resize as two products with constants: it is linear, and each axis has its own weights."""
 
     def rewrite(x: Any, size: Sequence[int] | None, align_corners: bool, scales: Sequence[float] | None = None) -> Any:
         def along(axis: int) -> Callable[[Tensor], Tensor]:
@@ -104,7 +104,7 @@ def by_products(resize: Any) -> Rewrite:
 
 
 def by_picking(resize: Any) -> Rewrite:
-    """A resize to the nearest number as rows and columns that are picked, unless each is repeated as often."""
+    """Write a resize to the nearest number as a selection of rows and columns, unless all are repeated equally."""
 
     def rewrite(x: Any, size: Sequence[int] | None, scales: Sequence[float] | None = None) -> Any:
         sides = shape_of(x)[-2:]
@@ -123,7 +123,7 @@ def by_picking(resize: Any) -> Rewrite:
 
 
 def pad(x: Any, sizes: Sequence[int], mode: str = "constant", value: Number | None = None) -> Any:
-    """Circular padding joins copies of the other end; negative padding leaves a part away."""
+    """Pad: circular padding joins copies of the other end; negative padding crops."""
     if (mode == "circular") is (min(sizes) < 0):
         return NotImplemented
     for place, side in enumerate(reversed(shape_of(x)[-(len(sizes) // 2) :])):
@@ -132,8 +132,8 @@ def pad(x: Any, sizes: Sequence[int], mode: str = "constant", value: Number | No
             x = _joined(x, axis, (side - before, before), (0, behind))
         else:
             x = x.narrow(axis, max(0, -before), side - max(0, -before) - max(0, -behind))
-    added = [0 if mode == "circular" else max(0, size) for size in sizes]
-    return functional.pad(x, added, mode, value) if any(added) else x
+    paddings = [0 if mode == "circular" else max(0, size) for size in sizes]
+    return functional.pad(x, paddings, mode, value) if any(paddings) else x
 
 
 def conv_transpose2d(
@@ -146,7 +146,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Sequence[int] = (1, 1),
 ) -> Any:
-    """The whole result, then the part that padding leaves of it."""
+    """Compute the whole result, then crop it to the part that padding leaves."""
     if not any(padding) or any(more > less for more, less in zip(output_padding, padding, strict=True)):
         return NotImplemented
     whole = functional.conv_transpose2d(x, weight, bias, tuple(stride), 0, 0, groups, tuple(dilation))
@@ -160,7 +160,7 @@ def conv_transpose2d(
 
 
 def _along_axes(x: Any, maps: Sequence[Callable[[Tensor], Tensor]]) -> Any:
-    """Apply linear maps, each given as what it does to the columns of a map [1, 1, side, any], to rows and columns."""
+    """Apply linear maps, each given by its effect on the columns of a map [1, 1, side, any], to rows and columns."""
     rows, columns = [
         along(torch.eye(side)[None, None])[0, 0] for along, side in zip(maps, shape_of(x)[-2:], strict=True)
     ]
@@ -168,7 +168,7 @@ def _along_axes(x: Any, maps: Sequence[Callable[[Tensor], Tensor]]) -> Any:
 
 
 def _joined(x: Any, axis: int, *ends: tuple[int, int]) -> Any:
-    """Two parts of a tensor, each by its start and length, in front of it and behind."""
+    """Join two parts of a tensor, each given by its start and length, in front of it and behind."""
     before, behind = [[x.narrow(axis, start, length)] if length else [] for start, length in ends]
     return torch.cat([*before, x, *behind], axis)
 

@@ -1,4 +1,4 @@
-"""Which operators a format can have: some are written out before its converter sees them, others refused by name."""
+"""The operators that a format supports: some are rewritten before its converter sees them, others refused by name."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FAILS = "its converter fails on it"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a format's converter gets wrong or does not know.
+    """The operators that a format's converter gets wrong or does not know.
 
     Attributes:
         format: The format's name.
-        rewrites: By operator: how it is written out.
-        refusals: By operator: why it is refused.
-        unknown: How the converter says that it does not know an operator, whose name is the group ``operator``; None
-            where it is not known.
+        rewrites: Rewrites by operator.
+        refusals: Reasons for refusals, by operator.
+        unknown: Pattern of the converter's message about an unknown operator, whose name is the group ``operator``;
+            None if there is no such pattern.
     """
 
     format: str
@@ -40,35 +40,35 @@ class Rules:
 
 
 def convertible(program: ExportedProgram, rules: Rules) -> ExportedProgram:
-    """A graph as a format's converter is to see it: what the converter gets wrong is written out.
+    """Return a graph for a format's converter, with operators rewritten that it gets wrong.
 
     Raises:
-        ExportError: When there are operators that the format cannot have; with all of them, their modules and reasons.
+        ExportError: If there are operators that the format cannot have; with all of them, their modules and reasons.
     """
     program = without_hidden(program, rules)
-    if found := refused(program, rules):
+    if refusals := refused(program, rules):
         raise ExportError(
             f"{rules.format} cannot have these operators of the model:",
-            [f"{_place(node)}: {why}" for node, why in found],
+            [f"{_place(node)}: {why}" for node, why in refusals],
         )
     return rewritten(program, rules.rewrites)
 
 
 def refused(program: ExportedProgram, rules: Rules) -> list[tuple[Node, str]]:
-    """Operators that a format cannot have, and why."""
+    """Return the operators that a format cannot have, and the reasons."""
     reasons = rules.refusals
     return [(node, reasons[node.target]) for node in program.graph.nodes if node.target in reasons]
 
 
 def without_hidden(program: ExportedProgram, rules: Rules) -> ExportedProgram:
-    """The graph without writing in place, where that hides an operator that matters: ``log_`` is ``log``."""
-    known = rules.refusals.keys() | rules.rewrites.keys()
-    hidden = any(_out_of_place(node.target) in known for node in program.graph.nodes)
+    """Return the graph without in-place operators, if they hide an operator with a rule: ``log_`` is ``log``."""
+    ruled = rules.refusals.keys() | rules.rewrites.keys()
+    hidden = any(_out_of_place(node.target) in ruled for node in program.graph.nodes)
     return program.run_decompositions({}) if hidden else program
 
 
 def _out_of_place(target: Any) -> Any:
-    """The operator that gives what another writes; None for any other."""
+    """Return the operator without the in-place effect of another; None for any other."""
     if (schema := schema_of(target)) is None or not schema.is_mutable:
         return None
     namespace, _, name = schema.name.partition("::")
@@ -78,22 +78,22 @@ def _out_of_place(target: Any) -> Any:
 
 @contextmanager
 def named_refusals(rules: Rules) -> Generator[None]:
-    """Say which operator a converter does not know, in place of its own report.
+    """Name the operator that a converter does not know, in place of the converter's own report.
 
     Raises:
         ExportError: With the operator's name.
     """
     try:
         yield
-    except Exception as error:  # converters raise all kinds
-        named = rules.unknown.search(str(error)) if rules.unknown else None
-        if named is None:
+    except Exception as error:  # converters raise all kinds of exceptions
+        match = rules.unknown.search(str(error)) if rules.unknown else None
+        if match is None:
             raise
         raise ExportError(
-            f"{rules.format} cannot have an operator of the model: {named['operator']}: {UNKNOWN}"
+            f"{rules.format} cannot have an operator of the model: {match['operator']}: {UNKNOWN}"
         ) from error
 
 
 def _place(node: Node) -> str:
-    where = module_of(node)
-    return f"{node.target} ({node.name}{', in ' + where if where else ''})"
+    path = module_of(node)
+    return f"{node.target} ({node.name}{', in ' + path if path else ''})"

@@ -13,9 +13,9 @@ from torch.nn import functional
 from export.rewrites.rewriting import Number, Rewrite, dtype_of, shape_of
 
 _SMALLEST_NORMAL = 2.0**-14
-"""Of float16."""
+"""The smallest normal number of float16."""
 _EXACT_SOFTPLUS = 16
-"""From here on softplus is the number itself in float32."""
+"""From here on softplus equals its argument in float32."""
 
 
 def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: Number | None = None) -> Any:
@@ -31,39 +31,41 @@ def rms_norm(x: Any, shape: Sequence[int], weight: Any = None, eps: Number | Non
 
 
 def cosine_similarity(x: Any, y: Any, dim: int = 1, eps: Number = 1e-8) -> Any:
-    """Scaled by the largest magnitudes first, so that float16 holds the squares; zero for rows of zeros."""
-    scaled = [one / torch.clamp(one.abs().amax(dim, keepdim=True), min=max(eps, _SMALLEST_NORMAL)) for one in (x, y)]
-    lengths = [torch.clamp(one.square().sum(dim), min=_SMALLEST_NORMAL).sqrt() for one in scaled]
+    """Scale by the largest magnitudes first, so that float16 holds the squares; zero for rows of zeros."""
+    scaled = [
+        vector / torch.clamp(vector.abs().amax(dim, keepdim=True), min=max(eps, _SMALLEST_NORMAL)) for vector in (x, y)
+    ]
+    lengths = [torch.clamp(vector.square().sum(dim), min=_SMALLEST_NORMAL).sqrt() for vector in scaled]
     return (scaled[0] * scaled[1]).sum(dim) / (lengths[0] * lengths[1])
 
 
 def celu(x: Any, alpha: Number = 1.0) -> Any:
-    """ELU, stretched."""
+    """Write CELU as a stretched ELU."""
     return functional.elu(x / alpha) * alpha
 
 
 def hardshrink(x: Any, bound: Number = 0.5) -> Any:
-    """Zero within the bounds."""
+    """Set values within the bounds to zero."""
     return torch.where(x.abs() > bound, x, torch.zeros_like(x))
 
 
 def softshrink(x: Any, bound: Number = 0.5) -> Any:
-    """What lies beyond the bounds."""
+    """Keep only the part beyond the bounds."""
     return x - torch.clamp(x, -bound, bound)
 
 
 def log_sigmoid(x: Any) -> Any:
-    """Through softplus, which does not take the logarithm of a vanished sigmoid."""
+    """Go through softplus, which does not take the logarithm of a vanished sigmoid."""
     return -functional.softplus(-x)
 
 
 def logaddexp(x: Any, y: Any) -> Any:
-    """The larger one, and what the other adds."""
+    """Take the larger one, and add the other's part."""
     return torch.maximum(x, y) + functional.softplus(-(x - y).abs())
 
 
 def atan2(y: Any, x: Any) -> Any:
-    """The quadrant from the signs; both zero give zero."""
+    """Take the quadrant from the signs; both zero give zero."""
     angle = torch.atan(y / torch.where(x == 0, torch.ones_like(x), x))
     turned = torch.where(y < 0, angle - math.pi, angle + math.pi)
     upright = torch.sign(y) * (math.pi / 2)
@@ -71,24 +73,24 @@ def atan2(y: Any, x: Any) -> Any:
 
 
 def hypot(x: Any, y: Any) -> Any:
-    """Scaled by the larger one, whose square may overflow; both zero give zero."""
+    """Scale by the larger one, whose square may overflow; both zero give zero."""
     larger, smaller = torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
     share = smaller / torch.where(larger == 0, torch.ones_like(larger), larger)
     return larger * torch.sqrt(1 + share.square())
 
 
 def exp2(x: Any) -> Any:
-    """A power of two."""
+    """Raise two to the power."""
     return torch.pow(2.0, x)
 
 
 def expm1(x: Any) -> Any:
-    """Through the hyperbolic tangent, which keeps small numbers."""
+    """Go through the hyperbolic tangent, which keeps small numbers."""
     return torch.tanh(x / 2) * (torch.exp(x) + 1)
 
 
 def rsqrt(x: Any) -> Any:
-    """Infinite at zero."""
+    """Divide one by the root; infinite at zero."""
     return reciprocal(torch.sqrt(x))
 
 
@@ -98,12 +100,12 @@ def sub(x: Any, y: Any, alpha: Number = 1) -> Any:
 
 
 def copysign(x: Any, y: Any) -> Any:
-    """The magnitude with the other's sign; zero counts as positive."""
+    """Give the magnitude the other's sign; zero counts as positive."""
     return torch.where(y < 0, -x.abs(), x.abs())
 
 
 def cumprod(x: Any, dim: int) -> Any:
-    """One product after another."""
+    """Multiply one number after another."""
     parts = [x.select(dim, place) for place in range(shape_of(x)[dim])]
     for place in range(1, len(parts)):
         parts[place] = parts[place - 1] * parts[place]
@@ -111,23 +113,23 @@ def cumprod(x: Any, dim: int) -> Any:
 
 
 def prod(x: Any, dim: int, keepdim: bool = False) -> Any:
-    """One factor after another."""
+    """Multiply one factor after another."""
     product = reduce(torch.mul, [x.select(dim, place) for place in range(shape_of(x)[dim])])
     return product.unsqueeze(dim) if keepdim else product
 
 
 def var_mean(x: Any, dim: Any = None, correction: Number = 1, keepdim: bool = False) -> Any:
-    """One after the other."""
+    """Compute variance and mean one after the other."""
     return torch.var(x, dim, correction=correction, keepdim=keepdim), torch.mean(x, dim, keepdim=keepdim)
 
 
 def var_mean_dim(x: Any, dim: Any, unbiased: bool = True, keepdim: bool = False) -> Any:
-    """One after the other."""
+    """Compute variance and mean one after the other."""
     return var_mean(x, dim, 1 if unbiased else 0, keepdim)
 
 
 def std(x: Any, dim: Any = None, correction: Number | None = None, keepdim: bool = False) -> Any:
-    """Scaled by the largest deviation first, so that float16 holds the squares."""
+    """Scale by the largest deviation first, so that float16 holds the squares."""
     axes = tuple(range(len(shape_of(x)))) if dim is None else tuple(dim)
     count = math.prod(shape_of(x)[axis] for axis in axes)
     degrees = count - (1 if correction is None else correction)
@@ -140,29 +142,29 @@ def std(x: Any, dim: Any = None, correction: Number | None = None, keepdim: bool
 
 
 def std_dim(x: Any, dim: Any, unbiased: bool = True, keepdim: bool = False) -> Any:
-    """Scaled by the largest deviation first."""
+    """Scale by the largest deviation first."""
     return std(x, dim, 1 if unbiased else 0, keepdim)
 
 
 def trunc(x: Any) -> Any:
-    """The whole number towards zero."""
+    """Round towards zero."""
     return torch.sign(x) * torch.floor(x.abs())
 
 
 def round_decimals(x: Any, decimals: int) -> Any:
-    """Multiples of a power of ten, by which large numbers are not multiplied."""
+    """Round to multiples of a power of ten, without multiplying large numbers by it."""
     whole = torch.floor(x)
     return whole + torch.round((x - whole) * 10.0**decimals) / 10.0**decimals
 
 
 def clamp(x: Any, low: Any = None, high: Any = None) -> Any:
-    """Bounds that are tensors."""
+    """Clamp with bounds that are tensors."""
     x = x if low is None else torch.maximum(x, low)
     return x if high is None else torch.minimum(x, high)
 
 
 def softplus(x: Any, beta: Number = 1, threshold: Number = 20) -> Any:
-    """The number itself beyond the threshold."""
+    """Return the number itself beyond the threshold."""
     if threshold >= _EXACT_SOFTPLUS:
         return NotImplemented
     scaled = x * beta
@@ -170,34 +172,34 @@ def softplus(x: Any, beta: Number = 1, threshold: Number = 20) -> Any:
 
 
 def log_softmax(x: Any, dim: int, dtype: Any = None) -> Any:
-    """Without the logarithm of a vanished share."""
+    """Avoid the logarithm of a vanished share."""
     shifted = (x if dtype is None else x.to(dtype)) - x.amax(dim, keepdim=True)
     return shifted - torch.log(torch.exp(shifted).sum(dim, keepdim=True))
 
 
 def reciprocal(x: Any) -> Any:
-    """A division: without a number that is added to avoid infinity."""
+    """Divide, without adding a number to avoid infinity."""
     return torch.div(torch.ones_like(x), x)
 
 
 def log(x: Any) -> Any:
-    """Minus infinity at zero."""
-    # A ratio: Core ML's converter replaces a constant infinity by the largest number.
+    """Return minus infinity at zero."""
+    # A ratio, because Core ML's converter replaces a constant infinity by the largest number.
     return torch.where(x == 0, torch.div(torch.full_like(x, -1.0), x.abs()), torch.log(x))
 
 
 def log2(x: Any) -> Any:
-    """As a multiple of the natural logarithm."""
+    """Multiply the natural logarithm."""
     return log(x) / math.log(2)
 
 
 def log10(x: Any) -> Any:
-    """As a multiple of the natural logarithm."""
+    """Multiply the natural logarithm."""
     return log(x) / math.log(10)
 
 
 def lerp(x: Any, y: Any, weight: Any) -> Any:
-    """Between two values."""
+    """Interpolate between two values."""
     return x + (y - x) * weight
 
 
@@ -212,22 +214,22 @@ def addcdiv(x: Any, one: Any, other: Any, value: Number = 1) -> Any:
 
 
 def nan_to_num(x: Any, nan: Number | None = None, posinf: Number | None = None, neginf: Number | None = None) -> Any:
-    """By comparisons, without a constant infinity, which Core ML's converter replaces by the largest number."""
+    """Compare, without a constant infinity, which Core ML's converter replaces by the largest number."""
     largest = torch.finfo(torch.float32).max
     values = [nan or 0.0, largest if posinf is None else posinf, -largest if neginf is None else neginf]
     number, above, below = [torch.full_like(x, value) for value in values]
-    # Only what is infinite or no number has a difference with itself that is no number.
+    # Only infinities and NaN differ from themselves by NaN.
     difference = x - x
     replaced = torch.where(x > 0, above, torch.where(x < 0, below, number))
     return torch.where(torch.ne(difference, difference), replaced, x)
 
 
 def of_truth_values(logical: Any) -> Rewrite:
-    """A bitwise operator on truth values as the logical one."""
+    """Return a bitwise operator on truth values as the logical one."""
     return lambda x, y: logical(x, y) if dtype_of(x) == torch.bool else NotImplemented
 
 
 def exclusive_or(x: Any, y: Any) -> Any:
-    """Of truth values: by the operators that every format has."""
+    """Combine truth values by operators that every format has."""
     either, both = torch.logical_or(x, y), torch.logical_and(x, y)
     return torch.logical_and(either, torch.logical_not(both))

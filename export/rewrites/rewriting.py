@@ -20,8 +20,8 @@ Number = int | float
 Rewrite = Callable[..., Any]
 """Called with an operator's arguments, proxies in place of tensors.
 
-Gives a proxy, several for an operator with several results (None for those that it cannot give), or NotImplemented to
-leave the operator as it is.
+Returns a proxy, several for an operator with several results (None for those that it cannot compute), or
+NotImplemented to leave the operator unchanged.
 """
 
 
@@ -29,24 +29,24 @@ def rewritten(program: ExportedProgram, rewrites: Mapping[Any, Rewrite]) -> Expo
     """Replace operators by others that compute the same.
 
     Args:
-        program: Stays as it is.
-        rewrites: By operator, for instance ``torch.ops.aten.rms_norm.default``.
+        program: The program, which is not changed.
+        rewrites: Rewrites by operator, for instance ``torch.ops.aten.rms_norm.default``.
 
     Returns:
-        The program itself where it has no such operator.
+        The new program, or the same one if it has no such operator.
     """
     module, names = written_out(program, rewrites)
     if not names:
         return program
     module.recompile()
-    taken = next(node.meta["val"] for node in module.graph.nodes if node.op == "placeholder")
-    any_batch = not isinstance(taken.shape[0], int)
-    example = torch.zeros((1, *taken.shape[1:]), dtype=taken.dtype)
+    image = next(node.meta["val"] for node in module.graph.nodes if node.op == "placeholder")
+    any_batch = not isinstance(image.shape[0], int)
+    example = torch.zeros((1, *image.shape[1:]), dtype=image.dtype)
     return capture(module, example, any_batch=any_batch)
 
 
 def written_out(program: ExportedProgram, rewrites: Mapping[Any, Rewrite]) -> tuple[Any, list[Node]]:
-    """A graph's module with operators replaced, and which were; it is not compiled again."""
+    """Return a graph's module with operators replaced, and the replaced ones; it is not compiled again."""
     nodes = [node for node in program.graph.nodes if node.target in rewrites]
     if not nodes:
         return None, []
@@ -56,17 +56,17 @@ def written_out(program: ExportedProgram, rewrites: Mapping[Any, Rewrite]) -> tu
 
 
 def shape_of(proxy: Proxy) -> tuple[int, ...]:
-    """The shape that a tensor was captured with; an open batch is no number."""
+    """Return the shape that a tensor was captured with; an open batch is not a number."""
     return tuple(proxy.node.meta["val"].shape)
 
 
 def dtype_of(proxy: Proxy) -> torch.dtype:
-    """The type of a tensor's numbers."""
+    """Return the type of a tensor's numbers."""
     return proxy.node.meta["val"].dtype
 
 
 def constant(value: Tensor, like: Proxy) -> Any:
-    """A constant of the graph that another tensor belongs to."""
+    """Return a constant in the graph of another tensor."""
     graph = like.node.graph
     module: Any = graph.owning_module
     name = next(name for place in itertools.count() if not hasattr(module, name := f"constant_{place}"))

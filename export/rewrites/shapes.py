@@ -25,29 +25,29 @@ def attention(
     scale: Number | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """A mask of yes and no as one that adds minus infinity, and not a large number that larger scores outweigh."""
+    """Turn a boolean mask into one that adds minus infinity, and not a large number that larger scores outweigh."""
     if mask is None or dtype_of(mask) != torch.bool:
         return NotImplemented
     # Not through full_like, which would be boolean, too.
-    added = torch.where(mask, 0.0, -math.inf)
+    bias = torch.where(mask, 0.0, -math.inf)
     return functional.scaled_dot_product_attention(
-        query, key, value, added, dropout, is_causal, scale=scale, enable_gqa=enable_gqa
+        query, key, value, bias, dropout, is_causal, scale=scale, enable_gqa=enable_gqa
     )
 
 
 def channel_shuffle(x: Any, groups: int) -> Any:
-    """Every group's first channel, every group's second, and so on."""
+    """Take every group's first channel, every group's second, and so on."""
     batch, channels, *sides = shape_of(x)
     return x.reshape(batch, groups, channels // groups, *sides).transpose(1, 2).reshape(batch, channels, *sides)
 
 
 def matrix_transpose(x: Any) -> Any:
-    """The last two axes exchanged."""
+    """Exchange the last two axes."""
     return x.transpose(-1, -2)
 
 
 def take_along_dim(x: Any, index: Any, dim: int | None = None) -> Any:
-    """A gather, where no axis is stretched."""
+    """Gather, if no axis is broadcast."""
     if dim is None or not _alike(shape_of(x), shape_of(index), dim):
         return NotImplemented
     return torch.gather(x, dim, index)
@@ -60,7 +60,7 @@ def _alike(shape: tuple[int, ...], other: tuple[int, ...], dim: int) -> bool:
 
 
 def repeat(x: Any, times: Sequence[int]) -> Any:
-    """Copies, joined."""
+    """Join copies."""
     if min(times) < 1 or max(times) > _MOST_COPIES:
         return NotImplemented
     for _ in range(len(times) - len(shape_of(x))):
@@ -71,5 +71,5 @@ def repeat(x: Any, times: Sequence[int]) -> Any:
 
 
 def tile(x: Any, times: Sequence[int]) -> Any:
-    """Copies along the last axes, joined."""
+    """Join copies along the last axes."""
     return repeat(x, [1] * (len(shape_of(x)) - len(times)) + list(times))
