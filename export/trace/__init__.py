@@ -1,1 +1,1 @@
-"""What every operator of an exported file computes."""
+"""The results of every operator of an exported file."""

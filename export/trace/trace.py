@@ -1,4 +1,4 @@
-"""Which layer? Where a reduced precision leaves the float32 file of the same bundle, operator by operator.
+"""The layers at which a reduced precision departs from the float32 file of the same bundle, operator by operator.
 
 The float32 file stands for torch: at export it reproduced torch's embedding of every golden image.
 """
@@ -21,7 +21,7 @@ from hetero.errors import InputError
 
 IMAGES = 8
 SHARES = 4.0
-"""An operator that adds more than so many times its even share of the error is worth a look."""
+"""An operator that adds more than this multiple of its even share of the error deserves attention."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Step:
     """One operator that both files compute.
 
     Attributes:
-        name: Of what it gives.
-        kind: For instance ``Conv``.
+        name: Name of its output.
+        kind: Kind of operator, for instance ``Conv``.
         error: Root mean square of the difference, relative to the float32 values.
-        added: Share of the squared error, over all operators, that arises here rather than in what it reads.
+        added: Share of the squared error, over all operators, that arises here rather than in its inputs.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Trace:
-    """The way of the error through a file.
+    """The growth of the error through a file.
 
     Attributes:
-        format: Of the file.
-        precision: Of the file.
-        steps: In the order of computation.
+        format: Format of the file.
+        precision: Precision of the file.
+        steps: Steps in the order of computation.
     """
 
     format: str
@@ -63,17 +63,17 @@ class Trace:
     @property
     def first(self) -> int | None:
         """The first step that adds more than :data:`SHARES` times its even share; None when the error grows evenly."""
-        return next((place for place, one in enumerate(self.steps) if one.added > SHARES * self.fair), None)
+        return next((place for place, step in enumerate(self.steps) if step.added > SHARES * self.fair), None)
 
 
 def trace(bundle: Bundle, format: str, precision: Precision, *, images: int = IMAGES) -> Trace:
     """Compare every operator of a file with the float32 file's on golden images.
 
     Raises:
-        InputError: When the format has no runtime here that gives intermediate values, or a file is not in the bundle.
+        InputError: If the format has no runtime here that computes intermediate values, or a file is not in the bundle.
     """
-    read = format_called(format).read_graph
-    if read is None:
+    read_graph = format_called(format).read_graph
+    if read_graph is None:
         raise InputError(f"{format}: not verified: nothing on this machine gives its intermediate values")
     whole, reduced = bundle.model(format, "fp32"), bundle.model(format, precision)
     if whole is None or reduced is None or precision == "fp32":
@@ -83,38 +83,38 @@ def trace(bundle: Bundle, format: str, precision: Precision, *, images: int = IM
             f"the bundle has {', '.join(had) or 'none of this format'}"
         )
     goldens = bundle.goldens.golden_images[:images]
-    return compare(read(bundle.file(whole)), read(bundle.file(reduced)), goldens, format, precision)
+    return compare(read_graph(bundle.file(whole)), read_graph(bundle.file(reduced)), goldens, format, precision)
 
 
 def compare(
     whole: Graph, reduced: Graph, images: UInt8[np.ndarray, "n h w 3"], format: str, precision: Precision
 ) -> Trace:
-    """Follow the error through a reduced file's operators; those that only it has (casts) are passed over."""
+    """Follow the error through a reduced file's operators; those that only it has (casts) are skipped."""
     squared: dict[str, float] = {}
     power: dict[str, float] = {}
-    for expected, came in zip(whole.run(images), reduced.run(images), strict=True):
-        for name in expected.keys() & came.keys():
-            if expected[name].shape == came[name].shape:
-                difference = came[name].astype(np.float64) - expected[name]
+    for expected, actual in zip(whole.run(images), reduced.run(images), strict=True):
+        for name in expected.keys() & actual.keys():
+            if expected[name].shape == actual[name].shape:
+                difference = actual[name].astype(np.float64) - expected[name]
                 squared[name] = squared.get(name, 0.0) + float(np.square(difference).sum())
                 power[name] = power.get(name, 0.0) + float(np.square(expected[name].astype(np.float64)).sum())
     errors = {name: _relative(squared[name], power[name]) for name in squared}
     own = {
-        one.name: max(0.0, errors[one.name] ** 2 - _arrived(one.inputs, errors))
-        for one in whole.operators
-        if one.name in errors
+        operator.name: max(0.0, errors[operator.name] ** 2 - _arrived(operator.inputs, errors))
+        for operator in whole.operators
+        if operator.name in errors
     }
     total = sum(own.values()) or 1.0
     steps = [
-        Step(one.name, one.kind, errors[one.name], own[one.name] / total)
-        for one in whole.operators
-        if one.name in errors
+        Step(operator.name, operator.kind, errors[operator.name], own[operator.name] / total)
+        for operator in whole.operators
+        if operator.name in errors
     ]
     return Trace(format, precision, tuple(steps))
 
 
 def table(found: Trace) -> str:
-    """One line for each operator; an arrow marks the first that adds more than its share."""
+    """Return one line for each operator; an arrow marks the first that adds more than its share."""
     lines = [f"{found.format} {found.precision} against fp32", f"{'':3}{'error':>9} {'added':>7}  operator"]
     for place, one in enumerate(found.steps):
         mark = "-->" if place == found.first else ""
@@ -161,5 +161,5 @@ def _relative(squared: float, power: float) -> float:
 
 
 def _arrived(inputs: tuple[str, ...], errors: Mapping[str, float]) -> float:
-    """The largest squared error among what an operator reads."""
+    """Return the largest squared error among an operator's inputs."""
     return max((errors[name] ** 2 for name in inputs if name in errors), default=0.0)
