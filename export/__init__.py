@@ -7,7 +7,7 @@ import lazy_loader
 
 from export.formats import register_built_in as _register_built_in
 
-# Whatever is imported of this package: reading a manifest asks which formats there are.
+# Whichever module of this package is imported: reading a manifest needs the known formats.
 _register_built_in()
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

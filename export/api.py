@@ -56,11 +56,11 @@ def export_model(
     goals: Mapping[Precision, float] | None = None,
     key: Path | None = None,
 ) -> Path:
-    """Convert a model to every format and precision asked for, check the files against it, and write a bundle.
+    """Convert a model to every requested format and precision, check the files against it, and write a bundle.
 
-    Exporting the same model twice gives the same files. What stood at ``out`` is replaced when the bundle is whole;
-    otherwise it stays. A file that could not be made is listed in the manifest as missing, with the reason; the others
-    are kept.
+    Exporting the same model twice gives the same files. An earlier bundle at ``out`` is replaced when the new one is
+    complete; otherwise it stays. A file that could not be made is listed in the manifest as missing, with the reason;
+    the others are kept.
 
     Args:
         model: A model directory as :func:`hetero.models.directory.save_model` writes it, or any model as
@@ -68,24 +68,24 @@ def export_model(
         retrieval: Test images with cloud embeddings; they ship with the bundle.
         out: The bundle's directory.
         formats: Names of :func:`export.kinds.registry.formats`.
-        precisions: Any names of :mod:`export.precision.table`; each format makes those that it takes.
+        precisions: Any names of :mod:`export.precision.table`; each format makes those that it supports.
         calibration: Training or validation images with cloud embeddings. Full int8 needs them; with them every
             precision's loss of retrieval is measured.
-        goldens: How many of the images also become golden images for the comparison with torch.
-        any_batch: Whether files take any number of images at once, where their format can; ONNX does.
-        licence: Of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
+        goldens: Number of the images that also become golden images for the comparison with torch.
+        any_batch: True if files take any number of images at once, where their format can; ONNX does.
+        licence: Licence of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
         tuned: The same model fine-tuned for int8 (:func:`hetero.training.quantization_aware.tune_for_int8`): full int8
             is made from it, everything else from ``model``.
-        goals: Largest share of asymmetric map@r that a precision is to lose, where it differs from the table's.
+        goals: Largest share of asymmetric map@r that a precision may lose, where it differs from the table's.
         key: An Ed25519 private key (PEM) that signs the manifest.
 
     Returns:
-        ``out``.
+        The path ``out``.
 
     Raises:
-        InputError: When something asked for is not available, or the retrieval or calibration set does not fit.
-        SpaceMismatchError: When cloud embeddings belong to another space than the model.
-        ExportError: When the model cannot be captured, or no file could be made.
+        InputError: If a requested format or precision is unavailable, or the retrieval or calibration set does not fit.
+        SpaceMismatchError: If cloud embeddings belong to another space than the model.
+        ExportError: If the model cannot be captured, or no file could be made.
     """
     require_available(formats, precisions)
     _require_writable(out)
@@ -113,9 +113,9 @@ def export_model(
 
 
 def misses_goal(bundle: Path) -> bool:
-    """Whether a full int8 file of a bundle loses more retrieval on the calibration queries than it was to."""
-    made = [model.quantisation for model in read_bundle(bundle).manifest.models]
-    return any(one is not None and one.calibrator is not None and not one.met for one in made)
+    """Return True if a full int8 file of a bundle loses more retrieval on the calibration queries than its goal."""
+    quantisations = [model.quantisation for model in read_bundle(bundle).manifest.models]
+    return any(entry is not None and entry.calibrator is not None and not entry.met for entry in quantisations)
 
 
 def _fill(fresh: Path, order: Order) -> None:
@@ -147,23 +147,23 @@ def _fill(fresh: Path, order: Order) -> None:
     _say_cost(outcomes)
     missing = missing_entries(outcomes)
     if len(missing) == len(outcomes):
-        reasons = [f"{one.format} {one.precision}: {one.reason}" for one in missing]
+        reasons = [f"{entry.format} {entry.precision}: {entry.reason}" for entry in missing]
         raise ExportError("the export failed and wrote nothing:", reasons)
-    for one in missing:
-        _remove(fresh / format_called(one.format).file_name(one.precision))
-        say(f"not exported: {one.format} {one.precision}: {one.reason}", error=True)
+    for entry in missing:
+        _remove(fresh / format_called(entry.format).file_name(entry.precision))
+        say(f"not exported: {entry.format} {entry.precision}: {entry.reason}", error=True)
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
     write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
 
 
 def _say_cost(outcomes: Outcomes) -> None:
-    """Tell what each file took; not in the manifest, which is the same each time."""
-    made = {file: outcome for file, outcome in outcomes.items() if isinstance(outcome, Result)}
-    if not made:
+    """Print the cost of each file, which is not in the manifest, because that is the same each time."""
+    results = {file: outcome for file, outcome in outcomes.items() if isinstance(outcome, Result)}
+    if not results:
         return
-    times = ", ".join(f"{name} {precision} {one.seconds:.1f} s" for (name, precision), one in made.items())
-    largest = max(one.peak_memory_bytes for one in made.values())
+    times = ", ".join(f"{name} {precision} {result.seconds:.1f} s" for (name, precision), result in results.items())
+    largest = max(result.peak_memory_bytes for result in results.values())
     print(f"converted: {times}; the largest converter held {largest / 2**30:.2f} GB", file=sys.stderr)
 
 
@@ -187,7 +187,7 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
 
 
 def _require_writable(out: Path) -> None:
-    # Given a path that is no text, torch ends the whole process.
+    # Given a path that is not text, torch ends the whole process.
     if not is_text(str(out.absolute())):
         raise InputError(f"expected a bundle's path in UTF-8 (and a locale of it, as LC_ALL=C.UTF-8), got {str(out)!a}")
 

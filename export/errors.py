@@ -1,4 +1,4 @@
-"""What an export fails with."""
+"""The error of a failed export."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from hetero.errors import InputError
 
 
 class ExportError(InputError):
-    """A model could not be converted, or its file does not do what the model does."""
+    """A model could not be converted, or its file does not reproduce the model."""
 
     exit_code = 1
