@@ -91,10 +91,10 @@ def check(
     vectors = sound(returned, evidence, rows)
     if vectors is None:
         return judged(RUNG, ["the embeddings of your photos are not finite vectors of the gallery's length"], {})
-    found, own = measure(evidence, vectors, rows), _of_cloud(evidence, rows)
-    limits = [chance_gate(found, chance(evidence, rows))]
-    limits += [] if asked.floor is None else [floor_gate(found, asked.floor)]
-    loss, figures = None, _figures(evidence, vectors, rows, found)
+    result, own = measure(evidence, vectors, rows), _of_cloud(evidence, rows)
+    limits = [chance_gate(result, chance(evidence, rows))]
+    limits += [] if asked.floor is None else [floor_gate(result, asked.floor)]
+    loss, figures = None, _figures(evidence, vectors, rows, result)
     if reference is not None:
         loss, same = _loss(evidence, vectors, rows, reference, gates)
         limits.append(loss)
@@ -103,11 +103,11 @@ def check(
     figures["beside"] = "itself" if reference is None else reference.name
     problems, unknown = problems_of(limits), unknown_of(limits)
     if own is not None:
-        ratio = _ratio(found, own)
-        known = int(own.per_query("cmc@1")[0].sum())
+        ratio = _ratio(result, own)
+        hits_of_cloud = int(own.per_query("cmc@1")[0].sum())
         figures |= {"cmc@1_cloud": own.mean("cmc@1"), "map@r_cloud": own.mean("map@r")}
         figures |= {f"share_of_cloud{end}": value for end, value in _ends(ratio).items()}
-        if share is not None and (problem := share_problem(ratio, share, known=known, queries=len(rows))):
+        if share is not None and (problem := share_problem(ratio, share, known=hits_of_cloud, queries=len(rows))):
             (problems if problem[0] == "fail" else unknown).append(f"of your photos, {problem[1]}")
     return judged(RUNG, problems, figures, unknown)
 
@@ -143,16 +143,16 @@ def chance(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Float64[np.n
     return (sizes[labels] - itself) / candidates
 
 
-def chance_gate(found: TaskResult, by_chance: Float64[NDArray[np.float64], " k"]) -> Gated:
+def chance_gate(result: TaskResult, by_chance: Float64[NDArray[np.float64], " k"]) -> Gated:
     """Require cmc@1 to be shown to be above that of a gallery in random order.
 
     Args:
-        found: The photos' retrieval.
+        result: The photos' retrieval.
         by_chance: float64 [k], their cmc@1 by chance.
     """
-    above = difference_interval(found.per_query("cmc@1"), [by_chance], clusters=found.clusters(found.resampled))
-    level, count = float(by_chance.mean()), queries(found)
-    text = f"cmc@1 is {found.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
+    above = difference_interval(result.per_query("cmc@1"), [by_chance], clusters=result.clusters(result.resampled))
+    level, count = float(by_chance.mean()), queries(result)
+    text = f"cmc@1 is {result.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
     if count < _FEWEST:
         return Gated(above, Judgement("open", _FEWEST), text, unit="photos")
     if above.low > 0:
@@ -186,19 +186,19 @@ def _of_cloud(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> TaskResul
     return measure(evidence, evidence.cloud[rows], rows)
 
 
-def _ratio(found: TaskResult, own: TaskResult) -> Interval | None:
-    values, best = found.per_query("cmc@1"), own.per_query("cmc@1")
+def _ratio(result: TaskResult, own: TaskResult) -> Interval | None:
+    values, best = result.per_query("cmc@1"), own.per_query("cmc@1")
     if not best[0].any():
         return None
-    return function_interval([values, best], lambda m: m[:, 0] / m[:, 1], clusters=found.clusters(found.resampled))
+    return function_interval([values, best], lambda m: m[:, 0] / m[:, 1], clusters=result.clusters(result.resampled))
 
 
 def _figures(
-    evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"], found: TaskResult
+    evidence: OwnEvidence, vectors: Vectors, rows: Int64[np.ndarray, " k"], result: TaskResult
 ) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for metric in METRICS:
-        interval = mean_interval(found.per_query(metric), clusters=found.clusters(found.resampled))
+        interval = mean_interval(result.per_query(metric), clusters=result.clusters(result.resampled))
         figures |= {f"{metric}{end}": value for end, value in _ends(interval).items()}
     return {
         **figures,
@@ -207,7 +207,7 @@ def _figures(
         "agreement": None if evidence.cloud is None else _agreement(evidence, vectors, rows),
         "photos": len(rows),
         "gallery": len(evidence.gallery),
-        "resampled": found.resampled,
+        "resampled": result.resampled,
     }
 
 

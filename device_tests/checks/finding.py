@@ -23,7 +23,7 @@ class Finding:
     Attributes:
         rung: One of :data:`RUNGS`, or :data:`EVIDENCE`.
         status: ``not verified`` or ``n/a`` for a skip, never a pass.
-        reason: Why it is not a pass; empty for one.
+        reason: The reason why it is not a pass; empty for one.
         figures: The measurements; ``None`` where a figure does not exist.
     """
 

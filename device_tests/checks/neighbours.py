@@ -103,7 +103,7 @@ def _lost(
     if len(gallery) - task.exclude_self <= near:
         return np.zeros(0), np.zeros(0, np.int64)
     torch = search(goldens.retrieval_student[task.query], gallery, near + 1, exclude=exclude)
-    found = search(device[task.query], gallery, 1, exclude=exclude)
+    on_device = search(device[task.query], gallery, 1, exclude=exclude)
     told_apart = torch.scores[:, 0] - torch.scores[:, near] > SAME
-    lost = (found.rows != torch.rows[:, :near]).all(axis=1).astype(np.float64)
-    return lost[told_apart], goldens.retrieval_labels[task.query][told_apart]
+    losses = (on_device.rows != torch.rows[:, :near]).all(axis=1).astype(np.float64)
+    return losses[told_apart], goldens.retrieval_labels[task.query][told_apart]

@@ -59,12 +59,12 @@ def check(subject: Subject, gates: Gates) -> Finding:
     # Recomputed from the embeddings: a bundle's claim about its own proof is no proof.
     room = float(np.median(nearest_other(subject.goldens.golden_embeddings)))
     unknown = [] if tells(room, gates.parity) else [why_not(room, gates.parity)]
-    lost = lost_neighbours(subject.goldens, subject.queries, depth_of(subject.precision))
+    losses = lost_neighbours(subject.goldens, subject.queries, depth_of(subject.precision))
     if subject.precision == "fp32":
         problems += _over(drift, gates.parity)
     else:
         gated = [
-            neighbours_gate(lost, gates.neighbours, same=same_vectors(subject, gates.parity)),
+            neighbours_gate(losses, gates.neighbours, same=same_vectors(subject, gates.parity)),
             mistaken_gate(subject.golden, subject.goldens.golden_embeddings),
         ]
         problems += problems_of(gated)
@@ -74,7 +74,7 @@ def check(subject: Subject, gates: Gates) -> Finding:
         **_drift_figures(subject, drift),
         "golden_room": room,
         "golden_room_degrees": degrees(room),
-        **_neighbour_figures(lost),
+        **_neighbour_figures(losses),
         "goldens_mistaken": int(mistaken(subject.golden, subject.goldens.golden_embeddings).sum()),
         **_other_settings(subject),
     }
@@ -107,8 +107,8 @@ def _contradictions(goldens: Goldens) -> list[str]:
     pairs = [(place, rows[digest]) for place, digest in enumerate(digests) if digest in rows]
     if not pairs:
         return []
-    places, found = map(list, zip(*pairs, strict=True))
-    apart = cosine_distance(goldens.golden_embeddings[places], goldens.retrieval_student[found])
+    places, retrieval_rows = map(list, zip(*pairs, strict=True))
+    apart = cosine_distance(goldens.golden_embeddings[places], goldens.retrieval_student[retrieval_rows])
     if not (wrong := int((apart > _SAME_IN_TORCH).sum())):
         return []
     return [
@@ -122,15 +122,17 @@ def _drift_figures(subject: Subject, drift: Float64[np.ndarray, " n"]) -> dict[s
     margin = margins(goldens.golden_embeddings, gallery_vectors(goldens))
     turned = angle(drift)
     # A duplicate in the gallery leaves no margin for any model to respect.
-    told = margin > SAME
+    separable = margin > SAME
     return {
         "min_cosine": float(1 - drift.max()),
         "largest_one_minus_cosine": float(drift.max()),
         "median_one_minus_cosine": float(np.median(drift)),
         "largest_angle_degrees": float(np.degrees(turned.max())),
         "median_margin_degrees": float(np.degrees(np.median(margin))),
-        "largest_share_of_margin": float((turned[told] / (margin[told] / 2)).max()) if told.any() else None,
-        "neighbours_at_risk": int((turned[told] >= margin[told] / 2).sum()),
+        "largest_share_of_margin": float((turned[separable] / (margin[separable] / 2)).max())
+        if separable.any()
+        else None,
+        "neighbours_at_risk": int((turned[separable] >= margin[separable] / 2).sum()),
         "golden_images": len(drift),
         "worst_image": int(drift.argmax()),
     }

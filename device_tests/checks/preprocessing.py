@@ -38,8 +38,8 @@ def check(subject: Subject, gates: Gates) -> Finding:
     rows = np.array(subject.originals, np.int64)
     expected = _expected(subject)
     if returned.pixels.shape != expected.shape:
-        actual, wanted = list(returned.pixels.shape), list(expected.shape)
-        return judged(RUNG, [f"expected pixels of shape {wanted}, got {actual}"], {"decoder": returned.decoder})
+        actual, required = list(returned.pixels.shape), list(expected.shape)
+        return judged(RUNG, [f"expected pixels of shape {required}, got {actual}"], {"decoder": returned.decoder})
     difference = np.abs(returned.pixels.astype(np.int16) - expected.astype(np.int16))
     mean = difference.mean(axis=(1, 2, 3))
     problems = [*_unread(subject), *_off(subject, mean, gates)]

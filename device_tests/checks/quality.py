@@ -64,7 +64,7 @@ class Quality:
     Attributes:
         bundle: The bundle's name.
         status: ``not judged`` without a policy that requires anything, and with too few queries to decide.
-        reason: Why it is not a pass.
+        reason: The reason why it is not a pass.
         figures: As of :meth:`StudentFigures.to_dict`; empty when nothing could be measured.
         asked: True if a policy requires something: not judging it then has an exit code of its own.
         excused: The reason why the policy excuses it for now; empty if it does not.

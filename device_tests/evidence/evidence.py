@@ -172,20 +172,20 @@ def _queries(data: Listing) -> list[Entry]:
     return queries
 
 
-def _rows_of(asked: Sequence[Entry], held: OwnGallery) -> Int64[np.ndarray, " q"] | None:
+def _rows_of(entries: Sequence[Entry], gallery: OwnGallery) -> Int64[np.ndarray, " q"] | None:
     """Return the rows of the gallery's file that are the queries themselves; None if none of them is in it."""
-    row = {name: place for place, name in enumerate(held.names)}
-    missing = [entry.name for entry in asked if entry.name not in row]
-    if len(missing) == len(asked):
+    row = {name: place for place, name in enumerate(gallery.names)}
+    missing = [entry.name for entry in entries if entry.name not in row]
+    if len(missing) == len(entries):
         return None
     if missing:
         raise InputError(
-            f"{len(asked) - len(missing)} of {len(asked)} queries have the name of a vector in {held.name}, which says "
-            "that it is of the same photo; give vectors of all queries or of none, and other photos other names. "
+            f"{len(entries) - len(missing)} of {len(entries)} queries have the name of a vector in {gallery.name}, "
+            "which says that it is of the same photo; give vectors of all queries or of none, and other photos other names. "
             "Without one:",
             missing[:_NAMED],
         )
-    return np.array([row[entry.name] for entry in asked], np.int64)
+    return np.array([row[entry.name] for entry in entries], np.int64)
 
 
 def _own_rows(
@@ -199,45 +199,45 @@ def _own_rows(
 
 
 def _classes(
-    asked: Sequence[Entry], found: Listing, names: Sequence[str], cloud_knows: bool
+    query_entries: Sequence[Entry], listing: Listing, names: Sequence[str], cloud_knows: bool
 ) -> tuple[Int64[np.ndarray, " q"] | None, Int64[np.ndarray, " g"] | None]:
     """Return the class of each query and of each vector of the gallery; None for both without labels."""
-    classes = sorted({entry.label for entry in asked} - {""})
+    classes = sorted({entry.label for entry in query_entries} - {""})
     if not classes:
         if not cloud_knows:
             raise InputError(
-                f"{found.name}: the queries have no labels, and the gallery has no vectors of them, so nothing says "
+                f"{listing.name}: the queries have no labels, and the gallery has no vectors of them, so nothing says "
                 "what they should find; lay them out as a class a folder, give a CSV with labels, or add the cloud's "
                 "vectors of these very photos to the gallery, under their names"
             )
         return None, None
     number = {name: place for place, name in enumerate(classes)}
-    known = {entry.name: entry.label for entry in found.entries if entry.label}
-    of_gallery = classes_by_name(names, classes, known)
+    listed = {entry.name: entry.label for entry in listing.entries if entry.label}
+    of_gallery = classes_by_name(names, classes, listed)
     return (
-        np.array([number[entry.label] for entry in asked], np.int64),
+        np.array([number[entry.label] for entry in query_entries], np.int64),
         np.array([number.get(label, -1) for label in of_gallery], np.int64),
     )
 
 
 def _require_answers(
-    asked: Sequence[Entry],
+    entries: Sequence[Entry],
     labels: Int64[np.ndarray, " q"],
     gallery_labels: Int64[np.ndarray, " g"],
     own: Int64[np.ndarray, " q"],
 ) -> None:
     """Refuse queries whose class is not in the gallery."""
     sizes = Counter(gallery_labels.tolist())
-    lost = [
+    unanswered = [
         entry.label
-        for entry, label, row in zip(asked, labels.tolist(), own.tolist(), strict=True)
+        for entry, label, row in zip(entries, labels.tolist(), own.tolist(), strict=True)
         if sizes[label] - (row >= 0 and gallery_labels[row] == label) < 1
     ]
-    if lost:
+    if unanswered:
         raise InputError(
-            f"{len(lost)} of {len(asked)} queries have no image of their class in the gallery. A vector of it is of a "
-            "class when a folder of its name is called so, or the CSV of the queries lists it. Without one:",
-            sorted(set(lost))[:_NAMED],
+            f"{len(unanswered)} of {len(entries)} queries have no image of their class in the gallery. A vector of "
+            "it is of a class when a folder of its name is called so, or the CSV of the queries lists it. Without one:",
+            sorted(set(unanswered))[:_NAMED],
         )
 
 

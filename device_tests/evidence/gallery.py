@@ -48,22 +48,22 @@ class OwnGallery:
         from hetero.gallery.storage import INDEX
 
         if path.is_dir():
-            sha256, held = sha256_file(path / INDEX) if (path / INDEX).is_file() else "", Gallery.load(path)
-            space, vectors, names = held.space, held.embeddings, held.names
+            sha256, opened = sha256_file(path / INDEX) if (path / INDEX).is_file() else "", Gallery.load(path)
+            space, vectors, names = opened.space, opened.embeddings, opened.names
         else:
             sha256, file = sha256_file(path) if path.is_file() else "", load_embeddings(path)
             space, vectors, names = file.space, embeddings_of(file, file.names), file.names
-        known = set(names)
-        kept = [row for row, name in enumerate(names) if not _is_copy(name, known)]
-        if not kept:
+        all_names = set(names)
+        rows = [row for row, name in enumerate(names) if not _is_copy(name, all_names)]
+        if not rows:
             raise InputError(f"{path} holds no vector; a gallery needs at least one")
-        return cls(path.name, sha256, space, vectors[kept], tuple(names[row] for row in kept))
+        return cls(path.name, sha256, space, vectors[rows], tuple(names[row] for row in rows))
 
 
-def _is_copy(name: str, known: Collection[str]) -> bool:
+def _is_copy(name: str, all_names: Collection[str]) -> bool:
     """Return True if a name is of an altered copy of another image, which training needs and no gallery contains."""
     whole, mark, number = name.rpartition("#")
-    return bool(mark) and number.isdigit() and whole in known
+    return bool(mark) and number.isdigit() and whole in all_names
 
 
 def classes_by_name(names: Sequence[str], classes: Sequence[str], known: Mapping[str, str]) -> list[str]:

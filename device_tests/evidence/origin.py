@@ -46,12 +46,12 @@ def verified_files(bundle: Bundle) -> dict[str, str]:
     if checked_manifest(strict_json(data, what=MANIFEST), what=MANIFEST) != bundle.manifest:
         raise IntegrityError(f"{bundle.path}: {MANIFEST} was changed since the bundle was opened; verify it again")
     models = [entry.file for entry in bundle.manifest.models]
-    held = {
+    digests = {
         file.path: file.sha256
         for file in bundle.manifest.files
         if any(file.path == model or file.path.startswith(f"{model}/") for model in models)
     }
-    return {MANIFEST: sha256_bytes(data), **held}
+    return {MANIFEST: sha256_bytes(data), **digests}
 
 
 def origin_lines(bundles: Mapping[str, Mapping[str, Any]], evidence: Mapping[str, Any] | None = None) -> dict[str, str]:

@@ -39,7 +39,9 @@ def swap_channels(model: Any) -> None:
 
     order = numpy_helper.from_array(np.array([2, 1, 0]), "fault_order")
     model.graph.initializer.append(order)
-    _before_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_order"], [made], axis=3)])
+    _before_everything(
+        model, lambda source, result: [helper.make_node("Gather", [source, "fault_order"], [result], axis=3)]
+    )
 
 
 def shift_pixels(model: Any) -> None:
@@ -55,7 +57,9 @@ def turn_upside_down(model: Any) -> None:
 
     rows = int(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
     model.graph.initializer.append(numpy_helper.from_array(np.arange(rows)[::-1].copy(), "fault_rows"))
-    _before_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_rows"], [made], axis=1)])
+    _before_everything(
+        model, lambda source, result: [helper.make_node("Gather", [source, "fault_rows"], [result], axis=1)]
+    )
 
 
 def limited_pixels(images: UInt8[np.ndarray, "n h w 3"]) -> Edit:
@@ -92,13 +96,13 @@ def _recompute_pixels(
     for name, value in numbers.items():
         model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), f"fault_{name}"))
 
-    def nodes(given: str, made: str) -> list[Any]:
+    def nodes(source: str, result: str) -> list[Any]:
         return [
-            helper.make_node("Cast", [given], ["fault_float"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", [source], ["fault_float"], to=TensorProto.FLOAT),
             helper.make_node("Mul", ["fault_float", "fault_scale"], ["fault_scaled"]),
             helper.make_node("Add", ["fault_scaled", "fault_shift"], ["fault_shifted"]),
             helper.make_node("Clip", ["fault_shifted", "fault_low", "fault_high"], ["fault_clipped"]),
-            helper.make_node("Cast", ["fault_clipped"], [made], to=TensorProto.UINT8),
+            helper.make_node("Cast", ["fault_clipped"], [result], to=TensorProto.UINT8),
         ]
 
     _before_everything(model, nodes)
@@ -120,10 +124,10 @@ def rotate_scales(model: Any) -> None:
     """Read each channel's weights with its neighbour's scale, or with the next layer's."""
     from onnx import numpy_helper
 
-    held = {item.name: item for item in model.graph.initializer}
-    readers = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in held]
-    weights = [node for node in readers if len(held[node.input[0]].dims) > 1]
-    channels = [held[node.input[1]] for node in weights if int(np.prod(held[node.input[1]].dims)) > 1]
+    constants = {item.name: item for item in model.graph.initializer}
+    readers = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants]
+    weights = [node for node in readers if len(constants[node.input[0]].dims) > 1]
+    channels = [constants[node.input[1]] for node in weights if int(np.prod(constants[node.input[1]].dims)) > 1]
     for item in channels:
         item.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(item), 1), item.name))
     if not channels:
@@ -158,7 +162,9 @@ def use_unknown_operator(model: Any) -> None:
     from onnx import helper
 
     model.opset_import.append(helper.make_opsetid("com.example", 1))
-    _before_everything(model, lambda given, made: [helper.make_node("Unheard", [given], [made], domain="com.example")])
+    _before_everything(
+        model, lambda source, result: [helper.make_node("Unheard", [source], [result], domain="com.example")]
+    )
 
 
 def add_ballast(model: Any) -> None:
@@ -171,8 +177,8 @@ def add_ballast(model: Any) -> None:
 
 def _before_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
     """Put nodes between the graph's input and everything that reads it."""
-    given, made = model.graph.input[0].name, "fault_image"
+    source, result = model.graph.input[0].name, "fault_image"
     for node in model.graph.node:
-        node.input[:] = [made if name == given else name for name in node.input]
-    for place, node in enumerate(nodes(given, made)):
+        node.input[:] = [result if name == source else name for name in node.input]
+    for place, node in enumerate(nodes(source, result)):
         model.graph.node.insert(place, node)

@@ -36,9 +36,9 @@ def offset(vector: Float32[np.ndarray, " d"], share: float) -> Callable[[Any], N
         _constant(model, "offset", (share * vector / np.linalg.norm(vector))[None].astype(np.float32))
         _after_everything(
             model,
-            lambda given, made: [
-                helper.make_node("Add", [given, "fault_offset"], ["fault_moved"]),
-                helper.make_node("LpNormalization", ["fault_moved"], [made], axis=-1, p=2),
+            lambda source, result: [
+                helper.make_node("Add", [source, "fault_offset"], ["fault_moved"]),
+                helper.make_node("LpNormalization", ["fault_moved"], [result], axis=-1, p=2),
             ],
         )
 
@@ -50,7 +50,9 @@ def reverse_dimensions(model: Any) -> None:
     from onnx import helper
 
     _constant(model, "order", np.arange(_dimension(model))[::-1].copy())
-    _after_everything(model, lambda given, made: [helper.make_node("Gather", [given, "fault_order"], [made], axis=1)])
+    _after_everything(
+        model, lambda source, result: [helper.make_node("Gather", [source, "fault_order"], [result], axis=1)]
+    )
 
 
 def leave_length(model: Any) -> None:
@@ -58,7 +60,7 @@ def leave_length(model: Any) -> None:
     from onnx import helper
 
     _constant(model, "length", np.array(3.0, np.float32))
-    _after_everything(model, lambda given, made: [helper.make_node("Mul", [given, "fault_length"], [made])])
+    _after_everything(model, lambda source, result: [helper.make_node("Mul", [source, "fault_length"], [result])])
 
 
 def flatten(model: Any) -> None:
@@ -69,10 +71,10 @@ def flatten(model: Any) -> None:
     _constant(model, "middle", _middle(model))
     _after_everything(
         model,
-        lambda given, made: [
-            helper.make_node("Mul", [given, "fault_share"], ["fault_little"]),
+        lambda source, result: [
+            helper.make_node("Mul", [source, "fault_share"], ["fault_little"]),
             helper.make_node("Add", ["fault_little", "fault_middle"], ["fault_moved"]),
-            helper.make_node("LpNormalization", ["fault_moved"], [made], axis=-1, p=2),
+            helper.make_node("LpNormalization", ["fault_moved"], [result], axis=-1, p=2),
         ],
     )
 
@@ -90,12 +92,12 @@ def collapse_below(grey: float) -> Callable[[Any], None]:
         _constant(model, "middle", _middle(model))
         _after_everything(
             model,
-            lambda given, made: [
+            lambda source, result: [
                 helper.make_node("Cast", [image], ["fault_float"], to=TensorProto.FLOAT),
                 helper.make_node("ReduceMean", ["fault_float", "fault_sides"], ["fault_means"], keepdims=0),
                 helper.make_node("Unsqueeze", ["fault_means", "fault_last"], ["fault_column"]),
                 helper.make_node("Less", ["fault_column", "fault_grey"], ["fault_dark"]),
-                helper.make_node("Where", ["fault_dark", "fault_middle", given], [made]),
+                helper.make_node("Where", ["fault_dark", "fault_middle", source], [result]),
             ],
         )
 
@@ -120,8 +122,8 @@ def _constant(model: Any, name: str, value: np.ndarray) -> None:
 
 def _after_everything(model: Any, nodes: Callable[[str, str], Sequence[Any]]) -> None:
     """Put nodes between the source of the embedding and the graph's output."""
-    made, given = model.graph.output[0].name, "fault_embedding"
+    result, source = model.graph.output[0].name, "fault_embedding"
     for node in model.graph.node:
-        node.input[:] = [given if name == made else name for name in node.input]
-        node.output[:] = [given if name == made else name for name in node.output]
-    model.graph.node.extend(nodes(given, made))
+        node.input[:] = [source if name == result else name for name in node.input]
+        node.output[:] = [source if name == result else name for name in node.output]
+    model.graph.node.extend(nodes(source, result))

@@ -32,11 +32,11 @@ def with_int8(bundle: Bundle, entry: ModelEntry, out: Path) -> Bundle:
     except ImportError:
         raise InputError("breaking an int8 file on purpose needs onnx: pip install 'hetero[export]'") from None
     images = bundle.goldens.retrieval_images
-    chosen = images[spread_rows(len(images), _CALIBRATION)]
+    calibration = images[spread_rows(len(images), _CALIBRATION)]
 
     class Images(CalibrationDataReader):
         def __init__(self) -> None:
-            self._left = _one_by_one(chosen, entry.input.name)
+            self._left = _one_by_one(calibration, entry.input.name)
 
         def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
             return next(self._left, None)

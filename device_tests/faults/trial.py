@@ -97,10 +97,10 @@ def healthy(bundle: Bundle, target: Target, gates: Gates | None = None, *, again
     return "; ".join(problems)
 
 
-def exit_code(outcomes: Sequence[Outcome], sound: str) -> int:
+def exit_code(outcomes: Sequence[Outcome], problem: str) -> int:
     """Return 0 if all is well, 1 if a fault was missed or the bundle itself fails, 3 if one was not tried or shown."""
     answers = {outcome.answer for outcome in outcomes}
-    if sound or "missed" in answers:
+    if problem or "missed" in answers:
         return GATE_FAILED
     return NOT_VERIFIED if answers & {"not tried", "not shown"} else PASSED
 

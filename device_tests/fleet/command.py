@@ -75,11 +75,11 @@ def as_markdown(pairs: list[Pair], changes: list[Upgrade]) -> str:
     ]
     lines = [table(header, rows)]
     if changes:
-        told = [
+        tables = [
             (f"{change.before} -> {change.after}", *map(_names, (change.breaks, change.keeps, change.unknown)))
             for change in changes
         ]
-        lines.append(table(("gallery upgrade", "breaks", "goes on serving", "not measured"), told))
+        lines.append(table(("gallery upgrade", "breaks", "goes on serving", "not measured"), tables))
     return "\n\n".join(lines) + "\n"
 
 
@@ -101,9 +101,9 @@ def _names(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "-"
 
 
-def _named(given: list[str]) -> dict[str, Path]:
-    pairs = [one.partition("=") for one in given]
-    if wrong := [one for one, (_, sign, path) in zip(given, pairs, strict=True) if not sign or not path]:
+def _named(options: list[str]) -> dict[str, Path]:
+    pairs = [one.partition("=") for one in options]
+    if wrong := [one for one, (_, sign, path) in zip(options, pairs, strict=True) if not sign or not path]:
         raise InputError(f"expected VERSION=PATH, got {', '.join(wrong)}")
     names = [name for name, _, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -196,9 +196,9 @@ def _pair(
     gates: Gates,
 ) -> Pair:
     same = bundle.space.space_id == gallery.space.space_id
-    own, there = bundle.space.dimension, gallery.space.dimension
-    if own != there:
-        reason = f"its vectors have {own} numbers, the gallery's {there}"
+    app_dimension, gallery_dimension = bundle.space.dimension, gallery.space.dimension
+    if app_dimension != gallery_dimension:
+        reason = f"its vectors have {app_dimension} numbers, the gallery's {gallery_dimension}"
         return Pair(app, name, "blocked", reason, same_space=same)
     vectors, missing = _aligned(bundle, gallery)
     if missing:
@@ -212,8 +212,8 @@ def _pair(
 
     before, after = found_in(goldens.retrieval_cloud), found_in(vectors)
     # The application's own gallery is no other one: no queries are needed to show that nothing is lost.
-    own = np.array_equal(vectors, goldens.retrieval_cloud)
-    loss = loss_gate(before, after, gates.largest_loss, beside="its own gallery's", same=own)
+    own_gallery = np.array_equal(vectors, goldens.retrieval_cloud)
+    loss = loss_gate(before, after, gates.largest_loss, beside="its own gallery's", same=own_gallery)
     gated = [loss, floor_gate(after, gates.floor), *metric_gates(after, gates.metrics)]
     problems, unknown = problems_of(gated), unknown_of(gated)
     return Pair(

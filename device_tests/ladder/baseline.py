@@ -1,4 +1,4 @@
-"""Changes since an earlier verification, and whether they exceed chance."""
+"""Changes since an earlier verification, judged against chance."""
 
 from __future__ import annotations
 

@@ -73,11 +73,11 @@ def pixels_of(evidence: OwnEvidence, bundles: Sequence[Bundle]) -> dict[str, UIn
     """
     for bundle in bundles:
         evidence.require_fits(bundle)
-    made: dict[str, UInt8[np.ndarray, "q h w 3"]] = {}
+    prepared: dict[str, UInt8[np.ndarray, "q h w 3"]] = {}
     for bundle in bundles:
-        if (decoding := bundle.preprocessing.decoding) not in made:
-            made[decoding] = evidence.images(bundle.preprocessing)
-    return {bundle.manifest.name: made[bundle.preprocessing.decoding] for bundle in bundles}
+        if (decoding := bundle.preprocessing.decoding) not in prepared:
+            prepared[decoding] = evidence.images(bundle.preprocessing)
+    return {bundle.manifest.name: prepared[bundle.preprocessing.decoding] for bundle in bundles}
 
 
 def photo_jobs(
@@ -114,9 +114,15 @@ def findings_of(
             reference.setdefault(jobs[place].bundle.manifest.name, place)
     findings: dict[tuple[int, str], Finding] = {}
     for place, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
-        chosen = reference.get(job.bundle.manifest.name, place)
-        before = None if chosen == place else rung.sound(answers[chosen], evidence, jobs[chosen].rows)
-        reference_model = None if before is None else rung.Reference(before, jobs[chosen].rows, jobs[chosen].name)
+        reference_place = reference.get(job.bundle.manifest.name, place)
+        before = (
+            None
+            if reference_place == place
+            else rung.sound(answers[reference_place], evidence, jobs[reference_place].rows)
+        )
+        reference_model = (
+            None if before is None else rung.Reference(before, jobs[reference_place].rows, jobs[reference_place].name)
+        )
         gates = policy.gates_of(job.target.name)
         finding = rung.check(evidence, answer, job.rows, reference_model, gates, policy.evidence, policy.student.share)
         findings[id(job.entry), job.target.name] = finding

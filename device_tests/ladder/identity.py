@@ -9,9 +9,9 @@ from export.kinds.registry import format_called
 
 def space_in_file(format: str, path: Path) -> str:
     """Return the space id in a model's file; empty if there is none, or if the file is malformed."""
-    read = format_called(format).read_space
+    read_space = format_called(format).read_space
     try:
-        return read(path)
+        return read_space(path)
     except ImportError:
         raise
     except Exception:  # a damaged file makes readers raise all kinds of exceptions

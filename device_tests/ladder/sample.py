@@ -49,8 +49,8 @@ def asked_of(bundle: Bundle, target: Target, queries: int | None) -> Bundle:
 
 def with_queries(goldens: Goldens, rows: Int64[np.ndarray, " q"]) -> Goldens:
     """Return goldens with only those queries that are among ``rows``; tasks without any are left out."""
-    kept = [dataclasses.replace(task, query=task.query[np.isin(task.query, rows)]) for task in goldens.tasks]
-    return dataclasses.replace(goldens, tasks=tuple(task for task in kept if len(task.query)))
+    tasks = [dataclasses.replace(task, query=task.query[np.isin(task.query, rows)]) for task in goldens.tasks]
+    return dataclasses.replace(goldens, tasks=tuple(task for task in tasks if len(task.query)))
 
 
 def told(bundle: Bundle, asked: Bundle) -> str:

@@ -67,8 +67,8 @@ def runtime_table(version: str, unit: Unit, milliseconds: Mapping[str, float]) -
         milliseconds: Time of each operator, and of :func:`nothing`; a nanosecond per instruction if these are counted.
     """
     call = milliseconds[nothing().name]
-    beyond = {name: max(0.0, taken - call) for name, taken in milliseconds.items() if name != nothing().name}
-    return RuntimeTable(version, _in(unit, call), {name: _in(unit, taken) for name, taken in beyond.items()})
+    beyond = {name: max(0.0, time - call) for name, time in milliseconds.items() if name != nothing().name}
+    return RuntimeTable(version, _in(unit, call), {name: _in(unit, time) for name, time in beyond.items()})
 
 
 def _in(unit: Unit, milliseconds: float) -> float:

@@ -100,9 +100,9 @@ def _kind(hits: tuple[Hits, ...]) -> str:
     return "right" if device else "wrong"
 
 
-def _spread(found: list[Example], count: int) -> list[Example]:
+def _spread(candidates: list[Example], count: int) -> list[Example]:
     """Choose evenly, without the first and last: with few queries these are of the first and last task alone."""
-    if len(found) <= count:
-        return found
-    places = (np.arange(count) + 0.5) * len(found) / count
-    return [found[int(place)] for place in places]
+    if len(candidates) <= count:
+        return candidates
+    places = (np.arange(count) + 0.5) * len(candidates) / count
+    return [candidates[int(place)] for place in places]

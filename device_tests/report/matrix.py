@@ -127,8 +127,8 @@ def _device_points(lines: Sequence[Line], in_torch: Mapping[str, float]) -> list
             worst[line.bundle] = (accuracy, line)
     points: list[Point] = []
     for name, (accuracy, line) in worst.items():
-        told = name not in in_torch or abs(in_torch[name] - accuracy) > _NOTABLE
-        points.append(Point(f"{name} on {line.target}", line.figure("cost", "macs"), accuracy, "device", told))
+        labelled = name not in in_torch or abs(in_torch[name] - accuracy) > _NOTABLE
+        points.append(Point(f"{name} on {line.target}", line.figure("cost", "macs"), accuracy, "device", labelled))
     return points
 
 

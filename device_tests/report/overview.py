@@ -46,17 +46,17 @@ def write_overview(
     if out.suffix not in (".png", ".svg"):
         raise InputError(f"expected a .png or .svg file for the picture, got {out.name}")
     gathered = Evidence.gather(rows, bundles, embeddings)
-    shown = gathered.shown()
-    if not shown:
+    lines = gathered.shown()
+    if not lines:
         raise InputError("expected a target that returned embeddings, found none: nothing was verified")
-    line = shown[0]
+    line = lines[0]
     goldens = gathered.bundles[line.bundle].goldens
     picked = examples(goldens, gathered.embeddings[line], f"{line.bundle} on {line.target}", _MIX)
     write_bytes(out, _draw(matrix, gathered.lines, goldens, picked, out.suffix[1:]))
 
 
 def _draw(
-    matrix: Mapping[str, Any], lines: Sequence[Line], goldens: Goldens, shown: Sequence[Example], format: str
+    matrix: Mapping[str, Any], lines: Sequence[Line], goldens: Goldens, picked: Sequence[Example], format: str
 ) -> bytes:
     from matplotlib.figure import Figure
 
@@ -66,17 +66,17 @@ def _draw(
         quarters: Any = halves[0].subfigures(2, 1, height_ratios=[1.15, 1])
         _draw_points(quarters[0], points(matrix, lines))
         _draw_matrix(quarters[1], matrix)
-        _draw_hits(halves[1], goldens, shown)
+        _draw_hits(halves[1], goldens, picked)
         out = io.BytesIO()
         metadata = {"Date": None} if format == "svg" else {"Software": None}
         figure.savefig(out, format=format, dpi=160, metadata=metadata)
     return out.getvalue()
 
 
-def _draw_points(figure: Any, found: Sequence[Point]) -> None:
+def _draw_points(figure: Any, points: Sequence[Point]) -> None:
     axes = figure.add_axes((0.12, 0.2, 0.84, 0.64))
     axes.set_title("Accuracy in the cloud model's gallery", loc="left", color=_INK, fontsize=11, weight="bold")
-    for point in found:
+    for point in points:
         colour = _COLOURS[point.kind]
         if point.kind == "cloud":
             axes.axhline(point.value, color=_INK, linewidth=1, linestyle=(0, (4, 4)), alpha=0.5)
@@ -86,9 +86,9 @@ def _draw_points(figure: Any, found: Sequence[Point]) -> None:
         axes.scatter([point.macs], [point.value], edgecolor=colour, zorder=3, **({"facecolor": colour} | style))
     axes.set_xscale("log")
     axes.margins(x=0.4)
-    top = min(1.08, 1.25 * max(point.value for point in found))
+    top = min(1.08, 1.25 * max(point.value for point in points))
     axes.set_ylim(-0.04 * top, top)
-    _label_points(axes, [point for point in found if point.label], gap=0.085 * top)
+    _label_points(axes, [point for point in points if point.label], gap=0.085 * top)
     axes.minorticks_off()
     axes.set_xlabel("multiply-accumulates per image; squares: on the worst verified target", color=_SOFT)
     axes.set_ylabel(HEADLINE_METRIC, color=_SOFT)
@@ -96,13 +96,13 @@ def _draw_points(figure: Any, found: Sequence[Point]) -> None:
     _plain(axes)
 
 
-def _label_points(axes: Any, found: Sequence[Point], gap: float) -> None:
-    heights = spread_labels([-point.value for point in found], gap)
-    for point, height in zip(found, heights, strict=True):
+def _label_points(axes: Any, points: Sequence[Point], gap: float) -> None:
+    heights = spread_labels([-point.value for point in points], gap)
+    for point, height in zip(points, heights, strict=True):
         text = f"{point.name}  {point.value:.3f}"
         cloud = point.kind == "cloud"
         place = (point.macs, point.value if cloud else -height)
-        side = ((-10, -3), "right") if crowded(point, found) else ((10, -3), "left")
+        side = ((-10, -3), "right") if crowded(point, points) else ((10, -3), "left")
         offset, align = ((0, 9), "center") if cloud else side
         axes.annotate(text, place, offset, textcoords="offset points", ha=align, color=_INK, annotation_clip=False)
 
@@ -131,14 +131,14 @@ def _draw_matrix(figure: Any, matrix: Mapping[str, Any]) -> None:
     _plain(axes)
 
 
-def _draw_hits(figure: Any, goldens: Goldens, shown: Sequence[Example]) -> None:
-    names = ["query", f"found by {shown[0].hits[0].model}", f"found by {shown[0].hits[2].model}"]
+def _draw_hits(figure: Any, goldens: Goldens, picked: Sequence[Example]) -> None:
+    names = ["query", f"found by {picked[0].hits[0].model}", f"found by {picked[0].hits[2].model}"]
     figure.text(0.03, 0.945, "What queries find in the cloud model's gallery", color=_INK, fontsize=11, weight="bold")
-    height = 0.83 / len(shown)
+    height = 0.83 / len(picked)
     starts = (0.03, 0.185, 0.595)
     for name, start in zip(names, starts, strict=True):
         figure.text(start, 0.895, name, color=_SOFT)
-    for index, example in enumerate(shown):
+    for index, example in enumerate(picked):
         bottom = 0.875 - (index + 1) * height
         box = (starts[0], bottom + 0.01, 0.11, height - 0.02)
         _picture(figure, goldens.retrieval_images[example.row], box, _LINE)

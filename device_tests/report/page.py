@@ -164,24 +164,24 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
     return tiles
 
 
-def _parity_plot(seen: Evidence) -> Markup | None:
+def _parity_plot(evidence: Evidence) -> Markup | None:
     strips: list[tuple[str, Float64[np.ndarray, " n"], float | None]] = []
-    everywhere = seen.summary.get("gates", {})
-    for line, answer in seen.embeddings.items():
+    everywhere = evidence.summary.get("gates", {})
+    for line, answer in evidence.embeddings.items():
         if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all():
-            torch_embeddings = seen.bundles[line.bundle].goldens.golden_embeddings
-            gates = seen.summary.get("gates_of_targets", {}).get(line.target, everywhere)
+            torch_embeddings = evidence.bundles[line.bundle].goldens.golden_embeddings
+            gates = evidence.summary.get("gates_of_targets", {}).get(line.target, everywhere)
             # Reduced precisions are compared with their neighbours instead.
             gate = float(gates.get("parity", Gates.parity)) if line.precision == "fp32" else None
             strips.append((line.label, cosine_distance(answer.golden, torch_embeddings), gate))
     return parity_strips(strips) if strips else None
 
 
-def _cards(seen: Evidence, line: Line) -> list[_Card]:
-    goldens = seen.bundles[line.bundle].goldens
+def _cards(evidence: Evidence, line: Line) -> list[_Card]:
+    goldens = evidence.bundles[line.bundle].goldens
 
-    def hits_of(found: Hits) -> list[_Hit]:
-        pairs = zip(found.rows, found.right, strict=True)
+    def hits_of(hits: Hits) -> list[_Hit]:
+        pairs = zip(hits.rows, hits.right, strict=True)
         return [_Hit(data_uri(goldens.retrieval_images[row]), bool(right)) for row, right in pairs]
 
     return [
@@ -190,9 +190,9 @@ def _cards(seen: Evidence, line: Line) -> list[_Card]:
             kind=example.kind,
             task=example.task,
             picture=data_uri(goldens.retrieval_images[example.row]),
-            hits=[(found.model, hits_of(found)) for found in example.hits],
+            hits=[(model_hits.model, hits_of(model_hits)) for model_hits in example.hits],
         )
-        for example in examples(goldens, seen.embeddings[line], label(line), _EXAMPLES)
+        for example in examples(goldens, evidence.embeddings[line], label(line), _EXAMPLES)
     ]
 
 

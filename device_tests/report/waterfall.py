@@ -48,24 +48,24 @@ class Way:
 
 def ways(embeddings: Mapping[Line, DeviceEmbeddings], bundles: Mapping[str, Bundle]) -> list[Way]:
     """Return the steps of each line with sound embeddings, the largest total first."""
-    sound = {
+    answers = {
         (line.bundle, line.target, line.format, line.precision): answer
         for line, answer in embeddings.items()
         if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all()
     }
     results = [
-        _way(line, sound, bundles[line.bundle].goldens.golden_embeddings)
+        _way(line, answers, bundles[line.bundle].goldens.golden_embeddings)
         for line in embeddings
-        if (line.bundle, line.target, line.format, line.precision) in sound
+        if (line.bundle, line.target, line.format, line.precision) in answers
     ]
     return sorted(results, key=lambda way: -(way.steps[-1].degrees or 0))
 
 
 def _way(
-    line: Line, sound: Mapping[tuple[str, str, str, str], DeviceEmbeddings], in_torch: Float32[np.ndarray, "n d"]
+    line: Line, answers: Mapping[tuple[str, str, str, str], DeviceEmbeddings], in_torch: Float32[np.ndarray, "n d"]
 ) -> Way:
     def golden(target: str, precision: str) -> Float32[np.ndarray, "n d"] | None:
-        answer = sound.get((line.bundle, target, line.format, precision))
+        answer = answers.get((line.bundle, target, line.format, precision))
         return None if answer is None else answer.golden
 
     own, full, same = golden(line.target, line.precision), golden(_DESKTOP, "fp32"), golden(_DESKTOP, line.precision)
@@ -83,10 +83,10 @@ def _way(
     return Way(line, [Step(name, value, _share(value, margin)) for name, value in turned], margin)
 
 
-def _degrees(one: Float32[np.ndarray, "n d"] | None, other: Float32[np.ndarray, "n d"] | None) -> float | None:
-    if one is None or other is None:
+def _degrees(first: Float32[np.ndarray, "n d"] | None, second: Float32[np.ndarray, "n d"] | None) -> float | None:
+    if first is None or second is None:
         return None
-    return float(np.degrees(np.median(angle(cosine_distance(one, other)))))
+    return float(np.degrees(np.median(angle(cosine_distance(first, second)))))
 
 
 def _share(degrees: float | None, margin: float) -> float:

@@ -28,13 +28,13 @@ class WorstImage:
     margin: float
 
 
-def worst_images(seen: Evidence, count: int) -> list[WorstImage]:
+def worst_images(evidence: Evidence, count: int) -> list[WorstImage]:
     """Return the worst image of each line, the worst lines first."""
     images: list[WorstImage] = []
-    for line, answer in seen.embeddings.items():
+    for line, answer in evidence.embeddings.items():
         if not (np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all()):
             continue
-        goldens = seen.bundles[line.bundle].goldens
+        goldens = evidence.bundles[line.bundle].goldens
         turned = np.degrees(angle(cosine_distance(answer.golden, goldens.golden_embeddings)))
         row = int(turned.argmax())
         margin = np.degrees(margins(goldens.golden_embeddings[row : row + 1], gallery_vectors(goldens)))

@@ -52,7 +52,7 @@ class Desktop:
         installed_versions(RUNTIME_PACKAGES)
 
     def state(self) -> str:
-        """Return whether the runtimes are installed."""
+        """Return ``ready``; raise if runtimes are missing."""
         self.set_up()
         return "ready"
 

@@ -65,7 +65,7 @@ class MacOs:
         installed_versions(_PACKAGES)
 
     def state(self) -> str:
-        """Return whether this is a Mac with coremltools."""
+        """Return ``ready``; raise if this is no Mac with coremltools."""
         self.set_up()
         return "ready"
 

@@ -158,7 +158,7 @@ class Target(Protocol):
         ...
 
     def state(self) -> str:
-        """Return whether it is ready, without changing anything.
+        """Return ``ready``, with details if any, or how to set it up, without changing anything.
 
         Raises:
             InputError: If it is unavailable on this machine.

@@ -119,7 +119,7 @@ class Losses:
         self._room = working_room()
 
     def incidents(self) -> tuple[Incident, ...]:
-        """Incidents in the order of their first occurrence."""
+        """Return incidents in the order of their first occurrence."""
         return tuple(self._found.values())
 
     def to_half(
@@ -146,18 +146,18 @@ class Losses:
         before, after = (np.concatenate(parts) for parts in zip(*lossy, strict=True))
         self._note(operation, "overflow", place, before[np.isinf(after) & np.isfinite(before)], values.size)
         self._note(operation, "flushed to zero", place, before[(after == 0) & (before != 0)], values.size)
-        lost = before[np.isnan(before)]
+        values_lost = before[np.isnan(before)]
         if place == "result" and not any(item.dtype.kind == "f" and np.isnan(item).any() for item in arguments):
-            self._note(operation, "not a number", place, lost, values.size)
+            self._note(operation, "not a number", place, values_lost, values.size)
         return rounded
 
     def _note(
-        self, operation: Operation, kind: Kind, place: Literal["result", "intermediate"], lost: Array, total: int
+        self, operation: Operation, kind: Kind, place: Literal["result", "intermediate"], values: Array, total: int
     ) -> None:
-        if not lost.size:
+        if not values.size:
             return
-        worst = float(np.abs(lost).max())
-        incident = Incident(operation.type, operation.name, kind, place, int(lost.size), total, worst)
+        worst = float(np.abs(values).max())
+        incident = Incident(operation.type, operation.name, kind, place, int(values.size), total, worst)
         key = (operation.name, kind, place)
         if before := self._found.get(key):
             incident = replace(

@@ -60,7 +60,7 @@ class AndroidPhone:
         self._device = Device(adb, folder, emulated=False)
 
     def state(self) -> str:
-        """Return whether it is attached and can be used."""
+        """Return ``ready``; raise if it is not attached or cannot be used."""
         self._adb().require()
         return "ready"
 

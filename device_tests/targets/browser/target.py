@@ -57,7 +57,7 @@ class Browser:
         setup.set_up()
 
     def state(self) -> str:
-        """Return whether the runtimes are in the cache."""
+        """Return ``ready`` and the browser, or how to install the runtimes."""
         program = setup.browser()
         return f"ready, with {program}" if setup.is_set_up() else "not set up yet: `hetero device setup browser`"
 

@@ -47,7 +47,7 @@ class EmulatedPhone:
         self._runner = LocalRunner(guest.command, guest.environment, emulated=True)
 
     def state(self) -> str:
-        """Return whether it is set up in the cache."""
+        """Return ``ready`` and the folder, or how to set it up."""
         if phone_setup.existing(self._system) is None:
             return f"not set up yet: happens on first use, or by `hetero device setup {self._system.name}`"
         return f"ready, in {phone_setup.phone_directory(self._system)}"

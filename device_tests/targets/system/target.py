@@ -53,7 +53,7 @@ class PhoneSystem:
         self._made = setup.set_up(), runtime_folder(ARM64)
 
     def state(self) -> str:
-        """Return whether it is set up in the cache."""
+        """Return ``ready`` and the folder, or how to set it up."""
         if setup.existing() is None:
             return f"not set up yet: happens on first use, or by `hetero device setup {setup.NAME}`"
         return f"ready, in {setup.directory()}"
