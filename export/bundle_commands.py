@@ -87,12 +87,12 @@ def inspect_command(path: Path) -> None:
 
     bundle = read_bundle(path)
     manifest = bundle.manifest
-    made = manifest.provenance
+    origin = manifest.provenance
     images = f"with images {manifest.calibration[:16]}..." if manifest.calibration else "without images"
     say(
         f"{manifest.name}, exported by hetero {manifest.hetero} from weights {manifest.source[:16]}...\n"
         f"  licence    {manifest.licence or 'not stated'}\n"
-        f"  recipe     {made.recipe or 'not known'}, seed {'not known' if made.seed is None else made.seed}\n"
+        f"  recipe     {origin.recipe or 'not known'}, seed {'not known' if origin.seed is None else origin.seed}\n"
         f"  calibrated {images}"
     )
     if merged := manifest.fusion:
@@ -108,8 +108,8 @@ def inspect_command(path: Path) -> None:
             scale = f", value = {one.scale:g} * (byte - {one.zero_point})" if one.scale else ""
             say(f"  {what:10} {one.name}: {one.type} {list(one.shape)}{scale}")
         if model.quantisation:
-            kept = ", ".join(model.quantisation.float_layers)
-            say(f"  int8       {how_made(model.quantisation)}{f'; float layers: {kept}' if kept else ''}")
+            layers = ", ".join(model.quantisation.float_layers)
+            say(f"  int8       {how_made(model.quantisation)}{f'; float layers: {layers}' if layers else ''}")
         for text in model.warnings:
             say(f"  warning    {text}")
         say(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
@@ -127,9 +127,9 @@ def diff_command(left: Path, right: Path) -> int:
     from export.bundle.diff import differences
     from export.bundle.reading import read_bundle
 
-    found = differences(read_bundle(left), read_bundle(right))
-    say("\n".join(found) if found else "the bundles hold the same files")
-    return 1 if found else 0
+    lines = differences(read_bundle(left), read_bundle(right))
+    say("\n".join(lines) if lines else "the bundles hold the same files")
+    return 1 if lines else 0
 
 
 def sign_command(path: Path, key: Path) -> None:

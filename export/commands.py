@@ -102,14 +102,14 @@ def debug_command(bundle: Path, *, formats: Formats = _TRACED, plot: Path | None
     from hetero.errors import InputError
 
     opened = read_bundle(bundle)
-    wanted: list[tuple[str, Precision]] = [
+    files: list[tuple[str, Precision]] = [
         (model.format, model.precision)
         for model in opened.manifest.models
         if model.format in formats and model.precision != "fp32"
     ]
-    if not wanted:
+    if not files:
         raise InputError(f"{bundle} has no reduced precision of {', '.join(formats)} to compare with fp32")
-    traces = [trace(opened, *file) for file in wanted]
+    traces = [trace(opened, *file) for file in files]
     print("\n\n".join(table(one) for one in traces))
     if plot is not None:
         draw(traces, plot)

@@ -107,7 +107,7 @@ def check_signature(bundle: Path, trusted: Path | None = None) -> tuple[Trust, s
 
 
 def signed_by(bundle: Path, trusted: Collection[str] = ()) -> tuple[Trust, str]:
-    """Check like :func:`check_signature`, against any of several keys in hexadecimal; with none, no signature is required."""
+    """Check like :func:`check_signature`, against hexadecimal keys; without any, a signature is optional."""
     path, expected = bundle / SIGNATURE, " or ".join(trusted)
     if not path.exists():
         if trusted:

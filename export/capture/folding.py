@@ -119,12 +119,12 @@ def _is_worth(node: Node, values: dict[Node, Any]) -> bool:
 
 def _leaves(node: Node) -> set[Node]:
     """Return the weights and stored constants that an expression is made from."""
-    seen, waiting = set[Node](), [node]
+    visited, waiting = set[Node](), [node]
     while waiting:
-        if (reached := waiting.pop()) not in seen:
-            seen.add(reached)
+        if (reached := waiting.pop()) not in visited:
+            visited.add(reached)
             waiting += reached.all_input_nodes
-    return {reached for reached in seen if reached.op == "get_attr"}
+    return {reached for reached in visited if reached.op == "get_attr"}
 
 
 def _storage(value: Any) -> int | None:

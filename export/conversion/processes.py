@@ -38,7 +38,7 @@ def run_all(requests: Sequence[Request], *, finished: Finished) -> Outcomes:
 
     Args:
         requests: Requests to convert; the slowest first.
-        finished: Called for each file as it is done.
+        finished: Called for each file when it is done.
     """
     waiting, running = list(requests), list[_Running]()
     outcomes: Outcomes = {}

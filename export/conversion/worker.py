@@ -182,7 +182,7 @@ def cosines(
 
 def require_parity(
     name: str,
-    came: Float32[np.ndarray, "m e"],
+    actual: Float32[np.ndarray, "m e"],
     expected: Float32[np.ndarray, "n d"],
     *,
     least: float,
@@ -197,18 +197,18 @@ def require_parity(
         ExportError: If a cosine is below ``least``, a length off by more than ``length_error``, or most images are
             mistaken for others.
     """
-    if came.shape != expected.shape:
-        raise ExportError(f"{name} gives embeddings of shape {list(came.shape)}, torch {list(expected.shape)}")
-    similarity = cosines(came, expected)
-    longest = float(np.max(np.abs(np.linalg.norm(came.astype(np.float64), axis=1) - 1)))
+    if actual.shape != expected.shape:
+        raise ExportError(f"{name} gives embeddings of shape {list(actual.shape)}, torch {list(expected.shape)}")
+    similarity = cosines(actual, expected)
+    longest = float(np.max(np.abs(np.linalg.norm(actual.astype(np.float64), axis=1) - 1)))
     if not (float(np.min(similarity)) >= least and longest <= length_error):
         raise ExportError(
-            f"{name} does not compute what the model computes: over {len(came)} golden images its smallest cosine with "
-            f"torch's embedding is {np.min(similarity):.9f}, at least {least} is expected, and its lengths differ "
+            f"{name} does not compute what the model computes: over {len(actual)} golden images its smallest cosine "
+            f"with torch's embedding is {np.min(similarity):.9f}, at least {least} is expected, and its lengths differ "
             f"from one by up to {longest:.2g}. The conversion changed the model's meaning; this file must not ship"
         )
     # A file that gives every image nearly the same vector may still be close enough to each of torch's.
-    if 2 * int((confused := mistaken(came, expected)).sum()) > len(confused):
+    if 2 * int((confused := mistaken(actual, expected)).sum()) > len(confused):
         raise ExportError(
             f"{name} does not tell images apart: of {len(confused)} golden images {int(confused.sum())} are nearer to "
             "torch's embedding of another one than to that of their own; this file must not ship"

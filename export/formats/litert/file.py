@@ -111,12 +111,12 @@ def with_byte_output(content: bytes, scale: float, zero_point: int) -> bytes:
     return pack(model)
 
 
-def described(content: bytes, metadata: Mapping[str, str], taken: str, given: str) -> bytes:
+def described(content: bytes, metadata: Mapping[str, str], input_name: str, output_name: str) -> bytes:
     """Name input and output, and add the metadata as a buffer of its own."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = parse(content)
-    for tensors, name in ((model.signatureDefs[0].inputs, taken), (model.signatureDefs[0].outputs, given)):
+    for tensors, name in ((model.signatureDefs[0].inputs, input_name), (model.signatureDefs[0].outputs, output_name)):
         (tensor,) = tensors
         tensor.name = name
         model.subgraphs[0].tensors[tensor.tensorIndex].name = name

@@ -29,11 +29,11 @@ def read_graph(path: Path) -> Graph:
     operators = tuple({one.name: one for one in reversed(operators)}.values())[::-1]
     watched = {one.name for one in operators}
     details = [one for one in tensors.values() if one["name"] in watched]
-    (taken,) = reader.get_input_details()
+    (input_details,) = reader.get_input_details()
 
     def run(images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Values]:
         for image in images:
-            reader.set_tensor(taken["index"], image[None])
+            reader.set_tensor(input_details["index"], image[None])
             reader.invoke()
             yield {one["name"]: _number(reader.get_tensor(one["index"]), one) for one in details}
 

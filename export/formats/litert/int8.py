@@ -127,7 +127,7 @@ class LiteRtQuantiser:
         """Yield every computed float tensor, for one calibration image after another."""
         reader = interpreter(self.content, experimental_preserve_all_tensors=True)
         reader.allocate_tensors()
-        (taken,) = reader.get_input_details()
+        (input_details,) = reader.get_input_details()
         computed = {int(output) for operator in reader._get_ops_details() for output in operator["outputs"]}
         watched = [
             (one["name"], one["index"])
@@ -135,7 +135,7 @@ class LiteRtQuantiser:
             if one["index"] in computed and one["dtype"] == np.float32
         ]
         for image in self.calibration.retrieval.images[rows]:
-            reader.set_tensor(taken["index"], image[None])
+            reader.set_tensor(input_details["index"], image[None])
             reader.invoke()
             yield {name: reader.get_tensor(index) for name, index in watched}
 

@@ -116,7 +116,7 @@ class _Graph:
     def behind_guard(self, tensor: int) -> int:
         """Return the output of the first convolution after an input."""
         while True:
-            (taker,) = [one for one in self._graph.operators if tensor in one.inputs]
+            (taker,) = [operator for operator in self._graph.operators if tensor in operator.inputs]
             tensor = int(taker.outputs[0])
             if litert_file.operator_name(self._model, taker) == _CONVOLUTION:
                 return tensor
@@ -137,22 +137,24 @@ class _Graph:
             if tensor not in inputs and tensor in self._maker and id(self._maker[tensor]) not in needed:
                 needed.add(id(self._maker[tensor]))
                 waiting += map(int, self._maker[tensor].inputs)
-        return self._only([one for one in self._graph.operators if id(one) in needed], inputs, outputs)
+        return self._only([operator for operator in self._graph.operators if id(operator) in needed], inputs, outputs)
 
     def _only(self, operators: Sequence[Any], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return a file with these operators, and the tensors and buffers that they need."""
-        tensors = {int(tensor) for one in operators for tensor in (*one.inputs, *one.outputs) if tensor >= 0}
-        used = sorted(tensors | {*inputs, *outputs})
-        number = {tensor: place for place, tensor in enumerate(used)} | {-1: -1}
+        tensors = {
+            int(tensor) for operator in operators for tensor in (*operator.inputs, *operator.outputs) if tensor >= 0
+        }
+        tensor_numbers = sorted(tensors | {*inputs, *outputs})
+        number = {tensor: place for place, tensor in enumerate(tensor_numbers)} | {-1: -1}
         part, small = copy.copy(self._graph), copy.copy(self._model)
-        part.tensors = [copy.copy(self._graph.tensors[tensor]) for tensor in used]
+        part.tensors = [copy.copy(self._graph.tensors[tensor]) for tensor in tensor_numbers]
         small.buffers = [self._model.buffers[0], *(self._model.buffers[tensor.buffer] for tensor in part.tensors)]
         for place, tensor in enumerate(part.tensors):
             tensor.buffer = place + 1
-        part.operators = [copy.copy(one) for one in operators]
-        for one in part.operators:
-            one.inputs = np.array([number[int(tensor)] for tensor in one.inputs], np.int32)
-            one.outputs = np.array([number[int(tensor)] for tensor in one.outputs], np.int32)
+        part.operators = [copy.copy(operator) for operator in operators]
+        for operator in part.operators:
+            operator.inputs = np.array([number[int(tensor)] for tensor in operator.inputs], np.int32)
+            operator.outputs = np.array([number[int(tensor)] for tensor in operator.outputs], np.int32)
         part.inputs = np.array([number[tensor] for tensor in inputs], np.int32)
         part.outputs = np.array([number[tensor] for tensor in outputs], np.int32)
         small.subgraphs, small.signatureDefs, small.metadata = [part], [], []

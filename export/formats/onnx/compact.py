@@ -88,9 +88,9 @@ def _says_nothing(node: Any, attribute: Any) -> bool:
     return node.op_type in _WINDOWED and untold is not None and all(value == untold for value in attribute.ints)
 
 
-def _is_default(attribute: Any, known: Mapping[str, Any]) -> bool:
+def _is_default(attribute: Any, defaults: Mapping[str, Any]) -> bool:
     """Return True if an attribute equals the default of the operator's schema."""
-    default = known[attribute.name].default_value if attribute.name in known else None
+    default = defaults[attribute.name].default_value if attribute.name in defaults else None
     if default is None or default.type != attribute.type:
         return False
     return all(getattr(default, field) == getattr(attribute, field) for field in ("i", "f", "s", "ints", "floats"))

@@ -131,8 +131,8 @@ def _without_half(proto: Any) -> set[str]:
 
 
 def _is_float_only(schema: Any) -> bool:
-    read = {taken.type_str for taken in schema.inputs}
-    allowed = [set(one.allowed_type_strs) for one in schema.type_constraints if one.type_param_str in read]
+    input_types = {formal.type_str for formal in schema.inputs}
+    allowed = [set(one.allowed_type_strs) for one in schema.type_constraints if one.type_param_str in input_types]
     return any("tensor(float)" in types and "tensor(float16)" not in types for types in allowed)
 
 
