@@ -181,8 +181,8 @@ def _rows_of(entries: Sequence[Entry], gallery: OwnGallery) -> Int64[np.ndarray,
     if missing:
         raise InputError(
             f"{len(entries) - len(missing)} of {len(entries)} queries have the name of a vector in {gallery.name}, "
-            "which says that it is of the same photo; give vectors of all queries or of none, and other photos other names. "
-            "Without one:",
+            "which says that it is of the same photo; give vectors of all queries or of none, and other photos other "
+            "names. Without one:",
             missing[:_NAMED],
         )
     return np.array([row[entry.name] for entry in entries], np.int64)
