@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 from device_tests.runtimes.coreml import load  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
-from export.formats.converter import Job  # noqa: E402
+from export.formats.converter import ConversionJob  # noqa: E402
 from export.formats.coreml import convert as coreml  # noqa: E402
 from export.kinds.precision import Precision  # noqa: E402
 from hetero import (  # noqa: E402
@@ -114,7 +114,7 @@ def seconds(run: Callable[[], object], clock: Clock) -> float:
 
 def convert(model: EmbeddingModel, side: int, precision: Precision, path: Path) -> None:
     example = torch.zeros((1, side, side, 3), dtype=torch.uint8)
-    job = Job({"hetero.model": "benchmark", "hetero.version": "0"}, side, side, {}, None)
+    job = ConversionJob({"hetero.model": "benchmark", "hetero.version": "0"}, side, side, {}, None)
     coreml.write(coreml.prepare(capture(with_neck_folded(model), example), job), precision, path)
 
 

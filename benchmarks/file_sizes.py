@@ -29,7 +29,7 @@ from export import (  # noqa: E402
 from export.bundle.quantisation import Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.graphs import with_neck_folded  # noqa: E402
-from export.formats.converter import Job  # noqa: E402
+from export.formats.converter import ConversionJob  # noqa: E402
 from export.formats.coreml import convert as coreml  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import file as litert_file  # noqa: E402
@@ -70,7 +70,7 @@ def _sizes(model: EmbeddingModel) -> list[tuple[str, int, list[int]]]:
     vectors = source.embed(images)
     calibration = Calibration(calibration_set(images, np.arange(16) // 2, vectors, space), vectors)
     program = capture(with_neck_folded(model), source.example)
-    job = Job(source.describe(), _SIDE, _SIDE, {}, calibration)
+    job = ConversionJob(source.describe(), _SIDE, _SIDE, {}, calibration)
     choices = [Choice(scales=one) for one in get_args(Scales)]
 
     proto = onnx.prepare(program, job).proto

@@ -40,7 +40,7 @@ from export import (  # noqa: E402
 )
 from export.bundle.quantisation import Quantisation  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.formats.converter import Job  # noqa: E402
+from export.formats.converter import ConversionJob  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert import int8 as litert_int8  # noqa: E402
 from export.formats.onnx import convert as onnx  # noqa: E402
@@ -139,7 +139,7 @@ def convert() -> Converted:
     preprocessing = hetero.Preprocessing(height=SIDE, width=SIDE, mean=network.mean, std=network.std)
     space = EmbeddingSpace.define(defined_by="0" * 64, name=EFFICIENTNET_LITE, version="1", dimension=network.channels)
     source = from_module(Pooled(network), preprocessing, space, name=EFFICIENTNET_LITE)
-    program, job = capture(source.module, source.example), Job(source.describe(), SIDE, SIDE, {}, None)
+    program, job = capture(source.module, source.example), ConversionJob(source.describe(), SIDE, SIDE, {}, None)
     return Converted(source, onnx.prepare(program, job).proto, litert.prepare(program, job).content)
 
 

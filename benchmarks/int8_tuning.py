@@ -31,7 +31,7 @@ from export import (  # noqa: E402
 from export.bundle.quantisation import Calibrator, Scales  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.conversion.worker import cosines  # noqa: E402
-from export.formats.converter import Job  # noqa: E402
+from export.formats.converter import ConversionJob  # noqa: E402
 from export.formats.litert import convert as litert  # noqa: E402
 from export.formats.litert.int8 import LiteRtQuantiser  # noqa: E402
 from export.formats.onnx import convert as onnx  # noqa: E402
@@ -105,7 +105,7 @@ def _int8(
 ) -> Iterator[tuple[str, Scales, Float32[np.ndarray, "n d"]]]:
     """Vectors of all retrieval images by every int8 file."""
     program = capture(source.module, source.example)
-    job = Job(source.describe(), source.preprocessing.height, source.preprocessing.width, {}, calibration)
+    job = ConversionJob(source.describe(), source.preprocessing.height, source.preprocessing.width, {}, calibration)
     for format in formats:
         if format == "onnx":
             quantiser: Any = OnnxQuantiser(onnx.prepare(program, job).proto, calibration)

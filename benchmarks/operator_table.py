@@ -30,7 +30,7 @@ from benchmarks.operator_catalogue import catalogue  # noqa: E402
 from benchmarks.operator_reference import OWN, SIDE, TOLERANCE, Reference, Rows, captured, images, split  # noqa: E402
 from device_tests.runtimes.coreml import load  # noqa: E402
 from export.formats import FORMATS  # noqa: E402
-from export.formats.converter import Job, load_converter  # noqa: E402
+from export.formats.converter import ConversionJob, load_converter  # noqa: E402
 from export.formats.coreml.rules import RULES as COREML  # noqa: E402
 from export.formats.litert.rules import RULES as LITERT  # noqa: E402
 from export.formats.onnx.rules import RULES as ONNX  # noqa: E402
@@ -142,7 +142,7 @@ def faults(
 def _computed(operators: Mapping[str, nn.Module], format: str) -> Iterator[tuple[Precision, dict[str, Rows]]]:
     """What the files of operators give, by precision."""
     converter = load_converter(format)
-    job = Job({"hetero.version": "0", "hetero.model": "operators"}, SIDE, SIDE, {}, None)
+    job = ConversionJob({"hetero.version": "0", "hetero.model": "operators"}, SIDE, SIDE, {}, None)
     prepared = converter.prepare(captured(operators), job)
     shown = np.stack(list(images().values()))
     with tempfile.TemporaryDirectory() as folder:

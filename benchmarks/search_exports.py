@@ -29,7 +29,7 @@ from tqdm import tqdm  # noqa: E402
 
 from device_tests.runtimes import coreml  # noqa: E402
 from export.capture.program import capture  # noqa: E402
-from export.formats.converter import Job, load_converter  # noqa: E402
+from export.formats.converter import ConversionJob, load_converter  # noqa: E402
 from export.kinds.interface import INPUT, OUTPUT  # noqa: E402
 from export.kinds.registry import format_called  # noqa: E402
 from hetero import (  # noqa: E402
@@ -81,7 +81,7 @@ def check(model: EmbeddingModel, formats: list[str], side: int) -> dict[str, Any
         try:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"point{format_called(kind).suffix}"
-                job = Job(METADATA, side, side, goals={}, calibration=None)
+                job = ConversionJob(METADATA, side, side, goals={}, calibration=None)
                 converter.write(converter.prepare(capture(model, images[:1]), job), "fp32", path)
                 difference = float(np.abs(run(kind, path, images.numpy()) - expected).max())
             found[kind] = {"difference": difference, "agrees": difference <= LARGEST_DIFFERENCE}

@@ -32,7 +32,7 @@ from device_tests.latency.stopwatch import swept  # noqa: E402
 from device_tests.targets.registry import stopwatch  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.formats import TIMED  # noqa: E402
-from export.formats.converter import Job, load_converter  # noqa: E402
+from export.formats.converter import ConversionJob, load_converter  # noqa: E402
 from export.formats.operators import operator_files  # noqa: E402
 from export.kinds.registry import engines_on, format_called  # noqa: E402
 from hetero import (  # noqa: E402
@@ -64,7 +64,9 @@ def spearman(one: list[float], other: list[float]) -> float:
 def converted(configs: list[ModelConfig], preprocessing: Preprocessing, format: Any, folder: Path) -> dict[str, Path]:
     """Every network as a float32 file, made as `hetero export` makes it."""
     converter = load_converter(format)
-    job = Job({"hetero.version": "0", "hetero.model": "candidate"}, preprocessing.height, preprocessing.width, {}, None)
+    job = ConversionJob(
+        {"hetero.version": "0", "hetero.model": "candidate"}, preprocessing.height, preprocessing.width, {}, None
+    )
     files: dict[str, Path] = {}
     for number, config in enumerate(tqdm(configs, desc=f"networks for {RUNTIMES[format]}", unit="file")):
         model = EmbeddingModel("candidate", config, preprocessing).eval()

@@ -37,7 +37,7 @@ from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.evaluation.workers import workers
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import recipe_called
-from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
+from hetero.pipeline.engine.stage import RunStage, run_stages, up_to_date
 from hetero.pipeline.search import EVALUATIONS
 from hetero.pipeline.stages import CHECKPOINTS, stages_of
 from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
@@ -236,7 +236,7 @@ def _train(recipe: Recipe, root: Path, cloud_stage: str, networks: Sequence[Mode
     run_stages(root, [_training(context, cloud_stage, network) for network in networks])
 
 
-def _training(context: Context, cloud_stage: str, network: ModelConfig) -> Stage:
+def _training(context: Context, cloud_stage: str, network: ModelConfig) -> RunStage:
     """The stage that trains a network."""
     recipe = context.recipe
     identity = digest([dataclasses.asdict(recipe.search.student), dataclasses.asdict(network), cloud_stage])
@@ -247,4 +247,4 @@ def _training(context: Context, cloud_stage: str, network: ModelConfig) -> Stage
         cloud = CloudReference.from_directory(context.cloud, dataset, live=config.live)
         train_student(dataset, cloud, config, recipe.preprocessing, work, seed=recipe.seed)
 
-    return Stage(f"train {config.name}", f"trained/{config.name}", identity, produce, scratch=CHECKPOINTS)
+    return RunStage(f"train {config.name}", f"trained/{config.name}", identity, produce, scratch=CHECKPOINTS)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import hetero
 from hetero.adapters.registry import ADAPTERS
-from hetero.objectives.catalog import CATALOG, Composite, Entry, entry_of, problems_of
+from hetero.objectives.catalog import CATALOG, Composite, Declaration, entry_of, problems_of
 from hetero.objectives.inputs import INPUTS
 from hetero.pipeline.draft import load_recipe
 
@@ -43,7 +43,7 @@ def test_the_tables_name_every_entry_with_its_options_and_defaults(name):
         default = f"`{option.default}`" if isinstance(option.default, str) else f"{option.default}"
         assert f"`{key}` ({default}" in row, key
         assert all(f"`{one}`" in row for one in option.choices), key
-    if isinstance(entry, Entry):
+    if isinstance(entry, Declaration):
         assert needs_in(row) == entry.needs
 
 

@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-from hetero.pipeline.engine.stage import Stage, run_stages
+from hetero.pipeline.engine.stage import RunStage, run_stages
 from hetero.processes import children
 
 
@@ -46,7 +46,7 @@ def stand_ins() -> Generator[None]:
         yield
 
 
-def _one_after_another(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
+def _one_after_another(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]:
     return run_stages(root, stages)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from device_tests.targets.emulated.guest import Guest
 from device_tests.targets.emulated.systems import System
 from device_tests.targets.host import Host
-from device_tests.targets.stages import Stage, stage_record
+from device_tests.targets.stages import SetUpStage, stage_record
 from hetero.files import read_json, write_json
 
 
@@ -21,7 +21,7 @@ def stages(version: int) -> dict[str, Any]:
         version: Of the packages: another one makes every stage anew.
     """
 
-    def made(_system: object, root: Path, _machine: object, _lock: int = -1, *, lock: int = -1) -> Iterator[Stage]:
+    def made(_system: object, root: Path, _machine: object, _lock: int = -1, *, lock: int = -1) -> Iterator[SetUpStage]:
         work = root / "work"
 
         def tree(name: str) -> object:
@@ -41,9 +41,9 @@ def stages(version: int) -> dict[str, Any]:
         def trial(folder: Path) -> None:
             write_json(folder / "versions.json", {"python": str(version)})
 
-        yield Stage("packages", "downloading packages", [version], packages)
-        yield Stage("sysroot", "unpacking the system", [tree("packages")], system)
-        yield Stage("trial", "starting it", [tree("sysroot")], trial)
+        yield SetUpStage("packages", "downloading packages", [version], packages)
+        yield SetUpStage("sysroot", "unpacking the system", [tree("packages")], system)
+        yield SetUpStage("trial", "starting it", [tree("sysroot")], trial)
 
     def record(_system: object, root: Path) -> dict[str, object]:
         names = ("packages", "sysroot", "trial")

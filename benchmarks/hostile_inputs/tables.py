@@ -15,7 +15,7 @@ from benchmarks.hostile_inputs.changes import change_bytes
 from benchmarks.hostile_inputs.trial import Answer, Attempt
 from hetero import load_recipe
 from hetero.data.sources.csv import read_csv
-from hetero.data.sources.listing import Entry
+from hetero.data.sources.listing import ListedImage
 from hetero.nas import load_space
 from tests.fuzz import seeds
 
@@ -58,7 +58,7 @@ def tables(folder: Path) -> Generator[Attempt]:
     yield attempt
 
 
-def _sound(entry: Entry) -> bool:
+def _sound(entry: ListedImage) -> bool:
     left, top, right, bottom = entry.box or (0, 0, 1, 1)
     boxed = 0 <= left < right < np.inf and 0 <= top < bottom < np.inf
     return boxed and entry.path.is_file() and bool(entry.split)

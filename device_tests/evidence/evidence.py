@@ -20,7 +20,7 @@ from jaxtyping import Float32, Int64, UInt8
 from device_tests.evidence.gallery import OwnGallery, classes_by_name
 from export.bundle.reading import Bundle
 from hetero.data.decoding.parallel import in_parallel
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.walk import images_below, reserved
 from hetero.errors import InputError
 from hetero.files import digest, sha256_file
@@ -156,7 +156,7 @@ class OwnEvidence:
         return np.asarray(decode_unkept(self.photos, preprocessing, limit=_LARGEST)[:])
 
 
-def _queries(data: Listing) -> list[Entry]:
+def _queries(data: Listing) -> list[ListedImage]:
     tested = any(entry.split for entry in data.entries)
     queries = [entry for entry in data.entries if not tested or entry.split == "test"]
     queries = [entry for entry in queries if entry.is_query is not False]
@@ -172,7 +172,7 @@ def _queries(data: Listing) -> list[Entry]:
     return queries
 
 
-def _rows_of(entries: Sequence[Entry], gallery: OwnGallery) -> Int64[np.ndarray, " q"] | None:
+def _rows_of(entries: Sequence[ListedImage], gallery: OwnGallery) -> Int64[np.ndarray, " q"] | None:
     """Return the rows of the gallery's file that are the queries themselves; None if none of them is in it."""
     row = {name: place for place, name in enumerate(gallery.names)}
     missing = [entry.name for entry in entries if entry.name not in row]
@@ -199,7 +199,7 @@ def _own_rows(
 
 
 def _classes(
-    query_entries: Sequence[Entry], listing: Listing, names: Sequence[str], cloud_knows: bool
+    query_entries: Sequence[ListedImage], listing: Listing, names: Sequence[str], cloud_knows: bool
 ) -> tuple[Int64[np.ndarray, " q"] | None, Int64[np.ndarray, " g"] | None]:
     """Return the class of each query and of each vector of the gallery; None for both without labels."""
     classes = sorted({entry.label for entry in query_entries} - {""})
@@ -221,7 +221,7 @@ def _classes(
 
 
 def _require_answers(
-    entries: Sequence[Entry],
+    entries: Sequence[ListedImage],
     labels: Int64[np.ndarray, " q"],
     gallery_labels: Int64[np.ndarray, " g"],
     own: Int64[np.ndarray, " q"],

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from device_tests.checks.gates import Gates
-from device_tests.fleet.measured import Pair, Upgrade, measure, upgrades
+from device_tests.fleet.measured import GalleryUpgrade, Pair, measure, upgrades
 from device_tests.verdict.markdown import table
 from device_tests.verdict.verdict import NOT_VERIFIED, PASSED
 from hetero.display.text import say
@@ -66,7 +66,7 @@ def device_fleet_command(
     return NOT_VERIFIED if any(pair.answer == "not measured" for pair in pairs) else PASSED
 
 
-def as_markdown(pairs: list[Pair], changes: list[Upgrade]) -> str:
+def as_markdown(pairs: list[Pair], changes: list[GalleryUpgrade]) -> str:
     """Return the pairs, and the pairs that upgrades break, as two tables."""
     header = ("app", "gallery", "answer", "cmc@1", "beside its own gallery, 95 %", "lost queries", "why")
     rows = [

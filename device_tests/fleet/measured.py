@@ -99,7 +99,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Upgrade:
+class GalleryUpgrade:
     """The effect of replacing a gallery by a later one on the applications that the earlier one serves.
 
     Attributes:
@@ -154,18 +154,18 @@ def measure(
     return pairs
 
 
-def upgrades(pairs: list[Pair]) -> list[Upgrade]:
+def upgrades(pairs: list[Pair]) -> list[GalleryUpgrade]:
     """Return, for each later gallery in the given order, the pairs that it would break."""
     answers = {(pair.app, pair.gallery): pair.answer for pair in pairs}
     apps, galleries = (list(dict.fromkeys(values)) for values in zip(*answers, strict=True))
-    results: list[Upgrade] = []
+    results: list[GalleryUpgrade] = []
     for before, after in combinations(galleries, 2):
         served = [app for app in apps if answers[app, before] == "serves"]
         by = {
             answer: tuple(app for app in served if answers[app, after] == answer)
             for answer in ("blocked", "serves", "not measured")
         }
-        results.append(Upgrade(before, after, by["blocked"], by["serves"], by["not measured"]))
+        results.append(GalleryUpgrade(before, after, by["blocked"], by["serves"], by["not measured"]))
     return results
 
 

@@ -17,7 +17,7 @@ _DESKTOP = "desktop"
 
 
 @dataclass(frozen=True)
-class Step:
+class Bar:
     """One step.
 
     Attributes:
@@ -42,7 +42,7 @@ class Way:
     """
 
     line: Line
-    steps: Sequence[Step]
+    steps: Sequence[Bar]
     margin: float
 
 
@@ -80,7 +80,7 @@ def _way(
     if line.target != _DESKTOP:
         turned.append(("target", _degrees(same, own)))
     turned.append(("all, from torch", _degrees(in_torch, own)))
-    return Way(line, [Step(name, value, _share(value, margin)) for name, value in turned], margin)
+    return Way(line, [Bar(name, value, _share(value, margin)) for name, value in turned], margin)
 
 
 def _degrees(first: Float32[np.ndarray, "n d"] | None, second: Float32[np.ndarray, "n d"] | None) -> float | None:

@@ -19,7 +19,7 @@ _RECORD = ".stage.json"
 
 
 @dataclass(frozen=True)
-class Stage:
+class SetUpStage:
     """One folder of the setup.
 
     Attributes:
@@ -35,7 +35,7 @@ class Stage:
     build: Callable[[Path], None]
 
 
-def is_done(root: Path, stage: Stage) -> bool:
+def is_done(root: Path, stage: SetUpStage) -> bool:
     """Return True if the stage's folder exists and was built from the same inputs.
 
     The remains of a killed setup beside it are removed, as that folder may never be built again.
@@ -50,7 +50,7 @@ def stage_record(root: Path, name: str) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def ensure(root: Path, stage: Stage) -> bool:
+def ensure(root: Path, stage: SetUpStage) -> bool:
     """Build the stage's folder unless it is done; return True if there was work to do.
 
     The folder and its record appear together in one rename, so a killed run leaves either nothing or all of it.

@@ -26,7 +26,7 @@ from export.bundle.tensors import read_tensors
 from export.conversion.request import Request, Result
 from export.conversion.telling import mistaken, room
 from export.errors import ExportError
-from export.formats.converter import Converter, Job, load_converter
+from export.formats.converter import ConversionJob, Converter, load_converter
 from export.kinds.format import Format
 from export.kinds.interface import Shape
 from export.kinds.precision import Precision
@@ -48,7 +48,7 @@ class _Task:
     request: Request
     format: Format
     converter: Converter
-    job: Job
+    job: ConversionJob
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ def convert_all(request: Request) -> None:
     its own precision is. Otherwise a failure costs one file.
     """
     started = time.perf_counter()
-    job = Job(request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work)))
+    job = ConversionJob(
+        request.metadata, request.height, request.width, request.goals, Calibration.load(Path(request.work))
+    )
     task = _Task(request, format_called(request.format), load_converter(request.format), job)
     conversions: dict[bool, _Conversion] = {}
     for precision in sorted(request.files, key=lambda each: each != "fp32"):

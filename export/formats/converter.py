@@ -26,7 +26,7 @@ Run = Callable[[Path, UInt8[np.ndarray, "n h w 3"]], Float32[np.ndarray, "n d"]]
 
 
 @dataclass(frozen=True)
-class Job:
+class ConversionJob:
     """A converter's input besides the graph.
 
     Attributes:
@@ -64,7 +64,7 @@ class Converter(Protocol):
         """A function that embeds images one by one with the format's runtime; None if this machine has no runtime."""
         ...
 
-    def prepare(self, program: Any, job: Job) -> Any:
+    def prepare(self, program: Any, job: ConversionJob) -> Any:
         """Convert the graph once; every precision is made from the result."""
         ...
 

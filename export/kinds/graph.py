@@ -13,7 +13,7 @@ Values = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Operator:
+class GraphOperator:
     """One operator of a graph.
 
     Attributes:
@@ -36,5 +36,5 @@ class Graph:
         run: Yields values by name, for one image after another; quantised ones as the numbers that they represent.
     """
 
-    operators: tuple[Operator, ...]
+    operators: tuple[GraphOperator, ...]
     run: Callable[[UInt8[np.ndarray, "n h w 3"]], Iterator[Values]]

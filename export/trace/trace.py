@@ -25,7 +25,7 @@ SHARES = 4.0
 
 
 @dataclass(frozen=True)
-class Step:
+class TraceStep:
     """One operator that both files compute.
 
     Attributes:
@@ -53,7 +53,7 @@ class Trace:
 
     format: str
     precision: Precision
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
 
     @property
     def fair(self) -> float:
@@ -106,7 +106,7 @@ def compare(
     }
     total = sum(own.values()) or 1.0
     steps = [
-        Step(operator.name, operator.kind, errors[operator.name], own[operator.name] / total)
+        TraceStep(operator.name, operator.kind, errors[operator.name], own[operator.name] / total)
         for operator in whole.operators
         if operator.name in errors
     ]

@@ -9,7 +9,7 @@ from hetero.compare.config import CLOUD, Comparison
 from hetero.compare.figure import figure
 from hetero.compare.measure import Seed
 from hetero.compare.outcome import Outcome, as_table, outcome
-from hetero.compare.work import Job, run_jobs
+from hetero.compare.work import TrainingJob, run_jobs
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.pipeline.preflight.trainable import require_trainable
 from hetero.processes.lock import locked
@@ -33,12 +33,12 @@ def compare(comparison: Comparison, root: Path, *, processes: int = 1) -> Outcom
     with locked(root):
         seeds = [Seed(comparison, root / f"seed-{seed}", seed) for seed in comparison.seeds]
         _ = seeds[0].dataset  # decoded once, here, with a progress bar, rather than by each process
-        run_jobs(comparison, root, [Job(seed.seed, CLOUD) for seed in seeds], processes=processes)
+        run_jobs(comparison, root, [TrainingJob(seed.seed, CLOUD) for seed in seeds], processes=processes)
         first, rest = seeds[0], seeds[1:]
         candidates = [student.name for student in comparison.recipe(first.seed).students]
-        run_jobs(comparison, root, [Job(first.seed, name) for name in candidates], processes=processes)
+        run_jobs(comparison, root, [TrainingJob(first.seed, name) for name in candidates], processes=processes)
         trained_as = {method.name: _choose(comparison, first, method.name) for method in comparison.methods}
-        jobs = [Job(seed.seed, name) for seed in rest for name in sorted(set(trained_as.values()))]
+        jobs = [TrainingJob(seed.seed, name) for seed in rest for name in sorted(set(trained_as.values()))]
         run_jobs(comparison, root, jobs, processes=processes)
         result = _measure(comparison, seeds, trained_as)
         write_json(root / "compare.json", dataclasses.asdict(result))

@@ -20,7 +20,7 @@ from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.pipeline.context import Context
-from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
+from hetero.pipeline.engine.stage import RunStage, run_stages, up_to_date
 from hetero.pipeline.stages import stages_of
 from hetero.processes.children import spawn_context
 
@@ -29,7 +29,7 @@ LOGS = "logs"
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One model to train.
 
     Attributes:
@@ -41,7 +41,7 @@ class Job:
     model: str
 
 
-def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[Job], *, processes: int) -> None:
+def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[TrainingJob], *, processes: int) -> None:
     """Run the jobs that are not done yet, each in a separate process; a job that fails does not stop the others.
 
     Args:
@@ -77,7 +77,7 @@ def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[Job], *, process
         raise InputError("not everything could be trained; the rest is kept:", problems)
 
 
-def _perform(comparison: Comparison, root: Path, job: Job) -> None:
+def _perform(comparison: Comparison, root: Path, job: TrainingJob) -> None:
     log = _log(root, job)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stderr(stream):
@@ -86,7 +86,7 @@ def _perform(comparison: Comparison, root: Path, job: Job) -> None:
         run_stages(_home(root, job), _stages(comparison, root, job))
 
 
-def _stages(comparison: Comparison, root: Path, job: Job) -> list[Stage]:
+def _stages(comparison: Comparison, root: Path, job: TrainingJob) -> list[RunStage]:
     """Return the stages that train the model and, for a student, embed the images that it is judged by."""
     context = Context(comparison.recipe(job.seed), _home(root, job))
     stages = {stage.directory: stage for _, stage in stages_of(context)}
@@ -113,9 +113,9 @@ def _embed(context: Context, work: Path, student: str, *, with_train: bool) -> N
     save_embeddings(work / EMBEDDINGS, np.concatenate(vectors), names, model.space)
 
 
-def _home(root: Path, job: Job) -> Path:
+def _home(root: Path, job: TrainingJob) -> Path:
     return root / f"seed-{job.seed}"
 
 
-def _log(root: Path, job: Job) -> Path:
+def _log(root: Path, job: TrainingJob) -> Path:
     return root / LOGS / f"seed-{job.seed}.{job.model}.log"

@@ -15,7 +15,7 @@ from hetero.data.decoding.decode import decoding_key, picture_size
 from hetero.data.decoding.decoded import LazyImages, decode_listing
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
@@ -178,7 +178,7 @@ def _part(images: Images, start: int, stop: int) -> Images:
     return images.part(start, stop) if isinstance(images, LazyImages) else images[start:stop]
 
 
-def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> ImageSet:
+def _image_set(entries: Sequence[ListedImage], images: Images, fingerprint: str) -> ImageSet:
     classes, labels = _numbered(entries)
     view_names, views = _indexed([entry.view for entry in entries])
     names = tuple(entry.name for entry in entries)
@@ -195,7 +195,7 @@ def _image_set(entries: Sequence[Entry], images: Images, fingerprint: str) -> Im
     return ImageSet(images, labels, classes, views, view_names, names, fingerprint, original=original)
 
 
-def _roles(entries: Sequence[Entry]) -> Roles:
+def _roles(entries: Sequence[ListedImage]) -> Roles:
     _, labels = _indexed([entry.label for entry in entries])
     view_names, views = _indexed([entry.view for entry in entries])
     has_roles = all(entry.is_query is not None and entry.is_gallery is not None for entry in entries)
@@ -204,7 +204,7 @@ def _roles(entries: Sequence[Entry]) -> Roles:
     return Roles(labels, views, view_names, query, gallery)
 
 
-def _numbered(entries: Sequence[Entry]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
+def _numbered(entries: Sequence[ListedImage]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
     """Number the classes, and return the class of each image; images of equal content without labels share one."""
     classes, _ = _indexed([entry.label for entry in entries if entry.label])
     index: dict[object, int] = {name: position for position, name in enumerate(classes)}

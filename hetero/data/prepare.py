@@ -12,7 +12,7 @@ from hetero.data.images import Dataset
 from hetero.data.sources.csv import read_csv
 from hetero.data.sources.emoji import emoji_fingerprint, prepare_emoji
 from hetero.data.sources.folder import read_folder
-from hetero.data.sources.listing import Entry, Listing, unique_names
+from hetero.data.sources.listing import ListedImage, Listing, unique_names
 from hetero.data.sources.walk import image_files, printable
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
@@ -120,10 +120,10 @@ def _find_own(config: DataConfig) -> Listing:
     return read_csv(path, Path(config.root).expanduser() if config.root else None)
 
 
-def _joining(path: str) -> tuple[list[Entry], tuple[str, ...]]:
+def _joining(path: str) -> tuple[list[ListedImage], tuple[str, ...]]:
     """List images that join training, named after their folder and their place in it, and notes."""
     folder = Path(path).expanduser()
     files, below = image_files(folder)
     name = printable(folder.resolve().name)
-    entries = [Entry(file, f"{name}/{printable(file.relative_to(folder))}", "", "unlabelled") for file in files]
+    entries = [ListedImage(file, f"{name}/{printable(file.relative_to(folder))}", "", "unlabelled") for file in files]
     return entries, tuple(f"{name}: {note}" for note in below.notes())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hetero.data.config import DataConfig
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
 from hetero.files import sha256_bytes
@@ -128,7 +128,7 @@ def _hold_out(listing: Listing, source: Split, target: Split, config: DataConfig
     return listing.with_entries(moved, note)
 
 
-def _classes_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+def _classes_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
     classes = shuffled({entry.label for entry in entries}, seed)
     count = max(2, round(share * len(classes)))
     if len(classes) - count < 2:
@@ -140,13 +140,13 @@ def _classes_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> s
     return {entry.name for entry in entries if entry.label in held_out}
 
 
-def _unlabelled_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+def _unlabelled_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
     count = max(2, round(share * len(entries)))
     names = shuffled((entry.name for entry in entries), seed)
     return set(names[:count]) if len(names) - count >= 2 else set()
 
 
-def _images_to_hold_out(entries: Sequence[Entry], share: float, seed: int) -> set[str]:
+def _images_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
     by_class: dict[str, list[str]] = {}
     for entry in entries:
         by_class.setdefault(entry.label, []).append(entry.name)

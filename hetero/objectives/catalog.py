@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from hetero.errors import InputError
 from hetero.objectives.config import ObjectiveConfig
-from hetero.objectives.declaration import CATALOG, Composite, Entry, enter
+from hetero.objectives.declaration import CATALOG, Composite, Declaration, enter
 from hetero.objectives.inputs import INPUTS
 from hetero.objectives.written import written_objectives
 from hetero.options import option_problems
@@ -33,14 +33,14 @@ for _name, _entry in written_objectives().items():
     enter(_name, _entry)
 
 
-def entry_of(name: str) -> Entry:
+def entry_of(name: str) -> Declaration:
     """Look up a single objective.
 
     Raises:
         InputError: When there is no objective of this name.
     """
     entry = CATALOG.get(name)
-    if isinstance(entry, Entry):
+    if isinstance(entry, Declaration):
         return entry
     if ":" in name:
         return _outside(name)
@@ -51,7 +51,7 @@ def entry_of(name: str) -> Entry:
     )
 
 
-def _outside(name: str) -> Entry:
+def _outside(name: str) -> Declaration:
     """Return an objective from outside this package; its code, and torch with it, is imported to read its options."""
     if name.startswith("pml:"):
         from hetero.objectives.metric_learning import metric_learning_entry
@@ -87,7 +87,7 @@ def takes_mixtures(terms: Iterable[ObjectiveConfig]) -> bool:
 def _known_needs(term: ObjectiveConfig) -> frozenset[str]:
     entry = CATALOG.get(term.name)
     # Objectives from outside may compare by class.
-    return entry.needs if isinstance(entry, Entry) else frozenset({"labels"})
+    return entry.needs if isinstance(entry, Declaration) else frozenset({"labels"})
 
 
 def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
@@ -123,7 +123,7 @@ def _problems_of_one(term: ObjectiveConfig, offered: set[str]) -> list[str]:
     return _missing_inputs(term.name, entry, offered) + option_problems(term.name, entry.options, term.options)
 
 
-def _missing_inputs(name: str, entry: Entry, offered: set[str]) -> list[str]:
+def _missing_inputs(name: str, entry: Declaration, offered: set[str]) -> list[str]:
     unknown = sorted(entry.needs - set(INPUTS))
     return [
         f"{name} {source.missing}"

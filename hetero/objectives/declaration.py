@@ -19,7 +19,7 @@ HEAD = "head"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Declaration:
     """An objective.
 
     Attributes:
@@ -59,7 +59,7 @@ class Composite:
     parts: tuple[ObjectiveConfig, ...]
 
 
-CATALOG: dict[str, Entry | Composite] = {}
+CATALOG: dict[str, Declaration | Composite] = {}
 """All objectives by the names that recipes use; :mod:`hetero.objectives.catalog` fills in those of this package."""
 
 
@@ -85,19 +85,19 @@ def objective(name: str, summary: str, *, needs: Iterable[str] = ()) -> Callable
     return declare
 
 
-def declared(make: Callable[..., Any], summary: str, needs: Iterable[str]) -> Entry:
+def declared(make: Callable[..., Any], summary: str, needs: Iterable[str]) -> Declaration:
     """Return the entry of a class or function, from its signature."""
     home, takes_head = f"{make.__module__}:{make.__qualname__}", HEAD in inspect.signature(make).parameters
-    return Entry(home, summary, declared_options(make, given=[HEAD]), frozenset(needs), takes_head)
+    return Declaration(home, summary, declared_options(make, given=[HEAD]), frozenset(needs), takes_head)
 
 
-def enter(name: str, entry: Entry) -> None:
+def enter(name: str, entry: Declaration) -> None:
     """Add an entry to the catalogue, in place of an earlier declaration of the same class or function.
 
     Raises:
         InputError: When there is another objective of this name.
     """
     earlier = CATALOG.get(name)
-    if earlier is not None and not (isinstance(earlier, Entry) and earlier.home == entry.home):
+    if earlier is not None and not (isinstance(earlier, Declaration) and earlier.home == entry.home):
         raise InputError(f"there is an objective {name!r} already; expected another name")
     CATALOG[name] = entry

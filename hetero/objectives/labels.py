@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hetero.errors import InputError
-from hetero.objectives.catalog import CATALOG, Entry, entry_of, expanded
+from hetero.objectives.catalog import CATALOG, Declaration, entry_of, expanded
 from hetero.objectives.config import ObjectiveConfig
 
 
 def without_labels() -> list[str]:
     """Return the names of the objectives by which a student can learn from images without labels."""
-    entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Entry)]
+    entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Declaration)]
     return [name for name, entry in entries if "labels" not in entry.needs]
 
 

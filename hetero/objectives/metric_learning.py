@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.declaration import Entry
+from hetero.objectives.declaration import Declaration
 from hetero.objectives.head import Head
 from hetero.objectives.signatures import options_of
 
@@ -20,7 +20,7 @@ PREFIX = "pml:"
 _SIZES = ("num_classes", "embedding_size")
 
 
-def metric_learning_entry(name: str) -> Entry:
+def metric_learning_entry(name: str) -> Declaration:
     """Return the entry of ``pml:NAME``.
 
     Raises:
@@ -28,7 +28,7 @@ def metric_learning_entry(name: str) -> Entry:
     """
     home = f"{__name__}:{metric_learning_loss.__name__}"
     options, needs = options_of(name, _loss_class(name), given=_SIZES), frozenset({"labels"})
-    return Entry(home, "of pytorch-metric-learning", options, needs, takes_head=True, fixed={"loss": name})
+    return Declaration(home, "of pytorch-metric-learning", options, needs, takes_head=True, fixed={"loss": name})
 
 
 def metric_learning_loss(loss: str, head: Head, **options: Any) -> MetricLearningLoss:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.declaration import CATALOG, Entry
+from hetero.objectives.declaration import CATALOG, Declaration
 from hetero.objectives.signatures import options_of
 from hetero.own_code import imported
 
 
-def own_entry(path: str) -> Entry:
+def own_entry(path: str) -> Declaration:
     """Return the entry of a declared objective, or of a function of a batch or an ``nn.Module`` without declaration.
 
     Without declaration the parameters are the options (of a function, all but the first), and the attribute ``needs``
@@ -29,12 +29,12 @@ def own_entry(path: str) -> Entry:
     target = _load(path)
     home = f"{target.__module__}:{target.__qualname__}"
     for entry in CATALOG.values():
-        if isinstance(entry, Entry) and entry.home == home:
+        if isinstance(entry, Declaration) and entry.home == home:
             return entry
     filled = [] if _is_module(target) else list(inspect.signature(target).parameters)[:1]
     needs = frozenset[str](getattr(target, "needs", {"labels"}))
     options = options_of(path, target, given=filled)
-    return Entry("hetero.objectives.own:own", "of your own", options, needs, fixed={"path": path})
+    return Declaration("hetero.objectives.own:own", "of your own", options, needs, fixed={"path": path})
 
 
 def own(path: str, **options: Any) -> nn.Module:

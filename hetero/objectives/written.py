@@ -12,15 +12,15 @@ from importlib import resources
 from typing import Any
 
 from hetero.named import named
-from hetero.objectives.declaration import HEAD, Entry, declared, objective
+from hetero.objectives.declaration import HEAD, Declaration, declared, objective
 
 _PACKAGE = "hetero.objectives"
 _DECORATOR = objective.__name__
 
 
-def written_objectives() -> dict[str, Entry]:
+def written_objectives() -> dict[str, Declaration]:
     """Return the entries of all files of the package, by the names of the objectives, in alphabetical order."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Declaration] = {}
     for file in resources.files(_PACKAGE).iterdir():
         if file.name.endswith(".py") and f"\n@{_DECORATOR}(" in (text := file.read_text(encoding="utf-8")):
             entries |= _File(text, f"{_PACKAGE}.{file.name.removesuffix('.py')}").entries
@@ -32,7 +32,7 @@ class _File(dict[str, Any]):
 
     def __init__(self, text: str, module: str) -> None:
         super().__init__({_DECORATOR: self._enter})
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Declaration] = {}
         self._body, self._globals = ast.parse(text).body, {"__name__": module}
         for node in self._body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(map(_declares, node.decorator_list)):

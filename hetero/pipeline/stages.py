@@ -12,7 +12,7 @@ import hetero
 from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
 from hetero.pipeline.context import Context
-from hetero.pipeline.engine.stage import Stage
+from hetero.pipeline.engine.stage import RunStage
 from hetero.pipeline.engine.threads import with_threads
 from hetero.pipeline.recipe import Recipe
 from hetero.training.config import StudentConfig
@@ -21,7 +21,7 @@ CHECKPOINTS = ("checkpoint.safetensors", "best.safetensors", "copies.f16")
 NAMES = ("data", "cloud", "search", "students", "evaluate", "export", "verify", "report")
 
 
-def stages_of(context: Context) -> list[tuple[str, Stage]]:
+def stages_of(context: Context) -> list[tuple[str, RunStage]]:
     """Return all stages of a recipe, in order of dependence, each with the name of its group (one of :data:`NAMES`).
 
     Each identity includes those of the stages that it builds on, so a change anywhere reaches all that follow.
@@ -90,7 +90,7 @@ def stages_of(context: Context) -> list[tuple[str, Stage]]:
     return [(group, stage) for (group, _), stage in zip(grouped, shared, strict=True)]
 
 
-def _student_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage) -> Stage:
+def _student_stage(context: Context, student: StudentConfig, data: RunStage, cloud: RunStage) -> RunStage:
     student = student.before_adapted
     return _stage(
         f"student {student.name}",
@@ -109,8 +109,8 @@ def _start_of(student: StudentConfig) -> list[str]:
 
 
 def _adapted(
-    context: Context, students: Sequence[tuple[StudentConfig, Stage]], data: Stage, cloud: Stage
-) -> list[tuple[StudentConfig, Stage]]:
+    context: Context, students: Sequence[tuple[StudentConfig, RunStage]], data: RunStage, cloud: RunStage
+) -> list[tuple[StudentConfig, RunStage]]:
     """Return the adapted models with their stages, which leave only figures where an adaptation is refused."""
     return [
         (
@@ -136,7 +136,7 @@ def _domain_files(domain: NewDomain, recipe: Recipe) -> list[str]:
     return photos + [_content_of(path) for path in domain.files.values()]
 
 
-def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:
+def _search_stages(context: Context, data: RunStage, cloud: RunStage) -> list[RunStage]:
     """Return the stages that train a supernet and search; they are two, so that a new budget does not train again."""
     recipe, config = context.recipe, context.recipe.search
     supernet = _stage(
@@ -154,7 +154,9 @@ def _search_stages(context: Context, data: Stage, cloud: Stage) -> list[Stage]:
     return [supernet, search]
 
 
-def _searched_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage, search: Stage) -> Stage:
+def _searched_stage(
+    context: Context, student: StudentConfig, data: RunStage, cloud: RunStage, search: RunStage
+) -> RunStage:
     """Return the stage of a tier's student, which reads its architecture when the search is done."""
     return _stage(
         f"student {student.name}",
@@ -167,7 +169,9 @@ def _searched_stage(context: Context, student: StudentConfig, data: Stage, cloud
     )
 
 
-def _export_stage(context: Context, student: StudentConfig, data: Stage, cloud: Stage, trained: Stage) -> Stage:
+def _export_stage(
+    context: Context, student: StudentConfig, data: RunStage, cloud: RunStage, trained: RunStage
+) -> RunStage:
     return _stage(
         f"export {student.name}",
         f"bundles/{student.name}",
@@ -177,7 +181,7 @@ def _export_stage(context: Context, student: StudentConfig, data: Stage, cloud: 
     )
 
 
-def _asking_stage(context: Context, student: StudentConfig, targets: Stage, exported: Stage) -> Stage:
+def _asking_stage(context: Context, student: StudentConfig, targets: RunStage, exported: RunStage) -> RunStage:
     """Return the stage that runs a bundle on emulated targets: slow and untimed, it need not wait for other bundles."""
     return _stage(
         f"emulate {student.name}",
@@ -199,16 +203,16 @@ def _stage(
     directory: str,
     produce: Any,
     inputs: Sequence[Any],
-    after: Sequence[Stage] = (),
+    after: Sequence[RunStage] = (),
     *,
     publish: tuple[str, ...] = (),
     scratch: tuple[str, ...] = (),
     trains: bool = False,
-) -> Stage:
+) -> RunStage:
     """Return a stage whose identity follows from its own inputs and the stages that it builds on."""
     identity = digest([name, hetero.__version__, *inputs, *(stage.identity for stage in after)])
     before = tuple(stage.directory for stage in after)
-    return Stage(name, directory, identity, produce, publish, scratch, before, trains)
+    return RunStage(name, directory, identity, produce, publish, scratch, before, trains)
 
 
 def _call(function: str, context: Context, *rest: Any) -> None:

@@ -20,7 +20,7 @@ from device_tests.targets.debian.debs import Archives
 from device_tests.targets.emulated.runtime_folder import RuntimeFolder, runtime_folder
 from device_tests.targets.emulated.systems import AMD64
 from device_tests.targets.host import detect
-from device_tests.targets.stages import Stage, ensure, locked
+from device_tests.targets.stages import SetUpStage, ensure, locked
 from device_tests.targets.system import setup
 from device_tests.targets.target import Progress, Request, Returned, Timing
 from hetero.errors import InputError
@@ -79,7 +79,7 @@ def adbd() -> Path:
         debs.unpack(packages, folder)
 
     with locked(root, say=print) as lock:
-        ensure(root, Stage("system", "", 1, unpacked))
+        ensure(root, SetUpStage("system", "", 1, unpacked))
     return root / "system"
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.crash_points.set_up import stages
 from device_tests.targets.emulated import setup as phone_setup
 from device_tests.targets.emulated.systems import SYSTEMS
-from device_tests.targets.stages import Stage, is_done
+from device_tests.targets.stages import SetUpStage, is_done
 from hetero.files import read_json
 
 
@@ -43,5 +43,5 @@ def test_downloads_do_not_stay(tmp_path: Path) -> None:
 
 def test_what_was_replaced_by_a_finished_stage_does_not_stay(tmp_path: Path) -> None:
     (tmp_path / ".one.0123abcd.unfinished").mkdir()
-    assert not is_done(tmp_path, Stage("one", "", 1, lambda _: None))
+    assert not is_done(tmp_path, SetUpStage("one", "", 1, lambda _: None))
     assert not list(tmp_path.iterdir())

@@ -7,16 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished, stage_record, tree_digest
+from device_tests.targets.stages import (
+    SetUpStage,
+    ensure,
+    is_done,
+    locked,
+    remove_unfinished,
+    stage_record,
+    tree_digest,
+)
 
 
-def stage(inputs: object = 1, text: str = "a", runs: list[int] | None = None) -> Stage:
+def stage(inputs: object = 1, text: str = "a", runs: list[int] | None = None) -> SetUpStage:
     def build(folder: Path) -> None:
         if runs is not None:
             runs.append(1)
         (folder / "file").write_text(text)
 
-    return Stage("part", "building", inputs, build)
+    return SetUpStage("part", "building", inputs, build)
 
 
 def test_a_finished_stage_is_not_built_again(tmp_path: Path) -> None:
@@ -41,7 +49,7 @@ def test_a_failing_stage_leaves_what_stood(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        ensure(tmp_path, Stage("part", "", 2, fail))
+        ensure(tmp_path, SetUpStage("part", "", 2, fail))
     assert (tmp_path / "part" / "file").read_text() == "a"
     assert is_done(tmp_path, stage(1))
 

@@ -8,7 +8,7 @@ import torch
 
 from export.capture.program import capture
 from export.capture.source import Source, from_module
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.litert import bias as litert_bias
 from export.formats.litert import convert as litert
 from export.formats.litert import file as litert_file
@@ -78,7 +78,7 @@ def test_corrected_biases_bring_vectors_closer_and_cost_nothing(format: str) -> 
     pictures = np.clip(images(24, 1, PREPROCESSING), 40, 215)
     vectors = source.embed(pictures)
     known = Calibration(calibration_set(pictures, np.arange(24) // 2, vectors, SPACE), vectors)
-    program, job = capture(source.module, source.example), Job(source.describe(), 8, 8, {}, known)
+    program, job = capture(source.module, source.example), ConversionJob(source.describe(), 8, 8, {}, known)
     quantiser = (
         OnnxQuantiser(onnx.prepare(program, job).proto, known)
         if format == "onnx"
@@ -101,7 +101,7 @@ def test_corrected_biases_bring_vectors_closer_and_cost_nothing(format: str) -> 
 def test_layers_that_share_a_bias_are_corrected_apart() -> None:
     source = biased_source()
     program = capture(source.module, source.example)
-    content = litert.prepare(program, Job(source.describe(), 8, 8, {}, None)).content
+    content = litert.prepare(program, ConversionJob(source.describe(), 8, 8, {}, None)).content
     model = litert_file.parse(content)
     (graph,) = model.subgraphs
     first, second = [layer.name for layer in litert_bias.biased_layers(model)][:2]

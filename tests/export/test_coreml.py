@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from device_tests.runtimes.coreml import load
 from export.capture.program import capture
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.coreml import convert as coreml
 from export.formats.coreml.weights import FILE, LARGEST_WITHIN, move_small_within
 
@@ -49,7 +49,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Net, Path]:
     torch.manual_seed(0)
     net, folder = Net().eval(), tmp_path_factory.mktemp("coreml")
     program = capture(net, torch.zeros((1, SIDE, SIDE, 3), dtype=torch.uint8))
-    job = Job({"hetero.model": "net", "hetero.version": "0"}, SIDE, SIDE, {}, None)
+    job = ConversionJob({"hetero.model": "net", "hetero.version": "0"}, SIDE, SIDE, {}, None)
     prepared = coreml.prepare(program, job)
     for precision in ("fp32", "int8-weights"):
         coreml.write(prepared, precision, folder / f"{precision}.mlpackage")
@@ -153,7 +153,7 @@ def test_a_package_without_large_constants_keeps_an_empty_file(tmp_path: Path) -
             return self.net(image.float())
 
     program = capture(Whole().eval(), torch.zeros((1, SIDE, SIDE, 3), dtype=torch.uint8))
-    job = Job({"hetero.model": "net", "hetero.version": "0"}, SIDE, SIDE, {}, None)
+    job = ConversionJob({"hetero.model": "net", "hetero.version": "0"}, SIDE, SIDE, {}, None)
     path = tmp_path / "small.mlpackage"
     coreml.write(coreml.prepare(program, job), "fp32", path)
     assert (path / FILE).stat().st_size == 64

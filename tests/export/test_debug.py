@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export.formats.onnx.graph import read_graph as onnx_graph
-from export.kinds.graph import Graph, Operator
+from export.kinds.graph import Graph, GraphOperator
 from export.trace.trace import Trace, compare, plot, table
 from hetero.errors import InputError
 
@@ -72,7 +72,11 @@ def test_noise_everywhere_blames_nobody(whole: Graph, tmp_path: Path) -> None:
 
 
 def test_error_and_share_by_hand() -> None:
-    operators = (Operator("a", "One", ()), Operator("b", "Two", ("a",)), Operator("cast", "Cast", ("b",)))
+    operators = (
+        GraphOperator("a", "One", ()),
+        GraphOperator("b", "Two", ("a",)),
+        GraphOperator("cast", "Cast", ("b",)),
+    )
     values = {"a": np.array([3.0, 4.0], np.float32), "b": np.array([0.0, 10.0], np.float32)}
     changed = {"a": np.array([3.0, 4.5], np.float32), "b": np.array([2.0, 10.0], np.float32)}
     found = compare(
@@ -88,7 +92,7 @@ def test_error_and_share_by_hand() -> None:
 
 
 def test_not_finite_is_the_largest_error() -> None:
-    operators = (Operator("a", "One", ()),)
+    operators = (GraphOperator("a", "One", ()),)
     right, wrong = {"a": np.ones(2, np.float32)}, {"a": np.array([1, np.inf], np.float32)}
     graphs = [Graph(operators, lambda images, one=one: iter([one] * len(images))) for one in (right, wrong)]
     assert compare(*graphs, images(1), "onnx", "fp16").steps[0].error >= 1e6

@@ -19,7 +19,7 @@ from device_tests.checks.gates import Gates
 from export.bundle.goldens import RetrievalSet
 from export.bundle.reading import read_bundle
 from export.formats import FORMATS
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.kinds.format import SPACE_KEY, Engine, Format
 from export.kinds.interface import INPUT, OUTPUT, TensorEntry
 from export.kinds.precision import Offer
@@ -50,12 +50,12 @@ MATRIX = Format(
 )
 
 
-def prepare(program: Any, job: Job) -> tuple[Any, Job]:
+def prepare(program: Any, job: ConversionJob) -> tuple[Any, ConversionJob]:
     (matrix,) = program.parameters()
     return matrix.detach().numpy(), job
 
 
-def write(prepared: tuple[Any, Job], precision: str, out: Path) -> None:
+def write(prepared: tuple[Any, ConversionJob], precision: str, out: Path) -> None:
     matrix, job = prepared
     np.savez(out, matrix=matrix, shape=(job.height, job.width, 3), metadata=json.dumps(dict(job.metadata)))
 

@@ -10,7 +10,7 @@ import pytest
 from device_tests.runtimes.coreml import load
 from export.capture.program import capture
 from export.conversion.half import make_safe
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.coreml import convert as coreml
 from tests.export.test_half import Net, pictures, source
 
@@ -24,7 +24,7 @@ def test_long_embeddings_overflow_by_name_and_the_rewrite_mends_them(tmp_path: P
     assert after == []
     results = {}
     for name, graph in (("as it is", program), ("rewritten", safe)):
-        job = Job(net.describe(), 8, 8, {"fp16": 1e-3}, None)
+        job = ConversionJob(net.describe(), 8, 8, {"fp16": 1e-3}, None)
         path = tmp_path / name.replace(" ", "-") / "model.mlpackage"
         path.parent.mkdir()
         coreml.write(coreml.prepare(graph, job), "fp16", path)

@@ -18,7 +18,7 @@ from device_tests.runtimes.coreml import load
 from export.capture.program import capture
 from export.errors import ExportError
 from export.formats import FORMATS
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.coreml import convert as coreml
 from export.formats.onnx import convert as onnx
 from export.kinds.precision import Precision
@@ -26,7 +26,7 @@ from export.rewrites import rewritten
 from export.rewrites.operator_support import convertible, named_refusals
 
 EXAMPLE = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
-JOB = Job({"hetero.version": "0", "hetero.model": "net"}, SIDE, SIDE, {}, None)
+JOB = ConversionJob({"hetero.version": "0", "hetero.model": "net"}, SIDE, SIDE, {}, None)
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 
 

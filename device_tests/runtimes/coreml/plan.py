@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_tests.runtimes.coreml.errors import NotVerifiedError
-from device_tests.runtimes.coreml.operators import OPERATORS, Operator
+from device_tests.runtimes.coreml.operators import OPERATORS, Kernel
 from device_tests.runtimes.coreml.operators.batching import Call
 from device_tests.runtimes.coreml.operators.registry import Kind, Parameter
 from device_tests.runtimes.coreml.program import Argument, Operation, Program, Reference
@@ -37,7 +37,7 @@ class Step:
     """
 
     operation: Operation
-    operator: Operator
+    operator: Kernel
     constants: Mapping[str, Any]
     variables: Mapping[str, tuple[str, ...]]
     last_used: tuple[str, ...] = ()

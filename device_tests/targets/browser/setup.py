@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished
+from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished
 from hetero.errors import InputError
 from hetero.files import cache_directory, read_json, sha256_file
 from hetero.processes import children
@@ -74,7 +74,7 @@ def _root() -> Path:
     return cache_directory() / "browser"
 
 
-def _stage(lock: int) -> Stage:
+def _stage(lock: int) -> SetUpStage:
     def install(folder: Path) -> None:
         if children.which("npm") is None:
             raise InputError("setting up the target browser needs npm (Node.js), found none on PATH")
@@ -93,4 +93,4 @@ def _stage(lock: int) -> Stage:
                 errors[:8] or completed.stderr.splitlines()[-5:],
             )
 
-    return Stage("packages", "downloading the web runtimes", [sha256_file(_LOCK)], install)
+    return SetUpStage("packages", "downloading the web runtimes", [sha256_file(_LOCK)], install)

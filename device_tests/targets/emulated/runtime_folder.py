@@ -17,7 +17,7 @@ from device_tests.targets.emulated import setup as phone_setup
 from device_tests.targets.emulated.guest import Guest, python_version, tried
 from device_tests.targets.emulated.systems import System
 from device_tests.targets.job import clean_environment
-from device_tests.targets.stages import Stage, ensure, locked, stage_record
+from device_tests.targets.stages import SetUpStage, ensure, locked, stage_record
 from hetero.errors import InputError
 from hetero.files import sha256_file, write_json
 from hetero.storage.scratch import scratch_folder
@@ -78,7 +78,7 @@ def runtime_folder(system: System) -> RuntimeFolder:
     guest = phone.guest
     root = phone_setup.phone_directory(system)
     inputs = [_RECIPE, *(stage_record(root, name).get("tree") for name in ("sysroot", "site"))]
-    stage = Stage("runtime", "packing the runtimes", inputs, lambda folder: _pack(guest, folder))
+    stage = SetUpStage("runtime", "packing the runtimes", inputs, lambda folder: _pack(guest, folder))
     with locked(root, say=tqdm.write):
         ensure(root, stage)
     folder = root / stage.name

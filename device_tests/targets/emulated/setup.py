@@ -16,7 +16,7 @@ from device_tests.targets.debian.debs import Archives
 from device_tests.targets.emulated import guest, qemu, wheels
 from device_tests.targets.emulated.systems import System
 from device_tests.targets.host import Host, detect
-from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished, stage_record
+from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished, stage_record
 from hetero.errors import InputError
 from hetero.files import cache_directory, read_json, sha256_file, write_json, write_text
 
@@ -98,7 +98,7 @@ def _ready(system: System, root: Path, machine: Host) -> Phone | None:
     return Phone(_guest(system, root), read_json(root / "phone.json")["versions"])
 
 
-def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[Stage]:
+def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[SetUpStage]:
     """Yield the stages in order, each after the ones before it are done, because it depends on their results."""
     work = root / _WORK
 
@@ -133,14 +133,14 @@ def _stages(system: System, root: Path, machine: Host, lock: int) -> Iterator[St
 
     on_path = qemu.on_path(system) if system.emulator else None
     if system.emulator and on_path is None:
-        yield Stage("emulator", "downloading the emulator", [_RECIPE, machine.codename], emulator)
-    yield Stage("packages", "downloading packages", [_RECIPE, machine.codename, system.packages], packages)
+        yield SetUpStage("emulator", "downloading the emulator", [_RECIPE, machine.codename], emulator)
+    yield SetUpStage("packages", "downloading packages", [_RECIPE, machine.codename, system.packages], packages)
     own_cpuinfo = bool(system.emulator) and system.core not in qemu.processors(_emulator(system, root))
-    yield Stage("sysroot", "unpacking the system", [_RECIPE, tree("packages"), own_cpuinfo], sysroot)
-    yield Stage("wheels", "downloading the runtimes", [_RECIPE, system.versions, tree("sysroot")], download_wheels)
-    yield Stage("site", "unpacking the runtimes", [_RECIPE, tree("wheels"), tree("sysroot")], site)
+    yield SetUpStage("sysroot", "unpacking the system", [_RECIPE, tree("packages"), own_cpuinfo], sysroot)
+    yield SetUpStage("wheels", "downloading the runtimes", [_RECIPE, system.versions, tree("sysroot")], download_wheels)
+    yield SetUpStage("site", "unpacking the runtimes", [_RECIPE, tree("wheels"), tree("sysroot")], site)
     emulator_is = tree("emulator") if on_path is None else [str(on_path), qemu.version(on_path)]
-    yield Stage("trial", "starting it", [_RECIPE, tree("site"), tree("sysroot"), emulator_is], trial)
+    yield SetUpStage("trial", "starting it", [_RECIPE, tree("site"), tree("sysroot"), emulator_is], trial)
 
 
 def _emulator(system: System, root: Path) -> Path:

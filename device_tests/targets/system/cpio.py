@@ -14,7 +14,7 @@ _TRAILER = "TRAILER!!!"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """One file, owned by root.
 
     Attributes:
@@ -28,32 +28,32 @@ class Entry:
     device: tuple[int, int] = (0, 0)
 
 
-def directory() -> Entry:
+def directory() -> ArchiveEntry:
     """Return a directory that everybody may read."""
-    return Entry(stat.S_IFDIR | 0o755)
+    return ArchiveEntry(stat.S_IFDIR | 0o755)
 
 
-def file(content: bytes, *, program: bool = False) -> Entry:
+def file(content: bytes, *, program: bool = False) -> ArchiveEntry:
     """Return a file that everybody may read, and start if it is a program."""
-    return Entry(stat.S_IFREG | (0o755 if program else 0o644), content)
+    return ArchiveEntry(stat.S_IFREG | (0o755 if program else 0o644), content)
 
 
-def link(to: str) -> Entry:
+def link(to: str) -> ArchiveEntry:
     """Return a symbolic link."""
-    return Entry(stat.S_IFLNK | 0o777, to.encode())
+    return ArchiveEntry(stat.S_IFLNK | 0o777, to.encode())
 
 
-def console() -> Entry:
+def console() -> ArchiveEntry:
     """Return ``/dev/console``: without it, the first program has no output."""
-    return Entry(stat.S_IFCHR | 0o600, device=(5, 1))
+    return ArchiveEntry(stat.S_IFCHR | 0o600, device=(5, 1))
 
 
-def archive(entries: Mapping[str, Entry]) -> bytes:
+def archive(entries: Mapping[str, ArchiveEntry]) -> bytes:
     """Return the archive of entries by path, without a leading slash; missing parent directories are added."""
     folders = {parent for path in entries for parent in _parents(path)} - set(entries)
     every = {**{path: directory() for path in folders}, **entries}
     packed = [_member(number, path, every[path]) for number, path in enumerate(sorted(every), start=1)]
-    return b"".join([*packed, _member(0, _TRAILER, Entry(0))])
+    return b"".join([*packed, _member(0, _TRAILER, ArchiveEntry(0))])
 
 
 def _parents(path: str) -> list[str]:
@@ -61,7 +61,7 @@ def _parents(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def _member(number: int, path: str, entry: Entry) -> bytes:
+def _member(number: int, path: str, entry: ArchiveEntry) -> bytes:
     name = path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     fields = (number, entry.mode, 0, 0, links, 0, len(entry.content), 0, 0, *entry.device, len(name), 0)

@@ -77,7 +77,7 @@ def initial_system(root: Path, modules: Path) -> bytes:
     return gzip.compress(cpio.archive(entries), compresslevel=1, mtime=0)
 
 
-def _program(text: str) -> cpio.Entry:
+def _program(text: str) -> cpio.ArchiveEntry:
     return cpio.file(text.encode(), program=True)
 
 

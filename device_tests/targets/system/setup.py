@@ -12,7 +12,7 @@ from tqdm import tqdm
 from device_tests.targets.debian import debs
 from device_tests.targets.debian.debs import Archives
 from device_tests.targets.host import Host, detect
-from device_tests.targets.stages import Stage, ensure, is_done, locked, remove_unfinished, stage_record
+from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished, stage_record
 from device_tests.targets.system.image import DEVICE_PACKAGES, initial_system
 from device_tests.targets.system.machine import CORE, Image, Tools, running
 from hetero.errors import InputError
@@ -104,7 +104,7 @@ def _ready(root: Path, machine: Host) -> SetUp | None:
     return SetUp(_image(root), Tools(root / "tools"), read_json(root / "trial" / "versions.json"))
 
 
-def _stages(root: Path, machine: Host, lock: int) -> Iterator[Stage]:
+def _stages(root: Path, machine: Host, lock: int) -> Iterator[SetUpStage]:
     work = root / _WORK
 
     def tree(name: str) -> object:
@@ -153,13 +153,13 @@ def _stages(root: Path, machine: Host, lock: int) -> Iterator[Stage]:
         write_json(folder / "versions.json", {"processor": f"{CORE} (emulated)", "kernel": kernel, **versions})
 
     release = [_RECIPE, _RELEASE]
-    yield Stage("packages", "downloading the emulator and adb", [*release, _TOOL_PACKAGES], packages)
-    yield Stage("tools", "unpacking them", [_RECIPE, tree("packages"), _TOOL_PLACES], tools)
-    yield Stage("device-packages", "downloading the device's system", [*release, DEVICE_PACKAGES], device_packages)
-    yield Stage("kernel", "downloading its kernel", [*release, _KERNEL], kernel)
+    yield SetUpStage("packages", "downloading the emulator and adb", [*release, _TOOL_PACKAGES], packages)
+    yield SetUpStage("tools", "unpacking them", [_RECIPE, tree("packages"), _TOOL_PLACES], tools)
+    yield SetUpStage("device-packages", "downloading the device's system", [*release, DEVICE_PACKAGES], device_packages)
+    yield SetUpStage("kernel", "downloading its kernel", [*release, _KERNEL], kernel)
     image_is = [_RECIPE, tree("device-packages"), tree("kernel"), image_recipe()]
-    yield Stage("image", "making what it starts", image_is, image)
-    yield Stage("trial", "starting it", [_RECIPE, tree("tools"), tree("kernel"), tree("image")], trial)
+    yield SetUpStage("image", "making what it starts", image_is, image)
+    yield SetUpStage("trial", "starting it", [_RECIPE, tree("tools"), tree("kernel"), tree("image")], trial)
 
 
 def image_recipe() -> str:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.coreml import SPECIFICATION
 from export.formats.coreml.compact import compact
 from export.formats.coreml.rules import RULES
@@ -50,7 +50,7 @@ class _TakesPlanes(nn.Module):
 class Prepared:
     """The graph, and its conversion to float16, from which every compressed precision starts."""
 
-    def __init__(self, program: Any, job: Job) -> None:
+    def __init__(self, program: Any, job: ConversionJob) -> None:
         self.job = job
         shape = (1, 3, job.height, job.width)
         module = _without_type_checks(convertible(program, RULES))
@@ -100,7 +100,7 @@ def _write_out_hard_swish(graph: Any) -> None:
         graph.erase_node(node)
 
 
-def prepare(program: Any, job: Job) -> Prepared:
+def prepare(program: Any, job: ConversionJob) -> Prepared:
     """Trace the graph."""
     return Prepared(program, job)
 

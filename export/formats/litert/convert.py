@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from export.bundle.quantisation import Quantisation, Scales
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.litert import file as litert_file
 from export.formats.litert.int8 import granularities, quantised
 from export.formats.litert.rules import RULES
@@ -25,7 +25,7 @@ from hetero.files import write_bytes
 class Prepared:
     """The float32 file, and the int8 file that two precisions share."""
 
-    def __init__(self, program: Any, job: Job) -> None:
+    def __init__(self, program: Any, job: ConversionJob) -> None:
         import litert_torch
         import torch
 
@@ -42,7 +42,7 @@ class Prepared:
         return quantised(self.content, self.job.required_calibration, _goal(self.job))
 
 
-def prepare(program: Any, job: Job) -> Prepared:
+def prepare(program: Any, job: ConversionJob) -> Prepared:
     """Convert to a float32 file with a batch of one."""
     return Prepared(program, job)
 
@@ -118,7 +118,7 @@ def _int8_weights(content: bytes, precision: Precision, scales: Scales) -> bytes
     return litert_file.compacted(bytes(tool.quantize().quantized_model))
 
 
-def _goal(job: Job) -> float:
+def _goal(job: ConversionJob) -> float:
     """Return the stricter goal of the precisions that share the int8 file."""
     return min(job.goals[each] for each in ("int8", "int8-uint8io") if each in job.goals)
 

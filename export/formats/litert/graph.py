@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from export.formats.litert.runtime import interpreter
-from export.kinds.graph import Graph, Operator, Values
+from export.kinds.graph import Graph, GraphOperator, Values
 
 
 def read_graph(path: Path) -> Graph:
@@ -20,7 +20,7 @@ def read_graph(path: Path) -> Graph:
     reader.allocate_tensors()
     tensors = {one["index"]: one for one in reader.get_tensor_details()}
     operators = tuple(
-        Operator(tensors[output]["name"], one["op_name"], _names(one["inputs"], tensors))
+        GraphOperator(tensors[output]["name"], one["op_name"], _names(one["inputs"], tensors))
         for one in reader._get_ops_details()
         for output in one["outputs"]
         if output in tensors

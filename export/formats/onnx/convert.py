@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from export.bundle.quantisation import Quantisation
-from export.formats.converter import Job
+from export.formats.converter import ConversionJob
 from export.formats.onnx.compact import compact, name_output, name_plainly
 from export.formats.onnx.int8 import quantised
 from export.formats.onnx.rules import RULES
@@ -38,10 +38,10 @@ class Prepared:
     """
 
     proto: Any
-    job: Job
+    job: ConversionJob
 
 
-def prepare(program: Any, job: Job) -> Prepared:
+def prepare(program: Any, job: ConversionJob) -> Prepared:
     """Convert to a float32 graph in one piece."""
     import torch
 
@@ -136,7 +136,7 @@ def _is_float_only(schema: Any) -> bool:
     return any("tensor(float)" in types and "tensor(float16)" not in types for types in allowed)
 
 
-def _finished(proto: Any, job: Job) -> bytes:
+def _finished(proto: Any, job: ConversionJob) -> bytes:
     import onnx
 
     proto.producer_name, proto.producer_version = "hetero", job.metadata["hetero.version"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from export.kinds.graph import Graph, Operator, Values
+from export.kinds.graph import Graph, GraphOperator, Values
 
 
 def read_graph(path: Path) -> Graph:
@@ -21,7 +21,7 @@ def read_graph(path: Path) -> Graph:
     kinds = {value.name: value.type.tensor_type.elem_type for value in [*proto.graph.value_info, *proto.graph.output]}
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     operators = tuple(
-        Operator(output, node.op_type, tuple(name for name in node.input if name))
+        GraphOperator(output, node.op_type, tuple(name for name in node.input if name))
         for node in proto.graph.node
         for output in node.output
         if kinds.get(output) in floats

@@ -21,7 +21,7 @@ from hetero.data.decoding.parallel import in_parallel
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.prepare import find
 from hetero.data.sources.emoji import RENDERED_SIZE, prepare_emoji
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.split_names import Split
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
@@ -100,12 +100,12 @@ def _check_emoji(config: DataConfig) -> DataReport:
     size = Preprocessing(RENDERED_SIZE, RENDERED_SIZE)
     dataset = prepare_emoji(config, size)
     sets: dict[Split, ImageSet] = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    entries: list[Entry] = []
+    entries: list[ListedImage] = []
     looks: list[_Look] = []
     for split, images in sets.items():
         for row, name in enumerate(images.names):
             label, view = images.classes[images.labels[row]], images.view_names[images.views[row]]
-            entries.append(Entry(Path(name), name, label, split, view))
+            entries.append(ListedImage(Path(name), name, label, split, view))
             pixels = images.images[row : row + 1].tobytes()
             looks.append(_Look(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
     listing = Listing("emoji", "drawn from fonts: CODEPOINT/DESIGN", tuple(entries))
@@ -138,7 +138,7 @@ def _emoji_tasks(dataset: Dataset) -> tuple[TaskReport, ...]:
     )
 
 
-def _look(entry: Entry, preprocessing: Preprocessing) -> _Look:
+def _look(entry: ListedImage, preprocessing: Preprocessing) -> _Look:
     try:
         pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
         data = entry.path.read_bytes()
@@ -160,7 +160,7 @@ def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
     return total
 
 
-def _split(entries: list[Entry]) -> SplitReport:
+def _split(entries: list[ListedImage]) -> SplitReport:
     sizes = sorted(Counter(entry.label for entry in entries if entry.label).values())
     views = Counter(entry.view for entry in entries)
     return SplitReport(
@@ -189,7 +189,7 @@ def _tasks(listing: Listing, config: DataConfig, problems: list[str]) -> tuple[T
 
 
 def _duplicates(listing: Listing, looks: list[_Look]) -> tuple[int, tuple[Duplicate, ...]]:
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[ListedImage]] = {}
     for entry, look in zip(listing.entries, looks, strict=True):
         if not look.error:
             groups.setdefault(look.content, []).append(entry)

@@ -25,7 +25,7 @@ from hetero.data.decoding.decoded_files import (
 from hetero.data.decoding.grey import DeepGrey
 from hetero.data.decoding.parallel import in_parallel, workers
 from hetero.data.images import Images
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
@@ -56,7 +56,7 @@ class LazyImages:
         preprocessing: Preparation of the images.
     """
 
-    def __init__(self, entries: Sequence[Entry], preprocessing: Preprocessing) -> None:
+    def __init__(self, entries: Sequence[ListedImage], preprocessing: Preprocessing) -> None:
         self._entries = tuple(entries)
         self._preprocessing = preprocessing
         self._pool = ThreadPoolExecutor(workers())
@@ -87,7 +87,7 @@ class LazyImages:
         """Return the rows from ``start`` to before ``stop``."""
         return LazyImages(self._entries[start:stop], self._preprocessing)
 
-    def _decode(self, entry: Entry) -> UInt8[np.ndarray, "h w 3"]:
+    def _decode(self, entry: ListedImage) -> UInt8[np.ndarray, "h w 3"]:
         return decode(entry.path, self._preprocessing, entry.box, content=entry.content)
 
 
@@ -139,7 +139,7 @@ def decode_files(files: Sequence[Path], preprocessing: Preprocessing, *, limit: 
         InputError: Listing every unreadable file; or when grey files need a range (see
             :mod:`hetero.data.decoding.grey`).
     """
-    entries = tuple(Entry(path, str(path), "") for path in files)
+    entries = tuple(ListedImage(path, str(path), "") for path in files)
     return decode_unkept(Listing("images", "files", entries), preprocessing, limit=limit)
 
 
@@ -176,7 +176,7 @@ def _decode_all(
 ) -> tuple[dict[int, str], DeepGrey | None]:
     """Decode into the array's first rows, without gaps; return the reasons of unreadable images, by position."""
 
-    def attempt(entry: Entry) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None] | str:
+    def attempt(entry: ListedImage) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None] | str:
         try:
             return decode_looking(entry.path, preprocessing, entry.box, content=entry.content)
         except UnreadableImageError as error:

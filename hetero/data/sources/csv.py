@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from hetero.data.names import composed
-from hetero.data.sources.listing import Box, Entry, Listing, unique_names
+from hetero.data.sources.listing import Box, ListedImage, Listing, unique_names
 from hetero.data.sources.split_names import split_named
 from hetero.data.sources.walk import reserved
 from hetero.errors import InputError
@@ -109,7 +109,7 @@ class _Rows:
         self._has_boxes = BOX[0] in columns
         self._names: dict[Path, dict[str, str]] = {}
 
-    def read(self, line: int, row: list[str]) -> Entry | None:
+    def read(self, line: int, row: list[str]) -> ListedImage | None:
         before = len(self.problems)
         if len(row) != len(self._columns):
             self._report(line, f"expected {len(self._columns)} fields as in the header, found {len(row)}")
@@ -134,7 +134,7 @@ class _Rows:
         box = self._box(line, value) if self._has_boxes else None
         if len(self.problems) > before:
             return None
-        return Entry(file, Path(relative).as_posix(), label, split, value.get("view", ""), query, gallery, box)
+        return ListedImage(file, Path(relative).as_posix(), label, split, value.get("view", ""), query, gallery, box)
 
     def _alike(self, file: Path) -> str:
         """Describe a file whose name only looks like this one."""

@@ -32,7 +32,7 @@ from hetero.data.sources.folder_problems import (
     require_splits_alone,
     require_splits_outermost,
 )
-from hetero.data.sources.listing import Entry, Listing
+from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.split_names import Split, role_named, splits_among
 from hetero.data.sources.walk import EXTENSIONS, FoundImages, images_below, printable
 from hetero.errors import InputError
@@ -58,12 +58,12 @@ class _Place:
     role: str = ""
     labelled: bool = True
 
-    def entry(self, root: Path) -> Entry:
+    def entry(self, root: Path) -> ListedImage:
         query = self.role == "query" if self.role else None
         gallery = self.role == "gallery" if self.role else None
         path, name = root.joinpath(*self.parts), printable("/".join(self.parts))
         label = printable(self.parts[self.above]) if self.labelled else ""
-        return Entry(path, name, label, self.split, "", query, gallery)
+        return ListedImage(path, name, label, self.split, "", query, gallery)
 
     @property
     def is_loose(self) -> bool:

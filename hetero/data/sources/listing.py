@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedImage:
     """One image, not yet opened.
 
     Attributes:
@@ -46,7 +46,7 @@ class Entry:
         roles = [self.is_query, self.is_gallery]
         return [self.name, self.label, self.split, self.view, *roles, self.box, self.content]
 
-    def moved(self, split: Split) -> Entry:
+    def moved(self, split: Split) -> ListedImage:
         """Return the image in another split."""
         return replace(self, split=split)
 
@@ -64,14 +64,14 @@ class Listing:
 
     name: str
     layout: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ListedImage, ...]
     notes: tuple[str, ...] = ()
 
-    def of(self, split: Split) -> list[Entry]:
+    def of(self, split: Split) -> list[ListedImage]:
         """Return the images of one split."""
         return [entry for entry in self.entries if entry.split == split]
 
-    def with_entries(self, entries: Iterable[Entry], *notes: str) -> Listing:
+    def with_entries(self, entries: Iterable[ListedImage], *notes: str) -> Listing:
         """Return the data set with other entries and further notes."""
         return replace(self, entries=tuple(entries), notes=self.notes + notes)
 
@@ -114,14 +114,14 @@ class Listing:
         return digest([entry.identity() for entry in self.entries])
 
 
-def unique_names(entries: list[Entry]) -> list[Entry]:
+def unique_names(entries: list[ListedImage]) -> list[ListedImage]:
     """Make equal names distinct by a running number: ``a.jpg``, ``a.jpg@2``.
 
     Changed copies have another mark, ``#`` (see :mod:`hetero.data.augmentation.copies`), since they are not separate
     images.
     """
     counts: Counter[str] = Counter()
-    result: list[Entry] = []
+    result: list[ListedImage] = []
     for entry in entries:
         counts[entry.name] += 1
         number = counts[entry.name]

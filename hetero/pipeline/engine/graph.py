@@ -10,11 +10,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from hetero.pipeline.engine.screen import Screen
-from hetero.pipeline.engine.stage import Stage, settle, up_to_date
+from hetero.pipeline.engine.stage import RunStage, settle, up_to_date
 from hetero.pipeline.engine.worker import Worker
 
 
-def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
+def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]:
     """Run the stages that are not up to date; those that are ready start in the given order, up to ``jobs`` at once.
 
     The first stage that fails ends the others; finished stages are kept, and the same call continues with the rest.
@@ -63,7 +63,7 @@ def run_graph(root: Path, stages: Sequence[Stage], *, jobs: int) -> list[str]:
 class _Order:
     """The order of the stages: of those that are ready, the first in the given order is next."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[RunStage]) -> None:
         self._stages = {stage.directory: stage for stage in stages}
         self._sorter = TopologicalSorter(
             {stage.directory: self._stages.keys() & set(stage.after) for stage in self._stages.values()}
@@ -76,7 +76,7 @@ class _Order:
         """True if some stage is not done."""
         return self._sorter.is_active()
 
-    def next(self) -> Stage | None:
+    def next(self) -> RunStage | None:
         """Return the next stage, each only once; None when all remaining stages wait for others."""
         self._ready.update(self._sorter.get_ready())
         directory = next((place for place in self._stages if place in self._ready), None)

@@ -21,7 +21,7 @@ PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
-class Stage:
+class RunStage:
     """One step of a run.
 
     Attributes:
@@ -48,13 +48,13 @@ class Stage:
     threads: int = 1
 
 
-def up_to_date(root: Path, stage: Stage) -> bool:
+def up_to_date(root: Path, stage: RunStage) -> bool:
     """Return True if the stage's files on disk match its identity."""
     recovered(root / stage.directory)
     return _record(root / stage.directory).get("identity") == stage.identity
 
 
-def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
+def run_stages(root: Path, stages: Sequence[RunStage]) -> list[str]:
     """Run the stages that are not up to date in this process, in the given order.
 
     :mod:`hetero.pipeline.engine.graph` runs stages in processes of their own.
@@ -77,7 +77,7 @@ def run_stages(root: Path, stages: Sequence[Stage]) -> list[str]:
     return ran
 
 
-def perform(root: Path, stage: Stage) -> None:
+def perform(root: Path, stage: RunStage) -> None:
     """Run one stage, whether it is up to date or not.
 
     It works in a separate directory, which moves to its final place in one step when it is done, so that a killed run
@@ -105,7 +105,7 @@ def perform(root: Path, stage: Stage) -> None:
     publish(root, stage)
 
 
-def settle(root: Path, stage: Stage) -> None:
+def settle(root: Path, stage: RunStage) -> None:
     """Finish the cleaning up that a run left when it was killed after a stage's files had moved into place."""
     work = root / PARTIAL / stage.directory
     if work.parent.is_dir():
@@ -115,7 +115,7 @@ def settle(root: Path, stage: Stage) -> None:
     publish(root, stage)
 
 
-def publish(root: Path, stage: Stage) -> None:
+def publish(root: Path, stage: RunStage) -> None:
     """Copy a finished stage's published files to the run's top."""
     for name in stage.publish:
         sweep(root / name)

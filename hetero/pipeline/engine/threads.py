@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from graphlib import TopologicalSorter
 
 from hetero.data.decoding.parallel import workers
-from hetero.pipeline.engine.stage import Stage
+from hetero.pipeline.engine.stage import RunStage
 
 
-def with_threads(stages: Sequence[Stage]) -> list[Stage]:
+def with_threads(stages: Sequence[RunStage]) -> list[RunStage]:
     """Return all the stages of a run with their share of the cores, at least one thread each."""
     count = cores()
     return [dataclasses.replace(stage, threads=max(1, count // (1 + beside))) for stage, beside in _beside(stages)]
@@ -38,7 +38,7 @@ def stages_at_once() -> int:
     return 1 if torch.accelerator.is_available() else cores()
 
 
-def _beside(stages: Sequence[Stage]) -> list[tuple[Stage, int]]:
+def _beside(stages: Sequence[RunStage]) -> list[tuple[RunStage, int]]:
     """Return each stage with the number of other trainings that come neither before nor after it."""
     after = {stage.directory: set(stage.after) for stage in stages}
     before: dict[str, set[str]] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hetero.errors import InputError
 from hetero.pipeline.engine.screen import Screen
-from hetero.pipeline.engine.stage import Stage, perform
+from hetero.pipeline.engine.stage import RunStage, perform
 from hetero.pipeline.engine.threads import cores
 from hetero.processes.children import spawn_context
 
@@ -41,7 +41,7 @@ class Worker:
         silent: True if nothing more will come from :attr:`errors`.
     """
 
-    def __init__(self, root: Path, stage: Stage, screen: Screen) -> None:
+    def __init__(self, root: Path, stage: RunStage, screen: Screen) -> None:
         context = spawn_context()
         self.name, self._line = stage.name, screen.line(stage.name)
         self.started, self.silent = time.monotonic(), False
@@ -103,7 +103,7 @@ class Worker:
             self.listen()
 
 
-def _work(root: Path, stage: Stage, errors: Connection, outcome: Connection) -> None:
+def _work(root: Path, stage: RunStage, errors: Connection, outcome: Connection) -> None:
     """Run a stage and send the error that it raised, or None."""
     os.setpgid(0, 0)
     os.dup2(errors.fileno(), 2)

@@ -13,7 +13,7 @@ from pathlib import Path
 from hetero.mistakes import attempt
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import Draft
-from hetero.pipeline.engine.stage import Stage, up_to_date
+from hetero.pipeline.engine.stage import RunStage, up_to_date
 from hetero.pipeline.policy import policy_of
 from hetero.pipeline.preflight.domains import domain_problems
 from hetero.pipeline.preflight.labels import unlabelled_problems
@@ -23,7 +23,7 @@ from hetero.pipeline.stages import stages_of
 from hetero.training.loop.precision import precision_problems
 
 
-def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> list[Stage]:
+def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> list[RunStage]:
     """Return the stages of some groups, if no problem is found that would stop one of them.
 
     Stages that are up to date are not checked again, so that a run without others starts at once.
@@ -37,7 +37,7 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
         InputError: With every problem.
     """
     problems = file_problems(draft) + _search_package_problems(context)
-    stages: list[Stage] = []
+    stages: list[RunStage] = []
     pending: set[str] | None = None
     if draft.problems or problems:
         problems += data_problems(draft)

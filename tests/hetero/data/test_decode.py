@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 import hetero.data.checking.check as check_module
 from device_tests.runner.decoding import pixels_of
 from hetero.data.decoding.decode import UnreadableImageError, decode, decoded_whole, decoding_key, picture_size, resized
-from hetero.data.sources.listing import Entry
+from hetero.data.sources.listing import ListedImage
 from hetero.data.sources.walk import EXTENSIONS
 from hetero.preprocessing import Preprocessing
 from tests.hetero.data.pictures import write_picture
@@ -154,7 +154,9 @@ def test_no_format_is_tried_that_is_not_read_here(tmp_path: Path, monkeypatch: p
             look()
     with pytest.raises(UnidentifiedImageError):
         pixels_of(str(path), {"pad_value": 0})
-    assert check_module._look(Entry(path, "photo.jpg", "a", "train", ""), SAME).error.startswith("cannot identify")
+    assert check_module._look(ListedImage(path, "photo.jpg", "a", "train", ""), SAME).error.startswith(
+        "cannot identify"
+    )
     assert not (tmp_path / "started").exists()
 
 

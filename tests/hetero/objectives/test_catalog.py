@@ -17,7 +17,7 @@ from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives import declaration
 from hetero.objectives.backward_compatible import InfluenceLoss
-from hetero.objectives.catalog import CATALOG, Composite, Entry, expanded, problems_of
+from hetero.objectives.catalog import CATALOG, Composite, Declaration, expanded, problems_of
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.objectives.declaration import HEAD
 from hetero.objectives.head import Head
@@ -28,7 +28,7 @@ from hetero.schema import parse, record
 from hetero.training.judging.curves import AGREEMENT
 from hetero.training.loop.module import CloudTensors, TrainingModule
 
-SINGLE = [name for name, entry in CATALOG.items() if isinstance(entry, Entry)]
+SINGLE = [name for name, entry in CATALOG.items() if isinstance(entry, Declaration)]
 
 
 def head(dimension: int = 4, cloud_dimension: int = 4) -> Head:
@@ -46,7 +46,7 @@ def test_declared_options_are_those_of_the_code(name):
     entry = CATALOG[name]
     module, _, attribute = entry.home.partition(":")
     made = getattr(import_module(module), attribute)
-    declared: dict[str, Entry] = {}
+    declared: dict[str, Declaration] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(declaration, "CATALOG", declared)
         declaration.objective(name, entry.summary, needs=entry.needs)(made)

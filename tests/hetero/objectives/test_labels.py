@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from hetero.objectives.batch import Batch
-from hetero.objectives.catalog import CATALOG, Entry
+from hetero.objectives.catalog import CATALOG, Declaration
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
 from hetero.objectives.labels import label_problems, needing_labels, without_labels
@@ -49,7 +49,7 @@ def test_what_needs_them_stands_still_without(name: str) -> None:
 
 def test_an_own_head_says_that_it_needs_them() -> None:
     for name, entry in CATALOG.items():
-        if isinstance(entry, Entry) and (entry.takes_head or "own_head" in entry.needs):
+        if isinstance(entry, Declaration) and (entry.takes_head or "own_head" in entry.needs):
             assert "labels" in entry.needs, name
 
 

@@ -16,7 +16,7 @@ from hetero.errors import InputError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.batch import Batch
-from hetero.objectives.catalog import CATALOG, Entry, compares_classes, problems_of, takes_mixtures
+from hetero.objectives.catalog import CATALOG, Declaration, compares_classes, problems_of, takes_mixtures
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.declaration import objective
 from hetero.objectives.head import Head
@@ -102,7 +102,7 @@ def test_the_real_loop_trains_by_it_and_shows_each_batch_its_own_views(seen, tmp
 
 def test_it_stands_in_the_catalogue_and_its_options_are_checked(seen):
     entry = CATALOG["even_views"]
-    assert isinstance(entry, Entry) and entry.needs == {"cloud", "view"}
+    assert isinstance(entry, Declaration) and entry.needs == {"cloud", "view"}
     assert [(key, one.default, one.meaning) for key, one in entry.options.items()] == [
         ("power", 2.0, "how much more the worse views count")
     ]

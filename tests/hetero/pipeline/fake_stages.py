@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hetero.errors import InputError
 from hetero.pipeline.engine.graph import run_graph
-from hetero.pipeline.engine.stage import Stage
+from hetero.pipeline.engine.stage import RunStage
 
 PATIENCE = 60.0
 
@@ -74,8 +74,8 @@ def talk(work: Path) -> None:
     (work / "out.txt").write_text(os.environ["OMP_NUM_THREADS"])
 
 
-def stage(name: str, produce: partial[None], after: tuple[str, ...] = (), **rest: object) -> Stage:
-    return Stage(name, name, "1", produce, after=after, **rest)
+def stage(name: str, produce: partial[None], after: tuple[str, ...] = (), **rest: object) -> RunStage:
+    return RunStage(name, name, "1", produce, after=after, **rest)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ import pytest
 
 from hetero.errors import InputError
 from hetero.files import write_text
-from hetero.pipeline.engine.stage import Stage, run_stages, up_to_date
+from hetero.pipeline.engine.stage import RunStage, run_stages, up_to_date
 from hetero.processes.lock import locked
 from tests.crashes import kills
 
 
-def stage(identity: str, calls: list[str], text: str = "result", **rest) -> Stage:
+def stage(identity: str, calls: list[str], text: str = "result", **rest) -> RunStage:
     def produce(work: Path) -> None:
         calls.append(identity)
         (work / "out.txt").write_text(text)
 
-    return Stage("one", "one", identity, produce, **rest)
+    return RunStage("one", "one", identity, produce, **rest)
 
 
 def test_an_unchanged_stage_is_skipped_and_a_changed_one_runs(tmp_path):
@@ -36,15 +36,15 @@ def test_a_stage_that_fails_keeps_the_last_result_and_goes_on_in_what_it_had(tmp
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_stages(tmp_path, [Stage("one", "one", "b", die)])
+        run_stages(tmp_path, [RunStage("one", "one", "b", die)])
     assert (tmp_path / "one" / "out.txt").read_text() == "result"
-    assert not up_to_date(tmp_path, Stage("one", "one", "b", die))
+    assert not up_to_date(tmp_path, RunStage("one", "one", "b", die))
 
     def resume(work: Path) -> None:
         assert (work / "half.txt").read_text() == "half"
         (work / "out.txt").write_text("whole")
 
-    run_stages(tmp_path, [Stage("one", "one", "b", resume)])
+    run_stages(tmp_path, [RunStage("one", "one", "b", resume)])
     assert (tmp_path / "one" / "out.txt").read_text() == "whole"
 
 
@@ -54,12 +54,12 @@ def test_what_a_stage_of_another_identity_left_is_not_continued(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_stages(tmp_path, [Stage("one", "one", "a", die)])
+        run_stages(tmp_path, [RunStage("one", "one", "a", die)])
 
     def produce(work: Path) -> None:
         assert not (work / "half.txt").exists()
 
-    run_stages(tmp_path, [Stage("one", "one", "b", produce)])
+    run_stages(tmp_path, [RunStage("one", "one", "b", produce)])
 
 
 def test_published_files_follow_the_stage_and_scratch_is_removed(tmp_path):
@@ -85,7 +85,7 @@ def test_a_stage_survives_a_kill_at_every_write(tmp_path):
 
     def run(text: str) -> None:
         rest = {"publish": ("out.txt",), "scratch": ("scratch.txt",)}
-        run_stages(tmp_path, [Stage("one", "one", text, lambda work: produce(work, text), **rest)])
+        run_stages(tmp_path, [RunStage("one", "one", text, lambda work: produce(work, text), **rest)])
 
     def files() -> dict[str, bytes]:
         return {str(one.relative_to(tmp_path)): one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}

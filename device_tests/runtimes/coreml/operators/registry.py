@@ -59,7 +59,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Operator:
+class Kernel:
     """The computation of one type of operator.
 
     Attributes:
@@ -77,7 +77,7 @@ class Operator:
     exact: bool = False
 
 
-OPERATORS: dict[str, Operator] = {}
+OPERATORS: dict[str, Kernel] = {}
 """Operators by MIL's name."""
 
 
@@ -88,8 +88,8 @@ def operator(
 
     Args:
         names: MIL's names; the function's own if none is given.
-        batch: See :class:`Operator`.
-        exact: See :class:`Operator`.
+        batch: See :class:`Kernel`.
+        exact: See :class:`Kernel`.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,7 +100,7 @@ def operator(
     return register
 
 
-def _operator(function: Callable[..., Any], batch: BatchRule | None, *, exact: bool) -> Operator:
+def _operator(function: Callable[..., Any], batch: BatchRule | None, *, exact: bool) -> Kernel:
     hints = typing.get_type_hints(function)
     parameters: dict[str, Parameter] = {}
     injected: set[str] = set()
@@ -109,7 +109,7 @@ def _operator(function: Callable[..., Any], batch: BatchRule | None, *, exact: b
             injected.add(name)
         else:
             parameters[name] = _parameter(hints[name], required=declared.default is inspect.Parameter.empty)
-    return Operator(function, parameters, frozenset(injected), batch, exact)
+    return Kernel(function, parameters, frozenset(injected), batch, exact)
 
 
 def _parameter(hint: Any, *, required: bool) -> Parameter:
