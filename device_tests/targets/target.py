@@ -97,7 +97,7 @@ class Returned:
         load_seconds: Time to import the runtime and load the model.
         latency_seconds: float64 [n], one image at a time.
         peak_memory_bytes: Largest resident size of the process, Python and runtime included; 0 if unknown.
-        emulated: True if the CPU is emulated; times are then meaningless for a real one.
+        emulated: True if the CPU is emulated; times then say nothing about a real one.
         not_verified: True if the error says nothing about the model.
         counts_instructions: True if the clock advances by a nanosecond per instruction, so that times count them.
         tensors: Name, type, scale and zero point of the input and the output in the model's file; empty if the target
