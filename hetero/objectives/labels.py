@@ -8,11 +8,15 @@ from hetero.errors import InputError
 from hetero.objectives.catalog import CATALOG, Declaration, entry_of, expanded
 from hetero.objectives.config import ObjectiveConfig
 
+FIRST = ("instance_contrastive", "cloud_regression")
+"""The objectives that a student without labels is best trained by, named before the others."""
+
 
 def without_labels() -> list[str]:
     """Return the names of the objectives by which a student can learn from images without labels."""
     entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Declaration)]
-    return [name for name, entry in entries if "labels" not in entry.needs]
+    names = [name for name, entry in entries if "labels" not in entry.needs]
+    return [*FIRST, *(name for name in names if name not in FIRST)]
 
 
 def needing_labels(terms: Iterable[ObjectiveConfig]) -> list[str]:

@@ -32,9 +32,8 @@ def own_entry(path: str) -> Declaration:
         if isinstance(entry, Declaration) and entry.home == home:
             return entry
     filled = [] if _is_module(target) else list(inspect.signature(target).parameters)[:1]
-    needs = frozenset[str](getattr(target, "needs", {"labels"}))
     options = options_of(path, target, given=filled)
-    return Declaration("hetero.objectives.own:own", "of your own", options, needs, fixed={"path": path})
+    return Declaration("hetero.objectives.own:own", "of your own", options, _needs(target), fixed={"path": path})
 
 
 def own(path: str, **options: Any) -> nn.Module:
@@ -53,6 +52,14 @@ class FunctionObjective(nn.Module):
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the function's value."""
         return self.function(batch)
+
+
+def _needs(target: Callable[..., Any]) -> frozenset[str]:
+    """Return the inputs that a term names in ``needs``; ``needs_labels`` and ``uses_logits`` are earlier spellings."""
+    if hasattr(target, "needs"):
+        return frozenset(getattr(target, "needs"))  # noqa: B009 - a function has none by its type
+    named = {"labels": getattr(target, "needs_labels", True), "own_head": getattr(target, "uses_logits", False)}
+    return frozenset(name for name, needed in named.items() if needed)
 
 
 def _is_module(target: Callable[..., Any]) -> bool:

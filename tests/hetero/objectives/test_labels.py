@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from hetero.objectives.batch import Batch
-from hetero.objectives.catalog import CATALOG, Declaration
+from hetero.objectives.catalog import CATALOG, Declaration, entry_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
 from hetero.objectives.labels import label_problems, needing_labels, without_labels
@@ -29,7 +29,7 @@ def directed(*labels: int) -> Batch:
 
 
 def test_these_learn_from_the_cloud_alone() -> None:
-    assert without_labels() == ["cloud_regression", "csd", "d3still", "instance_contrastive", "raml", "rank_preserving"]
+    assert without_labels() == ["instance_contrastive", "cloud_regression", "csd", "d3still", "raml", "rank_preserving"]
 
 
 @pytest.mark.parametrize("name", without_labels())
@@ -85,6 +85,19 @@ def test_one_line_says_what_is_wrong_and_what_to_use() -> None:
     assert line.startswith(
         "own_head, cloud_contrastive learn from the labels of the 9 training images, and none has one"
     )
-    assert "use cloud_regression, csd" in line
+    assert "use instance_contrastive, cloud_regression" in line
     (line,) = label_problems(terms[:1], unlabelled=2, images=9, has_cloud=False)
     assert "own_head learns from the labels of the 9 training images, and 2 of them have none; bring labels" in line
+
+
+def test_earlier_spellings_of_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    path = f"{__name__}:spelt_before"
+    assert entry_of(path).needs == {"labels"}
+    spelt_before.needs_labels = False  # type: ignore[attr-defined]
+    spelt_before.uses_logits = True  # type: ignore[attr-defined]
+    assert entry_of(path).needs == {"own_head"}
+
+
+def spelt_before(batch: Batch) -> torch.Tensor:
+    return batch.embeddings.sum()
