@@ -58,7 +58,7 @@ def test_what_a_killed_stage_leaves_is_not_taken_for_done(tmp_path: Path) -> Non
     code = (
         "import os, pathlib; from device_tests.targets.stages import *\n"
         "def build(folder):\n    (folder / 'file').write_text('half'); os.kill(os.getpid(), 9)\n"
-        f"ensure(pathlib.Path({str(tmp_path)!r}), Stage('part', '', 1, build))"
+        f"ensure(pathlib.Path({str(tmp_path)!r}), SetUpStage('part', '', 1, build))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] != []
