@@ -14,10 +14,9 @@ from device_tests.checks.finding import Finding
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.ladder.climb import ask
 from device_tests.ladder.running import Job, Work, run_once
-from device_tests.targets.target import Request, Returned, Target
+from device_tests.targets.target import Request, Returned
 from device_tests.verdict.policy import Policy
 from export.bundle.goldens import spread_rows
-from export.bundle.manifest import ModelEntry
 from export.bundle.reading import Bundle
 from export.kinds.registry import names
 from hetero.files import digest, sha256_bytes
@@ -28,16 +27,10 @@ class PhotoJob(Work):
     """One exported model on one target, with photos.
 
     Attributes:
-        bundle: The bundle.
-        entry: A model with a format that the target has a runtime for.
-        target: A target that is set up.
         pixels: uint8 [k, h, w, 3], prepared by the bundle's contract.
         rows: int64 [k], the photos' rows in the evidence.
     """
 
-    bundle: Bundle
-    entry: ModelEntry
-    target: Target
     pixels: UInt8[np.ndarray, "k h w 3"] = field(repr=False)
     rows: Int64[np.ndarray, " k"] = field(repr=False)
 

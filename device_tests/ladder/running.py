@@ -19,13 +19,18 @@ from export.bundle.reading import Bundle
 from hetero.errors import InputError
 
 
+@dataclass(frozen=True)
 class Work(ABC):
     """A piece of work for one exported model on a target.
 
     Attributes:
+        bundle: The bundle.
+        entry: A model with a format that the target has a runtime for.
         target: A target that is set up.
     """
 
+    bundle: Bundle
+    entry: ModelEntry
     target: Target
 
     @property
@@ -45,17 +50,7 @@ class Work(ABC):
 
 @dataclass(frozen=True)
 class Job(Work):
-    """One exported model of a bundle, to be run on one target.
-
-    Attributes:
-        bundle: The bundle.
-        entry: A model with a format that the target has a runtime for.
-        target: A target that is set up.
-    """
-
-    bundle: Bundle
-    entry: ModelEntry
-    target: Target
+    """The queries and golden images of a bundle, to be embedded by one of its models."""
 
     @property
     def images(self) -> int:

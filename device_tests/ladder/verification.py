@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from device_tests.checks.finding import EVIDENCE, RUNGS, Finding
 from device_tests.checks.gates import Gates
@@ -24,6 +25,8 @@ Case = tuple[str, str, str, str, str]
 """A bundle, a target, a format, a precision and a rung; no precision where the bundle lacks a required format."""
 Proved = Mapping[tuple[int, str], Finding]
 """Findings of a release manager's own evidence, by a model's entry (its ``id``) and a target."""
+
+Answer = TypeVar("Answer", Row, Quality)
 
 
 class Verification:
@@ -131,10 +134,7 @@ class Verification:
         if quality.status == "pass" or not quality.asked:
             return quality
         # An exception for some target or file says nothing about the student.
-        case, today = (name, ANY, ANY, ANY, STUDENT), datetime.date.today()
-        expired = self.policy.expired(case, today)
-        reason = f"{quality.reason}; {expired}" if expired else quality.reason
-        return dataclasses.replace(quality, excused=self.policy.excuse(case, today), reason=reason)
+        return _with_exception(quality, (name, ANY, ANY, ANY, STUDENT), self.policy)
 
     def close(self) -> None:
         """Stop everything that targets started."""
@@ -183,7 +183,11 @@ def excused(row: Row, policy: Policy) -> Row:
     """Return the row, with the policy's exception for it if there is one."""
     if row.status in ("pass", "n/a"):
         return row
-    key, today = (row.bundle, row.target, row.format, row.precision, row.rung), datetime.date.today()
-    expired = policy.expired(key, today)
-    reason = f"{row.reason}; {expired}" if expired else row.reason
-    return dataclasses.replace(row, excused=policy.excuse(key, today), reason=reason)
+    return _with_exception(row, (row.bundle, row.target, row.format, row.precision, row.rung), policy)
+
+
+def _with_exception(answer: Answer, case: Case, policy: Policy) -> Answer:
+    today = datetime.date.today()
+    expired = policy.expired(case, today)
+    reason = f"{answer.reason}; {expired}" if expired else answer.reason
+    return dataclasses.replace(answer, excused=policy.excuse(case, today), reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hetero.pipeline.commands.run import run_until
-from hetero.pipeline.draft import Draft, draft_called
+from hetero.pipeline.draft import draft_called
 from hetero.pipeline.recipe import Recipe
 
 
@@ -32,5 +32,5 @@ def run(
     Raises:
         InputError: With every mistake in the recipe, before anything runs.
     """
-    draft = Draft.of(recipe) if isinstance(recipe, Recipe) else draft_called(Path(recipe))
-    return run_until(draft, out, None, until, resume, jobs=jobs)
+    asked = recipe if isinstance(recipe, Recipe) else draft_called(Path(recipe))
+    return run_until(asked, out, None, until, resume, jobs=jobs)
