@@ -53,11 +53,11 @@ class Gates:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"{name}: expected a number above 0, got {value}")
-        known = names()
-        unknown = [name for name in self.require if name not in known]
+        formats = names()
+        unknown = [name for name in self.require if name not in formats]
         for name in self.metrics:
             attempt(problems, "metrics", partial(metric_called, name))
-        problems += [f"require: unknown format {name!r}; expected {', '.join(known)}" for name in unknown]
+        problems += [f"require: unknown format {name!r}; expected {', '.join(formats)}" for name in unknown]
         if problems:
             raise InputError("the gates are not valid:", problems)
 

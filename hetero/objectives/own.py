@@ -56,8 +56,9 @@ class FunctionObjective(nn.Module):
 
 def _needs(target: Callable[..., Any]) -> frozenset[str]:
     """Return the inputs that a term names in ``needs``; ``needs_labels`` and ``uses_logits`` are earlier spellings."""
-    if hasattr(target, "needs"):
-        return frozenset(getattr(target, "needs"))  # noqa: B009 - a function has none by its type
+    needs = getattr(target, "needs", None)
+    if needs is not None:
+        return frozenset(needs)
     named = {"labels": getattr(target, "needs_labels", True), "own_head": getattr(target, "uses_logits", False)}
     return frozenset(name for name, needed in named.items() if needed)
 

@@ -122,10 +122,10 @@ def train_student(
     )
     who = f"student {config.name}"
     cached = cloud_tensors(cloud, dataset, live=config.embeds_live, who=who, seed=seed) if cloud else None
-    known = previous.inputs if previous else {}
+    inputs = previous.inputs if previous else {}
     run = Run(directory, identity, seed, f"training {config.name}", resume)
     training = _training(config, cloud, dataset.train)
-    fitted = fit(module, dataset.train, training, run, validate=judge, cloud=cached, inputs=known)
+    fitted = fit(module, dataset.train, training, run, validate=judge, cloud=cached, inputs=inputs)
     notes: dict[str, Any] = {}
     if config.refit and cloud:
         fitted, outcome, weights = on_first_rank(
