@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hetero
+
 RECIPE = """
 name = "tiny"
 [data]
@@ -137,3 +139,15 @@ def test_a_student_learns_from_a_file_of_embeddings_alone(folder):
     matrix = json.loads((folder / "second" / "matrix.json").read_text())
     chance = 0.25
     assert matrix["metrics"]["cmc@1"]["edge"]["cloud"] > chance + 0.2
+
+
+def test_a_recipe_runs_from_python_as_a_file_and_as_a_value(folder: Path, tmp_path: Path) -> None:
+    file = write_recipe(folder, "python")
+    recipe = hetero.load_recipe(file)
+    for asked, out in ((file, tmp_path / "file"), (str(file), tmp_path / "text"), (recipe, tmp_path / "value")):
+        assert hetero.run(asked, out, until="data", jobs=1) == 0
+        assert json.loads((out / "data" / "data.json").read_text())["sets"]["train"]["images"] == 32
+        assert not (out / "cloud").exists()
+    with pytest.raises(hetero.InputError, match="expected one of data, cloud"):
+        hetero.run(recipe, tmp_path / "none", until="lunch")
+    assert not (tmp_path / "none").exists()
