@@ -236,10 +236,10 @@ class TestBundle:
         tiny_calibration(model_directory).save(tmp_path / "calibration.safetensors")
         command += ["--goldens", "4", "--precisions", "all", "--calibration", tmp_path / "calibration.safetensors"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        # Killed once both converters are at work.
-        wait_for(lambda: len([*out.parent.glob(".tiny.*/.work*/*.log")]) == 2)
+        # Killed once converters are at work: two, or one where memory is short.
+        wait_for(lambda: [*out.parent.glob(".tiny.*/.work*/*.log")] and children_of(process.pid))
+        os.kill(process.pid, signal.SIGSTOP)
         children = children_of(process.pid)
-        assert len(children) == 2
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert not out.exists()
