@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -101,7 +102,7 @@ def function_interval(
     _check(columns, groups, resamples, level)
     point = np.array([[mean_over_tasks(tasks) for tasks in columns]])
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = _resampled(columns, groups, resamples, np.random.default_rng(seed))
+        means = _resampled(columns, groups, resamples, seed)
         value, samples = float(function(point)[0]), function(means)
     samples = samples[np.isfinite(samples)]
     if not np.isfinite(value) or not len(samples):
@@ -177,14 +178,19 @@ def _check(columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resampl
 
 
 def _resampled(
-    columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resamples: int, rng: np.random.Generator
+    columns: list[Tasks], groups: list[NDArray[np.int64]] | None, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Return float64 [resamples, columns]: each column's mean over tasks, of the same random queries."""
     if groups is not None:
-        return _cluster_means(columns, groups, resamples, rng)
+        return _cluster_means(columns, groups, lambda clusters: _first_drawn(clusters, resamples, seed))
+    rng = np.random.default_rng(seed)
     per_task = np.stack(
         [
-            _cluster_means([[tasks[index]] for tasks in columns], [np.arange(len(task))], resamples, rng)
+            _cluster_means(
+                [[tasks[index]] for tasks in columns],
+                [np.arange(len(task))],
+                lambda clusters: times_drawn(clusters, resamples, rng),
+            )
             for index, task in enumerate(columns[0])
         ]
     )
@@ -193,7 +199,9 @@ def _resampled(
 
 
 def _cluster_means(
-    columns: list[Tasks], groups: list[NDArray[np.int64]], resamples: int, rng: np.random.Generator
+    columns: list[Tasks],
+    groups: list[NDArray[np.int64]],
+    drawn: Callable[[int], Iterable[NDArray[np.float64]]],
 ) -> NDArray[np.float64]:
     """Return float64 [resamples, columns]: mean over tasks of (sum of values / number of queries) of drawn clusters."""
     names, inverse = np.unique(np.concatenate(groups), return_inverse=True)
@@ -202,11 +210,23 @@ def _cluster_means(
     sums = np.stack([np.bincount(m, np.where(np.isnan(task), 0, task), len(names)) for m, task in pairs])
     sizes = np.stack([np.bincount(m, ~np.isnan(task), len(names)) for m, task in pairs])
     means: list[NDArray[np.float64]] = []
-    for times in times_drawn(len(names), resamples, rng):
+    for times in drawn(len(names)):
         totals, queries = ((times @ each.T).reshape(len(times), len(columns), len(groups)) for each in (sums, sizes))
         task_means = np.divide(totals, queries, out=np.zeros_like(totals), where=queries > 0)
         means.append(task_means.sum(axis=2) / (queries > 0).sum(axis=2))
     return np.concatenate(means)
+
+
+def _first_drawn(clusters: int, resamples: int, seed: int) -> Iterable[NDArray[np.float64]]:
+    """Return what a new generator draws; kept where it is small, as many figures are of the same classes."""
+    if clusters * resamples <= DRAWS_AT_ONCE:
+        return _kept_draws(clusters, resamples, seed)
+    return times_drawn(clusters, resamples, np.random.default_rng(seed))
+
+
+@lru_cache(maxsize=2)
+def _kept_draws(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(times_drawn(clusters, resamples, np.random.default_rng(seed)))
 
 
 def times_drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:

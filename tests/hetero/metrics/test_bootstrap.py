@@ -39,7 +39,7 @@ def test_queries_of_a_class_stay_together() -> None:
 def test_classes_of_unequal_size_are_weighted_by_their_queries() -> None:
     """With two classes the samples are (a, a), (a, b), (b, a), (b, b), so the possible means are known."""
     values, classes = np.array([1.0, 0.0, 0.0, 0.0]), np.array([5, 9, 9, 9])
-    means = bootstrap._resampled([[values]], [classes], 4000, np.random.default_rng(0))[:, 0]
+    means = bootstrap._resampled([[values]], [classes], 4000, 0)[:, 0]
     assert set(means.tolist()) == {0.0, 0.25, 1.0}
     assert np.mean(means == 0.25) == pytest.approx(0.5, abs=0.05)
 
@@ -73,7 +73,14 @@ def test_the_seed_decides() -> None:
 def test_chunks_do_not_change_how_many_samples_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "DRAWS_AT_ONCE", 64)
     values = np.random.default_rng(5).normal(0, 1, 50)
-    assert len(bootstrap._resampled([[values]], None, 37, np.random.default_rng(0))) == 37
+    assert len(bootstrap._resampled([[values]], None, 37, 0)) == 37
+
+
+def test_kept_draws_are_those_of_a_new_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, classes = np.random.default_rng(5).normal(0, 1, 50), np.arange(50) // 3
+    kept = [mean_interval(values, clusters=classes, resamples=100) for _ in range(2)]
+    monkeypatch.setattr(bootstrap, "DRAWS_AT_ONCE", 64)
+    assert kept == [mean_interval(values, clusters=classes, resamples=100)] * 2
 
 
 def test_refuses_what_cannot_be_resampled() -> None:

@@ -1,0 +1,10 @@
+from .apple import AppleModel as AppleModel
+from .apple import CoreMlModel as CoreMlModel
+from .apple import load_on_apple as load_on_apple
+from .errors import NotVerifiedError as NotVerifiedError
+from .executor import Arithmetic as Arithmetic
+from .operators import OPERATORS as OPERATORS
+from .reference import ReferenceModel as ReferenceModel
+from .reference import Result as Result
+from .reference import load as load
+from .rounding import Incident as Incident
