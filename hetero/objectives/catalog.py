@@ -75,8 +75,14 @@ def expanded(terms: Iterable[ObjectiveConfig]) -> tuple[ObjectiveConfig, ...]:
 
 
 def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
-    """Return True if an objective compares images by class, so that a batch should hold several of a class."""
-    return any("labels" in _known_needs(term) for term in expanded(terms))
+    """Return True if an objective compares images by class, so that a batch should hold several of a class.
+
+    An objective from outside this package is imported, and asked what it needs.
+
+    Raises:
+        InputError: When there is no such objective, or its code is not allowed.
+    """
+    return any("labels" in entry_of(term.name).needs for term in expanded(terms))
 
 
 def takes_mixtures(terms: Iterable[ObjectiveConfig]) -> bool:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hetero.errors import InputError
 from hetero.objectives.batch import Batch
-from hetero.objectives.catalog import problems_of
+from hetero.objectives.catalog import compares_classes, problems_of
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
 from hetero.objectives.registry import build_objective, build_objectives
@@ -30,6 +30,11 @@ def answers(batch, scale=1):
     return scale * (batch.logits - batch.cloud_logits).abs().mean()
 
 answers.needs = {"cloud", "labels", "own_head"}
+
+def near(batch):
+    return (1 - (batch.embeddings * batch.cloud).sum(dim=1)).mean()
+
+near.needs = {"cloud"}
 
 class Learnt(nn.Module):
     def __init__(self, start: float = 2.0):
@@ -66,6 +71,14 @@ def test_it_trains_beside_others_and_may_have_weights_or_ask_for_logits():
     terms = ["own_head", "my_losses:angle", "my_losses:answers", "my_losses:Learnt"]
     assert list(training_step([ObjectiveConfig(name) for name in terms])) == terms
     assert build_objective(ObjectiveConfig("my_losses:Learnt", start=3), HEAD).weight.item() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "by_class"),
+    [("near", False), ("answers", True), ("angle", True)],  # the last says nothing, so it may look at labels
+)
+def test_what_it_needs_decides_whether_batches_hold_several_images_of_a_class(name, by_class):
+    assert compares_classes([ObjectiveConfig(f"my_losses:{name}")]) == by_class
 
 
 @pytest.mark.parametrize(
