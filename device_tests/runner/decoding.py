@@ -32,18 +32,26 @@ def pixels_of(file: str, contract: dict[str, Any]) -> Any:
     width, height = contract["width"], contract["height"]
     method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[contract["filter"]]
     if contract["resize"] == "squash" or image.width * height == image.height * width:
-        return np.asarray(image.resize((width, height), method))
+        return np.asarray(_resized(image, width, height, method, (0, 0, image.width, image.height)))
     if contract["resize"] == "crop":
         scale = min(image.width / width, image.height / height)
         inner = min(width * scale, image.width), min(height * scale, image.height)
         left, top = (image.width - inner[0]) / 2, (image.height - inner[1]) / 2
         box = (left, top, left + inner[0], top + inner[1])
-        return np.asarray(image.resize((width, height), method, box=box))
+        return np.asarray(_resized(image, width, height, method, box))
     scale = min(width / image.width, height / image.height)
     inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     padded = Image.new("RGB", (width, height), (grey, grey, grey))
-    padded.paste(image.resize(inner, method), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    whole = (0, 0, image.width, image.height)
+    padded.paste(_resized(image, *inner, method, whole), ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return np.asarray(padded)
+
+
+def _resized(image: Any, width: int, height: int, method: Any, box: Any) -> Any:
+    """Across first: since Pillow 13 ``resize`` alone starts downwards with tall images, which rounds otherwise."""
+    left, top, right, bottom = box
+    across = image.resize((width, image.height), method, box=(left, 0, right, image.height))
+    return across.resize((width, height), method, box=(0, top, width, bottom))
 
 
 def _eight_bits(values: Any, grey_range: list[float] | None) -> Any:

@@ -136,14 +136,23 @@ def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarra
     target = (preprocessing.width, preprocessing.height)
     filter_ = _FILTERS[preprocessing.filter]
     if preprocessing.resize == "squash" or image.width * target[1] == image.height * target[0]:
-        return np.asarray(image.resize(target, filter_))
+        return np.asarray(_resize(image, target, filter_))
     if preprocessing.resize == "crop":
-        return np.asarray(image.resize(target, filter_, box=_centre(image.size, target)))
+        return np.asarray(_resize(image, target, filter_, _centre(image.size, target)))
     scale = min(target[0] / image.width, target[1] / image.height)
     inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     ground = Image.new("RGB", target, (preprocessing.pad_value,) * 3)
-    ground.paste(image.resize(inner, filter_), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2))
+    ground.paste(_resize(image, inner, filter_), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2))
     return np.asarray(ground)
+
+
+def _resize(
+    image: Image.Image, size: tuple[int, int], filter_: Image.Resampling, box: Box | None = None
+) -> Image.Image:
+    # Across first: since Pillow 13 ``resize`` alone starts downwards with tall images, which rounds otherwise.
+    left, top, right, bottom = box or (0.0, 0.0, *image.size)
+    across = image.resize((size[0], image.height), filter_, box=(left, 0, right, image.height))
+    return across.resize(size, filter_, box=(0, top, size[0], bottom))
 
 
 def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

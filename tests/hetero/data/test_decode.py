@@ -186,6 +186,15 @@ def test_downsizing_averages_instead_of_skipping() -> None:
     assert np.abs(small.astype(int) - 127).max() < 20
 
 
+def test_rows_are_resized_before_columns_whatever_the_shape(tmp_path: Path) -> None:
+    """Means of rows round to 1, 1, 0, 1, and these to 1, of 17/24; columns alone would round to 0 and 0."""
+    picture = np.repeat(np.array([[[1], [0]], [[0], [1]], [[0], [0]], [[1], [0]]], np.uint8), 3, axis=2)
+    contract = Preprocessing(1, 1, resize="squash")
+    assert resized(Image.fromarray(picture), contract).tolist() == [[[1, 1, 1]]]
+    path = saved(Image.fromarray(picture), tmp_path / "tall.png")
+    assert pixels_of(str(path), contract.to_dict()).tolist() == [[[1, 1, 1]]]
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     width=st.integers(1, 300),
