@@ -20,6 +20,7 @@ from device_tests.answers.golden_files import golden_files
 from device_tests.answers.original_rows import original_rows
 from device_tests.answers.sealed import load_sealed, save_sealed
 from device_tests.targets.target import Returned, Target
+from export.app_code.code import JAVASCRIPT
 from export.bundle.manifest import GOLDENS, PREPROCESS, ModelEntry
 from export.bundle.reading import Bundle
 from export.kinds.registry import engine_place
@@ -85,7 +86,8 @@ def load(name: str) -> Returned | None:
 def _code() -> list[str]:
     """Return digests of the project's code that runs on a target, or asks one."""
     package = Path(device_tests.__file__).parent
-    inside = [path for folder in ("runner", "targets", "runtimes") for path in (package / folder).rglob("*")]
+    folders = [package / "runner", package / "targets", package / "runtimes", JAVASCRIPT]
+    inside = [path for folder in folders for path in folder.rglob("*")]
     return [sha256_file(path) for path in sorted(inside) if path.suffix in (".py", ".mjs", ".html")]
 
 

@@ -1,7 +1,6 @@
 // Runs in the browser: embeds images with one runtime, and hands everything back to the server that served the page.
 
-import {deepGrey} from './deep_grey.mjs';
-import {fit} from './resize.mjs';
+import {pixelsOf} from './app_code/pixels.mjs';
 
 const bytes = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 const post = (name, body) => fetch(name, {method: 'POST', body});
@@ -34,18 +33,7 @@ async function litert(job) {
 }
 
 async function pixels(original, contract) {
-  const content = await bytes(original.file);
-  const deep = contract.grey_range ? await deepGrey(content, contract.grey_range) : null;
-  if (deep) return fit(deep, contract);
-  const file = new Blob([content], {type: original.type});
-  const bitmap = await createImageBitmap(file, {colorSpaceConversion: 'none', premultiplyAlpha: 'none'});
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext('2d', {willReadFrequently: true});
-  const grey = contract.pad_value;
-  context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
-  context.fillRect(0, 0, bitmap.width, bitmap.height);
-  context.drawImage(bitmap, 0, 0);
-  return fit(context.getImageData(0, 0, bitmap.width, bitmap.height), contract);
+  return pixelsOf(new Blob([await bytes(original.file)], {type: original.type}), contract);
 }
 
 function joined(parts, type) {

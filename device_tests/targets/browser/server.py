@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 _TYPES = {".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
@@ -86,7 +86,8 @@ def _find(
         return None
     if name in served:
         content = served[name]
-        return (content.read_bytes() if isinstance(content, Path) else content), "application/octet-stream"
+        kind = _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+        return (content.read_bytes() if isinstance(content, Path) else content), kind
     inside, below = (packages, name.removeprefix("npm/")) if name.startswith("npm/") else (page, name)
     file = (inside / below).resolve()
     if not file.is_relative_to(inside.resolve()) or not file.is_file() or file.suffix not in _TYPES:

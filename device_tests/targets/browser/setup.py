@@ -9,12 +9,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished
+from export.app_code.code import JAVASCRIPT
 from hetero.errors import InputError
 from hetero.files import cache_directory, read_json, sha256_file
 from hetero.processes import children
 
-_DECLARED = Path(__file__).with_name("package.json")
-_LOCK = Path(__file__).with_name("package-lock.json")
+_DECLARED = JAVASCRIPT / "package.json"
+_LOCK = JAVASCRIPT / "package-lock.json"
 """Every package with the digest that npm checks."""
 
 PACKAGES: dict[str, str] = read_json(_DECLARED)["dependencies"]

@@ -19,6 +19,7 @@ from device_tests.targets.browser.server import JobServer
 from device_tests.targets.job import job_settings
 from device_tests.targets.session import SILENCE_LIMIT
 from device_tests.targets.target import Progress, Request, Returned
+from export.app_code.code import JAVASCRIPT
 from export.kinds.registry import engines_on
 from hetero.errors import InputError
 from hetero.foreign import strict_json
@@ -138,6 +139,7 @@ def _served(request: Request) -> dict[str, bytes | Path]:
         ],
     }
     files: dict[str, bytes | Path] = {f"originals/{index}": one.file for index, one in enumerate(request.originals)}
+    files |= {f"app_code/{file.name}": file for file in JAVASCRIPT.glob("*.mjs")}
     images = np.ascontiguousarray(request.images).tobytes()
     return {**files, "job.json": json.dumps(job).encode(), "images": images, "model": request.model}
 

@@ -1,5 +1,5 @@
-// The contract's resizing in JavaScript, for an application's use too: antialiased and separable, with the rounding of
-// Pillow's Image.resize, so that a page gives the very pixels that the model was trained on.
+// The contract's resizing: antialiased and separable, with the rounding of Pillow's Image.resize, so that an
+// application gives the very pixels that the model was trained on.
 
 const FILTERS = {
   bilinear: {support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x))},
@@ -18,12 +18,12 @@ const ONE = 2 ** 22;
 function weights(source, from, to, target, filter) {
   const scale = Math.fround(to - from) / target;
   const spread = Math.max(1, scale);
-  const support = filter.support * spread;
+  const support = filter.support * spread, step = 1 / spread;
   return Array.from({length: target}, (_, place) => {
     const centre = from + (place + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support + 0.5));
     const last = Math.min(source, Math.trunc(centre + support + 0.5));
-    const raw = Array.from({length: last - first}, (_, x) => filter.weight((x + first - centre + 0.5) / spread));
+    const raw = Array.from({length: last - first}, (_, x) => filter.weight((x + first - centre + 0.5) * step));
     const sum = raw.reduce((a, b) => a + b, 0);
     return {first, taps: raw.map((w) => Math.trunc((w / sum) * ONE + (w < 0 ? -0.5 : 0.5)))};
   });
