@@ -94,7 +94,7 @@ def check_pixels(command: Command, cases: Sequence[Case], folder: Path) -> None:
 
 def check_application(command: Command, contract: AppContract, bundle: Bundle, folder: Path) -> None:
     """Let a program test itself, embed and search, and compare with the runtime and an exact search here."""
-    queries = sorted((folder / "queries").iterdir())
+    queries = sorted((folder / "queries").glob("*.png"))
     with engine("litert")(str(folder / contract.model), {}) as runtime:
         report = _answered([*command, "application", folder], contract, runtime, folder)
         expected = np.concatenate([runtime.run(decode(path, bundle.preprocessing)[None]) for path in queries])

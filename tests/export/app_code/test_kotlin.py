@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from export.app.contract import AppContract
 from export.app_code.code import reference_code
 from export.bundle.reading import Bundle
-from tests.export.app_code.cases import lay_out_application
 from tests.export.app_code.compiled import check_application, check_pixels, golden_cases, picture_cases, png_cases
 from tests.export.app_code.debian_kotlin import compiled
 
@@ -19,16 +19,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AppContract, Bundle]:
-    folder = tmp_path_factory.mktemp("application")
-    return folder, *lay_out_application(folder, "litert")
-
-
-@pytest.fixture(scope="module")
 def program(application: tuple[Path, AppContract, Bundle], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Everything that applications get, for either runtime, compiled once."""
-    from dataclasses import replace
-
     folder = tmp_path_factory.mktemp("kotlin")
     contract = application[1]
     files = {**reference_code(contract, "kotlin"), **reference_code(replace(contract, format="onnx"), "kotlin")}
