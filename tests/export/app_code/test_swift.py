@@ -16,26 +16,48 @@ from export.bundle.reading import Bundle
 from tests.export.app_code.compiled import check_application, check_pixels, golden_cases, picture_cases
 
 _HERE = Path(__file__).parent / "swift"
-_APPLE = {"HeteroModel.swift", "Images.swift", "optional/UsearchNearest.swift"}
+_STUBS = ("CoreVideo", "CoreML", "USearch")
+_FRAMEWORKS = {"HeteroModel.swift", "optional/UsearchNearest.swift"}
+_IMAGES = {"Images.swift"}
+"""Bridges to Core Foundation, which no stub can stand for."""
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def program(application: tuple[Path, AppContract, Bundle], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def sources(application: tuple[Path, AppContract, Bundle], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What applications get, by name."""
+    folder = tmp_path_factory.mktemp("sources")
+    files = reference_code(replace(application[1], format="coreml"), "swift")
+    paths = {name: folder / name for name in files if name.endswith(".swift")}
+    for name, path in paths.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(files[name])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def program(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Everything that needs no framework, compiled once."""
+    made = tmp_path_factory.mktemp("swift") / "program"
+    plain = [path for name, path in sources.items() if name not in _FRAMEWORKS | _IMAGES]
+    swiftc("-O", "-o", made, _HERE / "main.swift", *plain)
+    return [str(made)]
+
+
+def swiftc(*arguments: str | Path) -> None:
     compiler = shutil.which("swiftc")
     if compiler is None:
         pytest.skip("needs a Swift compiler, found none")
-    folder = tmp_path_factory.mktemp("swift")
-    sources: list[Path] = []
-    for name, text in reference_code(replace(application[1], format="coreml"), "swift").items():
-        if name.endswith(".swift") and name not in _APPLE:
-            sources.append(folder / name)
-            sources[-1].write_text(text)
-    command = [compiler, "-O", "-swift-version", "5", "-o", folder / "program", _HERE / "main.swift", *sources]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([compiler, "-swift-version", "5", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [str(folder / "program")]
+
+
+def test_the_rest_fits_the_frameworks_signatures(sources: dict[str, Path], tmp_path: Path) -> None:
+    for name in _STUBS:
+        module = ("-emit-module", "-module-name", name, "-I", tmp_path, "-o", tmp_path / f"{name}.swiftmodule")
+        swiftc(*module, _HERE / "stubs" / f"{name}.swift")
+    swiftc("-typecheck", "-I", tmp_path, *(path for name, path in sources.items() if name not in _IMAGES))
 
 
 def test_pixels_are_the_contracts_to_the_last_bit(
