@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -137,6 +139,50 @@ def test_a_gallery_refuses_vectors_of_another_space(tmp_path: Path) -> None:
     assert made["found"][1]["similarity"] == pytest.approx(0.8)
     assert "space a, the query is one of b" in made["refusals"][0]
     assert "expected a vector of 2 numbers, got 1" in made["refusals"][1]
+
+
+_ENGINE = """
+    export const format = 'litert';
+    let running = 0;
+    export async function load(model, contract, {provider}) {
+      if (provider !== 'wasm') throw new Error('no such accelerator');
+      const run = async (pixels) => {
+        if (running++) throw new Error('two at once');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        running--;
+        return Uint8Array.of(...pixels.subarray(0, 3), 255);
+      };
+      return {run, close() {}};
+    }
+"""
+"""Of a model that gives bytes: those of the first pixel, and 255."""
+
+
+def test_bytes_are_scaled_engines_tried_in_turn_and_images_wait(tmp_path: Path) -> None:
+    contract, _ = lay_out_application(tmp_path, "litert")
+    output = dataclasses.replace(contract.output, type="uint8", scale=1 / 128, zero_point=128)
+    text = json.dumps(dataclasses.replace(contract, output=output).to_dict())
+    (tmp_path / "app").mkdir()
+    for name, content in {**reference_code(contract, "javascript"), "engine.mjs": _ENGINE}.items():
+        (tmp_path / "app" / name).write_text(content)
+    made = in_node(
+        f"""
+        import {{HeteroModel}} from '{(tmp_path / "app" / "model.mjs").as_uri()}';
+        const contractUrl = 'data:application/json;base64,{base64.b64encode(text.encode()).decode()}';
+        const options = {{contractUrl, modelUrl: 'data:,x'}};
+        const model = await HeteroModel.load({{...options, providers: ['webnn', 'webgpu', 'wasm']}});
+        const images = [0, 128, 255].map((level) => new Uint8Array(12).fill(level));
+        const found = await Promise.all(images.map((pixels) => model.embedPixels(pixels)));
+        const answer = {{provider: model.provider, vectors: found.map((one) => Array.from(one.vector))}};
+        answer.space = found[0].spaceId;
+        await HeteroModel.load({{...options, providers: ['webgpu']}}).catch((error) => (answer.error = error.message));
+        """,
+        tmp_path,
+    )
+    assert made["provider"] == "wasm"
+    assert made["vectors"] == [[-1, -1, -1, 127 / 128], [0, 0, 0, 127 / 128], [127 / 128] * 4]
+    assert made["space"] == contract.space.space_id
+    assert made["error"] == "no provider runs the model: webgpu: no such accelerator"
 
 
 @pytest.mark.slow

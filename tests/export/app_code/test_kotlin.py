@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +56,13 @@ def test_an_application_finds_what_the_runtime_finds_here(
     """Self-test, vectors, the ten nearest, the refusal of another space; a first engine fails and is passed over."""
     folder, contract, bundle = application
     check_application(program, contract, bundle, folder)
+
+
+def test_bytes_are_scaled_as_the_contract_says(
+    program: list[str], application: tuple[Path, AppContract, Bundle], tmp_path: Path
+) -> None:
+    contract = application[1]
+    output = replace(contract.output, type="uint8", scale=1 / 128, zero_point=128)
+    (tmp_path / "bytes.json").write_text(json.dumps(replace(contract, output=output).to_dict()))
+    subprocess.run([*program, "scale", tmp_path], check=True)
+    assert json.loads((tmp_path / "report.json").read_text()) == [(byte - 128) / 128 for byte in range(256)]

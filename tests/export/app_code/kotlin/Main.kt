@@ -67,6 +67,15 @@ private fun application(folder: File) {
     File(folder, "report.json").writeText(report.toString())
 }
 
-fun main(arguments: Array<String>) {
-    if (arguments[0] == "fit") fitAll(JSONArray(File(arguments[1]).readText())) else application(File(arguments[1]))
+/** Scales every byte as the contract says, and writes the numbers as text. */
+private fun scale(folder: File) {
+    val output = Contract.parse(File(folder, "bytes.json").readText()).output
+    val numbers = output.scaled(ByteArray(256) { it.toByte() })
+    File(folder, "report.json").writeText(JSONArray(numbers.map { it.toDouble() }).toString())
+}
+
+fun main(arguments: Array<String>) = when (arguments[0]) {
+    "fit" -> fitAll(JSONArray(File(arguments[1]).readText()))
+    "scale" -> scale(File(arguments[1]))
+    else -> application(File(arguments[1]))
 }
