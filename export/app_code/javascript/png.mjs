@@ -62,37 +62,40 @@ function level(value, [low, high]) {
   return Math.max(0, Math.min(255, Math.floor((value - low) / (high - low) * 255 + 0.5)));
 }
 
-// Returns a function from pixel to [red, green, blue, alpha], and null for a kind that is not read here.
-function reader({depth, colour, palette, keyed, range}, rows, width, row) {
-  const channels = CHANNELS[colour];
-  const byte = depth === 16 ? 2 : 1;
-  const at = (x, y, c) => rows[y * row + (x * channels + c) * byte];
-  if (colour === PALETTE || depth < 8) {
-    const most = (1 << depth) - 1;
-    const sample = (x, y) => (rows[y * row + ((x * depth) >> 3)] >> (8 - depth - ((x * depth) & 7))) & most;
-    if (colour === PALETTE) {
-      return (x, y) => {
-        const index = sample(x, y);
-        return [...palette.subarray(3 * index, 3 * index + 3), keyed?.[index] ?? 255];
-      };
-    }
-    return keyed ? null : (x, y) => new Array(3).fill(sample(x, y) * 255 / most).concat(255);
-  }
-  if (colour === GREY && depth === 16) {
-    return (x, y) => {
-      const value = range ? level(at(x, y, 0) * 256 + rows[y * row + 2 * x + 1], range) : at(x, y, 0);
-      return [value, value, value, 255];
+// Returns a function that writes a pixel's red, green, blue and alpha, and null for a kind that is not read here.
+function writer({depth, colour, palette, keyed, range}, rows, row, data) {
+  const channels = CHANNELS[colour], step = channels * depth >> 3, most = (1 << depth) - 1;
+  const bits = (x, y) => (rows[y * row + ((x * depth) >> 3)] >> (8 - depth - ((x * depth) & 7))) & most;
+  const grey = (at, value) => { data[at] = data[at + 1] = data[at + 2] = value; };
+  if (colour === PALETTE) {
+    return (x, y, at) => {
+      const index = bits(x, y);
+      for (let c = 0; c < 3; c++) data[at + c] = palette[3 * index + c];
+      if (keyed && index < keyed.length) data[at + 3] = keyed[index];
     };
   }
-  if (keyed && depth === 16) return null;
-  const hidden = (pixel) => keyed && pixel.every((value, c) => value === keyed[2 * c] * 256 + keyed[2 * c + 1]);
-  if (colour === GREY) return (x, y) => [at(x, y, 0), at(x, y, 0), at(x, y, 0), hidden([at(x, y, 0)]) ? 0 : 255];
-  if (colour === GREY_ALPHA) return (x, y) => [at(x, y, 0), at(x, y, 0), at(x, y, 0), at(x, y, 1)];
-  if (colour === RGBA) return (x, y) => [at(x, y, 0), at(x, y, 1), at(x, y, 2), at(x, y, 3)];
-  return (x, y) => {
-    const pixel = [at(x, y, 0), at(x, y, 1), at(x, y, 2)];
-    return [...pixel, hidden(pixel) ? 0 : 255];
+  if (colour === GREY && depth === 16) {
+    return (x, y, at) => {
+      const high = rows[y * row + 2 * x];
+      grey(at, range ? level(high * 256 + rows[y * row + 2 * x + 1], range) : high);
+    };
+  }
+  if (keyed && depth !== 8) return null;
+  if (depth < 8) return (x, y, at) => grey(at, bits(x, y) * 255 / most);
+  const byte = depth >> 3, isGrey = colour === GREY || colour === GREY_ALPHA;
+  const hasAlpha = colour === GREY_ALPHA || colour === RGBA;
+  return (x, y, at) => {
+    const from = y * row + x * step;
+    if (isGrey) grey(at, rows[from]);
+    else for (let c = 0; c < 3; c++) data[at + c] = rows[from + c * byte];
+    if (hasAlpha) data[at + 3] = rows[from + step - byte];
+    else if (keyed && hides(keyed, rows, from, channels)) data[at + 3] = 0;
   };
+}
+
+function hides(keyed, rows, from, channels) {
+  for (let c = 0; c < channels; c++) if (keyed[2 * c] * 256 + keyed[2 * c + 1] !== rows[from + c]) return false;
+  return true;
 }
 
 // file: a Uint8Array. Returns {data: RGBA bytes on the contract's ground, width, height}, and null for a file that the
@@ -108,17 +111,20 @@ export async function decodePng(file, {pad_value: ground, grey_range: range}) {
   const parts = chunks.filter((chunk) => chunk.kind === 'IDAT').map((chunk) => chunk.data);
   const plain = !interlaced && !named('eXIf');
   const kind = {depth, colour, palette: named('PLTE'), keyed: named('tRNS'), range};
+  const data = new Uint8ClampedArray(4 * width * height).fill(255);
   const rows = plain ? unfiltered(await inflated(parts), row, height, Math.max(1, bits >> 3)) : null;
-  const read = plain ? reader(kind, rows, width, row) : null;
-  if (!read) {
+  const write = plain ? writer(kind, rows, row, data) : null;
+  if (!write) {
     if (range && colour === GREY && depth === 16) throw new Error('interlaced or turned 16-bit grey PNG');
     return null;
   }
-  const data = new Uint8ClampedArray(4 * width * height).fill(255);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 4) {
-      const pixel = read(x, y);
-      for (let c = 0; c < 3; c++) data[at + c] = over(pixel[c], ground, pixel[3]);
+      write(x, y, at);
+      const alpha = data[at + 3];
+      if (alpha === 255) continue;
+      for (let c = 0; c < 3; c++) data[at + c] = over(data[at + c], ground, alpha);
+      data[at + 3] = 255;
     }
   }
   return {data, width, height};
