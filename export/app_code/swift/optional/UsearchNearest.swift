@@ -1,8 +1,8 @@
 import USearch
 
-/// usearch's index of a gallery, for `gallery.nearest = try UsearchNearest(gallery)`: approximate, and much quicker than the
-/// exact search where a gallery holds hundreds of thousands of vectors. The gallery still checks the space, and scores the
-/// rows that the index finds by itself.
+/// usearch's index of a gallery, for `gallery.nearest = try UsearchNearest(gallery)`: approximate, and quicker than the
+/// exact search where a gallery holds hundreds of thousands of vectors. The gallery still checks the space, and scores
+/// the rows that the index finds by itself.
 public struct UsearchNearest: Nearest {
     private let index: USearchIndex
 
