@@ -83,6 +83,7 @@ def inspect_command(path: Path) -> None:
         path: The bundle's directory.
     """
     from export.bundle.reading import read_bundle
+    from export.precision.recommendation import recommendations
     from export.precision.table import offer
 
     bundle = read_bundle(path)
@@ -101,6 +102,8 @@ def inspect_command(path: Path) -> None:
             f"  merged     {blocks}: {merged.macs:,} MACs and {merged.parameters:,} weights became "
             f"{manifest.macs:,} and {manifest.parameters:,}"
         )
+    for entry in recommendations(manifest):
+        say(f"  ship       {entry.file}: {entry.why}")
     for model in manifest.models:
         table = offer(model.format, model.precision)
         say(f"\n{_line(model).strip()}\n  runs on    {table.runs_on}\n  made       {table.made}")

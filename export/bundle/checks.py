@@ -92,6 +92,13 @@ def content_problems(manifest: Manifest) -> list[str]:
         problems.append("models: none is listed")
     for model in manifest.models:
         problems += _model_problems(manifest, model)
+    files = {(model.format, model.precision, model.file) for model in manifest.models}
+    chosen = [(entry.format, entry.precision, entry.file) for entry in manifest.recommended]
+    problems += [
+        f"recommended: {file[:200]!r} is none of the models" for *kind, file in chosen if (*kind, file) not in files
+    ]
+    if len({format for format, *_ in chosen}) < len(chosen):
+        problems.append("recommended: a format is listed twice")
     return problems
 
 

@@ -128,6 +128,23 @@ class ModelEntry:
 
 
 @record
+class RecommendationEntry:
+    """The file of a format that an application should ship.
+
+    Attributes:
+        format: The format.
+        precision: The file's precision.
+        file: Its path in the bundle.
+        why: The figures that decided, for it and against the others; see :mod:`export.precision.recommendation`.
+    """
+
+    format: FormatName
+    precision: Precision
+    file: str
+    why: str
+
+
+@record
 class TaskEntry:
     """A retrieval task whose rows are in the goldens as ``task.<index>.query`` and ``task.<index>.gallery``."""
 
@@ -154,6 +171,7 @@ class Manifest:
         provenance: Origin of the weights.
         calibration: SHA-256 of the calibration images; empty if there were none.
         fusion: Merged branches; None if there were none.
+        recommended: A file of each format that has one to recommend; empty in bundles of earlier versions.
         schema: Version of this record.
     """
 
@@ -171,6 +189,7 @@ class Manifest:
     provenance: Provenance = field(default_factory=Provenance)
     calibration: str = ""
     fusion: FusionEntry | None = None
+    recommended: tuple[RecommendationEntry, ...] = ()
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import hetero
@@ -17,6 +18,7 @@ from export.conversion.telling import tells, why_not
 from export.kinds.precision import Precision
 from export.kinds.registry import format_called
 from export.precision.doubts import doubts
+from export.precision.recommendation import HALF_HAZARD, recommendations
 from export.precision.table import offer
 from hetero.display.text import one_line, shown
 from hetero.files import digest, sha256_bytes, sha256_file
@@ -57,7 +59,7 @@ def manifest_of(
         for file in order.files
         if isinstance(outcome := outcomes[file], Result)
     ]
-    return Manifest(
+    manifest = Manifest(
         name=source.name,
         hetero=hetero.__version__,
         space_id=source.space.space_id,
@@ -73,6 +75,7 @@ def manifest_of(
         calibration=_calibration_digest(order.calibration),
         fusion=fusion.entry,
     )
+    return replace(manifest, recommended=recommendations(manifest))
 
 
 def _calibration_digest(calibration: RetrievalSet | None) -> str:
@@ -109,7 +112,7 @@ def _entry(
         quantisation=result.quantisation,
         warnings=(
             *warnings,
-            *(f"float16: {one}" for one in hazards if offer(name, precision).half),
+            *(f"{HALF_HAZARD}{one}" for one in hazards if offer(name, precision).half),
             *(f"{file}: {one}" for one in doubts(result.quantisation)),
             *(() if told_apart(result) else (why_not(result.golden_room or 0.0),)),
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from export.bundle.manifest import Manifest, ModelEntry
 from export.kinds.registry import formats
+from export.precision.recommendation import RULE, recommendations
 from export.precision.table import offer
 from export.precision.text import how_made
 from hetero.display.text import in_markdown
@@ -50,6 +51,8 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         how_made=how_made,
         calls=_calls(manifest, sections),
         offers={(model.format, model.precision): offer(model.format, model.precision) for model in manifest.models},
+        rule=RULE,
+        recommended=recommendations(manifest),
         warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
     )
 
