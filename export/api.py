@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from export.app.self_test import write_self_tests
 from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
 from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, README, SPACE
 from export.bundle.originals import write_originals
@@ -52,6 +53,7 @@ def export_model(
     goldens: int = 32,
     any_batch: bool = False,
     licence: str = "",
+    images: str = "",
     tuned: Path | Source | None = None,
     goals: Mapping[Precision, float] | None = None,
     key: Path | None = None,
@@ -74,6 +76,8 @@ def export_model(
         goldens: Number of the images that also become golden images for the comparison with torch.
         any_batch: True if files take any number of images at once, where their format can; ONNX does.
         licence: Licence of the model, an SPDX identifier or words; it is repeated in the manifest and the model card.
+        images: Origin of the retrieval images and whether persons or users can be seen, in words: they travel with the
+            bundle, and three of them into applications.
         tuned: The same model fine-tuned for int8 (:func:`hetero.training.quantization_aware.tune_for_int8`): full int8
             is made from it, everything else from ``model``.
         goals: Largest share of asymmetric map@r that a precision may lose, where it differs from the table's.
@@ -97,6 +101,7 @@ def export_model(
         goldens=goldens,
         any_batch=any_batch,
         licence=licence,
+        images=images,
         tuned=from_directory(tuned) if isinstance(tuned, Path) else tuned,
         goals=goals or {},
     )
@@ -130,6 +135,7 @@ def _fill(fresh: Path, order: Order) -> None:
         source.space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
         write_originals(fresh, order.retrieval.originals)
+        write_self_tests(fresh, golden.golden_images, golden.golden_embeddings, source.preprocessing, source.embed)
         fusion = fuse_branches(source, golden.golden_images)
         order = replace(order, source=fusion.source)
         if order.tuned is not None:

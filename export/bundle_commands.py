@@ -94,7 +94,8 @@ def inspect_command(path: Path) -> None:
         f"{manifest.name}, exported by hetero {manifest.hetero} from weights {manifest.source[:16]}...\n"
         f"  licence    {manifest.licence or 'not stated'}\n"
         f"  recipe     {origin.recipe or 'not known'}, seed {'not known' if origin.seed is None else origin.seed}\n"
-        f"  calibrated {images}"
+        f"  calibrated {images}\n"
+        f"  images     {manifest.images.in_words() if manifest.images else 'not known'}"
     )
     if merged := manifest.fusion:
         blocks = ", ".join(f"{count} {name}" for name, count in merged.blocks.items())

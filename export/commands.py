@@ -36,6 +36,7 @@ def export_command(
     goldens: PositiveInt = 32,
     any_batch: bool = False,
     licence: str = "",
+    images: str = "",
     key: Path | None = None,
     allow_code: AllowCode = False,
 ) -> int:
@@ -58,6 +59,7 @@ def export_command(
         goldens: How many golden images.
         any_batch: Files take any number of images at once, where their format can; ONNX does.
         licence: Of the model, for instance CC-BY-4.0.
+        images: Where the retrieval images come from, and whether they show persons or belong to users.
         key: An Ed25519 private key that signs the bundle; hetero bundle key makes one.
         allow_code: Run the code of its own that a recipe, search space or model names.
     """
@@ -77,6 +79,7 @@ def export_command(
         goldens=goldens,
         any_batch=any_batch,
         licence=licence,
+        images=images,
         key=key,
     )
     return check_command(made)

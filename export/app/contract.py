@@ -84,7 +84,7 @@ class AppContract:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable record."""
-        return asdict(self)
+        return asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
 
     @classmethod
     def from_dict(cls, value: object, *, what: str = CONTRACT) -> AppContract:
@@ -100,14 +100,8 @@ class AppContract:
         return parse(cls, value, what=what, error=IntegrityError)
 
 
-def contract_of(bundle: Bundle, model: ModelEntry, *, images: str = "") -> AppContract:
-    """Return the contract of one of a bundle's models.
-
-    Args:
-        bundle: The bundle.
-        model: One of its models.
-        images: Origin of the self-test images, in words.
-    """
+def contract_of(bundle: Bundle, model: ModelEntry) -> AppContract:
+    """Return the contract of one of a bundle's models."""
     manifest = bundle.manifest
     return AppContract(
         name=manifest.name,
@@ -124,10 +118,15 @@ def contract_of(bundle: Bundle, model: ModelEntry, *, images: str = "") -> AppCo
         hetero=manifest.hetero,
         source=manifest.source,
         licence=manifest.licence,
-        images=images,
+        images=manifest.images.origin if manifest.images else "",
         least_cosine=least_cosine(model),
-        self_test=tuple(SelfTestEntry(f"selftest/{one}.png", f"selftest/{one}.f32") for one in range(SELF_TESTS)),
+        self_test=self_test_entries(),
     )
+
+
+def self_test_entries() -> tuple[SelfTestEntry, ...]:
+    """Return the paths of the self-test, in a bundle as in an application."""
+    return tuple(SelfTestEntry(f"selftest/{one}.png", f"selftest/{one}.f32") for one in range(SELF_TESTS))
 
 
 def least_cosine(model: ModelEntry) -> float:

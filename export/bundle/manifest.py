@@ -145,6 +145,30 @@ class RecommendationEntry:
 
 
 @record
+class ImagesEntry:
+    """The images that a bundle holds, all of them taken from the retrieval set.
+
+    Attributes:
+        retrieval: Number of prepared images in the goldens.
+        originals: Number of them that are there as undecoded files, too.
+        self_test: Number of pictures for an application's self-test, made of golden images.
+        origin: Where they come from and whether persons or users can be seen, in words; empty if not stated.
+    """
+
+    retrieval: int
+    originals: int
+    self_test: int
+    origin: str = ""
+
+    def in_words(self) -> str:
+        """Describe them in a line."""
+        return (
+            f"{self.retrieval:,} for retrieval, {self.originals:,} of them as original files, {self.self_test} for the "
+            f"self-test of an application; origin: {self.origin or 'not stated'}"
+        )
+
+
+@record
 class TaskEntry:
     """A retrieval task whose rows are in the goldens as ``task.<index>.query`` and ``task.<index>.gallery``."""
 
@@ -172,6 +196,7 @@ class Manifest:
         calibration: SHA-256 of the calibration images; empty if there were none.
         fusion: Merged branches; None if there were none.
         recommended: A file of each format that has one to recommend; empty in bundles of earlier versions.
+        images: The images in the bundle; None in bundles of earlier versions.
         schema: Version of this record.
     """
 
@@ -190,6 +215,7 @@ class Manifest:
     calibration: str = ""
     fusion: FusionEntry | None = None
     recommended: tuple[RecommendationEntry, ...] = ()
+    images: ImagesEntry | None = None
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,8 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import hetero
+from export.app.contract import SELF_TESTS
 from export.bundle.goldens import RetrievalSet
-from export.bundle.manifest import MANIFEST, FileEntry, Manifest, MissingEntry, ModelEntry, TaskEntry, combined_digest
+from export.bundle.manifest import (
+    MANIFEST,
+    FileEntry,
+    ImagesEntry,
+    Manifest,
+    MissingEntry,
+    ModelEntry,
+    TaskEntry,
+    combined_digest,
+)
 from export.capture.fusion import Fusion
 from export.conversion.half import Hazard
 from export.conversion.order import Order
@@ -74,6 +84,12 @@ def manifest_of(
         provenance=source.provenance,
         calibration=_calibration_digest(order.calibration),
         fusion=fusion.entry,
+        images=ImagesEntry(
+            retrieval=len(order.retrieval.images),
+            originals=len(order.retrieval.originals),
+            self_test=SELF_TESTS,
+            origin=one_line(order.images),
+        ),
     )
     return replace(manifest, recommended=recommendations(manifest))
 

@@ -27,6 +27,7 @@ class Order:
         goldens: Number of golden images.
         any_batch: True if files take any number of images, where their format can.
         licence: Licence of the model.
+        images: Origin of the images, in words.
         tuned: The model fine-tuned for int8.
         goals: Largest share of map@r to lose, where it differs from the table's.
     """
@@ -38,6 +39,7 @@ class Order:
     goldens: int
     any_batch: bool
     licence: str
+    images: str = ""
     tuned: Source | None = None
     goals: Mapping[Precision, float] = field(default_factory=dict[Precision, float])
 

@@ -162,6 +162,7 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         "goldens": settings.goldens,
         "any_batch": settings.any_batch,
         "licence": settings.licence,
+        "images": settings.images,
     }
     export_model(student, retrieval, work / "bundle", **options)
     if settings.tuning_steps and misses_goal(work / "bundle"):

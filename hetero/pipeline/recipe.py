@@ -33,6 +33,7 @@ class ExportConfig:
         tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
         any_batch: True to make files take any number of images at once, in formats that can; ONNX can.
         licence: Licence of the models, repeated in each bundle.
+        images: Origin of the test images that each bundle carries, and whether persons or users can be seen.
     """
 
     formats: Annotated[tuple[FormatName, ...], MinLen(1)] = FORMATS
@@ -44,6 +45,7 @@ class ExportConfig:
     tuning_steps: Number = 0
     any_batch: bool = False
     licence: str = ""
+    images: str = ""
 
 
 @settings

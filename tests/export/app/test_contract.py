@@ -18,7 +18,7 @@ def test_a_contract_says_what_the_bundle_says_and_survives_json(tmp_path: Path) 
     bundle = read_bundle(write_bundle(tmp_path / "bundle"))
     model = bundle.model("onnx")
     assert model is not None
-    contract = contract_of(bundle, model, images="drawn")
+    contract = contract_of(bundle, model)
     assert (contract.model, contract.sha256, contract.size) == ("model.onnx", model.sha256, model.size)
     assert (contract.space, contract.preprocessing) == (SPACE, PREPROCESSING)
     assert [entry.image for entry in contract.self_test] == [f"selftest/{row}.png" for row in range(3)]
