@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from export.bundle.manifest import ModelEntry
+from export.kinds.precision import Precision
 from export.precision.text import how_made
 from hetero.display.text import say
 from hetero.display.wording import change_in_words
+
+Platforms = Annotated[tuple[Literal["android", "android-ai-pack", "ios", "web"], ...], Parameter(consume_multiple=True)]
 
 
 def check_command(path: Path) -> int:
@@ -117,6 +123,42 @@ def inspect_command(path: Path) -> None:
         for text in model.warnings:
             say(f"  warning    {text}")
         say(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")
+
+
+def app_command(
+    path: Path,
+    out: Path,
+    *,
+    platform: Platforms = (),
+    precision: Precision | None = None,
+    key: Path | None = None,
+) -> None:
+    """Write what applications need of a bundle, each with one model: a Gradle module, a Swift and an npm package.
+
+    Goldens, other precisions and originals stay in the bundle.
+
+    Example: hetero bundle app bundles/edge app --platform android web
+
+    Args:
+        path: The bundle's directory.
+        out: Where the projects go, one folder for each platform; an earlier result there is replaced.
+        platform: Which platforms; by default android, ios and web, as far as the bundle has files for them.
+        precision: Take the files of this precision instead of the recommended ones.
+        key: The public key (PEM) that the bundle must be signed with.
+    """
+    from export.bundle.reading import read_bundle
+    from export.bundle.signing import check_signature
+    from export.packaging.app import write_app
+
+    bundle = read_bundle(path)
+    check_signature(path, key)
+    for project in write_app(bundle, out, platforms=platform, precision=precision):
+        model, rest = project.model_size, project.rest_size
+        say(
+            f"{out / project.platform.name}: {project.contract.model} in {project.contract.precision}, "
+            f"{model:,} bytes; the rest {rest:,}; together {model + rest:,}"
+        )
+    say(f"{path} keeps {sum(file.size for file in bundle.manifest.files):,} bytes, with all that proves it")
 
 
 def diff_command(left: Path, right: Path) -> int:

@@ -1,0 +1,85 @@
+"""Android: a Gradle library module, alone or with the model in an AI pack that Google Play delivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from export.app.contract import AppContract
+from export.packaging.platform import Platform
+
+_RUNTIMES = {
+    "litert": "com.google.ai.edge.litert:litert:1.4.0",
+    "onnx": "com.microsoft.onnxruntime:onnxruntime-android:1.22.0",
+}
+_ASSETS = "src/main/assets/hetero"
+
+_MODULE = """\
+plugins {{
+    id("com.android.library")
+    id("org.jetbrains.kotlin.android")
+}}
+
+android {{
+    namespace = "hetero.app"
+    compileSdk = 35
+    defaultConfig {{ minSdk = 26 }}
+    // The application that uses this module says so, too: only uncompressed assets can be mapped into memory.
+    androidResources {{ noCompress += "{suffix}" }}
+    kotlin {{ jvmToolchain(17) }}
+}}
+
+dependencies {{
+    implementation("{runtime}")
+}}
+"""
+
+_MANIFEST = """\
+<?xml version="1.0" encoding="utf-8"?>
+<manifest />
+"""
+
+_AI_PACK = """\
+// The application names this pack (assetPacks += ":hetero_model"; Android Gradle plugin 8.8 or later). Delivered at
+// installation, its assets are the application's own.
+plugins {
+    id("com.android.ai-pack")
+}
+
+aiPack {
+    packName = "hetero_model"
+    dynamicDelivery {
+        deliveryType = "install-time"
+    }
+}
+"""
+
+
+def _library(contract: AppContract) -> dict[str, str]:
+    module = _MODULE.format(suffix=contract.model.rpartition(".")[2], runtime=_RUNTIMES[contract.format])
+    return {"build.gradle.kts": module, "src/main/AndroidManifest.xml": _MANIFEST}
+
+
+def _two_modules(contract: AppContract) -> Mapping[str, str]:
+    library = {f"hetero/{path}": text for path, text in _library(contract).items()}
+    return library | {"hetero_model/build.gradle.kts": _AI_PACK}
+
+
+ANDROID = Platform(
+    name="android",
+    formats=tuple(_RUNTIMES),
+    language="kotlin",
+    code="src/main/kotlin",
+    resources=_ASSETS,
+    model=_ASSETS,
+    files=_library,
+)
+AI_PACK = Platform(
+    name="android-ai-pack",
+    formats=tuple(_RUNTIMES),
+    language="kotlin",
+    code="hetero/src/main/kotlin",
+    resources=f"hetero/{_ASSETS}",
+    model=f"hetero_model/{_ASSETS}",
+    files=_two_modules,
+    usual=False,
+)

@@ -1,0 +1,37 @@
+"""iOS and macOS: a Swift package that carries the Core ML package as it is; it is compiled on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from export.app.contract import AppContract
+from export.packaging.platform import Platform
+
+_TARGET = "Sources/HeteroModel"
+
+_PACKAGE = """\
+// swift-tools-version:5.9
+import PackageDescription
+
+let package = Package(
+    name: "HeteroModel",
+    platforms: [.iOS(.v16), .macOS(.v13)],
+    products: [.library(name: "HeteroModel", targets: ["HeteroModel"])],
+    targets: [.target(name: "HeteroModel", resources: [.copy("hetero")])]
+)
+"""
+
+
+def _files(_contract: AppContract) -> Mapping[str, str]:
+    return {"Package.swift": _PACKAGE}
+
+
+IOS = Platform(
+    name="ios",
+    formats=("coreml",),
+    language="swift",
+    code=_TARGET,
+    resources=f"{_TARGET}/hetero",
+    model=f"{_TARGET}/hetero",
+    files=_files,
+)

@@ -1,0 +1,102 @@
+"""One platform's project: its files, and their sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from export.app.contract import CONTRACT, AppContract, contract_of
+from export.app.self_test import self_tests
+from export.app_code.code import reference_code
+from export.bundle.manifest import ModelEntry
+from export.bundle.reading import Bundle
+from export.packaging.platform import Platform
+from export.packaging.readme import readme
+from hetero.errors import InputError, IntegrityError
+from hetero.files import sha256_bytes, write_bytes
+
+LARGEST_REST = 150_000
+"""Bytes that a project may take beside its model."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that is not written yet.
+
+    Attributes:
+        platform: Its platform.
+        contract: The contract of its model.
+        model: The model's files by path.
+        rest: All others by path.
+    """
+
+    platform: Platform
+    contract: AppContract
+    model: Mapping[str, bytes]
+    rest: Mapping[str, bytes]
+
+    @property
+    def model_size(self) -> int:
+        """Bytes of the model."""
+        return sum(map(len, self.model.values()))
+
+    @property
+    def rest_size(self) -> int:
+        """Bytes of everything else."""
+        return sum(map(len, self.rest.values()))
+
+    def write(self, directory: Path) -> None:
+        """Write the files below a directory."""
+        for path, content in {**self.model, **self.rest}.items():
+            write_bytes(directory / path, content)
+
+
+def project_of(bundle: Bundle, model: ModelEntry, platform: Platform, why: str) -> Project:
+    """Put a project together.
+
+    Args:
+        bundle: The bundle.
+        model: The model that the application ships.
+        platform: The platform.
+        why: The reason for this model.
+
+    Raises:
+        IntegrityError: If a file of the bundle changed since it was read.
+        InputError: If everything beside the model takes more than :data:`LARGEST_REST`.
+    """
+    contract = contract_of(bundle, model)
+    resources: dict[str, bytes] = {CONTRACT: _json(contract)}
+    for entry, test in zip(contract.self_test, self_tests(bundle), strict=True):
+        resources |= {entry.image: test.png, entry.vector: test.vector}
+    code = reference_code(contract, platform.language)
+    rest = {
+        "README.md": readme(contract, platform.name, why).encode(),
+        **{path: text.encode() for path, text in platform.files(contract).items()},
+        **{f"{platform.code}/{path}": text.encode() for path, text in code.items()},
+        **{f"{platform.resources}/{path}": content for path, content in resources.items()},
+    }
+    project = Project(platform, contract, _model_files(bundle, model, platform.model, contract.model), rest)
+    if project.rest_size > LARGEST_REST:
+        raise InputError(
+            f"{platform.name}: everything beside the model takes {project.rest_size:,} bytes, "
+            f"more than {LARGEST_REST:,}; the largest:",
+            [f"{path}: {len(rest[path]):,} bytes" for path in sorted(rest, key=lambda path: -len(rest[path]))[:5]],
+        )
+    return project
+
+
+def _model_files(bundle: Bundle, model: ModelEntry, folder: str, name: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for file in bundle.manifest.files_of(model):
+        content = (bundle.path / file.path).read_bytes()
+        if sha256_bytes(content) != file.sha256:
+            raise IntegrityError(f"{file.path} changed while it was copied")
+        inside = PurePosixPath(file.path).relative_to(model.file)
+        files[str(PurePosixPath(folder, name, inside))] = content
+    return files
+
+
+def _json(contract: AppContract) -> bytes:
+    return (json.dumps(contract.to_dict(), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
