@@ -40,6 +40,8 @@ from hetero.files import write_json, write_text
 from hetero.storage.directories import replaced_directory
 
 _WORK = ".work"
+_GOLDEN_TENSORS = 2
+"""Golden images whose input of the network is stored: one of a single colour cannot tell mean and deviation apart."""
 
 
 def export_model(
@@ -179,7 +181,7 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
     student = source.embed(retrieval.images)
     images = np.ascontiguousarray(retrieval.images[rows])
     with torch.inference_mode():
-        tensors = source.pixels(torch.from_numpy(images)).contiguous().numpy()
+        tensors = source.pixels(torch.from_numpy(images[:_GOLDEN_TENSORS])).contiguous().numpy()
     return Goldens(
         golden_images=images,
         golden_tensors=tensors,

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from numpy.typing import NDArray
 
+from export.bundle.golden_rows import with_copies, without_copies
 from export.bundle.manifest import TaskEntry
 from export.bundle.originals import original_problems, pack, unpack
 from export.bundle.tensors import read_tensors, require_tensors
@@ -120,7 +121,8 @@ class Goldens:
 
     Attributes:
         golden_images: uint8 [n, h, w, 3], real images for the comparison with torch.
-        golden_tensors: float32 [n, 3, h / shrink, w / shrink], the inputs of the network proper for these images.
+        golden_tensors: float32 [k, 3, h / shrink, w / shrink], the inputs of the network proper for the first of these
+            images: enough to hold the contract against.
         golden_embeddings: float32 [n, d], torch's unit vectors of them.
         retrieval_images: uint8 [m, h, w, 3].
         retrieval_labels: int64 [m].
@@ -130,7 +132,7 @@ class Goldens:
     """
 
     golden_images: UInt8[np.ndarray, "n h w 3"]
-    golden_tensors: Float32[np.ndarray, "n 3 h2 w2"]
+    golden_tensors: Float32[np.ndarray, "k 3 h2 w2"]
     golden_embeddings: Float32[np.ndarray, "n d"]
     retrieval_images: UInt8[np.ndarray, "m h w 3"]
     retrieval_labels: Int64[np.ndarray, " m"]
@@ -144,15 +146,15 @@ class Goldens:
         return np.unique(np.concatenate([task.query for task in self.tasks]))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by their name in the file."""
+        """Return the arrays by name."""
         arrays = {name: value for name, value in vars(self).items() if name != "tasks"}
         return _contiguous({**arrays, **task_tensors(self.tasks)})
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file, atomically."""
+        """Write one safetensors file, atomically; golden images that are retrieval images are stored once."""
         from safetensors.numpy import save
 
-        write_bytes(path, save(self.tensors()))
+        write_bytes(path, save(without_copies(self.tensors())))
 
     @classmethod
     def load(cls, path: Path, *, tasks: Sequence[TaskEntry], preprocessing: Preprocessing, dimension: int) -> Goldens:
@@ -167,7 +169,7 @@ class Goldens:
         Raises:
             IntegrityError: If they are damaged or do not fit the bundle.
         """
-        tensors, _ = read_tensors(path)
+        tensors = with_copies(read_tensors(path)[0], what=path.name)
         expected = _golden_tensors(preprocessing, dimension, len(tasks))
         require_tensors(tensors, expected, what=path.name)
         loaded_tasks = read_tasks(tensors, tasks)
@@ -181,6 +183,8 @@ class Goldens:
             problems.append("golden_tensors: holds values that are not finite")
         if not len(loaded.golden_images):
             problems.append("golden_images: is empty")
+        if not 0 < len(loaded.golden_tensors) <= len(loaded.golden_images):
+            problems.append("golden_tensors: expected those of one golden image or more")
         if problems:
             raise IntegrityError(f"{path.name} does not hold what it should:", problems)
         return loaded
@@ -238,7 +242,7 @@ def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) ->
     height, width = preprocessing.height, preprocessing.width
     return {
         "golden_images": ("U8", ("n", height, width, 3)),
-        "golden_tensors": ("F32", ("n", 3, height // preprocessing.shrink, width // preprocessing.shrink)),
+        "golden_tensors": ("F32", ("k", 3, height // preprocessing.shrink, width // preprocessing.shrink)),
         "golden_embeddings": ("F32", ("n", dimension)),
         "retrieval_images": ("U8", ("m", height, width, 3)),
         "retrieval_labels": ("I64", ("m",)),

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from export.bundle.golden_rows import with_copies
 from export.bundle.tensors import read_tensors
 from export.conversion.request import Request, Result
 from export.conversion.telling import mistaken, room
@@ -139,7 +140,7 @@ def _written(
     """
     request, converter, job = task.request, task.converter, task.job
     quantisation = converter.write(prepared, precision, out)
-    tensors = read_tensors(Path(goldens))[0]
+    tensors = with_copies(read_tensors(Path(goldens))[0], what=Path(goldens).name)
     expected: Any = tensors["golden_embeddings"]
     input_entry, output_entry = converter.read_signature(out)
     shape = Shape(request.height, request.width, expected.shape[1], batch=0 if request.any_batch else 1)
