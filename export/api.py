@@ -17,7 +17,7 @@ from export.app.self_test import write_self_tests
 from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
 from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, README, SPACE
 from export.bundle.originals import write_originals
-from export.bundle.reading import read_bundle
+from export.bundle.reading import read_bundle, require_replaceable
 from export.capture.fusion import fuse_branches
 from export.capture.source import Source, from_directory
 from export.conversion.assemble import listed, manifest_of, missing_entries
@@ -108,7 +108,7 @@ def export_model(
         goals=goals or {},
     )
     require_fit(order)
-    _require_replaceable(out)
+    require_replaceable(out)
     with replaced_directory(out) as fresh:
         _fill(fresh, order)
         if key is not None:
@@ -198,11 +198,6 @@ def _require_writable(out: Path) -> None:
     # Given a path that is not text, torch ends the whole process.
     if not is_text(str(out.absolute())):
         raise InputError(f"expected a bundle's path in UTF-8 (and a locale of it, as LC_ALL=C.UTF-8), got {str(out)!a}")
-
-
-def _require_replaceable(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
-        raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
 
 
 def _remove(path: Path) -> None:

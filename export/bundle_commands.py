@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from export.bundle.manifest import ModelEntry
+from export.bundle.manifest import ModelEntry, Part
 from export.kinds.precision import Precision
 from export.precision.text import how_made
 from hetero.display.text import say
 from hetero.display.wording import change_in_words
 
 Platforms = Annotated[tuple[Literal["android", "android-ai-pack", "ios", "web"], ...], Parameter(consume_multiple=True)]
+Parts = Annotated[tuple[Part, ...], Parameter(consume_multiple=True)]
 
 
 def check_command(path: Path) -> int:
@@ -69,15 +70,18 @@ def verify_command(path: Path, *, key: Path | None = None) -> None:
     from export.bundle.reading import read_bundle
     from export.bundle.signing import check_signature
 
-    bundle = read_bundle(path)
-    _ = bundle.goldens
+    bundle = read_bundle(path, whole=False)
+    if not bundle.left_out:
+        _ = bundle.goldens
     trust, signer = check_signature(path, key)
     said = {
         "unsigned": "not signed",
         "signed": f"signed by {signer}; whose key that is, is not verified: give --key",
         "trusted": f"signed by the trusted key {signer}",
     }
-    say(f"{path}: {len(bundle.manifest.files)} files are what the manifest says; {said[trust]}")
+    missing = len(bundle.left_out)
+    left_out = f"; {missing} with images were left out, so that nothing but digests was verified" if missing else ""
+    say(f"{path}: {len(bundle.manifest.files) - missing} files are what the manifest says{left_out}; {said[trust]}")
 
 
 def inspect_command(path: Path) -> None:
@@ -92,7 +96,7 @@ def inspect_command(path: Path) -> None:
     from export.precision.recommendation import recommendations
     from export.precision.table import offer
 
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, whole=False)
     manifest = bundle.manifest
     origin = manifest.provenance
     images = f"with images {manifest.calibration[:16]}..." if manifest.calibration else "without images"
@@ -150,7 +154,7 @@ def app_command(
     from export.bundle.signing import check_signature
     from export.packaging.app import write_app
 
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, whole=False)
     check_signature(path, key)
     for project in write_app(bundle, out, platforms=platform, precision=precision):
         model, rest = project.model_size, project.rest_size
@@ -159,6 +163,22 @@ def app_command(
             f"{model:,} bytes; the rest {rest:,}; together {model + rest:,}"
         )
     say(f"{path} keeps {sum(file.size for file in bundle.manifest.files):,} bytes, with all that proves it")
+
+
+def hand_on_command(path: Path, out: Path, *, without: Parts = ("goldens", "originals")) -> None:
+    """Copy a bundle without its images; digests and signature hold as before, and nothing else can be verified there.
+
+    Example: hetero bundle hand-on bundles/edge handed/edge --without goldens originals selftest
+
+    Args:
+        path: The bundle's directory.
+        out: The copy; an earlier bundle there is replaced.
+        without: The parts to leave out; selftest is what hetero bundle app needs.
+    """
+    from export.bundle.handing_on import hand_on
+
+    missing = len(hand_on(path, out, without))
+    say(f"{out}: without {missing} files with images; `hetero bundle verify` holds the others against their digests")
 
 
 def diff_command(left: Path, right: Path) -> int:
@@ -173,7 +193,7 @@ def diff_command(left: Path, right: Path) -> int:
     from export.bundle.diff import differences
     from export.bundle.reading import read_bundle
 
-    lines = differences(read_bundle(left), read_bundle(right))
+    lines = differences(read_bundle(left, whole=False), read_bundle(right, whole=False))
     say("\n".join(lines) if lines else "the bundles hold the same files")
     return 1 if lines else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from export.bundle.quantisation import Quantisation
 from export.kinds.interface import TensorEntry
@@ -26,6 +26,10 @@ MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
 
 # Names become file names on every platform, keys in reports and arguments of shell commands on a device.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+Part = Literal["goldens", "originals", "selftest"]
+"""A part of a bundle that holds images: a file, and two folders."""
 
 
 @record
@@ -226,6 +230,12 @@ class Manifest:
         """Return the file, or the files of the directory, of a model."""
         inside = model.file + "/"
         return tuple(file for file in self.files if file.path == model.file or file.path.startswith(inside))
+
+
+def part_of(path: str) -> Part | None:
+    """Return the part with images that a file of a bundle belongs to."""
+    folder = path.partition("/")[0]
+    return next((part for part in get_args(Part) if folder == (GOLDENS if part == "goldens" else part)), None)
 
 
 def combined_digest(files: tuple[FileEntry, ...], model_file: str) -> tuple[str, int]:

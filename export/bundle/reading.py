@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from export.bundle.checks import checked_manifest
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, SIGNATURE, SPACE, FileEntry, Manifest, ModelEntry
+from export.bundle.manifest import (
+    GOLDENS,
+    MANIFEST,
+    PREPROCESS,
+    SIGNATURE,
+    SPACE,
+    FileEntry,
+    Manifest,
+    ModelEntry,
+    part_of,
+)
 from export.bundle.originals import original_rows
 from export.bundle.signing import read_signature
 from export.bundle.tensors import read_header
@@ -38,20 +48,25 @@ class Bundle:
         manifest: Its manifest.
         space: The embedding space of the model's vectors.
         preprocessing: An application's part of the preprocessing; the rest is in the graph.
+        left_out: Files with images that the manifest lists and whoever handed the bundle on left out.
     """
 
     path: Path
     manifest: Manifest
     space: EmbeddingSpace
     preprocessing: Preprocessing
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def goldens(self) -> Goldens:
         """The golden images and the retrieval set, loaded on first use.
 
         Raises:
+            InputError: If they were left out.
             IntegrityError: If they do not fit the bundle.
         """
+        if GOLDENS in self.left_out:
+            raise InputError(f"{self.path} was handed on without its golden images; take the whole bundle for this")
         return Goldens.load(
             self.path / GOLDENS,
             tasks=self.manifest.tasks,
@@ -79,47 +94,62 @@ class Bundle:
         return self.path / model.file
 
 
-def read_bundle(path: Path) -> Bundle:
+def require_replaceable(out: Path) -> None:
+    """Refuse a path for a bundle where something other than a bundle is.
+
+    Raises:
+        InputError: If there is.
+    """
+    if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
+        raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
+
+
+def read_bundle(path: Path, *, whole: bool = True) -> Bundle:
     """Read a bundle and verify its schema, the digest and size of every file, and that it has no other files.
 
     A signature must be readable, but the signer is checked by :func:`export.bundle.signing.check_signature`.
 
     Args:
         path: The bundle's directory.
+        whole: True to refuse a bundle that was handed on without some of its images.
 
     Raises:
         InputError: If there is no bundle.
         IntegrityError: If the bundle does not match its manifest; the message lists every problem of a kind.
     """
-    return steadily(path, _read)
+    return steadily(path, partial(_read, whole=whole))
 
 
-def _read(path: Path) -> Bundle:
+def _read(path: Path, *, whole: bool) -> Bundle:
     if not path.is_dir():
         raise InputError(f"expected a bundle, a directory with a {MANIFEST}, at {path}; make one with `hetero export`")
     if not (path / MANIFEST).exists():
         raise InputError(f"{path} is not a bundle: it has no {MANIFEST}; make one with `hetero export`")
     try:
-        return _parts(path)
+        return _parts(path, whole=whole)
     except (OSError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read as a bundle: {error}") from None
 
 
-def _parts(path: Path) -> Bundle:
+def _parts(path: Path, *, whole: bool) -> Bundle:
     manifest = checked_manifest(_json(path / MANIFEST), what=f"{path.name}/{MANIFEST}")
-    if problems := [*_tree_problems(path, manifest.files)]:
+    paths = [file.path for file in manifest.files]
+    left_out = () if whole else tuple(name for name in paths if part_of(name) and not os.path.lexists(path / name))
+    files = tuple(file for file in manifest.files if file.path not in left_out)
+    if problems := [*_tree_problems(path, files)]:
         raise IntegrityError(f"{path} is not what its manifest says:", problems)
-    if problems := [problem for file in manifest.files if (problem := _digest_problem(path, file))]:
+    if problems := [problem for file in files if (problem := _digest_problem(path, file))]:
         raise IntegrityError(f"{path} is not what its manifest says; copy or export it again:", problems)
     space = EmbeddingSpace.from_dict(_json(path / SPACE), what=f"{path.name}/{SPACE}")
     what = f"{path.name}/{PREPROCESS}"
     preprocessing = parse(Preprocessing, _json(path / PREPROCESS), what=what, error=IntegrityError)
     if problems := [*_preprocessing_problems(preprocessing), *_contract_problems(manifest, space, preprocessing)]:
         raise IntegrityError(f"{path}: its parts do not fit together:", problems)
-    read_header(path / GOLDENS)
+    if GOLDENS not in left_out:
+        read_header(path / GOLDENS)
     if (path / SIGNATURE).exists():
         read_signature(path / SIGNATURE)
-    return Bundle(path, manifest, space, preprocessing)
+    return Bundle(path, manifest, space, preprocessing, left_out)
 
 
 def _json(path: Path) -> object:

@@ -60,6 +60,7 @@ GROUPS = {
             "verify": "export.bundle_commands:verify_command",
             "inspect": "export.bundle_commands:inspect_command",
             "app": "export.bundle_commands:app_command",
+            "hand-on": "export.bundle_commands:hand_on_command",
             "diff": "export.bundle_commands:diff_command",
             "sign": "export.bundle_commands:sign_command",
             "key": "export.bundle_commands:key_command",
