@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import hetero
+from export.precision.recommendation import RULE
 from hetero.models.directory import save_model
 from hetero.pipeline.recipe import ExportConfig
 from tests.snippets import ROOT, lay_out, run_page
@@ -37,3 +38,10 @@ def test_every_snippet_runs(tmp_path, monkeypatch):
     for made in ("edge/model.int8.tflite", "edge/model.fp16.mlpackage", "signed/manifest.sig", "mine/model.fp32.onnx"):
         assert (place / "bundles" / made).exists()
     assert (place / "error.svg").is_file()
+    assert sorted(folder.name for folder in (place / "app").iterdir()) == ["android", "hetero-app.json", "web"]
+    assert not (place / "handed" / "goldens.safetensors").exists()
+
+
+def test_the_page_gives_the_rule_of_the_recommendation():
+    page = " ".join((ROOT / "docs" / "export.md").read_text().replace("\n> ", " ").split())
+    assert f"> {RULE[0].upper()}{RULE[1:]}." in page

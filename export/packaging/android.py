@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from export.app.contract import AppContract
 from export.packaging.platform import Platform
 
 _RUNTIMES = {
-    "litert": "com.google.ai.edge.litert:litert:1.4.0",
+    "litert": "com.google.ai.edge.litert:litert:2.1.0",
     "onnx": "com.microsoft.onnxruntime:onnxruntime-android:1.22.0",
 }
-_ASSETS = "src/main/assets/hetero"
+_ASSETS, _CODE = "src/main/assets/hetero", "src/main/kotlin"
 
 _MODULE = """\
 plugins {{
@@ -20,7 +21,7 @@ plugins {{
 }}
 
 android {{
-    namespace = "hetero.app"
+    namespace = "hetero"
     compileSdk = 35
     defaultConfig {{ minSdk = 26 }}
     // The application that uses this module says so, too: only uncompressed assets can be mapped into memory.
@@ -30,6 +31,7 @@ android {{
 
 dependencies {{
     implementation("{runtime}")
+    implementation("androidx.exifinterface:exifinterface:1.4.1")
 }}
 """
 
@@ -54,13 +56,18 @@ aiPack {
 """
 
 
-def _library(contract: AppContract) -> dict[str, str]:
-    module = _MODULE.format(suffix=contract.model.rpartition(".")[2], runtime=_RUNTIMES[contract.format])
-    return {"build.gradle.kts": module, "src/main/AndroidManifest.xml": _MANIFEST}
+def _library(contract: AppContract, _code: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "build.gradle.kts": _MODULE.format(
+            suffix=PurePath(contract.model).suffix[1:], runtime=_RUNTIMES[contract.format]
+        ),
+        "src/main/AndroidManifest.xml": _MANIFEST,
+        f"{_CODE}/Assets.kt": (Path(__file__).parent / "Assets.kt").read_text(encoding="utf-8"),
+    }
 
 
-def _two_modules(contract: AppContract) -> Mapping[str, str]:
-    library = {f"hetero/{path}": text for path, text in _library(contract).items()}
+def _two_modules(contract: AppContract, code: Mapping[str, str]) -> Mapping[str, str]:
+    library = {f"hetero/{path}": text for path, text in _library(contract, code).items()}
     return library | {"hetero_model/build.gradle.kts": _AI_PACK}
 
 
@@ -68,7 +75,7 @@ ANDROID = Platform(
     name="android",
     formats=tuple(_RUNTIMES),
     language="kotlin",
-    code="src/main/kotlin",
+    code=_CODE,
     resources=_ASSETS,
     model=_ASSETS,
     files=_library,
@@ -77,7 +84,7 @@ AI_PACK = Platform(
     name="android-ai-pack",
     formats=tuple(_RUNTIMES),
     language="kotlin",
-    code="hetero/src/main/kotlin",
+    code=f"hetero/{_CODE}",
     resources=f"hetero/{_ASSETS}",
     model=f"hetero_model/{_ASSETS}",
     files=_two_modules,

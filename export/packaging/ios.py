@@ -22,7 +22,7 @@ let package = Package(
 """
 
 
-def _files(_contract: AppContract) -> Mapping[str, str]:
+def _files(_contract: AppContract, _code: Mapping[str, str]) -> Mapping[str, str]:
     return {"Package.swift": _PACKAGE}
 
 

@@ -20,7 +20,7 @@ class Platform:
         code: Folder of the code.
         resources: Folder of ``contract.json`` and the self-test.
         model: Folder of the model.
-        files: Returns the build system's files, by path.
+        files: Returns the build system's files, by path, given the contract and the code.
         usual: True if it is written unless others are named.
     """
 
@@ -30,5 +30,5 @@ class Platform:
     code: str
     resources: str
     model: str
-    files: Callable[[AppContract], Mapping[str, str]]
+    files: Callable[[AppContract, Mapping[str, str]], Mapping[str, str]]
     usual: bool = True

@@ -72,9 +72,9 @@ def project_of(bundle: Bundle, model: ModelEntry, platform: Platform, why: str) 
         resources |= {entry.image: test.png, entry.vector: test.vector}
     code = reference_code(contract, platform.language)
     rest = {
+        **{_place(path, platform.code): text.encode() for path, text in code.items()},
         "README.md": readme(contract, platform.name, why).encode(),
-        **{path: text.encode() for path, text in platform.files(contract).items()},
-        **{f"{platform.code}/{path}": text.encode() for path, text in code.items()},
+        **{path: text.encode() for path, text in platform.files(contract, code).items()},
         **{f"{platform.resources}/{path}": content for path, content in resources.items()},
     }
     project = Project(platform, contract, _model_files(bundle, model, platform.model, contract.model), rest)
@@ -85,6 +85,12 @@ def project_of(bundle: Bundle, model: ModelEntry, platform: Platform, why: str) 
             [f"{path}: {len(rest[path]):,} bytes" for path in sorted(rest, key=lambda path: -len(rest[path]))[:5]],
         )
     return project
+
+
+def _place(path: str, folder: str) -> str:
+    """Return the place of a file of code: what a build must not see lies outside the folder of the sources."""
+    apart = {"README.md": "CODE.md", "package.json": "package.json"}
+    return apart.get(path) or (path if path.startswith("optional/") else f"{folder}/{path}")
 
 
 def _model_files(bundle: Bundle, model: ModelEntry, folder: str, name: str) -> dict[str, bytes]:

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from export.app.contract import AppContract
 from export.packaging.platform import Platform
 
-_RUNTIMES = {"onnx": ("onnxruntime-web", "1.30.0"), "litert": ("@litertjs/core", "2.5.3")}
-
 _INDEX = """\
 export * from './src/gallery.mjs';
 export * from './src/model.mjs';
@@ -58,23 +56,20 @@ export function selfTest(model: HeteroModel): Promise<{ passed: boolean; cosines
 """
 
 
-def _files(contract: AppContract) -> Mapping[str, str]:
-    runtime, version = _RUNTIMES[contract.format]
+def _files(contract: AppContract, code: Mapping[str, str]) -> Mapping[str, str]:
     package = {
         "name": f"hetero-{contract.name.lower()}",
         "version": "0.0.0",
-        "private": True,
-        "type": "module",
         "exports": "./index.js",
         "types": "./index.d.ts",
-        "dependencies": {runtime: version},
+        **json.loads(code["package.json"]),
     }
     return {"package.json": json.dumps(package, indent=2) + "\n", "index.js": _INDEX, "index.d.ts": _TYPES}
 
 
 WEB = Platform(
     name="web",
-    formats=tuple(_RUNTIMES),
+    formats=("onnx", "litert"),
     language="javascript",
     code="src",
     resources="hetero",
