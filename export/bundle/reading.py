@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -55,7 +55,7 @@ class Bundle:
     manifest: Manifest
     space: EmbeddingSpace
     preprocessing: Preprocessing
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = field(default=(), kw_only=True)
 
     @cached_property
     def goldens(self) -> Goldens:
@@ -149,7 +149,7 @@ def _parts(path: Path, *, whole: bool) -> Bundle:
         read_header(path / GOLDENS)
     if (path / SIGNATURE).exists():
         read_signature(path / SIGNATURE)
-    return Bundle(path, manifest, space, preprocessing, left_out)
+    return Bundle(path, manifest, space, preprocessing, left_out=left_out)
 
 
 def _json(path: Path) -> object:

@@ -64,9 +64,12 @@ def _loses(model: ModelEntry) -> str:
         return "was not measured"
     quantisation = model.quantisation
     goal = quantisation.goal if quantisation else offer(model.format, model.precision).goal
-    if largest <= goal and not doubts(quantisation):
-        return ""
-    return f"is not shown to lose at most {goal:.2%} of map@r: {_loss(model)}"
+    if largest > goal:
+        return f"is not shown to lose at most {goal:.2%} of map@r: {_loss(model)}"
+    if quantisation and quantisation.evidence and doubts(quantisation):
+        measured = quantisation.evidence
+        return f"cannot be judged by {measured.queries} queries of {measured.classes} classes"
+    return ""
 
 
 # Whether an accelerator takes the file whole will be one more question, once a manifest knows.
