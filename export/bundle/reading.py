@@ -181,7 +181,8 @@ def _tree_problems(path: Path, files: tuple[FileEntry, ...]) -> list[str]:
                     continue
                 present.add(name)
                 problems += _entry_problems(entry, name, listed)
-    problems += [f"{name}: listed, but missing" for name in sorted(set(listed) - present - {SIGNATURE})]
+    for name in sorted(set(listed) - present - {SIGNATURE}):
+        problems.append(f"{name}: listed, but missing{' (handed on without it?)' if part_of(name) else ''}")
     return problems
 
 

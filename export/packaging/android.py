@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from export.app.contract import AppContract
 from export.packaging.platform import Platform
@@ -21,13 +21,12 @@ plugins {{
 }}
 
 android {{
-    namespace = "hetero"
+    namespace = "hetero.app"
     compileSdk = 35
     defaultConfig {{ minSdk = 26 }}
-    // The application that uses this module says so, too: only uncompressed assets can be mapped into memory.
-    androidResources {{ noCompress += "{suffix}" }}
-    kotlin {{ jvmToolchain(17) }}
 }}
+
+kotlin {{ jvmToolchain(17) }}
 
 dependencies {{
     implementation("{runtime}")
@@ -58,9 +57,7 @@ aiPack {
 
 def _library(contract: AppContract, _code: Mapping[str, str]) -> dict[str, str]:
     return {
-        "build.gradle.kts": _MODULE.format(
-            suffix=PurePath(contract.model).suffix[1:], runtime=_RUNTIMES[contract.format]
-        ),
+        "build.gradle.kts": _MODULE.format(runtime=_RUNTIMES[contract.format]),
         "src/main/AndroidManifest.xml": _MANIFEST,
         f"{_CODE}/Assets.kt": (Path(__file__).parent / "Assets.kt").read_text(encoding="utf-8"),
     }

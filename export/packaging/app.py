@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.bundle.manifest import ModelEntry
+from export.bundle.manifest import MANIFEST, ModelEntry
 from export.bundle.reading import Bundle
 from export.kinds.precision import Precision
 from export.packaging.android import AI_PACK, ANDROID
@@ -15,12 +15,12 @@ from export.packaging.project import Project, project_of
 from export.packaging.web import WEB
 from export.precision.recommendation import recommendations
 from hetero.errors import InputError
-from hetero.files import write_json
+from hetero.files import sha256_file, write_json
 from hetero.storage.directories import replaced_directory
 
 PLATFORMS = (ANDROID, AI_PACK, IOS, WEB)
 RECORD = "hetero-app.json"
-"""Lists what was written; a directory with it may be replaced."""
+"""Says of which bundle what was made; a directory with it may be replaced."""
 
 
 def write_app(
@@ -50,7 +50,13 @@ def write_app(
     with replaced_directory(out) as fresh:
         for project in projects:
             project.write(fresh / project.platform.name)
-        write_json(fresh / RECORD, {project.platform.name: _record(project) for project in projects})
+        write_json(
+            fresh / RECORD,
+            {
+                "manifest": sha256_file(bundle.path / MANIFEST),
+                "projects": {project.platform.name: _record(project) for project in projects},
+            },
+        )
     return projects
 
 

@@ -21,9 +21,16 @@ let package = Package(
 )
 """
 
+_RESOURCES = """\
+import Foundation
+
+/// The folder of `contract.json`, the model and the self-test.
+public let heteroResources = Bundle.module.url(forResource: "hetero", withExtension: nil)!
+"""
+
 
 def _files(_contract: AppContract, _code: Mapping[str, str]) -> Mapping[str, str]:
-    return {"Package.swift": _PACKAGE}
+    return {"Package.swift": _PACKAGE, f"{_TARGET}/Resources.swift": _RESOURCES}
 
 
 IOS = Platform(

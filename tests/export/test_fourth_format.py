@@ -17,7 +17,7 @@ import pytest
 from device_tests.checks.finding import RUNGS
 from device_tests.checks.gates import Gates
 from export.bundle.goldens import RetrievalSet
-from export.bundle.reading import read_bundle
+from export.bundle.reading import Bundle, read_bundle
 from export.formats import FORMATS
 from export.formats.converter import ConversionJob
 from export.kinds.format import SPACE_KEY, Engine, Format
@@ -123,7 +123,26 @@ def tiny_retrieval() -> RetrievalSet:
 def exported(out: Path) -> Path:
     from export.api import export_model
 
-    return export_model(tiny_model(), tiny_retrieval(), out, formats=["matrix"], goldens=8)
+    return export_model(tiny_model(), tiny_retrieval(), out, formats=["matrix"], goldens=8, images="drawn,\nno persons")
+
+
+def require_what_an_app_gets(bundle: Bundle) -> None:
+    """The manifest counts the images and recommends a file; the self-test's vectors are those of its images."""
+    import io
+
+    from PIL import Image
+
+    from export.app.self_test import self_tests
+    from export.bundle.manifest import ImagesEntry
+    from hetero.data.decoding.decode import resized
+
+    count = len(bundle.goldens.retrieval_images)
+    assert bundle.manifest.images == ImagesEntry(count, originals=0, self_test=3, origin="drawn, no persons")
+    assert [(one.file, one.precision) for one in bundle.manifest.recommended] == [("model.fp32.npz", "fp32")]
+    assert len(bundle.goldens.golden_tensors) == 2
+    for test in self_tests(bundle):
+        prepared = resized(Image.open(io.BytesIO(test.png)), bundle.preprocessing)
+        assert np.abs(embed(prepared[None], weights())[0] - np.frombuffer(test.vector, "<f4")).max() < 1e-5
 
 
 @pytest.mark.usefixtures("installed")
@@ -140,7 +159,9 @@ def test_from_the_model_to_the_report(tmp_path: Path) -> None:
     assert (model.format, model.file, model.checked) == ("matrix", "model.fp32.npz", "pass")
     assert model.versions == {"numpy": np.__version__}
     assert np.abs(bundle.goldens.golden_embeddings - embed(bundle.goldens.golden_images, weights())).max() < 1e-5
+    require_what_an_app_gets(bundle)
     card = (path / "README.md").read_text()
+    assert "for the self-test of an application; origin: drawn, no persons." in card
     assert '## Anywhere\n\n```python\nheld = numpy.load("model.fp32.npz")  # gives 8 numbers\n```\n' in card
     assert "| numpy: wherever it is | `model.fp32.npz` | fp32 | numpy 1 |" in card
     assert "Kotlin" not in card

@@ -108,9 +108,9 @@ def test_a_rest_that_is_too_large_names_the_file_and_leaves_the_earlier_result(
 ) -> None:
     write_app(bundle, tmp_path / "app")
     before = content(tmp_path / "app")
-    long = {"Long.kt": "x" * LARGEST_REST}
+    long = {"package.json": "{}", "long.mjs": "x" * LARGEST_REST}
     monkeypatch.setattr("export.packaging.project.reference_code", lambda _contract, _language: long)
-    with pytest.raises(InputError, match=r"src/Long.kt: 150,000 bytes"):
+    with pytest.raises(InputError, match=r"src/long.mjs: 150,000 bytes"):
         write_app(bundle, tmp_path / "app", platforms=["web"])
     assert content(tmp_path / "app") == before
 
@@ -135,7 +135,7 @@ def test_the_command_states_sizes_and_refuses_a_damaged_bundle(
     bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app_command(bundle.path, tmp_path / "app", platform=("web",))
-    rest = json.loads((tmp_path / "app" / RECORD).read_text())["web"]["rest_bytes"]
+    rest = json.loads((tmp_path / "app" / RECORD).read_text())["projects"]["web"]["rest_bytes"]
     assert f"model.onnx in fp32, 4 bytes; the rest {rest:,}; together {rest + 4:,}" in capsys.readouterr().out
     (bundle.path / "model.fp32.onnx").write_bytes(b"onyx")
     with pytest.raises(IntegrityError, match=r"model.fp32.onnx: expected sha256"):
