@@ -44,4 +44,4 @@ def test_every_snippet_runs(tmp_path, monkeypatch):
 
 def test_the_page_gives_the_rule_of_the_recommendation():
     page = " ".join((ROOT / "docs" / "export.md").read_text().replace("\n> ", " ").split())
-    assert f"> {RULE[0].upper()}{RULE[1:]}." in page
+    assert f"{RULE[0].upper()}{RULE[1:]}." in page

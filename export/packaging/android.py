@@ -76,6 +76,7 @@ ANDROID = Platform(
     resources=_ASSETS,
     model=_ASSETS,
     files=_library,
+    folder="installed(context)",
 )
 AI_PACK = Platform(
     name="android-ai-pack",
@@ -85,5 +86,6 @@ AI_PACK = Platform(
     resources=f"hetero/{_ASSETS}",
     model=f"hetero_model/{_ASSETS}",
     files=_two_modules,
+    folder="installed(context)",
     usual=False,
 )

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from export.app.contract import AppContract
 from export.packaging.platform import Platform
 
-_TARGET = "Sources/HeteroModel"
+_TARGET = "Sources/Hetero"
 
 _PACKAGE = """\
 // swift-tools-version:5.9
 import PackageDescription
 
 let package = Package(
-    name: "HeteroModel",
+    name: "Hetero",
     platforms: [.iOS(.v16), .macOS(.v13)],
-    products: [.library(name: "HeteroModel", targets: ["HeteroModel"])],
-    targets: [.target(name: "HeteroModel", resources: [.copy("hetero")])]
+    products: [.library(name: "Hetero", targets: ["Hetero"])],
+    targets: [.target(name: "Hetero", resources: [.copy("hetero")])]
 )
 """
 
@@ -41,4 +41,5 @@ IOS = Platform(
     resources=f"{_TARGET}/hetero",
     model=f"{_TARGET}/hetero",
     files=_files,
+    folder="heteroResources",
 )

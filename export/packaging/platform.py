@@ -21,6 +21,7 @@ class Platform:
         resources: Folder of ``contract.json`` and the self-test.
         model: Folder of the model.
         files: Returns the build system's files, by path, given the contract and the code.
+        folder: The expression for the folder of resources in the application.
         usual: True if it is written unless others are named.
     """
 
@@ -31,4 +32,5 @@ class Platform:
     resources: str
     model: str
     files: Callable[[AppContract, Mapping[str, str]], Mapping[str, str]]
+    folder: str
     usual: bool = True

@@ -73,7 +73,7 @@ def project_of(bundle: Bundle, model: ModelEntry, platform: Platform, why: str) 
     code = reference_code(contract, platform.language)
     rest = {
         **{_place(path, platform.code): text.encode() for path, text in code.items()},
-        "README.md": readme(contract, platform.name, why).encode(),
+        "README.md": readme(contract, platform, why).encode(),
         **{path: text.encode() for path, text in platform.files(contract, code).items()},
         **{f"{platform.resources}/{path}": content for path, content in resources.items()},
     }

@@ -7,15 +7,16 @@ from typing import Any
 
 from export.app.contract import AppContract
 from export.kinds.registry import format_called
+from export.packaging.platform import Platform
 from hetero.display.text import in_markdown
 
 
-def readme(contract: AppContract, platform: str, why: str) -> str:
+def readme(contract: AppContract, platform: Platform, why: str) -> str:
     """Return Markdown.
 
     Args:
         contract: The model's contract.
-        platform: Name of the platform.
+        platform: The platform.
         why: The reason for this model.
     """
     from jinja2 import Environment, StrictUndefined

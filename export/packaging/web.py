@@ -75,4 +75,5 @@ WEB = Platform(
     resources="hetero",
     model="hetero",
     files=_files,
+    folder="contractUrl",
 )

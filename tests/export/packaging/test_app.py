@@ -17,7 +17,7 @@ from export.packaging.project import LARGEST_REST
 from hetero.errors import InputError, IntegrityError
 from tests.export.bundles import goldens, relist, write_bundle
 
-WEB, IOS = "web/hetero", "ios/Sources/HeteroModel/hetero"
+WEB, IOS = "web/hetero", "ios/Sources/Hetero/hetero"
 
 
 @pytest.fixture
