@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Literal, get_args
 
 import pytest
 
 from export.app.contract import AppContract
 from export.bundle.manifest import RecommendationEntry
 from export.bundle.reading import Bundle, read_bundle
-from export.bundle_commands import app_command
-from export.packaging.app import RECORD, write_app
+from export.bundle_commands import Platforms, app_command
+from export.packaging.app import PLATFORMS, RECORD, write_app
 from export.packaging.project import LARGEST_REST
 from hetero.errors import InputError, IntegrityError
 from tests.export.bundles import goldens, relist, write_bundle
@@ -129,6 +130,12 @@ def test_neither_another_directory_nor_the_bundle_is_written_to(bundle: Bundle, 
         write_app(bundle, tmp_path / "mine")
     with pytest.raises(InputError, match="lies in the bundle"):
         write_app(bundle, bundle.path / "app")
+
+
+def test_the_command_knows_every_platform() -> None:
+    known = Literal["android", "android-ai-pack", "ios", "web"]
+    assert get_args(Platforms)[0] == tuple[known, ...]
+    assert get_args(known) == tuple(platform.name for platform in PLATFORMS)
 
 
 def test_the_command_states_sizes_and_refuses_a_damaged_bundle(
