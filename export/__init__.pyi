@@ -1,5 +1,6 @@
 from .api import export_model as export_model
 from .api import misses_goal as misses_goal
+from .app.contract import AppContract as AppContract
 from .bundle.goldens import RetrievalSet as RetrievalSet
 from .bundle.manifest import Manifest as Manifest
 from .bundle.reading import Bundle as Bundle
@@ -12,4 +13,5 @@ from .capture.source import from_directory as from_directory
 from .capture.source import from_module as from_module
 from .capture.source import resizing as resizing
 from .errors import ExportError as ExportError
+from .packaging.app import write_app as write_app
 from .precision.calibration import calibration_set as calibration_set
