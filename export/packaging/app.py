@@ -61,8 +61,9 @@ def write_app(
 
 
 def _require_free(out: Path, bundle: Bundle) -> None:
-    if out.resolve().is_relative_to(bundle.path.resolve()):
-        raise InputError(f"{out} lies in the bundle, which never changes; choose another path")
+    here, there = out.resolve(), bundle.path.resolve()
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise InputError(f"{out} lies in the bundle, or holds it; choose another path")
     if out.exists() and not (out.is_dir() and ((out / RECORD).is_file() or not any(out.iterdir()))):
         raise InputError(f"{out} exists and was not written by `hetero bundle app`; it will not be replaced")
 

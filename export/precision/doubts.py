@@ -37,6 +37,11 @@ def least_queries(goal: float) -> int:
     return math.ceil(RULE_OF_THREE / goal) if goal > 0 else 0
 
 
+def too_few(evidence: Evidence, goal: float) -> bool:
+    """Return True if not even zero loss on these queries shows that a goal is met."""
+    return evidence.classes < 2 or (goal > 0 and evidence.queries < RULE_OF_THREE / goal)
+
+
 def _needed(evidence: Evidence, goal: float) -> int:
     """Return the number of queries that make the interval as narrow as the goal."""
     loss = evidence.chosen.loss

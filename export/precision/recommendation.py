@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from export.bundle.manifest import Manifest, ModelEntry, RecommendationEntry
 from export.kinds.precision import PRECISIONS
-from export.precision.doubts import doubts
+from export.precision.doubts import too_few
 from export.precision.table import offer
 from hetero.display.text import one_line
 from hetero.display.wording import change_in_words
@@ -66,8 +66,7 @@ def _loses(model: ModelEntry) -> str:
     goal = quantisation.goal if quantisation else offer(model.format, model.precision).goal
     if largest > goal:
         return f"is not shown to lose at most {goal:.2%} of map@r: {_loss(model)}"
-    if quantisation and quantisation.evidence and doubts(quantisation):
-        measured = quantisation.evidence
+    if quantisation and (measured := quantisation.evidence) and too_few(measured, goal):
         return f"cannot be judged by {measured.queries} queries of {measured.classes} classes"
     return ""
 

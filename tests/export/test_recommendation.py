@@ -73,6 +73,18 @@ def test_int8_that_may_lose_more_or_has_too_few_queries_is_not_taken(
     assert why in one.why
 
 
+def test_figures_out_of_range_do_not_stop_it(manifest: Manifest) -> None:
+    wild = int8(manifest, 0.0, 10**400)
+    assert wild.quantisation is not None
+    assert wild.quantisation.evidence is not None
+    figures = dataclasses.replace(wild.quantisation.evidence.chosen, loss=Interval(0.0, -1e308, 0.0))
+    evidence = dataclasses.replace(wild.quantisation.evidence, chosen=figures)
+    quantisation = dataclasses.replace(wild.quantisation, goal=5e-324, evidence=evidence)
+    one = chosen(manifest, entry(manifest, "fp32", 400), dataclasses.replace(wild, quantisation=quantisation))
+    assert one is not None
+    assert one.precision == "fp32"
+
+
 def test_of_what_nobody_measured_float_files_only(manifest: Manifest) -> None:
     one = chosen(
         manifest, *(entry(manifest, kind, size) for kind, size in (("fp32", 4), ("fp16", 2), ("int8-weights", 1)))

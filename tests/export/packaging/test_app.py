@@ -130,6 +130,9 @@ def test_neither_another_directory_nor_the_bundle_is_written_to(bundle: Bundle, 
         write_app(bundle, tmp_path / "mine")
     with pytest.raises(InputError, match="lies in the bundle"):
         write_app(bundle, bundle.path / "app")
+    (tmp_path / RECORD).write_text("{}")
+    with pytest.raises(InputError, match="or holds it"):
+        write_app(bundle, tmp_path)
 
 
 def test_the_command_knows_every_platform() -> None:
