@@ -143,6 +143,9 @@ def _model_problems(manifest: Manifest, model: ModelEntry) -> list[str]:
             problems.append(f"{what}: {tensor.name[:100]!r} has an impossible scale or zero point")
     if model.checked == "pass" and model.min_cosine is None:
         problems.append(f"{what}: min_cosine belongs to a model that was checked")
+    ends = model.calibration_interval
+    if ends is not None and not (ends.value == model.calibration_loss and ends.low <= ends.high):
+        problems.append(f"{what}: calibration_interval must be that of calibration_loss")
     for name, largest in _LARGEST.items():
         figure: float | None = getattr(model, name)
         if figure is not None and not (math.isfinite(figure) and abs(figure) <= largest):

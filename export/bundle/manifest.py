@@ -12,6 +12,7 @@ from export.kinds.interface import TensorEntry
 from export.kinds.precision import Precision
 from export.kinds.registry import FormatName
 from hetero.errors import IntegrityError
+from hetero.metrics.bootstrap import Interval
 from hetero.schema import record
 
 SCHEMA = "hetero/bundle/1"
@@ -110,6 +111,7 @@ class ModelEntry:
             larger than the drift allowed between a file and torch, ``min_cosine`` proves nothing.
         calibration_loss: Share of asymmetric map@r lost against torch on the calibration queries; None without
             queries or runtime. Negative for a gain.
+        calibration_interval: It, with its 95 % interval over these queries; None in bundles of earlier versions, too.
         quantisation: For int8 files, the choice behind them.
         warnings: Doubts that remained, for instance values outside of float16's range.
     """
@@ -127,6 +129,7 @@ class ModelEntry:
     mean_cosine: float | None = None
     golden_room: float | None = None
     calibration_loss: float | None = None
+    calibration_interval: Interval | None = None
     quantisation: Quantisation | None = None
     warnings: tuple[str, ...] = ()
 

@@ -124,7 +124,8 @@ def _entry(
         min_cosine=result.min_cosine,
         mean_cosine=result.mean_cosine,
         golden_room=result.golden_room,
-        calibration_loss=result.calibration_loss,
+        calibration_loss=result.calibration_loss and result.calibration_loss.value,
+        calibration_interval=result.calibration_loss,
         quantisation=result.quantisation,
         warnings=(
             *warnings,

@@ -10,6 +10,7 @@ from export.kinds.interface import TensorEntry
 from export.kinds.precision import Precision
 from export.kinds.registry import FormatName
 from hetero.files import read_json
+from hetero.metrics.bootstrap import Interval
 from hetero.schema import parse, record
 
 
@@ -70,7 +71,8 @@ class Result:
         mean_cosine: The mean of these cosines.
         golden_room: Median ``1 - cosine`` between golden images and their nearest other one, in torch; None if
             ``min_cosine`` is.
-        calibration_loss: Share of map@r lost on the calibration queries; None without them or without a runtime.
+        calibration_loss: Share of map@r lost on the calibration queries, with its 95 % interval; None without them or
+            without a runtime.
         quantisation: The quantisation of an int8 file.
         seconds: Time to write and check it; the shared conversion counts for the first file.
         peak_memory_bytes: The largest size of the process so far.
@@ -82,7 +84,7 @@ class Result:
     min_cosine: float | None
     mean_cosine: float | None
     golden_room: float | None
-    calibration_loss: float | None
+    calibration_loss: Interval | None
     quantisation: Quantisation | None
     seconds: float = 0.0
     peak_memory_bytes: int = 0

@@ -33,6 +33,7 @@ from export.kinds.interface import Shape
 from export.kinds.precision import Precision
 from export.kinds.registry import format_called
 from export.precision.calibration import Calibration
+from export.precision.measure import Yardstick
 from export.precision.table import offer
 from hetero.files import write_json
 from hetero.schema import parse
@@ -159,7 +160,9 @@ def _written(
         )  # fmt: skip
         between = room(expected)
         if job.calibration is not None and measured:
-            loss = job.calibration.loss(converter.run(out, job.calibration.queries))
+            yardstick = Yardstick(job.calibration, job.calibration.query_rows)
+            figures = yardstick.measure(converter.run(out, job.calibration.queries))
+            loss = figures and figures.loss
     return Result(
         input=input_entry,
         output=output_entry,

@@ -17,7 +17,6 @@ from export.bundle.tensors import read_tensors
 from hetero.data.images import Images
 from hetero.errors import InputError
 from hetero.files import sha256_bytes, write_bytes
-from hetero.metrics.retrieval import evaluate_tasks
 from hetero.metrics.task import RetrievalTask
 from hetero.space import EmbeddingSpace
 
@@ -25,7 +24,6 @@ RANGE_IMAGES = 64
 """Number of images that set activation ranges; more change them little."""
 CLASS_IMAGES = 8
 """Larger classes contribute fewer images before classes are dropped: within one class there is nothing to confuse."""
-METRIC = "map@r"
 
 Rows = Int64[np.ndarray, " _"]
 
@@ -86,22 +84,6 @@ class Calibration:
         folds = [Fold(ranges, np.intersect1d(self.query_rows, queries)) for ranges, queries in pairs]
         # Nothing can be held out if every query sets ranges, too.
         return tuple(fold for fold in folds if len(fold.queries)) or (Fold(self.range_rows, self.query_rows),)
-
-    def figure(self, queries: Float32[np.ndarray, "q d"]) -> float:
-        """Return asymmetric map@r of these queries in the cloud's gallery, mean over tasks.
-
-        Args:
-            queries: Vectors of :attr:`queries`.
-        """
-        vectors = self.torch.copy()
-        vectors[self.query_rows] = queries
-        one = self.retrieval
-        return evaluate_tasks(vectors, one.cloud_embeddings, one.labels, one.tasks).mean(METRIC)
-
-    def loss(self, queries: Float32[np.ndarray, "q d"]) -> float:
-        """Return the share of the float32 model's asymmetric map@r that these queries lose; negative for a gain."""
-        whole = self.figure(self.torch[self.query_rows])
-        return 1.0 - self.figure(queries) / whole if whole > 0 else 0.0
 
     def save(self, directory: Path) -> None:
         """Write it for a converter's process."""

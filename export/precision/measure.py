@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
-from export.precision.calibration import METRIC, Calibration
+from export.precision.calibration import Calibration
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, difference_interval, function_interval
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.metrics.top_overlap import nearest, overlap
 
+METRIC = "map@r"
 PerTask = list[Float64[NDArray[np.float64], " _"]]
 
 

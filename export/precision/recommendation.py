@@ -10,11 +10,13 @@ from export.precision.doubts import too_few
 from export.precision.table import offer
 from hetero.display.text import one_line
 from hetero.display.wording import change_in_words
+from hetero.metrics.bootstrap import Interval
 
 RULE = (
     "the smallest file of a format whose calibration shows that it loses no more map@r than its goal (where there is "
-    "a 95 % interval, by its upper end, of enough queries); of what was not measured, fp16 and fp32 only; no file "
-    "that gives bytes, which are for accelerators alone, or has values outside of float16's range"
+    "a 95 % interval, by its upper end, of enough queries), or fp16 unless it is shown to lose more; of what was not "
+    "measured, fp16 and fp32 only; no file that gives bytes, which are for accelerators alone, or has values outside of "
+    "float16's range"
 )
 HALF_HAZARD = "float16: "
 """Start of a warning about a value that float16 cannot hold."""
@@ -30,6 +32,24 @@ def recommendations(manifest: Manifest) -> tuple[RecommendationEntry, ...]:
     formats = dict.fromkeys(model.format for model in manifest.models)
     found = [_recommended([model for model in manifest.models if model.format == name]) for name in formats]
     return tuple(entry for entry in found if entry is not None)
+
+
+def measured_loss(model: ModelEntry) -> Interval | None:
+    """Return the share of map@r that a model loses in calibration; None if it was not measured.
+
+    That of a quantised file is of queries that set none of its ranges. Bundles of earlier versions hold no interval of
+    the others: its ends are the figure itself.
+    """
+    if model.quantisation and model.quantisation.evidence:
+        return model.quantisation.evidence.chosen.loss
+    if model.calibration_interval is not None or model.calibration_loss is None:
+        return model.calibration_interval
+    return Interval(model.calibration_loss, model.calibration_loss, model.calibration_loss)
+
+
+def goal_of(model: ModelEntry) -> float:
+    """Return the largest share of map@r that a model may lose."""
+    return model.quantisation.goal if model.quantisation else offer(model.format, model.precision).goal
 
 
 def _recommended(models: Sequence[ModelEntry]) -> RecommendationEntry | None:
@@ -59,26 +79,21 @@ def _leaves_float16(model: ModelEntry) -> str:
 def _loses(model: ModelEntry) -> str:
     if model.precision == "fp32" or (model.calibration_loss is None and model.precision == "fp16"):
         return ""
-    largest = _largest_loss(model)
-    if largest is None:
+    loss, goal = measured_loss(model), goal_of(model)
+    if loss is None:
         return "was not measured"
-    quantisation = model.quantisation
-    goal = quantisation.goal if quantisation else offer(model.format, model.precision).goal
-    if largest > goal:
+    if model.precision == "fp16":
+        return f"loses more than {goal:.2%} of map@r: {_loss(model)}" if loss.low > goal else ""
+    if loss.high > goal:
         return f"is not shown to lose at most {goal:.2%} of map@r: {_loss(model)}"
-    if quantisation and (measured := quantisation.evidence) and too_few(measured, goal):
-        return f"cannot be judged by {measured.queries} queries of {measured.classes} classes"
+    evidence = model.quantisation and model.quantisation.evidence
+    if evidence and too_few(evidence, goal):
+        return f"cannot be judged by {evidence.queries} queries of {evidence.classes} classes"
     return ""
 
 
 # Whether an accelerator takes the file whole will be one more question, once a manifest knows.
 _QUESTIONS: tuple[Callable[[ModelEntry], str], ...] = (_gives_bytes, _leaves_float16, _loses)
-
-
-def _largest_loss(model: ModelEntry) -> float | None:
-    if model.quantisation and model.quantisation.evidence:
-        return model.quantisation.evidence.chosen.loss.high
-    return model.calibration_loss
 
 
 def _loss(model: ModelEntry) -> str:

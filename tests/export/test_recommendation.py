@@ -85,6 +85,15 @@ def test_figures_out_of_range_do_not_stop_it(manifest: Manifest) -> None:
     assert one.precision == "fp32"
 
 
+def test_fp16_is_left_out_only_when_it_is_shown_to_lose_more(manifest: Manifest) -> None:
+    half = entry(manifest, "fp16", 200, 0.002)
+    for low, precision in ((0.001, "fp16"), (0.0011, "fp32")):
+        wide = dataclasses.replace(half, calibration_interval=Interval(0.002, low, 0.003))
+        one = chosen(manifest, entry(manifest, "fp32", 400), wide)
+        assert one is not None
+        assert one.precision == precision
+
+
 def test_of_what_nobody_measured_float_files_only(manifest: Manifest) -> None:
     one = chosen(
         manifest, *(entry(manifest, kind, size) for kind, size in (("fp32", 4), ("fp16", 2), ("int8-weights", 1)))

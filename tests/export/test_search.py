@@ -11,8 +11,9 @@ from export import calibration_set
 from export.precision.calibration import RANGE_IMAGES, Calibration, joined, make_calibration
 from export.precision.choose import Choice, search, search_weights
 from export.precision.doubts import doubts
-from export.precision.measure import mean_angle
+from export.precision.measure import Yardstick, mean_angle
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.metrics.bootstrap import Interval
 from hetero.space import EmbeddingSpace
 from tests.export.bundles import SPACE, images, units
 
@@ -237,8 +238,11 @@ def test_loss_by_hand() -> None:
     known = calibration()
     vectors = known.torch.copy()
     vectors[:8] *= -1
-    assert known.loss(known.torch) == 0
-    assert known.loss(vectors) == pytest.approx(8 / 80)
+    yardstick = Yardstick(known, known.query_rows)
+    same, lost = yardstick.measure(known.torch), yardstick.measure(vectors)
+    assert same is not None and same.loss == Interval(0.0, 0.0, 0.0)
+    assert lost is not None and lost.loss.value == pytest.approx(8 / 80)
+    assert lost.loss.low < 8 / 80 < lost.loss.high
     assert mean_angle(vectors, known.torch) == pytest.approx(180 * 8 / 80, rel=1e-3)
 
 
