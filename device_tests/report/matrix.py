@@ -69,6 +69,11 @@ def cloud_name(matrix: Mapping[str, Any]) -> str:
     return max(matrix["models"], key=lambda name: costs.get(name, {}).get("macs", 0))
 
 
+def cloud_macs(matrix: Mapping[str, Any]) -> int | None:
+    """Return the multiply-accumulates of the model of :func:`cloud_name`; None if they are not known."""
+    return (matrix.get("costs") or {}).get(cloud_name(matrix), {}).get("macs")
+
+
 def rules(matrix: Mapping[str, Any]) -> list[RuleLine]:
     """Return the compatibility rule for the headline metric."""
     return [
@@ -93,8 +98,15 @@ def _reason(rule: Mapping[str, Any]) -> str:
 
 
 def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:
-    """Return one heatmap for each metric."""
-    return [_heatmap(matrix, metric) for metric in matrix["metrics"]]
+    """Return one heatmap for each metric that does not repeat the headline metric."""
+    again = repeated(matrix)
+    return [_heatmap(matrix, metric) for metric in matrix["metrics"] if metric not in again]
+
+
+def repeated(matrix: Mapping[str, Any]) -> list[str]:
+    """Return the metrics with the headline metric's figures: map@r, where each query has one right image."""
+    figures = matrix["metrics"]
+    return [name for name in figures if name != HEADLINE_METRIC and figures[name] == figures[HEADLINE_METRIC]]
 
 
 def value(matrix: Mapping[str, Any], query: str, gallery: str) -> float | None:

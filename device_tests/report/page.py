@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from markupsafe import Markup
 
 import hetero
@@ -20,12 +20,14 @@ from device_tests.report import matrix as matrices
 from device_tests.report.agreement import agreements
 from device_tests.report.evidence import Evidence, label
 from device_tests.report.hits import Hits, examples
-from device_tests.report.plots import accuracy_against_macs, parity_strips
+from device_tests.report.plots import NARROW, WIDE, Strip, accuracy_against_macs, parity_strips
+from device_tests.report.shipping import shelves
 from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.verdict.headline import Headline, evidence_headlines, files_headline, student_headline
 from device_tests.verdict.student_table import rule_line
+from export.precision.recommendation import RULE
 from hetero.display.pages import data_uri, templates
 from hetero.display.wording import change_in_words, range_of_change
 from hetero.files import write_text
@@ -61,8 +63,9 @@ def write_report(
     bundles: Sequence[Path],
     embeddings: Path,
     adaptations: Mapping[str, Adaptation] | None = None,
+    folder: Path | None = None,
 ) -> None:
-    """Write one self-contained page.
+    """Write one self-contained page, with links to those models' files that lie below it.
 
     Args:
         out: The HTML file.
@@ -71,6 +74,7 @@ def write_report(
         bundles: The bundle directories that were verified.
         embeddings: The directory of the targets' embeddings; ``summary.json`` is read from beside it.
         adaptations: Students adapted to a new domain, by name; refused ones are shown with their reasons.
+        folder: The directory that the page is read in; default that of ``out``.
 
     Raises:
         InputError: If a bundle cannot be read.
@@ -82,7 +86,7 @@ def write_report(
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(
         headlines=_headlines(rows, gathered.summary),
-        marks={"pass": "✓", "fail": "✗"},
+        marks={"pass": "✓", "fail": "✗", "not verified": "?"},
         origins=_origins(gathered.summary),
         students=gathered.summary.get("students", []),
         controls=_controls(matrix, gathered.bundles),
@@ -92,11 +96,16 @@ def write_report(
         glances=glances(gathered.lines),
         reasons=reasons(rows),
         tiles=_tiles(matrix, gathered.lines),
+        shelves=shelves(gathered.bundles, gathered.lines, folder or out.parent),
+        shipping_rule=RULE,
         heatmaps=matrices.heatmaps(matrix) if matrix is not None else [],
+        map_apart=any(line.figure("evidence", "map@r") != line.figure("evidence", "cmc@1") for line in gathered.lines),
+        repeated=matrices.repeated(matrix) if matrix is not None else [],
         rules=matrices.rules(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
-        plot=accuracy_against_macs(points, "cmc@1 against the cloud gallery") if len(points) > 1 else None,
-        parity=_parity_plot(gathered),
+        cloud_macs=matrices.cloud_macs(matrix) if matrix is not None else None,
+        plots=_for_both(partial(accuracy_against_macs, points, "cmc@1 against the cloud gallery"), len(points) > 1),
+        parity=_parity_plots(gathered),
         cards=[card for line in gathered.shown() for card in _cards(gathered, line)],
         ways=ways(gathered.embeddings, gathered.bundles),
         resizers=gathered.resizers,
@@ -148,7 +157,7 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
     if matrix is not None:
         name = matrices.cloud_name(matrix)
         cloud = matrices.value(matrix, name, name)
-        cloud_macs = (matrix.get("costs") or {}).get(name, {}).get("macs")
+        cloud_macs = matrices.cloud_macs(matrix)
         note = f"the cloud model itself: cmc@1{f', {_count(cloud_macs)} MACs' if cloud_macs else ''}"
         tiles.append((name, _figure(cloud), note))
     for bundle in dict.fromkeys(line.bundle for line in table):
@@ -164,8 +173,13 @@ def _tiles(matrix: Mapping[str, Any] | None, table: Sequence[Line]) -> list[tupl
     return tiles
 
 
-def _parity_plot(evidence: Evidence) -> Markup | None:
-    strips: list[tuple[str, Float64[np.ndarray, " n"], float | None]] = []
+def _for_both(draw: Callable[..., Markup], wanted: bool) -> dict[str, Markup]:
+    """Return a plot for a desk and for a phone; none if it is not wanted."""
+    return {"on-desk": draw(width=WIDE), "on-phone": draw(width=NARROW)} if wanted else {}
+
+
+def _parity_plots(evidence: Evidence) -> dict[str, Markup]:
+    strips: list[Strip] = []
     everywhere = evidence.summary.get("gates", {})
     for line, answer in evidence.embeddings.items():
         if np.isfinite(answer.golden).all() and np.linalg.norm(answer.golden, axis=1).all():
@@ -174,7 +188,7 @@ def _parity_plot(evidence: Evidence) -> Markup | None:
             # Reduced precisions are compared with their neighbours instead.
             gate = float(gates.get("parity", Gates.parity)) if line.precision == "fp32" else None
             strips.append((line.label, cosine_distance(answer.golden, torch_embeddings), gate))
-    return parity_strips(strips) if strips else None
+    return _for_both(partial(parity_strips, strips), bool(strips))
 
 
 def _cards(evidence: Evidence, line: Line) -> list[_Card]:

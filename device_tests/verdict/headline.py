@@ -129,7 +129,9 @@ def _found(bundle: str, rows: Sequence[Mapping[str, Any]]) -> str:
     worst = min(measured, key=lambda row: row["figures"]["cmc@1"])
     figures = worst["figures"]
     text = f"{bundle}: cmc@1 {figures['cmc@1']:.3f} [{figures['cmc@1_low']:.3f}, {figures['cmc@1_high']:.3f}] at worst"
-    text += f" ({worst['format']} {worst['precision']} on {worst['target']}), map@r {figures['map@r']:.3f}"
+    text += f" ({worst['format']} {worst['precision']} on {worst['target']})"
+    if figures["map@r"] != figures["cmc@1"]:
+        text += f", map@r {figures['map@r']:.3f}"
     if figures.get("share_of_cloud") is not None:
         text += f", {share(figures)} of the cloud's own {figures['cmc@1_cloud']:.3f}"
     return f"{text}; chance is {figures['chance']:.3g}; {figures['photos']} photos in a gallery of {figures['gallery']}"

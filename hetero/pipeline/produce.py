@@ -224,6 +224,7 @@ def report(context: Context, work: Path) -> None:
         bundles=context.bundles,
         embeddings=context.root / "verification" / "embeddings",
         adaptations=adaptations(context.root),
+        folder=context.root,
     )
 
 

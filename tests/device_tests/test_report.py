@@ -164,8 +164,43 @@ def test_what_cannot_be_is_not_called_unverified(run: tuple[Path, Path], tmp_pat
         row |= {"status": "n/a", "reason": "nothing runs it", "figures": {}}
     page = write(run, tmp_path / "report.html", rows)
     assert "10 pass, 0 fail, 0 not verified, 5 n/a" in page
-    assert '<span class="pill na">' in page and '<span class="pill not-verified">' not in page
+    table = page[page.index('<table class="glance">') : page.index("Accuracy against cost")]
+    assert '<span class="pill na">\N{EN DASH}' in table and '<span class="pill not-verified">' not in table
     assert "Everything that was asked for was verified" in page
+
+
+def test_what_was_not_verified_has_a_mark_of_its_own(run: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = read_json(run[1] / "verdict.json")
+    rows[0] |= {"status": "not verified", "reason": "no runtime", "figures": {}}
+    rows[1] |= {"status": "n/a", "reason": "nothing runs it", "figures": {}}
+    page = write(run, tmp_path / "report.html", rows)
+    assert "13 pass, 0 fail, 1 not verified, 1 n/a" in page
+    assert '<span class="pill not-verified">? not verified</span>' in page
+    assert '<span class="pill na">\N{EN DASH} n/a</span>' in page
+
+
+def test_the_list_of_rungs_is_open_only_where_one_failed(run: tuple[Path, Path], tmp_path: Path) -> None:
+    assert "<details><summary>Every rung of every file" in write(run, tmp_path / "report.html")
+    rows = read_json(run[1] / "verdict.json")
+    rows[0] |= {"status": "fail", "reason": "r"}
+    assert "<details open><summary>Every rung of every file" in write(run, tmp_path / "report.html", rows)
+
+
+def test_a_metric_with_the_headlines_figures_is_not_shown_again(run: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write(run, tmp_path / "report.html")
+    assert "<figcaption>map@r</figcaption>" not in page and "map@r: the same figures as cmc@1." in page
+    differs = matrix()
+    differs["metrics"]["map@r"] = differs["metrics"]["map@r"] | {"tiny": {"cloud": 0.3, "tiny": 0.4}}
+    page = write(run, tmp_path / "report.html", models=differs)
+    assert "<figcaption>map@r</figcaption>" in page and "the same figures as" not in page
+
+
+def test_files_that_lie_below_the_page_are_linked(run: tuple[Path, Path], tmp_path: Path) -> None:
+    here, elsewhere = write(run, run[0].parent / "report.html"), write(run, tmp_path / "report.html")
+    assert '<a href="bundle/model.fp32.onnx" download>model.fp32.onnx</a>' in here
+    assert "download" not in elsewhere and "model.fp32.onnx" in elsewhere
+    assert "864 MACs, 1/1000 of the cloud's" in here
+    assert "ONNX: model.fp32.onnx, " in here and "loss of map@r not measured" in here
 
 
 def test_it_says_what_a_target_certifies_and_leaves_open(run: tuple[Path, Path], tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_what_is_refused_ships_nothing_and_is_told(run):
     page = (place / "run/report.html").read_text(encoding="utf-8")
     measured = Adaptation.load(place / "run/students/harsh-adapted/adapt.json")
     assert f"{measured.flips.low:.3f} to {measured.flips.high:.3f}" in page and "it was not exported" in page
+    assert '<a href="bundles/soft-adapted/bundle/model.fp32.onnx" download>' in page
     assert hetero(place, "report", "run", "--out", "again.html").returncode == 0
     assert (place / "again.html").read_text(encoding="utf-8").count("soft-adapted") == page.count("soft-adapted")
 
