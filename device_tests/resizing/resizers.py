@@ -19,16 +19,26 @@ from hetero.preprocessing import Preprocessing
 Weights = Callable[[int, int], Float64[np.ndarray, "target source"]]
 # Skia filters bitmaps with fractions of four bits.
 _SKIA_STEPS = 16
+# OpenCV's warps have fractions of five bits.
+_WARP_STEPS = 32
 
 
 def bilinear(source: int, target: int) -> Float64[np.ndarray, "target source"]:
     """Weigh two neighbours per pixel, centres aligned, no antialiasing: OpenCV's INTER_LINEAR, a GPU's sampler."""
-    return _two_taps(source, target, steps=0)
+    return _two_taps(source, _centres(source, target))
 
 
 def android(source: int, target: int) -> Float64[np.ndarray, "target source"]:
     """Weigh as Android's ``Bitmap.createScaledBitmap(filter=true)``: :func:`bilinear` with Skia's coarse fractions."""
-    return _two_taps(source, target, steps=_SKIA_STEPS)
+    return _two_taps(source, np.floor(_centres(source, target) * _SKIA_STEPS) / _SKIA_STEPS)
+
+
+def mediapipe(source: int, target: int) -> Float64[np.ndarray, "target source"]:
+    """Weigh as MediaPipe's image tasks on a CPU: two neighbours, corners aligned instead of centres, no antialiasing.
+
+    A pixel halfway between two fractions may take the other one.
+    """
+    return _two_taps(source, np.rint(np.arange(target) * source / target * _WARP_STEPS) / _WARP_STEPS)
 
 
 def nearest(source: int, target: int) -> Float64[np.ndarray, "target source"]:
@@ -60,6 +70,7 @@ def lanczos(source: int, target: int) -> Float64[np.ndarray, "target source"]:
 RESIZERS: Mapping[str, Weights] = {
     "bilinear without antialiasing": bilinear,
     "Android bilinear": android,
+    "MediaPipe": mediapipe,
     "nearest": nearest,
     "Core Graphics high": lanczos,
     "OpenCV area": area,
@@ -103,14 +114,15 @@ def _apply(image: UInt8[np.ndarray, "a b 3"], height: int, width: int, weights: 
     return np.clip(np.floor(mixed + 0.5), 0, 255).astype(np.uint8)
 
 
-def _two_taps(source: int, target: int, *, steps: int) -> Float64[np.ndarray, "target source"]:
-    centres = (np.arange(target) + 0.5) * source / target - 0.5
-    if steps:
-        centres = np.floor(centres * steps) / steps
-    left = np.floor(centres)
-    weights = np.zeros((target, source))
-    for row, (first, share) in enumerate(zip(left.astype(int), centres - left, strict=True)):
+def _centres(source: int, target: int) -> Float64[np.ndarray, " target"]:
+    return (np.arange(target) + 0.5) * source / target - 0.5
+
+
+def _two_taps(source: int, places: Float64[np.ndarray, " target"]) -> Float64[np.ndarray, "target source"]:
+    left = np.floor(places)
+    weights = np.zeros((len(places), source))
+    for row, (first, share) in enumerate(zip(left.astype(int), places - left, strict=True)):
         weights[row, min(max(first, 0), source - 1)] += 1 - share
         weights[row, min(max(first + 1, 0), source - 1)] += share
-    assert math.isclose(weights.sum(), target)
+    assert math.isclose(weights.sum(), len(places))
     return weights

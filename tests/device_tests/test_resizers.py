@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from device_tests.resizing.cost import resizer_costs
-from device_tests.resizing.resizers import RESIZERS, android, area, bilinear, lanczos, nearest, resized_with
+from device_tests.resizing.resizers import RESIZERS, android, area, bilinear, lanczos, mediapipe, nearest, resized_with
 from device_tests.targets.desktop import Desktop
 from export.bundle.reading import read_bundle
 from hetero.preprocessing import Preprocessing
@@ -37,6 +37,9 @@ def test_by_hand() -> None:
     # Five to three, the first centre at 1/3: a fraction of 5 sixteenths for Skia.
     np.testing.assert_allclose(bilinear(5, 3)[0, :2], [2 / 3, 1 / 3])
     np.testing.assert_allclose(android(5, 3)[0, :2], [11 / 16, 5 / 16])
+    # From the corner, at 0, 5/3 and 10/3: fractions of 21 and 11 thirty-seconds.
+    np.testing.assert_allclose(mediapipe(5, 3)[1], [0, 11 / 32, 21 / 32, 0, 0])
+    np.testing.assert_allclose(mediapipe(5, 3)[2], [0, 0, 0, 21 / 32, 11 / 32])
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (24, 17)])
