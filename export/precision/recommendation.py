@@ -15,8 +15,8 @@ from hetero.metrics.bootstrap import Interval
 RULE = (
     "the smallest file of a format whose calibration shows that it loses no more map@r than its goal (where there is "
     "a 95 % interval, by its upper end, of enough queries), or fp16 unless it is shown to lose more; of what was not "
-    "measured, fp16 and fp32 only; no file that gives bytes, which are for accelerators alone, or has values outside of "
-    "float16's range"
+    "measured, fp16 and fp32 only; no file that gives bytes, which are for accelerators alone, or has values outside "
+    "of float16's range"
 )
 HALF_HAZARD = "float16: "
 """Start of a warning about a value that float16 cannot hold."""
