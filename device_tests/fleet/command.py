@@ -41,7 +41,7 @@ def device_fleet_command(
         gallery: VERSION=PATH of a bundle, whose gallery it is, or of a file that RetrievalSet.save wrote; from first
             to latest. Default the bundles' own. Repeatable.
         target: Where the queries are embedded.
-        format: Of the exported models: onnx, litert or coreml.
+        format: Of the exported models: onnx, litert, coreml or executorch.
         precision: Of these.
         largest_loss: Most cmc@1 that an application may lose against the gallery that it was made for.
         floor: Least cmc@1.

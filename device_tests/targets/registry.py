@@ -76,7 +76,7 @@ def _phone_system(variant: str = "") -> PhoneSystem:
 for _kind in (
     Kind(
         Desktop.name,
-        "this machine, with its own ONNX Runtime and LiteRT, and a reference executor for Core ML",
+        "this machine, with its own ONNX Runtime, LiteRT and ExecuTorch, and a reference executor for Core ML",
         Desktop,
         times_as=Desktop.name,
     ),

@@ -98,10 +98,10 @@ def require_available(formats: Sequence[str], precisions: Sequence[str]) -> None
 
 def package_problems(wanted: Sequence[str]) -> list[str]:
     """Return the packages to install before these formats can be made, one line per format."""
-    missing = {format.name: _missing_packages(format) for format in formats() if format.name in wanted}
+    missing = [(format, _missing_packages(format)) for format in formats() if format.name in wanted]
     return [
-        f"format {name}: needs {', '.join(packages)}; install with: pip install 'hetero[export]'"
-        for name, packages in missing.items()
+        f"format {format.name}: needs {', '.join(packages)}; install with: pip install 'hetero[{format.extra}]'"
+        for format, packages in missing
         if packages
     ]
 

@@ -54,6 +54,7 @@ class Format:
             the heading on, with the ``file`` to name, the format's ``models``, the ``preprocessing`` and the ``space``.
         read_space: Reads the id under :data:`SPACE_KEY` in a file, without the library that wrote it; empty if there
             is none. Files may come from anywhere: it may raise any exception for a damaged one.
+        extra: The extra of hetero that installs the packages.
         signature: Returns input and output of a file of some precision.
         any_batch: True if files can take any number of images at once.
         read_graph: Reads a file with its intermediate values; None if nothing on this machine computes them.
@@ -72,6 +73,7 @@ class Format:
     engines: Mapping[Kind, Engine]
     card: str
     read_space: Callable[[Path], str]
+    extra: str = "export"
     signature: Signature = tensors
     any_batch: bool = False
     read_graph: Callable[[Path], Graph] | None = None

@@ -6,9 +6,9 @@ them. The plain tools' default is always among the candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from export.bundle.quantisation import Calibrator, Evidence, Int8Figures, Quantisation, Scales
 from export.precision.calibration import Calibration, Rows
 from export.precision.measure import Measured, Yardstick
-from export.precision.rule import Choice, Trial, best, decided_by
+from export.precision.rule import Choice, Content, Trial, best, decided_by
 
 __all__ = ["CALIBRATORS", "Choice", "Quantiser", "search", "search_weights"]
 
@@ -24,8 +24,8 @@ CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
 
 
 @runtime_checkable
-class Quantiser(Protocol):
-    """A format's int8 quantiser.
+class Quantiser(Protocol[Content]):
+    """A format's int8 quantiser, which makes files or what they are made from.
 
     Attributes:
         layers: Names of the layers with weights, which may be kept in float.
@@ -35,16 +35,16 @@ class Quantiser(Protocol):
     layers: tuple[str, ...]
     reduces_range: bool
 
-    def quantise(self, choice: Choice, rows: Rows) -> bytes:
+    def quantise(self, choice: Choice, rows: Rows) -> Content:
         """Return the content of an int8 file with ranges from these rows of the calibration images."""
         ...
 
-    def embed(self, content: bytes, rows: Rows) -> Float32[np.ndarray, "q d"]:
+    def embed(self, content: Content, rows: Rows) -> Float32[np.ndarray, "q d"]:
         """Return its vectors of these rows of the calibration images, by the runtime on this machine."""
         ...
 
 
-def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple[bytes, Quantisation]:
+def search(quantiser: Quantiser[Content], calibration: Calibration, goal: float) -> tuple[Content, Quantisation]:
     """Search for the int8 file that the rule selects; return it with its quantisation.
 
     First the plain tools' default with and without corrected biases, then the other calibrators, then fewer scales and
@@ -62,9 +62,9 @@ def search(quantiser: Quantiser, calibration: Calibration, goal: float) -> tuple
     folds = calibration.folds
     rows = np.concatenate([fold.queries for fold in folds])
     yardstick = Yardstick(calibration, rows)
-    trials: list[Trial] = []
+    trials: list[Trial[Content]] = []
 
-    def measure(choice: Choice) -> Trial:
+    def measure(choice: Choice) -> Trial[Content]:
         contents = [quantiser.quantise(choice, fold.ranges) for fold in folds]
         parts = [quantiser.embed(content, fold.queries) for content, fold in zip(contents, folds, strict=True)]
         trials.append(Trial(choice, contents[0], yardstick.measure(np.concatenate(parts))))
@@ -102,7 +102,7 @@ def search_weights(
         goal: Largest share of map@r to lose.
     """
     yardstick = Yardstick(calibration, calibration.query_rows)
-    trials: list[Trial] = []
+    trials: list[Trial[bytes]] = []
     for scales in get_args(Scales):
         content = quantise(scales)
         trials.append(Trial(Choice(scales=scales), content, yardstick.measure(embed(content))))
@@ -111,7 +111,11 @@ def search_weights(
 
 
 def _as_entry(
-    selected: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
+    selected: Trial[Content],
+    plain: Trial[Content],
+    trials: list[Trial[Content]],
+    calibrator: Calibrator | None,
+    goal: float,
 ) -> Quantisation:
     evidence = selected.figures and Evidence(
         queries=selected.figures.queries,
@@ -134,11 +138,11 @@ def _as_entry(
     )
 
 
-def _figures(trial: Trial, figures: Measured) -> Int8Figures:
+def _figures(trial: Trial[Any], figures: Measured) -> Int8Figures:
     return Int8Figures(figures.loss, figures.mean_overlap, figures.angle, len(trial.content))
 
 
-def _misses(trial: Trial, goal: float) -> bool:
+def _misses(trial: Trial[Any], goal: float) -> bool:
     """Return True if more is lost than the goal allows, by more than noise."""
     return trial.figures is None or trial.figures.loss.low > goal
 
@@ -150,7 +154,7 @@ def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
         yield replace(choice, reduce_range=True)
 
 
-def _by_sensitivity(alone: list[Trial]) -> tuple[str, ...]:
+def _by_sensitivity(alone: Sequence[Trial[Any]]) -> tuple[str, ...]:
     """Return layers, first the one whose return to float alone brings the vectors closest to torch's.
 
     Compared by the angle and not by map@r, which single layers change too little.
@@ -159,7 +163,9 @@ def _by_sensitivity(alone: list[Trial]) -> tuple[str, ...]:
     return tuple(sorted(angles, key=lambda name: angles[name]))
 
 
-def _fewest(order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial], goal: float) -> Trial | None:
+def _fewest(
+    order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial[Content]], goal: float
+) -> Trial[Content] | None:
     """Return the shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
     low, high, shortest = 0, len(order), None
     while low < high:

@@ -356,7 +356,7 @@ class TestRefusals:
     def test_unknown_format_and_precision(self) -> None:
         with pytest.raises(InputError) as caught:
             require_available(("onnx", "caffe"), ("int3",))
-        assert caught.value.problems[0] == "format 'caffe': expected one of onnx, litert, coreml"
+        assert caught.value.problems[0] == "format 'caffe': expected one of onnx, litert, coreml, executorch"
         assert caught.value.problems[1].startswith("precision 'int3': expected one of fp32, fp16, int8,")
 
     def test_precision_that_no_format_takes(self) -> None:

@@ -1,4 +1,4 @@
-"""A fourth format, all of it in this file: exported, described, verified and reported without an edit anywhere else.
+"""A format of one's own, in this one file: exported, described, verified and reported without an edit elsewhere.
 
 The file is at once what somebody else's package would hold: the record, the converter that it names by import string,
 and the engine. A converter's process finds the record by the entry point that such a package declares.
@@ -18,7 +18,7 @@ from device_tests.checks.finding import RUNGS
 from device_tests.checks.gates import Gates
 from export.bundle.goldens import RetrievalSet
 from export.bundle.reading import Bundle, read_bundle
-from export.formats import FORMATS
+from export.formats import BUILT_IN
 from export.formats.converter import ConversionJob
 from export.kinds.format import SPACE_KEY, Engine, Format
 from export.kinds.interface import INPUT, OUTPUT, TensorEntry
@@ -41,10 +41,10 @@ MATRIX = Format(
     title="Matrix",
     platforms="numpy: wherever it is",
     suffix=".npz",
-    converter="tests.export.test_fourth_format",
+    converter="tests.export.test_toy_format",
     packages=("numpy",),
     precisions={"fp32": Offer("one matrix in float32", "numpy 1", 1e-4, 1 - 1e-6)},
-    engines={"desktop": Engine("numpy-matrix", "tests.export.test_fourth_format:MatrixEngine")},
+    engines={"desktop": Engine("numpy-matrix", "tests.export.test_toy_format:MatrixEngine")},
     card='## Anywhere\n\n```python\nheld = numpy.load("{{ file }}")  # gives {{ space.dimension }} numbers\n```\n',
     read_space=lambda path: read_metadata(path)[SPACE_KEY],
 )
@@ -174,13 +174,16 @@ def test_from_the_model_to_the_report(tmp_path: Path) -> None:
     assert "desktop (Matrix)" in (out / "report.html").read_text()
 
     # Where nobody knows the format, the bundle is refused by name.
-    with pytest.raises(IntegrityError, match=r"models.0.format: Input should be 'onnx', 'litert' or 'coreml'; got 'ma"):
+    with pytest.raises(
+        IntegrityError, match=r"models.0.format: Input should be 'onnx', 'litert', 'coreml' or 'executorch'; got 'ma"
+    ):
         read_bundle(path)
 
 
 def test_it_is_there_only_where_it_is_added() -> None:
+    built_in = tuple(format.name for format in BUILT_IN)
     with registered(MATRIX):
-        assert names() == (*FORMATS, "matrix")
+        assert names() == (*built_in, "matrix")
         assert selection_problems(["matrix"], ["fp32"]) == []
         assert selection_problems(["matrix"], ["int8"]) == [
             "precision int8: matrix refuses it: Matrix does not take it"
@@ -188,9 +191,11 @@ def test_it_is_there_only_where_it_is_added() -> None:
         assert Gates(require=("matrix",)).require == ("matrix",)
         with pytest.raises(InputError, match="there is a format 'matrix' already"):
             register(MATRIX)
-    assert names() == FORMATS
-    assert selection_problems(["matrix"], ["fp32"]) == ["format 'matrix': expected one of onnx, litert, coreml"]
-    with pytest.raises(InputError, match="require: unknown format 'matrix'; expected onnx, litert, coreml"):
+    assert names() == built_in
+    assert selection_problems(["matrix"], ["fp32"]) == [
+        "format 'matrix': expected one of onnx, litert, coreml, executorch"
+    ]
+    with pytest.raises(InputError, match="require: unknown format 'matrix'; expected onnx, litert, coreml, executorch"):
         Gates(require=("matrix",))
 
 
