@@ -51,7 +51,7 @@ def export_command(
         model: A model directory.
         retrieval: Test images with cloud embeddings, as RetrievalSet.save writes them.
         out: The bundle's directory; an earlier bundle there is replaced.
-        formats: Which formats.
+        formats: Which formats; executorch is made where it is named.
         precisions: Any of fp32, fp16, int8, int8-dynamic, int8-weights, int8-uint8io, palette8, palette6, palette4, or
             all; each format makes those that it takes.
         calibration: Training or validation images with cloud embeddings, as RetrievalSet.save writes them; int8 and
