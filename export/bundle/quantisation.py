@@ -20,7 +20,7 @@ class Int8Figures:
         loss: Share of the float32 model's asymmetric map@r that was lost, with its 95 % interval.
         overlap: Share of the float32 model's ten nearest that was kept (overlap@10).
         angle: Mean angle between its vectors and the float32 model's, in degrees.
-        size: Size of the file, in bytes, before its description is added.
+        size: Size of the file, in bytes, before its description is added; an estimate for ExecuTorch.
     """
 
     loss: Interval

@@ -40,7 +40,7 @@ class Quantiser(Protocol[Content]):
         ...
 
     def embed(self, content: Content, rows: Rows) -> Float32[np.ndarray, "q d"]:
-        """Return its vectors of these rows of the calibration images, by the runtime on this machine."""
+        """Return its vectors of these rows of the calibration images, as the runtime on this machine computes them."""
         ...
 
 

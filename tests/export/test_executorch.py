@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from export import calibration_set, export_model
 from export.bundle.reading import Bundle, read_bundle
 from export.capture.program import capture
 from export.capture.source import Source, from_module
-from export.formats import FORMATS
+from export.formats import BUILT_IN, FORMATS
 from export.formats.converter import package_problems
 from export.formats.executorch import EXECUTORCH
 from export.formats.executorch.description import METHOD, read_description
@@ -26,6 +27,7 @@ from hetero.files import read_json, sha256_file
 from tests.device_tests.tiny_bundle import PREPROCESSING, SPACE, pictures
 from tests.export.test_hostile import MUTATIONS
 from tests.export.test_toy_format import tiny_retrieval
+from tests.snippets import ROOT
 
 CONTRACT = {SPACE_KEY: "abc", "hetero.model": "tiny"}
 
@@ -105,6 +107,12 @@ def tiny_model() -> Source:
         nn.Linear(72, SPACE.dimension),
     )
     return from_module(network.eval(), PREPROCESSING, SPACE, name="tiny")
+
+
+def test_every_format_has_an_extra_that_installs_it() -> None:
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {format.extra for format in BUILT_IN} == {"export", "executorch"}
+    assert {format.extra for format in BUILT_IN} <= about["project"]["optional-dependencies"].keys()
 
 
 @pytest.fixture(scope="module")
