@@ -12,7 +12,7 @@ import device_tests
 from device_tests.targets.job import clean_environment
 from device_tests.targets.process import LocalRunner
 from device_tests.targets.target import Progress, Request, Returned, Timed, Timing
-from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions
+from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions, versions_beside
 from export.kinds.registry import engine_place, engines_on
 from hetero.processes import children
 
@@ -63,6 +63,7 @@ class Desktop:
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             **installed_versions(RUNTIME_PACKAGES),
+            **versions_beside("desktop"),
             "certifies": "what these runtimes compute on this processor; int8 in ONNX Runtime as ARM does it",
             "leaves open": "phones: their kernels, accelerators, speed and memory",
         }

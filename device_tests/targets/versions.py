@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distributions, version
 
 from device_tests.runner.engines import engine
 from export.kinds.format import Kind
-from export.kinds.registry import engines_on
+from export.kinds.registry import engines_on, formats
 from hetero.errors import InputError
 
 
@@ -42,6 +43,16 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
         raise InputError(
             f"not installed: {', '.join(missing)}; install the extra `device`: pip install 'hetero[device]'"
         )
+    return versions
+
+
+def versions_beside(kind: Kind) -> dict[str, str]:
+    """Return versions of the packages of engines that do not travel, as far as they are installed."""
+    engines = [format.engines[kind] for format in formats() if kind in format.engines]
+    versions: dict[str, str] = {}
+    for package in filter(None, (one.package for one in engines)):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     return versions
 
 

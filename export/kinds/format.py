@@ -28,10 +28,12 @@ class Engine:
         name: The name in verdicts; no two engines share one.
         place: ``module:class`` of a :class:`device_tests.runner.engines.Runtime`; empty for an engine of
             ``device_tests/runner/engines.py`` or of the browser's page. Phones and browsers run no other.
+        package: The distribution whose version decides what an engine with a ``place`` computes, if there is one.
     """
 
     name: str
     place: str = ""
+    package: str = ""
 
 
 @dataclass(frozen=True)

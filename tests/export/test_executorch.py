@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -13,6 +14,10 @@ import torch
 from torch import nn
 
 from device_tests.checks.finding import RUNGS
+from device_tests.runner import NOT_VERIFIED
+from device_tests.runtimes import executorch
+from device_tests.targets.desktop import Desktop
+from device_tests.targets.target import Request
 from export import calibration_set, export_model
 from export.bundle.reading import Bundle, read_bundle
 from export.capture.program import capture
@@ -23,10 +28,11 @@ from export.formats.executorch import EXECUTORCH
 from export.formats.executorch.description import METHOD, read_description
 from export.kinds.format import SPACE_KEY
 from export.kinds.precision import Precision
+from export.kinds.registry import registered
 from hetero.files import read_json, sha256_file
 from tests.device_tests.tiny_bundle import PREPROCESSING, SPACE, pictures
 from tests.export.test_hostile import MUTATIONS
-from tests.export.test_toy_format import tiny_retrieval
+from tests.export.test_toy_format import MATRIX, tiny_retrieval
 from tests.snippets import ROOT
 
 CONTRACT = {SPACE_KEY: "abc", "hetero.model": "tiny"}
@@ -179,9 +185,6 @@ def test_verification(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_without_the_runtime_nothing_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    from device_tests.runner import NOT_VERIFIED
-    from device_tests.runtimes import executorch
-
     monkeypatch.setattr(executorch, "_INSTALLED", False)
     with (
         pytest.raises(executorch.NotInstalledError, match=r"pip install 'hetero\[executorch\]'") as told,
@@ -191,12 +194,18 @@ def test_without_the_runtime_nothing_is_verified(monkeypatch: pytest.MonkeyPatch
     assert told.value.exit_code == NOT_VERIFIED
 
 
+def test_the_version_of_an_engine_that_does_not_travel_is_told() -> None:
+    here = dataclasses.replace(MATRIX.engines["desktop"], package="pytest")
+    with registered(dataclasses.replace(MATRIX, engines={"desktop": here})):
+        assert Desktop().describe()["pytest"] == pytest.__version__
+    missing = dataclasses.replace(here, package="no-such-distribution")
+    with registered(dataclasses.replace(MATRIX, engines={"desktop": missing})):
+        assert "no-such-distribution" not in Desktop().describe()
+
+
 @pytest.mark.slow
 def test_changed_files_never_pass_wrongly(bundle: Bundle, tmp_path: Path) -> None:
     """The runtime may crash, but only in the process that it has to itself."""
-    from device_tests.targets.desktop import Desktop
-    from device_tests.targets.target import Request
-
     content, images = (bundle.path / "model.fp32.pte").read_bytes(), bundle.goldens.golden_images
     desktop, changed = Desktop(), tmp_path / "changed.pte"
     refused = 0

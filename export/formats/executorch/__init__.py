@@ -28,7 +28,7 @@ EXECUTORCH = Format(
         "int8-uint8io": Refusal("int8 already takes uint8 pixels, and nothing that runs ExecuTorch asks for bytes out"),
         **NO_PALETTES,
     },
-    engines={"desktop": Engine("executorch", "device_tests.runtimes.executorch:ExecuTorch")},
+    engines={"desktop": Engine("executorch", "device_tests.runtimes.executorch:ExecuTorch", "executorch")},
     card=(Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8"),
     read_space=lambda path: read_description(path.read_bytes()).get(SPACE_KEY, ""),
     effort=1,
