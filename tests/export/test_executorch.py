@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from export import calibration_set, export_model
 from export.bundle.reading import Bundle, read_bundle
 from export.capture.program import capture
 from export.capture.source import Source, from_module
+from export.errors import ExportError
 from export.formats import BUILT_IN, FORMATS
 from export.formats.converter import package_problems
 from export.formats.executorch import EXECUTORCH
@@ -29,6 +31,7 @@ from export.formats.executorch.description import METHOD, read_description
 from export.kinds.format import SPACE_KEY
 from export.kinds.precision import Precision
 from export.kinds.registry import registered
+from export.rewrites.operator_support import named_refusals
 from hetero.files import read_json, sha256_file
 from tests.device_tests.tiny_bundle import PREPROCESSING, SPACE, pictures
 from tests.export.test_hostile import MUTATIONS
@@ -220,3 +223,32 @@ def test_changed_files_never_pass_wrongly(bundle: Bundle, tmp_path: Path) -> Non
     finally:
         desktop.close()
     assert refused > 2
+
+
+class Operator(nn.Module):
+    """One operator on an image's pixels."""
+
+    def __init__(self, operator: Any) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.operator(image.float().reshape(1, -1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("operator", "name"),
+    [(torch.erfc, "aten.erfc.default"), (lambda values: values.sort().values, "aten::sort.values")],
+)
+def test_an_operator_that_it_cannot_have_is_named(operator: Any, name: str) -> None:
+    pytest.importorskip("executorch.exir", reason="needs the extra executorch")
+    from export.formats.executorch.lowering import lowered
+    from export.formats.executorch.rules import RULES
+
+    program = capture(Operator(operator), torch.zeros(1, 6, 6, 3, dtype=torch.uint8))
+    with (
+        pytest.raises(ExportError, match=f"executorch cannot have an operator of the model: {re.escape(name)}"),
+        named_refusals(RULES),
+    ):
+        lowered(program, CONTRACT)

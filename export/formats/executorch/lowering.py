@@ -22,4 +22,17 @@ def lowered(program: Any, metadata: Mapping[str, str]) -> bytes:
     edge: Any = to_edge_transform_and_lower(
         program, partitioner=[XnnpackPartitioner()], constant_methods={METHOD: canonical_json(dict(metadata))}
     )
-    return bytes(edge.to_executorch().buffer)
+    made: Any = edge.to_executorch()
+    _require_kernels(made.executorch_program)
+    return bytes(made.buffer)
+
+
+def _require_kernels(program: Any) -> None:
+    """Refuse what lowering leaves to kernels that the runtime lacks: such a file would only fail to load."""
+    from export.formats.executorch.runtime import kernels
+
+    known = kernels()
+    for operator in (one for method in program.execution_plan for one in method.operators):
+        name = f"{operator.name}.{operator.overload}" if operator.overload else operator.name
+        if name not in known:
+            raise RuntimeError(f"no kernel for {name}")

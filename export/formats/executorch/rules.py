@@ -9,5 +9,5 @@ from export.rewrites.operator_support import Rules
 
 RULES = Rules(
     format=EXECUTORCH.name,
-    unknown=re.compile(r"Missing out variants: \{'(?P<operator>[\w.:]+)'"),
+    unknown=re.compile(r"(Operator torch\._ops\.|Missing out variants: \{'|no kernel for )(?P<operator>[\w.:]+)"),
 )

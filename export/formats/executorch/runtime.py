@@ -25,14 +25,9 @@ class Loaded:
     """
 
     def __init__(self, content: bytes) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an interface that may change
-            from executorch.extension.pybindings import portable_lib
-            from executorch.runtime import Runtime
-
-        engine: Any = portable_lib
+        runtime, engine = _imported()
         engine._unsafe_reset_threadpool(1)
-        self._program: Any = Runtime.get().load_program(content)  # kept, because its methods use its memory
+        self._program = runtime.load_program(content)  # kept, because its methods use its memory
         self._method: Any = self._program.load_method("forward")
 
     def signature(self) -> tuple[TensorEntry, TensorEntry]:
@@ -52,6 +47,21 @@ def embed(content: bytes, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.nd
     """Embed images one by one with a model in memory."""
     loaded = Loaded(content)
     return np.concatenate([loaded.embed(images[row : row + 1].copy()) for row in range(len(images))])
+
+
+def kernels() -> set[str]:
+    """Return the names of the operators that the runtime has by itself, beside its backends."""
+    return _imported()[0].operator_registry.operator_names
+
+
+def _imported() -> tuple[Any, Any]:
+    """Return the runtime, and the library below it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an interface that may change
+        from executorch.extension.pybindings import portable_lib
+        from executorch.runtime import Runtime
+
+    return Runtime.get(), portable_lib
 
 
 def _entry(name: str, tensor: Any) -> TensorEntry:
