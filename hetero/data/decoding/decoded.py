@@ -30,7 +30,7 @@ from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
 
-_FORMAT = "hetero/decoded/2"
+_FORMAT = "hetero/decoded/3"
 
 
 @dataclass(frozen=True)
