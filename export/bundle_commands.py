@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from export.bundle.accelerators import instead_in_words, left_in_words, taken_in_words
 from export.bundle.manifest import GOLDENS, ModelEntry, Part
 from export.kinds.precision import Precision
 from export.precision.text import how_made
@@ -124,6 +125,13 @@ def inspect_command(path: Path) -> None:
         if model.quantisation:
             layers = ", ".join(model.quantisation.float_layers)
             say(f"  int8       {how_made(model.quantisation)}{f'; float layers: {layers}' if layers else ''}")
+        for fit in model.accelerators:
+            left, instead = left_in_words(fit), instead_in_words(fit)
+            say(f"  {fit.accelerator:10} {taken_in_words(fit)}{f'; not {left}' if left else ''}")
+            if instead:
+                say(f"  {'':10} {instead}")
+        if not model.accelerators:
+            say("  GPU, NPU   not verified: nothing here can tell")
         for text in model.warnings:
             say(f"  warning    {text}")
         say(f"  with       {', '.join(f'{name} {version}' for name, version in model.versions.items())}")

@@ -141,6 +141,11 @@ def _model_problems(manifest: Manifest, model: ModelEntry) -> list[str]:
             problems.append(f"{what}: shapes must be positive")
         if not (math.isfinite(tensor.scale) and 0 <= tensor.scale <= 1 and -128 <= tensor.zero_point <= 255):
             problems.append(f"{what}: {tensor.name[:100]!r} has an impossible scale or zero point")
+    problems += [
+        f"{what}: {fit.accelerator} cannot take that much of it"
+        for fit in model.accelerators
+        if not 0 <= fit.partitions <= fit.taken <= fit.operators or any(one.count < 1 for one in fit.breakers)
+    ]
     if model.checked == "pass" and model.min_cosine is None:
         problems.append(f"{what}: min_cosine belongs to a model that was checked")
     ends = model.calibration_interval

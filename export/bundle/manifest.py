@@ -7,6 +7,7 @@ from dataclasses import asdict, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
+from export.bundle.accelerators import AcceleratorFit
 from export.bundle.quantisation import Quantisation
 from export.kinds.interface import TensorEntry
 from export.kinds.precision import Precision
@@ -113,6 +114,8 @@ class ModelEntry:
             queries or runtime. Negative for a gain.
         calibration_interval: It, with its 95 % interval over these queries; None in bundles of earlier versions, too.
         quantisation: For int8 files, the choice behind them.
+        accelerators: The part of the file that each phone's accelerator takes, as its operators tell; empty if that is
+            not verified.
         warnings: Doubts that remained, for instance values outside of float16's range.
     """
 
@@ -131,6 +134,7 @@ class ModelEntry:
     calibration_loss: float | None = None
     calibration_interval: Interval | None = None
     quantisation: Quantisation | None = None
+    accelerators: tuple[AcceleratorFit, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

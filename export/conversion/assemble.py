@@ -127,6 +127,7 @@ def _entry(
         calibration_loss=result.calibration_loss and result.calibration_loss.value,
         calibration_interval=result.calibration_loss,
         quantisation=result.quantisation,
+        accelerators=result.accelerators,
         warnings=(
             *warnings,
             *(f"{HALF_HAZARD}{one}" for one in hazards if offer(name, precision).half),

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from export.bundle.accelerators import KNOWN, instead_in_words, left_in_words, taken_in_words
 from export.bundle.manifest import Manifest, ModelEntry
 from export.kinds.registry import formats
 from export.precision.recommendation import RULE, recommendations
@@ -41,11 +42,13 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         finalize=_text,
     )
     environment.filters["change"] = partial(change_in_words, digits=2, percent=True)
+    environment.filters.update(taken=taken_in_words, left=left_in_words, instead=instead_in_words)
     return environment.from_string(template).render(
         manifest=manifest,
         space=space,
         preprocessing=preprocessing,
         formats=by_name,
+        accelerators=KNOWN,
         resize_rule=resize_rule(preprocessing),
         grey_rule=grey_rule(preprocessing),
         how_made=how_made,

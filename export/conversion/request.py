@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from export.bundle.accelerators import AcceleratorFit
 from export.bundle.quantisation import Quantisation
 from export.kinds.interface import TensorEntry
 from export.kinds.precision import Precision
@@ -74,6 +75,7 @@ class Result:
         calibration_loss: Share of map@r lost on the calibration queries, with its 95 % interval; None without them or
             without a runtime.
         quantisation: The quantisation of an int8 file.
+        accelerators: The part of the file that each accelerator takes; empty if nothing here can tell.
         seconds: Time to write and check it; the shared conversion counts for the first file.
         peak_memory_bytes: The largest size of the process so far.
     """
@@ -86,5 +88,6 @@ class Result:
     golden_room: float | None
     calibration_loss: Interval | None
     quantisation: Quantisation | None
+    accelerators: tuple[AcceleratorFit, ...] = ()
     seconds: float = 0.0
     peak_memory_bytes: int = 0

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from export.bundle.accelerators import AcceleratorFit
 from export.bundle.golden_rows import with_copies
 from export.bundle.tensors import read_tensors
 from export.conversion.request import Request, Result
@@ -36,6 +37,7 @@ from export.precision.calibration import Calibration
 from export.precision.measure import Yardstick
 from export.precision.table import offer
 from hetero.files import write_json
+from hetero.named import named
 from hetero.schema import parse
 
 LARGEST_LENGTH_ERROR = {"fp32": 1e-5, "int8-uint8io": 0.1}
@@ -172,7 +174,19 @@ def _written(
         golden_room=between,
         calibration_loss=loss,
         quantisation=quantisation,
+        accelerators=_fits(task.format, out) if measured else (),
     )
+
+
+def _fits(format: Format, file: Path) -> tuple[AcceleratorFit, ...]:
+    """Return the part of a file that each accelerator takes."""
+    if not format.accelerators:
+        return ()
+    try:
+        return named(format.accelerators).fits(file)
+    except Exception:  # an estimate by others' tools, which raise all kinds of exceptions, must not cost the file
+        traceback.print_exc()
+        return ()
 
 
 def cosines(

@@ -61,6 +61,8 @@ class Format:
         any_batch: True if files can take any number of images at once.
         read_graph: Reads a file with its intermediate values; None if nothing on this machine computes them.
         operators: The module that makes files of single operators, so that they can be timed; empty without one.
+        accelerators: The module whose ``fits`` says how much of a file phones' accelerators take; empty if nothing on
+            this machine can tell.
         effort: Slower conversions, which have a higher number, are started first.
         not_here: Message for a target without an engine, with its ``target`` and this ``format``.
     """
@@ -80,6 +82,7 @@ class Format:
     any_batch: bool = False
     read_graph: Callable[[Path], Graph] | None = None
     operators: str = ""
+    accelerators: str = ""
     effort: int = 0
     not_here: str = "{target} has no runtime for {format}"
 

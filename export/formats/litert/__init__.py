@@ -51,5 +51,6 @@ LITERT = Format(
     read_space=read_space,
     read_graph=read_graph,
     operators="export.formats.litert.operators",
+    accelerators="export.formats.litert.accelerators",
     effort=2,
 )

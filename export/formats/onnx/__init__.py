@@ -44,5 +44,6 @@ ONNX = Format(
     any_batch=True,
     read_graph=read_graph,
     operators="export.formats.onnx.operators",
+    accelerators="export.formats.onnx.accelerators",
     effort=1,
 )
