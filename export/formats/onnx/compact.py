@@ -20,7 +20,7 @@ def name_plainly(proto: Any) -> None:
 
     Float32 files and those made from them share these names, so that they can be compared operator by operator.
     """
-    if _reaches_inside(proto):
+    if reaches_inside(proto):
         return
     outputs = {output.name for output in proto.graph.output}
     names: dict[str, str] = {}
@@ -47,7 +47,7 @@ def compact(proto: Any) -> None:
     del proto.graph.value_info[:]
     for node in proto.graph.node:
         _drop_defaults(node)
-    if _reaches_inside(proto):
+    if reaches_inside(proto):
         return
     _share_constants(proto.graph)
     names = {constant.name for constant in proto.graph.initializer}
@@ -62,7 +62,7 @@ def compact(proto: Any) -> None:
     _rename(proto.graph, dict(zip(dict.fromkeys(ordered), short, strict=False)))
 
 
-def _reaches_inside(proto: Any) -> bool:
+def reaches_inside(proto: Any) -> bool:
     """Return True if names are used in places other than the graph's own nodes: branches, loops, functions."""
     bodies = (attribute.HasField("g") or attribute.graphs for node in proto.graph.node for attribute in node.attribute)
     return bool(proto.functions) or any(bodies)

@@ -14,6 +14,7 @@ from export.bundle.quantisation import Quantisation
 from export.formats.converter import ConversionJob
 from export.formats.onnx.compact import compact, name_output, name_plainly
 from export.formats.onnx.int8 import quantised
+from export.formats.onnx.one_piece import in_one_piece
 from export.formats.onnx.rules import RULES
 from export.formats.onnx.runtime import embed, parse
 from export.kinds.interface import INPUT, OUTPUT, TensorEntry
@@ -141,6 +142,8 @@ def _finished(proto: Any, job: ConversionJob) -> bytes:
 
     proto.producer_name, proto.producer_version = "hetero", job.metadata["hetero.version"]
     onnx.helper.set_model_props(proto, dict(job.metadata))
+    # After quantisation, which puts no pairs between the parts of one operator then.
+    in_one_piece(proto)
     compact(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString(deterministic=True)
