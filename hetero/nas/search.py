@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from hetero.errors import InputError
+from hetero.mistakes import attempt
 from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow
 from hetero.nas.algorithms.allowed import Allowed, Costs
 from hetero.nas.algorithms.registry import propose
+from hetero.nas.algorithms.undivided import undivided
 from hetero.nas.cost.budget import Budget
 from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.evaluation.workers import Workers
@@ -82,8 +84,15 @@ class Search:
         Raises:
             InputError: When no point fits a budget.
         """
-        allowed = {tier: Allowed(self.space, budget, self.costs) for tier, budget in self.budgets.items()}
-        problems = [f"{tier}: {problem}" for tier, points in allowed.items() for problem in _problems(points)]
+        problems = list[str]()
+        spaces = {
+            tier: attempt(problems, tier, lambda budget=budget: undivided(self.space, budget, self.costs))
+            for tier, budget in self.budgets.items()
+        }
+        allowed = {
+            tier: Allowed(space, self.budgets[tier], self.costs) for tier, space in spaces.items() if space is not None
+        }
+        problems += [f"{tier}: {problem}" for tier, points in allowed.items() for problem in _problems(points)]
         if problems:
             raise InputError("no network of the search space fits:", problems)
         candidates: dict[Architecture, Candidate] = {}

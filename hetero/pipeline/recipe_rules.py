@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from export.bundle.accelerators import ACCELERATORS
 from hetero.mistakes import attempt
-from hetero.nas.cost.budget import COUNTED, MEASURED, Budget, is_measured
+from hetero.nas.cost.budget import COUNTED, DIVIDED, MEASURED, Budget, divided_by, is_measured
 from hetero.pipeline.recipe import Recipe
 from hetero.training.config import StudentConfig
 from hetero.training.rules import cloud_problems, judging_problems, mixup_problems, objective_problems
@@ -101,6 +102,11 @@ def _budget_problems(place: str, budget: Budget, recipe: Recipe) -> list[str]:
         name.startswith(f"{kind}.") for name in budget.quantities for kind in MEASURED
     ):
         problems.append(f"{place}: limits latency, and search.latency names no table; see `hetero device latency`")
+    problems += [
+        f"{place}: expected one of {', '.join(f'{DIVIDED}.{one}' for one in ACCELERATORS)}, got {name!r}"
+        for name in budget.quantities
+        if divided_by(name) and divided_by(name) not in ACCELERATORS
+    ]
     cloud = recipe.cloud
     problems += [
         f"{place}: the cloud's {limit.quantity} is not known; give a number, or cloud.{limit.quantity}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from export.bundle.accelerators import AcceleratorName
 from hetero.files import read_json, write_bytes, write_json, write_text
 from hetero.metrics.registry import in_brief
 from hetero.metrics.retrieval import evaluate_tasks
-from hetero.nas.cost.budget import Budget
-from hetero.nas.cost.cost import CostModel
+from hetero.nas.cost.budget import Budget, divided_by
+from hetero.nas.cost.cost import CostModel, Pieces
 from hetero.nas.cost.latency_table import LatencyTable
 from hetero.nas.evaluation.evaluations import Evaluations
 from hetero.nas.evaluation.reward import SupernetReward
@@ -59,7 +62,7 @@ def search(context: Context, work: Path) -> None:
     table = _table(context)
     cloud = _cloud(context)
     budgets = {tier.name: Budget.parse(tier.budget).resolved(cloud) for tier in recipe.tiers}
-    costs = CostModel(space, recipe.preprocessing, dimension, table)
+    costs = CostModel(space, recipe.preprocessing, dimension, table, _pieces(budgets.values()))
     plan = Search(space, budgets, costs, config.algorithm, config.reward, recipe.seed)
     reward = SupernetReward.of(context.supernet, config.metric)
     with workers(reward, context.workers) as pool:
@@ -104,6 +107,16 @@ def student_of(context: Context, tier: str) -> StudentConfig:
 def _table(context: Context) -> LatencyTable | None:
     path = context.recipe.search.latency
     return LatencyTable.load(Path(path)) if path else None
+
+
+def _pieces(budgets: Iterable[Budget]) -> dict[str, Pieces]:
+    """Return the further pieces that layers make, for the accelerators that a budget names."""
+    names = {divided_by(quantity) for budget in budgets for quantity in budget.quantities} - {""}
+    if not names:
+        return {}
+    from export.layer_pieces import further_pieces
+
+    return {name: partial(further_pieces, accelerator=cast("AcceleratorName", name)) for name in sorted(names)}
 
 
 def _cloud(context: Context) -> dict[str, float]:

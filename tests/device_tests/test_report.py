@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,21 @@ def test_what_others_wrote_is_escaped(run: tuple[Path, Path], tmp_path: Path) ->
     page = write(run, tmp_path / "report.html", rows)
     assert "<script" not in page
     assert r"&lt;script&gt;alert(1)&lt;/script&gt;\x1b[2K\u202e" in page
+
+
+def test_it_shows_what_accelerators_take_and_what_is_not_known(run: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle = shutil.copytree(run[0], tmp_path / "bundle")
+    manifest: dict[str, Any] = read_json(bundle / "manifest.json")
+    breaker = {"operator": "<HardSigmoid>", "count": 2, "reason": "not listed"}
+    fit = {"accelerator": "nnapi", "partitions": 3, "taken": 4, "operators": 6, "breakers": [breaker]}
+    manifest["models"][0]["accelerators"] = [fit]
+    write_json(bundle / "manifest.json", manifest)
+    page = write((bundle, run[1]), tmp_path / "report.html")
+    section = page.partition('id="h-accelerators"')[2].partition("</section>")[0]
+    assert "<td>nnapi</td><td>3 partitions, 4 of 6 operators (66.7%)</td>" in section
+    assert "<td>2 &lt;HardSigmoid&gt; (not listed)</td>" in section
+    assert "on Android ship LiteRT" in section
+    assert section.count("not verified") == len(manifest["models"]) - 1
 
 
 def test_without_a_matrix(run: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
-"""The budget of a device, as one line: ``macs <= 20M and size_mb <= 1 and latency_ms.litert <= 2``.
+"""The budget of a device, as one line: ``macs <= 20M and size_mb <= 1 and partitions.nnapi <= 1``.
 
 Limits are joined by ``and``. Each names a quantity, ``<=`` and a number, which may end in ``k``, ``M`` or ``G``; a
 share of the cloud model's multiply-accumulates or parameters is ``cloud/40`` or ``0.05*cloud``.
 
-========================  ==============================================================================
-``macs``                  multiply-accumulates of one image
-``parameters``            weights
-``size_mb``               float32 weights as they are stored, in 10^6 bytes; the graph adds a few kilobytes
-``latency_ms.RUNTIME``    time of one image on the target that the latency table was measured on
-``instructions.RUNTIME``  instructions of one image, where they were counted on an emulated target
-========================  ==============================================================================
+==========================  ============================================================================
+``macs``                    multiply-accumulates of one image
+``parameters``              weights
+``size_mb``                 float32 weights as they are stored, in 10^6 bytes; the graph adds a few kilobytes
+``latency_ms.RUNTIME``      time of one image on the target that the latency table was measured on
+``instructions.RUNTIME``    instructions of one image, where they were counted on an emulated target
+``partitions.ACCELERATOR``  pieces into which a phone's accelerator divides the exported graph
+==========================  ============================================================================
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ COUNTED = ("macs", "parameters", "size_mb")
 OF_CLOUD = ("macs", "parameters")
 MEASURED = ("latency_ms", "instructions")
 """Quantities looked up in a latency table, for the runtime named after a dot."""
+DIVIDED = "partitions"
+"""The quantity found by exporting layers, for the accelerator named after a dot."""
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -139,14 +142,20 @@ def is_measured(quantity: str) -> bool:
     return name in MEASURED and bool(runtime)
 
 
+def divided_by(quantity: str) -> str:
+    """Return the accelerator whose partitions a quantity counts; empty for any other quantity."""
+    name, _, accelerator = quantity.partition(".")
+    return accelerator if name == DIVIDED else ""
+
+
 def _limit(text: str) -> Limit | str:
     """Read a limit; return the problem with it if it is not valid."""
     if not (match := _LIMIT.fullmatch(text)):
         return f"{text!r}: expected a limit such as macs <= 20M"
     quantity, sign, value = match["quantity"], match["sign"], match["value"]
-    if quantity not in COUNTED and not is_measured(quantity):
-        measured = " and ".join(f"{name}.RUNTIME" for name in MEASURED)
-        return f"{quantity!r}: expected one of {', '.join(COUNTED)}, {measured}"
+    if quantity not in COUNTED and not is_measured(quantity) and not divided_by(quantity):
+        measured = ", ".join(f"{name}.RUNTIME" for name in MEASURED)
+        return f"{quantity!r}: expected one of {', '.join(COUNTED)}, {measured} and {DIVIDED}.ACCELERATOR"
     if sign != "<=":
         return f"{text!r}: expected {quantity} <= NUMBER; budgets are upper limits"
     if not (number := _VALUE.fullmatch(value)):

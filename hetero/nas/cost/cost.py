@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from hetero.models.config import ModelConfig
 from hetero.models.cost import counted
+from hetero.nas.cost.budget import DIVIDED
 from hetero.nas.cost.latency_table import LatencyTable
 from hetero.nas.cost.layers import Layer, layers_of
 from hetero.nas.space.architecture import Architecture
@@ -18,6 +20,8 @@ from hetero.preprocessing import Preprocessing
 
 BYTES = 4
 """Bytes of a float32 weight."""
+Pieces = Callable[[Layer], int]
+"""Returns the number of further pieces into which a layer divides a network for some accelerator."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,21 @@ class CostModel:
         preprocessing: Gives the input size.
         dimension: Dimension of the embedding.
         table: Measured latencies; None to leave latency out of the costs.
+        pieces: For each accelerator whose partitions belong to the costs, the further pieces that a layer makes.
     """
 
     space: SearchSpace
     preprocessing: Preprocessing
     dimension: int
     table: LatencyTable | None = None
+    pieces: Mapping[str, Pieces] = field(default_factory=dict[str, Pieces])
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
-        """Return ``macs``, ``parameters``, ``size_mb`` and each runtime's ``latency_ms`` or ``instructions``."""
+        """Return the costs of a point by the names of :mod:`hetero.nas.cost.budget`."""
         config = self.space.config(architecture, dimension=self.dimension)
-        return network_costs(config, self.preprocessing, self.table)
+        layers = list(layers_of(config, self.preprocessing)) if self.pieces else []
+        # A chain of layers: the first is one piece, and each divides it for itself.
+        partitions = {
+            f"{DIVIDED}.{accelerator}": 1.0 + sum(map(further, layers)) for accelerator, further in self.pieces.items()
+        }
+        return network_costs(config, self.preprocessing, self.table) | partitions

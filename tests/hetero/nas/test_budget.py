@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
-from hetero.nas.cost.budget import Budget, Limit
+from hetero.nas.cost.budget import Budget, Limit, divided_by
 
 COSTS = {"macs": 2e7, "parameters": 3e5, "size_mb": 1.0, "latency_ms.litert": 2.0}
 
@@ -64,6 +64,8 @@ def test_a_quantity_that_was_not_measured_is_named():
         ("flops <= 1", "expected one of macs"),
         ("latency_ms <= 1", "expected one of macs"),
         ("instructions. <= 1", "expected one of macs"),
+        ("partitions <= 1", "expected one of macs"),
+        ("partitions.nnapi <= cloud/2", "share of the cloud"),
         ("size_mb <= cloud/2", "share of the cloud"),
         ("macs <= 1 and", "expected a limit"),
         ("macs <= 1 or size_mb <= 1", "expected a number"),
@@ -74,6 +76,13 @@ def test_a_quantity_that_was_not_measured_is_named():
 def test_what_cannot_be_read_is_refused(text, says):
     with pytest.raises(InputError, match=says):
         Budget.parse(text)
+
+
+def test_partitions_are_limited_by_accelerator():
+    budget = Budget.parse("macs <= 1M and partitions.coreml-ep <= 1")
+    assert str(budget) == "macs <= 1M and partitions.coreml-ep <= 1"
+    assert [divided_by(name) for name in budget.quantities] == ["", "coreml-ep"]
+    assert budget.exceeded({"macs": 1.0, "partitions.coreml-ep": 2.0}) == ["partitions.coreml-ep <= 1: takes 2"]
 
 
 def test_all_mistakes_are_told_at_once():
