@@ -29,20 +29,18 @@ import torch  # noqa: E402
 from machine import where_and_when  # noqa: E402
 from search_exports import pictures  # noqa: E402
 
-from export.api import export_model  # noqa: E402
+from export import RetrievalSet, Source, export_model, read_bundle  # noqa: E402
 from export.bundle.accelerators import ACCELERATORS, AcceleratorFit  # noqa: E402
-from export.bundle.goldens import RetrievalSet  # noqa: E402
-from export.bundle.reading import read_bundle  # noqa: E402
-from export.capture.source import Source  # noqa: E402
 from export.kinds.precision import Precision  # noqa: E402
-from hetero import EmbeddingModel, ModelConfig, Preprocessing  # noqa: E402
-from hetero.metrics.task import RetrievalTask  # noqa: E402
+from hetero import EmbeddingModel, EmbeddingSpace, ModelConfig, Preprocessing  # noqa: E402
+from hetero.metrics import RetrievalTask  # noqa: E402
 from hetero.models.batch_norm import estimate_statistics  # noqa: E402
 from hetero.models.families import EDGE_STAGES  # noqa: E402
-from hetero.space import EmbeddingSpace  # noqa: E402
 
 DIMENSION, SIDE = 128, 64
-LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+PLAIN = Preprocessing(height=SIDE, width=SIDE)
+MIDDLE, SPREAD = 127 / 255, 128 / 255
+LITE = dataclasses.replace(PLAIN, mean=(MIDDLE, MIDDLE, MIDDLE), std=(SPREAD, SPREAD, SPREAD))
 
 
 def edge(**changes: Any) -> ModelConfig:
@@ -65,8 +63,7 @@ NETWORKS = {
 
 def source_of(config: ModelConfig, space: EmbeddingSpace) -> Source:
     torch.manual_seed(0)
-    own = LITE if config.family.startswith("efficientnet") else {}
-    preprocessing = Preprocessing(height=SIDE, width=SIDE, **own)
+    preprocessing = LITE if config.family.startswith("efficientnet") else PLAIN
     model = EmbeddingModel("network", config, preprocessing)
     estimate_statistics(model, pictures(64, SIDE))
     model.space = space

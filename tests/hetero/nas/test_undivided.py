@@ -74,4 +74,4 @@ def test_a_space_that_divides_whatever_is_chosen_is_refused(tmp_path: Path) -> N
     budgets = {"watch": Budget.parse("partitions.nnapi <= 2")}
     search = Search(space, budgets, costs, AlgorithmConfig(), "r2")
     with pytest.raises(InputError, match=r"watch.*partitions.nnapi <= 2.*the fewest has 3"):
-        search.run(Evaluations(tmp_path, "x"), Here(lambda _point: {"r2": 0.0}))
+        search.run(Evaluations(tmp_path, "x"), Here(costs))

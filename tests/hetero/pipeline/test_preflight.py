@@ -60,7 +60,7 @@ name = "watch"
 budget = "macs <= 10"
 [[tiers]]
 name = "phone"
-budget = "macs <= cloud/40 and latency_ms.litert <= 1"
+budget = "macs <= cloud/40 and latency_ms.litert <= 1 and partitions.gpu <= 1"
 [search]
 algorithm = { mutation = 0.0 }
 [export]
@@ -97,6 +97,8 @@ TOLD = (
     "tiers.0 (watch): no network of the search space fits macs <= 10: takes",
     "tiers.1 (phone): the cloud's macs is not known; give a number, or cloud.macs",
     "tiers.1 (phone): limits latency, and search.latency names no table",
+    "tiers.1 (phone): expected one of partitions.coreml-ep, partitions.nnapi, partitions.litert-gpu, "
+    "got 'partitions.gpu'",
     "search.algorithm.mutation: expected a number above 0, got 0.0",
     "export.goldens: expected 1 or more, got 0",
     "export: precision int8: coreml refuses it: int8 activations need iOS 17",
