@@ -111,6 +111,14 @@ def test_a_cast_that_others_read_too_stays() -> None:
     assert [node.op_type for node in model.graph.node][:3] == ["Transpose", "Cast", "Identity"]
 
 
+def test_a_sum_over_an_axis_that_is_open_stays() -> None:
+    for shape in ([2, "any"], None):
+        model = one_operator(helper.make_node("ReduceSum", ["x", "axes"], ["y"]), {"axes": np.array([1])})
+        model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, shape))
+        in_one_piece(model)
+        assert [node.op_type for node in model.graph.node] == ["ReduceSum"]
+
+
 def test_the_sum_of_a_negative_axis() -> None:
     model = one_operator(helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0), {"axes": np.array([-1])})
     in_one_piece(model)

@@ -8,6 +8,7 @@ written out it makes a whole network slower on the processor, by more than half.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,8 +55,7 @@ class _Graph:
         self._values = {
             value.name: value.type.tensor_type for value in (*inferred.input, *inferred.value_info, *inferred.output)
         }
-        names = [name for node in proto.graph.node for name in node.input]
-        self.uses = {name: names.count(name) for name in names}
+        self.uses = Counter(name for node in proto.graph.node for name in node.input)
 
     def holds(self, name: str, type: int) -> bool:
         """Return True if a value is known to have this type, a number of ``onnx.TensorProto.DataType``."""
@@ -67,7 +67,7 @@ class _Graph:
         return self.holds(name, onnx.TensorProto.FLOAT)
 
     def sides(self, name: str) -> list[int]:
-        """Return the size of each axis; 0 for an open one."""
+        """Return the size of each axis, 0 for an open one; nothing if not even their number is known."""
         return [side.dim_value for side in self._values[name].shape.dim]
 
     def number(self, value: float) -> str:
@@ -126,7 +126,7 @@ def _sum(node: Any, graph: _Graph) -> list[Any] | None:
     if axes is None or not axes.size or not graph.is_float32(node.output[0]) or not graph.is_float32(node.input[0]):
         return None
     sides = graph.sides(node.input[0])
-    count = int(np.prod([sides[axis] for axis in axes]))
+    count = int(np.prod([sides[axis] for axis in axes])) if sides else 0
     if not count:
         return None
     (y,) = node.output
