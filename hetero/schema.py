@@ -18,6 +18,8 @@ from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json
 from hetero.foreign import require_bounded
 from hetero.mistakes import Mistake, mistakes_of, without
+from hetero.recognition.kinds import TOML
+from hetero.recognition.recognise import refuse_others
 
 T = TypeVar("T")
 
@@ -149,6 +151,7 @@ def read_toml(path: Path, expected: str) -> dict[str, Any]:
     Raises:
         InputError: When there is no file, or it is not TOML, too large or nested too deeply.
     """
+    refuse_others(path, TOML, what=f"{expected} (a TOML file)")
     if not path.is_file():
         raise InputError(f"expected {expected} (a TOML file) at {path}, found no file")
     try:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from hetero.display.text import is_one_line
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import digest, read_json, write_json
+from hetero.recognition.kinds import SPACE
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse, record
 
 SCHEMA = "hetero/space/1"
@@ -138,6 +140,7 @@ class EmbeddingSpace:
             InputError: When the file is missing.
             IntegrityError: When it is not a valid record.
         """
+        refuse_others(path, SPACE)
         if not path.is_file():
             raise InputError(
                 f"expected an embedding space at {path}, found no file; every model, gallery and bundle has one"

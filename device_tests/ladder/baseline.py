@@ -18,6 +18,8 @@ from hetero.errors import InputError
 from hetero.files import read_json
 from hetero.metrics.bootstrap import difference_interval
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.recognition.kinds import VERDICT
+from hetero.recognition.recognise import refuse_others
 
 Key = tuple[str, str, str, str, str]
 _TOLD = {
@@ -68,7 +70,7 @@ def compare(rows: Sequence[Row], baseline: Path, out: Path, bundles: Mapping[str
     Raises:
         InputError: If the baseline is no verdict.
     """
-    earlier = _read(baseline)
+    earlier = read_baseline(baseline)
     moves: list[Move] = []
     for row in rows:
         key: Key = (row.bundle, row.target, row.format, row.precision, row.rung)
@@ -86,7 +88,13 @@ def compare(rows: Sequence[Row], baseline: Path, out: Path, bundles: Mapping[str
     return moves
 
 
-def _read(path: Path) -> dict[Key, Mapping[str, Any]]:
+def read_baseline(path: Path) -> dict[Key, Mapping[str, Any]]:
+    """Read the rows of an earlier verification by their keys.
+
+    Raises:
+        InputError: If the file is no verdict.
+    """
+    refuse_others(path, VERDICT)
     if not path.is_file():
         raise InputError(f"expected a baseline, an earlier verdict.json, at {path}, found none")
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
+from hetero.recognition.kinds import GALLERY, SPACE
+from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 from hetero.storage.directories import steadily
 
@@ -49,4 +51,6 @@ def load_gallery_space(path: Path) -> EmbeddingSpace:
     Raises:
         InputError: If there is none.
     """
+    if not (path / "space.json").is_file():
+        refuse_others(path, SPACE, GALLERY, what="a gallery directory or its space.json")
     return steadily(path, lambda place: EmbeddingSpace.load(place / "space.json" if place.is_dir() else place))

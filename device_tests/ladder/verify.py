@@ -11,7 +11,7 @@ from device_tests.answers.embeddings import save_embeddings
 from device_tests.checks.gates import Gates
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.evidence.origin import signatures, verified_files
-from device_tests.ladder.baseline import compare
+from device_tests.ladder.baseline import compare, read_baseline
 from device_tests.ladder.evidence_jobs import findings_of, photo_jobs, pixels_of
 from device_tests.ladder.opening import open_bundles
 from device_tests.ladder.sample import told
@@ -61,6 +61,8 @@ def verify(
         SpaceMismatchError: If a bundle's vectors do not belong in the gallery.
     """
     policy = gates if isinstance(gates, Policy) else Policy(gates or Gates())
+    if baseline is not None:
+        read_baseline(baseline)  # a mistake is told before anything runs
     bundles = open_bundles(bundle_paths, gallery)
     signed = signatures(bundles, policy.trusted_keys)
     files = {bundle.manifest.name: verified_files(bundle) for bundle in bundles}

@@ -14,6 +14,8 @@ from export.bundle.signing import private_key, public_key, require_package
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json
 from hetero.foreign import strict_json
+from hetero.recognition.kinds import ATTESTATION
+from hetero.recognition.recognise import refuse_others
 
 _LIMIT = 4 << 20
 
@@ -60,6 +62,7 @@ def open_envelope(path: Path, payload_type: str, trusted: Path) -> tuple[bytes, 
         InputError: If there is no file, the key cannot be read, or ``securesystemslib`` is not installed.
         IntegrityError: If it is no such envelope, was changed, or the key did not sign it.
     """
+    refuse_others(path, ATTESTATION)
     library, key = _library(), public_key(trusted)
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError

@@ -24,6 +24,8 @@ from hetero.files import canonical_json, write_bytes
 from hetero.foreign import strict_json
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import CALIBRATION, RETRIEVAL
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace
 
@@ -88,9 +90,10 @@ class RetrievalSet:
             InputError: If there is no such file.
             IntegrityError: If it is damaged or not a retrieval set.
         """
+        refuse_others(path, RETRIEVAL, CALIBRATION)
         tensors, metadata = read_tensors(path, limit=_SET_HEADER_LIMIT)
         if "hetero" not in metadata:
-            raise IntegrityError(f"{path} is not a retrieval set: write one with RetrievalSet.save")
+            raise IntegrityError(f"{path} is not a retrieval set: write one with `hetero retrieval make`")
         value = strict_json(metadata["hetero"].encode(), what=f"the description in {path.name}")
         about = parse(_Description, value, what=f"the description in {path.name}", error=IntegrityError)
         require_tensors(tensors, _set_tensors(len(about.tasks)) | _original_tensors(tensors), what=str(path))

@@ -31,6 +31,8 @@ from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
 from hetero.foreign import strict_json
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import BUNDLE
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse
 from hetero.space import EmbeddingSpace
 from hetero.storage.directories import steadily
@@ -121,6 +123,7 @@ def read_bundle(path: Path, *, whole: bool = True) -> Bundle:
 
 
 def _read(path: Path, *, whole: bool) -> Bundle:
+    refuse_others(path, BUNDLE)
     if not path.is_dir():
         raise InputError(f"expected a bundle, a directory with a {MANIFEST}, at {path}; make one with `hetero export`")
     if not (path / MANIFEST).exists():

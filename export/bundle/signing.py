@@ -14,6 +14,8 @@ from export.bundle.manifest import MANIFEST, SIGNATURE
 from hetero.errors import InputError, IntegrityError
 from hetero.files import write_bytes, write_json
 from hetero.foreign import strict_json
+from hetero.recognition.kinds import PRIVATE_KEY, PUBLIC_KEY
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse, record
 
 _LIMIT = 4096
@@ -74,6 +76,7 @@ def private_key(path: Path) -> Any:
     Raises:
         InputError: If it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
+    refuse_others(path, PRIVATE_KEY)
     require_package("cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -159,6 +162,7 @@ def public_key(path: Path) -> str:
     Raises:
         InputError: If it cannot be read, is no Ed25519 key, or ``cryptography`` is not installed.
     """
+    refuse_others(path, PUBLIC_KEY)
     require_package("cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

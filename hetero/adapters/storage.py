@@ -16,6 +16,8 @@ from hetero.adapters.adapter import Adapter
 from hetero.adapters.registry import adapter_class, kind_of
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file, write_json
+from hetero.recognition.kinds import ADAPTER
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
 from hetero.storage.directories import replaced_directory, steadily
@@ -111,6 +113,7 @@ class SpaceAdapter:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
+        refuse_others(directory, ADAPTER)
         if not (directory / RECORD).is_file():
             raise InputError(f"expected an adapter at {directory}, found no {RECORD} there")
         entry = parse_file(AdapterRecord, directory / RECORD)

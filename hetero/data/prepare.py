@@ -19,6 +19,8 @@ from hetero.errors import InputError
 from hetero.files import cache_directory
 from hetero.mistakes import attempt
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import PHOTOS, TABLE
+from hetero.recognition.recognise import refuse_others
 
 
 def prepare(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | None = None) -> Dataset:
@@ -115,6 +117,7 @@ def find(config: DataConfig) -> Listing:
 
 def _find_own(config: DataConfig) -> Listing:
     path = Path(config.path).expanduser()
+    refuse_others(path, PHOTOS if config.kind == "folder" else TABLE)
     if config.kind == "folder":
         return read_folder(path, config.layout)
     return read_csv(path, Path(config.root).expanduser() if config.root else None)

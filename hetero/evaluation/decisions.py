@@ -12,6 +12,8 @@ from hetero.files import write_json
 from hetero.metrics.flips import RANK_ONE
 from hetero.metrics.retrieval import TaskResult
 from hetero.metrics.task import RetrievalTask
+from hetero.recognition.kinds import DECISIONS
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file, record
 
 
@@ -72,6 +74,7 @@ class Decisions:
             InputError: When the file is missing.
             IntegrityError: When it is not a valid record.
         """
+        refuse_others(path, DECISIONS)
         if not path.is_file():
             raise InputError(f"expected a file of decisions at {path}, as hetero evaluate writes, found no file")
         return parse_file(cls, path)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from hetero.errors import InputError, IntegrityError
 from hetero.files import read_json, sha256_file, write_json
+from hetero.recognition.kinds import GALLERY
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace
 from hetero.storage.directories import replaced_directory, steadily
@@ -73,6 +75,7 @@ def read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str
 
 
 def _read(directory: Path) -> tuple[EmbeddingSpace, NDArray[np.float32], list[str]]:
+    refuse_others(directory, GALLERY)
     if not (directory / INDEX).is_file():
         raise InputError(f"expected a gallery at {directory}, found no {INDEX} there")
     try:

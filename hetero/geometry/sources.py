@@ -15,6 +15,8 @@ from hetero.data.config import DataConfig
 from hetero.data.embeddings.file import raw_vectors
 from hetero.data.prepare import find, prepare
 from hetero.errors import InputError
+from hetero.recognition.kinds import ARRAY, CLOUD_STAGE, EMBEDDINGS, MODEL, RUN
+from hetero.recognition.recognise import refuse_others
 
 _EMBEDDINGS = "embeddings.safetensors"
 
@@ -49,6 +51,8 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
         InputError: When there is no such source, or a model has no images to embed.
     """
     config = config_for(data, root=root) if data else None
+    expected = "a file of embeddings, a run's directory or a model directory"
+    refuse_others(source, EMBEDDINGS, ARRAY, RUN, CLOUD_STAGE, MODEL, what=expected)
     if source.is_file():
         return _from_file(source, config)
     for path in (source / _EMBEDDINGS, source / "cloud" / _EMBEDDINGS):
@@ -57,8 +61,7 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
     if (source / "config.json").is_file():
         return _from_model(source, config)
     raise InputError(
-        f"expected a file of embeddings, a run's directory or a model directory at {source}, found "
-        + ("a folder without any of them" if source.is_dir() else "nothing")
+        f"expected {expected} at {source}, found " + ("a folder without any of them" if source.is_dir() else "nothing")
     )
 
 

@@ -19,6 +19,8 @@ from hetero.linear.learnt import Places
 from hetero.linear.measure import RECORD, Adaptation, Change
 from hetero.mistakes import attempt
 from hetero.processes.lock import locked
+from hetero.recognition.kinds import MODEL
+from hetero.recognition.recognise import refuse_others
 
 if TYPE_CHECKING:
     from hetero.data.images import Dataset
@@ -97,6 +99,7 @@ def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Datase
         InputError: With every problem of the inputs, before a photo is decoded.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
+    refuse_others(Path(places.model), MODEL)
     _require_photos(places)
 
     from hetero.linear.gallery import OldGallery

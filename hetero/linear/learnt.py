@@ -18,6 +18,8 @@ from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes, sha256_file, write_json
 from hetero.linear.config import AdaptConfig
 from hetero.linear.gallery import OldGallery, classes_of
+from hetero.recognition.kinds import ADAPTED, MODEL
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file, record
 
 LEARNT = "learnt.json"
@@ -198,6 +200,7 @@ class Learnt:
             InputError: When the directory has no record.
             IntegrityError: When the file is not a record.
         """
+        refuse_others(directory, ADAPTED, MODEL)
         if not (directory / LEARNT).is_file():
             raise InputError(
                 f"{directory} does not say what was learnt from: expected {LEARNT}, as hetero adapt writes"

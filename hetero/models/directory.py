@@ -25,6 +25,8 @@ from hetero.models.config import ModelConfig
 from hetero.models.families import family_called
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import MODEL
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace
 from hetero.storage.directories import replaced_directory, steadily
@@ -77,6 +79,7 @@ def load_record(directory: Path) -> ModelRecord:
         IntegrityError: When the record is damaged.
     """
     path = directory / "config.json"
+    refuse_others(directory, MODEL)
     if not path.is_file():
         raise InputError(f"expected a model directory at {directory}, found no config.json in it")
     return parse_file(ModelRecord, path)

@@ -18,6 +18,8 @@ from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL
+from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 from hetero.training.reference.cloud_reference import CloudReference, known_prototypes
 
@@ -48,6 +50,7 @@ class EarlierModel:
             InputError: When there is neither, or the model expects images of another preprocessing.
             IntegrityError: When a file is damaged.
         """
+        refuse_others(path, MODEL, EMBEDDINGS, ARRAY)
         if path.is_file():
             stored = load_embeddings(path)
             return cls(path, stored, stored.space)

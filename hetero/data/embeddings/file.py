@@ -29,6 +29,8 @@ from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json, sha256_file, write_bytes
 from hetero.foreign import strict_json
 from hetero.lengths import lengths, scaled
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS
+from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 
 SCHEMA = "hetero/embeddings/1"
@@ -181,6 +183,8 @@ def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarr
 
 def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
     """Read the vectors of a file, and their description."""
+    if path.suffix != ".npy":  # whose reader says more
+        refuse_others(path, EMBEDDINGS, ARRAY, what="a .safetensors or a .npy file of embeddings")
     if not path.is_file():
         raise InputError(f"expected a file of embeddings at {path}, found {'a folder' if path.is_dir() else 'nothing'}")
     if path.suffix == ".npy":

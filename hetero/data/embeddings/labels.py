@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from hetero.data.embeddings.names import decoded_text, missing_names
 from hetero.errors import InputError
+from hetero.recognition.kinds import TABLE
+from hetero.recognition.recognise import refuse_others
 
 
 def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np.int64], " n"]:
@@ -58,6 +60,7 @@ def _folder(name: str) -> str:
 
 
 def _read(table: Path) -> dict[str, str]:
+    refuse_others(table, TABLE)
     if not table.is_file():
         raise InputError(
             f"expected a CSV file of labels at {table}, found {'a folder' if table.is_dir() else 'nothing'}"

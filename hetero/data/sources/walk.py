@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hetero.data.decoding.image_file import FORMATS
 from hetero.errors import InputError
+from hetero.recognition.kinds import PHOTOS
+from hetero.recognition.recognise import refuse_others
 
 EXTENSIONS = frozenset(extension for extensions in FORMATS.values() for extension in extensions)
 
@@ -134,6 +136,7 @@ def image_files(folder: Path) -> tuple[list[Path], FoundImages]:
     Raises:
         InputError: When there is no such folder, or it holds no image.
     """
+    refuse_others(folder, PHOTOS)
     below = images_below(folder)
     if not below.images:
         skipped = below.passed_over.described()

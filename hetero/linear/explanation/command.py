@@ -54,8 +54,8 @@ def explain_command(
     """
     if allow_code:
         own_code.allow_code()
-    learnt = Learnt.load(directory)
     names = None if flips is None else negative_flips(*map(Decisions.load, flips))
+    learnt = Learnt.load(directory)
     options = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
     places = Places.of(options, learnt.places)
     new, old, stored = read_inputs(places, out=None, part=learnt.config.part)

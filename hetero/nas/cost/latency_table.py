@@ -16,6 +16,8 @@ from hetero.constraints import NotNegative
 from hetero.errors import InputError
 from hetero.files import write_json
 from hetero.nas.cost.layers import Layer
+from hetero.recognition.kinds import LATENCY
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file, record
 
 Unit = Literal["latency_ms", "instructions"]
@@ -103,6 +105,7 @@ class LatencyTable:
             InputError: When there is no file.
             IntegrityError: When the file is damaged.
         """
+        refuse_others(path, LATENCY)
         if not path.is_file():
             raise InputError(f"expected a latency table at {path}, found no file; `hetero device latency` writes one")
         return parse_file(cls, path)

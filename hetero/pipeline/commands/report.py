@@ -7,6 +7,8 @@ from typing import Any
 
 from hetero.errors import InputError
 from hetero.files import read_json
+from hetero.recognition.kinds import RUN
+from hetero.recognition.recognise import refuse_others
 
 
 def report_command(run: Path, *, out: Path | None = None, picture: Path | None = None) -> int:
@@ -23,6 +25,7 @@ def report_command(run: Path, *, out: Path | None = None, picture: Path | None =
     from device_tests.report.page import write_report
     from hetero.pipeline.adapted import adaptations
 
+    refuse_others(run, RUN)
     verification = run / "verification"
     if not (verification / "verdict.json").is_file():
         raise InputError(f"expected a run with {verification / 'verdict.json'}, found none; run `hetero run` first")

@@ -108,6 +108,9 @@ def test_what_is_missing_is_named(tmp_path, photos, capsys):
     assert check(str(tmp_path / "none")) == 2
     assert "found nothing" in capsys.readouterr().err
     assert check(str(photos)) == 2
+    assert "expected a file of embeddings, a run's directory or a model directory, got" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert check(str(tmp_path / "empty")) == 2
     assert "found a folder without any of them" in capsys.readouterr().err
     path = saved(tmp_path / "other.safetensors", isotropic(count=3), ["x.jpg", "y.jpg", "z.jpg"])
     assert check(str(path), "--data", str(photos)) == 2

@@ -84,7 +84,7 @@ def test_it_trains_measures_and_says_so(place, monkeypatch, capsys):
     [
         (('old = "v1"', ""), "upgrade.old: expected the old model's directory"),
         (('old = "v1"', 'old = "nowhere"'), "found nothing"),
-        (('old = "v1"', 'old = "photos"'), "no config.json"),
+        (('old = "v1"', 'old = "photos"'), "expected a model directory, got"),
         (("steps = 3", "steps = 0"), "cloud.training.steps"),
         (("[upgrade]", '[upgrade]\nmissing_classes = "guess"'), "missing_classes"),
         (("[cloud.model]", '[cloud]\nonnx = "x.onnx"\n[cloud.model]'), "remove onnx"),
