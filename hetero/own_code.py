@@ -6,9 +6,12 @@ Such code runs with all the rights of the person who reads the file, so a file f
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from hetero.errors import InputError
+from hetero.files import sha256_file
 from hetero.named import named
 
 VARIABLE = "HETERO_ALLOW_CODE"
@@ -51,3 +54,9 @@ def imported(path: str, *, what: str) -> Any:
             f"unknown {what} {path!r}: {error}; expected module:name, the module where Python finds it "
             "(the current folder, for one, with PYTHONPATH=.)"
         ) from error
+
+
+def source_digest(path: str) -> str:
+    """Return the SHA-256 of the file that an imported ``module:name`` was written in; empty if there is none."""
+    file = getattr(sys.modules.get(path.partition(":")[0]), "__file__", None)
+    return sha256_file(Path(file)) if file and Path(file).is_file() else ""

@@ -17,6 +17,9 @@ from hetero.schema import settings
 
 Resize = Literal["squash", "pad", "crop"]
 
+DESCRIBED_AS = "hetero.preprocessing"
+"""Key of the preprocessing in an exported file's own metadata."""
+
 
 @settings
 class Preprocessing:

@@ -24,7 +24,7 @@ from hetero.models.directory import load_model
 from hetero.models.external.embedders import unit_vectors
 from hetero.models.external.module_output import Layout, device_of, probe_vectors
 from hetero.models.weights import weights_digest
-from hetero.preprocessing import Preprocessing
+from hetero.preprocessing import DESCRIBED_AS, Preprocessing
 from hetero.space import EmbeddingSpace
 
 _BATCH = 64
@@ -71,7 +71,7 @@ class Source:
             "hetero.model": self.name,
             SPACE_KEY: self.space.space_id,
             "hetero.space": f"{self.space.name} {self.space.version}",
-            "hetero.preprocessing": canonical_json(self.preprocessing.to_dict()),
+            DESCRIBED_AS: canonical_json(self.preprocessing.to_dict()),
         }
 
     @property

@@ -1,4 +1,4 @@
-"""A cloud model that the run does not train: a published backbone, an ONNX file, or only a file of embeddings."""
+"""A cloud model that the run does not train: a published one, a file, a directory, code, or only its embeddings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from hetero.models.backbones.pretrained import published
 from hetero.models.directory import MIRRORS
 from hetero.models.external.embedders import ModuleEmbedder, OnnxEmbedder, embed_all
 from hetero.models.external.frozen import embedder_of
+from hetero.models.external.own import own_embedder
+from hetero.models.external.trained import TrainedEmbedder
 from hetero.pipeline.recipe import Recipe
 from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 from hetero.training.reference.mirrored import takes_mirrored_alike
@@ -34,7 +36,7 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
         parts, space, mirrors = [aligned(stored, images) for images in sets], stored.space, False
     else:
         embedder = cloud_embedder(recipe)
-        if isinstance(embedder, ModuleEmbedder):
+        if not isinstance(embedder, OnnxEmbedder):
             costs = dataclasses.asdict(embedder.cost)
         inputs = [images.prepared_by(embedder.preprocessing).images for images in sets]
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in inputs]
@@ -45,8 +47,8 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 
 
-def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder | OnnxEmbedder:
-    """Return the cloud model that a recipe names as a backbone or an ONNX file.
+def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder | OnnxEmbedder | TrainedEmbedder:
+    """Return the cloud model that a recipe names, unless it names only embeddings.
 
     Args:
         recipe: The recipe.
@@ -58,6 +60,12 @@ def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder
     config = recipe.cloud
     if config.onnx:
         return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)
+    if config.directory:
+        return TrainedEmbedder(Path(config.directory))
+    if config.module:
+        return own_embedder(
+            config.module, config.preprocessing, recipe.preprocessing, name=config.name, version=config.version
+        )
     backbone = published(config.backbone, pretrained=pretrained)
     height, width = backbone.size
     # The students' images, in the backbone's size and with its normalisation.

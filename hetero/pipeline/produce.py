@@ -163,6 +163,8 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
         "any_batch": settings.any_batch,
         "licence": settings.licence,
         "images": settings.images,
+        "goals": settings.goals,
+        "key": Path(settings.key) if settings.key else None,
     }
     export_model(student, retrieval, work / "bundle", **options)
     if settings.tuning_steps and misses_goal(work / "bundle"):

@@ -30,10 +30,13 @@ class ExportConfig:
         goldens: Golden images in each bundle.
         queries: Most test images that the bundle carries to verify retrieval with.
         calibration: Approximate number of training and validation images to choose and measure reduced precisions with.
+        goals: Largest share of asymmetric map@r that a precision may lose, where that is not the table's
+            (:mod:`export.precision.table`), for instance ``{ int8 = 0.01 }``.
         tuning_steps: Steps of fine-tuning for int8 when quantising alone misses its goal; 0 for none.
         any_batch: True to make files take any number of images at once, in formats that can; ONNX can.
         licence: Licence of the models, repeated in each bundle.
         images: Origin of the test images that each bundle carries, and whether persons or users can be seen.
+        key: An Ed25519 private key (PEM) that signs each bundle, as ``hetero bundle key`` makes; empty for none.
     """
 
     formats: Annotated[tuple[FormatName, ...], MinLen(1)] = FORMATS
@@ -42,10 +45,18 @@ class ExportConfig:
     queries: Count = 1500
     # At least one of the training and one of the validation images.
     calibration: Annotated[int, Ge(2)] = 600
+    goals: dict[Precision, Share] = field(default_factory=dict[Precision, float])
     tuning_steps: Number = 0
     any_batch: bool = False
     licence: str = ""
     images: str = ""
+    key: str = ""
+
+    def rules(self) -> list[str]:
+        """Return one problem for each goal of a precision that is not exported."""
+        return [
+            f"goals.{name}: {name} is not among the precisions" for name in self.goals if name not in self.precisions
+        ]
 
 
 @settings
@@ -121,8 +132,9 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     def anchor(path: str) -> str:
         return str((folder / path).resolve()) if path else ""
 
+    given = recipe.cloud
     cloud = dataclasses.replace(
-        recipe.cloud, embeddings=anchor(recipe.cloud.embeddings), onnx=anchor(recipe.cloud.onnx)
+        given, embeddings=anchor(given.embeddings), onnx=anchor(given.onnx), directory=anchor(given.directory)
     )
     students = tuple(
         dataclasses.replace(
@@ -136,8 +148,15 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
         space=anchor(space) if space.endswith(".toml") else space,
         latency=anchor(recipe.search.latency),
     )
+    export = dataclasses.replace(recipe.export, key=anchor(recipe.export.key))
     policy = recipe.verify.policy
     verify = dataclasses.replace(recipe.verify, policy=anchor(policy) if policy.endswith(".toml") else policy)
     return dataclasses.replace(
-        recipe, data=recipe.data.anchored(folder), cloud=cloud, students=students, search=search, verify=verify
+        recipe,
+        data=recipe.data.anchored(folder),
+        cloud=cloud,
+        students=students,
+        search=search,
+        export=export,
+        verify=verify,
     )

@@ -57,7 +57,7 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
         name = "live" if student.live else "refresh"
         problems.append(
             f"{place}.{name}: runs the cloud model on images as they are changed, and only its embeddings are known; "
-            "leave it out, or give the model as cloud.onnx or cloud.backbone"
+            "leave it out, or give the model itself (cloud.onnx, cloud.backbone, cloud.directory, cloud.module)"
         )
     problems += mixup_problems(place, student.training, student.objectives, has_cloud=not student.independent)
     if student.max_macs_share and not cloud.is_counted and not cloud.macs:

@@ -11,6 +11,7 @@ from typing import Any
 import hetero
 from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
+from hetero.own_code import source_digest
 from hetero.pipeline.context import Context
 from hetero.pipeline.engine.stage import RunStage
 from hetero.pipeline.engine.threads import with_threads
@@ -176,7 +177,7 @@ def _export_stage(
         f"export {student.name}",
         f"bundles/{student.name}",
         partial(_call, "export", context, student),
-        [_plain(context.recipe.export)],
+        [_plain(context.recipe.export), _content_of(context.recipe.export.key)],
         [data, cloud, trained],
     )
 
@@ -236,7 +237,16 @@ def _images_identity(recipe: Recipe) -> str:
 
 
 def _cloud_files(recipe: Recipe) -> list[str]:
-    return [_content_of(path) for path in (recipe.cloud.embeddings, recipe.cloud.onnx) if path]
+    cloud = recipe.cloud
+    files = [_content_of(path) for path in (cloud.embeddings, cloud.onnx) if path]
+    if cloud.directory:
+        files.append(_content_of(str(Path(cloud.directory) / "config.json")))  # names the weights by their digest
+    if cloud.module:
+        # Late: code of its own is asked for its weights, and that takes torch.
+        from hetero.pipeline.external_cloud import cloud_embedder
+
+        files += [cloud_embedder(recipe).space.space_id, source_digest(cloud.module)]
+    return files
 
 
 def _content_of(path: str) -> str:

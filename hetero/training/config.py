@@ -134,6 +134,9 @@ class CloudConfig:
             trained with, unless ``preprocessing`` gives another size.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
+        directory: A model directory, which says itself how its images are prepared; then nothing is trained.
+        module: A cloud model as code, ``module:attribute``: an ``nn.Module``, a ``hetero.ModuleEmbedder``, or a
+            function without arguments that returns one; then nothing is trained.
         macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is a
             file, and so not counted. 0 when the number is not known.
         parameters: The number of its weights, likewise.
@@ -151,6 +154,8 @@ class CloudConfig:
     backbone: str = ""
     embeddings: str = ""
     onnx: str = ""
+    directory: str = ""
+    module: str = ""
     macs: Number = 0
     parameters: Number = 0
     copies: Number = 0
@@ -170,12 +175,12 @@ class CloudConfig:
     @property
     def sources(self) -> dict[str, str]:
         """Sources of a model that is not trained here, by the key that names them; more than one is a mistake."""
-        keys = ("backbone", "embeddings", "onnx")
+        keys = ("backbone", "embeddings", "onnx", "directory", "module")
         return {key: value for key in keys if (value := getattr(self, key))}
 
     @property
     def is_external(self) -> bool:
-        """True if it is not trained here: it is published, an ONNX file, or known by its embeddings only."""
+        """True if it is not trained here."""
         return bool(self.sources)
 
     @property

@@ -43,6 +43,8 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
         ]
     if cloud.embeddings and cloud.preprocessing:
         problems.append("cloud.preprocessing: a file of embeddings needs no images; leave it out")
+    if cloud.directory and cloud.preprocessing:
+        problems.append("cloud.preprocessing: a model directory says itself how its images are prepared; leave it out")
     return problems
 
 

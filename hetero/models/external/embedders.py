@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import nn
-from tqdm import tqdm
 
 from hetero.data.images import Images, require_size
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.models.cost import Cost, counted
 from hetero.models.external.module_output import (
@@ -132,7 +132,7 @@ def embed_all(
     """
     require_size(images, embedder.preprocessing, f"the model {embedder.space.name}")
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
-    for start in tqdm(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
+    for start in Bar(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
         rows = np.arange(start, min(start + batch_size, len(images)))
         vectors[rows] = unit_vectors(_array(embedder.embed(images[rows])), rows, embedder.space.dimension)
     return vectors

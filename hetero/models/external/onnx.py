@@ -10,7 +10,11 @@ from jaxtyping import Float32, UInt8
 
 from hetero.errors import InputError, IntegrityError
 from hetero.files import digest, sha256_bytes, sha256_file
-from hetero.preprocessing import Preprocessing
+from hetero.foreign import strict_json
+from hetero.preprocessing import DESCRIBED_AS, Preprocessing
+from hetero.recognition.kinds import ONNX
+from hetero.recognition.recognise import refuse_others
+from hetero.schema import parse
 from hetero.space import EmbeddingSpace
 
 INPUT_TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -81,7 +85,32 @@ class OnnxEmbedder:
         return np.asarray(result, np.float32)[: len(images)]
 
 
+def stated_preprocessing(path: Path) -> dict[str, Any]:
+    """Return what a file says of the images that it takes.
+
+    Returns:
+        The whole preprocessing if hetero exported the file; otherwise height and width, or nothing where it leaves
+        them open.
+
+    Raises:
+        InputError: When the file is missing, or does not take images.
+        IntegrityError: When ONNX Runtime cannot load it, or its description is damaged.
+    """
+    session = _open(path)
+    shape: list[Any] = _only_input(session, path).shape
+    if described := session.get_modelmeta().custom_metadata_map.get(DESCRIBED_AS):
+        value = strict_json(described.encode(), what=f"the preprocessing in {path}")
+        return parse(Preprocessing, value, what=f"the preprocessing in {path}", error=IntegrityError).to_dict()
+    sides = shape[1:3] if shape[3:] == [3] else shape[2:4]
+    return dict(zip(("height", "width"), sides, strict=True)) if _are_sides(sides) else {}
+
+
+def _are_sides(sides: list[Any]) -> bool:
+    return len(sides) == 2 and all(isinstance(side, int) for side in sides)
+
+
 def _open(path: Path) -> Any:
+    refuse_others(path, ONNX)
     if not path.is_file():
         raise InputError(f"expected an ONNX file at {path}, found none")
     try:

@@ -15,6 +15,7 @@ from hetero.pipeline.context import Context
 from hetero.pipeline.draft import Draft
 from hetero.pipeline.engine.stage import RunStage, up_to_date
 from hetero.pipeline.policy import policy_of
+from hetero.pipeline.preflight.cloud import require_model, source_problems
 from hetero.pipeline.preflight.domains import domain_problems
 from hetero.pipeline.preflight.labels import unlabelled_problems
 from hetero.pipeline.preflight.trainable import trainings_of
@@ -55,14 +56,12 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
 
 def file_problems(draft: Draft) -> list[str]:
     """Return the problems of the files that a recipe names, as far as they are quick to find."""
-    recipe, problems = draft.recipe, list[str]()
-    for key, path in (("embeddings", recipe.cloud.embeddings), ("onnx", recipe.cloud.onnx)):
-        if path and not Path(path).is_file():
-            problems.append(f"cloud.{key}: expected a file at {path}, found none")
+    recipe = draft.recipe
+    problems = source_problems(recipe.cloud)
     for index, student in enumerate(recipe.students):
-        if student.start and not (Path(student.start) / "config.json").is_file():
+        if student.start:
             place = f"students.{index} ({student.name}).start"
-            problems.append(f"{place}: expected a model directory at {student.start}, found no config.json in it")
+            attempt(problems, place, lambda student=student: require_model(Path(student.start)))
         if student.adapt:
             problems += domain_problems(f"students.{index} ({student.name}).adapt", student.adapt, draft)
     search = recipe.search
@@ -109,6 +108,7 @@ def release_problems(draft: Draft, *, exporting: bool) -> list[str]:
         exporting: True if the run exports, so that the packages must be installed.
     """
     from device_tests.targets.registry import target_problems
+    from export.bundle.signing import private_key
     from export.formats.converter import package_problems, selection_problems
 
     config, problems = draft.recipe.export, list[str]()
@@ -116,6 +116,8 @@ def release_problems(draft: Draft, *, exporting: bool) -> list[str]:
         problems += [f"export: {problem}" for problem in selection_problems(config.formats, config.precisions)]
     if exporting:
         problems += [f"export: {problem}" for problem in package_problems(config.formats)]
+        if config.key:
+            attempt(problems, "export.key", lambda: private_key(Path(config.key)))
     problems += [f"verify.targets: {problem}" for problem in target_problems(draft.recipe.verify.targets)]
     attempt(problems, "verify.policy", lambda: policy_of(draft.recipe.verify))
     return problems

@@ -10,12 +10,13 @@ from hetero.data.prepare import expected_names
 from hetero.linear.parts import require_part
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
-from hetero.models.external.embedders import ModuleEmbedder
 from hetero.nas.cost.budget import Budget, divided_by
+from hetero.models.external.embedders import OnnxEmbedder
 from hetero.nas.cost.cost import CostModel
 from hetero.nas.cost.latency_table import LatencyTable
 from hetero.pipeline.draft import Draft
 from hetero.pipeline.external_cloud import cloud_embedder
+from hetero.pipeline.preflight.cloud import source_problems
 from hetero.pipeline.recipe import Recipe
 from hetero.preprocessing import Preprocessing
 from hetero.training.budget import require_budget
@@ -75,7 +76,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     """Return the cloud model's dimension and cost; None when too little is known of it."""
     recipe, config = draft.recipe, draft.recipe.cloud
-    if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx")):
+    if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx", "directory", "module")):
         return None
     if config.embeddings:
         if not Path(config.embeddings).is_file():
@@ -88,11 +89,11 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     if draft.doubts("cloud", "preprocessing") or not (config.preprocessing or sized):
         return None
     if config.is_external:
-        if config.onnx and not Path(config.onnx).is_file():
-            return None
-        place = "cloud.onnx" if config.onnx else "cloud.backbone"
+        if source_problems(config):
+            return None  # reported with the other files
+        place = f"cloud.{next(iter(config.sources))}"
         embedder = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
-        if not isinstance(embedder, ModuleEmbedder):
+        if embedder is None or isinstance(embedder, OnnxEmbedder):
             return embedder and Cloud(embedder.space.dimension, config.macs, config.parameters)
         return Cloud(embedder.space.dimension, embedder.cost.macs, embedder.cost.parameters)
     counts = attempt(problems, "cloud", lambda: untrained_cost(config.model, recipe.cloud_preprocessing))
