@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from export.app.self_test import write_self_tests
 from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
@@ -34,6 +33,7 @@ from export.kinds.registry import format_called, names
 from export.precision.calibration import make_calibration
 from export.precision.table import offered
 from hetero.data.names import is_text
+from hetero.display.progress import Bar
 from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.files import write_json, write_text
@@ -128,7 +128,7 @@ def misses_goal(bundle: Path) -> bool:
 def _fill(fresh: Path, order: Order) -> None:
     source = order.source
     with (
-        tqdm(None, total=len(order.files) + 1, desc=f"exporting {source.name}", unit="file") as bar,
+        Bar(None, total=len(order.files) + 1, desc=f"exporting {source.name}", unit="file") as bar,
         tempfile.TemporaryDirectory(dir=fresh, prefix=_WORK) as made,
     ):
         work = Path(made)

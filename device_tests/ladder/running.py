@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from device_tests.answers import kept
 from device_tests.ladder.climb import run_model
 from device_tests.ladder.scope import no_runtime
 from device_tests.targets.target import Returned, Target
 from export.bundle.manifest import ModelEntry
 from export.bundle.reading import Bundle
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 
 
@@ -115,7 +114,7 @@ def run_jobs(jobs: Sequence[Work], *, again: bool = False) -> list[Returned]:
         again: True to run also jobs whose answers are kept from an earlier verification.
     """
     answers: dict[int, Returned] = {}
-    with tqdm(total=sum(job.images for job in jobs), unit="image", desc="verify") as bar:
+    with Bar(total=sum(job.images for job in jobs), unit="image", desc="verify") as bar:
 
         def run(index: int) -> None:
             bar.set_postfix_str(jobs[index].target.name)

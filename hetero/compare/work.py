@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from hetero.compare.config import CLOUD, Comparison
 from hetero.data.embeddings.file import save_embeddings
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
@@ -59,7 +59,7 @@ def run_jobs(comparison: Comparison, root: Path, jobs: Sequence[TrainingJob], *,
     problems: list[str] = []
     context = spawn_context()
     with (
-        tqdm(total=len(jobs), initial=len(jobs) - len(pending), desc="training", unit="model") as bar,
+        Bar(total=len(jobs), initial=len(jobs) - len(pending), desc="training", unit="model") as bar,
         ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool,
     ):
         waiting = {pool.submit(_perform, comparison, root, job): job for job in pending}

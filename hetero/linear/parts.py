@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from hetero.data.images import Images, require_size
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.linear.config import Part
 from hetero.models.backbones.blocks import unit
@@ -51,7 +51,7 @@ class Divided:
         starts = range(0, len(images), batch_size)
         inputs: list[Tensor] = []
         with torch.no_grad():
-            for start in tqdm(starts, desc=progress, disable=not progress, unit="batch"):
+            for start in Bar(starts, desc=progress, disable=not progress, unit="batch"):
                 rows = np.arange(start, min(start + batch_size, len(images)))
                 inputs.append(self._inputs(torch.from_numpy(np.ascontiguousarray(images[rows]))))
         return torch.cat(inputs)

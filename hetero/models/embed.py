@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from hetero.data.images import Images, require_size
+from hetero.display.progress import Bar
 from hetero.models.model import EmbeddingModel
 
 
@@ -44,7 +44,7 @@ def embed_images(
     try:
         with ThreadPoolExecutor(at_once) as pool:
             batches = pool.map(embedded, starts) if at_once > 1 else map(embedded, starts)
-            parts = list(tqdm(batches, desc=progress, disable=not progress, unit="batch", total=len(starts)))
+            parts = list(Bar(batches, desc=progress, disable=not progress, unit="batch", total=len(starts)))
     finally:
         model.train(training)
     return np.concatenate(parts) if parts else np.zeros((0, model.config.dimension), np.float32)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.mistakes import attempt
 from hetero.nas.algorithms.algorithm import AlgorithmConfig, follow
@@ -110,7 +109,7 @@ class Search:
         candidates: dict[Architecture, Candidate],
     ) -> None:
         total = self.algorithm.population * self.algorithm.generations
-        with tqdm(total=total, desc=f"searching for {tier}", unit="candidate") as bar:
+        with Bar(total=total, desc=f"searching for {tier}", unit="candidate") as bar:
             generation = 0
 
             def measure(batch: list[Architecture]) -> list[float]:

@@ -17,6 +17,7 @@ from device_tests.targets.emulated import guest, qemu, wheels
 from device_tests.targets.emulated.systems import System
 from device_tests.targets.host import Host, detect
 from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished, stage_record
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.files import cache_directory, read_json, sha256_file, write_json, write_text
 
@@ -72,7 +73,7 @@ def _make(system: System, root: Path, machine: Host) -> None:
         remove_unfinished(root)
         # While this exists the setup is not finished: phone.json may describe earlier stages.
         (root / _WORK).mkdir(exist_ok=True)
-        with tqdm(total=_STAGES, unit="stage", desc=system.name) as bar:
+        with Bar(total=_STAGES, unit="stage", desc=system.name) as bar:
             for stage in _stages(system, root, machine, lock):
                 bar.set_postfix_str(stage.doing)
                 ensure(root, stage)

@@ -15,6 +15,7 @@ from device_tests.targets.host import Host, detect
 from device_tests.targets.stages import SetUpStage, ensure, is_done, locked, remove_unfinished, stage_record
 from device_tests.targets.system.image import DEVICE_PACKAGES, initial_system
 from device_tests.targets.system.machine import CORE, Image, Tools, running
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.files import cache_directory, read_json, write_bytes, write_json
 
@@ -68,7 +69,7 @@ def set_up(root: Path | None = None) -> SetUp:
         remove_unfinished(root)
         # While this exists the setup is not finished.
         (root / _WORK).mkdir(exist_ok=True)
-        with tqdm(total=_STAGES, unit="stage", desc=NAME) as bar:
+        with Bar(total=_STAGES, unit="stage", desc=NAME) as bar:
             for stage in _stages(root, machine, lock):
                 bar.set_postfix_str(stage.doing)
                 ensure(root, stage)

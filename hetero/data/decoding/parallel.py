@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from tqdm import tqdm
+from hetero.display.progress import Bar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str
         progress: Label of a progress bar; none when empty.
     """
     count = workers()
-    bar = tqdm(total=len(items), desc=progress, unit="image", disable=not progress)
+    bar = Bar(total=len(items), desc=progress, unit="image", disable=not progress)
     with ThreadPoolExecutor(count) as pool, bar:
         waiting = iter(items)
         running = deque(pool.submit(function, item) for item in islice(waiting, 16 * count))

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
-from tqdm import tqdm
 
 from hetero.data.config import EMOJI_TRAIN_CLASSES, DataConfig
 from hetero.data.decoding.cache import made_once
@@ -25,6 +24,7 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.data.protocols import Roles, make_tasks
 from hetero.data.sources.emoji_fonts import DESIGNS, EmojiFonts, renderer_versions
 from hetero.data.splits import shuffled
+from hetero.display.progress import Bar
 from hetero.files import cache_directory, digest, read_json, sha256_file, write_json
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
@@ -110,7 +110,7 @@ def _render(directory: Path) -> None:
     fonts = EmojiFonts()
     codepoints = fonts.codepoints()
     images = np.empty((len(codepoints) * len(DESIGNS), RENDERED_SIZE, RENDERED_SIZE, 3), np.uint8)
-    for index, code in enumerate(tqdm(codepoints, desc="drawing emoji", unit="emoji")):
+    for index, code in enumerate(Bar(codepoints, desc="drawing emoji", unit="emoji")):
         for view, design in enumerate(DESIGNS):
             images[len(DESIGNS) * index + view] = fonts.draw(code, design, RENDERED_SIZE)
     np.save(directory / "images.npy", images, allow_pickle=False)

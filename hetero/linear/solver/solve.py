@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
+from hetero.display.progress import Bar
 from hetero.linear.solver.problem import Problem
 
 Preconditioner = Callable[[Tensor], Tensor]
@@ -62,7 +62,7 @@ def solve(
     iterates = _iterates(problem, gradient, precondition, start, history)
     change, residual = next(iterates)
     objectives = [_objective(problem, change, residual)]
-    with tqdm(total=steps, desc=progress, disable=not progress, unit="step") as bar:
+    with Bar(total=steps, desc=progress, disable=not progress, unit="step") as bar:
         while len(objectives) <= steps and float(residual.norm()) > goal:
             change, residual = next(iterates)
             objectives.append(_objective(problem, change, residual))

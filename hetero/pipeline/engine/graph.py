@@ -42,16 +42,16 @@ def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]
                     if up_to_date(root, stage):
                         settle(root, stage)
                         order.done(stage.directory)
-                        screen.say(f"{head}: up to date")
+                        screen.announce(f"{head}: up to date")
                         continue
-                    screen.say(f"{head} ...")
+                    screen.announce(f"{head} ...")
                     running[stage.directory] = Worker(root, stage, screen)
                 for directory in _ended(running):
                     worker = running.pop(directory)
                     worker.finish()
                     order.done(directory)
                     ran.append(worker.name)
-                    screen.say(f"{heads[directory]}: done in {time.monotonic() - worker.started:.0f} s")
+                    screen.announce(f"{heads[directory]}: done in {time.monotonic() - worker.started:.0f} s")
         finally:
             for worker in running.values():
                 worker.interrupt()

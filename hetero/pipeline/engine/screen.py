@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from hetero.display.progress import progress_mode
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -20,6 +22,7 @@ class Screen:
 
     def __init__(self, stream: TextIO, *, lines: int) -> None:
         self.stream = stream
+        self.mode = progress_mode()
         self.free = list(range(lines))
 
     def __enter__(self) -> Screen:
@@ -34,6 +37,11 @@ class Screen:
         """Write a line that stays."""
         tqdm.write(text, file=self.stream)
         self.stream.flush()
+
+    def announce(self, text: str) -> None:
+        """Write a line on the run's progress, unless it is to be quiet."""
+        if self.mode != "quiet":
+            self.say(text)
 
     def line(self, name: str) -> Line:
         """Return a separate line for a stage of this name."""
@@ -51,14 +59,14 @@ class Line:
     def __init__(self, screen: Screen, name: str) -> None:
         self._screen, self._name, self._rest = screen, name, b""
         self._place = screen.free.pop(0)
-        # Nothing is drawn where the stream is no terminal.
+        # Nothing is drawn in a log, nor where the stream is no terminal.
         self._bar: tqdm[Any] = tqdm(
             total=0,
             bar_format="{desc}",
             position=self._place,
             leave=False,
             file=screen.stream,
-            disable=None,
+            disable=None if screen.mode == "bar" else True,
             dynamic_ncols=True,
         )
 

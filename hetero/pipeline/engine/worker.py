@@ -13,6 +13,7 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from hetero.display.progress import VARIABLE, Mode, progress_mode
 from hetero.errors import InputError
 from hetero.pipeline.engine.screen import Screen
 from hetero.pipeline.engine.stage import RunStage, perform
@@ -47,7 +48,9 @@ class Worker:
         self.started, self.silent = time.monotonic(), False
         self.errors, errors = context.Pipe(duplex=False)
         self.outcome, outcome = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(root, stage, errors, outcome), name=stage.name)
+        self._process = context.Process(
+            target=_work, args=(root, stage, errors, outcome, progress_mode()), name=stage.name
+        )
         # It inherits the signal mask, which protects it until it leads its own group.
         with errors, outcome, _without_interrupts():
             self._process.start()
@@ -103,11 +106,12 @@ class Worker:
             self.listen()
 
 
-def _work(root: Path, stage: RunStage, errors: Connection, outcome: Connection) -> None:
+def _work(root: Path, stage: RunStage, errors: Connection, outcome: Connection, mode: Mode) -> None:
     """Run a stage and send the error that it raised, or None."""
     os.setpgid(0, 0)
     os.dup2(errors.fileno(), 2)
     errors.close()
+    os.environ[VARIABLE] = mode  # its own standard error is a pipe
     # Torch reads these when it is loaded. Threads that wait at a barrier leave the cores to the other stages.
     limits = {"OMP_NUM_THREADS": str(stage.threads), "OMP_THREAD_LIMIT": str(max(stage.threads, cores()))}
     os.environ.update(limits, OMP_WAIT_POLICY="PASSIVE")

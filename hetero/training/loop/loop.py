@@ -14,9 +14,9 @@ from jaxtyping import Float, Shaped
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor
-from tqdm import tqdm
 
 from hetero.data.images import ImageSet
+from hetero.display.progress import Bar
 from hetero.errors import InputError
 from hetero.training.batches.feed import Fed, Feed
 from hetero.training.batches.inputs import inputs_of
@@ -145,9 +145,7 @@ class _Loop:
         first, total = self.progress.step, self.schedule.last
         meter = Meter(self.feed.batch_size)
         quiet = not self.fabric.is_global_zero
-        with tqdm(
-            total=total, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet
-        ) as bar:
+        with Bar(total=total, initial=first, desc=self.paths.label, unit="step", mininterval=0.5, disable=quiet) as bar:
             for step, batch in enumerate(self.feed.batches(first, total), start=first + 1):
                 loss, terms = self._step(step, batch)
                 meter.count()
@@ -186,7 +184,7 @@ class _Loop:
         assert isinstance(agreed, Tensor)
         return float(agreed)
 
-    def _report(self, step: int, loss: float, terms: dict[str, Tensor], rate: float, bar: tqdm[Any]) -> None:
+    def _report(self, step: int, loss: float, terms: dict[str, Tensor], rate: float, bar: Bar[Any]) -> None:
         if not math.isfinite(loss):
             raise InputError(
                 f"{self.paths.label}: the loss is {loss} at step {step}; lower learning_rate or use 32-true. "

@@ -177,7 +177,7 @@ rendered_emoji(Path(sys.argv[1]))
 
 def test_a_killed_drawing_leaves_nothing_half_and_is_cleared_away(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PREPARE, str(tmp_path / "killed")]
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "HETERO_PROGRESS": "bar"}
     process = subprocess.Popen([*command, "1"], env=environment, stderr=subprocess.PIPE)
     assert process.stderr is not None
     seen = b""
