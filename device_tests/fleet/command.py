@@ -38,8 +38,8 @@ def device_fleet_command(
 
     Args:
         app: VERSION=BUNDLE. Repeatable.
-        gallery: VERSION=PATH of a bundle, whose gallery it is, or of a file that RetrievalSet.save wrote; from first
-            to latest. Default the bundles' own. Repeatable.
+        gallery: VERSION=PATH of a bundle, whose gallery it is, or of a file that `hetero retrieval make` wrote; from
+            first to latest. Default the bundles' own. Repeatable.
         target: Where the queries are embedded.
         format: Of the exported models: onnx, litert, coreml or executorch.
         precision: Of these.

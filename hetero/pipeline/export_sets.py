@@ -1,4 +1,4 @@
-"""The images of a run that an export uses: test images to verify with, others to calibrate with."""
+"""The images that an export uses: test images to verify with, others to calibrate with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from jaxtyping import UInt8
 from export.bundle.goldens import RetrievalSet
 from export.precision.calibration import calibration_set as chosen_set
 from export.precision.calibration import joined
-from hetero.data.embeddings.file import aligned, load_embeddings
+from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
+from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.pipeline.context import Context
 from hetero.pipeline.retrieval_rows import limited, originals
@@ -16,10 +17,24 @@ from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
 
 def retrieval_set(context: Context) -> RetrievalSet:
-    """Return test images with their cloud embeddings."""
-    test, queries = context.dataset.test, context.recipe.export.queries
+    """Return a run's test images with their cloud embeddings."""
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    rows, tasks = limited(context.dataset.test_tasks, np.asarray(test.labels), queries=queries)
+    return retrieval_of(context.dataset, stored, queries=context.recipe.export.queries)
+
+
+def retrieval_of(dataset: Dataset, stored: EmbeddingFile, *, queries: int) -> RetrievalSet:
+    """Return a data set's test images with their cloud embeddings.
+
+    Args:
+        dataset: The images, prepared for the student.
+        stored: The cloud's vectors of the test images.
+        queries: Most queries.
+
+    Raises:
+        InputError: When the vector of an image is missing.
+    """
+    test = dataset.test
+    rows, tasks = limited(dataset.test_tasks, np.asarray(test.labels), queries=queries)
     return RetrievalSet(
         images=np.ascontiguousarray(test.images[rows]),
         labels=np.asarray(test.labels)[rows],
@@ -32,13 +47,28 @@ def retrieval_set(context: Context) -> RetrievalSet:
 
 
 def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> RetrievalSet:
-    """Return images that the model was trained or chosen with, by which reduced precisions are chosen and measured."""
+    """Return a run's images by which reduced precisions are chosen and measured."""
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    return calibration_of(context.dataset, stored, test_images, most=context.recipe.export.calibration)
+
+
+def calibration_of(
+    dataset: Dataset, stored: EmbeddingFile, test_images: UInt8[np.ndarray, "n h w 3"], *, most: int
+) -> RetrievalSet:
+    """Return images that a model was trained or chosen with, by which reduced precisions are chosen and measured.
+
+    Args:
+        dataset: The images, prepared for the student.
+        stored: The cloud's vectors of the validation images, the training images or both.
+        test_images: Images to exclude: those that the bundle is verified with.
+        most: About how many images to select.
+
+    Raises:
+        InputError: When no two of the images belong together.
+    """
     embedded = set(stored.names)
     # Validation images first: the model was not trained on them. Not every cloud has embeddings of them.
-    sets = [
-        images for images in (context.dataset.validation, context.dataset.train) if embedded.issuperset(images.names)
-    ]
+    sets = [images for images in (dataset.validation, dataset.train) if embedded.issuperset(images.names)]
     # Without labels only the altered copies of validation images have a match to find.
     sets = [images for images in sets if len(np.unique(images.labels)) < len(images)]
     if not sets:
@@ -46,7 +76,7 @@ def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"])
             "reduced precisions are chosen by validation and training images of which several belong together, and "
             "there are none: bring labels, or the cloud's vectors of the validation images"
         )
-    half = context.recipe.export.calibration // len(sets)
+    half = most // len(sets)
     parts = [
         chosen_set(
             part.images, np.asarray(part.labels), aligned(stored, part), stored.space, without=test_images, most=half
