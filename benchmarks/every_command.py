@@ -87,6 +87,9 @@ stages = [{ channels = [8, 16], stride = 2, kernel = [3, 5], expansion = [1.0, 2
 ARGUMENTS: dict[Name, str] = {
     ("demo",): "--until data --out OUT",
     ("run",): "HERE/run.toml --out OUT --jobs 1",
+    (
+        "student",
+    ): "HERE/run/cloud HERE/photos --macs 500k --size 16 --steps 2 --precisions fp32 --formats onnx --out OUT --jobs 1",
     ("search",): "HERE/search.toml --out OUT",
     ("upgrade",): "HERE/upgrade.toml --out OUT",
     ("compare",): "HERE/compare.toml --out OUT",
@@ -106,10 +109,13 @@ ARGUMENTS: dict[Name, str] = {
     "--steps 2 --random-orders 1",
     ("data", "check"): "HERE/photos",
     ("space", "check"): "HERE/a.safetensors",
+    ("retrieval", "make"): "HERE/run/cloud HERE/photos OUT/retrieval.safetensors --calibration OUT/ranges.safetensors",
     ("attestation", "check"): "HERE/verified/verdict.intoto.jsonl HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "check"): "HERE/bundle",
     ("bundle", "verify"): "HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "inspect"): "HERE/bundle",
+    ("bundle", "app"): "HERE/bundle OUT/app --platform web",
+    ("bundle", "hand-on"): "HERE/bundle OUT/handed --without goldens originals",
     ("bundle", "diff"): "HERE/bundle HERE/bundle",
     ("bundle", "sign"): "HERE/bundle HERE/key.pem",
     ("bundle", "key"): "OUT/key.pem OUT/key.pub.pem",

@@ -16,8 +16,17 @@ import hetero
 
 ROOT = Path(__file__).parents[1]
 # What the targets of make and installation do is checked by running them; comparisons have tests of their own, and so
-# have backfill plans, which refuse a toy upgrade whose criterion fails, latency tables and clusters.
-ELSEWHERE = ("make ", "pip install ", "hetero compare ", "hetero backfill plan ", "hetero device latency ", "ray ")
+# have students made in one command, backfill plans, which refuse a toy upgrade whose criterion fails, latency tables
+# and clusters.
+ELSEWHERE = (
+    "make ",
+    "pip install ",
+    "hetero student ",
+    "hetero compare ",
+    "hetero backfill plan ",
+    "hetero device latency ",
+    "ray ",
+)
 
 
 def lay_out(folder: Path, *, labelled: bool = True) -> Path:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from device_tests.latency.stopwatch import least_milliseconds
 from device_tests.targets.target import Stopwatch
 from export.formats import TIMED
 from export.formats.operators import operator_files
 from export.kinds.registry import engines_on
+from hetero.display.progress import Bar
 from hetero.nas.cost.latency_table import LatencyTable, RuntimeTable, Unit
 from hetero.nas.cost.layers import Layer
 from hetero.nas.cost.operators import Operator
@@ -78,12 +78,12 @@ def _in(unit: Unit, milliseconds: float) -> float:
 def _measure(
     target: Stopwatch, layers: Sequence[Layer], format: str, runtime: str, unit: Unit, sweeps: int
 ) -> RuntimeTable:
-    with tqdm(desc=f"operators for {runtime}", unit="file") as bar:
+    with Bar(desc=f"operators for {runtime}", unit="file") as bar:
         files = operator_files(layers, format, lambda more: _advance(bar, more), extra=[nothing()])
-    with tqdm(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
+    with Bar(total=sweeps * len(files), desc=f"timing on {runtime}", unit="run") as bar:
         times, version = least_milliseconds(target, files, runtime, sweeps=sweeps, advance=lambda: _advance(bar, 1))
     return runtime_table(version, unit, times)
 
 
-def _advance(bar: tqdm[Any], more: int) -> None:
+def _advance(bar: Bar[Any], more: int) -> None:
     bar.update(more)

@@ -11,18 +11,24 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 import hetero
 from hetero.cli.ending import BAD_INPUT, ending, leave
+from hetero.display.progress import VARIABLE
 from hetero.display.text import say
 from hetero.storage.scratch import sweep_scratch
 
 BRIEF = {
     "demo": ("hetero.pipeline.commands.run:demo", "The whole chain on emoji: train, export, verify, report."),
     "run": ("hetero.pipeline.commands.run:run", "Run a recipe; finished stages are skipped."),
+    "student": (
+        "hetero.pipeline.commands.student:student_command",
+        "Make a student from a cloud model and photos: train, export, verify.",
+    ),
     "search": (
         "hetero.pipeline.commands.search:search_command",
         "Search for each device tier's best student, in a budget.",
@@ -35,7 +41,7 @@ BRIEF = {
     "fleet": ("hetero.upgrade.fleet.command:fleet_command", "Measure query models against galleries of all versions."),
     "evaluate": ("hetero.pipeline.commands.run:evaluate", "Compute the compatibility matrix of a recipe's models."),
     "embed": ("hetero.pipeline.commands.run:embed", "Embed a folder of images with a trained model."),
-    "export": ("export.commands:export_command", "Export a model directory as a bundle."),
+    "export": ("export.commands:export_command", "Export a model as a bundle."),
     "verify": ("device_tests.commands:verify_command", "Verify bundles on targets: pass, fail or not verified."),
     "report": ("hetero.pipeline.commands.report:report_command", "Write a run's report again."),
 }
@@ -43,72 +49,85 @@ GROUPS = {
     "train": (
         "Train one part of a recipe.",
         {
-            "cloud": "hetero.pipeline.commands.run:train_cloud",
-            "students": "hetero.pipeline.commands.run:train_students",
+            "cloud": ("hetero.pipeline.commands.run:train_cloud", "Train the cloud model."),
+            "students": ("hetero.pipeline.commands.run:train_students", "Train the students."),
         },
     ),
-    "backfill": ("Re-embed a gallery bit by bit.", {"plan": "hetero.upgrade.backfill.commands:plan_command"}),
-    "data": ("Look at data before training on it.", {"check": "hetero.data.checking.command:check_command"}),
+    "backfill": (
+        "Re-embed a gallery bit by bit.",
+        {"plan": ("hetero.upgrade.backfill.commands:plan_command", "Plan which images to re-embed first.")},
+    ),
+    "data": (
+        "Look at data before training on it.",
+        {"check": ("hetero.data.checking.command:check_command", "Report what a data set holds and what is wrong.")},
+    ),
     "space": (
         "Look at a space before training for it.",
-        {"check": "hetero.geometry.commands:check_command"},
+        {"check": ("hetero.geometry.commands:check_command", "Report what a cloud's vectors are like.")},
+    ),
+    "retrieval": (
+        "Photos with a cloud's vectors, to export with.",
+        {"make": ("hetero.pipeline.commands.retrieval:make_command", "Write them, to verify and to calibrate with.")},
     ),
     "bundle": (
-        "Look at bundles.",
+        "Look at bundles, sign them and compare them.",
         {
-            "check": "export.bundle_commands:check_command",
-            "verify": "export.bundle_commands:verify_command",
-            "inspect": "export.bundle_commands:inspect_command",
-            "app": "export.bundle_commands:app_command",
-            "hand-on": "export.bundle_commands:hand_on_command",
-            "diff": "export.bundle_commands:diff_command",
-            "sign": "export.bundle_commands:sign_command",
-            "key": "export.bundle_commands:key_command",
-            "debug": "export.commands:debug_command",
+            "check": ("export.bundle_commands:check_command", "Check that a bundle is sound; say what is in it."),
+            "verify": ("export.bundle_commands:verify_command", "Verify a bundle's digests and its signature."),
+            "inspect": ("export.bundle_commands:inspect_command", "Say how each file was made and what it takes."),
+            "app": ("export.bundle_commands:app_command", "Write what applications need of a bundle."),
+            "hand-on": ("export.bundle_commands:hand_on_command", "Copy a bundle without its images."),
+            "diff": ("export.bundle_commands:diff_command", "Say in which files and figures two bundles differ."),
+            "sign": ("export.bundle_commands:sign_command", "Sign a bundle that exists."),
+            "key": ("export.bundle_commands:key_command", "Make a key pair for signing."),
+            "debug": ("export.commands:debug_command", "Find the first operator where a reduced precision goes wrong."),
         },
     ),
     "attestation": (
         "Look at attestations of verdicts.",
-        {"check": "device_tests.attestation.command:check_command"},
+        {"check": ("device_tests.attestation.command:check_command", "Say who verified what, and whether it passed.")},
     ),
     "device": (
         "Targets that bundles are verified on.",
         {
-            "setup": "device_tests.commands:device_setup_command",
-            "list": "device_tests.commands:device_list_command",
-            "faults": "device_tests.commands:device_faults_command",
-            "fleet": "device_tests.fleet.command:device_fleet_command",
-            "latency": "hetero.pipeline.commands.latency:latency_command",
+            "setup": ("device_tests.commands:device_setup_command", "Set up a target."),
+            "list": ("device_tests.commands:device_list_command", "List the targets, and which are ready."),
+            "faults": ("device_tests.commands:device_faults_command", "Break a bundle on purpose: is it noticed?"),
+            "fleet": ("device_tests.fleet.command:device_fleet_command", "Hold app versions against gallery versions."),
+            "latency": ("hetero.pipeline.commands.latency:latency_command", "Measure a search space's operators."),
         },
     ),
 }
+"""Groups of commands with their lines, and those of their commands."""
 
 # ``export`` takes a model first and so cannot have subcommands, but this one reads best there.
 ALIASES: dict[tuple[str, ...], list[str]] = {("export", "debug"): ["bundle", "debug"]}
 
 
-def build_app(*, brief: bool = False) -> App:
+def build_app(*, named: int = 2) -> App:
     """Build the whole command tree.
 
     Args:
-        brief: True to describe each command in one line without loading it, for the overview; otherwise a command's
-            help is its docstring.
+        named: Number of words of a command that are known. Commands of more words are described in one line each
+            without loading them, for an overview; a command's own help is its docstring.
     """
     app = App(
         name="hetero",
         version=hetero.__version__,
         help="One embedding space, every device: train small models to live in a large model's embedding space, "
-        "export them, and prove that they still retrieve.",
+        "export them, and prove that they still retrieve.\n\n"
+        "Every command takes --quiet (no progress) and --plain (progress in lines, for logs).",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
     for name, (function, line) in BRIEF.items():
-        app.command(function, name=name, **({"help": line} if brief else {}))
+        app.command(function, name=name, **({"help": line} if named < 1 else {}))
     for name, (line, commands) in GROUPS.items():
         group = App(name=name, help=line, help_format="plaintext")
-        for command, function in commands.items():
-            group.command(function, name=command)
+        for command, (function, brief) in commands.items():
+            group.command(function, name=command, **({"help": brief} if named < 2 else {}))
         app.command(group)
+    app.register_install_completion_command(help="Install the completion of commands and options for your shell.")
     return app
 
 
@@ -122,8 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_everything()
     sweep_scratch()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    tokens = ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:]
-    app = build_app(brief=not tokens or tokens[0].startswith("-"))
+    tokens = _with_progress(ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:])
+    app = build_app(named=len([*takewhile(lambda token: not token.startswith("-"), tokens[:2])]))
     try:
         outcome = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         status = outcome if isinstance(outcome, int) else 0
@@ -144,6 +163,14 @@ def _wait_briefly() -> None:
     """
     if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
         os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="1000")
+
+
+def _with_progress(tokens: list[str]) -> list[str]:
+    """Return the command line without the options that say how every command shows its progress."""
+    for mode in ("quiet", "plain"):
+        if f"--{mode}" in tokens:
+            os.environ[VARIABLE] = mode
+    return [token for token in tokens if token not in ("--quiet", "--plain")]
 
 
 def _print_everything() -> None:

@@ -69,7 +69,8 @@ def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own
 
 @pytest.mark.parametrize(
     "command",
-    [["demo"], ["run"], ["train", "cloud"], ["train", "students"], ["upgrade"], ["adapt"], ["fleet"], ["evaluate"],
+    [["demo"], ["run"], ["student"], ["retrieval", "make"],
+     ["train", "cloud"], ["train", "students"], ["upgrade"], ["adapt"], ["fleet"], ["evaluate"],
      ["embed"],
      ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
      ["device", "setup"], ["device", "list"], ["device", "faults"], ["device", "fleet"]],

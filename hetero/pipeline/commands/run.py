@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -204,6 +205,7 @@ def run_until(
     workers: WorkersConfig = WorkersConfig(),  # noqa: B008 - frozen
     *,
     jobs: int | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> int:
     """Run a recipe's stages up to a group of them, and return the exit status.
 
@@ -215,6 +217,7 @@ def run_until(
         resume: True to continue interrupted training from its checkpoint.
         workers: Processes or cluster that evaluate a search's candidates.
         jobs: Stages run at once; None for as many as there are cores, or one where there is a GPU to share.
+        begin: Called when the recipe is sound, before its first stage.
 
     Raises:
         InputError: With every mistake in the recipe, before anything runs.
@@ -228,6 +231,8 @@ def run_until(
     groups = NAMES[: NAMES.index(until) + 1]
     stages = stages_when_sound(draft, context, groups)
     with locked(root):
+        if begin is not None:
+            begin()
         _retry_unverified(root)
         pending = any(not up_to_date(root, stage) for stage in stages)
         run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))

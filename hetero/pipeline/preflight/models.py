@@ -10,8 +10,8 @@ from hetero.data.prepare import expected_names
 from hetero.linear.parts import require_part
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
-from hetero.nas.cost.budget import Budget, divided_by
 from hetero.models.external.embedders import OnnxEmbedder
+from hetero.nas.cost.budget import Budget, divided_by
 from hetero.nas.cost.cost import CostModel
 from hetero.nas.cost.latency_table import LatencyTable
 from hetero.pipeline.draft import Draft
