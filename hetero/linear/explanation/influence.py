@@ -51,6 +51,6 @@ def influences(
         tolerance: As for :func:`hetero.linear.solver.solve.solve`.
     """
     direction = solve_for(problem, gradient, precondition, steps=steps, tolerance=tolerance)
-    residuals = problem.residuals - problem.model.forward_product(problem.inputs, change)
-    along = problem.model.forward_product(problem.inputs, direction)
+    residuals = problem.residuals - problem.forward(change)
+    along = problem.forward(direction)
     return -(residuals * along).sum(dim=1) / len(problem.inputs)

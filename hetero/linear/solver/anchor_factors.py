@@ -25,11 +25,13 @@ class AnchorFactors:
         blocks: Kronecker factors, by the name of the weight.
         channels: [c, q, q], a block for each output channel of a grouped convolution.
         diagonals: Diagonals for the weights that have neither.
+        images: Number of the old images.
     """
 
     blocks: dict[str, Factors]
     channels: Weights
     diagonals: Weights
+    images: int
 
     def product(self, model: Linearised, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """Return K d."""

@@ -89,14 +89,14 @@ class Linearised:
         """Return J d, one row an input."""
         tangent = self.parts(change)
         return torch.cat(
-            [jvp(self._of_weights(batch), (self.weights,), (tangent,))[1] for batch in self.batches(inputs)]
+            [jvp(self.of_weights(batch), (self.weights,), (tangent,))[1] for batch in self.batches(inputs)]
         )
 
     def backward_product(self, inputs: Float[Tensor, "n ..."], cotangents: Float[Tensor, "n k"]) -> Float[Tensor, " p"]:
         """Return J' u, summed over the inputs."""
         total = torch.zeros(self.size, dtype=self.dtype)
         for batch, rows in zip(self.batches(inputs), cotangents.split(self.batch_size), strict=True):
-            pull: Callable[[Tensor], tuple[Weights]] = vjp(self._of_weights(batch), self.weights)[1]
+            pull: Callable[[Tensor], tuple[Weights]] = vjp(self.of_weights(batch), self.weights)[1]
             total += self.joined(pull(rows)[0])
         return total
 
@@ -107,7 +107,7 @@ class Linearised:
     def jacobian(self, inputs: Float[Tensor, "n ..."], name: str) -> Float[Tensor, "n k q"]:
         """Return the columns of J for one weight tensor."""
         jacobians = vmap(jacrev(self._of_one), in_dims=(None, 0), chunk_size=PER_SAMPLE_AT_ONCE)
-        columns = jacobians({name: self.weights[name]}, self._cast(inputs))[name]
+        columns = jacobians({name: self.weights[name]}, self.cast(inputs))[name]
         return columns.reshape(*columns.shape[:2], -1)
 
     def squared_gradients(
@@ -121,7 +121,7 @@ class Linearised:
         tensors = {name: self.weights[name] for name in names}
         total = {name: torch.zeros_like(value) for name, value in tensors.items()}
         gradients = vmap(grad(self._along), in_dims=(None, 0, 0))
-        pieces = (values.split(PER_SAMPLE_AT_ONCE) for values in (self._cast(inputs), cotangents, weights))
+        pieces = (values.split(PER_SAMPLE_AT_ONCE) for values in (self.cast(inputs), cotangents, weights))
         for batch, rows, share in zip(*pieces, strict=True):
             for name, value in gradients(tensors, batch, rows).items():
                 total[name] += torch.tensordot(share, value.square(), dims=1)
@@ -129,12 +129,14 @@ class Linearised:
 
     def batches(self, inputs: Float[Tensor, "n ..."]) -> tuple[Tensor, ...]:
         """Split the inputs in batches, in the network's dtype."""
-        return self._cast(inputs).split(self.batch_size)
+        return self.cast(inputs).split(self.batch_size)
 
-    def _cast(self, inputs: Tensor) -> Tensor:
+    def cast(self, inputs: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+        """Return inputs as the network takes them."""
         return inputs.to(self.dtype).contiguous()
 
-    def _of_weights(self, inputs: Tensor) -> Callable[[Weights], Tensor]:
+    def of_weights(self, inputs: Float[Tensor, "n ..."]) -> Callable[[Weights], Tensor]:
+        """Return the network as a function of its weights."""
         return lambda weights: functional_call(self.module, weights, (inputs,))
 
     def _of_one(self, weights: Weights, single: Tensor) -> Tensor:

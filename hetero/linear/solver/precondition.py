@@ -140,4 +140,4 @@ def anchor_factors(model: Linearised, images: Float[Tensor, "m ..."], *, draws: 
         draws: Output directions an image; with as many as the dimension, the outputs' factors are exact.
     """
     curvature = blockwise(Problem(model, images, model.origin(images), 1.0), draws=draws)
-    return AnchorFactors(curvature.factors, curvature.blocks, curvature.diagonals)
+    return AnchorFactors(curvature.factors, curvature.blocks, curvature.diagonals, len(images))

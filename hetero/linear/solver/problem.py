@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hetero.linear.solver.anchor_factors import AnchorFactors
 from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.products import Products
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Problem:
     @cached_property
     def gradient(self) -> Float[Tensor, " p"]:
         """Half the steepest descent of L at the origin: g."""
-        return self.model.backward_product(self.inputs, self.residuals) / len(self.inputs)
+        return self.backward(self.residuals) / len(self.inputs)
 
     @cached_property
     def at_origin(self) -> float:
@@ -63,19 +64,45 @@ class Problem:
             return (new,)
         return (new, (self.anchors, self.anchor_weight / len(self.anchors)))
 
+    @cached_property
+    def products(self) -> Products:
+        """Products with the Jacobian of all :attr:`examples`."""
+        return Products(self.model, torch.cat([inputs for inputs, _ in self.examples]))
+
+    @cached_property
+    def shares(self) -> Float[Tensor, "n 1"]:
+        """Weight of each row of the products."""
+        dtype = self.model.dtype
+        return torch.cat([torch.full((len(inputs), 1), weight, dtype=dtype) for inputs, weight in self.examples])
+
+    @property
+    def anchored(self) -> int:
+        """Number of anchors, by themselves or by their factors."""
+        if not self.anchor_weight:
+            return 0
+        return self.held.images if self.held is not None else 0 if self.anchors is None else len(self.anchors)
+
     def with_ridge(self, ridge: float) -> Problem:
         """Return the problem with another ridge; values computed already are kept."""
         other = replace(self, ridge=ridge)
-        for name in ("residuals", "gradient", "at_origin"):
+        for name in ("residuals", "gradient", "at_origin", "products", "shares"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
 
+    def forward(self, change: Float[Tensor, " p"]) -> Float[Tensor, "n k"]:
+        """Return J d of the new images."""
+        return self.products.forward(change)[: len(self.inputs)]
+
+    def backward(self, cotangents: Float[Tensor, "n k"]) -> Float[Tensor, " p"]:
+        """Return J' u, summed over the new images."""
+        all_rows = torch.zeros(len(self.shares), cotangents.shape[1], dtype=self.model.dtype)
+        all_rows[: len(cotangents)] = cotangents
+        return self.products.backward(all_rows)
+
     def curvature(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """Return H d."""
-        total = self.ridge * change
-        for inputs, weight in self.examples:
-            total = total + weight * self.model.gauss_newton_product(inputs, change)
+        total = self.ridge * change + self.products.backward(self.shares * self.products.forward(change))
         if self.held is not None:
             total = total + self.anchor_weight * self.held.product(self.model, change)
         return total
@@ -83,11 +110,24 @@ class Problem:
     def left(self, change: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """Return the residual of a change: g - H d.
 
-        It bounds the distance of the change from the one solution, however it was found: by ``|left| / lambda``, and
-        the root mean square distance of the new images' outputs by ``|left| / sqrt(lambda)``, since H is at least
-        lambda and at least J'J/N.
+        It tells how far the change is from the one solution at most, however it was found: see :meth:`apart`.
         """
         return self.gradient - self.curvature(change)
+
+    def apart(self, left: float) -> tuple[float, float]:
+        """Bound the distance of a change from the one solution.
+
+        The change is off by e, where ``H e = left``. H is at least lambda, so ``|e|`` is at most ``|left| / lambda``. H
+        is at least ``J'J/N + lambda``, so ``e'J'J e / N`` is at most ``e'(H - lambda) e``: a sum over H's eigenvalues h
+        of a square of ``left``'s times ``(h - lambda) / h^2``, which is at most ``1 / (4 lambda)``, at h = 2 lambda.
+
+        Args:
+            left: Length of :meth:`left`.
+
+        Returns:
+            The largest distance of the change, and of the new images' outputs in the linear model (root mean square).
+        """
+        return left / self.ridge, left / (2 * self.ridge**0.5)
 
     def objective(self, change: Float[Tensor, " p"]) -> float:
         """Return L(d), summed term by term."""
