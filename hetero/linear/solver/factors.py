@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hetero.linear.solver.directions import output_directions
 from hetero.linear.solver.linearised import Linearised, Weights
-from hetero.linear.solver.sample_gradients import channel_blocks, has_blocks, sample_gradients
+from hetero.linear.solver.sample_gradients import channel_blocks, has_blocks, is_plain, patches, sample_gradients
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,7 @@ class Factors:
 def has_factors(layer: nn.Module) -> bool:
     """Return True if a layer's weight has factors: linear layers, and plain convolutions that mix all channels."""
     if isinstance(layer, nn.Conv2d):
-        # A subclass with its own forward pass may pad in other ways.
-        plain = type(layer).forward is nn.Conv2d.forward and not isinstance(layer.padding, str)
-        return plain and layer.groups == 1 and layer.padding_mode == "zeros"
+        return is_plain(layer) and layer.groups == 1
     return isinstance(layer, nn.Linear)
 
 
@@ -163,7 +160,5 @@ def _recorded(layers: dict[str, nn.Module]) -> Generator[dict[str, tuple[Tensor,
 def _rows(layer: nn.Module, inputs: Tensor) -> Float[Tensor, "r a"]:
     """Return the vectors that a weight is multiplied with, a row an image and position."""
     if isinstance(layer, nn.Conv2d):
-        padding, dilation, stride = layer.padding, layer.dilation, layer.stride
-        assert not isinstance(padding, str)
-        return F.unfold(inputs, layer.kernel_size, dilation, padding, stride).movedim(1, -1).flatten(end_dim=1)
+        return patches(layer, inputs).movedim(1, -1).flatten(end_dim=1)
     return inputs.flatten(end_dim=-2)
