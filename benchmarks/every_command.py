@@ -93,6 +93,7 @@ ARGUMENTS: dict[Name, str] = {
     ("search",): "HERE/search.toml --out OUT",
     ("upgrade",): "HERE/upgrade.toml --out OUT",
     ("compare",): "HERE/compare.toml --out OUT",
+    ("anchor-factors",): "HERE/run/cloud HERE/photos OUT/anchors.safetensors",
     ("adapt",): "HERE/run/cloud --data HERE/photos --gallery HERE/a.safetensors --anchors HERE/photos "
     "--out OUT/adapted",
     ("explain",): "HERE/new/adapted --out OUT/flips.html --most 2",

@@ -74,7 +74,7 @@ def test_adapt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
     domains.model(tmp_path / "models" / "v1")
-    for name, negated in (("photos", 0), ("new_photos", 2)):
+    for name, negated in (("photos", 0), ("new_photos", 2), ("left", 0)):
         domains.write_all(domains.domain(name, negated), tmp_path / name)
     (tmp_path / "customer.txt").write_text("train/a/0.png\ntrain/b/1.png\n")
     for name, right in (("old", True), ("new", False)):
@@ -85,6 +85,8 @@ def test_adapt(tmp_path, monkeypatch):
     assert names["measured"].part == "neck" and not names["measured"].refusals
     before, after = (hetero.load_model(tmp_path / "models" / name) for name in ("v1", "v1-neck"))
     assert after.space == before.space
+    assert names["held"].by_factors and (tmp_path / "models" / "v1-held" / "adapt.json").is_file()
+    assert (tmp_path / "runs/mine/anchors/edge/anchors.safetensors").is_file()
     assert "Which photos did it: v1-new" in (tmp_path / "flips.html").read_text(encoding="utf-8")
     assert "<h2>test/b/1.png</h2>" in (tmp_path / "your-flips.html").read_text(encoding="utf-8")
     assert Adaptation.load(tmp_path / "runs/mine/students/edge-adapted/adapt.json").part == "neck"

@@ -34,6 +34,10 @@ BRIEF = {
         "Search for each device tier's best student, in a budget.",
     ),
     "upgrade": ("hetero.upgrade.commands:upgrade_command", "Train a new cloud model that searches the old gallery."),
+    "anchor-factors": (
+        "hetero.linear.anchoring_command:anchor_factors_command",
+        "Keep what holds a model in its space when its photos are gone.",
+    ),
     "adapt": ("hetero.linear.command:adapt_command", "Adapt a model to a new domain; the old gallery stays."),
     "explain": ("hetero.linear.explanation.command:explain_command", "Tell which photos of an adaptation did harm."),
     "forget": ("hetero.linear.deletion.command:forget_command", "Forget photos that a model was adapted to, exactly."),

@@ -59,8 +59,9 @@ class Comparison:
             problems.append(
                 "student.training.steps: expected a number, got 'auto': methods are compared under one budget"
             )
-        if self.student.adapt:
-            problems.append("student.adapt: methods are compared by what they train; leave it out")
+        for key in ("adapt", "anchor_factors"):
+            if getattr(self.student, key):
+                problems.append(f"student.{key}: methods are compared by what they train; leave it out")
         return problems
 
     def recipe(self, seed: int) -> Recipe:

@@ -1,4 +1,5 @@
 from .adaptation import adapt as adapt
+from .anchoring import write_anchor_factors as write_anchor_factors
 from .config import AdaptConfig as AdaptConfig
 from .deletion.forgetting import Forgetting as Forgetting
 from .deletion.forgetting import forget as forget

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hetero.data.images import Dataset
+from hetero.linear.anchoring import read_anchor_factors
 from hetero.linear.config import AdaptConfig
 from hetero.linear.fit import fit
 from hetero.linear.gallery import OldGallery
@@ -25,6 +26,7 @@ def adapt(
     places: Places | None = None,
     *,
     name: str = "",
+    anchor_factors: Path | None = None,
 ) -> Adaptation:
     """Fit a model to a new domain so that its queries can still search the old gallery, and measure that they do.
 
@@ -44,6 +46,9 @@ def adapt(
         config: Settings of the solver, and limits on the loss.
         places: Paths of all inputs, so that ``hetero forget`` can find them again.
         name: The adapted model's name; empty keeps that of the model.
+        anchor_factors: File of factors in place of the anchors, where the old photos are gone, see
+            :func:`hetero.linear.anchoring.write_anchor_factors`; None for none. Of ``old``, training images then choose
+            the ridge, and nothing is learnt from them.
 
     Returns:
         The figures; the model was written if there are no ``refusals``.
@@ -55,9 +60,12 @@ def adapt(
     parts = suited(model, gallery, directory, config.part)
     new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
     tests = tests_of(new, old, gallery)
-    solved = fit(parts, new, old, gallery, config)
+    held = read_anchor_factors(anchor_factors, parts)
+    # Old photos that hold nothing may choose, and few are left.
+    solved = fit(parts, new, old if held is None else replace(old, validation=old.train), gallery, config, held)
     parts.model.name = name or parts.model.name
-    adaptation = added(parts, solved, tests, config, images=len(new.train), anchors=len(old.train))
+    adaptation = added(parts, solved, tests, config)
     settings = replace(config, ridges=(solved.ridge,))
-    write(directory, model, parts.model, adaptation, Learnt.of(model, new.train, old.train, gallery, settings, places))
+    learnt = Learnt.of(model, new.train, old.train, gallery, settings, places, anchor_factors)
+    write(directory, model, parts.model, adaptation, learnt)
     return adaptation

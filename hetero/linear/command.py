@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hetero.linear.gallery import OldGallery
 
 DEFAULT = AdaptConfig()
+OldPhotos = Annotated[Path | None, Parameter(name=("--anchors", "--old-photos"))]
 
 
 def adapt_command(
@@ -34,8 +35,10 @@ def adapt_command(
     *,
     data: Path,
     gallery: Path,
-    anchors: Path,
     out: Path,
+    anchors: Path | None = None,
+    anchor_factors: Path | None = None,
+    old_photos: Path | None = None,
     labels: Path | None = None,
     part: Part = DEFAULT.part,
     anchor_weight: NonNegativeFloat = DEFAULT.anchor_weight,
@@ -58,8 +61,11 @@ def adapt_command(
         model: A model directory: a cloud model, or a student that was not fine-tuned for int8.
         data: Photos of the new domain, laid out as for training.
         gallery: File of the gallery's embeddings, in the model's space, as `hetero embed` writes it.
-        anchors: Photos of the old domain, laid out as for training.
         out: Folder of the adapted model, which must not hold a model yet.
+        anchors: Photos of the old domain, laid out as for training.
+        anchor_factors: In their place, where they are gone: the file that `hetero anchor-factors` wrote of them.
+        old_photos: Beside it, old photos that are left or new ones of that domain, laid out as for training: nothing is
+            learnt from them, but without them nobody knows what old queries lose.
         labels: CSV file with the columns label and path (or name) of the gallery; without it, an image's class is the
             folder that it lies in.
         part: Layers that may change: the embedding layer (neck), that and the last stage, or all.
@@ -75,16 +81,34 @@ def adapt_command(
     config = AdaptConfig(
         part=part, anchor_weight=anchor_weight, ridges=ridge, steps=steps, most_flips=most_flips, seed=seed
     )
-    places = Places.of({"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels})
+    old = _old_domain(anchors, anchor_factors, old_photos)
+    places = Places.of({"model": model, "data": data, "gallery": gallery, "labels": labels, **old})
     new, old, stored = read_inputs(places, out=out, part=part)
 
     from hetero.linear.adaptation import adapt
 
     with locked(out):
-        adaptation = adapt(model, new, old, stored, out, config, places)
+        adaptation = adapt(model, new, old, stored, out, config, places, anchor_factors=anchor_factors)
     print(summary(adaptation))
     print(outcome(adaptation.refusals, adaptation.space, out), file=sys.stderr)
     return 1 if adaptation.refusals else 0
+
+
+def _old_domain(anchors: Path | None, factors: Path | None, photos: Path | None) -> dict[str, Path | None]:
+    """Return the places of what holds the old domain and measures it, by their names in the record."""
+    if anchors is not None and factors is None and photos is None:
+        return {"anchors": anchors}
+    if anchors is None and factors is not None and photos is not None:
+        return {"anchors": photos, "anchor_factors": factors}
+    if factors is not None and anchors is None:
+        raise InputError(
+            "--anchor-factors: needs --old-photos, too: factors hold old queries where they are, but only photos of "
+            "the old domain tell what is lost of them, and without that figure no model may keep the space"
+        )
+    raise InputError(
+        "expected the old domain: either --anchors with its photos, or, where they are gone, --anchor-factors and "
+        "--old-photos"
+    )
 
 
 def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Dataset, Dataset, OldGallery]:
@@ -103,8 +127,11 @@ def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Datase
     _require_photos(places)
 
     from hetero.linear.gallery import OldGallery
+    from hetero.linear.solver.anchor_file import require_factors
     from hetero.linear.suited import require_suited
 
+    if places.factors is not None:
+        require_factors(places.factors)
     stored = OldGallery.load(Path(places.gallery), None if places.labels is None else Path(places.labels))
     preprocessing = require_suited(Path(places.model), stored, out, part)
     new, old = (prepare(config, preprocessing) for config in (places.data, places.anchors))
@@ -114,7 +141,8 @@ def read_inputs(places: Places, *, out: Path | None, part: Part) -> tuple[Datase
 def _require_photos(places: Places) -> None:
     """Refuse photos that cannot be found; emoji are drawn and need none."""
     problems: list[str] = []
-    for option, config in (("--data", places.data), ("--anchors", places.anchors)):
+    old = "--anchors" if places.anchor_factors is None else "--old-photos"
+    for option, config in (("--data", places.data), (old, places.anchors)):
         if config.kind != "emoji":
             attempt(problems, option, lambda config=config: expected_names(config))
     if problems:
@@ -124,10 +152,12 @@ def _require_photos(places: Places) -> None:
 def summary(measured: Adaptation) -> str:
     """Write an adaptation's figures as a few lines of text."""
     flips = measured.flips
+    by_factors = " by their factors" if measured.by_factors else ""
     return "\n".join(
         [
-            f"{measured.images} new photos, {measured.anchors} anchors, {measured.part}: ridge {measured.ridge:g}, "
-            f"{measured.steps} steps to a residual of {measured.residual:.1%}, weights moved by {measured.moved:.1%}",
+            f"{measured.images} new photos, {measured.anchors} anchors{by_factors}, {measured.part}: "
+            f"ridge {measured.ridge:g}, {measured.steps} steps to a residual of {measured.residual:.1%}, "
+            f"weights moved by {measured.moved:.1%}",
             _line("new", measured.new),
             _line("old", measured.old),
             f"old queries right before and wrong now: {flips.value:.3f} [{flips.low:.3f}, {flips.high:.3f}]",

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,6 +20,7 @@ from hetero.linear.solver.linearised import Linearised
 from hetero.linear.solver.precondition import kronecker
 from hetero.linear.solver.problem import Problem
 from hetero.linear.solver.solve import Solution, solve, solve_ridges
+from hetero.linear.stated import stated
 from hetero.metrics.flips import RANK_ONE, retrieval_flips
 from hetero.metrics.retrieval import TaskResult
 
@@ -30,19 +30,23 @@ class Fit:
     """A solved adaptation.
 
     Attributes:
-        model: The upper part around its weights.
-        solution: Solution for the chosen ridge.
-        ridge: The chosen ridge.
+        problem: The problem with the chosen ridge.
+        solution: Its solution.
     """
 
-    model: Linearised
+    problem: Problem
     solution: Solution
-    ridge: float
+
+    @property
+    def ridge(self) -> float:
+        """The chosen ridge."""
+        return self.problem.ridge
 
     @property
     def moved(self) -> float:
         """Relative size of the change of the weights: |d| / |w|."""
-        return float(self.solution.change.norm() / self.model.joined(self.model.weights).norm())
+        model = self.problem.model
+        return float(self.solution.change.norm() / model.joined(model.weights).norm())
 
 
 def fit(
@@ -69,13 +73,9 @@ def fit(
     Raises:
         InputError: When a new image has no target, or there is nothing to search for.
     """
-    targets = torch.from_numpy(gallery.targets(new.train))
-    model = Linearised(divided.upper)
-    inputs = divided.inputs(new.train.images, progress="new images")
-    needs_images = config.anchor_weight and held is None
-    anchors = divided.inputs(old.train.images, progress="anchors") if needs_images else None
+    problem = stated(divided, new.train, old.train, gallery, config, held)
+    model = problem.model
     validation = Validation.of(divided, new, old, gallery, config)
-    problem = Problem(model, inputs, targets, max(config.ridges), anchors, config.anchor_weight, held)
     preconditioner = kronecker(problem, seed=config.seed)
     shared = config.steps if len(set(config.ridges)) == 1 else math.ceil(config.steps / 2)
     solutions = solve_ridges(problem, preconditioner, config.ridges, steps=shared, progress="all ridges")
@@ -85,7 +85,8 @@ def fit(
         at_ridge, start = problem.with_ridge(ridge), solution.change
         further = solve(at_ridge, preconditioner(ridge), start=start, steps=remaining, progress=f"ridge {ridge:g}")
         solution = replace(further, objectives=(*solution.objectives, *further.objectives[1:]))
-    return Fit(model, solution, ridge)
+    # Replaced, so that what was computed for the steps is not kept.
+    return Fit(replace(problem, ridge=ridge), solution)
 
 
 def linear_vectors(
@@ -117,11 +118,19 @@ class _Queries:
 
 @dataclass(frozen=True)
 class Validation:
-    """Chooses between changes by validation images of both domains, as queries in the old gallery."""
+    """Chooses between changes by validation images of both domains, as queries in the old gallery.
+
+    Attributes:
+        new: Those of the new domain.
+        old: Those of the old domain.
+        config: Limits on the loss.
+        before: Answers of the old ones before.
+    """
 
     new: _Queries
     old: _Queries
     config: AdaptConfig
+    before: TaskResult
 
     @classmethod
     def of(cls, divided: Divided, new: Dataset, old: Dataset, gallery: OldGallery, config: AdaptConfig) -> Validation:
@@ -131,7 +140,8 @@ class Validation:
             InputError: When there is nothing to search for.
         """
         sides = ((new, False), (old, True))
-        return cls(*(_Queries.of(divided, data.validation, gallery, own=own) for data, own in sides), config=config)
+        asked, kept = (_Queries.of(divided, data.validation, gallery, own=own) for data, own in sides)
+        return cls(asked, kept, config, kept.result(Linearised(divided.upper).origin(kept.inputs).numpy()))
 
     def judged(self, model: Linearised, change: Float[Tensor, " p"]) -> tuple[bool, float]:
         """Judge a change by its loss and by its figure.
@@ -146,7 +156,6 @@ class Validation:
         """
         new, old = (side.result(model.changed(side.inputs, change).numpy()) for side in (self.new, self.old))
         linear = self.new.result(linear_vectors(model, self.new.inputs, change))
-        before = self.old.result(model.origin(self.old.inputs).numpy())
         loss = linear.mean(RANK_ONE) - new.mean(RANK_ONE)
-        is_allowed = loss <= self.config.most_lost and retrieval_flips(before, old).nfr <= self.config.most_flips
+        is_allowed = loss <= self.config.most_lost and retrieval_flips(self.before, old).nfr <= self.config.most_flips
         return is_allowed, (new.mean("map@r") + old.mean("map@r")) / 2

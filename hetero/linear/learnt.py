@@ -39,6 +39,7 @@ class Places:
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain, likewise.
         labels: Table of the gallery's classes; None for none.
+        anchor_factors: File of factors that stood in for the anchors; None for none.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Places:
     gallery: str
     anchors: DataConfig
     labels: str | None = None
+    anchor_factors: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Path | None], recorded: Places | None = None) -> Places:
@@ -69,6 +71,11 @@ class Places:
             )
         return cls(**values)
 
+    @property
+    def factors(self) -> Path | None:
+        """File of factors that stood in for the anchors; None for none."""
+        return None if self.anchor_factors is None else Path(self.anchor_factors)
+
 
 def photos_at(path: Path, like: DataConfig | None = None) -> DataConfig:
     """Describe photos in a folder or a CSV file.
@@ -90,7 +97,8 @@ class Learnt:
     Attributes:
         model: SHA-256 of the weights before.
         gallery: Digest of its vectors, names and classes.
-        anchors: Digest of the old training images in their order; empty where there were no anchors.
+        anchors: Digest of the old training images in their order, or of the file of factors that stood in for them;
+            empty where nothing held the old domain.
         photos: Digest of each new training image with its class, by name.
         config: Settings, with the one ridge that was chosen.
         places: Paths of the inputs; None when the model was adapted from Python.
@@ -114,6 +122,7 @@ class Learnt:
         gallery: OldGallery,
         config: AdaptConfig,
         places: Places | None = None,
+        anchor_factors: Path | None = None,
     ) -> Learnt:
         """Compute the digests.
 
@@ -124,11 +133,11 @@ class Learnt:
             gallery: Provides the targets.
             config: Settings, with the one ridge that was chosen.
             places: Paths of the inputs.
+            anchor_factors: File of factors that stood in for the anchors; None for none.
         """
         photos = dict(zip(new.names, _digests(new), strict=True))
-        return cls(
-            sha256_file(model / "model.safetensors"), _gallery(gallery), _anchors(old, config), photos, config, places
-        )
+        held = _anchors(old, config, anchor_factors)
+        return cls(sha256_file(model / "model.safetensors"), _gallery(gallery), held, photos, config, places)
 
     def without(self, names: Iterable[str]) -> Learnt:
         """Leave out photos; the others keep their weight, so the ridge and the anchors' weight change accordingly."""
@@ -157,7 +166,9 @@ class Learnt:
                 f"all {len(self.photos)} photos would be forgotten: what is left is the model before it was adapted"
             )
 
-    def rows(self, model: Path, new: ImageSet, old: ImageSet, gallery: OldGallery) -> Int64[NDArray[np.int64], " n"]:
+    def rows(
+        self, model: Path, new: ImageSet, old: ImageSet, gallery: OldGallery, anchor_factors: Path | None = None
+    ) -> Int64[NDArray[np.int64], " n"]:
         """Find the training photos, if nothing has changed since; others may have been added to them.
 
         Args:
@@ -165,6 +176,7 @@ class Learnt:
             new: As for :meth:`of`.
             old: As for :meth:`of`.
             gallery: As for :meth:`of`.
+            anchor_factors: As for :meth:`of`.
 
         Returns:
             int64 [n], rows of ``new`` in the order of ``photos``.
@@ -177,10 +189,12 @@ class Learnt:
         rows = np.array([row[name] for name in names], np.int64)
         digests = zip(names, _digests(new, rows), strict=True)
         changed = [name for name, current in digests if current != self.photos[name]]
+        held = _anchors(old, self.config, anchor_factors)
+        what = "the anchors" if anchor_factors is None else "the anchors' factors"
         problems = [
             *([f"{model}: its weights are others"] if sha256_file(model / "model.safetensors") != self.model else []),
             *(["the gallery: its vectors, names or classes are others"] if _gallery(gallery) != self.gallery else []),
-            *(["the anchors: others, or in another order"] if _anchors(old, self.config) != self.anchors else []),
+            *([f"{what}: others, or in another order"] if held != self.anchors else []),
             *_some([name for name in self.photos if name not in row], "are not there"),
             *_some(changed, "have other pixels or another class"),
         ]
@@ -212,8 +226,10 @@ def _gallery(gallery: OldGallery) -> str:
     return digest([sha256_bytes(gallery.vectors.tobytes()), gallery.names, gallery.classes])
 
 
-def _anchors(old: ImageSet, config: AdaptConfig) -> str:
-    return digest(_digests(old)) if config.anchor_weight else ""
+def _anchors(old: ImageSet, config: AdaptConfig, factors: Path | None) -> str:
+    if not config.anchor_weight:
+        return ""
+    return digest(_digests(old)) if factors is None else sha256_file(factors)
 
 
 def _digests(images: ImageSet, rows: Int64[NDArray[np.int64], " n"] | None = None) -> list[str]:

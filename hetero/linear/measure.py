@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from hetero.metrics.retrieval import TaskResult
 from hetero.schema import parse_file, record
 
 RECORD = "adapt.json"
+LIKELY = 3.0
+"""Flips to be expected at the limit for none to be evidence: then the probability to see none is 0.05."""
 
 
 @record
@@ -57,7 +60,7 @@ class Adaptation:
         flips: Share of the old domain's queries right before and wrong now (NFR), with its interval.
         linear: Figure of the linear model on queries of the new domain; the written model's is ``new.after``.
         part: Part of the model that could change.
-        anchors: Number of old images that were anchors.
+        anchors: Number of old images that were anchors, by themselves or by their factors.
         anchor_weight: Weight of the anchors.
         images: Number of new training images.
         ridge: Ridge chosen on validation.
@@ -66,6 +69,7 @@ class Adaptation:
         moved: ``|d| / |w|`` of the weights that may change.
         most_flips: Limit on the share of flips.
         most_lost: Limit on the loss from the linear to the written model.
+        by_factors: True if factors stood in for the anchors.
         schema: Version of this record.
     """
 
@@ -84,6 +88,7 @@ class Adaptation:
     moved: float
     most_flips: float
     most_lost: float
+    by_factors: bool = False
     schema: Literal["hetero/adaptation/1"] = "hetero/adaptation/1"
 
     @property
@@ -96,6 +101,12 @@ class Adaptation:
             reasons.append(
                 f"old queries may be answered wrong that were answered right: at most {self.most_flips:g} was allowed, "
                 f"the interval reaches {self.flips.high:.3f}"
+            )
+        # Resampling queries of which none flipped gives an interval of no width, however few they are.
+        elif not self.flips.value and self.old.queries * self.most_flips < LIKELY and self.most_flips:
+            reasons.append(
+                f"{self.old.queries} old queries are too few to show that at most {self.most_flips:g} turn wrong, "
+                f"though none did: expected {math.ceil(LIKELY / self.most_flips)} or more test photos of the old domain"
             )
         if self.linear - self.new.after > self.most_lost:
             reasons.append(

@@ -60,9 +60,7 @@ def tests_of(new: Dataset, old: Dataset, gallery: OldGallery) -> tuple[Test, Tes
     return Test(gallery, "new queries", new.test, own=False), Test(gallery, "old queries", old.test, own=True)
 
 
-def added(
-    parts: Divided, solved: Fit, tests: tuple[Test, Test], config: AdaptConfig, *, images: int, anchors: int
-) -> Adaptation:
+def added(parts: Divided, solved: Fit, tests: tuple[Test, Test], config: AdaptConfig) -> Adaptation:
     """Add a change to a model's weights, and measure the model before and after.
 
     Args:
@@ -70,13 +68,11 @@ def added(
         solved: The change.
         tests: The tests of :func:`tests_of`.
         config: Limits on the loss.
-        images: Number of new training images.
-        anchors: Number of old images.
     """
-    model = parts.model
+    model, problem = parts.model, solved.problem
     inputs = [parts.inputs(test.images.images, progress=test.what) for test in tests]
     before_new, before_old = _answered(parts, tests, inputs)
-    linear = tests[0].answered(linear_vectors(solved.model, inputs[0], solved.solution.change))
+    linear = tests[0].answered(linear_vectors(problem.model, inputs[0], solved.solution.change))
     _add(model, solved)
     after_new, after_old = _answered(parts, tests, inputs)
     return Adaptation(
@@ -86,15 +82,16 @@ def added(
         flips=flips_between(before_old, after_old, seed=config.seed),
         linear=linear.mean(RANK_ONE),
         part=config.part,
-        anchors=anchors if config.anchor_weight else 0,
+        anchors=problem.anchored,
         anchor_weight=config.anchor_weight,
-        images=images,
+        images=len(problem.inputs),
         ridge=solved.ridge,
         steps=solved.solution.steps,
         residual=solved.solution.residual,
         moved=solved.moved,
         most_flips=config.most_flips,
         most_lost=config.most_lost,
+        by_factors=problem.held is not None,
     )
 
 
@@ -138,5 +135,5 @@ def _add(model: EmbeddingModel, solved: Fit) -> None:
     """Add the change to the model's weights."""
     weights = dict(model.named_parameters())
     with torch.no_grad():
-        for name, change in solved.model.parts(solved.solution.change).items():
+        for name, change in solved.problem.model.parts(solved.solution.change).items():
             weights[name].add_(change)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.subset import with_rows
+from hetero.linear.anchoring import read_anchor_factors
 from hetero.linear.gallery import OldGallery
 from hetero.linear.learnt import Learnt
 from hetero.linear.outcome import Test, tests_of
@@ -18,6 +19,7 @@ from hetero.linear.parts import Divided
 from hetero.linear.solver.dual import fits
 from hetero.linear.solver.linearised import Linearised
 from hetero.linear.solver.problem import Problem
+from hetero.linear.stated import stated
 from hetero.linear.suited import suited
 from hetero.models.directory import load_model
 
@@ -44,7 +46,14 @@ class Restored:
 
     @classmethod
     def of(
-        cls, directory: Path, model: Path, new: Dataset, old: Dataset, gallery: OldGallery, out: Path | None = None
+        cls,
+        directory: Path,
+        model: Path,
+        new: Dataset,
+        old: Dataset,
+        gallery: OldGallery,
+        out: Path | None = None,
+        anchor_factors: Path | None = None,
     ) -> Restored:
         """Check that no input has changed, and state the problem.
 
@@ -55,6 +64,7 @@ class Restored:
             old: As for the adaptation.
             gallery: As for the adaptation.
             out: Directory that another model will be written to, which must not hold one yet; None if none will.
+            anchor_factors: As for the adaptation.
 
         Raises:
             InputError: When the record is missing, or an input has changed.
@@ -64,18 +74,12 @@ class Restored:
         config = learnt.config
         parts = suited(model, gallery, out, config.part)
         new, old = (data.prepared_by(parts.model.preprocessing) for data in (new, old))
-        photos = with_rows(new.train, learnt.rows(model, new.train, old.train, gallery))
+        photos = with_rows(new.train, learnt.rows(model, new.train, old.train, gallery, anchor_factors))
         tests = tests_of(new, old, gallery)
-        problem = Problem(
-            Linearised(parts.upper, dtype=torch.float64),
-            parts.inputs(photos.images, progress="new images"),
-            torch.from_numpy(gallery.targets(photos)),
-            config.ridges[0],
-            parts.inputs(old.train.images, progress="anchors") if config.anchor_weight else None,
-            config.anchor_weight,
-        )
-        if not fits(problem):
-            problem = replace(problem, model=Linearised(parts.upper))
+        held = read_anchor_factors(anchor_factors, parts)
+        problem = stated(parts, photos, old.train, gallery, config, held)
+        exact = replace(problem, model=Linearised(parts.upper, dtype=torch.float64))
+        problem = exact if fits(exact) else problem
         return cls(directory, learnt, parts, photos, tests, problem)
 
     def present(self) -> Float[Tensor, " p"] | None:

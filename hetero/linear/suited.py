@@ -33,15 +33,24 @@ def require_suited(directory: Path, gallery: OldGallery, out: Path | None, part:
     if out is not None and (out / "config.json").exists():
         raise InputError(f"{out} holds a model already; give another folder for the adapted one")
     stored = load_record(directory)
+    require_not_tuned(directory)
+    space = EmbeddingSpace.load(directory / "space.json")
+    space.require_same(gallery.space, this=f"the model {stored.name}", that="the gallery")
+    require_part(stored.model, part)
+    return stored.preprocessing
+
+
+def require_not_tuned(directory: Path) -> None:
+    """Refuse a model that was fine-tuned for int8.
+
+    Raises:
+        InputError: When it was.
+    """
     if metrics_of(directory).get("tuned_for") == "int8":
         raise InputError(
             f"{directory} was fine-tuned for int8: its weights stand where rounding wants them, and a change of them "
             "undoes that; adapt the model that it was tuned from, then tune the adapted one"
         )
-    space = EmbeddingSpace.load(directory / "space.json")
-    space.require_same(gallery.space, this=f"the model {stored.name}", that="the gallery")
-    require_part(stored.model, part)
-    return stored.preprocessing
 
 
 def suited(directory: Path, gallery: OldGallery, out: Path | None, part: Part) -> Divided:

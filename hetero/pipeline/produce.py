@@ -105,6 +105,14 @@ def adapt(context: Context, work: Path, config: StudentConfig) -> None:
     adapt_student(context, work, config)
 
 
+def anchor_factors(context: Context, work: Path, config: StudentConfig) -> None:
+    """Keep the factors of the training photos for a student, which stand in for them once they are gone."""
+    from hetero.linear.anchoring import ANCHOR_FACTORS, write_anchor_factors
+
+    assert config.anchor_factors is not None
+    write_anchor_factors(context.student(config.name), context.dataset, work / ANCHOR_FACTORS, config.anchor_factors)
+
+
 def evaluate(context: Context, work: Path) -> None:
     """Write the compatibility matrix of all models, and each model's decisions in the cloud gallery (test images)."""
     from hetero.evaluation.decisions import Decisions

@@ -80,6 +80,8 @@ def _search_problems(recipe: Recipe) -> list[str]:
         problems.append("search.student.start: a tier's architecture is what a search finds; leave it out")
     if config.student.adapt:
         problems.append("search.student.adapt: adapt a tier's student with hetero adapt when it is found; leave it out")
+    if config.student.anchor_factors:
+        problems.append("search.student.anchor_factors: write them with hetero anchor-factors when a student is found")
     if config.student.independent:
         problems.append("search.student: expected a student that lives in the cloud's space, got independent = true")
     if not config.space.endswith(".toml"):  # a file is checked when the recipe's folder is known

@@ -81,6 +81,7 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         ("cloud", cloud),
         *(("search", stage) for stage in searching),
         *(("students", stage) for _, stage in models),
+        *(("students", stage) for stage in _factor_stages(context, students, data)),
         *(("export", stage) for _, stage in exports),
         *(("verify", stage) for stage in emulation),
         ("evaluate", evaluate),
@@ -127,6 +128,23 @@ def _adapted(
         )
         for student, trained in students
         if student.adapt
+    ]
+
+
+def _factor_stages(
+    context: Context, students: Sequence[tuple[StudentConfig, RunStage]], data: RunStage
+) -> list[RunStage]:
+    """Return the stages that keep the factors of the training photos for some students."""
+    return [
+        _stage(
+            f"anchor factors {student.name}",
+            f"anchors/{student.name}",
+            partial(_call, "anchor_factors", context, student),
+            [student.anchor_factors],
+            [data, trained],
+        )
+        for student, trained in students
+        if student.anchor_factors
     ]
 
 

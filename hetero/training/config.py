@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from hetero.constraints import Count, NotNegative, Number, PartialShare, Positive, Share, Text
 from hetero.data.augmentation.config import AugmentConfig
-from hetero.linear.config import NewDomain
+from hetero.linear.config import NewDomain, Part
 from hetero.metrics.choice import Choice
 from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
@@ -216,6 +216,8 @@ class StudentConfig:
             shows the effect of leaving each out.
         training: Its training.
         adapt: A new domain that a recipe's run adapts it to afterwards: a second model, named after it.
+        anchor_factors: Part for which a recipe's run keeps the factors of its training photos, so that it can be
+            adapted where they are gone; None keeps none.
     """
 
     name: Text
@@ -236,16 +238,17 @@ class StudentConfig:
     )
     training: TrainingConfig = field(default_factory=TrainingConfig)
     adapt: NewDomain | None = None
+    anchor_factors: Part | None = None
 
     @property
     def before_adapted(self) -> StudentConfig:
         """The student as it is trained, before any adaptation."""
-        return replace(self, adapt=None)
+        return replace(self, adapt=None, anchor_factors=None)
 
     @property
     def adapted(self) -> StudentConfig:
         """The student once it is adapted."""
-        return replace(self, name=f"{self.name}-adapted", adapt=None)
+        return replace(self, name=f"{self.name}-adapted", adapt=None, anchor_factors=None)
 
     @property
     def embeds_live(self) -> float:

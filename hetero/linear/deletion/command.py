@@ -11,7 +11,7 @@ from hetero import own_code
 from hetero.data.embeddings.names import decoded_text
 from hetero.errors import InputError
 from hetero.flags import AllowCode
-from hetero.linear.command import outcome, read_inputs, summary
+from hetero.linear.command import OldPhotos, outcome, read_inputs, summary
 from hetero.linear.learnt import Learnt, Places
 from hetero.processes.lock import locked
 
@@ -24,7 +24,8 @@ def forget_command(
     model: Path | None = None,
     data: Path | None = None,
     gallery: Path | None = None,
-    anchors: Path | None = None,
+    anchors: OldPhotos = None,
+    anchor_factors: Path | None = None,
     labels: Path | None = None,
     steps: PositiveInt = 500,
     anew: bool = False,
@@ -48,6 +49,7 @@ def forget_command(
         data: Photos of the new domain.
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain.
+        anchor_factors: File of factors in place of the anchors.
         labels: CSV file with the gallery's classes.
         steps: Most steps, where the solution is not exact.
         anew: Solve once more without the photos, from the beginning, and compare.
@@ -58,7 +60,8 @@ def forget_command(
     learnt = Learnt.load(directory)
     to_forget = _names(names)
     learnt.require_some(to_forget)
-    options = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
+    options = {"model": model, "data": data, "gallery": gallery, "labels": labels}
+    options |= {"anchors": anchors, "anchor_factors": anchor_factors}
     places = Places.of(options, learnt.places)
     new, old, stored = read_inputs(places, out=out, part=learnt.config.part)
 
@@ -66,7 +69,17 @@ def forget_command(
 
     with locked(out):
         proof, adaptation = forget(
-            directory, to_forget, Path(places.model), new, old, stored, out, steps=steps, anew=anew, places=places
+            directory,
+            to_forget,
+            Path(places.model),
+            new,
+            old,
+            stored,
+            out,
+            steps=steps,
+            anew=anew,
+            places=places,
+            anchor_factors=places.factors,
         )
     print(summary(adaptation))
     print(

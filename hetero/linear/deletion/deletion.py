@@ -54,7 +54,7 @@ def delete(
         start: [p], the present solution; None for 0.
         steps: Most steps of conjugate gradients.
         apart: Largest distance of outputs from the exact ones at which the solver may stop, see
-            :meth:`hetero.linear.solver.problem.Problem.left`.
+            :meth:`hetero.linear.solver.problem.Problem.apart`.
         seed: Seed of the preconditioner.
         anew: True to solve once more from 0, without any use of the deleted images.
     """
@@ -65,7 +65,7 @@ def delete(
         again = Dual.of(rest).change if anew else None
         return Deletion(rest, Solution(change, (rest.objective(change),), residual), again, "dual")
     precondition = kronecker(rest, seed=seed)(rest.ridge)
-    tolerance = apart * rest.ridge**0.5 / float(rest.gradient.norm())
+    tolerance = apart / rest.apart(float(rest.gradient.norm()))[1]
 
     def solve_from(start: Tensor | None, progress: str) -> Solution:
         return solve(rest, precondition, start=start, steps=steps, tolerance=tolerance, progress=progress)

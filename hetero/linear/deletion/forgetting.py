@@ -54,7 +54,7 @@ class Forgetting:
     """The forgotten images, and the proof.
 
     The problem of the images that stay has one solution, which does not depend on the others. The residual of the
-    written change bounds its distance from that solution (:meth:`hetero.linear.solver.problem.Problem.left`), however
+    written change bounds its distance from that solution (:meth:`hetero.linear.solver.problem.Problem.apart`), however
     it was found.
 
     Attributes:
@@ -119,6 +119,7 @@ def forget(
     steps: int = 500,
     anew: bool = False,
     places: Places | None = None,
+    anchor_factors: Path | None = None,
 ) -> tuple[Forgetting, Adaptation]:
     """Write the model that never learnt from some images.
 
@@ -136,6 +137,7 @@ def forget(
         steps: Most steps of conjugate gradients, where the dual does not fit.
         anew: True to solve once more without the images, from the beginning, and compare.
         places: Present paths of all inputs.
+        anchor_factors: As for the adaptation.
 
     Returns:
         The proof, and the figures of the new model, which was written if neither has a refusal.
@@ -145,7 +147,7 @@ def forget(
         SpaceMismatchError: When the gallery is of another space than the model.
     """
     Learnt.load(directory).require_some(names)
-    again = Restored.of(directory, model, new, old, gallery, out)
+    again = Restored.of(directory, model, new, old, gallery, out, anchor_factors)
     parts, problem, photos = again.parts, again.problem, again.photos
     learnt = replace(again.learnt.without(names), places=places)
     rows = [photos.names.index(name) for name in dict.fromkeys(names)]
@@ -155,16 +157,17 @@ def forget(
     rest = deletion.problem
     change = _written(problem.model, deletion.solution.change)
     residual = float(rest.left(change).norm())
+    weights, outputs = rest.apart(residual)
     solved = _fit(parts, deletion)
-    adaptation = added(parts, solved, again.tests, learnt.config, images=len(learnt.photos), anchors=len(old.train))
+    adaptation = added(parts, solved, again.tests, learnt.config)
     proof = Forgetting(
         deleted=tuple(sorted(sha256_bytes(photos.names[row].encode()) for row in rows)),
         left=len(learnt.photos),
         method=deletion.method,
         steps=deletion.solution.steps,
         residual=residual / float(rest.gradient.norm()),
-        weights=residual / rest.ridge / float(change.norm()),
-        outputs=residual / rest.ridge**0.5,
+        weights=weights / float(change.norm()),
+        outputs=outputs,
         compared=_comparison(parts, problem, rows, deletion),
     )
     proof.save(out / FORGET)
@@ -175,7 +178,7 @@ def forget(
 def _fit(parts: Divided, deletion: Deletion) -> Fit:
     """Return the solution in the form of an adaptation's, in the model's own precision."""
     solution = replace(deletion.solution, change=deletion.solution.change.float())
-    return Fit(Linearised(parts.upper), solution, deletion.problem.ridge)
+    return Fit(replace(deletion.problem, model=Linearised(parts.upper)), solution)
 
 
 def _written(linear: Linearised, change: Tensor) -> Tensor:

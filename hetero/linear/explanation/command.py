@@ -12,7 +12,7 @@ from hetero.display.text import one_line
 from hetero.evaluation.decisions import Decisions, negative_flips
 from hetero.files import write_text
 from hetero.flags import AllowCode
-from hetero.linear.command import read_inputs
+from hetero.linear.command import OldPhotos, read_inputs
 from hetero.linear.learnt import Learnt, Places
 
 
@@ -26,7 +26,8 @@ def explain_command(
     model: Path | None = None,
     data: Path | None = None,
     gallery: Path | None = None,
-    anchors: Path | None = None,
+    anchors: OldPhotos = None,
+    anchor_factors: Path | None = None,
     labels: Path | None = None,
     allow_code: AllowCode = False,
 ) -> int:
@@ -49,6 +50,7 @@ def explain_command(
         data: Photos of the new domain.
         gallery: File of the gallery's embeddings.
         anchors: Photos of the old domain.
+        anchor_factors: File of factors in place of the anchors.
         labels: CSV file with the gallery's classes.
         allow_code: Allow a model to run its own code.
     """
@@ -56,14 +58,25 @@ def explain_command(
         own_code.allow_code()
     names = None if flips is None else negative_flips(*map(Decisions.load, flips))
     learnt = Learnt.load(directory)
-    options = {"model": model, "data": data, "gallery": gallery, "anchors": anchors, "labels": labels}
+    options = {"model": model, "data": data, "gallery": gallery, "labels": labels}
+    options |= {"anchors": anchors, "anchor_factors": anchor_factors}
     places = Places.of(options, learnt.places)
     new, old, stored = read_inputs(places, out=None, part=learnt.config.part)
 
     from hetero.linear.explanation.explain import explain
     from hetero.linear.explanation.page import page
 
-    result = explain(directory, Path(places.model), new, old, stored, flips=names, most=most, steps=steps)
+    result = explain(
+        directory,
+        Path(places.model),
+        new,
+        old,
+        stored,
+        flips=names,
+        most=most,
+        steps=steps,
+        anchor_factors=places.factors,
+    )
     write_text(out, page(result, new, old, name=directory.resolve().name))
     print(
         f"{result.found} test queries were right before and are wrong now; leverage {result.leverage:.2f}, "

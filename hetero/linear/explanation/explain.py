@@ -144,6 +144,7 @@ def explain(
     most: int = 10,
     causes: int = 5,
     steps: int = 100,
+    anchor_factors: Path | None = None,
 ) -> Explanation:
     """Score the photos that a model was adapted to by their effect on test queries.
 
@@ -159,12 +160,13 @@ def explain(
         most: Most flips to explain, those of the old domain first; each takes a solve.
         causes: Number of photos to name for each.
         steps: Most steps of conjugate gradients for each solve.
+        anchor_factors: As for the adaptation.
 
     Raises:
         InputError: When the record is missing, an input has changed, or a flip names no test image.
         SpaceMismatchError: When the gallery is of another space than the model.
     """
-    again = Restored.of(directory, model, new, old, gallery)
+    again = Restored.of(directory, model, new, old, gallery, anchor_factors=anchor_factors)
     tests = again.tests[::-1]
     rows = [None] * len(tests) if flips is None else _rows_named(tests, flips)
     change = again.present()
@@ -174,15 +176,16 @@ def explain(
     scores = Scores.of(again.problem, change, steps=steps, seed=again.learnt.config.seed)
     all_flips = [(group, row) for group in queries for row in group.rows]
     gradients = [_gradient(again, group, row, gallery) for group, row in all_flips]
+    singly = [scores.influences(gradient) for gradient in gradients[:most]]
     return Explanation(
         method=scores.method,
         leverage=scores.leverage,
         found=len(all_flips),
         flips=tuple(
-            _flip(group, row, gallery, _worst(again, scores.influences(gradient), causes))
-            for (group, row), gradient in list(zip(all_flips, gradients, strict=True))[:most]
+            _flip(group, row, gallery, _worst(again, own, causes))
+            for (group, row), own in zip(all_flips, singly, strict=False)
         ),
-        causes=_worst(again, scores.influences(torch.stack(gradients).sum(dim=0)), causes) if all_flips else (),
+        causes=_worst(again, _together(scores, gradients, singly), causes) if all_flips else (),
         suspects=_worst(again, scores.residuals, causes),
     )
 
@@ -213,6 +216,13 @@ def _gradient(again: Restored, queries: _Queries, row: int, gallery: OldGallery)
     wrong = next(place for place, _ in _hits(queries, row, queries.after, gallery) if gallery.classes[place] != group)
     vectors = [torch.from_numpy(gallery.vectors[place]) for place in (right, wrong)]
     return margin_gradient(again.problem.model, queries.inputs[row : row + 1], *vectors)
+
+
+def _together(scores: Scores, gradients: Sequence[Tensor], singly: Sequence[Tensor]) -> Tensor:
+    """Return the influences on the sum of all margins, which are linear: they add up where each has been solved."""
+    if len(singly) == len(gradients):
+        return torch.stack(list(singly)).sum(dim=0)
+    return scores.influences(torch.stack(list(gradients)).sum(dim=0))
 
 
 def _flip(queries: _Queries, row: int, gallery: OldGallery, causes: tuple[Photo, ...]) -> Flip:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,8 +17,9 @@ from hetero.foreign import strict_json
 from hetero.linear.solver.anchor_factors import AnchorFactors
 from hetero.linear.solver.factors import Factors
 from hetero.linear.solver.linearised import Linearised, Weights
+from hetero.schema import parse, record
 
-SCHEMA = "hetero/anchor-factors/1"
+SCHEMA: Literal["hetero/anchor-factors/1"] = "hetero/anchor-factors/1"
 _KEY = "hetero"
 
 
@@ -33,7 +36,18 @@ def save_factors(path: Path, factors: AnchorFactors, model: Linearised) -> None:
     for name, block in factors.blocks.items():
         tensors |= {f"inputs/{name}": block.inputs, f"outputs/{name}": block.outputs}
     data = {name: value.float().contiguous() for name, value in tensors.items()}
-    write_bytes(path, save(data, metadata={_KEY: canonical_json({"schema": SCHEMA, "weights": _weights(model)})}))
+    header = asdict(_Header(_weights(model), factors.images))
+    write_bytes(path, save(data, metadata={_KEY: canonical_json(header)}))
+
+
+def require_factors(path: Path) -> None:
+    """Refuse a file that does not hold factors, without reading them.
+
+    Raises:
+        InputError: When there is no file.
+        IntegrityError: When it is not a complete file of factors.
+    """
+    _read(path, with_tensors=False)
 
 
 def load_factors(path: Path, model: Linearised) -> AnchorFactors:
@@ -44,18 +58,11 @@ def load_factors(path: Path, model: Linearised) -> AnchorFactors:
         model: The model that they must belong to.
 
     Raises:
-        InputError: When they belong to other weights.
+        InputError: When there is no file, or the factors belong to other weights.
         IntegrityError: When the file is not a complete file of factors.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = strict_json((file.metadata() or {}).get(_KEY, "null").encode(), what=f"{path}: its description")
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except SafetensorError as error:
-        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        raise IntegrityError(f"{path} does not hold the factors of anchors: expected {SCHEMA} in its metadata")
-    if header.get("weights") != _weights(model):
+    header, tensors = _read(path)
+    if header.weights != _weights(model):
         raise InputError(f"{path}: the factors are of other weights, or of another part of the model, than is adapted")
     _require_whole(path, tensors, model)
     kinds: dict[str, Weights] = {kind: {} for kind in ("inputs", "outputs", "channels", "diagonal")}
@@ -63,7 +70,30 @@ def load_factors(path: Path, model: Linearised) -> AnchorFactors:
         kind, _, weight = name.partition("/")
         kinds[kind][weight] = value.to(model.dtype)
     factors = {name: Factors(value, kinds["outputs"][name]) for name, value in kinds["inputs"].items()}
-    return AnchorFactors(factors, kinds["channels"], kinds["diagonal"])
+    return AnchorFactors(factors, kinds["channels"], kinds["diagonal"], header.images)
+
+
+@record
+class _Header:
+    """The description of the factors in a file."""
+
+    weights: str
+    images: int
+    schema: Literal["hetero/anchor-factors/1"] = SCHEMA
+
+
+def _read(path: Path, *, with_tensors: bool = True) -> tuple[_Header, dict[str, Tensor]]:
+    if not path.is_file():
+        raise InputError(f"expected a file of anchors' factors at {path}, found no file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_KEY, "null").encode()
+            names = file.keys() if with_tensors else ()
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise IntegrityError(f"{path} is not a whole safetensors file: {error}") from None
+    what = f"{path}: its description"
+    return parse(_Header, strict_json(header, what=what), what=what, error=IntegrityError), tensors
 
 
 def _require_whole(path: Path, tensors: dict[str, Tensor], model: Linearised) -> None:

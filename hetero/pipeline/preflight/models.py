@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hetero.data.embeddings.file import embeddings_of, load_embeddings
 from hetero.data.prepare import expected_names
+from hetero.linear.config import Part
 from hetero.linear.parts import require_part
 from hetero.mistakes import attempt
 from hetero.models.cost import Cost, untrained_cost
@@ -56,10 +57,16 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
     for index, student in enumerate(recipe.students):
         if draft.doubts("students", index, "model") or (pending and f"students/{student.name}" not in pending):
             continue
-        if student.adapt:
-            part = student.adapt.settings.part
-            place = f"students.{index} ({student.name}).adapt.settings"
-            attempt(problems, place, lambda student=student, part=part: require_part(student.model, part))
+        place = f"students.{index} ({student.name})"
+        changing: dict[str, Part | None] = {
+            "adapt.settings": student.adapt and student.adapt.settings.part,
+            "anchor_factors": student.anchor_factors,
+        }
+        for key, part in changing.items():
+            if part:
+                attempt(
+                    problems, f"{place}.{key}", lambda student=student, part=part: require_part(student.model, part)
+                )
         # A comparison trains one architecture with many objectives.
         if student.max_macs_share and not cloud.macs:
             continue  # reported with the recipe's own mistakes
@@ -67,7 +74,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
         if key not in counted:
             counted[key] = []
             attempt(counted[key], "model", lambda student=student: _student_cost(student, cloud, recipe.preprocessing))
-        problems += [f"students.{index} ({student.name}): {problem}" for problem in counted[key]]
+        problems += [f"{place}: {problem}" for problem in counted[key]]
     if recipe.tiers and not any(draft.doubts("search", name) for name in ("space", "latency")):
         problems += _tier_problems(recipe, cloud)
     return problems

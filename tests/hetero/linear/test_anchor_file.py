@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from hetero.errors import InputError, IntegrityError
 from hetero.linear.solver.anchor_factors import AnchorFactors
-from hetero.linear.solver.anchor_file import load_factors, save_factors
+from hetero.linear.solver.anchor_file import load_factors, require_factors, save_factors
 from hetero.linear.solver.linearised import Linearised
 from hetero.linear.solver.precondition import anchor_factors
 from tests.hetero.linear.nets import net
@@ -32,7 +32,7 @@ def test_factors_come_back_in_the_dtype_of_the_model(tmp_path: Path):
     back = load_factors(tmp_path / "anchors.safetensors", model(dtype=torch.float64))
     change = torch.randn(model().size, generator=torch.Generator().manual_seed(1))
     held = back.product(model(dtype=torch.float64), change.double())
-    assert held.dtype == torch.float64
+    assert held.dtype == torch.float64 and back.images == made.images == 6
     assert torch.allclose(held.float(), made.product(model(), change), rtol=1e-4, atol=1e-6)
 
 
@@ -65,6 +65,17 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, broken: str):
         path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(IntegrityError):
         load_factors(path, model())
+
+
+def test_the_kind_of_a_file_is_seen_without_reading_it(tmp_path: Path):
+    path = tmp_path / "anchors.safetensors"
+    with pytest.raises(InputError, match="found no file"):
+        require_factors(path)
+    written(path)
+    require_factors(path)
+    save_file(load_file(path), path, metadata={"hetero": '{"schema":"hetero/embeddings/1"}'})
+    with pytest.raises(IntegrityError, match="schema: Input should be 'hetero/anchor-factors/1'"):
+        require_factors(path)
 
 
 def header(path: Path) -> str:

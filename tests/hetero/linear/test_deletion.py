@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 
 from hetero.linear.deletion.deletion import delete
 from hetero.linear.solver.linearised import Linearised
@@ -58,7 +59,18 @@ def test_a_solution_that_was_not_reached_is_seen(problem):
     found = delete(held, GONE, start, steps=1)
     assert found.solution.residual > 0.01
     rest, wrong = found.problem, found.solution.change - retrained(held)
-    left = float(rest.left(found.solution.change).norm())
-    assert 0.01 < float(wrong.norm()) <= left / rest.ridge
+    weights, outputs = rest.apart(float(rest.left(found.solution.change).norm()))
+    assert 0.01 < float(wrong.norm()) <= weights
     answers = rest.model.forward_product(rest.inputs, wrong).square().sum(dim=1).mean().sqrt()
-    assert float(answers) <= left / rest.ridge**0.5
+    assert float(answers) <= outputs
+
+
+def test_the_bound_of_the_outputs_is_reached_where_the_curvature_is_twice_the_ridge():
+    # One weight and one image, J = x: the answer is off by x e, where (x^2 + lambda) e is what is left.
+    rest = Problem(
+        Linearised(nn.Linear(1, 1, bias=False), dtype=torch.float64), torch.tensor([[0.5]]), torch.ones(1, 1), 0.25
+    )
+    change = torch.zeros(1, dtype=torch.float64)
+    left = float(rest.left(change))
+    off = left / (0.5**2 + 0.25)
+    assert rest.apart(left) == pytest.approx((left / 0.25, 0.5 * off))

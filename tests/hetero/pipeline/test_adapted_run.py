@@ -14,7 +14,9 @@ from device_tests.ladder.verify import verify
 from device_tests.targets.host import detect
 from hetero.errors import InputError
 from hetero.evaluation.decisions import Decisions, negative_flips
+from hetero.linear import Linearised, divided
 from hetero.linear.measure import Adaptation
+from hetero.linear.solver.anchor_file import load_factors
 from hetero.models.directory import load_model
 from tests.hetero.linear.domains import domain, write_all
 
@@ -30,6 +32,7 @@ name = "soft"
 model = { family = "residual", stem_channels = 8, stages = [{ channels = 24, stride = 2 }] }
 training = { steps = 60, classes_per_batch = 6, images_per_class = 4, validate_every = 20 }
 adapt = { data = { kind = "folder", path = "new" }, settings = { part = "neck", most_lost = 0.1 } }
+anchor_factors = "neck"
 [[students]]
 name = "harsh"
 model = { stem_channels = 8, stages = [{ channels = 8, stride = 2 }] }
@@ -74,6 +77,8 @@ def test_what_passes_the_rule_ships_beside_its_student(run):
     assert own["loads"] == own["parity"] == own["preprocessing"] == "pass" and "retrieval" in own
     matrix = json.loads((place / "run/matrix.json").read_text())
     assert sorted(matrix["models"]) == sorted(["cloud", *MODELS])
+    neck = Linearised(divided(before, "neck").upper)
+    assert load_factors(place / "run/anchors/soft/anchors.safetensors", neck).images == len(domain("photos").train)
 
 
 @pytest.mark.slow
@@ -130,9 +135,9 @@ def test_a_killed_adaptation_continues_and_another_setting_trains_nothing_again(
     final.rename(work)
     (work / "stage.json").write_text(json.dumps(record))
     again = hetero(place, "run", "recipe.toml", "--out", "run", "--until", "students")
-    assert again.returncode == 1 and "adapt soft: done in" in again.stderr and again.stderr.count("up to date") == 5
+    assert again.returncode == 1 and "adapt soft: done in" in again.stderr and again.stderr.count("up to date") == 6
     assert (final / "model.safetensors").read_bytes() == weights
     recipe = RECIPE.replace("most_lost = 0.1", "most_lost = 0.2")
     (place / "other.toml").write_text(recipe, encoding="utf-8")
     other = hetero(place, "run", "other.toml", "--out", "run", "--until", "students")
-    assert "adapt soft: done in" in other.stderr and other.stderr.count("up to date") == 5
+    assert "adapt soft: done in" in other.stderr and other.stderr.count("up to date") == 6

@@ -260,6 +260,17 @@ def embeddings(place: Path, name: str) -> str:
             "name 'edge-adapted' is used by 2 models",
         ),
         (
+            lambda value: (
+                value["students"][0]["model"].update(family="timm:resnet10t", stages=[])
+                or value["students"][0].update(anchor_factors="last-stage")
+            ),
+            r"students\.0 \(edge\)\.anchor_factors: part: timm:resnet10t is not divided into stages here",
+        ),
+        (
+            lambda value: value["search"].update(student={"anchor_factors": "neck"}),
+            r"search\.student\.anchor_factors: write them with hetero anchor-factors",
+        ),
+        (
             lambda value: value["search"].update(student={"adapt": {"data": PHOTOS}}),
             r"search\.student\.adapt: adapt a tier's student with hetero adapt",
         ),
