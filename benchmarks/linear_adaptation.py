@@ -1,6 +1,6 @@
 """A new domain on emoji: line drawings against the noto gallery that stays, by linear and by ordinary fine-tuning.
 
-    python benchmarks/linear_adaptation.py --seeds 0 1 2 --subsets 0 1 2 --out runs/linear
+    python -m benchmarks.linear_adaptation --seeds 0 1 2 --subsets 0 1 2 --out runs/linear
 
 Clouds, domains and anchors are those of ``linear_setting.py``. All methods change the same weights, by the same squared
 error, and choose their ridge or rate on validation. Figures are of the 415 test emoji, searched for among all 1,380 in
@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from linear_setting import SHIFTS, Setting, emoji_and_recipe, noto_gallery, trained
-from linear_table import table
-from machine import where_and_when
 from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
+from benchmarks.linear_setting import SHIFTS, Setting, emoji_and_recipe, noto_gallery, trained
+from benchmarks.linear_table import table
+from benchmarks.machine import where_and_when
 from hetero.files import write_json
 from hetero.linear import Adaptation, AdaptConfig, Problem, kronecker
 from hetero.linear.config import Part

@@ -1,7 +1,7 @@
 """What adapting, explaining and forgetting cost, in seconds, and what each preconditioner makes of a step.
 
     hetero demo --out runs/demo
-    OMP_NUM_THREADS=1 python benchmarks/linear_cost.py runs/demo --out runs/linear_cost.json
+    OMP_NUM_THREADS=1 python -m benchmarks.linear_cost runs/demo --out runs/linear_cost.json
 
 The demo's cloud (residual) and a student (edge), last stage: line drawings of 300 training emoji, openmoji drawings of
 300 others as anchors, the noto gallery. Seconds of the processor are those of one thread; wall seconds are longer where
@@ -22,10 +22,10 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from linear_setting import Setting, emoji_and_recipe, noto_gallery
-from machine import where_and_when
 
 import hetero
+from benchmarks.linear_setting import Setting, emoji_and_recipe, noto_gallery
+from benchmarks.machine import where_and_when
 from hetero.files import write_json
 from hetero.linear import AdaptConfig, adapt, explain, forget, kronecker
 from hetero.linear.solver.precondition import diagonal

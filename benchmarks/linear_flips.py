@@ -1,7 +1,7 @@
 """Which photos made old queries wrong: without those that influence names, do their flips go?
 
-    python benchmarks/linear_adaptation.py --seeds 0 1 2 --subsets 0 1 2 --out runs/linear
-    python benchmarks/linear_flips.py --adapted runs/linear
+    python -m benchmarks.linear_adaptation --seeds 0 1 2 --subsets 0 1 2 --out runs/linear
+    python -m benchmarks.linear_flips --adapted runs/linear
 
 Starts from the clouds, domains and ridges of ``linear_adaptation.py``, adapted without anchors. A flip is an openmoji
 test drawing that found its noto drawing before and does not now. For the flips of a setting together, and for some one
@@ -21,12 +21,12 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from linear_setting import Setting, emoji_and_recipe, noto_gallery
-from machine import where_and_when
 from numpy.typing import NDArray
 from torch import Tensor
 
 import hetero
+from benchmarks.linear_setting import Setting, emoji_and_recipe, noto_gallery
+from benchmarks.machine import where_and_when
 from hetero.files import write_json
 from hetero.linear import AdaptConfig, Problem, influences, kronecker
 from hetero.linear.config import Part

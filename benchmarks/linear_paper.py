@@ -1,6 +1,6 @@
 """The setting of the paper on linear quadratic fine-tuning (arXiv 2012.11140): classification by a pre-trained network.
 
-    python benchmarks/linear_paper.py --seeds 0 1 --out runs/linear-paper
+    python -m benchmarks.linear_paper --seeds 0 1 --out runs/linear-paper
 
 Small residual networks with a leaky slope of 0, .01 and .2 are pre-trained to retrieve the training emoji. Each then
 learns classes of emoji that it never saw, from few images or many: changed copies of their three designs, tested on
@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from linear_setting import emoji_and_recipe
-from machine import where_and_when
-from records import spread
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
 import hetero
+from benchmarks.linear_setting import emoji_and_recipe
+from benchmarks.machine import where_and_when
+from benchmarks.records import spread
 from hetero import Dataset, EmbeddingModel, ImageSet, ModelConfig, Recipe, Stage
 from hetero.files import write_json
 from hetero.linear import Linearised, Problem, kronecker

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import hetero
-from hetero import Dataset, EmbeddingModel, ImageSet, Recipe, load_recipe
+from hetero import Dataset, EmbeddingModel, ImageSet, Recipe
 from hetero.data.images import Images
 from hetero.data.subset import with_rows
 from hetero.linear import AdaptConfig, Linearised, OldGallery, Problem, divided
 from hetero.linear.fit import linear_vectors
 from hetero.linear.parts import Divided
 from hetero.metrics import TaskResult
+from hetero.pipeline.draft import built_in
 
 Altered = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -113,7 +114,7 @@ class Setting:
 
 
 def emoji_and_recipe() -> tuple[Dataset, Recipe]:
-    recipe = load_recipe(Path(hetero.__file__).parent / "recipes" / "demo.toml")
+    recipe = built_in("demo")
     return hetero.prepare(recipe.data, recipe.preprocessing), recipe
 
 

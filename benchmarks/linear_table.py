@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from records import signed
 
+from benchmarks.records import signed
 from hetero.metrics import Interval, difference_interval, nfr_difference_interval, nfr_interval
 
 Right = NDArray[np.bool_]
