@@ -83,11 +83,10 @@ class Problem:
         return self.held.images if self.held is not None else 0 if self.anchors is None else len(self.anchors)
 
     def with_ridge(self, ridge: float) -> Problem:
-        """Return the problem with another ridge; values computed already are kept."""
+        """Return the problem with another ridge; what does not depend on it is computed once for both."""
         other = replace(self, ridge=ridge)
         for name in ("residuals", "gradient", "at_origin", "products", "shares"):
-            if name in self.__dict__:
-                other.__dict__[name] = self.__dict__[name]
+            other.__dict__[name] = getattr(self, name)
         return other
 
     def forward(self, change: Float[Tensor, " p"]) -> Float[Tensor, "n k"]:

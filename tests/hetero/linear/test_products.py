@@ -9,8 +9,9 @@ from torch import nn
 from hetero.linear.parts import divided
 from hetero.linear.solver import products
 from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.problem import Problem
 from hetero.linear.solver.products import Products
-from tests.hetero.linear.nets import embedding_model, images, net, pictures
+from tests.hetero.linear.nets import embedding_model, images, net, pictures, targets
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,8 @@ def test_the_memory_of_an_image_is_that_of_what_layers_keep_of_it():
     # Both copies of a linear layer keep its three inputs, in four bytes each.
     model = Linearised(nn.Linear(3, 2, bias=False))
     assert products._bytes_of(model, torch.randn(50, 3)[:1]) == 2 * 3 * 4
+
+
+def test_another_ridge_shares_what_is_kept():
+    problem = Problem(Linearised(net(), dtype=torch.float64), images(5), targets(5), 0.1)
+    assert problem.with_ridge(0.2).products is problem.with_ridge(0.3).products
