@@ -57,6 +57,12 @@ def test_no_folder_holds_too_much() -> None:
     assert {folder: number for folder, number in counted.items() if number > LARGEST and folder not in CATALOGUES} == {}
 
 
+def test_shapes_are_stated_of_a_class() -> None:
+    """Since numpy 2.5 ``NDArray`` is an alias that jaxtyping cannot ask what it is a subclass of."""
+    stated = re.compile(r"\b(Float|Int|UInt|Bool|Shaped|Num|Integer|Inexact)\d*\[NDArray\b")
+    assert [path.name for path in sources() if stated.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_a_string_becomes_code_in_one_place() -> None:
     called = {path.relative_to(ROOT).as_posix() for path in sources() if "import_module(" in path.read_text("utf-8")}
     assert called == LAZY

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from numpy.typing import NDArray
 
 from device_tests.checks.finding import EVIDENCE, Figure, Finding, judged
 from device_tests.checks.gates import EvidenceGates, Gates
@@ -33,7 +32,7 @@ _FEWEST = 30
 # A share of the way from chance to always right: a model that is shown to stay below it finds nothing.
 _CLEARLY = 0.1
 
-Vectors = Float32[NDArray[np.float32], "q d"]
+Vectors = Float32[np.ndarray, "q d"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Reference:
         name: Name to display.
     """
 
-    vectors: Float32[NDArray[np.float32], "r d"]
+    vectors: Float32[np.ndarray, "r d"]
     rows: Int64[np.ndarray, " r"]
     name: str
 
@@ -143,7 +142,7 @@ def chance(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Float64[np.n
     return (sizes[labels] - itself) / candidates
 
 
-def chance_gate(result: TaskResult, by_chance: Float64[NDArray[np.float64], " k"]) -> Gated:
+def chance_gate(result: TaskResult, by_chance: Float64[np.ndarray, " k"]) -> Gated:
     """Require cmc@1 to be shown to be above that of a gallery in random order.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
-from numpy.typing import NDArray
 
 from export.bundle.goldens import Goldens
 
@@ -12,14 +11,12 @@ SAME = 1e-6
 """Vectors and scores closer than this are equal: the rounding of float32."""
 
 
-def cosine_distance(
-    a: Float[NDArray[np.floating], "n d"], b: Float[NDArray[np.floating], "n d"]
-) -> Float64[np.ndarray, " n"]:
+def cosine_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
     """Return ``1 - cosine`` of each pair of rows, as half the squared chord, far more accurate than a dot product."""
     return 0.5 * ((unit(a) - unit(b)) ** 2).sum(axis=1)
 
 
-def unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[np.ndarray, "n d"]:
+def unit(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
     """Return rows scaled to length one, in float64."""
     wide = vectors.astype(np.float64)
     return wide / np.linalg.norm(wide, axis=1, keepdims=True)
@@ -30,9 +27,7 @@ def gallery_vectors(goldens: Goldens) -> Float32[np.ndarray, "g d"]:
     return goldens.retrieval_cloud[np.unique(np.concatenate([task.gallery for task in goldens.tasks]))]
 
 
-def margins(
-    queries: Float[NDArray[np.floating], "n d"], gallery: Float[NDArray[np.floating], "g d"]
-) -> Float64[np.ndarray, " n"]:
+def margins(queries: Float[np.ndarray, "n d"], gallery: Float[np.ndarray, "g d"]) -> Float64[np.ndarray, " n"]:
     """Return the angle to the second-nearest gallery vector minus that to the nearest; zero for a gallery of one."""
     if len(gallery) < 2:
         return np.zeros(len(queries))

@@ -36,7 +36,7 @@ def depth_of(precision: str) -> int:
     return 1 if precision in ("fp32", *_HALF) else _FEW
 
 
-def lost_neighbours(goldens: Goldens, queries: Float32[NDArray[np.float32], "q d"], depth: int) -> TaskResult | None:
+def lost_neighbours(goldens: Goldens, queries: Float32[np.ndarray, "q d"], depth: int) -> TaskResult | None:
     """Return, for each query, 1 if its nearest gallery image is not among those nearest to torch's query, else 0.
 
     Queries to which all other images are equally near, up to rounding, have no neighbours to lose and are left out.
@@ -82,7 +82,7 @@ def neighbours_gate(lost: TaskResult | None, limit: float, *, same: bool = False
     return Gated(share, at_most(share, limit, queries=count, least=least), text)
 
 
-def mistaken_gate(golden: Float32[NDArray[np.float32], "n d"], torch: Float32[NDArray[np.float32], "n d"]) -> Gated:
+def mistaken_gate(golden: Float32[np.ndarray, "n d"], torch: Float32[np.ndarray, "n d"]) -> Gated:
     """Allow one golden image in four to be nearer to torch's vector of another than to its own, for near-copies."""
     confused = mistaken(golden, torch).astype(np.float64)
     share = mean_interval(confused) if len(confused) else Interval(0.0, 0.0, 0.0)
@@ -94,7 +94,7 @@ def mistaken_gate(golden: Float32[NDArray[np.float32], "n d"], torch: Float32[ND
 
 
 def _lost(
-    goldens: Goldens, task: RetrievalTask, device: Float32[NDArray[np.float32], "m d"], depth: int
+    goldens: Goldens, task: RetrievalTask, device: Float32[np.ndarray, "m d"], depth: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return values and classes of the queries that have neighbours to lose."""
     gallery = goldens.retrieval_cloud[task.gallery]

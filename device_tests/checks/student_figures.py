@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from numpy.typing import NDArray
 
 from device_tests.checks.finding import Figure
 from export.bundle.goldens import Goldens
@@ -115,5 +114,5 @@ class StudentFigures:
         }
 
 
-def _ratio(means: Float64[NDArray[np.float64], "samples 2"]) -> Float64[NDArray[np.float64], " samples"]:
+def _ratio(means: Float64[np.ndarray, "samples 2"]) -> Float64[np.ndarray, " samples"]:
     return means[:, 0] / means[:, 1]

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
-from numpy.typing import NDArray
 
 SMALLEST_DRIFT = 1e-6
 """``1 - cosine`` that a float32 file may drift from torch, the strictest limit on any file."""
 
 
-def nearest_other(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArray[np.float64], " n"]:
+def nearest_other(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
     """Return ``1 - cosine`` between each vector and the nearest other one; zeros for a single vector.
 
     Half the squared chord: near one, the cosine of a dot product is lost in rounding.
@@ -25,9 +24,7 @@ def nearest_other(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArra
     return 0.5 * ((unit - unit[cosine.argmax(axis=1)]) ** 2).sum(axis=1)
 
 
-def mistaken(
-    these: Float[NDArray[np.floating], "n d"], torch: Float[NDArray[np.floating], "n d"]
-) -> Bool[NDArray[np.bool_], " _"]:
+def mistaken(these: Float[np.ndarray, "n d"], torch: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " _"]:
     """Return the images whose vectors by a file are nearer to torch's vector of another image than to their own.
 
     Images whose nearest other one has the same vector, up to rounding, cannot be told apart and are left out.
@@ -38,7 +35,7 @@ def mistaken(
     return (cosine.max(axis=1) >= own)[nearest_other(torch) > SMALLEST_DRIFT]
 
 
-def room(embeddings: Float[NDArray[np.floating], "n d"]) -> float:
+def room(embeddings: Float[np.ndarray, "n d"]) -> float:
     """Return the room between golden images: the median ``1 - cosine`` with the nearest other one, in torch."""
     return float(np.median(nearest_other(embeddings)))
 
@@ -69,6 +66,6 @@ def why_not(room: float, allowed: float = SMALLEST_DRIFT) -> str:
     )
 
 
-def _unit(vectors: Float[NDArray[np.floating], "n d"]) -> Float64[NDArray[np.float64], "n d"]:
+def _unit(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
     wide = vectors.astype(np.float64)
     return wide / np.linalg.norm(wide, axis=1, keepdims=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 
 def shift(
-    error: Float64[NDArray[np.float64], "out per_group *kernel"], means: Float64[NDArray[np.float64], " channels"]
-) -> Float64[NDArray[np.float64], " out"]:
+    error: Float64[np.ndarray, "out per_group *kernel"], means: Float64[np.ndarray, " channels"]
+) -> Float64[np.ndarray, " out"]:
     """Return how far rounding moves the mean of every output channel of a convolution or a fully connected layer.
 
     Args:
@@ -26,9 +26,7 @@ def shift(
     return (error.reshape(outputs, per_group, -1).sum(axis=2) * read_means).sum(axis=1)
 
 
-def dequantised(
-    values: NDArray[np.int8], scale: NDArray[np.float32], axis: int
-) -> Float64[NDArray[np.float64], "*shape"]:
+def dequantised(values: NDArray[np.int8], scale: NDArray[np.float32], axis: int) -> Float64[np.ndarray, "*shape"]:
     """Return real values of symmetric int8 weights.
 
     Args:

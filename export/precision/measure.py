@@ -17,7 +17,7 @@ from hetero.metrics.retrieval import evaluate_tasks
 from hetero.metrics.top_overlap import nearest, overlap
 
 METRIC = "map@r"
-PerTask = list[Float64[NDArray[np.float64], " _"]]
+PerTask = list[Float64[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from hetero.lengths import lengths, scaled
 class Adapter(Protocol):
     """A fitted map."""
 
-    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"]) -> Float32[np.ndarray, "n t"]:
         """Map float32 [n, s] of the source space to float32 [n, t], unit vectors of the target space."""
         ...
 
@@ -26,7 +26,7 @@ class Adapter(Protocol):
         ...
 
 
-def unit(vectors: Float[np.ndarray, "n t"]) -> Float32[NDArray[np.float32], "n t"]:
+def unit(vectors: Float[np.ndarray, "n t"]) -> Float32[np.ndarray, "n t"]:
     """Scale vectors to length one.
 
     Raises:

@@ -32,14 +32,14 @@ class Interpolation:
         share: float32 [], share of the way: 0 leaves the vector, 1 is Procrustes.
     """
 
-    rotation: Float32[NDArray[np.float32], "s t"]
-    share: Float32[NDArray[np.float32], ""]
+    rotation: Float32[np.ndarray, "s t"]
+    share: Float32[np.ndarray, ""]
 
     @classmethod
     def fit(
         cls,
-        source: Float32[NDArray[np.float32], "n s"],
-        target: Float32[NDArray[np.float32], "n t"],
+        source: Float32[np.ndarray, "n s"],
+        target: Float32[np.ndarray, "n t"],
         share: Annotated[Share, Doc("0 leaves the vector, 1 is the rotation")] = 0.5,
     ) -> Interpolation:
         """Fit the rotation.
@@ -51,7 +51,7 @@ class Interpolation:
         """
         return cls(Procrustes.fit(source, target).rotation, np.array(share, np.float32))
 
-    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"]) -> Float32[np.ndarray, "n t"]:
         """Interpolate, and return unit vectors."""
         dimension = self.rotation.shape[1]
         start = np.zeros((len(vectors), dimension), np.float32)
@@ -64,8 +64,8 @@ class Interpolation:
 
 
 def slerp(
-    start: Float32[NDArray[np.float32], "n t"], end: Float32[NDArray[np.float32], "n t"], share: float
-) -> Float32[NDArray[np.float32], "n t"]:
+    start: Float32[np.ndarray, "n t"], end: Float32[np.ndarray, "n t"], share: float
+) -> Float32[np.ndarray, "n t"]:
     """Return the point a share of the way along the great circle of two unit vectors (Shoemake, SIGGRAPH 1985).
 
     Opposite vectors have no shortest path: the result is the nearer one, or ``end`` at one half.

@@ -29,17 +29,17 @@ class Mlp:
         outer_bias: float32 [t].
     """
 
-    skip: Float32[NDArray[np.float32], "s t"]
-    inner: Float32[NDArray[np.float32], "s h"]
-    inner_bias: Float32[NDArray[np.float32], " h"]
-    outer: Float32[NDArray[np.float32], "h t"]
-    outer_bias: Float32[NDArray[np.float32], " t"]
+    skip: Float32[np.ndarray, "s t"]
+    inner: Float32[np.ndarray, "s h"]
+    inner_bias: Float32[np.ndarray, " h"]
+    outer: Float32[np.ndarray, "h t"]
+    outer_bias: Float32[np.ndarray, " t"]
 
     @classmethod
     def fit(
         cls,
-        source: Float32[NDArray[np.float32], "n s"],
-        target: Float32[NDArray[np.float32], "n t"],
+        source: Float32[np.ndarray, "n s"],
+        target: Float32[np.ndarray, "n t"],
         hidden: Annotated[Count, Doc("width of the hidden layer")] = 256,
         steps: Annotated[Count, Doc("optimiser steps")] = 1000,
         learning_rate: Annotated[Positive, Doc("peak")] = 2e-3,
@@ -62,7 +62,7 @@ class Mlp:
         settings = (hidden, steps, learning_rate, weight_decay, seed)
         return cls(**fitted_weights(source, unit(target), *settings))
 
-    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"]) -> Float32[np.ndarray, "n t"]:
         """Map, and return unit vectors."""
         hidden = np.maximum(vectors @ self.inner + self.inner_bias, 0)
         return unit(vectors @ self.skip + hidden @ self.outer + self.outer_bias)

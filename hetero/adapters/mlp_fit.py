@@ -24,8 +24,8 @@ class _Network(nn.Module):
 
 
 def fitted_weights(
-    source: Float32[NDArray[np.float32], "n s"],
-    target: Float32[NDArray[np.float32], "n t"],
+    source: Float32[np.ndarray, "n s"],
+    target: Float32[np.ndarray, "n t"],
     hidden: int,
     steps: int,
     learning_rate: float,

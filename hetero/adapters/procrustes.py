@@ -20,12 +20,10 @@ class Procrustes:
         rotation: float32 [s, t], with orthonormal rows or columns, whichever are shorter.
     """
 
-    rotation: Float32[NDArray[np.float32], "s t"]
+    rotation: Float32[np.ndarray, "s t"]
 
     @classmethod
-    def fit(
-        cls, source: Float32[NDArray[np.float32], "n s"], target: Float32[NDArray[np.float32], "n t"]
-    ) -> Procrustes:
+    def fit(cls, source: Float32[np.ndarray, "n s"], target: Float32[np.ndarray, "n t"]) -> Procrustes:
         """Minimise ``|source R - target|`` over orthogonal R: ``U V'`` of the SVD of ``source' target``.
 
         Schoenemann, Psychometrika 1966. Where dimensions differ, the smaller one is treated as padded with zeros.
@@ -38,7 +36,7 @@ class Procrustes:
         left, _, right = np.linalg.svd(source.astype(np.float64).T @ target.astype(np.float64), full_matrices=False)
         return cls((left @ right).astype(np.float32))
 
-    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"]) -> Float32[np.ndarray, "n t"]:
         """Rotate, and return unit vectors."""
         return unit(vectors @ self.rotation)
 

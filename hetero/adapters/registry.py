@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter, require_pairs
 from hetero.errors import InputError
@@ -48,8 +47,8 @@ ADAPTERS: Mapping[str, AdapterEntry] = {
 
 def fit_adapter(
     kind: str,
-    source: Float32[NDArray[np.float32], "n s"],
-    target: Float32[NDArray[np.float32], "m t"],
+    source: Float32[np.ndarray, "n s"],
+    target: Float32[np.ndarray, "m t"],
     **options: OptionValue,
 ) -> Adapter:
     """Fit a map from one space to another on vectors of the same images.

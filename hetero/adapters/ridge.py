@@ -24,14 +24,14 @@ class Ridge:
         offset: float32 [t].
     """
 
-    matrix: Float32[NDArray[np.float32], "s t"]
-    offset: Float32[NDArray[np.float32], " t"]
+    matrix: Float32[np.ndarray, "s t"]
+    offset: Float32[np.ndarray, " t"]
 
     @classmethod
     def fit(
         cls,
-        source: Float32[NDArray[np.float32], "n s"],
-        target: Float32[NDArray[np.float32], "n t"],
+        source: Float32[np.ndarray, "n s"],
+        target: Float32[np.ndarray, "n t"],
         penalty: Annotated[NotNegative, Doc("on the matrix")] = 1e-4,
     ) -> Ridge:
         """Minimise ``mean |x W + c - y|^2 + penalty |W|^2`` in closed form; the offset is not penalised.
@@ -50,7 +50,7 @@ class Ridge:
             matrix = np.linalg.lstsq(x, y, rcond=None)[0]
         return cls(matrix.astype(np.float32), (centre_y - centre_x @ matrix).astype(np.float32))
 
-    def __call__(self, vectors: Float32[NDArray[np.float32], "n s"]) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"]) -> Float32[np.ndarray, "n t"]:
         """Map, and return unit vectors."""
         return unit(vectors @ self.matrix + self.offset)
 

@@ -60,9 +60,7 @@ class SpaceAdapter:
     source: EmbeddingSpace
     target: EmbeddingSpace
 
-    def __call__(
-        self, vectors: Float32[NDArray[np.float32], "n s"], space: EmbeddingSpace
-    ) -> Float32[NDArray[np.float32], "n t"]:
+    def __call__(self, vectors: Float32[np.ndarray, "n s"], space: EmbeddingSpace) -> Float32[np.ndarray, "n t"]:
         """Map vectors.
 
         Args:

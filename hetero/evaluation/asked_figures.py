@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from numpy.typing import NDArray
 
 from hetero.display.text import in_markdown
 from hetero.errors import InputError
@@ -94,8 +93,8 @@ class AskedFigures:
 
 def measure_asked(
     asked: Sequence[Asked],
-    embeddings: Mapping[str, Float32[NDArray[np.float32], "n _"]],
-    labels: Int64[NDArray[np.int64], " n"],
+    embeddings: Mapping[str, Float32[np.ndarray, "n _"]],
+    labels: Int64[np.ndarray, " n"],
     tasks: Sequence[RetrievalTask],
     *,
     gallery_model: str,

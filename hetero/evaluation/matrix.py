@@ -107,8 +107,8 @@ class CompatibilityMatrix:
 
 
 def compatibility_matrix(
-    embeddings: Mapping[str, Float32[NDArray[np.float32], "n _"]],
-    labels: Int64[NDArray[np.int64], " n"],
+    embeddings: Mapping[str, Float32[np.ndarray, "n _"]],
+    labels: Int64[np.ndarray, " n"],
     tasks: Sequence[RetrievalTask],
     *,
     gallery_model: str | None = None,

@@ -41,8 +41,8 @@ class Pairs:
 
 
 def measure_pairs(
-    embeddings: Mapping[str, Float32[NDArray[np.float32], "n _"]],
-    labels: Int64[NDArray[np.int64], " n"],
+    embeddings: Mapping[str, Float32[np.ndarray, "n _"]],
+    labels: Int64[np.ndarray, " n"],
     tasks: Sequence[RetrievalTask],
     *,
     metrics: Sequence[str] | None = None,

@@ -43,13 +43,13 @@ class Gallery:
         return tuple(self._names)
 
     @property
-    def embeddings(self) -> Float32[NDArray[np.float32], "n d"]:
+    def embeddings(self) -> Float32[np.ndarray, "n d"]:
         """Vectors, float32 [n, d], in the order of :attr:`names`."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return self._parts[0]
 
-    def add(self, embeddings: Float32[NDArray[np.float32], "n d"], names: Sequence[str], space: EmbeddingSpace) -> None:
+    def add(self, embeddings: Float32[np.ndarray, "n d"], names: Sequence[str], space: EmbeddingSpace) -> None:
         """Add vectors; if any of them is not valid, none is added.
 
         Args:
@@ -73,8 +73,8 @@ class Gallery:
         self._known.update(names)
 
     def search(
-        self, query: Float32[NDArray[np.float32], "q d"], k: int, space: EmbeddingSpace
-    ) -> tuple[list[list[str]], Float32[NDArray[np.float32], "q k"]]:
+        self, query: Float32[np.ndarray, "q d"], k: int, space: EmbeddingSpace
+    ) -> tuple[list[list[str]], Float32[np.ndarray, "q k"]]:
         """Find the nearest vectors of each query.
 
         Args:

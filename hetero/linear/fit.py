@@ -91,7 +91,7 @@ def fit(
 
 def linear_vectors(
     model: Linearised, inputs: Float[Tensor, "n ..."], change: Float[Tensor, " p"]
-) -> Float32[NDArray[np.float32], "n d"]:
+) -> Float32[np.ndarray, "n d"]:
     """Return unit vectors of the linear model."""
     vectors = model(inputs, change).numpy()
     return scaled(vectors, lengths(vectors))

@@ -32,7 +32,7 @@ class OldGallery:
         space: The space of the vectors.
     """
 
-    vectors: Float32[NDArray[np.float32], "g d"]
+    vectors: Float32[np.ndarray, "g d"]
     names: tuple[str, ...]
     classes: tuple[str, ...]
     space: EmbeddingSpace
@@ -56,7 +56,7 @@ class OldGallery:
             embeddings_of(stored, stored.names), stored.names, tuple(classes_by_name(table, stored.names)), stored.space
         )
 
-    def targets(self, images: ImageSet) -> Float32[NDArray[np.float32], "n d"]:
+    def targets(self, images: ImageSet) -> Float32[np.ndarray, "n d"]:
         """Return the targets of images: the same item's vector, or else the middle of their class's vectors.
 
         Args:
@@ -83,8 +83,8 @@ class OldGallery:
     def search(
         self,
         images: ImageSet,
-        vectors: Float32[NDArray[np.float32], "n d"],
-        rows: Int64[NDArray[np.int64], " q"],
+        vectors: Float32[np.ndarray, "n d"],
+        rows: Int64[np.ndarray, " q"],
         *,
         own: bool,
     ) -> TaskResult:
@@ -110,7 +110,7 @@ class OldGallery:
         )
         return TaskResult(("old gallery",), (values,), (labels,))
 
-    def answerable(self, images: ImageSet, *, own: bool) -> Int64[NDArray[np.int64], " q"]:
+    def answerable(self, images: ImageSet, *, own: bool) -> Int64[np.ndarray, " q"]:
         """Return the rows of the images that have another image of their class in the gallery.
 
         Args:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int64
-from numpy.typing import NDArray
 
 from hetero.data.config import DataConfig, path_text
 from hetero.data.embeddings.names import missing_names
@@ -168,7 +167,7 @@ class Learnt:
 
     def rows(
         self, model: Path, new: ImageSet, old: ImageSet, gallery: OldGallery, anchor_factors: Path | None = None
-    ) -> Int64[NDArray[np.int64], " n"]:
+    ) -> Int64[np.ndarray, " n"]:
         """Find the training photos, if nothing has changed since; others may have been added to them.
 
         Args:
@@ -232,7 +231,7 @@ def _anchors(old: ImageSet, config: AdaptConfig, factors: Path | None) -> str:
     return digest(_digests(old)) if factors is None else sha256_file(factors)
 
 
-def _digests(images: ImageSet, rows: Int64[NDArray[np.int64], " n"] | None = None) -> list[str]:
+def _digests(images: ImageSet, rows: Int64[np.ndarray, " n"] | None = None) -> list[str]:
     """Return a digest of each image's pixels and class."""
     groups = classes_of(images)
     rows = np.arange(len(images)) if rows is None else rows

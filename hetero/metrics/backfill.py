@@ -30,15 +30,15 @@ class Backfill:
             that c = d.
     """
 
-    query: Float32[NDArray[np.float32], "q d"]
-    new: Float32[NDArray[np.float32], "g d"]
-    old: Float32[NDArray[np.float32], "g c"]
-    query_labels: Int64[NDArray[np.int64], " q"]
-    gallery_labels: Int64[NDArray[np.int64], " g"]
-    exclude: Int64[NDArray[np.int64], " q"]
-    query_as_old: Float32[NDArray[np.float32], "q c"] | None = None
+    query: Float32[np.ndarray, "q d"]
+    new: Float32[np.ndarray, "g d"]
+    old: Float32[np.ndarray, "g c"]
+    query_labels: Int64[np.ndarray, " q"]
+    gallery_labels: Int64[np.ndarray, " g"]
+    exclude: Int64[np.ndarray, " q"]
+    query_as_old: Float32[np.ndarray, "q c"] | None = None
 
-    def with_queries(self, rows: Int64[NDArray[np.int64], " r"]) -> Backfill:
+    def with_queries(self, rows: Int64[np.ndarray, " r"]) -> Backfill:
         """Return the same gallery, searched by some of the queries only."""
         return replace(
             self,
@@ -48,9 +48,7 @@ class Backfill:
             query_as_old=None if self.query_as_old is None else self.query_as_old[rows],
         )
 
-    def sides(
-        self, renewed: Bool[NDArray[np.bool_], " g"]
-    ) -> tuple[Float32[NDArray[np.float32], "q e"], Float32[NDArray[np.float32], "g e"]]:
+    def sides(self, renewed: Bool[np.ndarray, " g"]) -> tuple[Float32[np.ndarray, "q e"], Float32[np.ndarray, "g e"]]:
         """Return queries and gallery whose inner products are those with the ``renewed`` images re-embedded.
 
         Where the old space takes the queries unchanged, old and new vectors are mixed as they are. Otherwise the two
@@ -61,7 +59,7 @@ class Backfill:
         new, old = np.where(renewed[:, None], self.new, 0), np.where(renewed[:, None], 0, self.old)
         return np.hstack([self.query, self.query_as_old]), np.hstack([new, old]).astype(np.float32, copy=False)
 
-    def evaluate(self, renewed: Bool[NDArray[np.bool_], " g"], metrics: Sequence[str] | None = None) -> PerQuery:
+    def evaluate(self, renewed: Bool[np.ndarray, " g"], metrics: Sequence[str] | None = None) -> PerQuery:
         """Measure every query (:func:`hetero.metrics.evaluate`) with the ``renewed`` images re-embedded."""
         query, gallery = self.sides(renewed)
         sides = (query, gallery, self.query_labels, self.gallery_labels)
@@ -89,7 +87,7 @@ class BackfillCurve:
         """Return M at each share."""
         return [mean(at_share[metric]) for at_share in self.values]
 
-    def areas(self, metric: str) -> Float64[NDArray[np.float64], " q"]:
+    def areas(self, metric: str) -> Float64[np.ndarray, " q"]:
         """Return the area under each query's own curve (trapezoids); their mean is the area under the curve of M.
 
         It is the average figure of a query while the backfill proceeds at a steady pace.
@@ -99,7 +97,7 @@ class BackfillCurve:
 
 def backfill_curves(
     backfill: Backfill,
-    orders: Mapping[str, Int64[NDArray[np.int64], " g"]],
+    orders: Mapping[str, Int64[np.ndarray, " g"]],
     shares: Sequence[float],
     metrics: Sequence[str] | None = None,
 ) -> dict[str, BackfillCurve]:

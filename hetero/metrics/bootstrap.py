@@ -16,10 +16,10 @@ from hetero.schema import record
 
 DRAWS_AT_ONCE = 2**21
 
-Values = Float64[NDArray[np.float64], "_"]
-Clusters = Int64[NDArray[np.int64], "_"]
+Values = Float64[np.ndarray, "_"]
+Clusters = Int64[np.ndarray, "_"]
 Tasks = list[NDArray[np.float64]]
-Means = Float64[NDArray[np.float64], "samples figures"]
+Means = Float64[np.ndarray, "samples figures"]
 
 
 @record
@@ -74,7 +74,7 @@ def mean_interval(
 
 def function_interval(
     figures: Sequence[Values | Sequence[Values]],
-    function: Callable[[Means], Float64[NDArray[np.float64], " samples"]],
+    function: Callable[[Means], Float64[np.ndarray, " samples"]],
     *,
     clusters: Clusters | Sequence[Clusters] | None = None,
     resamples: int = 2000,

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numpy.typing import NDArray
 
 from hetero.metrics.task import RetrievalTask
 
 
-def chance_of_rank_one(labels: Int64[NDArray[np.int64], " n"], tasks: Sequence[RetrievalTask]) -> float:
+def chance_of_rank_one(labels: Int64[np.ndarray, " n"], tasks: Sequence[RetrievalTask]) -> float:
     """Return the expected ``cmc@1`` of a gallery in random order: the mean over queries of the relevant share."""
     return float(np.mean([share_relevant(labels, task).mean() for task in tasks]))
 
 
-def share_relevant(
-    labels: Int64[NDArray[np.int64], " n"], task: RetrievalTask
-) -> Float64[NDArray[np.float64], " queries"]:
+def share_relevant(labels: Int64[np.ndarray, " n"], task: RetrievalTask) -> Float64[np.ndarray, " queries"]:
     """Return the share of the gallery that is relevant to each query; a query that is left out does not count.
 
     Args:

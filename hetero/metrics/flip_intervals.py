@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval, difference_interval, function_interval, mean_interval
 
-Right = Bool[NDArray[np.bool_], " _"]
+Right = Bool[np.ndarray, " _"]
 
 
 def nfr_interval(old_right: Right, new_right: Right, **resampling: Any) -> Interval:

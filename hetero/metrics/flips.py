@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Int64
-from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.retrieval import TaskResult
@@ -61,7 +60,7 @@ class Flips:
         return self.negative * self.samples / possible if possible else None
 
 
-def count_flips(old_right: Bool[NDArray[np.bool_], " _"], new_right: Bool[NDArray[np.bool_], " _"]) -> Flips:
+def count_flips(old_right: Bool[np.ndarray, " _"], new_right: Bool[np.ndarray, " _"]) -> Flips:
     """Compare two models' decisions on the same samples.
 
     Args:
@@ -85,9 +84,9 @@ def count_flips(old_right: Bool[NDArray[np.bool_], " _"], new_right: Bool[NDArra
 
 
 def classification_flips(
-    old_predictions: Int64[NDArray[np.int64], " n"],
-    new_predictions: Int64[NDArray[np.int64], " n"],
-    labels: Int64[NDArray[np.int64], " n"],
+    old_predictions: Int64[np.ndarray, " n"],
+    new_predictions: Int64[np.ndarray, " n"],
+    labels: Int64[np.ndarray, " n"],
 ) -> Flips:
     """Count the flips of two classifiers: a decision is right when the predicted class is the label.
 
@@ -118,7 +117,7 @@ def retrieval_flips(old: TaskResult, new: TaskResult) -> Flips:
     return count_flips(*rank_one_decisions(old, new))
 
 
-def rank_one_decisions(*systems: TaskResult) -> tuple[Bool[NDArray[np.bool_], " q"], ...]:
+def rank_one_decisions(*systems: TaskResult) -> tuple[Bool[np.ndarray, " q"], ...]:
     """Return bool [q] for each system: True for each query, pooled over tasks, with a right answer at rank 1.
 
     Raises:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.task import RetrievalTask
@@ -16,9 +15,9 @@ NEIGHBOURS = 10
 
 
 def neighbour_map(
-    student: Float32[NDArray[np.float32], "n d"],
-    cloud: Float32[NDArray[np.float32], "n d"],
-    centre: Float32[NDArray[np.float32], " d"],
+    student: Float32[np.ndarray, "n d"],
+    cloud: Float32[np.ndarray, "n d"],
+    centre: Float32[np.ndarray, " d"],
     tasks: Sequence[RetrievalTask],
     *,
     k: int = NEIGHBOURS,
@@ -57,9 +56,7 @@ def neighbour_map(
     return float(np.mean([average_precision(*rows).mean() for rows in zip(hits, relevant, strict=True)]))
 
 
-def average_precision(
-    found: Int64[NDArray[np.int64], "q k"], relevant: Int64[NDArray[np.int64], "q k"]
-) -> Float64[NDArray[np.float64], " q"]:
+def average_precision(found: Int64[np.ndarray, "q k"], relevant: Int64[np.ndarray, "q k"]) -> Float64[np.ndarray, " q"]:
     """Compute each query's mean over ranks i of (precision at i if the row at i is relevant, else 0).
 
     Args:

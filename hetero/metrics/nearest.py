@@ -33,11 +33,11 @@ class Hits(NamedTuple):
 
 
 def search(
-    query: Float32[NDArray[np.float32], "q d"],
-    gallery: Float32[NDArray[np.float32], "g d"],
+    query: Float32[np.ndarray, "q d"],
+    gallery: Float32[np.ndarray, "g d"],
     k: int,
     *,
-    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    exclude: Int64[np.ndarray, " q"] | None = None,
 ) -> Hits:
     """Find the ``k`` gallery rows with the largest inner product with each query.
 

@@ -32,8 +32,8 @@ class Found:
         relevant: int64 [q], number of images of the query's label in the gallery, at least one.
     """
 
-    right: Bool[NDArray[np.bool_], "q n"]
-    relevant: Int64[NDArray[np.int64], " q"]
+    right: Bool[np.ndarray, "q n"]
+    relevant: Int64[np.ndarray, " q"]
 
     def within(self, depth: int | None) -> Found:
         """Return the part of the results that a metric of this depth uses."""
@@ -60,7 +60,7 @@ class Metric:
 
     name: str
     about: str
-    values: Callable[[Found], Float64[NDArray[np.float64], " q"]]
+    values: Callable[[Found], Float64[np.ndarray, " q"]]
     depth: int | None = None
     larger_is_better: bool = True
     measured: Measured = "in brief"

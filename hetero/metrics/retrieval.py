@@ -79,12 +79,12 @@ class TaskResult:
 
 
 def evaluate(
-    query: Float32[NDArray[np.float32], "q d"],
-    gallery: Float32[NDArray[np.float32], "g d"],
-    query_labels: Int64[NDArray[np.int64], " q"],
-    gallery_labels: Int64[NDArray[np.int64], " g"],
+    query: Float32[np.ndarray, "q d"],
+    gallery: Float32[np.ndarray, "g d"],
+    query_labels: Int64[np.ndarray, " q"],
+    gallery_labels: Int64[np.ndarray, " g"],
     *,
-    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    exclude: Int64[np.ndarray, " q"] | None = None,
     metrics: Sequence[str] | None = None,
     ks: Sequence[int] | None = None,
     recall_ks: Sequence[int] = (),
@@ -125,9 +125,9 @@ def evaluate(
 
 
 def evaluate_tasks(
-    query_embeddings: Float32[NDArray[np.float32], "n d"],
-    gallery_embeddings: Float32[NDArray[np.float32], "n d"],
-    labels: Int64[NDArray[np.int64], " n"],
+    query_embeddings: Float32[np.ndarray, "n d"],
+    gallery_embeddings: Float32[np.ndarray, "n d"],
+    labels: Int64[np.ndarray, " n"],
     tasks: Sequence[RetrievalTask],
     *,
     metrics: Sequence[str] | None = None,

@@ -14,12 +14,12 @@ from hetero.metrics.task import RetrievalTask
 
 
 def nearest(
-    query_embeddings: Float32[NDArray[np.float32], "n d"],
-    gallery_embeddings: Float32[NDArray[np.float32], "n d"],
+    query_embeddings: Float32[np.ndarray, "n d"],
+    gallery_embeddings: Float32[np.ndarray, "n d"],
     tasks: Sequence[RetrievalTask],
     *,
     k: int = 10,
-) -> list[Int64[NDArray[np.int64], "_ _"]]:
+) -> list[Int64[np.ndarray, "_ _"]]:
     """Find the k nearest gallery rows of each query of each task, or the whole gallery where it is smaller.
 
     Args:
@@ -37,8 +37,8 @@ def nearest(
 
 
 def overlap(
-    these: Sequence[Int64[NDArray[np.int64], "_ _"]], those: Sequence[Int64[NDArray[np.int64], "_ _"]]
-) -> list[Float64[NDArray[np.float64], " _"]]:
+    these: Sequence[Int64[np.ndarray, "_ _"]], those: Sequence[Int64[np.ndarray, "_ _"]]
+) -> list[Float64[np.ndarray, " _"]]:
     """Compute, for each task, the share of each query's nearest that two models have in common.
 
     Args:

@@ -90,7 +90,7 @@ def p_comp(cross: Sequence[float], old: Sequence[float], alone: Sequence[float])
     return _mean_sigmoid((mixed - before) / (free - before))
 
 
-def average_compatibility(figures: Float64[NDArray[np.float64], "t t"]) -> float:
+def average_compatibility(figures: Float64[np.ndarray, "t t"]) -> float:
     """Compute AC: the share of pairs i > j of T models with M(i, j) > M(j, j).
 
     Args:

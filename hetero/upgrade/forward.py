@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
 from hetero.adapters.adapter import Adapter
 from hetero.adapters.registry import fit_adapter
@@ -42,10 +41,10 @@ class ForwardTransform:
     @classmethod
     def fit(
         cls,
-        old: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n c"]],
-        new: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n d"]],
+        old: tuple[EmbeddingSpace, Float32[np.ndarray, "n c"]],
+        new: tuple[EmbeddingSpace, Float32[np.ndarray, "n d"]],
         *,
-        side: Float32[NDArray[np.float32], "m e"] | None = None,
+        side: Float32[np.ndarray, "m e"] | None = None,
         kind: str = "mlp",
         **options: OptionValue,
     ) -> ForwardTransform:
@@ -73,10 +72,10 @@ class ForwardTransform:
 
     def __call__(
         self,
-        vectors: Float32[NDArray[np.float32], "n c"],
+        vectors: Float32[np.ndarray, "n c"],
         space: EmbeddingSpace,
-        side: Float32[NDArray[np.float32], "m e"] | None = None,
-    ) -> Float32[NDArray[np.float32], "n d"]:
+        side: Float32[np.ndarray, "m e"] | None = None,
+    ) -> Float32[np.ndarray, "n d"]:
         """Map old vectors.
 
         Args:
@@ -95,7 +94,7 @@ class ForwardTransform:
             raise InputError(f"side information: expected {list(shape) if self.side else 'none'}, got {got}")
         return self.adapter(_beside(vectors, side))
 
-    def gallery(self, old: Gallery, side: Float32[NDArray[np.float32], "m e"] | None = None) -> Gallery:
+    def gallery(self, old: Gallery, side: Float32[np.ndarray, "m e"] | None = None) -> Gallery:
         """Map a gallery to the new space; no image is read.
 
         Args:
@@ -111,7 +110,5 @@ class ForwardTransform:
         return moved
 
 
-def _beside(
-    vectors: Float32[NDArray[np.float32], "n c"], side: Float32[NDArray[np.float32], "m e"] | None
-) -> Float32[NDArray[np.float32], "n f"]:
+def _beside(vectors: Float32[np.ndarray, "n c"], side: Float32[np.ndarray, "m e"] | None) -> Float32[np.ndarray, "n f"]:
     return vectors if side is None else np.concatenate([vectors, side], axis=1)

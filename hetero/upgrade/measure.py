@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from numpy.typing import NDArray
 
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, difference_interval
@@ -118,12 +117,12 @@ class Upgrade:
 
 
 def measure_upgrade(
-    new: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n d"]],
-    old: tuple[EmbeddingSpace, Float32[NDArray[np.float32], "n c"]],
-    labels: Int64[NDArray[np.int64], " n"],
+    new: tuple[EmbeddingSpace, Float32[np.ndarray, "n d"]],
+    old: tuple[EmbeddingSpace, Float32[np.ndarray, "n c"]],
+    labels: Int64[np.ndarray, " n"],
     tasks: Sequence[RetrievalTask],
     *,
-    control: Float32[NDArray[np.float32], "n e"] | None = None,
+    control: Float32[np.ndarray, "n e"] | None = None,
     data: str = "",
     seed: int = 0,
 ) -> Upgrade:

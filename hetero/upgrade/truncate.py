@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
 
 
-def truncated(vectors: Float32[NDArray[np.float32], "n d"], dimension: int) -> Float32[NDArray[np.float32], "n c"]:
+def truncated(vectors: Float32[np.ndarray, "n d"], dimension: int) -> Float32[np.ndarray, "n c"]:
     """Apply T of arXiv 2003.11942: the first coordinates, zeros for missing ones, scaled to length one.
 
     Args:
@@ -33,8 +32,8 @@ def truncated(vectors: Float32[NDArray[np.float32], "n d"], dimension: int) -> F
 
 
 def as_earlier(
-    vectors: Float32[NDArray[np.float32], "n d"], space: EmbeddingSpace, earlier: EmbeddingSpace
-) -> Float32[NDArray[np.float32], "n c"]:
+    vectors: Float32[np.ndarray, "n d"], space: EmbeddingSpace, earlier: EmbeddingSpace
+) -> Float32[np.ndarray, "n c"]:
     """Map vectors of a space to an earlier space, the only way from one space to another.
 
     Args:

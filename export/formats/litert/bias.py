@@ -62,7 +62,7 @@ def biased_layers(model: Any) -> list[BiasedLayer]:
     return layers
 
 
-def with_shifted_biases(content: bytes, shifts: Mapping[str, Float64[NDArray[np.float64], " _"]]) -> bytes:
+def with_shifted_biases(content: bytes, shifts: Mapping[str, Float64[np.ndarray, " _"]]) -> bytes:
     """Return the same file with shifts subtracted from its biases.
 
     Args:
@@ -94,7 +94,7 @@ def with_shifted_biases(content: bytes, shifts: Mapping[str, Float64[NDArray[np.
     return pack(model)
 
 
-def int8_weights(model: Any) -> dict[str, Float64[NDArray[np.float64], ...]]:
+def int8_weights(model: Any) -> dict[str, Float64[np.ndarray, ...]]:
     """Return real values of every int8 constant, by name."""
     from ai_edge_litert import schema_py_generated as schema
 

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int64
-from numpy.typing import NDArray
 
 from hetero.data.embeddings.names import decoded_text, missing_names
 from hetero.errors import InputError
@@ -17,7 +16,7 @@ from hetero.recognition.kinds import TABLE
 from hetero.recognition.recognise import refuse_others
 
 
-def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[NDArray[np.int64], " n"]:
+def labels_by_name(table: Path | None, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
     """Look up the class of each name, as a number.
 
     Args:

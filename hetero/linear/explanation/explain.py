@@ -238,7 +238,7 @@ def _flip(queries: _Queries, row: int, gallery: OldGallery, causes: tuple[Photo,
 
 
 def _hits(
-    queries: _Queries, row: int, vectors: Float32[NDArray[np.float32], "n d"], gallery: OldGallery
+    queries: _Queries, row: int, vectors: Float32[np.ndarray, "n d"], gallery: OldGallery
 ) -> Iterator[tuple[int, float]]:
     """Yield rows of the gallery and their similarities, the nearest first; a photo does not find itself."""
     itself = queries.test.images.names[row] if queries.test.own else None

@@ -42,12 +42,12 @@ class Identification:
 
 
 def probe_scores(
-    probe: Float32[NDArray[np.float32], "q d"],
-    gallery: Float32[NDArray[np.float32], "g d"],
-    probe_labels: Int64[NDArray[np.int64], " q"],
-    gallery_labels: Int64[NDArray[np.int64], " g"],
+    probe: Float32[np.ndarray, "q d"],
+    gallery: Float32[np.ndarray, "g d"],
+    probe_labels: Int64[np.ndarray, " q"],
+    gallery_labels: Int64[np.ndarray, " g"],
     *,
-    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    exclude: Int64[np.ndarray, " q"] | None = None,
     rank: int = 1,
 ) -> ComparisonScores:
     """Search every probe in the gallery; a probe is mated when the gallery holds an image of its label.

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from numpy.typing import NDArray
 
 from hetero.errors import InputError
 
@@ -23,10 +22,10 @@ class ComparisonScores:
         non_mated_labels: int64 [n], the class of each, likewise.
     """
 
-    mated: Float32[NDArray[np.float32], " m"]
-    non_mated: Float32[NDArray[np.float32], " n"]
-    mated_labels: Int64[NDArray[np.int64], " m"] | None = None
-    non_mated_labels: Int64[NDArray[np.int64], " n"] | None = None
+    mated: Float32[np.ndarray, " m"]
+    non_mated: Float32[np.ndarray, " n"]
+    mated_labels: Int64[np.ndarray, " m"] | None = None
+    non_mated_labels: Int64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.mated) or not len(self.non_mated):

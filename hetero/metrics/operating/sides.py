@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.metrics.retrieval import rows_of_self
@@ -25,18 +24,18 @@ class Sides(NamedTuple):
         exclude: int64 [q], the gallery row that is the query itself; -1 for none.
     """
 
-    query: Float32[NDArray[np.float32], "q d"]
-    gallery: Float32[NDArray[np.float32], "g d"]
-    query_labels: Int64[NDArray[np.int64], " q"]
-    gallery_labels: Int64[NDArray[np.int64], " g"]
-    exclude: Int64[NDArray[np.int64], " q"] | None = None
+    query: Float32[np.ndarray, "q d"]
+    gallery: Float32[np.ndarray, "g d"]
+    query_labels: Int64[np.ndarray, " q"]
+    gallery_labels: Int64[np.ndarray, " g"]
+    exclude: Int64[np.ndarray, " q"] | None = None
 
     @classmethod
     def of(
         cls,
-        query_embeddings: Float32[NDArray[np.float32], "n d"],
-        gallery_embeddings: Float32[NDArray[np.float32], "n d"],
-        labels: Int64[NDArray[np.int64], " n"],
+        query_embeddings: Float32[np.ndarray, "n d"],
+        gallery_embeddings: Float32[np.ndarray, "n d"],
+        labels: Int64[np.ndarray, " n"],
         task: RetrievalTask,
     ) -> Sides:
         """Select a task's rows from the vectors of two models."""
@@ -44,7 +43,7 @@ class Sides(NamedTuple):
         query, gallery = query_embeddings[task.query], gallery_embeddings[task.gallery]
         return cls(query, gallery, labels[task.query], labels[task.gallery], exclude)
 
-    def enrolled(self, classes: Int64[NDArray[np.int64], " c"]) -> Sides:
+    def enrolled(self, classes: Int64[np.ndarray, " c"]) -> Sides:
         """Return the same queries, with a gallery of these classes only."""
         rows = np.isin(self.gallery_labels, classes)
         exclude = self.exclude

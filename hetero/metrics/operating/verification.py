@@ -55,13 +55,13 @@ def tar_at_far(scores: ComparisonScores, far: float) -> Verification:
 
 
 def verify_all_pairs(
-    query: Float32[NDArray[np.float32], "q d"],
-    gallery: Float32[NDArray[np.float32], "g d"],
-    query_labels: Int64[NDArray[np.int64], " q"],
-    gallery_labels: Int64[NDArray[np.int64], " g"],
+    query: Float32[np.ndarray, "q d"],
+    gallery: Float32[np.ndarray, "g d"],
+    query_labels: Int64[np.ndarray, " q"],
+    gallery_labels: Int64[np.ndarray, " g"],
     fars: Sequence[float],
     *,
-    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    exclude: Int64[np.ndarray, " q"] | None = None,
 ) -> tuple[Verification, ...]:
     """Compute TAR at several FARs over all pairs of a query and a gallery image; those of one label are genuine.
 
@@ -84,13 +84,13 @@ def verify_all_pairs(
 
 
 def tar_interval(
-    query: Float32[NDArray[np.float32], "q d"],
-    gallery: Float32[NDArray[np.float32], "g d"],
-    query_labels: Int64[NDArray[np.int64], " q"],
-    gallery_labels: Int64[NDArray[np.int64], " g"],
+    query: Float32[np.ndarray, "q d"],
+    gallery: Float32[np.ndarray, "g d"],
+    query_labels: Int64[np.ndarray, " q"],
+    gallery_labels: Int64[np.ndarray, " g"],
     threshold: float,
     *,
-    exclude: Int64[NDArray[np.int64], " q"] | None = None,
+    exclude: Int64[np.ndarray, " q"] | None = None,
     over: Literal["queries", "classes"] = "classes",
     **resampling: Any,
 ) -> Interval:

@@ -30,8 +30,8 @@ class Ranking:
         urgency: float64 [g], urgency of each gallery row; its meaning depends on the order.
     """
 
-    rows: Int64[NDArray[np.int64], " g"]
-    urgency: Float64[NDArray[np.float64], " g"]
+    rows: Int64[np.ndarray, " g"]
+    urgency: Float64[np.ndarray, " g"]
 
 
 def make_plan(
@@ -103,9 +103,7 @@ def make_plan(
     return plan, Ranking(informed[best], urgencies[best])
 
 
-def halves(
-    labels: Int64[NDArray[np.int64], " q"], seed: int
-) -> tuple[Int64[NDArray[np.int64], " a"], Int64[NDArray[np.int64], " b"]]:
+def halves(labels: Int64[np.ndarray, " q"], seed: int) -> tuple[Int64[np.ndarray, " a"], Int64[np.ndarray, " b"]]:
     """Return the rows of two halves; every class is split evenly, up to one query."""
     order = np.lexsort((np.random.default_rng(seed).permutation(len(labels)), labels))
     return np.sort(order[::2]), np.sort(order[1::2])

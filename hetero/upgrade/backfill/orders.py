@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numpy.typing import NDArray
 
 from hetero.metrics.backfill import Backfill
 from hetero.metrics.nearest import search
 from hetero.upgrade.truncate import truncated
 
-Urgency = Float64[NDArray[np.float64], " g"]
+Urgency = Float64[np.ndarray, " g"]
 
 
 def most_displaced(backfill: Backfill) -> Urgency:
@@ -42,7 +41,7 @@ WITHOUT_LABELS: dict[str, Callable[[Backfill], Urgency]] = {"most-displaced": mo
 WITH_LABELS: dict[str, Callable[[Backfill], Urgency]] = {"most-misplaced": most_misplaced}
 
 
-def by_urgency(urgency: Urgency, seed: int) -> Int64[NDArray[np.int64], " g"]:
+def by_urgency(urgency: Urgency, seed: int) -> Int64[np.ndarray, " g"]:
     """Sort gallery rows, the most urgent first; the seed decides the order of ties.
 
     Rows are often sorted by class: with ties in row order, one class would be re-embedded after the other.

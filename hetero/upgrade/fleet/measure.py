@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from numpy.typing import NDArray
 
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import decoding_key
@@ -72,7 +71,7 @@ def measure_fleet(config: DataConfig, members: Mapping[str, Path], *, cache: Pat
     """
     models = _opened(members)
     datasets: dict[str, Dataset] = {}
-    embeddings: dict[str, Float32[NDArray[np.float32], "n d"]] = {}
+    embeddings: dict[str, Float32[np.ndarray, "n d"]] = {}
     for name, model in models.items():
         source = model.source
         preprocessing = source.preprocessing if isinstance(source, EmbeddingModel) else _NAMES_ONLY
@@ -106,7 +105,7 @@ def _opened(members: Mapping[str, Path]) -> dict[str, EarlierModel]:
 def _ac(matrix: CompatibilityMatrix, metric: str, generations: tuple[str, ...]) -> float | None:
     if len(generations) < 2:
         return None
-    figures: Float64[NDArray[np.float64], "t t"] = np.array(
+    figures: Float64[np.ndarray, "t t"] = np.array(
         [[matrix.value(metric, query, gallery) for gallery in generations] for query in generations], np.float64
     )
     return average_compatibility(figures)
