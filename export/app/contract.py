@@ -19,6 +19,11 @@ from hetero.space import EmbeddingSpace
 SCHEMA = "hetero/app/1"
 CONTRACT = "contract.json"
 SELF_TESTS = 3
+ANDROID_RUNTIMES = {
+    "litert": ("com.google.ai.edge.litert:litert", "ai_edge_litert"),
+    "onnx": ("com.microsoft.onnxruntime:onnxruntime-android", "onnxruntime"),
+}
+"""For each format, Maven's name of the runtime, and the name of the same runtime among a model's versions."""
 _CLOSEST = 1 - 1e-4
 _DRIFT = 2.0
 """Devices may drift this many times as far from torch as the exporting machine's runtime did."""
@@ -81,6 +86,12 @@ class AppContract:
     least_cosine: float
     self_test: tuple[SelfTestEntry, ...]
     schema: Literal["hetero/app/1"] = SCHEMA
+
+    @property
+    def android_runtime(self) -> str:
+        """Maven's name of the runtime for Android, in the version that checked the file; of any version if none did."""
+        artefact, package = ANDROID_RUNTIMES[self.format]
+        return f"{artefact}:{self.versions.get(package, '+')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable record."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from export.app.contract import AppContract
+from export.app.contract import ANDROID_RUNTIMES, AppContract
 from export.packaging.platform import Platform
 
-_RUNTIMES = {
-    "litert": "com.google.ai.edge.litert:litert:2.1.0",
-    "onnx": "com.microsoft.onnxruntime:onnxruntime-android:1.22.0",
-}
 _ASSETS, _CODE = "src/main/assets/hetero", "src/main/kotlin"
 
 _MODULE = """\
@@ -57,7 +53,7 @@ aiPack {
 
 def _library(contract: AppContract, _code: Mapping[str, str]) -> dict[str, str]:
     return {
-        "build.gradle.kts": _MODULE.format(runtime=_RUNTIMES[contract.format]),
+        "build.gradle.kts": _MODULE.format(runtime=contract.android_runtime),
         "src/main/AndroidManifest.xml": _MANIFEST,
         f"{_CODE}/Assets.kt": (Path(__file__).parent / "Assets.kt").read_text(encoding="utf-8"),
     }
@@ -70,7 +66,7 @@ def _two_modules(contract: AppContract, code: Mapping[str, str]) -> Mapping[str,
 
 ANDROID = Platform(
     name="android",
-    formats=tuple(_RUNTIMES),
+    formats=tuple(ANDROID_RUNTIMES),
     language="kotlin",
     code=_CODE,
     resources=_ASSETS,
@@ -80,7 +76,7 @@ ANDROID = Platform(
 )
 AI_PACK = Platform(
     name="android-ai-pack",
-    formats=tuple(_RUNTIMES),
+    formats=tuple(ANDROID_RUNTIMES),
     language="kotlin",
     code=f"hetero/{_CODE}",
     resources=f"hetero/{_ASSETS}",

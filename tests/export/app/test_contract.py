@@ -25,6 +25,14 @@ def test_a_contract_says_what_the_bundle_says_and_survives_json(tmp_path: Path) 
     assert AppContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract
 
 
+def test_android_takes_the_runtime_that_checked_the_file(tmp_path: Path) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle"))
+    contract = contract_of(bundle, bundle.manifest.models[0])
+    checked = dataclasses.replace(contract, format="onnx", versions={"onnxruntime": "1.32.0", "onnx": "1.23.2"})
+    assert checked.android_runtime == "com.microsoft.onnxruntime:onnxruntime-android:1.32.0"
+    assert dataclasses.replace(checked, versions={}).android_runtime.endswith(":+")
+
+
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "bundle"))
     value = contract_of(bundle, bundle.manifest.models[0]).to_dict() | {"colour": "bgr"}
