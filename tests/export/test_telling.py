@@ -55,7 +55,7 @@ def test_a_file_that_gives_one_vector_for_all_is_refused_however_near_it_is() ->
 
 def test_what_no_golden_image_can_tell_is_not_verified() -> None:
     entry = TensorEntry("image", "uint8", (1, 6, 5, 3))
-    made = Result(entry, entry, {}, 1.0, 1.0, 0.1, None, None, 0.0, 0)
+    made = Result(entry, entry, {}, 1.0, 1.0, 0.1, None, None)
     assert told_apart(made)
     assert not told_apart(dataclasses.replace(made, golden_room=1e-7))
     assert told_apart(dataclasses.replace(made, golden_room=None))

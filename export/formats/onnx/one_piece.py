@@ -19,10 +19,18 @@ from export.formats.onnx.compact import reaches_inside
 
 
 def in_one_piece(proto: Any) -> None:
-    """Rewrite a graph in place; it stays as it is if it has none of these operators, or branches or loops."""
+    """Rewrite a graph in place.
+
+    It stays as it is if it has none of these operators, branches or loops, or values whose types contradict each other.
+    """
+    import onnx
+
     if reaches_inside(proto):
         return
-    graph = _Graph(proto)
+    try:
+        graph = _Graph(proto)
+    except onnx.shape_inference.InferenceError:
+        return
     nodes = _image_as_numbers_first([*proto.graph.node], graph)
     del proto.graph.node[:]
     for node in nodes:

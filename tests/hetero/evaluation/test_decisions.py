@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.errors import InputError, IntegrityError
+from hetero.errors import InputError
 from hetero.evaluation.decisions import Decisions, negative_flips
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.metrics.task import RetrievalTask
@@ -64,5 +64,5 @@ def test_a_file_that_holds_none_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file of decisions at"):
         Decisions.load(tmp_path / "nowhere.json")
     (tmp_path / "matrix.json").write_text('{"schema": "hetero/matrix/1"}')
-    with pytest.raises(IntegrityError, match="matrix.json is not valid"):
+    with pytest.raises(InputError, match="matrix.json: it is a compatibility matrix"):
         Decisions.load(tmp_path / "matrix.json")
