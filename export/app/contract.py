@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ ANDROID_RUNTIMES = {
     "onnx": ("com.microsoft.onnxruntime:onnxruntime-android", "onnxruntime"),
 }
 """For each format, Maven's name of the runtime, and the name of the same runtime among a model's versions."""
+_VERSION = re.compile(r"[A-Za-z0-9.+_-]+")
 _CLOSEST = 1 - 1e-4
 _DRIFT = 2.0
 """Devices may drift this many times as far from torch as the exporting machine's runtime did."""
@@ -89,9 +91,16 @@ class AppContract:
 
     @property
     def android_runtime(self) -> str:
-        """Maven's name of the runtime for Android, in the version that checked the file; of any version if none did."""
+        """Maven's name of the runtime for Android, in the version that checked the file; of any version if none did.
+
+        Raises:
+            IntegrityError: If the manifest's version is none.
+        """
         artefact, package = ANDROID_RUNTIMES[self.format]
-        return f"{artefact}:{self.versions.get(package, '+')}"
+        version = self.versions.get(package, "+")
+        if not _VERSION.fullmatch(version):  # it gets into a build script, which is code
+            raise IntegrityError(f"{package}: expected a version, got {version!r}")
+        return f"{artefact}:{version}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable record."""

@@ -33,6 +33,14 @@ def test_android_takes_the_runtime_that_checked_the_file(tmp_path: Path) -> None
     assert dataclasses.replace(checked, versions={}).android_runtime.endswith(":+")
 
 
+@pytest.mark.parametrize("version", ['1.0"); throw Exception("', "1.0\nx", "1 0", ""])
+def test_a_version_that_is_none_gets_into_no_build_script(tmp_path: Path, version: str) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "bundle"))
+    contract = dataclasses.replace(contract_of(bundle, bundle.manifest.models[0]), format="onnx")
+    with pytest.raises(IntegrityError, match="onnxruntime: expected a version"):
+        _ = dataclasses.replace(contract, versions={"onnxruntime": version}).android_runtime
+
+
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "bundle"))
     value = contract_of(bundle, bundle.manifest.models[0]).to_dict() | {"colour": "bgr"}
