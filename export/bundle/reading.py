@@ -35,7 +35,7 @@ from hetero.recognition.kinds import BUNDLE
 from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse
 from hetero.space import EmbeddingSpace
-from hetero.storage.directories import steadily
+from hetero.storage.directories import is_replaceable, steadily
 
 _JSON_LIMIT = 4 << 20
 _LARGEST_SIDE = 4096
@@ -102,7 +102,7 @@ def require_replaceable(out: Path) -> None:
     Raises:
         InputError: If there is.
     """
-    if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
+    if not is_replaceable(out, MANIFEST):
         raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
 
 

@@ -16,7 +16,7 @@ from export.packaging.web import WEB
 from export.precision.recommendation import recommendations
 from hetero.errors import InputError
 from hetero.files import sha256_file, write_json
-from hetero.storage.directories import replaced_directory
+from hetero.storage.directories import is_replaceable, replaced_directory
 
 PLATFORMS = (ANDROID, AI_PACK, IOS, WEB)
 RECORD = "hetero-app.json"
@@ -64,7 +64,7 @@ def _require_free(out: Path, bundle: Bundle) -> None:
     here, there = out.resolve(), bundle.path.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise InputError(f"{out} lies in the bundle, or holds it; choose another path")
-    if out.exists() and not (out.is_dir() and ((out / RECORD).is_file() or not any(out.iterdir()))):
+    if not is_replaceable(out, RECORD):
         raise InputError(f"{out} exists and was not written by `hetero bundle app`; it will not be replaced")
 
 

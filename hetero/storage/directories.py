@@ -26,6 +26,16 @@ _HERE, _EXCHANGE = -100, 2
 """Linux's ``AT_FDCWD`` and ``RENAME_EXCHANGE``."""
 
 
+def is_replaceable(path: Path, record: str) -> bool:
+    """Return True if nothing is lost at a path: it is free, an empty directory, or one that holds our record.
+
+    Args:
+        path: The path.
+        record: Name of the file that every directory of this kind has.
+    """
+    return not path.exists() or (path.is_dir() and ((path / record).is_file() or not any(path.iterdir())))
+
+
 @contextlib.contextmanager
 def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
     """Yield a directory that takes ``path``'s place when the block succeeds.
