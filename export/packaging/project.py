@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from export.bundle.reading import Bundle
 from export.packaging.platform import Platform
 from export.packaging.readme import readme
 from hetero.errors import InputError, IntegrityError
-from hetero.files import sha256_bytes, write_bytes
+from hetero.files import json_text, sha256_bytes, write_bytes
 
 LARGEST_REST = 150_000
 """Bytes that a project may take beside its model."""
@@ -67,7 +66,7 @@ def project_of(bundle: Bundle, model: ModelEntry, platform: Platform, why: str) 
         InputError: If everything beside the model takes more than :data:`LARGEST_REST`.
     """
     contract = contract_of(bundle, model)
-    resources: dict[str, bytes] = {CONTRACT: _json(contract)}
+    resources: dict[str, bytes] = {CONTRACT: json_text(contract.to_dict()).encode()}
     for entry, test in zip(contract.self_test, self_tests(bundle), strict=True):
         resources |= {entry.image: test.png, entry.vector: test.vector}
     code = reference_code(contract, platform.language)
@@ -102,7 +101,3 @@ def _model_files(bundle: Bundle, model: ModelEntry, folder: str, name: str) -> d
         inside = PurePosixPath(file.path).relative_to(model.file)
         files[str(PurePosixPath(folder, name, inside))] = content
     return files
-
-
-def _json(contract: AppContract) -> bytes:
-    return (json.dumps(contract.to_dict(), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
