@@ -6,7 +6,6 @@ so that the application's own resizing counts. Imports no torch.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from jaxtyping import Float32, Int64, UInt8
 from export.app.contract import SELF_TESTS, SelfTestEntry, self_test_entries
 from export.bundle.reading import Bundle
 from hetero.data.decoding.decode import resized
+from hetero.display.pages import png
 from hetero.errors import IntegrityError
 from hetero.files import write_bytes
 from hetero.preprocessing import Preprocessing
@@ -62,7 +62,7 @@ def write_self_tests(
     pictures = [_picture(images[row], place) for place, row in enumerate(_spread(embeddings))]
     prepared = np.stack([resized(Image.fromarray(picture), preprocessing) for picture in pictures])
     for entry, picture, vector in zip(self_test_entries(), pictures, embed(prepared), strict=True):
-        write_bytes(bundle / entry.image, _png(picture))
+        write_bytes(bundle / entry.image, png(picture))
         write_bytes(bundle / entry.vector, vector.astype("<f4").tobytes())
 
 
@@ -77,7 +77,7 @@ def self_tests(bundle: Bundle) -> list[SelfTest]:
         return [_stored(bundle, entry) for entry in self_test_entries()]
     goldens = bundle.goldens
     return [
-        SelfTest(_png(goldens.golden_images[row]), goldens.golden_embeddings[row].astype("<f4").tobytes())
+        SelfTest(png(goldens.golden_images[row]), goldens.golden_embeddings[row].astype("<f4").tobytes())
         for row in _spread(goldens.golden_embeddings)
     ]
 
@@ -107,14 +107,6 @@ def _picture(image: Picture, place: int) -> Picture:
     height, width = (side // 8 for side in image.shape[:2])
     cuts = (image, image[:, width : image.shape[1] - width], image[height : image.shape[0] - height])
     picture = np.ascontiguousarray(cuts[place])
-    while len(_png(picture)) > _PNG_LIMIT and min(picture.shape[:2]) >= 2 * _SMALLEST_SIDE:
+    while len(png(picture)) > _PNG_LIMIT and min(picture.shape[:2]) >= 2 * _SMALLEST_SIDE:
         picture = np.asarray(Image.fromarray(picture).reduce(2))
     return picture
-
-
-def _png(picture: Picture) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG", optimize=True)
-    return stream.getvalue()

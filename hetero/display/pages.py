@@ -35,11 +35,16 @@ def templates(package: str) -> Environment:
 
 def data_uri(image: UInt8[np.ndarray, "h w 3"]) -> str:
     """Encode an RGB image as a PNG data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png(image)).decode('ascii')}"
+
+
+def png(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """Encode an RGB image as a small PNG file."""
     from PIL import Image
 
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    return stream.getvalue()
 
 
 def _visible(value: Any) -> Any:
