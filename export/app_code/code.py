@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from export.app.contract import AppContract
+from hetero.display.markdown import markdown_templates
 from hetero.errors import InputError
 from hetero.files import read_json
 
@@ -84,10 +85,4 @@ def reference_code(contract: AppContract, language: Language) -> Mapping[str, st
 
 
 def _readme(contract: AppContract, template: Path) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    source = template.read_text(encoding="utf-8")
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
-    )
-    return environment.from_string(source).render(contract=contract)
+    return markdown_templates().from_string(template.read_text(encoding="utf-8")).render(contract=contract)

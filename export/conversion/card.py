@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from export.bundle.accelerators import KNOWN, instead_in_words, left_in_words, taken_in_words
 from export.bundle.manifest import Manifest, ModelEntry
@@ -13,7 +12,7 @@ from export.kinds.registry import formats
 from export.precision.recommendation import RULE, recommendations
 from export.precision.table import offer
 from export.precision.text import how_made
-from hetero.display.text import in_markdown
+from hetero.display.markdown import markdown_templates
 from hetero.display.wording import change_in_words
 from hetero.preprocessing import Preprocessing
 from hetero.space import EmbeddingSpace
@@ -27,20 +26,10 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         space: The embedding space of the vectors.
         preprocessing: The preprocessing contract.
     """
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
     by_name = {format.name: format for format in formats()}
     sections = {name: format.card for name, format in by_name.items()}
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=DictLoader(sections),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-        finalize=_text,
-    )
+    environment = markdown_templates(sections)
     environment.filters["change"] = partial(change_in_words, digits=2, percent=True)
     environment.filters.update(taken=taken_in_words, left=left_in_words, instead=instead_in_words)
     return environment.from_string(template).render(
@@ -58,10 +47,6 @@ def model_card(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preproc
         recommended=recommendations(manifest),
         warnings=sorted({warning for model in manifest.models for warning in model.warnings}),
     )
-
-
-def _text(value: Any) -> Any:
-    return in_markdown(value) if isinstance(value, str) else value
 
 
 def _calls(manifest: Manifest, sections: Mapping[str, str]) -> list[tuple[str, str, list[ModelEntry]]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from export.app.contract import AppContract
 from export.kinds.registry import format_called
 from export.packaging.platform import Platform
-from hetero.display.text import in_markdown
+from hetero.display.markdown import markdown_templates
 
 
 def readme(contract: AppContract, platform: Platform, why: str) -> str:
@@ -19,13 +18,6 @@ def readme(contract: AppContract, platform: Platform, why: str) -> str:
         platform: The platform.
         why: The reason for this model.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_text)
-    template = environment.from_string((Path(__file__).parent / "readme.md.j2").read_text(encoding="utf-8"))
+    template = (Path(__file__).parent / "readme.md.j2").read_text(encoding="utf-8")
     title = format_called(contract.format).title
-    return template.render(contract=contract, title=title, platform=platform, why=why)
-
-
-def _text(value: Any) -> Any:
-    return in_markdown(value) if isinstance(value, str) else value
+    return markdown_templates().from_string(template).render(contract=contract, title=title, platform=platform, why=why)
