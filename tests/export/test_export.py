@@ -241,6 +241,7 @@ class TestBundle:
         wait_for(lambda: [*out.parent.glob(".tiny.*/.work*/*.log")] and children_of(process.pid))
         os.kill(process.pid, signal.SIGSTOP)
         children = children_of(process.pid)
+        assert 0 < len(children) <= 2
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert not out.exists()
