@@ -11,12 +11,19 @@ import traceback
 import hetero
 from hetero.data.names import is_text
 from hetero.errors import InputError
+from hetero.processes.board import EndedElsewhere
 from hetero.processes.children import Terminated
+from hetero.processes.launch import processes
 
 BAD_INPUT, FAULT, INTERRUPTED, UNHEARD = 2, 70, 130, 141
 """Exit statuses: the user or the machine can fix it; a fault of this project (``EX_SOFTWARE`` of sysexits.h); Ctrl-C
 (128 + SIGINT); the reader of the output has gone (128 + SIGPIPE)."""
 
+_TOLD_TO_END = "told to end, as torchrun does when one of its processes has ended; the same command continues"
+_LOST = (
+    "another process of this run does not answer: it was killed, most likely for lack of memory, or its machine cannot "
+    "be reached; the same command continues"
+)
 _LONGEST = 300
 """Most characters of foreign text in a message."""
 
@@ -25,8 +32,12 @@ def ending(error: BaseException) -> tuple[int, str]:
     """Return the exit status of a command that raised, and its message; no text when nobody would read it."""
     if isinstance(error, InputError):
         return error.exit_code, str(error)
-    if isinstance(error, Terminated):
+    if isinstance(error, EndedElsewhere):
         return int(error.code or 0), ""
+    if isinstance(error, Terminated):
+        return int(error.code or 0), "" if processes() == 1 else _TOLD_TO_END
+    if processes() > 1 and _is_of_a_lost_process(error):
+        return BAD_INPUT, _LOST
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted; the same command continues where it stopped"
     if (isinstance(error, BrokenPipeError) and _unheard()) or _is_of_rich(error):
@@ -79,6 +90,12 @@ def _is_of_rich(error: BaseException) -> bool:
 def _is_of_safetensors(error: BaseException) -> bool:
     """Return True if safetensors could not read or write a file: it has its own exception, even for a full disk."""
     return type(error).__name__ == "SafetensorError"
+
+
+def _is_of_a_lost_process(error: BaseException) -> bool:
+    """Return True if an exchange with another process failed: of gloo, which has no exception of its own, or others."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return "DistError" in names or (isinstance(error, RuntimeError) and "gloo/transport" in str(error))
 
 
 def _of_the_system(error: BaseException) -> str:

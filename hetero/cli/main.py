@@ -18,8 +18,10 @@ from cyclopts.exceptions import CycloptsError
 
 import hetero
 from hetero.cli.ending import BAD_INPUT, ending, leave
+from hetero.cli.sole_ending import sole_ending
 from hetero.display.progress import VARIABLE
 from hetero.display.text import say
+from hetero.processes.launch import require_one_process
 from hetero.storage.scratch import sweep_scratch
 
 BRIEF = {
@@ -104,6 +106,9 @@ GROUPS = {
 }
 """Groups of commands with their lines, and those of their commands."""
 
+SHARED = ("demo", "run", "search", "train", "evaluate", "upgrade")
+"""Commands that processes which ``torchrun`` started work on together."""
+
 # ``export`` takes a model first and so cannot have subcommands, but this one reads best there.
 ALIASES: dict[tuple[str, ...], list[str]] = {("export", "debug"): ["bundle", "debug"]}
 
@@ -148,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens = _with_progress(ALIASES.get(tuple(tokens[:2]), tokens[:2]) + tokens[2:])
     app = build_app(named=len([*takewhile(lambda token: not token.startswith("-"), tokens[:2])]))
     try:
+        if tokens and tokens[0] in {*BRIEF, *GROUPS}.difference(SHARED):
+            require_one_process(f"hetero {tokens[0]} runs in one process, unlike {', '.join(SHARED)}")
         outcome = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         status = outcome if isinstance(outcome, int) else 0
     except CycloptsError:
@@ -185,6 +192,9 @@ def _print_everything() -> None:
 
 
 def _fail(message: str, code: int) -> int:
+    message, code = sole_ending(message, code)
+    if not message:
+        return code
     with contextlib.suppress(OSError):  # nobody reads this either
         say(f"hetero: {message}", error=True)
     return code

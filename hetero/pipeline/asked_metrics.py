@@ -30,7 +30,7 @@ def tell_metrics(context: Context, asked: Sequence[Asked]) -> None:
     recipe, evaluation = context.recipe, context.root / "evaluation"
     before = {model.name: recipe.cloud.name for model in recipe.models}
     before |= {student.adapted.name: student.name for student in recipe.all_students if student.adapt}
-    with locked(context.root):
+    with locked(context.root, shared=True):
         figures = measure_asked(
             asked,
             model_vectors(context, evaluation / VECTORS),

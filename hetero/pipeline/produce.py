@@ -14,11 +14,16 @@ from hetero.files import read_json, write_bytes, write_json
 from hetero.pipeline.context import Context
 from hetero.pipeline.engine.threads import cores
 from hetero.pipeline.policy import policy_of
+from hetero.processes.ranks import on_first_rank
 from hetero.training.config import StudentConfig
 
 if TYPE_CHECKING:
     from hetero.data.images import Dataset
+    from hetero.models.model import EmbeddingModel
     from hetero.training.reference.cloud_reference import CloudReference
+
+INT8 = "int8"
+"""Folder of an export: the student, tuned for int8."""
 
 # Each stage has its own process: it imports only what it needs, and torch only where a model runs.
 
@@ -44,23 +49,30 @@ def data(context: Context, work: Path) -> None:
 
 def cloud(context: Context, work: Path) -> None:
     """Train the cloud model, or use an existing one; embed every image with it once."""
-    import torch
-
-    from hetero.models.directory import MIRRORS
-    from hetero.models.embed import embed_images
-    from hetero.training.cloud import train_cloud
-    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
-    from hetero.training.reference.mirrored import takes_mirrored_alike
-
-    recipe, dataset = context.recipe, context.dataset
+    recipe = context.recipe
     if recipe.cloud.is_external:
         from hetero.pipeline.external_cloud import external_cloud
 
         external_cloud(recipe, context.with_copies, work)
         return
-    preprocessing = recipe.cloud_preprocessing
-    model = train_cloud(dataset, recipe.cloud, preprocessing, work, seed=recipe.seed, resume=context.resume)
+    from hetero.training.cloud import train_cloud
+
+    model = train_cloud(
+        context.dataset, recipe.cloud, recipe.cloud_preprocessing, work, seed=recipe.seed, resume=context.resume
+    )
+    on_first_rank(lambda: _embed(context, work, model))
+
+
+def _embed(context: Context, work: Path, model: EmbeddingModel) -> None:
+    import torch
+
+    from hetero.models.directory import MIRRORS
+    from hetero.models.embed import embed_images
+    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.mirrored import takes_mirrored_alike
+
     assert model.space is not None
+    dataset, preprocessing = context.dataset, context.recipe.cloud_preprocessing
     sets = (context.with_copies.train, dataset.validation, dataset.test)
     inputs = [part.prepared_by(preprocessing).images for part in sets]
     # Stages that wait for the cloud leave cores idle.
@@ -155,29 +167,37 @@ def export(context: Context, work: Path, config: StudentConfig) -> None:
 
     A refused adaptation has no model, and so no bundle.
     """
+    if not context.has_model(config.name):
+        return
+    if on_first_rank(lambda: _export(context, work, config)) and context.recipe.export.tuning_steps:
+        _tune(context, work / INT8, config)
+        on_first_rank(lambda: _export(context, work, config, tuned=work / INT8))
+
+
+def _export(context: Context, work: Path, config: StudentConfig, *, tuned: Path | None = None) -> bool:
+    """Export a student, in int8 as it was tuned; return True if int8 misses its goal."""
     from export.api import export_model, misses_goal
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
 
-    if not context.has_model(config.name):
-        return
     settings, student = context.recipe.export, context.student(config.name)
     retrieval = retrieval_set(context)
     reduced = any(precision != "fp32" for precision in settings.precisions)
-    options: dict[str, Any] = {
-        "formats": settings.formats,
-        "precisions": settings.precisions,
-        "calibration": calibration_set(context, retrieval.images) if reduced else None,
-        "goldens": settings.goldens,
-        "any_batch": settings.any_batch,
-        "licence": settings.licence,
-        "images": settings.images,
-        "goals": settings.goals,
-        "key": Path(settings.key) if settings.key else None,
-    }
-    export_model(student, retrieval, work / "bundle", **options)
-    if settings.tuning_steps and misses_goal(work / "bundle"):
-        _tune(context, work / "int8", config)
-        export_model(student, retrieval, work / "bundle", tuned=work / "int8", **options)
+    export_model(
+        student,
+        retrieval,
+        work / "bundle",
+        formats=settings.formats,
+        precisions=settings.precisions,
+        calibration=calibration_set(context, retrieval.images) if reduced else None,
+        goldens=settings.goldens,
+        any_batch=settings.any_batch,
+        licence=settings.licence,
+        images=settings.images,
+        goals=settings.goals,
+        key=Path(settings.key) if settings.key else None,
+        tuned=tuned,
+    )
+    return misses_goal(work / "bundle")
 
 
 def _tune(context: Context, work: Path, config: StudentConfig) -> None:

@@ -38,6 +38,7 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         [data],
         scratch=CHECKPOINTS,
         trains=not recipe.cloud.is_external,
+        shared=not recipe.cloud.is_external,
     )
     searching = _search_stages(context, data, cloud) if recipe.tiers else []
     students = [(student, _student_stage(context, student, data, cloud)) for student in recipe.students]
@@ -102,6 +103,7 @@ def _student_stage(context: Context, student: StudentConfig, data: RunStage, clo
         [data] if student.independent else [data, cloud],
         scratch=CHECKPOINTS,
         trains=True,
+        shared=True,
     )
 
 
@@ -166,6 +168,7 @@ def _search_stages(context: Context, data: RunStage, cloud: RunStage) -> list[Ru
         [data, cloud],
         scratch=CHECKPOINTS,
         trains=True,
+        shared=True,
     )
     table = _content_of(config.latency)
     inputs = [config.reward, config.metric, _plain(config.algorithm), table, [_plain(tier) for tier in recipe.tiers]]
@@ -185,6 +188,7 @@ def _searched_stage(
         [data, cloud, search],
         scratch=CHECKPOINTS,
         trains=True,
+        shared=True,
     )
 
 
@@ -197,6 +201,7 @@ def _export_stage(
         partial(_call, "export", context, student),
         [_plain(context.recipe.export), _content_of(context.recipe.export.key)],
         [data, cloud, trained],
+        shared=context.recipe.export.tuning_steps > 0,
     )
 
 
@@ -227,11 +232,12 @@ def _stage(
     publish: tuple[str, ...] = (),
     scratch: tuple[str, ...] = (),
     trains: bool = False,
+    shared: bool = False,
 ) -> RunStage:
     """Return a stage whose identity follows from its own inputs and the stages that it builds on."""
     identity = digest([name, hetero.__version__, *inputs, *(stage.identity for stage in after)])
     before = tuple(stage.directory for stage in after)
-    return RunStage(name, directory, identity, produce, publish, scratch, before, trains)
+    return RunStage(name, directory, identity, produce, publish, scratch, before, trains, shared=shared)
 
 
 def _call(function: str, context: Context, *rest: Any) -> None:

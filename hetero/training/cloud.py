@@ -17,9 +17,9 @@ from hetero.models.model import EmbeddingModel
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
 from hetero.preprocessing import Preprocessing
+from hetero.processes.ranks import on_first_rank
 from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.config import CloudConfig
-from hetero.training.distributed.ranks import on_first_rank
 from hetero.training.judging.judgement import Judgement
 from hetero.training.judging.validation import validation
 from hetero.training.loop.loop import fit

@@ -16,9 +16,9 @@ from hetero.models.directory import load_model, save_model
 from hetero.models.fake_quant import fake_quantised
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.head import Head
+from hetero.processes.ranks import on_first_rank
 from hetero.training.batches.labels import require_labels
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.distributed.ranks import on_first_rank
 from hetero.training.judging.validation import validation
 from hetero.training.loop.loop import fit
 from hetero.training.loop.module import TrainingModule

@@ -19,10 +19,11 @@ from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
 from hetero.objectives.head import Head
 from hetero.preprocessing import Preprocessing
+from hetero.processes.ranks import on_first_rank
 from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.budget import fit_budget, most_macs
 from hetero.training.config import StudentConfig, TrainingConfig
-from hetero.training.distributed.ranks import connect, on_first_rank
+from hetero.training.distributed.connect import connect
 from hetero.training.judging.validation import validation
 from hetero.training.loop.loop import fit
 from hetero.training.loop.module import TrainingModule

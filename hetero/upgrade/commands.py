@@ -13,8 +13,10 @@ from hetero.data.prepare import prepare
 from hetero.display.wording import change_in_words, range_of_change
 from hetero.flags import AllowCode
 from hetero.metrics.bootstrap import Interval
-from hetero.processes.launch import require_one_process_for_commands
+from hetero.pipeline.engine.together import joined, require_shared_folder
+from hetero.processes.launch import own_rank
 from hetero.processes.lock import locked
+from hetero.processes.ranks import first_rank_first
 from hetero.upgrade.config import load_upgrade_recipe
 from hetero.upgrade.measure import Upgrade
 
@@ -47,27 +49,29 @@ def upgrade_command(
     """
     if allow_code:
         own_code.allow_code()
-    require_one_process_for_commands()
     plan = load_upgrade_recipe(recipe, data=data, old=old, seed=seed)
     path = Path(plan.upgrade.old)
-    dataset = prepare(plan.data, plan.preprocessing)
 
     from hetero.upgrade.train import train_upgrade
 
     directory = out or Path("models") / plan.name
-    with locked(directory):
-        result = train_upgrade(
-            dataset,
-            path,
-            plan.cloud,
-            plan.upgrade,
-            plan.preprocessing,
-            directory,
-            seed=plan.seed,
-            resume=resume,
-        )
-    print(summary(result))
-    sys.stdout.flush()
+    with joined():
+        dataset = first_rank_first(lambda: prepare(plan.data, plan.preprocessing))
+        with locked(directory, shared=True):
+            require_shared_folder(directory)
+            result = train_upgrade(
+                dataset,
+                path,
+                plan.cloud,
+                plan.upgrade,
+                plan.preprocessing,
+                directory,
+                seed=plan.seed,
+                resume=resume,
+            )
+    if own_rank() == 0:
+        print(summary(result))
+        sys.stdout.flush()
     return 1 if result.status == "fails" else 0
 
 

@@ -17,11 +17,11 @@ from hetero.metrics.retrieval import evaluate_tasks
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.processes.ranks import on_first_rank
 from hetero.space import EmbeddingSpace
 from hetero.training.batches.labels import require_labels, with_labels_where_needed
 from hetero.training.cloud import Beside, train_cloud
 from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, JudgedBy
-from hetero.training.distributed.ranks import on_first_rank
 from hetero.training.judging.judgement import Judgement
 from hetero.training.judging.validation import BY_CLASS, metrics_of
 from hetero.training.reference.cloud_reference import CloudReference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +19,14 @@ from hetero.nas.evaluation.workers_config import WorkersConfig
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import Draft, draft_called
 from hetero.pipeline.engine.graph import run_graph
-from hetero.pipeline.engine.stage import RECORD, up_to_date
+from hetero.pipeline.engine.stage import RECORD, RunStage, up_to_date
 from hetero.pipeline.engine.threads import stages_at_once
+from hetero.pipeline.engine.together import joined, require_shared_folder, run_together
 from hetero.pipeline.preflight.checks import stages_when_sound
 from hetero.pipeline.recipe import Recipe
 from hetero.pipeline.stages import NAMES
 from hetero.processes.lock import locked
+from hetero.processes.ranks import on_first_rank, ranks
 
 Out = Annotated[Path | None, Parameter(help="Directory of the run; default runs/NAME.")]
 Seed = Annotated[int | None, Parameter(help="Overrides the recipe's seed.")]
@@ -157,7 +159,7 @@ def evaluate(
     if further:
         from hetero.pipeline.asked_metrics import tell_metrics
 
-        tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), further)
+        on_first_rank(lambda: tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), further))
     return status
 
 
@@ -229,14 +231,31 @@ def run_until(
     root = _root(out, draft.recipe)
     context = Context(draft.recipe, root, resume, workers)
     groups = NAMES[: NAMES.index(until) + 1]
-    stages = stages_when_sound(draft, context, groups)
-    with locked(root):
-        if begin is not None:
-            begin()
-        _retry_unverified(root)
-        pending = any(not up_to_date(root, stage) for stage in stages)
-        run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
-    status = _verdict(root) if until in ("verify", "report") else 0
+    with joined():
+        stages = on_first_rank(lambda: stages_when_sound(draft, context, groups))
+        with locked(root, shared=True):
+            on_first_rank(lambda: _begin(root, begin))
+            _run(root, stages, jobs)
+        return on_first_rank(lambda: _status(context, groups))
+
+
+def _begin(root: Path, begin: Callable[[], None] | None) -> None:
+    if begin is not None:
+        begin()
+    _retry_unverified(root)
+
+
+def _run(root: Path, stages: Sequence[RunStage], jobs: int | None) -> None:
+    require_shared_folder(root)
+    if ranks() > 1:
+        run_together(root, stages, jobs=jobs or stages_at_once())
+        return
+    pending = any(not up_to_date(root, stage) for stage in stages)
+    run_graph(root, stages, jobs=jobs or (stages_at_once() if pending else 1))
+
+
+def _status(context: Context, groups: Sequence[str]) -> int:
+    status = _verdict(context.root) if groups[-1] in ("verify", "report") else 0
     return 1 if "students" in groups and _refused(context) else status
 
 

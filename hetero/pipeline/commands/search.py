@@ -14,6 +14,7 @@ from hetero.flags import AllowCode
 from hetero.nas.evaluation.workers_config import WorkersConfig
 from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.draft import draft_called
+from hetero.processes.launch import own_rank
 
 
 def search_command(
@@ -56,6 +57,7 @@ def search_command(
     root = out or Path("runs") / draft.recipe.name
     workers = WorkersConfig(processes=jobs, ray=ray)
     status = run_until(draft, root, None, "search", resume, workers)
-    print((root / "search" / "search.md").read_text(encoding="utf-8"))
-    print(f"see {root / 'search'}; go on with: hetero run {recipe} --out {root}", file=sys.stderr)
+    if own_rank() == 0:
+        print((root / "search" / "search.md").read_text(encoding="utf-8"))
+        print(f"see {root / 'search'}; go on with: hetero run {recipe} --out {root}", file=sys.stderr)
     return status

@@ -14,7 +14,7 @@ from hetero.pipeline.engine.stage import RunStage, settle, up_to_date
 from hetero.pipeline.engine.worker import Worker
 
 
-def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]:
+def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int, of: Sequence[RunStage] = ()) -> list[str]:
     """Run the stages that are not up to date; those that are ready start in the given order, up to ``jobs`` at once.
 
     The first stage that fails ends the others; finished stages are kept, and the same call continues with the rest.
@@ -23,6 +23,7 @@ def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]
         root: The run's directory.
         stages: Stages of a run; others that they build on count as done.
         jobs: Number of stages at once.
+        of: All stages of the run, among which these are numbered; by default these alone.
 
     Returns:
         Names of the stages that ran, in the order in which they ended.
@@ -32,7 +33,7 @@ def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]
         Exception: Any other error of a stage; a note holds its traceback.
         KeyboardInterrupt: When the run was interrupted, once all processes have ended.
     """
-    heads = {stage.directory: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
+    heads = headings(of or stages)
     order, running, ran = _Order(stages), dict[str, Worker](), list[str]()
     with Screen(sys.stderr, lines=jobs) as screen:
         try:
@@ -58,6 +59,11 @@ def run_graph(root: Path, stages: Sequence[RunStage], *, jobs: int) -> list[str]
             for worker in running.values():
                 worker.end()
     return ran
+
+
+def headings(stages: Sequence[RunStage]) -> dict[str, str]:
+    """Return each stage's number and name, by its directory."""
+    return {stage.directory: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
 
 
 class _Order:

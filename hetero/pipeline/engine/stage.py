@@ -35,6 +35,7 @@ class RunStage:
         after: Directories of the stages whose files it reads.
         trains: True if it trains a model: trainings that may run side by side share the cores.
         threads: Threads of its process, when it has its own: see :mod:`hetero.pipeline.engine.threads`.
+        shared: True if the processes that ``torchrun`` started work on it together; any other is for rank 0 alone.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RunStage:
     after: tuple[str, ...] = ()
     trains: bool = False
     threads: int = 1
+    shared: bool = False
 
 
 def up_to_date(root: Path, stage: RunStage) -> bool:
@@ -78,10 +80,18 @@ def run_stages(root: Path, stages: Sequence[RunStage]) -> list[str]:
 
 
 def perform(root: Path, stage: RunStage) -> None:
-    """Run one stage, whether it is up to date or not.
+    """Run one stage, whether it is up to date or not; see :func:`working_directory`."""
+    with working_directory(root, stage) as work:
+        if work is not None:
+            stage.produce(work)
 
-    It works in a separate directory, which moves to its final place in one step when it is done, so that a killed run
-    leaves the last complete result where it was. If a killed run of the same stage still has a process, it waits for
+
+@contextlib.contextmanager
+def working_directory(root: Path, stage: RunStage) -> Generator[Path | None]:
+    """Yield the directory that a stage is to fill, or None when a killed run has filled it already.
+
+    It is a separate directory, which moves to its final place in one step when the block ends, so that a killed run
+    leaves the last complete result where it was. If a killed run of the same stage still has a process, this waits for
     that.
     """
     work, final = root / PARTIAL / stage.directory, root / stage.directory
@@ -90,9 +100,11 @@ def perform(root: Path, stage: RunStage) -> None:
         if work.exists() and _record(work).get("identity") != stage.identity:
             discard(work)
         work.mkdir(exist_ok=True)
-        if not _record(work).get("finished"):
+        if _record(work).get("finished"):
+            yield None
+        else:
             write_json(work / RECORD, record)
-            stage.produce(work)
+            yield work
             sync_tree(work)
             # A kill from here on loses nothing: both sides of the swap are finished results.
             write_json(work / RECORD, record | {"finished": True})

@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 
 from hetero.data.decoding.parallel import workers
 from hetero.pipeline.engine.stage import RunStage
+from hetero.processes.launch import processes_here
 
 
 def with_threads(stages: Sequence[RunStage]) -> list[RunStage]:
@@ -25,10 +26,11 @@ def with_threads(stages: Sequence[RunStage]) -> list[RunStage]:
 def cores() -> int:
     """Count the cores that this process may use; ``OMP_THREAD_LIMIT`` or ``OMP_NUM_THREADS`` lowers the number.
 
-    In a stage's process the second holds the stage's share, and the first the number for the whole run.
+    In a stage's process the second holds the stage's share, and the first the number for the whole run. Under
+    ``torchrun`` both hold the share of one rank, and rank 0 may use that of all while the others wait for it.
     """
     limit = os.environ.get("OMP_THREAD_LIMIT") or os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(limit), workers()) if limit.isdecimal() and int(limit) else workers()
+    return min(int(limit) * processes_here(), workers()) if limit.isdecimal() and int(limit) else workers()
 
 
 def stages_at_once() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
@@ -19,6 +18,8 @@ from hetero.pipeline.engine.screen import Screen
 from hetero.pipeline.engine.stage import RunStage, perform
 from hetero.pipeline.engine.threads import cores
 from hetero.processes.children import spawn_context
+from hetero.processes.launch import forget_launch
+from hetero.processes.sendable import sendable
 
 _PATIENCE = 10.0
 """Seconds that an interrupted stage has to end its own processes before it is killed."""
@@ -115,6 +116,7 @@ def _work(root: Path, stage: RunStage, errors: Connection, outcome: Connection, 
     # Torch reads these when it is loaded. Threads that wait at a barrier leave the cores to the other stages.
     limits = {"OMP_NUM_THREADS": str(stage.threads), "OMP_THREAD_LIMIT": str(max(stage.threads, cores()))}
     os.environ.update(limits, OMP_WAIT_POLICY="PASSIVE")
+    forget_launch()
     threading.Thread(target=_end_with_run, daemon=True).start()
     error: BaseException | None = None
     try:
@@ -127,7 +129,7 @@ def _work(root: Path, stage: RunStage, errors: Connection, outcome: Connection, 
         error.add_note("".join(traceback.format_exception(problem)))
     # The run may have ended.
     with contextlib.suppress(BrokenPipeError):
-        outcome.send(_sendable(error))
+        outcome.send(sendable(error) if error else None)
 
 
 def _end_with_run() -> None:
@@ -137,15 +139,6 @@ def _end_with_run() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(_PATIENCE)
     os.killpg(0, signal.SIGKILL)
-
-
-def _sendable(error: BaseException | None) -> BaseException | None:
-    """Return the error, or one with the same text where it cannot be sent."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError("".join(traceback.format_exception(error)))
-    return error
 
 
 @contextlib.contextmanager

@@ -19,11 +19,11 @@ from hetero.data.augmentation.copies import sources_of
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
+from hetero.processes.ranks import on_first_rank
 from hetero.training.batches.plan import Plan, Planner
 from hetero.training.batches.sampling import sampler_of
 from hetero.training.config import TrainingConfig
 from hetero.training.distributed.gather import whole_batch
-from hetero.training.distributed.ranks import on_first_rank
 from hetero.training.loop.module import CloudTensors
 from hetero.training.reference.grown import GrownVectors
 from hetero.training.reference.live import LiveCloud

@@ -18,10 +18,11 @@ from torch import Tensor
 from hetero.data.images import ImageSet
 from hetero.display.progress import Bar
 from hetero.errors import InputError
+from hetero.processes.ranks import on_first_rank, rank, ranks, require_agreement
 from hetero.training.batches.feed import Fed, Feed
 from hetero.training.batches.inputs import inputs_of
 from hetero.training.config import TrainingConfig
-from hetero.training.distributed.ranks import connect, on_first_rank, rank, ranks
+from hetero.training.distributed.connect import connect
 from hetero.training.distributed.synchronised_norm import SynchronisedBatchNorm
 from hetero.training.judging.curves import AGREEMENT, advice
 from hetero.training.judging.judgement import Judgement
@@ -66,14 +67,16 @@ def fit(
         inputs: [n, ...] each, what else is known of ``images``, by name; what the images themselves say is added.
 
     Raises:
-        InputError: When the loss stops being finite, there are more processes than classes in a batch, or this machine
-            cannot train in the configured precision.
+        InputError: When the loss stops being finite, there are more processes than classes in a batch, the processes
+            would train different things, or this machine cannot train in the configured precision.
         IntegrityError: When the checkpoint is damaged.
     """
     keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
-    loop = _Loop(connect(config), module, images, config, run, validate, cloud)
+    fabric = connect(config, in_parts=module.trains_in_parts)
+    require_agreement(run.identity, f"{run.label}: every process needs the same images, settings and version of hetero")
+    loop = _Loop(fabric, module, images, config, run, validate, cloud)
     known = {**(inputs or {}), **inputs_of(images, module.needs, mixed=bool(config.mixup))}
     module.inputs = {name: loop.fabric.to_device(values) for name, values in known.items()}
     loop.run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -92,9 +92,12 @@ class TrainingModule(nn.Module):
         needs: Names of the inputs that they need.
 
     Attributes:
+        trains_in_parts: True if a step may train a part of the weights.
         inputs: [n, ...] each, further inputs of the training images, by name; on the module's device.
         shares: Number of a batch's images that each rank embeds; empty in one process, which embeds them all.
     """
+
+    trains_in_parts: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,0 +1,141 @@
+"""A recipe under ``torchrun``: as in one process, ended as one, and continued by another number of processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hetero.pipeline.context import Context
+from hetero.pipeline.draft import load_recipe
+from hetero.pipeline.engine.stage import run_stages
+from hetero.pipeline.stages import stages_of
+
+ROOT = Path(__file__).parents[3]
+UNCHANGED = "rotation = 0.0, scale = [1.0, 1.0], shift = 0.0, grey = 0.0, brightness = 0.0, contrast = 0.0"
+# In residual blocks no shift is lost on a batch norm behind it. Its gradient would be rounding alone, which AdamW turns
+# into steps of full length: see benchmarks/ranks_against_one.py.
+RECIPE = """
+name = "tiny"
+[data]
+kind = "folder"
+path = "photos"
+[preprocessing]
+height = 16
+width = 16
+[cloud]
+model = { family = "residual", dimension = 16, stem_channels = 8, stages = [{ channels = 16, stride = 2 }] }
+training = { steps = 12, TRAINING }
+[[students]]
+name = "edge"
+model = { family = "residual", stem_channels = 8, stages = [{ channels = 8, stride = 2 }] }
+training = { steps = 12, TRAINING }
+""".replace(
+    "TRAINING",
+    'optimizer = "adamw", classes_per_batch = 4, images_per_class = 2, validate_every = 6, checkpoint_every = 2, '
+    f"threads = 1, augment = {{ {UNCHANGED} }}",
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("together")
+    generator = np.random.default_rng(1)
+    for split, count in (("train", 6), ("validation", 3), ("test", 4)):
+        for label in range(4):
+            (place / "photos" / split / f"class{label}").mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 110, (20, 20, 3), dtype=np.uint8)
+                pixels[3 * label : 3 * label + 6, :, label % 3] += 120
+                Image.fromarray(pixels).save(place / "photos" / split / f"class{label}" / f"{index}.png")
+    (place / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def alone(folder) -> Path:
+    """The run of one process."""
+    return continued(folder, folder / "alone")
+
+
+def continued(folder: Path, out: Path) -> Path:
+    """The stages up to the matrix, in this process."""
+    stages = stages_of(Context(load_recipe(folder / "recipe.toml"), out))
+    run_stages(out, [stage for group, stage in stages if group in ("data", "cloud", "students", "evaluate")])
+    return out
+
+
+def start(folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Two processes that run the recipe."""
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = [sys.executable, *launch, "-m", "hetero", "evaluate", str(folder / "recipe.toml"), "--out", str(out)]
+    more = {"HETERO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | more | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def losses(out: Path, model: str) -> list[float]:
+    lines = [json.loads(line) for line in (out / model / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def metrics(out: Path) -> dict[str, dict[str, dict[str, float]]]:
+    return json.loads((out / "matrix.json").read_text())["metrics"]
+
+
+def require_equal(out: Path, expected: Path) -> None:
+    for model in ("cloud", "students/edge"):
+        assert losses(out, model) == pytest.approx(losses(expected, model), rel=1e-5)
+    for name, rows in metrics(expected).items():
+        for query, row in rows.items():
+            assert metrics(out)[name][query] == pytest.approx(row, abs=1e-9), (name, query)
+
+
+def test_two_processes_run_a_recipe_as_one_does(folder, alone):
+    out = folder / "two"
+    process = start(folder, out)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    require_equal(out, alone)
+    assert re.findall(r"\[\d/4\] .*: done", errors) == [
+        f"[{number}/4] {name}: done" for number, name in enumerate(("data", "cloud", "student edge", "evaluate"), 1)
+    ]
+    assert not list(out.rglob("checkpoint.safetensors")) and not (out / ".seen-by-all").exists()
+
+
+def test_a_killed_process_ends_all_with_one_message_and_one_process_continues(folder, alone):
+    out = folder / "killed"
+    process = start(folder, out)
+    checkpoint = out / ".partial" / "cloud" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    (second,) = (rank for rank in ranks_of(process.pid) if variable(rank, "RANK") == "1")
+    os.kill(second, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors  # torchrun's own
+    (line,) = (line for line in errors.splitlines() if line.startswith("hetero: "))
+    assert line.endswith("; the same command continues"), errors
+    assert not (out / "cloud").exists()
+    require_equal(continued(folder, out), alone)
+
+
+def ranks_of(agent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
+
+
+def variable(pid: int, name: str) -> str:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry).get(name, "")
