@@ -24,7 +24,7 @@ from hetero.nas.supernet.shared_weights import Frame
 from hetero.nas.supernet.supernet import Supernet
 from hetero.objectives.head import Head
 from hetero.preprocessing import Preprocessing
-from hetero.processes.launch import require_one_process
+from hetero.processes.ranks import on_first_rank
 from hetero.training.batches.labels import require_labels
 from hetero.training.judging.judgement import Judgement
 from hetero.training.loop.loop import fit
@@ -44,9 +44,11 @@ class SupernetModule(TrainingModule):
     Args:
         supernet: The supernet in training.
         module: A training module built for it, whose objectives and their weights are taken over.
-        paths: The points that each step trains. Steps are counted in a buffer, so that a checkpoint holds the count.
+        paths: The points that each step trains, the same on every rank. Steps are counted in a buffer, so that a
+            checkpoint holds the count.
     """
 
+    trains_in_parts = True
     steps: Tensor
 
     def __init__(self, supernet: Supernet, module: TrainingModule, paths: Paths) -> None:
@@ -100,10 +102,9 @@ def train_supernet(
         resume: True to continue from a checkpoint of the same run.
 
     Raises:
-        InputError: Under ``torchrun``, whose gradients must come from the same weights in every step; when the cloud's
-            vectors of the validation images are not known; when the configuration is not valid.
+        InputError: When the cloud's vectors of the validation images are not known; when the configuration is not
+            valid.
     """
-    require_one_process("a supernet is trained in one process, since each step trains other weights")
     require_labels(config.objectives, dataset, "the supernet", has_cloud=True)
     dataset = dataset.prepared_by(preprocessing)
     data = RewardSet.of(
@@ -151,7 +152,7 @@ def train_supernet(
         "points": space.size,
         "seed": seed,
     }
-    save_supernet(directory, supernet.frame, supernet.shared, data, cloud.space, metrics)
+    on_first_rank(lambda: save_supernet(directory, supernet.frame, supernet.shared, data, cloud.space, metrics))
     return supernet
 
 

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -22,6 +23,9 @@ from torch import Tensor, nn
 from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.model import EmbeddingModel
+from hetero.nas.supernet import train as supernet_training
+from hetero.nas.supernet.directory import load_supernet
+from hetero.nas.supernet.train import train_supernet
 from hetero.objectives.batch import Batch
 from hetero.objectives.config import ObjectiveConfig
 from hetero.objectives.head import Head
@@ -39,6 +43,7 @@ from hetero.training.reference.previous import PreviousStudent
 from hetero.training.student import train_student
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.train import train_upgrade
+from tests.hetero.nas import tiny
 from tests.hetero.upgrade.tiny import SHAPE, cloud, dataset
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -132,6 +137,29 @@ def fed(out: Path) -> dict[str, list[float]]:
     return found
 
 
+def supernet(out: Path) -> dict[str, list[float]]:
+    """Supernets of one path a step and of several, in float64: losses, and the sum of the shared weights."""
+    data = tiny.dataset()
+    reference = tiny.cloud(data)
+    vectors, means = (values.astype(np.float64) for values in (reference.train, reference.prototypes))
+    reference = dataclasses.replace(reference, train=vectors, prototypes=means)
+
+    def fit_in_float64(trained: TrainingModule, images: Any, config: TrainingConfig, *rest: Any, **more: Any) -> Fitted:
+        # No recipe may ask for it. A point is judged in float32.
+        object.__setattr__(config, "precision", "64-true")
+        return fit(trained, images, config, *rest, **more | {"validate": lambda _: scored(0.5)})
+
+    supernet_training.fit = fit_in_float64
+    seen: dict[str, list[float]] = {}
+    for sampling in ("uniform", "sandwich"):
+        config = dataclasses.replace(tiny.CONFIG, sampling=sampling, random_paths=1)
+        trained = train_supernet(data, reference, tiny.SPACE, config, tiny.SHAPE, out / sampling, seed=3)
+        stored = load_supernet(out / sampling).shared
+        assert all(torch.equal(tensor, stored[name]) for name, tensor in trained.shared.items())
+        seen[sampling] = [*losses(out / sampling), total(trained)]
+    return seen
+
+
 def contrast_alone(out: Path) -> list[float]:
     train(out / "contrast", module(CONTRAST))
     return losses(out / "contrast")
@@ -163,6 +191,20 @@ def broken(out: Path) -> str:
     trained.objectives["supervised_contrastive"] = BrokenElsewhere()
     try:
         train(out / "broken", trained)
+    except InputError as error:
+        return str(error)
+    return "trained"
+
+
+def differing(out: Path) -> str:
+    try:
+        fit(
+            module(CONTRAST),
+            DATA.train,
+            TRAINING,
+            Run(out / "x", f"id of {RANK}", 1, "x"),
+            validate=lambda _: scored(1),
+        )
     except InputError as error:
         return str(error)
     return "trained"

@@ -31,14 +31,25 @@ def launch(out: Path, *command: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     out = tmp_path_factory.mktemp("two") / "out"
-    scenarios = ("contrast_alone", "normalised", "judged", "ended", "broken", "resumed", "models", "fed")
+    scenarios = (
+        "contrast_alone",
+        "normalised",
+        "judged",
+        "ended",
+        "broken",
+        "resumed",
+        "models",
+        "fed",
+        "supernet",
+        "differing",
+    )
     return launch(out, *TORCHRUN, "2", *PROGRAM, str(out), *scenarios)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     out = tmp_path_factory.mktemp("one") / "out"
-    return launch(out, *PROGRAM, str(out), "contrast_alone", "models", "fed")[0]
+    return launch(out, *PROGRAM, str(out), "contrast_alone", "models", "fed", "supernet")[0]
 
 
 def test_a_loss_within_the_batch_sees_the_batches_of_all_ranks(two, alone):
@@ -57,6 +68,19 @@ def test_every_training_takes_the_steps_of_one_process(two, alone, name):
 def test_every_batch_is_that_of_one_process(two, alone, name):
     for rank in two:
         assert rank["fed"][name] == pytest.approx(alone["fed"][name], rel=1e-4)
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "sandwich"])
+def test_every_rank_trains_the_same_paths_of_a_supernet(two, alone, sampling):
+    for rank in two:
+        assert rank["supernet"][sampling] == pytest.approx(alone["supernet"][sampling], rel=1e-9)
+
+
+def test_ranks_that_would_train_different_things_are_told_before_they_start(two):
+    for rank in two:
+        assert rank["differing"] == (
+            "x: every process needs the same images, settings and version of hetero: process 0 differs from 1"
+        )
 
 
 def test_batch_norm_is_that_of_the_whole_batch(two):
