@@ -64,6 +64,8 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints, from which an interrupted run continues.
         precision: Fabric's name for it; ``32-true``, ``bf16-mixed`` or, on GPUs, ``16-mixed``. Objectives compute in
             float32 in any case.
+        compile: Compile the model's steps with ``torch.compile``: worth it on GPUs and in long trainings. On the CPU it
+            needs a C++ compiler.
         threads: CPU threads. Equal numbers give bit-identical runs on CPU. 0 takes all cores; in a recipe's run, where
             other models may train at the same time, its share of them (:mod:`hetero.pipeline.engine.threads`).
         augment: Random changes to the training images; None takes those that suit the model: strong changes for one
@@ -89,6 +91,7 @@ class TrainingConfig:
     candidates_from: Share = 0.8
     checkpoint_every: Count = 100
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    compile: bool = False
     threads: Number = 0
     augment: AugmentConfig | None = None
 

@@ -15,7 +15,7 @@ from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import overridden, parse_rest, read_toml, settings
 from hetero.training.config import CloudConfig
-from hetero.training.loop.precision import precision_problems
+from hetero.training.loop.machine import machine_problems
 from hetero.training.rules import STAND_INS, cloud_problems
 from hetero.upgrade.preflight import upgrade_preflight
 
@@ -107,7 +107,7 @@ def _anchored(recipe: UpgradeRecipe, folder: Path) -> UpgradeRecipe:
 
 
 def _problems(recipe: UpgradeRecipe, *, has_old: bool) -> list[str]:
-    problems = cloud_problems(recipe.cloud) + precision_problems({"cloud.training": recipe.cloud.training})
+    problems = cloud_problems(recipe.cloud) + machine_problems({"cloud.training": recipe.cloud.training})
     terms = recipe.cloud.objectives + recipe.upgrade.objectives
     problems += [f"cloud and upgrade objectives: {problem}" for problem in problems_of(terms, has_cloud=True)]
     if not recipe.upgrade.objectives:

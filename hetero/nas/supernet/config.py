@@ -33,7 +33,7 @@ class SupernetConfig:
         head: The same as a student's.
         objectives: The same as a student's.
         training: The same as a student's, but ``candidates_from`` is ignored: the weights of the last step are kept;
-            and its steps are a number.
+            its steps are a number, and they cannot be compiled.
     """
 
     sampling: Literal["uniform", "sandwich"] = "uniform"
@@ -49,6 +49,9 @@ class SupernetConfig:
 
     def rules(self) -> list[str]:
         """Return one problem for each rule between fields that is broken."""
-        if self.training.steps != "auto":
-            return []
-        return ["training.steps: expected a number, got 'auto': the space opens over a share of the steps"]
+        problems: list[str] = []
+        if self.training.steps == "auto":
+            problems.append("training.steps: expected a number, got 'auto': the space opens over a share of the steps")
+        if self.training.compile:
+            problems.append("training.compile: each step trains another network, which is not worth compiling")
+        return problems

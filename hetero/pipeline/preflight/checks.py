@@ -21,7 +21,7 @@ from hetero.pipeline.preflight.labels import unlabelled_problems
 from hetero.pipeline.preflight.trainable import trainings_of
 from hetero.pipeline.recipe import Recipe
 from hetero.pipeline.stages import stages_of
-from hetero.training.loop.precision import precision_problems
+from hetero.training.loop.machine import machine_problems
 
 
 def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> list[RunStage]:
@@ -47,7 +47,7 @@ def stages_when_sound(draft: Draft, context: Context, groups: Sequence[str]) -> 
         pending = {stage.directory for _, stage in grouped if not up_to_date(context.root, stage)}
     if pending is None or any(stage.directory in pending for stage in stages):
         problems += release_problems(draft, exporting="export" in groups)
-        problems += precision_problems(trainings_of(draft.recipe))
+        problems += machine_problems(trainings_of(draft.recipe))
         problems += unlabelled_problems(draft, pending)
         problems += _model_problems(draft, pending)
     draft.require_sound(*problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hetero.errors import InputError
 from hetero.pipeline.recipe import Recipe
 from hetero.training.config import TrainingConfig
-from hetero.training.loop.precision import precision_problems
+from hetero.training.loop.machine import machine_problems
 
 
 def require_trainable(recipe: Recipe) -> None:
@@ -14,7 +14,7 @@ def require_trainable(recipe: Recipe) -> None:
     Raises:
         InputError: With every obstacle, at once.
     """
-    if problems := precision_problems(trainings_of(recipe)):
+    if problems := machine_problems(trainings_of(recipe)):
         raise InputError(f"this machine cannot train {recipe.name}:", problems)
 
 

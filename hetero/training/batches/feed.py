@@ -144,7 +144,10 @@ class Feed:
         return Fed(own, self._fabric.to_device(labels), self._fabric.to_device(rows), targets)
 
     def _on_device(self, images: UInt8[np.ndarray, "k h w 3"]) -> UInt8[Tensor, "k h w 3"]:
-        return self._fabric.to_device(torch.from_numpy(images))
+        pixels = torch.from_numpy(images)
+        if self._fabric.device.type == "cuda":
+            pixels = pixels.pin_memory()  # copied while the GPU computes
+        return self._fabric.to_device(pixels)
 
     def _targets(
         self,

@@ -9,7 +9,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from hetero.processes.launch import machines, processes, processes_here
 from hetero.training.config import TrainingConfig
-from hetero.training.loop.precision import require_precision
+from hetero.training.loop.machine import require_machine
 
 # Ranks that read images may be far apart at the first step. A rank that dies is noticed at once, not by this limit.
 _PATIENCE = timedelta(hours=6)
@@ -23,9 +23,9 @@ def connect(config: TrainingConfig, *, in_parts: bool = False) -> Fabric:
         in_parts: True if a step may train a part of the weights, the same on every rank.
 
     Raises:
-        InputError: When the machine cannot compute in the configured precision.
+        InputError: When the machine cannot train as configured.
     """
-    require_precision(config)
+    require_machine(config)
     strategy = DDPStrategy(timeout=_PATIENCE, find_unused_parameters=in_parts) if processes() > 1 else "auto"
     fabric = Fabric(
         devices=processes_here(),

@@ -115,6 +115,8 @@ class _Loop:
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = build_optimizer(module, config)
         self.average = AveragedWeights(module, config.average) if config.average else None
+        if config.compile:
+            module.compile_model()
         self.progress = self._restored() or Progress(run.identity, 0)
         self.beside = BesideCloud(module, cloud)
         self.wrapped, self.stepper = fabric.setup(self.beside, self.optimizer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
@@ -116,6 +116,7 @@ class TrainingModule(nn.Module):
         self.needs = needs
         self.inputs: Mapping[str, Tensor] = {}
         self.shares: tuple[int, ...] = ()
+        self._compiled: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def of(cls, model: Trainable, terms: tuple[ObjectiveConfig, ...], head: Head) -> TrainingModule:
@@ -124,6 +125,10 @@ class TrainingModule(nn.Module):
         objectives, weights = {key: term for key, _, term in built}, {key: weight for key, weight, _ in built}
         needs = frozenset[str]().union(*(entry_of(term.name).needs for term in expanded(terms)))
         return cls(model, objectives, weights, by_class=compares_classes(terms), needs=needs)
+
+    def compile_model(self) -> None:
+        """Compile the model for its steps in training; its weights and their names stay as they are."""
+        self._compiled = torch.compile(self.model.embed)
 
     @property
     def own_head(self) -> MarginSoftmax | None:
@@ -150,7 +155,7 @@ class TrainingModule(nn.Module):
             cloud: Cached cloud embeddings of all training images, if there is a cloud model.
             targets: The cloud's unit vectors of the whole batch as changed and mixed; None uses those of the rows.
         """
-        embeddings = self._whole(self.model.embed(pixels))
+        embeddings = self._whole((self._compiled or self.model.embed)(pixels))
         with torch.autocast(embeddings.device.type, enabled=False):
             inputs = {name: values[rows] for name, values in self.inputs.items()}
             return self._judged(Batch(embeddings, labels, inputs=inputs), rows, cloud, targets)

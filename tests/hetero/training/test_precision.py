@@ -16,7 +16,7 @@ from hetero.pipeline.draft import parse_recipe
 from hetero.pipeline.preflight.trainable import require_trainable, trainings_of
 from hetero.training.cloud import train_cloud
 from hetero.training.config import StudentConfig
-from hetero.training.loop.precision import precision_problems, require_precision
+from hetero.training.loop.machine import machine_problems, require_machine
 from hetero.training.quantization_aware import short, tune_for_int8
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.student import train_student
@@ -117,9 +117,40 @@ def test_float16_is_refused_on_a_cpu_before_anything_is_trained(reference, tmp_p
     ]
 
 
+def test_compiled_steps_need_a_compiler_and_one_process(monkeypatch):
+    compiled = {"cloud.training": dataclasses.replace(cloud().training, compile=True)}
+    monkeypatch.setattr("hetero.training.loop.machine._has_gpu", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/mine" if name == "mine" else None)
+    (line,) = machine_problems(compiled)
+    assert line.startswith("cloud.training.compile: needs a C++ compiler")
+    monkeypatch.setenv("CXX", "mine")
+    assert not machine_problems(compiled)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    (line,) = machine_problems(compiled)
+    assert line.startswith("cloud.training.compile: compiled steps would not take batch norm's statistics over all 2")
+
+
+def test_steps_are_compiled_and_looks_at_validation_are_not(tmp_path, monkeypatch):
+    calls: list[int] = []
+
+    def compiler(function):
+        def compiled(pixels):
+            calls.append(len(pixels))
+            return function(pixels)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    config = cloud()
+    training = dataclasses.replace(config.training, compile=True, average=0.9)
+    train_cloud(DATA, dataclasses.replace(config, training=training), SHAPE, tmp_path)
+    assert calls == [config.training.classes_per_batch * config.training.images_per_class] * config.training.steps
+    assert not short(training, 8).compile
+
+
 def test_bfloat16_and_float32_are_for_every_machine():
     for precision in ("bf16-mixed", "32-true"):
-        require_precision(mixed(cloud().training, precision))
+        require_machine(mixed(cloud().training, precision))
 
 
 def test_a_cloud_that_is_a_file_is_not_trained():
@@ -132,4 +163,4 @@ def test_a_cloud_that_is_a_file_is_not_trained():
     }
     trainings = trainings_of(parse_recipe(value, what="x"))
     assert list(trainings) == ["students.edge.training"]
-    assert not precision_problems(trainings)
+    assert not machine_problems(trainings)
