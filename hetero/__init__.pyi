@@ -19,6 +19,8 @@ from .evaluation.matrix import CompatibilityMatrix as CompatibilityMatrix
 from .evaluation.matrix import compatibility_matrix as compatibility_matrix
 from .evaluation.rule import compatibility_rule as compatibility_rule
 from .gallery.exact import Gallery as Gallery
+from .gallery.opening import open_gallery as open_gallery
+from .gallery.store import GalleryStore as GalleryStore
 from .geometry.principal import principal_directions as principal_directions
 from .geometry.statistics import SpaceStatistics as SpaceStatistics
 from .geometry.statistics import space_statistics as space_statistics

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from hetero.data.names import is_text
 from hetero.errors import InputError, IntegrityError
 from hetero.gallery import storage
+from hetero.gallery.checks import vector_problems
 from hetero.metrics.nearest import search
 from hetero.space import EmbeddingSpace
-
-UNIT_TOLERANCE = 1e-3
 
 
 class Gallery:
@@ -62,7 +61,7 @@ class Gallery:
             InputError: For wrong shapes, lengths or names.
         """
         self.space.require_same(space, this="the gallery", that="the vectors to add")
-        problems = self._vector_problems(embeddings)
+        problems = vector_problems(embeddings, self.space)
         if len(names) != len(embeddings):
             problems.append(f"expected one name a vector, got {len(names)} names for {len(embeddings)} vectors")
         problems += _name_problems(names, self._known)
@@ -90,7 +89,7 @@ class Gallery:
             InputError: For an empty gallery, a ``k`` below 1 or wrong vectors.
         """
         self.space.require_same(space, this="the gallery", that="the queries")
-        problems = self._vector_problems(query)
+        problems = vector_problems(query, self.space)
         if not len(self):
             problems.append("the gallery is empty: add vectors first")
         if k < 1:
@@ -119,24 +118,6 @@ class Gallery:
         except InputError as error:
             raise IntegrityError(f"{directory} is not a valid gallery: {error}") from None
         return gallery
-
-    def _vector_problems(self, vectors: NDArray[np.float32]) -> list[str]:
-        dimension = self.space.dimension
-        if vectors.ndim != 2 or vectors.shape[1] != dimension or vectors.dtype != np.float32:
-            return [f"expected vectors as float32 [n, {dimension}], got {vectors.dtype} {list(vectors.shape)}"]
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            return [f"{int((~finite).sum())} vectors are not finite, the first is row {int(np.argmin(finite))}"]
-        if self.space.unit_norm:
-            off = np.abs(np.linalg.norm(vectors, axis=1) - 1) > UNIT_TOLERANCE
-            if off.any():
-                row = int(np.argmax(off))
-                length = float(np.linalg.norm(vectors[row]))
-                return [
-                    f"{int(off.sum())} vectors are not of unit length, which this space asks for; "
-                    f"row {row} has length {length:.4g}: normalise them"
-                ]
-        return []
 
 
 def _name_problems(names: Sequence[str], in_gallery: set[str]) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float16, Float32, Int64
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -34,7 +34,7 @@ class Hits(NamedTuple):
 
 def search(
     query: Float32[np.ndarray, "q d"],
-    gallery: Float32[np.ndarray, "g d"],
+    gallery: Float32[np.ndarray, "g d"] | Float16[np.ndarray, "g d"],
     k: int,
     *,
     exclude: Int64[np.ndarray, " q"] | None = None,
@@ -47,7 +47,8 @@ def search(
 
     Args:
         query: float32 [q, d], finite.
-        gallery: float32 [g, d], finite; read block by block, once for every few thousand queries.
+        gallery: float32 or float16 [g, d], finite; read block by block, once for every few thousand queries. Inner
+            products are float32 in both.
         k: Number of rows to find, 1 to ``g`` (one fewer where a row is excluded).
         exclude: int64 [q], a gallery row that each query must not find (leave-one-out); -1 for none.
 
@@ -80,7 +81,7 @@ def search(
 def _search_block(
     query: NDArray[np.float32],
     block: slice,
-    gallery: NDArray[np.float32],
+    gallery: NDArray[np.float32] | NDArray[np.float16],
     k: int,
     width: int,
     exclude: NDArray[np.int64] | None,
@@ -89,7 +90,7 @@ def _search_block(
     reservoir = Reservoir(count, k, width)
     space = np.empty(count * width, np.float32)
     for first in range(0, len(gallery), width):
-        part = gallery[first : first + width]
+        part = gallery[first : first + width].astype(np.float32, copy=False)
         scores = space[: count * len(part)].reshape(count, len(part))
         with np.errstate(over="ignore", invalid="ignore"):  # reported below, with the rows
             np.matmul(query[block], part.T, out=scores)
@@ -137,10 +138,15 @@ def _require_finite(
     raise InputError("embeddings to search must be finite numbers of moderate size:", problems or ["overflow"])
 
 
-def _check(query: NDArray[np.float32], gallery: NDArray[np.float32], k: int, exclude: NDArray[np.int64] | None) -> None:
+def _check(
+    query: NDArray[np.float32],
+    gallery: NDArray[np.float32] | NDArray[np.float16],
+    k: int,
+    exclude: NDArray[np.int64] | None,
+) -> None:
     problems: list[str] = []
-    for name, array in (("query", query), ("gallery", gallery)):
-        if array.ndim != 2 or array.dtype != np.float32:
+    for name, array, kinds in (("query", query, (np.float32,)), ("gallery", gallery, (np.float32, np.float16))):
+        if array.ndim != 2 or array.dtype not in kinds:
             problems.append(f"{name}: expected float32 [n, d], got {array.dtype} {list(array.shape)}")
     if not problems and query.shape[1] != gallery.shape[1]:
         problems.append(

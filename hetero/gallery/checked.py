@@ -1,0 +1,157 @@
+"""The store over any engine: every check stands here once, so that no engine can leave one out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Float32
+
+from hetero.errors import InputError
+from hetero.gallery.checks import attribute_problems, id_problems, require_unit_length, tenant_problems, vector_problems
+from hetero.gallery.engine import Engine, Query
+from hetero.gallery.store import DEFAULT_EFFORT, Effort, Item, Matches, Where
+from hetero.space import EmbeddingSpace
+
+
+class CheckedStore:
+    """A gallery store; see :class:`hetero.gallery.store.GalleryStore` for its methods.
+
+    Args:
+        engine: The database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> CheckedStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The space that is served."""
+        return self._engine.serving().space
+
+    def __len__(self) -> int:
+        return self._engine.count(self.space.space_id)
+
+    def add(
+        self,
+        embeddings: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        space: EmbeddingSpace,
+        *,
+        tenant: str = "",
+        attributes: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
+        """Add items, or replace them."""
+        served = self.space
+        served.require_same(space, this="the gallery", that="the vectors to add")
+        problems = vector_problems(embeddings, served) + id_problems(ids, len(embeddings))
+        problems += tenant_problems(tenant) + attribute_problems(attributes, len(embeddings))
+        if problems:
+            raise InputError("cannot add to the gallery:", problems)
+        if len(ids):
+            self._engine.put(served, embeddings, ids, tenant, attributes)
+
+    def search(
+        self,
+        query: Float32[np.ndarray, "q d"],
+        k: int,
+        space: EmbeddingSpace,
+        *,
+        tenant: str = "",
+        where: Where | None = None,
+        effort: Effort = DEFAULT_EFFORT,
+    ) -> Matches:
+        """Find the nearest items of each query."""
+        served = self.space
+        served.require_same(space, this="the gallery", that="the queries")
+        problems = vector_problems(query, served) + tenant_problems(tenant)
+        if k < 1:
+            problems.append(f"k: expected at least 1, got {k}")
+        if effort != "exact" and effort < 1:
+            problems.append(f"effort: expected at least 1 or exact, got {effort}")
+        values = {name: [value] if isinstance(value, str) else list(value) for name, value in (where or {}).items()}
+        problems += [f"where: expected a value for {name!a}, got none" for name, some in values.items() if not some]
+        problems += attribute_problems(
+            [{name: one} for name, some in values.items() for one in some],
+            len([one for some in values.values() for one in some]),
+        )
+        if problems:
+            raise InputError("cannot search the gallery:", problems)
+        if not len(query):
+            return Matches([], np.empty((0, k), np.float32))
+        return self._engine.find(served.space_id, Query(query, k, tenant, values, effort))
+
+    def remove(self, ids: Sequence[str], *, tenant: str = "") -> int:
+        """Remove items with their vectors in every space."""
+        if problems := id_problems(ids, len(ids)) + tenant_problems(tenant):
+            raise InputError("cannot remove from the gallery:", problems)
+        return self._engine.remove(ids, tenant) if len(ids) else 0
+
+    def begin(self, space: EmbeddingSpace) -> CheckedBackfill:
+        """Begin a backfill, or resume it."""
+        require_unit_length(space)
+        self._engine.register(space)
+        return CheckedBackfill(self._engine, space)
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        self._engine.close()
+
+
+class CheckedBackfill:
+    """A backfill; see :class:`hetero.gallery.store.Backfill` for its methods.
+
+    Args:
+        engine: The database.
+        space: The space to move to, which it has registered.
+    """
+
+    def __init__(self, engine: Engine, space: EmbeddingSpace) -> None:
+        self._engine = engine
+        self.space = space
+
+    def missing(self, limit: int = 1000) -> list[Item]:
+        """Return items that have no vector of the new space yet."""
+        return self._engine.missing(self.space.space_id, limit)
+
+    def add(self, embeddings: Float32[np.ndarray, "n d"], items: Sequence[Item], space: EmbeddingSpace) -> int:
+        """Add vectors of the new space."""
+        self.space.require_same(space, this="the backfill", that="the vectors to add")
+        problems = vector_problems(embeddings, self.space)
+        if len(items) != len(embeddings) or len({(item.tenant, item.id) for item in items}) != len(items):
+            problems.append(f"expected an item a vector, each once, got {len(items)} for {len(embeddings)} vectors")
+        if problems:
+            raise InputError("cannot add to the backfill:", problems)
+        return self._engine.fill(self.space.space_id, embeddings, items) if len(items) else 0
+
+    def swap(self) -> None:
+        """Serve the new space in place of the old one."""
+        if self._is_served():
+            return
+        if missing := self._engine.serve(self.space.space_id, complete=True):
+            raise InputError(
+                f"{missing} items have no vector of {self.space.name} {self.space.version} yet, for instance "
+                f"{[item.id for item in self.missing(3)]}: add what `missing` returns, then swap"
+            )
+
+    def roll_back(self) -> int:
+        """Serve the space from before the swap again."""
+        serving = self._engine.serving()
+        if not self._is_served() or serving.previous is None:
+            raise InputError(
+                f"nothing to roll back: {serving.space.name} {serving.space.version} is served, "
+                f"and this backfill to {self.space.name} {self.space.version} was not swapped"
+            )
+        return self._engine.serve(serving.previous.space_id, complete=False)
+
+    def _is_served(self) -> bool:
+        return self._engine.serving().space.space_id == self.space.space_id

@@ -1,0 +1,239 @@
+"""The embedded engine: SQLite holds everything, usearch finds the nearest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from hetero.errors import InputError
+from hetero.gallery.embedded.index import SpaceIndex, as_vectors
+from hetero.gallery.embedded.items import Items, Precision
+from hetero.gallery.engine import Query, Serving
+from hetero.gallery.store import Item, Matches
+from hetero.metrics.nearest import search
+from hetero.space import EmbeddingSpace
+
+FEW = 10_000
+"""Items of a tenant, or with some attributes, that are all compared with a query: that is exact, and no slower."""
+_RESCORED = 4
+"""By int8 vectors so many times ``k`` are found, at least :data:`_FEWEST_RESCORED`; float16 vectors order them."""
+_FEWEST_RESCORED = 40
+_WIDER = 4
+
+
+class EmbeddedEngine:
+    """A gallery in a directory of its own; see :class:`hetero.gallery.engine.Engine` for the methods.
+
+    Several processes may open it at once: each sees what another has written with its next call.
+
+    Args:
+        directory: The directory.
+        space: The space of a new gallery; None to open one that exists.
+        precision: Precision of a new gallery's index; None for float16, or what an existing gallery has.
+        read_only: True to open an existing gallery without changing it, its index mapped into memory.
+
+    Raises:
+        InputError: When usearch is not installed, or there is no such gallery.
+        IntegrityError: When the gallery is damaged.
+    """
+
+    def __init__(
+        self, directory: Path, space: EmbeddingSpace | None, precision: Precision | None, *, read_only: bool
+    ) -> None:
+        self._directory, self._read_only = directory, read_only
+        self._items = Items(directory, space, precision, read_only=read_only)
+        self._lock = threading.RLock()
+        self._indexes: dict[str, SpaceIndex] = {}
+        self._version, self._serving = -1, self._items.serving()
+        self._filled: dict[tuple[str, str], int] = {}
+
+    def serving(self) -> Serving:
+        """Return what is served now."""
+        with self._lock:
+            self._refresh()
+            return self._serving
+
+    def serve(self, space_id: str, *, complete: bool) -> int:
+        """Serve a space."""
+        with self._lock:
+            self._require_writable()
+            self._index(space_id)
+            with self._items.database.transaction():
+                missing = self._items.count_missing(self._items.number(space_id))
+                if not (complete and missing):
+                    self._items.serve(space_id)
+            self._version = -1
+            return missing
+
+    def register(self, space: EmbeddingSpace) -> None:
+        """Make room for vectors of a space."""
+        with self._lock:
+            self._require_writable()
+            with self._items.database.transaction():
+                self._items.register(space)
+
+    def count(self, space_id: str) -> int:
+        """Return the number of vectors of a space."""
+        with self._lock:
+            return self._items.count(self._items.number(space_id))
+
+    def put(
+        self,
+        space: EmbeddingSpace,
+        vectors: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        tenant: str,
+        attributes: Sequence[Mapping[str, str]] | None,
+    ) -> None:
+        """Write items and their vectors."""
+        with self._lock:
+            self._require_writable()
+            with self._items.database.transaction():
+                self._items.serving().space.require_same(space, this="the gallery", that="the vectors to add")
+                self._items.put(self._items.number(space.space_id), vectors, ids, tenant, attributes)
+            self._index(space.space_id)
+            self._catch_up()
+
+    def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
+        """Write vectors of a space for items of an unchanged revision."""
+        with self._lock:
+            self._require_writable()
+            with self._items.database.transaction():
+                taken = self._items.fill(self._items.number(space_id), vectors, items)
+            self._index(space_id)
+            self._catch_up()
+            return taken
+
+    def remove(self, ids: Sequence[str], tenant: str) -> int:
+        """Delete items."""
+        with self._lock:
+            self._require_writable()
+            with self._items.database.transaction():
+                removed = self._items.remove(ids, tenant)
+            self._catch_up()
+            return removed
+
+    def missing(self, space_id: str, limit: int) -> list[Item]:
+        """Return items that lack a vector of a space."""
+        with self._lock:
+            self._refresh()
+            # Later revisions are larger: what is filled up to here stays so, and is not looked at again.
+            place = (self._serving.space.space_id, space_id)
+            items = self._items.missing(self._items.number(space_id), limit, self._filled.get(place, 0))
+            if items:
+                self._filled[place] = int(items[0].revision) - 1
+            return items
+
+    def find(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space."""
+        with self._lock:
+            self._refresh()
+            index = self._index(space_id)
+            number = self._items.number(space_id)
+            alone = not query.where and not self._items.has_other_tenants(query.tenant)
+            if query.effort == "exact" or not alone:
+                limit = -1 if query.effort == "exact" else FEW + 1
+                rows = self._items.fitting(number, query.tenant, query.where, limit)
+                if query.effort == "exact" or len(rows) <= FEW:
+                    return _exact(query, rows)
+            return self._approximate(index, number, query, alone=alone)
+
+    def close(self) -> None:
+        """Save what is not saved, and close the tables."""
+        with self._lock:
+            if not self._read_only:
+                for index in self._indexes.values():
+                    if not index.is_saved:
+                        index.save()
+            self._indexes.clear()
+            self._items.database.close()
+
+    def _approximate(self, index: SpaceIndex, number: int, query: Query, *, alone: bool) -> Matches:
+        assert query.effort != "exact"
+        by_bytes = self._items.precision == "int8"
+        count = max(_RESCORED * query.k, _FEWEST_RESCORED) if by_bytes else query.k
+        while True:
+            keys, scores = index.nearest(query.vectors, count, query.effort)
+            ids = index.ids(keys.ravel()) if alone else self._ids(number, keys, query)
+            if count >= len(index) or _enough(ids, len(query.vectors), query.k):
+                break
+            count = min(len(index), count * _WIDER)
+        if by_bytes:
+            scores = self._rescored(query.vectors, keys, scores)
+        return _best(ids, scores, query.k, in_order=not by_bytes)
+
+    def _ids(self, number: int, keys: NDArray[np.int64], query: Query) -> list[str | None]:
+        named = self._items.named(number, np.unique(keys).tolist(), query.tenant, query.where)
+        return [named.get(key) for key in keys.ravel().tolist()]
+
+    def _rescored(
+        self, query: NDArray[np.float32], keys: NDArray[np.int64], scores: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        unique, rows = np.unique(keys, return_inverse=True)
+        stored = self._items.vectors(unique.tolist())
+        blank = np.zeros(query.shape[1], np.float16).tobytes()
+        vectors = as_vectors([stored.get(key, blank) for key in unique.tolist()], query.shape[1])
+        precise = np.einsum("qd,qcd->qc", query, vectors.astype(np.float32)[rows.reshape(keys.shape)])
+        return np.where(np.isfinite(scores), precise, scores)
+
+    def _index(self, space_id: str) -> SpaceIndex:
+        if space_id not in self._indexes:
+            number = self._items.number(space_id)
+            directory = self._directory / f"index-{number}"
+            index = SpaceIndex(directory, self._items, number, self._items.dimension(number), read_only=self._read_only)
+            index.catch_up()
+            self._indexes[space_id] = index
+        return self._indexes[space_id]
+
+    def _refresh(self) -> None:
+        """Take in what other processes wrote."""
+        if (version := self._items.database.value("PRAGMA data_version")) != self._version:
+            self._serving = self._items.serving()
+            self._catch_up()
+            self._version = version
+
+    def _catch_up(self) -> None:
+        for index in self._indexes.values():
+            index.catch_up()
+
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise InputError(f"{self._directory} was opened read-only; open it without read_only to change it")
+
+
+def _exact(query: Query, rows: list[Any]) -> Matches:
+    if not rows:
+        return Matches([[] for _ in query.vectors], np.empty((len(query.vectors), 0), np.float32))
+    # In the order of addition, which decides between equal scores.
+    rows.sort(key=lambda row: row[0])
+    vectors = as_vectors([row[2] for row in rows], query.vectors.shape[1])
+    hits = search(query.vectors, vectors, min(query.k, len(rows)))
+    return Matches([[rows[row][1] for row in some] for some in hits.rows.tolist()], hits.scores)
+
+
+def _enough(ids: list[str | None], queries: int, k: int) -> bool:
+    width = len(ids) // queries
+    return all(width - ids[start : start + width].count(None) >= k for start in range(0, len(ids), width or 1))
+
+
+def _best(ids: list[str | None], scores: NDArray[np.float64], k: int, *, in_order: bool) -> Matches:
+    queries, width = scores.shape
+    if in_order and width <= k and None not in ids:
+        table = [ids[row * width : (row + 1) * width] for row in range(queries)]
+        return Matches(table, scores.astype(np.float32))  # pyright: ignore[reportArgumentType]
+    alive = np.array([name is not None for name in ids], bool).reshape(queries, width)
+    scores = np.where(alive, scores, -np.inf)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, 1)
+    table = [
+        [name for column in columns if (name := ids[row * width + column]) is not None]
+        for row, columns in enumerate(order.tolist())
+    ]
+    longest = max(map(len, table))
+    return Matches(table, best[:, :longest].astype(np.float32))

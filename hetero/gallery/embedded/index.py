@@ -1,0 +1,205 @@
+"""An index of one space's vectors, made from the tables and saved beside them; a lost one is made again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
+
+from hetero.errors import IntegrityError
+from hetero.files import sha256_file, write_json
+from hetero.gallery.embedded import names
+from hetero.gallery.embedded.items import Items
+from hetero.gallery.embedded.names import Names
+from hetero.schema import parse_file, record
+from hetero.storage.directories import replaced_directory, steadily
+
+GRAPH, RECORD = "index.usearch", "saved.json"
+SCHEMA = "hetero/gallery-index/1"
+CONNECTIVITY, EXPANSION = 16, 64
+_AT_ONCE = 8192
+_FEWEST_UNSAVED = 10_000
+_SHARE_UNSAVED = 10
+"""An index is saved when a tenth of it is not: replaying that takes a tenth of its making."""
+
+
+@record
+class Saved:
+    """The state of a saved index.
+
+    Attributes:
+        key: Largest key that it has seen.
+        deletion: Number of the last deletion that it has seen.
+        sha256: Digest of the graph's file.
+        schema: Version of this record.
+    """
+
+    key: int
+    deletion: int
+    sha256: str
+    schema: Literal["hetero/gallery-index/1"] = SCHEMA
+
+
+class SpaceIndex:
+    """The index of a space.
+
+    Args:
+        directory: Where it is saved.
+        items: The tables.
+        number: The space's number in the tables.
+        dimension: Length of a vector.
+        read_only: True to map a saved index into memory instead of reading it; it is never saved then.
+
+    Raises:
+        IntegrityError: When a saved index is damaged.
+    """
+
+    def __init__(self, directory: Path, items: Items, number: int, dimension: int, *, read_only: bool) -> None:
+        self._directory, self._items, self._number, self._dimension = directory, items, number, dimension
+        self._read_only = read_only
+        self._saved, self._names, self._graph = Saved(0, 0, ""), None, self._new()
+        if directory.is_dir():
+            self._saved, self._names, self._graph = steadily(directory, self._open)
+        # Nothing can be added to a mapped graph, so that what came since lies in one of its own.
+        self._recent = self._new() if read_only else self._graph
+        self._key, self._deletion = self._saved.key, self._saved.deletion
+        self._ids: dict[int, str] = {}
+        self._gone: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._graph) + (len(self._recent) if self._read_only else 0)
+
+    def catch_up(self) -> None:
+        """Take in what the tables hold since the last time; save when much is new."""
+        with self._items.database.transaction(writing=False):
+            self._catch_up()
+        unsaved = len(self._ids) + len(self._gone)
+        if not self._read_only and unsaved >= max(_FEWEST_UNSAVED, len(self) // _SHARE_UNSAVED):
+            self.save()
+
+    def save(self) -> None:
+        """Write the index in place of the saved one; a kill leaves one of the two, whole."""
+        database = self._items.database
+        with database.transaction(writing=False), replaced_directory(self._directory) as fresh:
+            self._catch_up()
+            rows = database.rows(
+                "SELECT key, id FROM vectors JOIN items USING (item) WHERE space = ? ORDER BY key", [self._number]
+            )
+            self._graph.save(str(fresh / GRAPH))
+            names.write(fresh, np.array([key for key, _ in rows], np.int64), [name for _, name in rows])
+            saved = Saved(self._key, self._deletion, sha256_file(fresh / GRAPH))
+            write_json(fresh / RECORD, vars(saved))
+            self._names = Names(fresh)
+        self._saved = saved
+        self._ids.clear()
+        self._gone.clear()
+
+    @property
+    def is_saved(self) -> bool:
+        """True if the saved index holds everything that this one does."""
+        return (self._saved.key, self._saved.deletion) == (self._key, self._deletion)
+
+    def nearest(
+        self, query: Float32[np.ndarray, "q d"], count: int, effort: int
+    ) -> tuple[Int64[np.ndarray, "q c"], Float64[np.ndarray, "q c"]]:
+        """Search the graph.
+
+        Args:
+            query: float32 [q, d].
+            count: Number of keys to find.
+            effort: Candidates to keep.
+
+        Returns:
+            Keys, best first, -1 for none, and their scores, minus infinity for none.
+        """
+        parts = [self._graph, self._recent] if self._read_only else [self._graph]
+        keys, scores = zip(*(self._nearest(part, query, count, effort) for part in parts), strict=True)
+        if len(parts) == 1:
+            return keys[0], scores[0]
+        all_keys, all_scores = np.hstack(keys), np.hstack(scores)
+        best = np.argsort(-all_scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(all_keys, best, 1), np.take_along_axis(all_scores, best, 1)
+
+    def ids(self, keys: NDArray[np.int64]) -> list[str | None]:
+        """Return the id of each key; None for one that is not alive."""
+        ids: list[str | None] = self._names.of(keys) if self._names is not None else [None] * len(keys)
+        if not self._ids and not self._gone:
+            return ids
+        return [
+            None if key in self._gone else name or self._ids.get(key)
+            for key, name in zip(keys.tolist(), ids, strict=True)
+        ]
+
+    def _nearest(
+        self, graph: Any, query: NDArray[np.float32], count: int, effort: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        shape = (len(query), min(count, len(graph)))
+        keys, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
+        if not shape[1]:
+            return keys, scores
+        graph.expansion_search = effort
+        answer = graph.search(query, shape[1], threads=_threads())
+        # One query is answered by as many as there are, several by a table with their numbers.
+        own, distances = np.atleast_2d(answer.keys), np.atleast_2d(answer.distances)
+        counts = answer.counts if len(query) > 1 else np.array([own.shape[1]])
+        there = np.arange(own.shape[1]) < counts[:, None]
+        keys[:, : own.shape[1]][there] = own[there].astype(np.int64)
+        scores[:, : own.shape[1]][there] = 1 - distances[there].astype(np.float64)
+        return keys, scores
+
+    def _catch_up(self) -> None:
+        while rows := self._items.after(self._number, self._key, _AT_ONCE):
+            keys = np.array([row[0] for row in rows], np.uint64)
+            vectors = as_vectors([row[2] for row in rows], self._dimension)
+            self._recent.add(keys, vectors, threads=_threads())
+            self._ids.update((key, name) for key, name, _ in rows)
+            self._key = rows[-1][0]
+        deleted = self._items.database.rows(
+            "SELECT number, key FROM deleted WHERE space = ? AND number > ? ORDER BY number",
+            [self._number, self._deletion],
+        )
+        if deleted:
+            self._deletion = deleted[-1][0]
+            self._gone.update(key for _, key in deleted)
+            if len(self._recent):
+                self._recent.remove(np.array([key for _, key in deleted], np.uint64), threads=1)
+
+    def _open(self, directory: Path) -> tuple[Saved, Names, Any]:
+        saved, graph = parse_file(Saved, directory / RECORD), self._new()
+        path = directory / GRAPH
+        try:
+            if self._read_only:
+                graph.view(str(path))
+            elif sha256_file(path) == saved.sha256:
+                graph.load(str(path))
+            else:
+                raise ValueError("its SHA-256 is another")
+            if graph.ndim != self._dimension:
+                raise ValueError(f"it has {graph.ndim} dimensions")
+            return saved, Names(directory), graph
+        except (OSError, RuntimeError, ValueError) as error:
+            raise IntegrityError(
+                f"the index at {directory} is damaged ({error}); remove it, and it is made again from the items"
+            ) from None
+
+    def _new(self) -> Any:
+        from usearch.index import Index
+
+        metric, kind = ("cos", "i8") if self._items.precision == "int8" else ("ip", "f16")
+        return Index(
+            ndim=self._dimension, metric=metric, dtype=kind, connectivity=CONNECTIVITY, expansion_add=EXPANSION
+        )
+
+
+def as_vectors(rows: list[bytes], dimension: int) -> NDArray[np.float16]:
+    """Return vectors from the tables, float16 [n, d]."""
+    return np.frombuffer(b"".join(rows), "<f2").reshape(len(rows), dimension).astype(np.float16, copy=False)
+
+
+def _threads() -> int:
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdigit() else 0

@@ -1,0 +1,112 @@
+"""What one database does for a gallery store; :class:`hetero.gallery.checked.CheckedStore` asks it of all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from hetero.gallery.store import Effort, Item, Matches
+from hetero.space import EmbeddingSpace
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The spaces of a gallery that matter now.
+
+    Attributes:
+        space: The one that is served.
+        previous: The one served before the last swap, whose vectors are kept; None for none.
+    """
+
+    space: EmbeddingSpace
+    previous: EmbeddingSpace | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search whose vectors and options are checked.
+
+    Attributes:
+        vectors: float32 [q, d].
+        k: Number of items to find, at least 1.
+        tenant: The tenant whose items are searched.
+        where: Attribute -> values of which an item must have one.
+        effort: See :meth:`hetero.gallery.store.GalleryStore.search`.
+    """
+
+    vectors: Float32[np.ndarray, "q d"]
+    k: int
+    tenant: str
+    where: Mapping[str, Sequence[str]]
+    effort: Effort
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Storage and search, without a check of what comes in. Every change is safely stored when its method returns.
+
+    A method that takes a space's id touches the vectors of that space and of no other, whatever is served.
+    """
+
+    def serving(self) -> Serving:
+        """Return what is served now, changes by other processes included."""
+        ...
+
+    def serve(self, space_id: str, *, complete: bool) -> int:
+        """Serve a registered space in one step; the one served until now becomes the previous one.
+
+        Args:
+            space_id: The space.
+            complete: True to change nothing when items are missing.
+
+        Returns:
+            The number of missing items.
+        """
+        ...
+
+    def register(self, space: EmbeddingSpace) -> None:
+        """Make room for vectors of a space; nothing happens when there is."""
+        ...
+
+    def count(self, space_id: str) -> int:
+        """Return the number of vectors of a space."""
+        ...
+
+    def put(
+        self,
+        space: EmbeddingSpace,
+        vectors: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        tenant: str,
+        attributes: Sequence[Mapping[str, str]] | None,
+    ) -> None:
+        """Write items and their vectors, and delete the items' vectors of other spaces.
+
+        Raises:
+            SpaceMismatchError: When another process has swapped the space that is served in the meantime.
+        """
+        ...
+
+    def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
+        """Write vectors of a space for items of an unchanged revision; return their number."""
+        ...
+
+    def find(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space."""
+        ...
+
+    def remove(self, ids: Sequence[str], tenant: str) -> int:
+        """Delete items and their vectors of every space; return their number."""
+        ...
+
+    def missing(self, space_id: str, limit: int) -> list[Item]:
+        """Return items that have a vector in the space that is served and none in this one."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and memory."""
+        ...

@@ -1,0 +1,105 @@
+"""Gallery stores by address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hetero.errors import InputError
+from hetero.gallery.checked import CheckedStore
+from hetero.gallery.checks import require_unit_length
+from hetero.gallery.engine import Engine
+from hetero.named import named
+from hetero.space import EmbeddingSpace
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a gallery is, and what it should be.
+
+    Attributes:
+        text: The whole address.
+        place: What follows the scheme, without options.
+        options: What follows a question mark, ``name=value``.
+        space: The space of a new gallery; None to open one that exists.
+        read_only: True to open an existing gallery without changing it.
+    """
+
+    text: str
+    place: str
+    options: dict[str, str]
+    space: EmbeddingSpace | None
+    read_only: bool
+
+    def require_options(self, **allowed: tuple[str, ...]) -> None:
+        """Refuse options, or values of theirs, that are not among the allowed ones."""
+        wrong = [f"{name}={value}" for name, value in self.options.items() if value not in allowed.get(name, ())]
+        if wrong:
+            expected = [f"{name}={' or '.join(values)}" for name, values in allowed.items()] or ["no options"]
+            raise InputError(f"{self.text}: expected {', '.join(expected)}, got {', '.join(wrong)}")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A kind of gallery store.
+
+    Attributes:
+        opener: Import string of the function that opens an address.
+        extra: The extra that installs what it needs.
+        example: An address.
+    """
+
+    opener: str
+    extra: str
+    example: str
+
+
+SCHEMES = {
+    "usearch": Scheme("hetero.gallery.embedded.opener:open_engine", "gallery", "usearch:DIRECTORY"),
+}
+"""The first word of an address -> the kind of store."""
+
+
+def open_gallery(address: str, space: EmbeddingSpace | None = None, *, read_only: bool = False) -> CheckedStore:
+    """Open a gallery store, or make a new one.
+
+    Args:
+        address: Where it is: ``usearch:DIRECTORY``.
+        space: The space of its vectors. A new gallery needs it; one that exists must serve it.
+        read_only: True to open an existing gallery without changing it; several processes may.
+
+    Raises:
+        InputError: For an unknown address, a missing package, or a gallery that does not exist when no space is given.
+        SpaceMismatchError: When the gallery serves another space.
+        IntegrityError: When the gallery is damaged.
+    """
+    word, colon, rest = address.partition(":")
+    scheme = SCHEMES.get(word)
+    if scheme is None or not colon or not rest:
+        examples = " or ".join(one.example for one in SCHEMES.values())
+        raise InputError(f"expected the address of a gallery store, {examples}, got {address!r}")
+    if space is not None:
+        require_unit_length(space)
+    place, _, options = rest.partition("?")
+    parts = dict(re.findall(r"([^&=]+)=([^&]*)", options))
+    opened = _opened(scheme, Address(address, place, parts, space, read_only))
+    store = CheckedStore(opened)
+    if space is not None:
+        try:
+            store.space.require_same(space, this=f"the gallery {address}", that="the space asked for")
+        except InputError:
+            store.close()
+            raise
+    return store
+
+
+def _opened(scheme: Scheme, address: Address) -> Engine:
+    opener: Callable[[Address], Engine]
+    try:
+        opener = named(scheme.opener)
+        return opener(address)
+    except ImportError as error:
+        raise InputError(
+            f"{scheme.example} needs a package ({error}); install the extra: pip install 'hetero[{scheme.extra}]'"
+        ) from None
