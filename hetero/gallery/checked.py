@@ -20,10 +20,11 @@ class CheckedStore:
 
     Args:
         engine: The database.
+        read_only: True to refuse every change.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, read_only: bool = False) -> None:
+        self._engine, self._read_only = engine, read_only
 
     def __enter__(self) -> CheckedStore:
         return self
@@ -51,6 +52,7 @@ class CheckedStore:
         attributes: Sequence[Mapping[str, str]] | None = None,
     ) -> None:
         """Add items, or replace them."""
+        self._require_writable()
         served = self.space
         served.require_same(space, this="the gallery", that="the vectors to add")
         problems = vector_problems(embeddings, served) + id_problems(ids, len(embeddings))
@@ -92,12 +94,14 @@ class CheckedStore:
 
     def remove(self, ids: Sequence[str], *, tenant: str = "") -> int:
         """Remove items with their vectors in every space."""
+        self._require_writable()
         if problems := id_problems(ids, len(ids)) + tenant_problems(tenant):
             raise InputError("cannot remove from the gallery:", problems)
         return self._engine.remove(ids, tenant) if len(ids) else 0
 
     def begin(self, space: EmbeddingSpace) -> CheckedBackfill:
         """Begin a backfill, or resume it."""
+        self._require_writable()
         require_unit_length(space)
         self._engine.register(space)
         return CheckedBackfill(self._engine, space)
@@ -105,6 +109,10 @@ class CheckedStore:
     def close(self) -> None:
         """Release what the store holds."""
         self._engine.close()
+
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise InputError("the gallery was opened read-only; open it without read_only to change it")
 
 
 class CheckedBackfill:

@@ -55,8 +55,12 @@ class Scheme:
     example: str
 
 
+_OF_POSTGRES = "hetero.gallery.postgres.engine:PostgresEngine"
 SCHEMES = {
     "usearch": Scheme("hetero.gallery.embedded.opener:open_engine", "gallery", "usearch:DIRECTORY"),
+    "lance": Scheme("hetero.gallery.lance:LanceEngine", "lance", "lance:DIRECTORY_OR_URL"),
+    "postgresql": Scheme(_OF_POSTGRES, "postgres", "postgresql://USER@HOST/DATABASE"),
+    "qdrant": Scheme("hetero.gallery.qdrant:QdrantEngine", "qdrant", "qdrant:http://HOST:6333"),
 }
 """The first word of an address -> the kind of store."""
 
@@ -65,7 +69,8 @@ def open_gallery(address: str, space: EmbeddingSpace | None = None, *, read_only
     """Open a gallery store, or make a new one.
 
     Args:
-        address: Where it is: ``usearch:DIRECTORY``.
+        address: Where it is: ``usearch:DIRECTORY``, ``lance:DIRECTORY_OR_URL``, ``postgresql://USER@HOST/DATABASE`` or
+            ``qdrant:http://HOST:6333``.
         space: The space of its vectors. A new gallery needs it; one that exists must serve it.
         read_only: True to open an existing gallery without changing it; several processes may.
 
@@ -84,7 +89,7 @@ def open_gallery(address: str, space: EmbeddingSpace | None = None, *, read_only
     place, _, options = rest.partition("?")
     parts = dict(re.findall(r"([^&=]+)=([^&]*)", options))
     opened = _opened(scheme, Address(address, place, parts, space, read_only))
-    store = CheckedStore(opened)
+    store = CheckedStore(opened, read_only=read_only)
     if space is not None:
         try:
             store.space.require_same(space, this=f"the gallery {address}", that="the space asked for")

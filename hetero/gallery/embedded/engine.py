@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from hetero.errors import InputError
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
@@ -62,7 +61,6 @@ class EmbeddedEngine:
     def serve(self, space_id: str, *, complete: bool) -> int:
         """Serve a space."""
         with self._lock:
-            self._require_writable()
             self._index(space_id)
             with self._items.database.transaction():
                 missing = self._items.count_missing(self._items.number(space_id))
@@ -73,10 +71,8 @@ class EmbeddedEngine:
 
     def register(self, space: EmbeddingSpace) -> None:
         """Make room for vectors of a space."""
-        with self._lock:
-            self._require_writable()
-            with self._items.database.transaction():
-                self._items.register(space)
+        with self._lock, self._items.database.transaction():
+            self._items.register(space)
 
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
@@ -93,7 +89,6 @@ class EmbeddedEngine:
     ) -> None:
         """Write items and their vectors."""
         with self._lock:
-            self._require_writable()
             with self._items.database.transaction():
                 self._items.serving().space.require_same(space, this="the gallery", that="the vectors to add")
                 self._items.put(self._items.number(space.space_id), vectors, ids, tenant, attributes)
@@ -103,7 +98,6 @@ class EmbeddedEngine:
     def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
-            self._require_writable()
             with self._items.database.transaction():
                 taken = self._items.fill(self._items.number(space_id), vectors, items)
             self._index(space_id)
@@ -113,7 +107,6 @@ class EmbeddedEngine:
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
         with self._lock:
-            self._require_writable()
             with self._items.database.transaction():
                 removed = self._items.remove(ids, tenant)
             self._catch_up()
@@ -201,10 +194,6 @@ class EmbeddedEngine:
     def _catch_up(self) -> None:
         for index in self._indexes.values():
             index.catch_up()
-
-    def _require_writable(self) -> None:
-        if self._read_only:
-            raise InputError(f"{self._directory} was opened read-only; open it without read_only to change it")
 
 
 def _exact(query: Query, rows: list[Any]) -> Matches:

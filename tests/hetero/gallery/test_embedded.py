@@ -82,7 +82,7 @@ def test_a_kill_at_any_step_of_a_save_loses_nothing(folder: Path) -> None:
             assert store.search(some[25:26], 1, V1).ids == [["late 5"]]
     assert steps > 3
     with open_gallery(f"usearch:{folder}") as store:
-        store.remove(["item 0"])
+        store.add(some[:1], ["item 0"], V1)
     # What kills left behind went with the next save.
     assert sorted(path.name for path in folder.iterdir() if "sqlite-" not in path.name) == ["index-1", "items.sqlite"]
 

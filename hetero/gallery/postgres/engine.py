@@ -1,0 +1,243 @@
+"""The engine in PostgreSQL with pgvector: one gallery a database, in the schema ``hetero_gallery``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import psycopg
+from jaxtyping import Float32
+from numpy.typing import NDArray
+from psycopg import sql
+
+from hetero.errors import InputError, SpaceMismatchError
+from hetero.files import canonical_json
+from hetero.gallery.engine import Query, Serving
+from hetero.gallery.opening import Address
+from hetero.gallery.store import Item, Matches
+from hetero.space import EmbeddingSpace
+
+_OTHER_SPACE = "HG001"
+"""SQLSTATE of the search function for a query of another space."""
+_MISSING = """
+    FROM vectors JOIN serving USING (space_id) JOIN items USING (item) WHERE NOT EXISTS
+    (SELECT FROM vectors AS other WHERE other.item = vectors.item AND other.space_id = %(space)s)
+"""
+
+
+class PostgresEngine:
+    """A gallery in a database; see :class:`hetero.gallery.engine.Engine` for the methods.
+
+    Args:
+        address: ``postgresql://...``, as libpq reads it. Whoever is of the role ``hetero_gallery_client`` can open a
+            gallery read-only and search it, and nothing else.
+
+    Raises:
+        InputError: When there is no such database, no gallery in it and no space to make one of, or the user may not
+            make one.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = threading.RLock()
+        self._filled: dict[str, int] = {}
+        self._connection = self._connected()
+        if address.space is not None and not address.read_only:
+            self._make(address.space)
+        elif not self._rows("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'"):
+            raise InputError(f"expected a gallery store in {self._place}, found none; give a space to make one")
+
+    def serving(self) -> Serving:
+        """Return what is served now."""
+        now, old = self._rows("SELECT record, previous FROM hetero_gallery.served()")[0]
+        return Serving(_space(now), None if old is None else _space(old))
+
+    def serve(self, space_id: str, *, complete: bool) -> int:
+        """Serve a space."""
+        with self._transaction() as cursor:
+            # No item is written until this is done.
+            cursor.execute("SELECT FROM serving FOR UPDATE")
+            row = cursor.execute(f"SELECT count(*) {_MISSING}", {"space": space_id}).fetchone()
+            missing = 0 if row is None else row[0]
+            if not (complete and missing):
+                cursor.execute(
+                    "UPDATE serving SET previous = space_id, space_id = %(space)s WHERE space_id <> %(space)s",
+                    {"space": space_id},
+                )
+        self._filled.clear()
+        return missing
+
+    def register(self, space: EmbeddingSpace) -> None:
+        """Make room for vectors of a space."""
+        with self._transaction() as cursor:
+            _register(cursor, space)
+
+    def count(self, space_id: str) -> int:
+        """Return the number of vectors of a space."""
+        return self._rows("SELECT count(*) FROM hetero_gallery.vectors WHERE space_id = %s", [space_id])[0][0]
+
+    def put(
+        self,
+        space: EmbeddingSpace,
+        vectors: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        tenant: str,
+        attributes: Sequence[Mapping[str, str]] | None,
+    ) -> None:
+        """Write items and their vectors."""
+        described = [json.dumps(dict(one)) for one in attributes or [{}] * len(ids)]
+        with self._transaction() as cursor:
+            # Nothing is swapped until this is done.
+            cursor.execute("SELECT FROM serving FOR SHARE")
+            self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
+            rows = cursor.execute(
+                "INSERT INTO items (tenant, id, attributes) SELECT %(tenant)s, name, described::jsonb "
+                "FROM unnest(%(ids)s::text[], %(described)s::text[]) AS one (name, described) ORDER BY name "
+                "ON CONFLICT (tenant, id) DO UPDATE SET revision = nextval('revisions'), attributes = "
+                "CASE WHEN %(keep)s THEN items.attributes ELSE excluded.attributes END RETURNING item, id",
+                {"tenant": tenant, "ids": list(ids), "described": described, "keep": attributes is None},
+            ).fetchall()
+            row_of = {name: row for row, name in enumerate(ids)}
+            items = [item for item, _ in rows]
+            cursor.execute("DELETE FROM vectors WHERE item = ANY(%s)", [items])
+            cursor.execute(
+                "INSERT INTO vectors SELECT %s, item, %s, vector::halfvec "
+                "FROM unnest(%s::bigint[], %s::text[]) AS one (item, vector)",
+                [space.space_id, tenant, items, _texts(vectors[[row_of[name] for _, name in rows]])],
+            )
+
+    def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
+        """Write vectors of a space for items of an unchanged revision."""
+        with self._transaction() as cursor:
+            # Locked, so that none changes before its vector is in.
+            cursor.execute(
+                "WITH one AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) "
+                "AS one (tenant, id, revision, vector)), unchanged AS "
+                "(SELECT item, tenant, vector FROM items JOIN one USING (tenant, id, revision) FOR SHARE OF items) "
+                "INSERT INTO vectors SELECT %s, item, tenant, vector::halfvec FROM unchanged ON CONFLICT DO NOTHING",
+                [
+                    [item.tenant for item in items],
+                    [item.id for item in items],
+                    [int(item.revision) for item in items],
+                    _texts(vectors),
+                    space_id,
+                ],
+            )
+            return cursor.rowcount
+
+    def find(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space."""
+        effort = 0 if query.effort == "exact" else query.effort
+        rows = self._rows(
+            "SELECT number, id, score FROM unnest(%s::text[]) WITH ORDINALITY AS query (vector, number) "
+            "CROSS JOIN LATERAL hetero_gallery.search(vector::halfvec, %s, %s, %s, %s, %s) WITH ORDINALITY "
+            "AS near (id, score, place) ORDER BY number, place",
+            [_texts(query.vectors), space_id, query.k, query.tenant, json.dumps(dict(query.where)), effort],
+        )
+        ids: list[list[str]] = [[] for _ in query.vectors]
+        for number, name, _ in rows:
+            ids[number - 1].append(name)
+        scores = np.full((len(ids), max(map(len, ids))), -np.inf, np.float32)
+        scores[np.arange(scores.shape[1]) < np.array([[len(some)] for some in ids])] = [score for _, _, score in rows]
+        return Matches(ids, scores)
+
+    def remove(self, ids: Sequence[str], tenant: str) -> int:
+        """Delete items."""
+        with self._transaction() as cursor:
+            return cursor.execute("DELETE FROM items WHERE tenant = %s AND id = ANY(%s)", [tenant, list(ids)]).rowcount
+
+    def missing(self, space_id: str, limit: int) -> list[Item]:
+        """Return items that lack a vector of a space."""
+        # Read on from what was filled; from the start again at the end, since revisions are not committed in order.
+        for after in sorted({self._filled.get(space_id, 0), 0}, reverse=True):
+            rows = self._rows(
+                f"SELECT id, items.tenant, revision {_MISSING} AND revision > %(after)s ORDER BY revision "
+                "LIMIT %(limit)s",
+                {"space": space_id, "after": after, "limit": limit},
+            )
+            if rows:
+                self._filled[space_id] = rows[0][2] - 1
+                return [Item(name, tenant, str(revision)) for name, tenant, revision in rows]
+        return []
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @property
+    def _place(self) -> str:
+        info = self._connection.info
+        return f"the database {info.dbname} of {info.host}"
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(self._address.text, autocommit=True, options="-c search_path=hetero_gallery,public")
+        except psycopg.Error as error:
+            raise InputError(f"expected a PostgreSQL database at the address given, got: {error}") from None
+
+    def _make(self, space: EmbeddingSpace) -> None:
+        with self._transaction() as cursor:
+            # One process makes it, others wait.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hetero_gallery'))")
+            if cursor.execute("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'").fetchone() is not None:
+                return
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            row = cursor.execute(
+                "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
+                "WHERE extname = 'vector'"
+            ).fetchone()
+            cursor.execute(_script("gallery.sql", extension=sql.Identifier("public" if row is None else row[0])))
+            _register(cursor, space)
+            cursor.execute("INSERT INTO serving (space_id) VALUES (%s)", [space.space_id])
+
+    @contextmanager
+    def _transaction(self) -> Generator[psycopg.Cursor[Any]]:
+        with self._lock, self._explained(), self._connection.transaction(), self._connection.cursor() as cursor:
+            yield cursor
+
+    def _rows(self, statement: Any, values: Any = None) -> list[Any]:
+        with self._lock, self._explained():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        """Connect again where the server went away, and turn what a user can correct into an ``InputError``."""
+        if self._connection.broken or self._connection.closed:
+            self._connection = self._connected()
+        try:
+            yield
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise InputError(f"the user of {self._place} may not do this: {error}") from None
+        except psycopg.Error as error:
+            if error.sqlstate == _OTHER_SPACE:
+                raise SpaceMismatchError(str(error.diag.message_primary)) from None
+            raise
+
+
+def _register(cursor: psycopg.Cursor[Any], space: EmbeddingSpace) -> None:
+    row = cursor.execute(
+        "INSERT INTO spaces (space_id, dimension, record) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING number",
+        [space.space_id, space.dimension, canonical_json(space.to_dict())],
+    ).fetchone()
+    if row is not None:
+        table, own = sql.Identifier("hetero_gallery", f"vectors_{row[0]}"), sql.Literal(space.space_id)
+        cursor.execute(_script("partition.sql", table=table, space_id=own, dimension=sql.Literal(space.dimension)))
+
+
+def _script(name: str, **parts: sql.Composable) -> sql.Composed:
+    text: Any = (files("hetero.gallery.postgres") / name).read_text(encoding="utf-8")
+    return sql.SQL(text).format(**parts)
+
+
+def _space(record: Any) -> EmbeddingSpace:
+    return EmbeddingSpace.from_dict(record, what="the gallery's space")
+
+
+def _texts(vectors: NDArray[np.float32]) -> list[str]:
+    """Return vectors as pgvector reads them."""
+    return [f"[{','.join(map(repr, row))}]" for row in vectors.astype(np.float16).tolist()]

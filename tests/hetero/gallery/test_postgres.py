@@ -1,0 +1,113 @@
+"""The database itself refuses what the client would: whoever reaches it past our code gets no further."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.opening import open_gallery
+from tests.hetero.gallery.places import DIMENSION, V1, V2, in_postgres, names, restart_server, vectors
+
+psycopg: Any = pytest.importorskip("psycopg", reason="needs the extra postgres")
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return in_postgres(tmp_path)
+
+
+@pytest.fixture
+def connection(address: str) -> Iterator[Any]:
+    with open_gallery(address, V1) as store:
+        store.add(vectors(5), names(5), V1)
+    with psycopg.connect(address, autocommit=True) as connection:
+        yield connection
+
+
+def literal(vector: np.ndarray) -> str:
+    return str(vector.tolist())
+
+
+@pytest.mark.parametrize(
+    ("space", "vector", "refusal"),
+    [
+        ("nowhere", vectors(1)[0], "no partition"),
+        (V1.space_id, vectors(1, space=V2)[0], 'check constraint "dimension"'),
+        (V1.space_id, vectors(1)[0] * 2, 'check constraint "unit_length"'),
+        (V1.space_id, vectors(1)[0], "duplicate key"),
+    ],
+)
+def test_a_vector_that_does_not_belong_is_refused(
+    connection: Any, space: str, vector: np.ndarray, refusal: str
+) -> None:
+    insert = "INSERT INTO hetero_gallery.vectors SELECT %s, min(item), '', %s::halfvec FROM hetero_gallery.items"
+    with pytest.raises(psycopg.Error, match=refusal):
+        connection.execute(insert, [space, literal(vector)])
+
+
+def test_a_query_of_another_space_is_refused_naming_both(connection: Any) -> None:
+    search = "SELECT * FROM hetero_gallery.search(%s, %s, 1)"
+    assert connection.execute(search, [literal(vectors(1)[0]), V1.space_id]).fetchone()[0] == "item 0"
+    with pytest.raises(psycopg.Error, match=f"space {V1.space_id}, the query is of space {V2.space_id}"):
+        connection.execute(search, [literal(vectors(1)[0]), V2.space_id])
+    with pytest.raises(psycopg.Error, match=f"has {DIMENSION} dimensions, the query has 24"):
+        connection.execute(search, [literal(vectors(1, space=V2)[0]), V1.space_id])
+
+
+def test_clients_may_search_and_nothing_else(address: str, connection: Any) -> None:
+    connection.execute("DROP ROLE IF EXISTS phone")
+    connection.execute("CREATE ROLE phone LOGIN IN ROLE hetero_gallery_client")
+    as_client = address.replace("postgres:@", "phone:@")
+    with open_gallery(as_client, read_only=True) as store:
+        assert store.space == V1
+        assert store.search(vectors(5)[3:4], 1, V1).ids == [["item 3"]]
+        with pytest.raises(SpaceMismatchError):
+            store.search(vectors(1, space=V2), 1, V2)
+        with pytest.raises(InputError, match="opened read-only"):
+            store.remove(["item 1"])
+    with open_gallery(as_client) as store, pytest.raises(InputError, match="may not do this: permission denied"):
+        store.remove(["item 1"])
+    with psycopg.connect(as_client, autocommit=True) as client:
+        for statement in ("SELECT FROM vectors", "SELECT FROM items", "SELECT fits('{}', '{}')", "DELETE FROM spaces"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                client.execute(
+                    statement.replace("FROM ", "FROM hetero_gallery.").replace("fits", "hetero_gallery.fits")
+                )
+    connection.execute("DROP ROLE phone")
+
+
+def test_the_graph_is_used_and_what_it_gives_up_on_is_found(connection: Any, address: str) -> None:
+    some = vectors(3000, seed=1)
+    with open_gallery(address) as store:
+        store.add(some, [f"row {row}" for row in range(3000)], V1)
+        store.add(some[:2], ["rare 0", "rare 1"], V1, attributes=[{"rare": "yes"}] * 2)
+        exact = store.search(some[:20], 10, V1, effort="exact").ids
+        near = store.search(some[:20], 10, V1).ids
+        shared = [len({*a} & {*b}) for a, b in zip(exact, near, strict=True)]
+        assert sum(shared) > 0.95 * 200
+        assert store.search(some[50:51], 5, V1, where={"rare": "yes"}, effort=10).ids[0] in (
+            ["rare 0", "rare 1"], ["rare 1", "rare 0"],
+        )  # fmt: skip
+    connection.execute("ANALYZE hetero_gallery.vectors, hetero_gallery.items")
+    uses = "SELECT sum(idx_scan) FROM pg_stat_user_indexes JOIN pg_indexes ON indexname = indexrelname "
+    uses += "WHERE indexdef LIKE '%%USING hnsw%%'"
+    before = connection.execute(uses).fetchone()[0]
+    connection.execute("SELECT FROM hetero_gallery.search(%s, %s, 10)", [literal(some[0]), V1.space_id])
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    assert connection.execute(uses).fetchone()[0] > before
+
+
+def test_a_crashed_server_loses_nothing_and_the_store_connects_again(address: str, connection: Any) -> None:
+    with open_gallery(address) as store:
+        store.add(vectors(1, seed=9), ["late"], V1)
+        # At once, without a checkpoint: what was acknowledged is in the write-ahead log alone.
+        restart_server("immediate")
+        with pytest.raises(psycopg.OperationalError):
+            store.search(vectors(1, seed=9), 1, V1)
+        assert store.search(vectors(1, seed=9), 1, V1).ids == [["late"]]
+        assert len(store) == 6
