@@ -1,0 +1,265 @@
+"""The engine over LanceDB: a table a space, and one that says which space is served.
+
+LanceDB has no transactions over tables. An item's vectors carry its revision: one whose revision is not that of the
+space served counts as missing. A swap beside writers is not one step: pause them, or an item may be missing after it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+from lancedb.index import HnswSq
+
+from hetero.errors import InputError, IntegrityError
+from hetero.files import canonical_json
+from hetero.foreign import strict_json
+from hetero.gallery.engine import Query, Serving
+from hetero.gallery.opening import Address
+from hetero.gallery.store import Item, Matches
+from hetero.space import EmbeddingSpace
+
+CONNECTIVITY, EXPANSION = 16, 64
+_ABOUT = "spaces"
+_UNINDEXED = 20_000
+"""So many vectors outside of the graph, or a tenth of all, are compared one by one; then the graph takes them in."""
+_WRITES = 100
+"""Each write adds a file, and files are merged after so many."""
+_REFINED = 4
+"""The graph holds int8 vectors; so many times ``k`` are ordered by float16 ones."""
+_PROBES = 20
+"""Parts of the index that are searched, which is all of them up to some twenty million vectors."""
+_KEY = ["tenant", "id"]
+
+
+class LanceEngine:
+    """A gallery in a LanceDB database; see :class:`hetero.gallery.engine.Engine` for the methods.
+
+    Args:
+        address: ``lance:DIRECTORY``, or the URL of object storage, as LanceDB reads it.
+
+    Raises:
+        InputError: When there is no gallery and no space to make one of.
+    """
+
+    def __init__(self, address: Address) -> None:
+        address.require_options()
+        self._lock = threading.RLock()
+        # Each read looks for what other processes wrote.
+        self._database = lancedb.connect(address.place, read_consistency_interval=timedelta(0))
+        self._tables: dict[str, Any] = {}
+        self._writes = 0
+        if _ABOUT not in self._database.list_tables().tables:
+            if address.space is None or address.read_only:
+                raise InputError(f"expected a gallery store at {address.text}, found none; give a space to make one")
+            first = [_about(address.space)]
+            # Its vectors first: a gallery that says what it serves has them.
+            self._make(address.space)
+            self._database.create_table(_ABOUT, pa.Table.from_pylist(first, _SPACES), exist_ok=True)
+
+    def serving(self) -> Serving:
+        """Return what is served now."""
+        with self._lock:
+            records = self._spaces()
+            served = [record for record in records if record["role"] == "served"]
+            if len(served) != 1:
+                raise IntegrityError(f"the table {_ABOUT} says of {len(served)} spaces that they are served")
+            previous = [_space(record) for record in records if record["role"] == "previous"]
+            return Serving(_space(served[0]), *previous[:1])
+
+    def serve(self, space_id: str, *, complete: bool) -> int:
+        """Serve a space."""
+        with self._lock:
+            missing, now = len(self._lacking(space_id)), self.serving().space.space_id
+            if not (complete and missing) and now != space_id:
+                roles = {space_id: "served", now: "previous"}
+                records = [record | {"role": roles.get(record["space_id"], "")} for record in self._spaces()]
+                self._table(_ABOUT).add(pa.Table.from_pylist(records, _SPACES), mode="overwrite")
+            return missing
+
+    def register(self, space: EmbeddingSpace) -> None:
+        """Make room for vectors of a space."""
+        with self._lock:
+            if space.space_id not in {record["space_id"] for record in self._spaces()}:
+                self._make(space)
+                record = pa.Table.from_pylist([_about(space) | {"role": ""}], _SPACES)
+                self._table(_ABOUT).merge_insert("space_id").when_not_matched_insert_all().execute(record)
+
+    def count(self, space_id: str) -> int:
+        """Return the number of vectors of a space."""
+        with self._lock:
+            return self._table(_name(space_id)).count_rows()
+
+    def put(
+        self,
+        space: EmbeddingSpace,
+        vectors: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        tenant: str,
+        attributes: Sequence[Mapping[str, str]] | None,
+    ) -> None:
+        """Write items and their vectors."""
+        with self._lock:
+            self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
+            if attributes is None:
+                known = {row["id"]: row["labels"] for row in self._rows(space.space_id, tenant, ids, ["id", "labels"])}
+                labels = [known.get(name, []) for name in ids]
+            else:
+                labels = [[_label(*pair) for pair in one.items()] for one in attributes]
+            # First, so that a kill leaves no vector of what the item showed before.
+            for record in self._spaces():
+                if record["space_id"] != space.space_id:
+                    self._table(_name(record["space_id"])).delete(_named(tenant, ids))
+            rows = [
+                {"tenant": tenant, "id": name, "revision": uuid.uuid4().hex, "labels": some}
+                for name, some in zip(ids, labels, strict=True)
+            ]
+            self._upsert(space.space_id, rows, vectors)
+
+    def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
+        """Write vectors of a space for items of an unchanged revision."""
+        with self._lock:
+            served = self.serving().space.space_id
+            row_of = {(item.tenant, item.id, item.revision): row for row, item in enumerate(items)}
+            taken: list[dict[str, Any]] = []
+            for tenant in {item.tenant for item in items}:
+                ids = [item.id for item in items if item.tenant == tenant]
+                own = {row["id"]: row["revision"] for row in self._rows(space_id, tenant, ids, ["id", "revision"])}
+                rows = self._rows(served, tenant, ids, ["tenant", "id", "revision", "labels"])
+                taken += [row for row in rows if _is_in(row, row_of) and own.get(row["id"]) != row["revision"]]
+            if taken:
+                order = [row_of[row["tenant"], row["id"], row["revision"]] for row in taken]
+                self._upsert(space_id, taken, vectors[order])
+            return len(taken)
+
+    def find(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space."""
+        conditions = [f"tenant = {_quoted(query.tenant)}"]
+        conditions += [
+            f"array_has_any(labels, [{', '.join(_quoted(_label(name, value)) for value in values)}])"
+            for name, values in query.where.items()
+        ]
+        answers: list[list[dict[str, Any]]] = []
+        with self._lock:
+            table = self._table(_name(space_id))
+            for row in query.vectors.astype(np.float16):
+                search = table.search(row, vector_column_name="vector").distance_type("dot").select(["id", "_distance"])
+                search = search.where(" AND ".join(conditions), prefilter=True).limit(query.k)
+                if query.effort == "exact":
+                    search = search.bypass_vector_index()
+                else:
+                    effort = max(query.effort, _REFINED * query.k)
+                    search = search.ef(effort).refine_factor(_REFINED).nprobes(_PROBES)
+                answers.append(search.to_list())
+        scores = np.full((len(answers), max(map(len, answers))), -np.inf, np.float32)
+        for row, rows in enumerate(answers):
+            scores[row, : len(rows)] = [1 - one["_distance"] for one in rows]
+        return Matches([[one["id"] for one in rows] for rows in answers], scores)
+
+    def remove(self, ids: Sequence[str], tenant: str) -> int:
+        """Delete items."""
+        with self._lock:
+            served = self.serving().space.space_id
+            removed = len(self._rows(served, tenant, ids, ["id"]))
+            for record in sorted(self._spaces(), key=lambda record: record["space_id"] == served):
+                self._table(_name(record["space_id"])).delete(_named(tenant, ids))
+            return removed
+
+    def missing(self, space_id: str, limit: int) -> list[Item]:
+        """Return items that lack a vector of a space."""
+        with self._lock:
+            return self._lacking(space_id)[:limit]
+
+    def close(self) -> None:
+        """Forget the tables."""
+        self._tables.clear()
+
+    def _make(self, space: EmbeddingSpace) -> None:
+        schema = pa.schema([*_COLUMNS, pa.field("vector", pa.list_(pa.float16(), space.dimension), nullable=False)])
+        self._database.create_table(_name(space.space_id), schema=schema, exist_ok=True)
+
+    def _table(self, name: str) -> Any:
+        if name not in self._tables:
+            self._tables[name] = self._database.open_table(name)
+        return self._tables[name]
+
+    def _spaces(self) -> list[dict[str, Any]]:
+        return self._table(_ABOUT).to_arrow().to_pylist()
+
+    def _rows(self, space_id: str, tenant: str, ids: Sequence[str], columns: list[str]) -> list[dict[str, Any]]:
+        search = self._table(_name(space_id)).search().where(_named(tenant, ids)).select(columns)
+        return search.limit(len(ids)).to_list()
+
+    def _upsert(self, space_id: str, rows: list[dict[str, Any]], vectors: Float32[np.ndarray, "n d"]) -> None:
+        table = self._table(_name(space_id))
+        columns = pa.Table.from_pylist(rows, pa.schema(_COLUMNS))
+        flat = pa.array(vectors.astype(np.float16).ravel())
+        made = columns.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+        table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all().execute(
+            made.cast(table.schema)
+        )
+        self._writes += 1
+        if self._writes % _WRITES == 0:
+            self._maintain(table)
+
+    def _maintain(self, table: Any) -> None:
+        """Merge files, and let the graph take in what is outside of it."""
+        rows, indices = table.count_rows(), table.list_indices()
+        if indices:
+            statistics = table.index_stats(indices[0].name)
+            if statistics.num_unindexed_rows < max(_UNINDEXED, rows // 10):
+                return
+        elif rows >= _UNINDEXED:
+            table.create_index("vector", config=HnswSq(distance_type="dot", m=CONNECTIVITY, ef_construction=EXPANSION))
+        table.optimize()
+
+    def _lacking(self, space_id: str) -> list[Item]:
+        def revisions(space_id: str) -> list[dict[str, str]]:
+            return self._table(_name(space_id)).search().select([*_KEY, "revision"]).limit(None).to_list()
+
+        own = {(row["tenant"], row["id"], row["revision"]) for row in revisions(space_id)}
+        served = revisions(self.serving().space.space_id)
+        return [Item(row["id"], row["tenant"], row["revision"]) for row in served if not _is_in(row, own)]
+
+
+_SPACES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("space_id", "role", "record")])
+_COLUMNS = [
+    *(pa.field(name, pa.string(), nullable=False) for name in ("tenant", "id", "revision")),
+    pa.field("labels", pa.list_(pa.string()), nullable=False),
+]
+
+
+def _about(space: EmbeddingSpace) -> dict[str, str]:
+    return {"space_id": space.space_id, "role": "served", "record": canonical_json(space.to_dict())}
+
+
+def _space(record: dict[str, str]) -> EmbeddingSpace:
+    return EmbeddingSpace.from_dict(strict_json(record["record"].encode(), what=_ABOUT), what=_ABOUT)
+
+
+def _name(space_id: str) -> str:
+    return f"vectors_{space_id[:32]}"
+
+
+def _is_in(row: dict[str, str], known: Any) -> bool:
+    return (row["tenant"], row["id"], row["revision"]) in known
+
+
+def _named(tenant: str, ids: Sequence[str]) -> str:
+    return f"tenant = {_quoted(tenant)} AND id IN ({', '.join(map(_quoted, ids))})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _label(name: str, value: str) -> str:
+    return json.dumps([name, value], ensure_ascii=False)

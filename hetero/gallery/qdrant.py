@@ -1,0 +1,257 @@
+"""The engine over Qdrant: a collection a space, and one that says which space is served.
+
+Qdrant has no transactions over collections. An item's vectors carry its revision: one whose revision is not that of the
+space served counts as missing. A swap beside writers is not one step: pause them, or an item may be missing after it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from qdrant_client import QdrantClient, models
+
+from hetero.errors import InputError, IntegrityError
+from hetero.foreign import strict_json
+from hetero.gallery.engine import Query, Serving
+from hetero.gallery.opening import Address
+from hetero.gallery.store import Item, Matches
+from hetero.space import EmbeddingSpace
+
+CONNECTIVITY, EXPANSION = 16, 64
+_AT_ONCE = 1000
+_NAMES = uuid.UUID("6f2f5a0e-6c53-4b7e-9f5e-3f0a7f8d2c11")
+"""Makes the ids of points, which Qdrant wants as UUIDs."""
+_SERVING = str(uuid.uuid5(_NAMES, "serving"))
+
+
+class QdrantEngine:
+    """A gallery in Qdrant; see :class:`hetero.gallery.engine.Engine` for the methods.
+
+    Args:
+        address: ``qdrant:URL`` of a server, whose key is read from ``QDRANT_API_KEY``, or ``qdrant:DIRECTORY`` for the
+            client's local mode, which compares each query with every vector; the option ``name`` tells galleries of
+            one server apart.
+
+    Raises:
+        InputError: When there is no gallery and no space to make one of.
+    """
+
+    def __init__(self, address: Address) -> None:
+        if wrong := set(address.options) - {"name"}:
+            raise InputError(f"{address.text}: expected name=NAME, got {', '.join(sorted(wrong))}")
+        self._name = address.options.get("name", "gallery")
+        self._lock = threading.RLock()
+        if address.place.startswith(("http://", "https://")):
+            self._client = QdrantClient(url=address.place, api_key=os.environ.get("QDRANT_API_KEY"))
+        else:
+            try:
+                self._client = QdrantClient(path=address.place)
+            except RuntimeError as error:  # another process has it
+                raise InputError(f"{address.text} cannot be opened: {error}") from None
+        if not self._client.collection_exists(self._about):
+            if address.space is None or address.read_only:
+                self._client.close()
+                raise InputError(f"expected a gallery store at {address.text}, found none; give a space to make one")
+            one = models.VectorParams(size=1, distance=models.Distance.DOT)
+            self._client.create_collection(self._about, vectors_config=one)
+        if address.space is not None and not self._record(_SERVING):
+            self.register(address.space)
+            self._write(_SERVING, {"space": address.space.space_id, "previous": None})
+
+    def serving(self) -> Serving:
+        """Return what is served now."""
+        with self._lock:
+            state = self._record(_SERVING)
+            if state is None:
+                raise IntegrityError(f"the collection {self._about} does not say which space is served")
+            previous = state["previous"]
+            return Serving(self._space(state["space"]), None if previous is None else self._space(previous))
+
+    def serve(self, space_id: str, *, complete: bool) -> int:
+        """Serve a space."""
+        with self._lock:
+            missing, now = sum(1 for _ in self._lacking(space_id)), self.serving().space.space_id
+            if not (complete and missing) and now != space_id:
+                self._write(_SERVING, {"space": space_id, "previous": now})
+            return missing
+
+    def register(self, space: EmbeddingSpace) -> None:
+        """Make room for vectors of a space."""
+        with self._lock:
+            self._write(_point(space.space_id), {"space": json.dumps(space.to_dict())})
+            collection = self._collection(space.space_id)
+            if self._client.collection_exists(collection):
+                return
+            self._client.create_collection(
+                collection,
+                vectors_config=models.VectorParams(
+                    size=space.dimension, distance=models.Distance.DOT, datatype=models.Datatype.FLOAT16
+                ),
+                hnsw_config=models.HnswConfigDiff(m=CONNECTIVITY, ef_construct=EXPANSION),
+            )
+            if self._is_server:
+                for field in ("tenant", "labels"):
+                    keyword = models.KeywordIndexParams(
+                        type=models.KeywordIndexType.KEYWORD, is_tenant=field == "tenant"
+                    )
+                    self._client.create_payload_index(collection, field, keyword, wait=True)
+
+    def count(self, space_id: str) -> int:
+        """Return the number of vectors of a space."""
+        with self._lock:
+            return self._client.count(self._collection(space_id), exact=True).count
+
+    def put(
+        self,
+        space: EmbeddingSpace,
+        vectors: Float32[np.ndarray, "n d"],
+        ids: Sequence[str],
+        tenant: str,
+        attributes: Sequence[Mapping[str, str]] | None,
+    ) -> None:
+        """Write items and their vectors."""
+        with self._lock:
+            self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
+            points, collection = [_point(tenant, name) for name in ids], self._collection(space.space_id)
+            if attributes is None:
+                known = self._payloads(collection, points)
+                attributes = [known.get(point, {"attributes": {}})["attributes"] for point in points]
+            # First, so that a kill leaves no vector of what the item showed before.
+            self._delete(points, but=collection)
+            payloads = [
+                {
+                    "tenant": tenant,
+                    "id": name,
+                    "revision": uuid.uuid4().hex,
+                    "attributes": dict(one),
+                    "labels": [_label(*pair) for pair in one.items()],
+                }
+                for name, one in zip(ids, attributes, strict=True)
+            ]
+            self._upsert(collection, points, vectors, payloads)
+
+    def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
+        """Write vectors of a space for items of an unchanged revision."""
+        with self._lock:
+            points = [_point(item.tenant, item.id) for item in items]
+            known = self._payloads(self._collection(self.serving().space.space_id), points)
+            own = self._payloads(self._collection(space_id), points)
+            rows = [
+                row
+                for row, (point, item) in enumerate(zip(points, items, strict=True))
+                if known.get(point, {}).get("revision") == item.revision != own.get(point, {}).get("revision")
+            ]
+            taken = [points[row] for row in rows]
+            self._upsert(self._collection(space_id), taken, vectors[rows], [known[point] for point in taken])
+            return len(rows)
+
+    def find(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space."""
+        conditions = [models.FieldCondition(key="tenant", match=models.MatchValue(value=query.tenant))]
+        conditions += [
+            models.FieldCondition(key="labels", match=models.MatchAny(any=[_label(name, value) for value in values]))
+            for name, values in query.where.items()
+        ]
+        exact = query.effort == "exact"
+        options = models.SearchParams(hnsw_ef=None if query.effort == "exact" else query.effort, exact=exact)
+        requests = [
+            models.QueryRequest(
+                query=row, filter=models.Filter(must=[*conditions]), params=options, limit=query.k, with_payload=["id"]
+            )
+            for row in query.vectors.tolist()
+        ]
+        with self._lock:
+            answers = [
+                answer.points for answer in self._client.query_batch_points(self._collection(space_id), requests)
+            ]
+        scores = np.full((len(answers), max(map(len, answers))), -np.inf, np.float32)
+        for row, points in enumerate(answers):
+            scores[row, : len(points)] = [point.score for point in points]
+        return Matches([[(point.payload or {})["id"] for point in points] for points in answers], scores)
+
+    def remove(self, ids: Sequence[str], tenant: str) -> int:
+        """Delete items."""
+        with self._lock:
+            points, collection = [_point(tenant, name) for name in ids], self._collection(self.serving().space.space_id)
+            removed = len(self._payloads(collection, points))
+            self._delete(points, but=collection)
+            self._client.delete(collection, [*points], wait=True)
+            return removed
+
+    def missing(self, space_id: str, limit: int) -> list[Item]:
+        """Return items that lack a vector of a space."""
+        with self._lock:
+            return list(islice(self._lacking(space_id), limit))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    @property
+    def _about(self) -> str:
+        return f"{self._name}-spaces"
+
+    @property
+    def _is_server(self) -> bool:
+        return bool(self._client.init_options.get("url"))
+
+    def _collection(self, space_id: str) -> str:
+        return f"{self._name}-{space_id[:32]}"
+
+    def _space(self, space_id: str) -> EmbeddingSpace:
+        record = (self._record(_point(space_id)) or {}).get("space", "")
+        return EmbeddingSpace.from_dict(strict_json(record.encode(), what=self._about), what=self._about)
+
+    def _record(self, point: str) -> dict[str, Any] | None:
+        points = self._client.retrieve(self._about, [point])
+        return points[0].payload if points else None
+
+    def _write(self, point: str, record: dict[str, Any]) -> None:
+        self._client.upsert(self._about, [models.PointStruct(id=point, vector=[1.0], payload=record)], wait=True)
+
+    def _upsert(
+        self, collection: str, points: Sequence[str], vectors: Float32[np.ndarray, "n d"], payloads: Sequence[Any]
+    ) -> None:
+        made = (
+            models.PointStruct(id=point, vector=row.tolist(), payload=payload)
+            for point, row, payload in zip(points, vectors, payloads, strict=True)
+        )
+        while some := list(islice(made, _AT_ONCE)):
+            self._client.upsert(collection, some, wait=True)
+
+    def _delete(self, points: Sequence[str], *, but: str) -> None:
+        for one in self._client.get_collections().collections:
+            if one.name.startswith(f"{self._name}-") and one.name not in (but, self._about):
+                self._client.delete(one.name, [*points], wait=True)
+
+    def _payloads(self, collection: str, points: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {str(one.id): one.payload or {} for one in self._client.retrieve(collection, list(points))}
+
+    def _lacking(self, space_id: str) -> Iterator[Item]:
+        served, collection = self._collection(self.serving().space.space_id), self._collection(space_id)
+        place: Any = None
+        while True:
+            records, place = self._client.scroll(served, limit=_AT_ONCE, offset=place)
+            own = self._payloads(collection, [str(one.id) for one in records])
+            for one in records:
+                payload = one.payload or {}
+                if own.get(str(one.id), {}).get("revision") != payload["revision"]:
+                    yield Item(payload["id"], payload["tenant"], payload["revision"])
+            if place is None:
+                return
+
+
+def _point(*name: str) -> str:
+    return str(uuid.uuid5(_NAMES, json.dumps(name)))
+
+
+def _label(name: str, value: str) -> str:
+    return json.dumps([name, value], ensure_ascii=False)
