@@ -7,40 +7,35 @@ data set) only the second leaves enough to train on. Without labels, images are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int64
 
 from hetero.data.config import DataConfig
-from hetero.data.sources.listing import ListedImage, Listing
+from hetero.data.sources.listing import Listing
+from hetero.data.sources.rows import LEFT_OUT, SPLITS, Rows
 from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
-from hetero.files import sha256_bytes
 
 CLASSES_FOR_CLASS_SPLIT = 20
 _ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
-def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """Return names in an order that depends on the seed and the names only.
+def shuffled(names: Iterable[str], seed: int) -> Int64[np.ndarray, " n"]:
+    """Return the places of names in an order that depends on the seed and the names only.
 
     Sorting by a digest is the same for all library versions and platforms, which random generators do not guarantee,
     and a name added later does not change the order of the others.
     """
-    return sorted(names, key=lambda name: (sha256_bytes(f"{seed}/{name}".encode()), name))
+    digests = b"".join(hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in names)
+    return np.argsort(np.frombuffer(digests, "S32"), kind="stable")
 
 
 def assign_splits(listing: Listing, config: DataConfig) -> Listing:
-    """Give every image a split.
-
-    Data with only train and validation are read as train and test (as are the tables of open-metric-learning, which
-    report figures on ``validation``), and a new validation set is taken from train.
-
-    Args:
-        listing: The images of a folder or a table.
-        config: Its ``split``, ``test_share``, ``validation_share`` and ``seed`` are used.
-
-    Images of split ``unlabelled`` join the training images once the other splits are assigned; where there are no
-    others, they are the training images. Validation and test images without a label are left out where others have one,
-    because without a class nobody can say if finding them is right.
+    """Give every image of a listing a split, as :func:`with_splits` does.
 
     Returns:
         A listing ordered train, validation, test; its notes name the generated splits.
@@ -48,116 +43,138 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
     Raises:
         InputError: When there is nothing to train on or nothing to test on.
     """
-    listing.require_classes()
-    if not any(entry.split in ("train", "") for entry in listing.entries):
-        listing = _joined(listing)
-    present = {entry.split for entry in listing.entries} - {"unlabelled"}
-    if present == {""}:
-        listing = _hold_out(listing, "", "test", config, _manner(listing, config))
-        listing = listing.with_entries(entry if entry.split else entry.moved("train") for entry in listing.entries)
-        listing = _hold_out(listing, "train", "validation", config, _manner(listing, config))
+    rows = with_splits(listing.rows(), config)
+    entries = (listing.entries[row].moved(split) for split in _ORDER for row in rows.of(split).tolist())
+    return replace(listing, entries=tuple(entries), notes=rows.notes)
+
+
+def with_splits(rows: Rows, config: DataConfig) -> Rows:
+    """Give every image one of the splits train, validation and test, or leave it out.
+
+    Data with only train and validation are read as train and test (as are the tables of open-metric-learning, which
+    report figures on ``validation``), and a new validation set is taken from train.
+
+    Args:
+        rows: Labels and names, and the splits that the data have.
+        config: Its ``split``, ``test_share``, ``validation_share`` and ``seed`` are used.
+
+    Images of split ``unlabelled`` join the training images once the other splits are assigned; where there are no
+    others, they are the training images. Validation and test images without a label are left out where others have one,
+    because without a class nobody can say if finding them is right.
+
+    Raises:
+        InputError: When there is nothing to train on or nothing to test on.
+    """
+    rows.require_classes()
+    if not len(rows.of("train")) and not len(rows.of("")):
+        rows = _joined(rows)
+    present = [split for split in SPLITS if split != "unlabelled" and len(rows.of(split))]
+    if present == [""]:
+        rows = _hold_out(rows, "", "test", config, _manner(rows, config))
+        rows = rows.moved(rows.of(""), "train")
+        rows = _hold_out(rows, "train", "validation", config, _manner(rows, config))
     elif "train" not in present:
-        raise InputError(f"{listing.name}: expected training images (split train), found only {', '.join(present)}")
-    elif present == {"train"}:
+        raise InputError(f"{rows.name}: expected training images (split train), found only {', '.join(present)}")
+    elif present == ["train"]:
         raise InputError(
-            f"{listing.name}: expected test images beside the training images, found none; add a test folder (split "
+            f"{rows.name}: expected test images beside the training images, found none; add a test folder (split "
             "test in a CSV), or give the class folders without a train folder above them to have a split made up"
         )
     elif "test" not in present:
         note = "there is no test split: validation is used as test, and a new validation split is made up"
-        moved = [entry.moved("test") if entry.split == "validation" else entry for entry in listing.entries]
-        listing = _hold_out_like_test(listing.with_entries(moved, note), config)
+        rows = _hold_out_like_test(rows.moved(rows.of("validation"), "test", note), config)
     elif "validation" not in present:
-        listing = _hold_out_like_test(listing, config)
-    listing = _judged_by_labels(_joined(listing))
-    ordered = [entry for split in _ORDER for entry in listing.of(split)]
-    result = listing.with_entries(ordered)
-    result.require_classes()
-    return result
+        rows = _hold_out_like_test(rows, config)
+    rows = _judged_by_labels(_joined(rows))
+    rows = rows.moved(rows.of(""), None)
+    rows.require_classes()
+    return rows
 
 
-def _joined(listing: Listing) -> Listing:
+def _joined(rows: Rows) -> Rows:
     """Move the images of split ``unlabelled`` to the training images."""
-    count = len(listing.of("unlabelled"))
-    moved = (entry.moved("train") if entry.split == "unlabelled" else entry for entry in listing.entries)
-    return listing.with_entries(moved, f"{count} images without labels join training") if count else listing
+    joining = rows.of("unlabelled")
+    return rows.moved(joining, "train", f"{len(joining)} images without labels join training") if len(joining) else rows
 
 
-def _judged_by_labels(listing: Listing) -> Listing:
+def _judged_by_labels(rows: Rows) -> Rows:
     """Leave out unlabelled validation and test images where there are labelled ones."""
-    for split in ("validation", "test"):
-        count = sum(not entry.label for entry in listing.of(split))
-        if count and listing.labelled(split):
-            entries = [entry for entry in listing.entries if entry.label or entry.split != split]
-            listing = listing.with_entries(
-                entries, f"{split}: {count} images without a label left out, others have one"
+    judged: tuple[Split, ...] = ("validation", "test")
+    for split in judged:
+        of_split = rows.of(split)
+        without = of_split[rows.labels[of_split] < 0]
+        if len(without) and rows.labelled(split):
+            rows = rows.moved(
+                without, None, f"{split}: {len(without)} images without a label left out, others have one"
             )
-    return listing
+    return rows
 
 
-def _manner(listing: Listing, config: DataConfig) -> str:
+def _manner(rows: Rows, config: DataConfig) -> str:
     if config.split != "auto":
         return config.split
-    classes = {entry.label for entry in listing.entries if entry.label}
-    return "class" if len(classes) >= CLASSES_FOR_CLASS_SPLIT else "image"
+    labels = np.unique(rows.labels[rows.splits != LEFT_OUT])
+    return "class" if int((labels >= 0).sum()) >= CLASSES_FOR_CLASS_SPLIT else "image"
 
 
-def _hold_out_like_test(listing: Listing, config: DataConfig) -> Listing:
-    of_train, of_test = ({entry.label for entry in listing.of(split)} - {""} for split in ("train", "test"))
-    are_new = bool(of_test) and not of_train & of_test
+def _hold_out_like_test(rows: Rows, config: DataConfig) -> Rows:
+    of_train, of_test = rows.classes_of("train"), rows.classes_of("test")
+    are_new = len(of_test) > 0 and not np.isin(of_test, of_train).any()
     manner = config.split if config.split != "auto" else ("class" if are_new else "image")
-    return _hold_out(listing, "train", "validation", config, manner)
+    return _hold_out(rows, "train", "validation", config, manner)
 
 
-def _hold_out(listing: Listing, source: Split, target: Split, config: DataConfig, manner: str) -> Listing:
+def _hold_out(rows: Rows, source: Split, target: Split, config: DataConfig, manner: str) -> Rows:
     share = config.test_share if target == "test" else config.validation_share
-    entries = listing.of(source)
-    if labelled := [entry for entry in entries if entry.label]:
+    candidates = rows.of(source)
+    labelled = candidates[rows.labels[candidates] >= 0]
+    if len(labelled):
         # Labels are a better measure than altered copies.
         choose = _classes_to_hold_out if manner == "class" else _images_to_hold_out
-        names = choose(labelled, share, config.seed)
+        chosen = choose(rows, labelled, share, config.seed)
+        classes = len(np.unique(rows.labels[chosen]))
+        part = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
     else:
-        names = _unlabelled_to_hold_out(entries, share, config.seed)
-    moved = [entry.moved(target) if entry.name in names else entry for entry in listing.entries]
-    classes = len({entry.label for entry in labelled if entry.name in names})
-    part = f"{classes} whole classes" if manner == "class" else f"images of {classes} classes"
-    part = part if labelled else "images without labels"
-    note = f"{target} split made up (seed {config.seed}): {part}, {len(names)} images"
-    if not names:
-        raise InputError(f"{listing.name}: too few images to hold any out for {target}; bring a {target} split")
-    return listing.with_entries(moved, note)
+        chosen, part = _unlabelled_to_hold_out(rows, candidates, share, config.seed), "images without labels"
+    if not len(chosen):
+        raise InputError(f"{rows.name}: too few images to hold any out for {target}; bring a {target} split")
+    return rows.moved(chosen, target, f"{target} split made up (seed {config.seed}): {part}, {len(chosen)} images")
 
 
-def _classes_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
-    classes = shuffled({entry.label for entry in entries}, seed)
+def _classes_to_hold_out(
+    rows: Rows, labelled: Int64[np.ndarray, " m"], share: float, seed: int
+) -> Int64[np.ndarray, " k"]:
+    classes = np.unique(rows.labels[labelled])
     count = max(2, round(share * len(classes)))
     if len(classes) - count < 2:
         raise InputError(
             f"expected at least 4 classes to hold two out and keep two, found {len(classes)}; "
             'split by image instead (split = "image"), or bring more classes'
         )
-    held_out = set(classes[:count])
-    return {entry.name for entry in entries if entry.label in held_out}
+    order = shuffled((rows.classes[label] for label in classes.tolist()), seed)
+    return labelled[np.isin(rows.labels[labelled], classes[order[:count]])]
 
 
-def _unlabelled_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
-    count = max(2, round(share * len(entries)))
-    names = shuffled((entry.name for entry in entries), seed)
-    return set(names[:count]) if len(names) - count >= 2 else set()
+def _unlabelled_to_hold_out(
+    rows: Rows, candidates: Int64[np.ndarray, " m"], share: float, seed: int
+) -> Int64[np.ndarray, " k"]:
+    count = max(2, round(share * len(candidates)))
+    if len(candidates) - count < 2:
+        return candidates[:0]
+    return candidates[shuffled(rows.names_of(candidates), seed)[:count]]
 
 
-def _images_to_hold_out(entries: Sequence[ListedImage], share: float, seed: int) -> set[str]:
-    by_class: dict[str, list[str]] = {}
-    for entry in entries:
-        by_class.setdefault(entry.label, []).append(entry.name)
-    counts = {label: round(share * len(members)) for label, members in by_class.items()}
-    if not any(counts.values()):
-        counts = dict.fromkeys(counts, 1)
-    names: set[str] = set()
-    for label, members in by_class.items():
-        count = counts[label]
-        if count == 1:
-            # A single image could neither find another of its class nor be found.
-            count = 2 if len(members) >= 4 else 0
-        names.update(shuffled(members, seed)[:count])
-    return names
+def _images_to_hold_out(
+    rows: Rows, labelled: Int64[np.ndarray, " m"], share: float, seed: int
+) -> Int64[np.ndarray, " k"]:
+    """Choose the first images of every class, in shuffled order."""
+    order = labelled[shuffled(rows.names_of(labelled), seed)]
+    order = order[np.argsort(rows.labels[order], kind="stable")]
+    _, starts, sizes = np.unique(rows.labels[order], return_index=True, return_counts=True)
+    counts = np.round(share * sizes).astype(np.int64)
+    if not counts.any():
+        counts[:] = 1
+    # A single image could neither find another of its class nor be found.
+    counts = np.where(counts == 1, np.where(sizes >= 4, 2, 0), counts)
+    place = np.arange(len(order)) - np.repeat(starts, sizes)
+    return order[place < np.repeat(counts, sizes)]

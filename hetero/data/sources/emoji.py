@@ -51,7 +51,7 @@ def prepare_emoji(config: DataConfig, preprocessing: Preprocessing, cache: Path 
         InputError: When the font packages are missing.
     """
     classes, rendered = rendered_emoji(cache)
-    order = shuffled(classes, SPLIT_SEED)
+    order = [classes[place] for place in shuffled(classes, SPLIT_SEED).tolist()]
     held_out = EMOJI_TRAIN_CLASSES - config.validation_classes
     parts = (order[:held_out], order[held_out:EMOJI_TRAIN_CLASSES], order[EMOJI_TRAIN_CLASSES:])
     fingerprint = emoji_fingerprint(config, preprocessing)

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hetero.data.names import require_telling_apart
+import numpy as np
+
+from hetero.data.sources.rows import SPLITS, Rows, numbered
 from hetero.data.sources.split_names import Split
-from hetero.errors import InputError
 from hetero.files import digest
 
 Box = tuple[float, float, float, float]
@@ -86,27 +87,17 @@ class Listing:
             InputError: When there is no image, only one class or one image without a label in a split, or classes whose
                 names look the same.
         """
-        if not self.entries:
-            raise InputError(f"{self.name}: expected images in folders named after their classes, found none")
-        labels_of: dict[Split, list[str]] = {}
-        for entry in self.entries:
-            labels_of.setdefault(entry.split, []).append(entry.label)
-        require_telling_apart({entry.label for entry in self.entries}, f"classes of {self.name}")
-        require_telling_apart({entry.view for entry in self.entries}, f"views of {self.name}")
-        for split, labels in sorted(labels_of.items()):
-            self._require_several(split, labels)
+        self.rows().require_classes()
 
-    def _require_several(self, split: Split, labels: list[str]) -> None:
-        """Refuse a split that has a single class, where each image without a label counts as its own class."""
-        place, classes = (f"the {split} images of {self.name}" if split else self.name), set(labels)
-        if split == "unlabelled" or len(classes - {""}) + labels.count("") > 1:
-            return
-        if "" in classes:
-            raise InputError(f"{place}: expected at least two images, found one; it leaves nothing to tell apart")
-        raise InputError(
-            f"{place}: expected at least two classes, found one ({classes.pop()!r}); one class leaves nothing to tell "
-            'apart; where it says nothing of the images, give them no label (layout = "flat" for a folder, an empty '
-            "label in a table)"
+    def rows(self) -> Rows:
+        """Return labels, splits and names as columns."""
+        classes, labels = numbered(entry.label for entry in self.entries)
+        if classes[:1] == ("",):
+            classes, labels = classes[1:], labels - 1
+        splits = np.array([SPLITS.index(entry.split) for entry in self.entries], np.uint8)
+        names = [entry.name for entry in self.entries]
+        return Rows(
+            self.name, classes, labels, splits, names, tuple({entry.view for entry in self.entries}), self.notes
         )
 
     def fingerprint(self) -> str:
