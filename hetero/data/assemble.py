@@ -12,25 +12,28 @@ from jaxtyping import Int64
 
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import decoding_key, picture_size
-from hetero.data.decoding.decoded import LazyImages, decode_listing
+from hetero.data.decoding.decoded import decode_listing
+from hetero.data.decoding.lazy import LazyImages
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
 from hetero.data.sources.listing import ListedImage, Listing
+from hetero.data.sources.rows import numbered
 from hetero.data.sources.split_names import Split
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
-_JUDGED: tuple[Split, ...] = ("validation", "test")
-# Suffixes of the formats that every platform decodes.
-_EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
+JUDGED: tuple[Split, ...] = ("validation", "test")
+"""The splits that have tasks."""
+EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
+"""Suffixes of the formats that every platform decodes."""
 
 
 def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
     """Return a digest of everything that :func:`assemble` reads, without opening an image."""
     parts = [listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)]
     # The seed decides altered copies of images without labels; for others only the splits, which the listing has.
-    return digest(parts if all(map(listing.labelled, _JUDGED)) else [*parts, config.seed])
+    return digest(parts if all(map(listing.labelled, JUDGED)) else [*parts, config.seed])
 
 
 def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing, cache: Path) -> Dataset:
@@ -54,22 +57,44 @@ def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing,
     if decoded.unreadable:
         listing = without_unreadable(listing, decoded.unreadable, skip=config.skip_unreadable)
     source = ListedSource(everything, listing, cache, int(config.decoded_limit_gb * 1e9))
-    train, *judged = _sets(listing, decoded.images, fingerprint, preprocessing, source)
-    protocols = {split: split_tasks(listing, split, config) for split in _JUDGED}
-    notes = [note for split, result in protocols.items() for note in _dropped(split, result)]
+    sets = _sets(listing, decoded.images, fingerprint, preprocessing, source)
+    protocols: dict[Split, Protocolled] = {split: split_tasks(listing, split, config) for split in JUDGED}
+    return with_tasks(listing.name, sets, protocols, config, fingerprint, listing.notes)
+
+
+def with_tasks(
+    name: str,
+    sets: tuple[ImageSet, ImageSet, ImageSet],
+    protocols: dict[Split, Protocolled],
+    config: DataConfig,
+    fingerprint: str,
+    notes: tuple[str, ...],
+) -> Dataset:
+    """Return a data set of three sets of images and the tasks of validation and test, which get altered copies.
+
+    Args:
+        name: Name for people.
+        sets: Training, validation and test images.
+        protocols: Tasks of the latter two.
+        config: Its ``seed`` decides altered copies.
+        fingerprint: Digest of everything that was read.
+        notes: Notes for the user.
+    """
+    train, *judged = sets
+    dropped = [note for split, result in protocols.items() for note in _dropped(split, result)]
     validation, test = (
         _with_copies(images, config.seed) if protocols[split].protocol == "own-copy" else images
-        for split, images in zip(_JUDGED, judged, strict=True)
+        for split, images in zip(JUDGED, judged, strict=True)
     )
     return Dataset(
-        name=listing.name,
+        name=name,
         train=train,
         validation=validation,
         test=test,
         validation_tasks=protocols["validation"].tasks,
         test_tasks=protocols["test"].tasks,
         fingerprint=fingerprint,
-        notes=(*listing.notes, *notes),
+        notes=(*notes, *dropped),
     )
 
 
@@ -103,12 +128,28 @@ def split_tasks(listing: Listing, split: Split, config: DataConfig) -> Protocoll
     Raises:
         InputError: When the data lacks what the protocol needs, or no query can be answered.
     """
-    entries, protocol, where = listing.of(split), config.protocol, f"the {split} images of {listing.name}"
-    if entries and not listing.labelled(split):
+    entries = listing.of(split)
+    return tasks_of(_roles(entries), split, config, labelled=listing.labelled(split), name=listing.name)
+
+
+def tasks_of(roles: Roles, split: Split, config: DataConfig, *, labelled: bool, name: str) -> Protocolled:
+    """Choose the protocol of a split and build its tasks, from labels, views and roles of its images.
+
+    Args:
+        roles: Of the split's images.
+        split: The split.
+        config: Its ``protocol`` is used.
+        labelled: True if some image has a label.
+        name: Name of the data set in messages.
+
+    Raises:
+        InputError: When the data lacks what the protocol needs, or no query can be answered.
+    """
+    images, protocol, where = len(roles.labels), config.protocol, f"the {split} images of {name}"
+    if images and not labelled:
         if split == "test" and protocol != "auto":
             raise InputError(f"{where}: protocol {protocol} needs labels, and they have none; leave protocol at auto")
-        return own_copy_tasks(len(entries), where=where)
-    roles = _roles(entries)
+        return own_copy_tasks(images, where=where)
     if split == "validation" and protocol == "query-gallery" and roles.is_query is None:
         protocol = "auto"  # made up from training images, which have no roles
     return make_tasks(choose(protocol, roles), roles, where=where)
@@ -175,17 +216,17 @@ class ListedSource:
 
 
 def _part(images: Images, start: int, stop: int) -> Images:
-    return images.part(start, stop) if isinstance(images, LazyImages) else images[start:stop]
+    return images.select(slice(start, stop)) if isinstance(images, LazyImages) else images[start:stop]
 
 
 def _image_set(entries: Sequence[ListedImage], images: Images, fingerprint: str) -> ImageSet:
     classes, labels = _numbered(entries)
-    view_names, views = _indexed([entry.view for entry in entries])
+    view_names, views = numbered(entry.view for entry in entries)
     names = tuple(entry.name for entry in entries)
 
     def original(row: int) -> bytes | None:
         entry = entries[row]
-        if entry.box is not None or entry.path.suffix.lower() not in _EVERYWHERE:
+        if entry.box is not None or entry.path.suffix.lower() not in EVERYWHERE:
             return None
         data = entry.path.read_bytes()
         if sha256_bytes(data) != entry.content:
@@ -196,8 +237,8 @@ def _image_set(entries: Sequence[ListedImage], images: Images, fingerprint: str)
 
 
 def _roles(entries: Sequence[ListedImage]) -> Roles:
-    _, labels = _indexed([entry.label for entry in entries])
-    view_names, views = _indexed([entry.view for entry in entries])
+    _, labels = numbered(entry.label for entry in entries)
+    view_names, views = numbered(entry.view for entry in entries)
     has_roles = all(entry.is_query is not None and entry.is_gallery is not None for entry in entries)
     query = np.array([bool(entry.is_query) for entry in entries]) if has_roles else None
     gallery = np.array([bool(entry.is_gallery) for entry in entries]) if has_roles else None
@@ -206,16 +247,10 @@ def _roles(entries: Sequence[ListedImage]) -> Roles:
 
 def _numbered(entries: Sequence[ListedImage]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
     """Number the classes, and return the class of each image; images of equal content without labels share one."""
-    classes, _ = _indexed([entry.label for entry in entries if entry.label])
+    classes, _ = numbered(entry.label for entry in entries if entry.label)
     index: dict[object, int] = {name: position for position, name in enumerate(classes)}
     keys = [entry.label or (entry.content or entry.name, entry.box) for entry in entries]
     return classes, np.array([index.setdefault(key, len(index)) for key in keys], np.int64)
-
-
-def _indexed(values: Sequence[str]) -> tuple[tuple[str, ...], Int64[np.ndarray, " n"]]:
-    names = tuple(sorted(set(values)))
-    index = {name: position for position, name in enumerate(names)}
-    return names, np.array([index[value] for value in values], np.int64)
 
 
 def _dropped(split: str, result: Protocolled) -> list[str]:

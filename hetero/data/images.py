@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +32,20 @@ class Images(Protocol):
     def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
         """Return the images of these rows, RGB."""
         ...
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """Images of which some can be taken without reading any."""
+
+    def select(self, rows: Int64[np.ndarray, " m"], /) -> Images:
+        """Return some of the images, in the order of ``rows``."""
+        ...
+
+
+def selected(images: Images, rows: Int64[np.ndarray, " m"]) -> Images:
+    """Return some of the images, in the order of ``rows``; those that are decoded when they are read stay so."""
+    return images.select(rows) if isinstance(images, Selectable) else images[rows]
 
 
 @runtime_checkable
@@ -75,7 +89,7 @@ class ImageSet:
     classes: tuple[str, ...]
     views: Int64[np.ndarray, " n"]
     view_names: tuple[str, ...]
-    names: tuple[str, ...]
+    names: Sequence[str]
     fingerprint: str
     preprocessing: Preprocessing | None = field(default=None, compare=False)
     source: ImageSource | None = field(default=None, compare=False)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from hetero.data.images import Dataset, Images, ImageSet, ImageSource
+from hetero.data.images import Dataset, Images, ImageSet, ImageSource, selected
+from hetero.data.index.columns import Texts
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
@@ -39,7 +40,7 @@ class _Rows:
     rows: Int64[np.ndarray, " n"]
 
     def prepared(self, preprocessing: Preprocessing) -> Images:
-        return self.whole.prepared(preprocessing)[self.rows]
+        return selected(self.whole.prepared(preprocessing), self.rows)
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         return self.whole.sizes()[self.rows]
@@ -47,12 +48,13 @@ class _Rows:
 
 def with_rows(images: ImageSet, rows: Int64[np.ndarray, " n"]) -> ImageSet:
     """Return some of the images, in the order of ``rows``; all classes stay, even those without an image."""
+    names = images.names
     return dataclasses.replace(
         images,
-        images=images.images[rows],
+        images=selected(images.images, rows),
         labels=np.asarray(images.labels)[rows],
         views=np.asarray(images.views)[rows],
-        names=tuple(images.names[row] for row in rows),
+        names=names.select(rows) if isinstance(names, Texts) else tuple(names[row] for row in rows),
         fingerprint=digest([images.fingerprint, rows.tolist()]),
         source=images.source and _Rows(images.source, rows),
         original=lambda row: images.original(int(rows[row])),

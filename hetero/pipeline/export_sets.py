@@ -40,7 +40,7 @@ def retrieval_of(dataset: Dataset, stored: EmbeddingFile, *, queries: int) -> Re
         labels=np.asarray(test.labels)[rows],
         cloud_embeddings=aligned(stored, test)[rows],
         tasks=tasks,
-        names=tuple(test.names[row] for row in rows),
+        names=tuple(test.names[int(row)] for row in rows),
         space=stored.space,
         originals=originals(test, rows, tasks),
     )

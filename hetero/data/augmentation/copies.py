@@ -208,13 +208,19 @@ def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
     Args:
         names: Unique names of all images.
     """
-    rows = {name: row for row, name in enumerate(names)}
+    sources = np.arange(len(names), dtype=np.int64)
+    copies = {row: original for row, name in enumerate(names) if (original := _original(name))}
+    if copies:
+        wanted = set(copies.values())
+        rows = {name: row for row, name in enumerate(names) if name in wanted}
+        for row, original in copies.items():
+            sources[row] = rows.get(original, row)
+    return sources
 
-    def source(row: int, name: str) -> int:
-        original, mark, copy = name.rpartition("#")
-        return rows.get(original, row) if mark and copy.isdecimal() else row
 
-    return np.array([source(row, name) for row, name in enumerate(names)], np.int64)
+def _original(name: str) -> str:
+    original, mark, copy = name.rpartition("#")
+    return original if mark and copy.isdecimal() else ""
 
 
 def has_copies(names: Sequence[str]) -> bool:

@@ -5,7 +5,10 @@ Colour profiles are not applied, because phones do not apply them to their decod
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Generator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +30,9 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 class UnreadableImageError(InputError):
     """A file that cannot be decoded; ``reason`` is the part of the message after the path."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.reason = reason
-
-
-class _ChangedError(Exception):
-    """A file that is not the one that was listed."""
 
 
 def decoding_key(preprocessing: Preprocessing) -> str:
@@ -70,6 +69,21 @@ def decode_looking(
     return resized(rgb, preprocessing), deep
 
 
+def decode_bytes(
+    data: bytes, name: str, preprocessing: Preprocessing, box: Box | None = None
+) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
+    """Decode the bytes of an image file as :func:`decode_looking` does; ``name`` stands in messages.
+
+    Raises:
+        UnreadableImageError: As in :func:`decode`.
+    """
+    with _unreadable(name), open_image(BytesIO(data)) as image:
+        rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+    if box is not None:
+        rgb = _cut(rgb, box, name)
+    return resized(rgb, preprocessing), deep
+
+
 def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
     """Decode the upright picture on the contract's ground in its own size, before :func:`decode` would resize it.
 
@@ -80,34 +94,40 @@ def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray,
 
 
 def _read(path: Path, preprocessing: Preprocessing, content: str) -> tuple[Image.Image, DeepGrey | None]:
+    with _unreadable(path), path.open("rb") as stream:
+        if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
+            raise InputError(f"{path} was changed since the data was listed; start again")
+        stream.seek(0)
+        with open_image(stream) as image:
+            return _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path | str) -> Generator[None]:
+    """Name the image in whatever error a format's plugin raises: on damaged files it may be of any kind."""
     try:
-        with path.open("rb") as stream:
-            if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
-                raise _ChangedError
-            stream.seek(0)
-            with open_image(stream) as image:
-                return _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
-    except _ChangedError:
-        raise InputError(f"{path} was changed since the data was listed; start again") from None
-    except MemoryError:
+        yield
+    except (InputError, MemoryError):
         raise
-    except Exception as error:  # Pillow's format plugins raise any kind of error on damaged files
+    except Exception as error:
         raise UnreadableImageError(path, _reason(error)) from None
 
 
-def picture_size(path: Path, box: Box | None = None) -> tuple[int, int]:
+def picture_size(source: Path | BytesIO, box: Box | None = None, *, name: str = "") -> tuple[int, int]:
     """Return width and height of the picture that :func:`decode` resizes, read from the file's header.
+
+    Args:
+        source: The file, or its bytes.
+        box: As in :func:`decode`.
+        name: Name in messages; default the path.
 
     Raises:
         UnreadableImageError: When the file is missing or not an image.
     """
-    try:
-        with open_image(path) as image:
-            width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
-                width, height = height, width
-    except Exception as error:  # as in decode
-        raise UnreadableImageError(path, _reason(error)) from None
+    with _unreadable(name or str(source)), open_image(source) as image:
+        width, height = image.size
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+            width, height = height, width
     if box is None:
         return width, height
     left, top = max(0, round(box[0])), max(0, round(box[1]))
@@ -164,7 +184,7 @@ def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, floa
     return (left, top, left + width, top + height)
 
 
-def _cut(image: Image.Image, box: Box, path: Path) -> Image.Image:
+def _cut(image: Image.Image, box: Box, path: Path | str) -> Image.Image:
     left, top = max(0, round(box[0])), max(0, round(box[1]))
     right, bottom = min(image.width, round(box[2])), min(image.height, round(box[3]))
     if left >= right or top >= bottom:

@@ -1,18 +1,16 @@
-"""Decoding of many images on all cores, cached as one memory-mapped file when they fit."""
+"""Decoding of many images on all cores, cached as one memory-mapped file as far as they fit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from numpy.typing import NDArray
 
 from hetero.data.decoding.cache import made_once
-from hetero.data.decoding.decode import UnreadableImageError, decode, decode_looking, decoding_key
+from hetero.data.decoding.decode import UnreadableImageError, decode_looking, decoding_key
 from hetero.data.decoding.decoded_files import (
     DecodedRecord,
     array_in,
@@ -23,7 +21,9 @@ from hetero.data.decoding.decoded_files import (
     write_record,
 )
 from hetero.data.decoding.grey import DeepGrey
-from hetero.data.decoding.parallel import in_parallel, workers
+from hetero.data.decoding.kept import KeptPixels, kept_pixels
+from hetero.data.decoding.lazy import LazyImages, ListedDecoder
+from hetero.data.decoding.parallel import in_parallel
 from hetero.data.images import Images
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.errors import InputError
@@ -48,49 +48,6 @@ class Decoded:
     grey: DeepGrey | None
 
 
-class LazyImages:
-    """Images that are decoded whenever they are read, on all cores.
-
-    Args:
-        entries: One entry an image. A file that has changed since it was listed is refused.
-        preprocessing: Preparation of the images.
-    """
-
-    def __init__(self, entries: Sequence[ListedImage], preprocessing: Preprocessing) -> None:
-        self._entries = tuple(entries)
-        self._preprocessing = preprocessing
-        self._pool = ThreadPoolExecutor(workers())
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(n, height, width, 3)``."""
-        return (len(self._entries), self._preprocessing.height, self._preprocessing.width, 3)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
-        """Decode these rows.
-
-        Raises:
-            UnreadableImageError: When a file has become unreadable since it was checked.
-            InputError: When a file was changed since it was listed.
-        """
-        rows = range(*indices.indices(len(self))) if isinstance(indices, slice) else [int(row) for row in indices]
-        entries = [self._entries[row] for row in rows]
-        result = np.empty((len(entries), *self.shape[1:]), np.uint8)
-        for position, image in enumerate(self._pool.map(self._decode, entries)):
-            result[position] = image
-        return result
-
-    def part(self, start: int, stop: int) -> LazyImages:
-        """Return the rows from ``start`` to before ``stop``."""
-        return LazyImages(self._entries[start:stop], self._preprocessing)
-
-    def _decode(self, entry: ListedImage) -> UInt8[np.ndarray, "h w 3"]:
-        return decode(entry.path, self._preprocessing, entry.box, content=entry.content)
-
-
 def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Path, limit: int) -> Decoded:
     """Decode every image of a listing once; a second call reads the cached result of the first.
 
@@ -98,7 +55,7 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
         listing: Images in the order of the rows, with the digests of their files.
         preprocessing: Preparation of the images.
         cache: Folder that keeps decoded sets.
-        limit: Largest decoded set in bytes that is kept; for a larger one only the list of unreadable files is kept.
+        limit: Most bytes that are kept. A larger set is decoded when it is read, except for the rows that fit.
 
     Returns:
         The images that can be read, and the reasons of the others.
@@ -111,11 +68,12 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
     fits = int(np.prod(shape)) <= limit
     pixels = [[entry.content, entry.box] for entry in entries]
     key = digest([_FORMAT, fits, pixels, decoding_key(preprocessing)])
+    kept = None if fits else kept_pixels(cache, key, shape, limit)
     with room_explained(cache, shape):
         directory = made_once(
             cache / "decoded" / key[:24],
             lambda folder: kept_whole(folder, shape if fits else None),
-            lambda folder: _decode_into(folder, listing, preprocessing, shape if fits else None),
+            lambda folder: _decode_into(folder, listing, preprocessing, shape if fits else None, kept),
         )
     record = record_in(directory)
     unreadable = {int(position): reason for position, reason in record.unreadable.items()}
@@ -123,7 +81,7 @@ def decode_listing(listing: Listing, preprocessing: Preprocessing, *, cache: Pat
         images: Images = array_in(directory)[: record.images]
     else:
         readable = [entry for position, entry in enumerate(entries) if position not in unreadable]
-        images = LazyImages(readable, preprocessing)
+        images = LazyImages(ListedDecoder(readable, preprocessing), np.arange(len(readable)), preprocessing, kept)
     return Decoded(images, unreadable, record.grey)
 
 
@@ -148,7 +106,7 @@ def decode_unkept(listing: Listing, preprocessing: Preprocessing, *, limit: int)
     entries = listing.entries
     shape = (len(entries), preprocessing.height, preprocessing.width, 3)
     array = np.empty(shape, np.uint8) if np.prod(shape) <= limit else None
-    unreadable, grey = _decode_all(listing, preprocessing, array)
+    unreadable, grey = _decode_all(listing, preprocessing, None if array is None else array.__setitem__)
     if unreadable:
         raise InputError(
             f"{len(unreadable)} of {len(entries)} images cannot be read; repair or remove them:",
@@ -156,15 +114,22 @@ def decode_unkept(listing: Listing, preprocessing: Preprocessing, *, limit: int)
         )
     if grey is not None and (problem := grey.problem(preprocessing.grey_range)):
         raise InputError(problem)
-    return LazyImages(entries, preprocessing) if array is None else array
+    if array is not None:
+        return array
+    return LazyImages(ListedDecoder(entries, preprocessing), np.arange(len(entries)), preprocessing)
 
 
 def _decode_into(
-    directory: Path, listing: Listing, preprocessing: Preprocessing, shape: tuple[int, ...] | None
+    directory: Path,
+    listing: Listing,
+    preprocessing: Preprocessing,
+    shape: tuple[int, ...] | None,
+    kept: KeptPixels | None,
 ) -> None:
     """Write the readable images, without gaps, and the record of them."""
     array = new_array(directory, shape) if shape else None
-    unreadable, grey = _decode_all(listing, preprocessing, array)
+    put = array.__setitem__ if array is not None else kept and kept.put
+    unreadable, grey = _decode_all(listing, preprocessing, put)
     if array is not None:
         array.flush()
     by_position = {str(position): reason for position, reason in unreadable.items()}
@@ -172,9 +137,9 @@ def _decode_into(
 
 
 def _decode_all(
-    listing: Listing, preprocessing: Preprocessing, array: UInt8[np.ndarray, "n h w 3"] | None
+    listing: Listing, preprocessing: Preprocessing, put: Callable[[int, UInt8[np.ndarray, "h w 3"]], None] | None
 ) -> tuple[dict[int, str], DeepGrey | None]:
-    """Decode into the array's first rows, without gaps; return the reasons of unreadable images, by position."""
+    """Decode and put the readable images, numbered without gaps; return the reasons of the others, by position."""
 
     def attempt(entry: ListedImage) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None] | str:
         try:
@@ -191,7 +156,7 @@ def _decode_all(
             continue
         pixels, deep = result
         grey = deep.joined(grey) if deep else grey
-        if array is not None:
-            array[row] = pixels
+        if put is not None:
+            put(row, pixels)
         row += 1
     return unreadable, grey

@@ -20,7 +20,9 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str = "") -> Iterator[R]:
+def in_parallel(
+    function: Callable[[T], R], items: Sequence[T], *, progress: str = "", unit: str = "image", ahead: int = 16
+) -> Iterator[R]:
     """Yield results in the items' order, computed on all cores with a bounded number in flight.
 
     Threads are enough, because Pillow and hashing release the interpreter's lock.
@@ -29,12 +31,14 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T], *, progress: str
         function: Called with one item.
         items: Items in the order of the results.
         progress: Label of a progress bar; none when empty.
+        unit: What an item is, for the bar.
+        ahead: Items in flight for each core.
     """
     count = workers()
-    bar = Bar(total=len(items), desc=progress, unit="image", disable=not progress)
+    bar = Bar(total=len(items), desc=progress, unit=unit, disable=not progress)
     with ThreadPoolExecutor(count) as pool, bar:
         waiting = iter(items)
-        running = deque(pool.submit(function, item) for item in islice(waiting, 16 * count))
+        running = deque(pool.submit(function, item) for item in islice(waiting, ahead * count))
         while running:
             yield running.popleft().result()
             running.extend(pool.submit(function, item) for item in islice(waiting, 1))

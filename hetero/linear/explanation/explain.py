@@ -192,7 +192,7 @@ def explain(
 
 def _rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
     """Return the rows of the named queries, a list for each test; a name in several tests belongs to the first."""
-    places = [{test.images.names[row]: row for row in test.rows.tolist()} for test in tests]
+    places = [{test.images.names[int(row)]: int(row) for row in test.rows.tolist()} for test in tests]
     owners = {name: index for index in reversed(range(len(places))) for name in places[index]}
     if unknown := [name for name in names if name not in owners]:
         raise InputError(
@@ -252,4 +252,6 @@ def _worst(again: Restored, scores: Tensor, count: int) -> tuple[Photo, ...]:
     groups = classes_of(again.photos)
     order: Sequence[int] = scores.argsort(descending=True)[:count].tolist()
     # A photo that did no harm is not a cause.
-    return tuple(Photo(again.photos.names[row], groups[row], float(scores[row])) for row in order if scores[row] > 0)
+    return tuple(
+        Photo(again.photos.names[int(row)], groups[row], float(scores[row])) for row in order if scores[row] > 0
+    )
