@@ -65,7 +65,10 @@ GROUPS = {
     ),
     "data": (
         "Look at data before training on it.",
-        {"check": ("hetero.data.checking.command:check_command", "Report what a data set holds and what is wrong.")},
+        {
+            "check": ("hetero.data.checking.command:check_command", "Report what a data set holds and what is wrong."),
+            "index": ("hetero.data.index.command:index_command", "Write where the images of a data set lie."),
+        },
     ),
     "space": (
         "Look at a space before training for it.",

@@ -9,12 +9,14 @@ from hetero.data.assemble import assemble, listing_fingerprint
 from hetero.data.config import DataConfig
 from hetero.data.contents import contents
 from hetero.data.images import Dataset
+from hetero.data.index.build import index_of, is_indexed
+from hetero.data.index.dataset import assemble_index, index_fingerprint
 from hetero.data.sources.csv import read_csv
 from hetero.data.sources.emoji import emoji_fingerprint, prepare_emoji
 from hetero.data.sources.folder import read_folder
 from hetero.data.sources.listing import ListedImage, Listing, unique_names
 from hetero.data.sources.walk import image_files, printable
-from hetero.data.splits import assign_splits
+from hetero.data.splits import assign_splits, with_splits
 from hetero.errors import InputError
 from hetero.files import cache_directory
 from hetero.mistakes import attempt
@@ -37,6 +39,8 @@ def prepare(config: DataConfig, preprocessing: Preprocessing, *, cache: Path | N
     folder = cache or cache_directory()
     if config.kind == "emoji":
         return prepare_emoji(config, preprocessing, folder)
+    if is_indexed(config):
+        return assemble_index(index_of(config, folder), config, preprocessing, folder)
     return assemble(_identified(config, folder), config, preprocessing, folder)
 
 
@@ -55,6 +59,9 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path
     """
     if config.kind == "emoji":
         return emoji_fingerprint(config, preprocessing)
+    if is_indexed(config):
+        index = index_of(config, cache or cache_directory())
+        return index_fingerprint(index, with_splits(index.rows(), config), config, preprocessing)
     return listing_fingerprint(_identified(config, cache or cache_directory()), config, preprocessing)
 
 
@@ -85,6 +92,10 @@ def training_labels(config: DataConfig) -> tuple[int, int]:
     """
     if config.kind == "emoji":
         return 0, 0
+    if is_indexed(config):
+        rows = with_splits(index_of(config, cache_directory()).rows(), config)
+        labels = rows.labels[rows.of("train")]
+        return int((labels < 0).sum()), len(labels)
     train = assign_splits(find(config), config).of("train")
     return sum(not entry.label for entry in train), len(train)
 
@@ -98,11 +109,13 @@ def _identified(config: DataConfig, cache: Path) -> Listing:
 
 
 def find(config: DataConfig) -> Listing:
-    """List the images of a folder or a table, and of the folders that join training.
+    """List the images of a folder or a table, and of the folders that join training; or those of an index, one by one.
 
     Raises:
         InputError: When a folder or the table is missing, empty or not valid.
     """
+    if is_indexed(config):
+        return index_of(config, cache_directory()).listing()
     if not config.extra:
         return _find_own(config)
     problems: list[str] = []

@@ -76,6 +76,12 @@ CLOUD_STAGE = Kind(
     "with embeddings alone, since the model came from elsewhere",
     lambda look: look.is_directory and look.has("embeddings.safetensors") and not look.has("config.json"),
 )
+INDEX = _directory(
+    "an index of images",
+    'as `hetero data index` writes it; recipes take it with kind = "index"',
+    "index.json",
+    b"hetero/index/",
+)
 CORE_ML = Kind(
     "a Core ML package",
     "a part of a bundle, which is what commands take",
@@ -148,6 +154,7 @@ TABLE = Kind("a CSV table", "of photos or labels", lambda look: bool(look.start)
 
 KINDS: tuple[Kind, ...] = (
     *(ADAPTED, MODEL, SUPERNET, SIGNED_BUNDLE, BUNDLE, GALLERY, ADAPTER, RUN, VERIFICATION, CLOUD_STAGE, CORE_ML),
+    INDEX,
     *(CALIBRATION, RETRIEVAL, GOLDENS, EMBEDDINGS, WEIGHTS, ARRAY, ONNX, LITERT, PICKLE, IMAGE),
     *(PRIVATE_KEY, PUBLIC_KEY, ATTESTATION, DECISIONS, MATRIX, LATENCY, SUMMARY, VERDICT, MANIFEST, PREPROCESSING),
     *(SPACE, REPORT, RECIPE, POLICY, TOML, TABLE, PHOTOS),

@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from hetero.data.assemble import split_tasks, without_unreadable
+from hetero.data.checking.indexed import check_index
+from hetero.data.checking.look import PROBE, Look, joined_grey, look_at, span
 from hetero.data.checking.report import DataReport, Duplicate, SplitReport, TaskReport
-from hetero.data.config import DataConfig
-from hetero.data.decoding.decode import UnreadableImageError, decode_looking
-from hetero.data.decoding.grey import DeepGrey, Range
-from hetero.data.decoding.image_file import open_image
+from hetero.data.config import DataConfig, Kind
+from hetero.data.decoding.grey import Range
 from hetero.data.decoding.parallel import in_parallel
 from hetero.data.images import Dataset, ImageSet
+from hetero.data.index.build import index_of, is_indexed
+from hetero.data.index.image_index import RECORD
+from hetero.data.index.places import is_remote
+from hetero.data.index.tables import SUFFIXES
 from hetero.data.prepare import find
 from hetero.data.sources.emoji import RENDERED_SIZE, prepare_emoji
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.split_names import Split
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
+from hetero.files import cache_directory
 from hetero.preprocessing import Preprocessing, grey_range_problems
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_PROBE = Preprocessing(64, 64, resize="squash", pad_value=0)
-# The largest level of 255 that looks black.
-_BLACK = 15
-
-
-@dataclass(frozen=True)
-class _Look:
-    """The properties of one opened file."""
-
-    width: int = 0
-    height: int = 0
-    mode: str = ""
-    turned: bool = False
-    content: str = ""
-    black: bool = False
-    grey: DeepGrey | None = None
-    error: str = ""
 
 
 def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
@@ -59,13 +46,15 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     """
     if config.kind == "emoji":
         return _check_emoji(config)
+    if is_indexed(config):
+        return check_index(index_of(config, cache_directory()), config, grey_range=grey_range)
     listing = assign_splits(find(config), config)
     if problems := grey_range_problems(grey_range):
         raise InputError(problems[0])
-    look = partial(_look, preprocessing=replace(_PROBE, grey_range=grey_range))
+    look = partial(_look, preprocessing=replace(PROBE, grey_range=grey_range))
     looks = list(in_parallel(look, listing.entries, progress=f"checking {listing.name}"))
     unreadable = {position: look.error for position, look in enumerate(looks) if look.error}
-    grey = _joined([look.grey for look in looks])
+    grey = joined_grey(look.grey for look in looks)
     problems = [problem for problem in [grey.problem(grey_range) if grey else ""] if problem]
     readable = listing
     try:
@@ -82,8 +71,8 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
         layout=listing.layout,
         splits={split: _split(readable.of(split)) for split in _SPLITS},
         tasks=_tasks(readable, config, problems),
-        widths=_range([look.width for look in good]),
-        heights=_range([look.height for look in good]),
+        widths=span([look.width for look in good]),
+        heights=span([look.height for look in good]),
         modes=dict(Counter(look.mode for look in good).most_common()),
         turned=sum(look.turned for look in good),
         grey=grey,
@@ -101,13 +90,13 @@ def _check_emoji(config: DataConfig) -> DataReport:
     dataset = prepare_emoji(config, size)
     sets: dict[Split, ImageSet] = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     entries: list[ListedImage] = []
-    looks: list[_Look] = []
+    looks: list[Look] = []
     for split, images in sets.items():
         for row, name in enumerate(images.names):
             label, view = images.classes[images.labels[row]], images.view_names[images.views[row]]
             entries.append(ListedImage(Path(name), name, label, split, view))
             pixels = images.images[row : row + 1].tobytes()
-            looks.append(_Look(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
+            looks.append(Look(size.width, size.height, "RGB", content=hashlib.sha256(pixels).hexdigest()))
     listing = Listing("emoji", "drawn from fonts: CODEPOINT/DESIGN", tuple(entries))
     within, leaks = _duplicates(listing, looks)
     return DataReport(
@@ -138,26 +127,12 @@ def _emoji_tasks(dataset: Dataset) -> tuple[TaskReport, ...]:
     )
 
 
-def _look(entry: ListedImage, preprocessing: Preprocessing) -> _Look:
+def _look(entry: ListedImage, preprocessing: Preprocessing) -> Look:
     try:
-        pixels, grey = decode_looking(entry.path, preprocessing, entry.box)
         data = entry.path.read_bytes()
-        with open_image(io.BytesIO(data)) as image:
-            turned = image.getexif().get(0x0112, 1) != 1
-            cut = f"{entry.box}".encode()
-            content = hashlib.sha256(data + cut).hexdigest()
-            return _Look(image.width, image.height, image.mode, turned, content, int(pixels.max()) <= _BLACK, grey)
-    except UnreadableImageError as error:
-        return _Look(error=error.reason)
     except OSError as error:
-        return _Look(error=error.strerror or str(error))
-
-
-def _joined(parts: list[DeepGrey | None]) -> DeepGrey | None:
-    total: DeepGrey | None = None
-    for part in parts:
-        total = part.joined(total) if part else total
-    return total
+        return Look(error="no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error))
+    return look_at(data, entry.name, preprocessing, entry.box)
 
 
 def _split(entries: list[ListedImage]) -> SplitReport:
@@ -188,7 +163,7 @@ def _tasks(listing: Listing, config: DataConfig, problems: list[str]) -> tuple[T
     return tuple(reports)
 
 
-def _duplicates(listing: Listing, looks: list[_Look]) -> tuple[int, tuple[Duplicate, ...]]:
+def _duplicates(listing: Listing, looks: list[Look]) -> tuple[int, tuple[Duplicate, ...]]:
     groups: dict[str, list[ListedImage]] = {}
     for entry, look in zip(listing.entries, looks, strict=True):
         if not look.error:
@@ -202,10 +177,20 @@ def _duplicates(listing: Listing, looks: list[_Look]) -> tuple[int, tuple[Duplic
     return len(repeated) - len(leaks), tuple(leaks)
 
 
-def _range(values: list[int]) -> tuple[int, int]:
-    return (min(values), max(values)) if values else (0, 0)
+def config_for(path: Path | str, *, kind: Literal["auto", Kind] = "auto", **rest: Any) -> DataConfig:
+    """Return the configuration for a path or URL: a table, shards, an index or a folder of images."""
+    return DataConfig(kind=_kind_of(str(path)) if kind == "auto" else kind, path=str(path), **rest)
 
 
-def config_for(path: Path, **rest: Any) -> DataConfig:
-    """Return the configuration for a folder or a CSV table."""
-    return DataConfig(kind="csv" if path.suffix.lower() == ".csv" else "folder", path=str(path), **rest)
+def _kind_of(path: str) -> Kind:
+    if path.lower().endswith(".csv"):
+        return "csv"
+    if path.endswith(".tar") or (not is_remote(path) and any(Path(path).glob("*.tar"))):
+        return "webdataset"
+    if path.endswith(SUFFIXES) or (not is_remote(path) and _holds_tables(Path(path))):
+        return "parquet"
+    return "index" if not is_remote(path) and (Path(path) / RECORD).is_file() else "folder"
+
+
+def _holds_tables(folder: Path) -> bool:
+    return any(any(folder.glob(f"{below}*{suffix}")) for suffix in SUFFIXES for below in ("", "*/"))

@@ -13,16 +13,19 @@ from cyclopts.types import NonNegativeInt
 from hetero.data.checking.check import check, config_for
 from hetero.data.checking.report import DataReport
 from hetero.data.checking.text import as_text
-from hetero.data.config import DataConfig, Layout
+from hetero.data.config import DataConfig, Kind, Layout
 from hetero.errors import InputError
 
 Flag = Annotated[bool, Parameter(negative="")]
 
 
 def check_command(
-    path: Path | None = None,
+    path: str | None = None,
     *,
     emoji: Flag = False,
+    kind: Literal["auto", Kind] = "auto",
+    label: str = "label",
+    image: str = "",
     root: str = "",
     extra: tuple[Path, ...] = (),
     layout: Layout = "auto",
@@ -45,8 +48,13 @@ def check_command(
 
     Args:
         path: A folder of class folders (with or without train, validation and test above them) or of images without
-            labels, or a CSV file with the columns label, split, path, is_query, is_gallery.
+            labels; a CSV file with the columns label, split, path, is_query, is_gallery; tar shards of WebDataset,
+            Parquet or Arrow files of datasets, as a pattern in quotes or their folder; or an index that hetero data
+            index wrote. Each but the last may be the URL of a store.
         emoji: Check the built-in emoji set instead.
+        kind: What the path is; auto tells by the names of the files.
+        label: Column of Parquet, or field of .json members in tar shards, that holds the label.
+        image: Column of Parquet that holds the images, where there are several.
         root: Folder that the CSV's paths are relative to; default its own.
         extra: A folder of further images without labels that join training; may be given several times.
         layout: Meaning of the folders inside a folder: auto distinguishes splits (train, Val, test_images, ...) from
@@ -65,6 +73,8 @@ def check_command(
     if emoji == (path is not None):
         raise InputError("expected either the PATH of a folder or CSV file, or --emoji")
     options: dict[str, Any] = {
+        "label": label,
+        "image": image,
         "extra": tuple(map(str, extra)),
         "layout": layout,
         "protocol": protocol,
@@ -72,7 +82,7 @@ def check_command(
         "seed": seed,
         "skip_unreadable": skip_unreadable,
     }
-    config = DataConfig(kind="emoji") if path is None else config_for(path, root=root, **options)
+    config = DataConfig(kind="emoji") if path is None else config_for(path, kind=kind, root=root, **options)
     report = check(config, grey_range=grey_range)
     print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -47,15 +48,30 @@ def read_csv(path: Path, root: Path | None = None) -> Listing:
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "nothing"
         raise InputError(f"expected a CSV file at {path}, found {kind}")
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return read_rows(stream, path, root or path.parent)
+
+
+def read_rows(stream: Iterable[str], path: Path, root: Path, *, on_disk: bool = True) -> Listing:
+    """List the images of an open table.
+
+    Args:
+        stream: Lines of the table.
+        path: Its path in messages.
+        root: Folder that its paths are relative to.
+        on_disk: True to require that each file exists.
+
+    Raises:
+        InputError: With every wrong column, or else every wrong row.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            columns = [column.strip() for column in next(reader, [])]
-            _check_columns(path, columns)
-            numbered = [(reader.line_num, row) for row in reader if row]
+        reader = csv.reader(stream, strict=True)
+        columns = [column.strip() for column in next(reader, [])]
+        _check_columns(path, columns)
+        numbered = [(reader.line_num, row) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    rows = _Rows(root or path.parent, columns)
+    rows = _Rows(root, columns, on_disk=on_disk)
     entries = [entry for line, row in numbered if (entry := rows.read(line, row)) is not None]
     if rows.problems:
         lines = rows.problems[:_MOST_SHOWN]
@@ -101,8 +117,9 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 class _Rows:
     """Turns rows into entries and collects their problems."""
 
-    def __init__(self, root: Path, columns: list[str]) -> None:
+    def __init__(self, root: Path, columns: list[str], *, on_disk: bool) -> None:
         self.problems: list[str] = []
+        self._on_disk = on_disk
         self._root = root
         self._columns = columns
         self._has_roles = ROLES[0] in columns
@@ -126,7 +143,7 @@ class _Rows:
             self._report(line, "the path is missing")
         elif reason := self._reserved(Path(relative)):
             self._report(line, f"{relative} is {reason}, and no image of a data set; remove the row")
-        elif not file.is_file():
+        elif self._on_disk and not file.is_file():
             alike = self._alike(file)
             self._report(line, f"no file at {file}" + (f", but {alike}" if alike else ""))
         judged = label and split in ("validation", "test")

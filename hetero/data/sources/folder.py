@@ -89,7 +89,11 @@ def read_folder(root: Path, folders: Layout = "auto") -> Listing:
     if not root.is_dir():
         kind = "a file" if root.exists() else "nothing"
         raise InputError(f"expected an image folder at {root}, found {kind}")
-    below = images_below(root)
+    return listed(root, images_below(root), folders)
+
+
+def listed(root: Path, below: FoundImages, folders: Layout = "auto") -> Listing:
+    """List images that were found below a folder, which may lie in a store; raises as :func:`read_folder` does."""
     images = below.images
     if not images:
         _refuse_empty(root, below)

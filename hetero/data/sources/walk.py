@@ -70,6 +70,17 @@ class PassedOver:
         self.counts[reason] += 1
         self.first.setdefault(reason, name)
 
+    def add_extension(self, extension: str, name: str) -> None:
+        """Count one file that is no image by its extension."""
+        self.extensions[extension or "without"] += 1
+        self.add(_EXTENSION, name)
+
+    def join(self, other: PassedOver) -> None:
+        """Count what another walk skipped, too."""
+        self.counts += other.counts
+        self.extensions += other.extensions
+        self.first = {**other.first, **self.first}
+
     def described(self) -> str:
         """Write one line for people; empty when nothing was skipped."""
         return ", ".join(f"{reason} ({self._example(reason)})" for reason in sorted(self.counts))
@@ -209,8 +220,7 @@ class _Walk:
         if extension in EXTENSIONS and regular:
             self._images.append(parts)
         elif regular:
-            self._passed_over.extensions[printable(extension) or "without"] += 1
-            self._passed_over.add(_EXTENSION, name)
+            self._passed_over.add_extension(printable(extension), name)
         else:
             self._passed_over.add(_SPECIAL, name)
 

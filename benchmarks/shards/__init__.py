@@ -1,0 +1,1 @@
+"""Sets in tar shards, and what they cost."""
