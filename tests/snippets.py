@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,7 @@ def lay_out(folder: Path, *, labelled: bool = True) -> Path:
                 pixels = generator.integers(0, 90, (70, 60, 3), dtype=np.uint8)
                 pixels[15:50, 10:45, colour] += 140
                 Image.fromarray(pixels).save(place / f"{index if labelled else f'{split}-{label}-{index}'}.png")
+    _write_shards(folder)
     photos = hetero.prepare(
         hetero.DataConfig(kind="folder", path=str(folder / "photos")), hetero.Preprocessing(height=64, width=64)
     )
@@ -49,6 +52,18 @@ def lay_out(folder: Path, *, labelled: bool = True) -> Path:
     space = hetero.EmbeddingSpace.define(defined_by="page", name="cloud", version="1", dimension=16)
     hetero.save_embeddings(folder / "cloud_embeddings.safetensors", vectors, names, space)
     return folder
+
+
+def _write_shards(folder: Path) -> None:
+    """The photos of class folders again, as one tar shard a split."""
+    (folder / "shards").mkdir()
+    for split in ("train", "validation", "test"):
+        with tarfile.open(folder / "shards" / f"{split}-000.tar", "w") as archive:
+            for number, file in enumerate(sorted((folder / "photos").glob(f"{split}/*/*.png"))):
+                for suffix, data in (("png", file.read_bytes()), ("cls", file.parent.name.encode())):
+                    member = tarfile.TarInfo(f"{number:06}.{suffix}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
 
 
 def shortened(text: str) -> str:

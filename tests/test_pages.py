@@ -36,6 +36,9 @@ def test_data(tmp_path, monkeypatch):
     assert not flat.has_labels and flat.names[-1].endswith("#1") and altered.dimension == 96 * 3
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     (place / "flat.toml").write_text(re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[0], encoding="utf-8")
+    (place / "shards.toml").write_text(re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1], encoding="utf-8")
+    assert load_recipe(place / "shards.toml").data.path == str(place / "shards" / "*.tar")
+    assert names["pixels"].shape == (3, 64, 64, 3)
     recipe = load_recipe(place / "flat.toml")
     assert recipe.data.layout == "flat" and recipe.data.extra == (str(place / "more_photos"),)
 

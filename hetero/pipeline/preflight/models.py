@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.index.build import is_indexed
 from hetero.data.prepare import expected_names
 from hetero.linear.config import Part
 from hetero.linear.parts import require_part
@@ -109,9 +110,11 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
 
 def _names(recipe: Recipe) -> list[str]:
     """Return the names of all images that need cloud embeddings, as far as they are known without decoding one."""
-    if recipe.data.kind == "emoji" or recipe.data.skip_unreadable or not Path(recipe.data.path).exists():
+    data = recipe.data
+    missing = not is_indexed(data) and not Path(data.path).exists()  # reported with the data
+    if data.kind == "emoji" or data.skip_unreadable or missing:
         return []
-    return expected_names(recipe.data, copies=recipe.cloud.copies)
+    return expected_names(data, copies=recipe.cloud.copies)
 
 
 def _student_cost(student: StudentConfig, cloud: Cloud, preprocessing: Preprocessing) -> Cost:
