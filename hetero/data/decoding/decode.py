@@ -135,15 +135,22 @@ def picture_size(source: Path | BytesIO, box: Box | None = None, *, name: str = 
 
 
 def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
-    """Convert an image of any mode (grey, palette, CMYK) to upright RGB; transparent parts show the ground."""
-    image, deep = ImageOps.exif_transpose(image), None
+    """Convert an image of any mode (grey, palette, CMYK) to upright RGB; transparent parts show the ground.
+
+    The image is not to be used further: copies of it, which Pillow makes by default, cost a tenth of the decoding.
+    """
+    ImageOps.exif_transpose(image, in_place=True)
+    deep = None
     if is_deep(image):
         image, deep = eight_bits(image, grey_range)
     if image.has_transparency_data:
         flat = Image.new("RGBA", image.size, (ground, ground, ground, 255))
         flat.alpha_composite(image.convert("RGBA"))
         return flat.convert("RGB"), deep
-    return image.convert("RGB"), deep
+    if image.mode != "RGB":
+        return image.convert("RGB"), deep
+    image.load()  # while its file is open
+    return image, deep
 
 
 def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
