@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -167,6 +168,23 @@ def pictures() -> Seeds:
     kinds = ("jpeg", "png", "gif", "bmp", "tiff", "webp", "ppm")
     grey = {"deep": encoded("png", "I;16"), "palette": encoded("png", "P"), "with alpha": encoded("png", "RGBA")}
     return {kind: encoded(kind) for kind in kinds} | grey
+
+
+def shards() -> Seeds:
+    """Tar shards of samples, in the forms that tar has."""
+    sample = {"1.png": pictures()["png"], "1.cls": b"7", f"{'n' * 120}/2.jpg": pictures()["jpeg"]}
+    sample[f"{'n' * 120}/2.json"] = b'{"label": "cat", "split": "train"}'
+
+    def archived(form: int) -> bytes:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
+            for name, data in sample.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        return stream.getvalue()
+
+    return {"gnu": archived(tarfile.GNU_FORMAT), "pax": archived(tarfile.PAX_FORMAT)}
 
 
 def write_names(folder: Path) -> None:

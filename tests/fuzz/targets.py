@@ -22,6 +22,7 @@ from hetero.adapters.storage import SpaceAdapter
 from hetero.compare.config import load_comparison
 from hetero.data.decoding.decode import decode, picture_size
 from hetero.data.embeddings.file import load_embeddings, raw_vectors
+from hetero.data.index.tar import tar_rows
 from hetero.data.sources.csv import read_csv
 from hetero.errors import InputError
 from hetero.files import sha256_file
@@ -121,6 +122,14 @@ def _coreml(package: Path) -> None:
     load_coreml(package).predict({"image": seeds.PICTURE})
 
 
+def _shard(path: Path) -> object:
+    with path.open("rb") as stream:
+        rows = tar_rows(stream, "shard", label="label", with_contents=True)
+    if rows.problems:
+        raise InputError("refused", rows.problems)
+    return rows
+
+
 def _nothing(_folder: Path) -> None:
     pass
 
@@ -179,6 +188,7 @@ TARGETS: Mapping[str, Target] = {
         lambda path: _coreml(path.parents[3]),
         lambda: seeds.coreml(seeds.COREML_WEIGHTS),
     ),
+    "tar shard": Target("shard.tar", _nothing, _shard, seeds.shards),
     "image": Target("image", _nothing, lambda path: (picture_size(path), decode(path, PREPROCESSING)), seeds.pictures),
 }
 """By name."""

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from hetero.files import cache_directory
 from hetero.preprocessing import Preprocessing, grey_range_problems
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_FEW = 64
 
 
 def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
@@ -185,12 +187,18 @@ def config_for(path: Path | str, *, kind: Literal["auto", Kind] = "auto", **rest
 def _kind_of(path: str) -> Kind:
     if path.lower().endswith(".csv"):
         return "csv"
-    if path.endswith(".tar") or (not is_remote(path) and any(Path(path).glob("*.tar"))):
+    names = [path] if is_remote(path) else [path, *_first_names(Path(path))]
+    if any(name.endswith(".tar") for name in names):
         return "webdataset"
-    if path.endswith(SUFFIXES) or (not is_remote(path) and _holds_tables(Path(path))):
+    if any(name.endswith(SUFFIXES) for name in names):
         return "parquet"
     return "index" if not is_remote(path) and (Path(path) / RECORD).is_file() else "folder"
 
 
-def _holds_tables(folder: Path) -> bool:
-    return any(any(folder.glob(f"{below}*{suffix}")) for suffix in SUFFIXES for below in ("", "*/"))
+def _first_names(folder: Path) -> list[str]:
+    """Return names in a folder and in those below it, only the first few of very many."""
+    if not folder.is_dir():
+        return []
+    inside = list(islice(folder.iterdir(), _FEW))
+    below = [file for place in inside if place.is_dir() for file in islice(place.iterdir(), _FEW)]
+    return [file.name for file in (*inside, *below)]

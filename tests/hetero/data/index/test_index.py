@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hetero.data.checking.check import check
+from hetero.data.checking.check import check, config_for
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import UnreadableImageError, decode_bytes
 from hetero.data.index.columns import Column, TextColumn, Texts, mapped
@@ -164,6 +164,24 @@ def test_the_check_agrees_with_that_of_a_folder(tmp_path: Path, monkeypatch: pyt
     one = check(DataConfig(kind="folder", path=str(root))).to_dict()
     other = check(DataConfig(kind="index", path=str(tmp_path / "index"))).to_dict()
     assert one["leaks"] and one == other
+
+
+def test_the_kind_is_told_by_the_names_of_files(tmp_path: Path) -> None:
+    for place in ("tars/a.tar", "photos/a/b.png", "hub/data/train-00000-of-00001.parquet", "saved/train/x.arrow"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).touch()
+    kinds = {
+        "tars": "webdataset",
+        "tars/*.tar": "webdataset",
+        "photos": "folder",
+        "hub": "parquet",
+        "hub/data/*.parquet": "parquet",
+        "saved": "parquet",
+        "t.csv": "csv",
+        "none": "folder",
+    }
+    assert {path: config_for(tmp_path / path).kind for path in kinds} == kinds
+    assert config_for("s3://bucket/{0..9}.tar").kind == "webdataset" and config_for("s3://bucket").kind == "folder"
 
 
 def test_an_index_moves_with_its_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
