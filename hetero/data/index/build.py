@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,6 @@ from hetero.data.index.image_index import (
     RECORD,
     SCHEMA,
     ImageIndex,
-    IndexWriter,
     SourceFile,
     open_index,
     place_digest,
@@ -27,6 +27,7 @@ from hetero.data.index.image_index import (
 from hetero.data.index.listed import ListedFiles, listed_files
 from hetero.data.index.names import shard_names, shard_splits
 from hetero.data.index.places import files_of, is_remote, opened, remote_stamp
+from hetero.data.index.writer import IndexWriter
 from hetero.data.sources.walk import printable
 from hetero.errors import InputError
 from hetero.files import digest
@@ -225,7 +226,7 @@ def _place_of(path: str, directory: Path) -> str:
 
 
 def _name(config: DataConfig) -> str:
-    whole = config.path.rstrip("/")
-    if any(mark in whole for mark in "*?[{"):
-        whole = os.path.commonpath([whole[: min(whole.find(mark) for mark in "*?[{" if mark in whole)] + "x", whole])
-    return printable(Path(whole).name) or config.kind
+    """Return the name of the folder that a path or the plain part of a pattern names."""
+    plain, *pattern = re.split(r"[*?\[{]", config.path.rstrip("/"), maxsplit=1)
+    folder = plain.rpartition("/")[0] if pattern else plain
+    return printable(folder.rpartition("/")[2]) or config.kind

@@ -13,8 +13,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,20 +21,18 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 from numpy.typing import NDArray
 
-from hetero.data.index.columns import Column, TextColumn, Texts, mapped
-from hetero.data.index.found import FoundRows
+from hetero.data.index.columns import Texts, mapped
 from hetero.data.index.places import is_remote
 from hetero.data.sources.listing import Box, ListedImage, Listing
 from hetero.data.sources.rows import SPLITS, Rows
-from hetero.data.sources.walk import PassedOver
 from hetero.errors import IntegrityError
-from hetero.files import digest, sha256_file, write_json
+from hetero.files import digest, sha256_file
 from hetero.schema import parse_file, record
 
 RECORD = "index.json"
 COPIES = "copies"
 SCHEMA = "hetero/index/1"
-_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
+COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "source": (np.int64, ()),
     "offset": (np.int64, ()),
     "length": (np.int64, ()),
@@ -48,8 +45,10 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "sizes": (np.int64, ()),
     "copied": (np.uint8, ()),
 }
+"""Type of the values of each column, and shape of a row."""
+TEXTS = ("names", "paths", "stamps")
+"""The columns of texts."""
 _OF_SOURCES = ("sizes", "copied")
-_TEXTS = ("names", "paths", "stamps")
 _IDENTITY = ("label", "split", "view", "role", "content", "box", "names", "names_ends")
 
 
@@ -183,75 +182,6 @@ class ImageIndex:
         return digest([SCHEMA, self.record.classes, self.record.views, own])
 
 
-class IndexWriter:
-    """Writes an index into an empty folder, file by file.
-
-    Args:
-        directory: The folder.
-        with_boxes: True if images may have boxes.
-    """
-
-    def __init__(self, directory: Path, *, with_boxes: bool = False) -> None:
-        self._directory = directory
-        names = [name for name in _COLUMNS if with_boxes or name != "box"]
-        self._columns = {name: Column(directory / f"{name}.npy", *_COLUMNS[name]) for name in names}
-        self._texts = {name: TextColumn(directory, name) for name in _TEXTS}
-        self._classes: dict[str, int] = {}
-        self._views: dict[str, int] = {}
-        self._sources = self.images = 0
-        self.passed_over = PassedOver()
-
-    def add_source(self, file: SourceFile, *, copied: bool = False) -> None:
-        """Add a file; images added after it lie in it."""
-        self._texts["paths"].append([file.path])
-        self._texts["stamps"].append([file.stamp])
-        self._columns["sizes"].append([file.size])
-        self._columns["copied"].append([int(copied)])
-        self._sources += 1
-
-    def add_rows(self, rows: FoundRows, sources: Sequence[int] | None = None) -> None:
-        """Add images.
-
-        Args:
-            rows: The images.
-            sources: File of each; the last one for None.
-        """
-        count = len(rows.names)
-        self._texts["names"].append(rows.names)
-        self._columns["source"].append([self._sources - 1] * count if sources is None else sources)
-        self._columns["offset"].append(rows.offsets)
-        self._columns["length"].append(rows.lengths)
-        classes, views = self._classes, self._views
-        labels = [classes.setdefault(label, len(classes)) if label else -1 for label in rows.labels]
-        self._columns["label"].append(labels)
-        self._columns["split"].append([SPLITS.index(split) for split in rows.splits])
-        self._columns["view"].append([views.setdefault(view, len(views)) for view in rows.views])
-        self._columns["role"].append(rows.roles)
-        self._columns["content"].append(np.frombuffer(b"".join(rows.contents), np.uint8))
-        if "box" in self._columns:
-            self._columns["box"].append([box or (np.nan,) * 4 for box in rows.boxes])
-        self.images += count
-        self.passed_over.join(rows.passed_over)
-
-    def close(self, name: str, layout: str, notes: Sequence[str] = ()) -> None:
-        """Write the record, after which the index is whole."""
-        for column in (*self._columns.values(), *self._texts.values()):
-            column.close()
-        described = self.passed_over.described()
-        content = IndexRecord(
-            schema=SCHEMA,
-            name=name,
-            layout=layout,
-            images=self.images,
-            sources=self._sources,
-            classes=tuple(self._classes),
-            views=tuple(self._views),
-            notes=(*notes, *([f"passed over: {described}"] if described else [])),
-            columns={path.stem: sha256_file(path) for path in sorted(self._directory.glob("*.npy"))},
-        )
-        write_json(self._directory / RECORD, asdict(content))
-
-
 def open_index(directory: Path) -> ImageIndex:
     """Open an index.
 
@@ -259,14 +189,14 @@ def open_index(directory: Path) -> ImageIndex:
         IntegrityError: When a column is damaged, or says what cannot be.
     """
     entry = parse_file(IndexRecord, directory / RECORD)
-    expected = {*(set(_COLUMNS) - {"box"}), *_TEXTS, *(f"{name}_ends" for name in _TEXTS)}
+    expected = {*(set(COLUMNS) - {"box"}), *TEXTS, *(f"{name}_ends" for name in TEXTS)}
     if set(entry.columns) - {"box"} != expected:
         raise IntegrityError(f"{directory / RECORD}: expected the columns {', '.join(sorted(expected))}")
     for name, sha256 in entry.columns.items():
         if not (directory / f"{name}.npy").is_file() or sha256_file(directory / f"{name}.npy") != sha256:
             raise IntegrityError(f"{directory}: the column {name}.npy is damaged; write the index again")
-    columns = {name: mapped(directory / f"{name}.npy") for name in entry.columns if name in _COLUMNS}
-    index = ImageIndex(directory, entry, columns, *(Texts.in_files(directory, name) for name in _TEXTS))
+    columns = {name: mapped(directory / f"{name}.npy") for name in entry.columns if name in COLUMNS}
+    index = ImageIndex(directory, entry, columns, *(Texts.in_files(directory, name) for name in TEXTS))
     if problems := _problems(index):
         raise IntegrityError(f"{directory} is no index that can be used:", problems)
     return index
@@ -275,14 +205,14 @@ def open_index(directory: Path) -> ImageIndex:
 def _problems(index: ImageIndex) -> list[str]:
     entry, columns, problems = index.record, index.columns, list[str]()
     for name, values in columns.items():
-        dtype, width = _COLUMNS[name]
+        dtype, width = COLUMNS[name]
         count = entry.sources if name in _OF_SOURCES else entry.images
         if values.dtype != dtype or values.shape != (count, *width):
             problems.append(f"{name}: expected {np.dtype(dtype)} {(count, *width)}, got {values.dtype} {values.shape}")
     if problems:
         return problems
     counts = {"names": entry.images, "paths": entry.sources, "stamps": entry.sources}
-    problems += [f"{name}: expected {counts[name]}" for name in _TEXTS if len(getattr(index, name)) != counts[name]]
+    problems += [f"{name}: expected {counts[name]}" for name in TEXTS if len(getattr(index, name)) != counts[name]]
     limits = {"source": entry.sources, "label": len(entry.classes), "view": len(entry.views), "split": len(SPLITS)}
     for name, limit in {**limits, "role": 4}.items():
         values, lowest = columns[name], -1 if name == "label" else 0
