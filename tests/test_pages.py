@@ -52,6 +52,17 @@ def test_space(tmp_path, monkeypatch):
     assert names["student"].principal == "auto"
 
 
+def test_galleries(tmp_path, monkeypatch):
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    names = run_page(ROOT / "docs" / "galleries.md", place)
+    assert names["matches"].ids[0][0] == names["cloud"].names[0]
+    assert names["recall"] > 0.9
+    with hetero.open_gallery("usearch:gallery", read_only=True) as store:
+        assert store.space == names["cloud"].space and len(store) == len(names["cloud"].names) + 1
+
+
 @pytest.mark.slow
 def test_upgrade(tmp_path, monkeypatch):
     place = lay_out(tmp_path)

@@ -96,7 +96,7 @@ class Engine(Protocol):
         ...
 
     def find(self, space_id: str, query: Query) -> Matches:
-        """Search the vectors of a space."""
+        """Search the vectors of a space; :meth:`serving` was asked right before."""
         ...
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:

@@ -161,7 +161,8 @@ class QdrantEngine:
             for name, values in query.where.items()
         ]
         exact = query.effort == "exact"
-        options = models.SearchParams(hnsw_ef=None if query.effort == "exact" else query.effort, exact=exact)
+        graph = models.SearchParams(hnsw_ef=None if query.effort == "exact" else query.effort, exact=exact)
+        options = graph if self._is_server else None  # the local mode is exact
         requests = [
             models.QueryRequest(
                 query=row, filter=models.Filter(must=[*conditions]), params=options, limit=query.k, with_payload=["id"]

@@ -51,6 +51,8 @@ class EmbeddedEngine:
         self._indexes: dict[str, SpaceIndex] = {}
         self._version, self._serving = -1, self._items.serving()
         self._filled: dict[tuple[str, str], int] = {}
+        self._numbers: dict[str, int] = {}
+        self._alone: dict[str, bool] = {}
 
     def serving(self) -> Serving:
         """Return what is served now."""
@@ -63,7 +65,7 @@ class EmbeddedEngine:
         with self._lock:
             self._index(space_id)
             with self._items.database.transaction():
-                missing = self._items.count_missing(self._items.number(space_id))
+                missing = self._items.count_missing(self._number(space_id))
                 if not (complete and missing):
                     self._items.serve(space_id)
             self._version = -1
@@ -77,7 +79,7 @@ class EmbeddedEngine:
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
         with self._lock:
-            return self._items.count(self._items.number(space_id))
+            return self._items.count(self._number(space_id))
 
     def put(
         self,
@@ -91,7 +93,7 @@ class EmbeddedEngine:
         with self._lock:
             with self._items.database.transaction():
                 self._items.serving().space.require_same(space, this="the gallery", that="the vectors to add")
-                self._items.put(self._items.number(space.space_id), vectors, ids, tenant, attributes)
+                self._items.put(self._number(space.space_id), vectors, ids, tenant, attributes)
             self._index(space.space_id)
             self._catch_up()
 
@@ -99,7 +101,7 @@ class EmbeddedEngine:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
             with self._items.database.transaction():
-                taken = self._items.fill(self._items.number(space_id), vectors, items)
+                taken = self._items.fill(self._number(space_id), vectors, items)
             self._index(space_id)
             self._catch_up()
             return taken
@@ -118,7 +120,7 @@ class EmbeddedEngine:
             self._refresh()
             # Later revisions are larger: what is filled up to here stays so, and is not looked at again.
             place = (self._serving.space.space_id, space_id)
-            items = self._items.missing(self._items.number(space_id), limit, self._filled.get(place, 0))
+            items = self._items.missing(self._number(space_id), limit, self._filled.get(place, 0))
             if items:
                 self._filled[place] = int(items[0].revision) - 1
             return items
@@ -126,10 +128,8 @@ class EmbeddedEngine:
     def find(self, space_id: str, query: Query) -> Matches:
         """Search the vectors of a space."""
         with self._lock:
-            self._refresh()
-            index = self._index(space_id)
-            number = self._items.number(space_id)
-            alone = not query.where and not self._items.has_other_tenants(query.tenant)
+            index, number = self._index(space_id), self._number(space_id)
+            alone = not query.where and self._is_alone(query.tenant)
             if query.effort == "exact" or not alone:
                 limit = -1 if query.effort == "exact" else FEW + 1
                 rows = self._items.fitting(number, query.tenant, query.where, limit)
@@ -177,12 +177,23 @@ class EmbeddedEngine:
 
     def _index(self, space_id: str) -> SpaceIndex:
         if space_id not in self._indexes:
-            number = self._items.number(space_id)
+            number = self._number(space_id)
             directory = self._directory / f"index-{number}"
             index = SpaceIndex(directory, self._items, number, self._items.dimension(number), read_only=self._read_only)
             index.catch_up()
             self._indexes[space_id] = index
         return self._indexes[space_id]
+
+    def _number(self, space_id: str) -> int:
+        if space_id not in self._numbers:
+            self._numbers[space_id] = self._items.number(space_id)
+        return self._numbers[space_id]
+
+    def _is_alone(self, tenant: str) -> bool:
+        """Return True if no item is of another tenant."""
+        if tenant not in self._alone:
+            self._alone[tenant] = not self._items.has_other_tenants(tenant)
+        return self._alone[tenant]
 
     def _refresh(self) -> None:
         """Take in what other processes wrote."""
@@ -192,6 +203,7 @@ class EmbeddedEngine:
             self._version = version
 
     def _catch_up(self) -> None:
+        self._alone.clear()
         for index in self._indexes.values():
             index.catch_up()
 

@@ -60,7 +60,7 @@ class SpaceIndex:
 
     def __init__(self, directory: Path, items: Items, number: int, dimension: int, *, read_only: bool) -> None:
         self._directory, self._items, self._number, self._dimension = directory, items, number, dimension
-        self._read_only = read_only
+        self._read_only, self._threads = read_only, _threads()
         self._saved, self._names, self._graph = Saved(0, 0, ""), None, self._new()
         if directory.is_dir():
             self._saved, self._names, self._graph = steadily(directory, self._open)
@@ -138,14 +138,16 @@ class SpaceIndex:
         self, graph: Any, query: NDArray[np.float32], count: int, effort: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         shape = (len(query), min(count, len(graph)))
-        keys, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
         if not shape[1]:
-            return keys, scores
+            return np.empty(shape, np.int64), np.empty(shape)
         graph.expansion_search = effort
-        answer = graph.search(query, shape[1], threads=_threads())
+        answer = graph.search(query, shape[1], threads=self._threads)
         # One query is answered by as many as there are, several by a table with their numbers.
         own, distances = np.atleast_2d(answer.keys), np.atleast_2d(answer.distances)
         counts = answer.counts if len(query) > 1 else np.array([own.shape[1]])
+        if counts.min() == shape[1]:
+            return own.astype(np.int64), 1 - distances.astype(np.float64)
+        keys, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
         there = np.arange(own.shape[1]) < counts[:, None]
         keys[:, : own.shape[1]][there] = own[there].astype(np.int64)
         scores[:, : own.shape[1]][there] = 1 - distances[there].astype(np.float64)
@@ -155,7 +157,7 @@ class SpaceIndex:
         while rows := self._items.after(self._number, self._key, _AT_ONCE):
             keys = np.array([row[0] for row in rows], np.uint64)
             vectors = as_vectors([row[2] for row in rows], self._dimension)
-            self._recent.add(keys, vectors, threads=_threads())
+            self._recent.add(keys, vectors, threads=self._threads)
             self._ids.update((key, name) for key, name, _ in rows)
             self._key = rows[-1][0]
         deleted = self._items.database.rows(

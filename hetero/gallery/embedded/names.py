@@ -20,8 +20,8 @@ class Names:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._keys = np.load(directory / KEYS, mmap_mode="r", allow_pickle=False)
-        self._ends = np.load(directory / ENDS, mmap_mode="r", allow_pickle=False)
+        self._keys = np.load(directory / KEYS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        self._ends = np.load(directory / ENDS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         with (directory / TEXT).open("rb") as stream:
             # An empty file cannot be mapped.
             size = stream.seek(0, 2)

@@ -163,3 +163,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         np.save(path, vectors)
         done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 250
+
+
+def test_a_memory_map_of_float16_vectors_is_searched_in_float32(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    query, gallery = rng.normal(size=(3, 8)).astype(np.float32), rng.normal(size=(9000, 8)).astype(np.float16)
+    np.save(tmp_path / "gallery.npy", gallery)
+    hits = search(query, np.load(tmp_path / "gallery.npy", mmap_mode="r"), 5)
+    expected = search(query, gallery.astype(np.float32), 5)
+    assert hits.rows.tolist() == expected.rows.tolist()
+    assert np.array_equal(hits.scores, expected.scores)
