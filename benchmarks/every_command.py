@@ -110,6 +110,7 @@ ARGUMENTS: dict[Name, str] = {
     "--steps 2 --random-orders 1",
     ("data", "check"): "HERE/photos",
     ("space", "check"): "HERE/a.safetensors",
+    ("gallery", "tune"): "usearch:HERE/gallery HERE/a.safetensors",
     ("retrieval", "make"): "HERE/run/cloud HERE/photos OUT/retrieval.safetensors --calibration OUT/ranges.safetensors",
     ("attestation", "check"): "HERE/verified/verdict.intoto.jsonl HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "check"): "HERE/bundle",
@@ -143,7 +144,7 @@ def names(app: App | None = None, above: Name = ()) -> Iterator[Name]:
 def prepare(place: Path) -> None:
     """Fill a folder with small photos, recipes, and what a run of one leaves: models, a signed bundle, embeddings."""
     from export import generate_key, sign
-    from hetero import load_embeddings, load_recipe, save_embeddings
+    from hetero import load_embeddings, load_recipe, open_gallery, save_embeddings
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import retrieval_set
 
@@ -163,6 +164,8 @@ def prepare(place: Path) -> None:
     held = load_embeddings(place / "run" / "cloud" / "embeddings.safetensors")
     test = [row for row, name in enumerate(held.names) if name.startswith("test/")]
     save_embeddings(place / "a.safetensors", held.embeddings[test], [held.names[row] for row in test], held.space)
+    with open_gallery(f"usearch:{place / 'gallery'}", held.space) as store:
+        store.add(held.embeddings, held.names, held.space)
     shutil.copytree(place / "run" / "bundles" / "edge" / "bundle", place / "bundle")
     generate_key(place / "key.pem", place / "key.pub.pem")
     sign(place / "bundle", place / "key.pem")

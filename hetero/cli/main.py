@@ -74,6 +74,10 @@ GROUPS = {
         "Look at a space before training for it.",
         {"check": ("hetero.geometry.commands:check_command", "Report what a cloud's vectors are like.")},
     ),
+    "gallery": (
+        "Look at a gallery store.",
+        {"tune": ("hetero.gallery.commands:tune_command", "Find the least effort that answers as an exact search.")},
+    ),
     "retrieval": (
         "Photos with a cloud's vectors, to export with.",
         {"make": ("hetero.pipeline.commands.retrieval:make_command", "Write them, to verify and to calibrate with.")},
