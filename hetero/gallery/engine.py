@@ -104,7 +104,7 @@ class Engine(Protocol):
         ...
 
     def missing(self, space_id: str, limit: int) -> list[Item]:
-        """Return items that have a vector in the space that is served and none in this one."""
+        """Return items that have no vector of a space; none only when there is none."""
         ...
 
     def close(self) -> None:

@@ -110,8 +110,8 @@ class LanceEngine:
         with self._lock:
             self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
             if attributes is None:
-                known = {row["id"]: row["labels"] for row in self._rows(space.space_id, tenant, ids, ["id", "labels"])}
-                labels = [known.get(name, []) for name in ids]
+                known = self._known(tenant, ids)
+                labels = [known[name]["labels"] if name in known else [] for name in ids]
             else:
                 labels = [[_label(*pair) for pair in one.items()] for one in attributes]
             # First, so that a kill leaves no vector of what the item showed before.
@@ -127,14 +127,13 @@ class LanceEngine:
     def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
-            served = self.serving().space.space_id
             row_of = {(item.tenant, item.id, item.revision): row for row, item in enumerate(items)}
             taken: list[dict[str, Any]] = []
             for tenant in {item.tenant for item in items}:
                 ids = [item.id for item in items if item.tenant == tenant]
                 own = {row["id"]: row["revision"] for row in self._rows(space_id, tenant, ids, ["id", "revision"])}
-                rows = self._rows(served, tenant, ids, ["tenant", "id", "revision", "labels"])
-                taken += [row for row in rows if _is_in(row, row_of) and own.get(row["id"]) != row["revision"]]
+                known = self._known(tenant, ids).values()
+                taken += [row for row in known if _is_in(row, row_of) and own.get(row["id"]) != row["revision"]]
             if taken:
                 order = [row_of[row["tenant"], row["id"], row["revision"]] for row in taken]
                 self._upsert(space_id, taken, vectors[order])
@@ -167,9 +166,8 @@ class LanceEngine:
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
         with self._lock:
-            served = self.serving().space.space_id
-            removed = len(self._rows(served, tenant, ids, ["id"]))
-            for record in sorted(self._spaces(), key=lambda record: record["space_id"] == served):
+            removed = len(self._known(tenant, ids))
+            for record in self._spaces():
                 self._table(_name(record["space_id"])).delete(_named(tenant, ids))
             return removed
 
@@ -221,13 +219,28 @@ class LanceEngine:
             table.create_index("vector", config=HnswSq(distance_type="dot", m=CONNECTIVITY, ef_construction=EXPANSION))
         table.optimize()
 
-    def _lacking(self, space_id: str) -> list[Item]:
-        def revisions(space_id: str) -> list[dict[str, str]]:
-            return self._table(_name(space_id)).search().select([*_KEY, "revision"]).limit(None).to_list()
+    def _known(self, tenant: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the rows of items, without vectors: that in the space served, or else in the one before."""
+        known: dict[str, dict[str, Any]] = {}
+        for space_id in reversed(self._sources()):
+            rows = self._rows(space_id, tenant, ids, [*_KEY, "revision", "labels"])
+            known |= {row["id"]: row for row in rows}
+        return known
 
-        own = {(row["tenant"], row["id"], row["revision"]) for row in revisions(space_id)}
-        served = revisions(self.serving().space.space_id)
-        return [Item(row["id"], row["tenant"], row["revision"]) for row in served if not _is_in(row, own)]
+    def _sources(self) -> list[str]:
+        """Return the spaces that hold all items between them, the one that says what an item shows now first."""
+        serving = self.serving()
+        return [space.space_id for space in (serving.space, serving.previous) if space is not None]
+
+    def _lacking(self, space_id: str) -> list[Item]:
+        def revisions(space_id: str) -> dict[tuple[str, str], str]:
+            columns = self._table(_name(space_id)).search().select([*_KEY, "revision"]).limit(None).to_arrow()
+            return {(row["tenant"], row["id"]): row["revision"] for row in columns.to_pylist()}
+
+        own, current = revisions(space_id), dict[tuple[str, str], str]()
+        for source in reversed(self._sources()):
+            current |= own if source == space_id else revisions(source)
+        return [Item(name, tenant, now) for (tenant, name), now in current.items() if own.get((tenant, name)) != now]
 
 
 _SPACES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("space_id", "role", "record")])

@@ -122,7 +122,7 @@ class QdrantEngine:
             self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
             points, collection = [_point(tenant, name) for name in ids], self._collection(space.space_id)
             if attributes is None:
-                known = self._payloads(collection, points)
+                known = self._known(points)
                 attributes = [known.get(point, {"attributes": {}})["attributes"] for point in points]
             # First, so that a kill leaves no vector of what the item showed before.
             self._delete(points, but=collection)
@@ -142,7 +142,7 @@ class QdrantEngine:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
             points = [_point(item.tenant, item.id) for item in items]
-            known = self._payloads(self._collection(self.serving().space.space_id), points)
+            known = self._known(points)
             own = self._payloads(self._collection(space_id), points)
             rows = [
                 row
@@ -181,10 +181,9 @@ class QdrantEngine:
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
         with self._lock:
-            points, collection = [_point(tenant, name) for name in ids], self._collection(self.serving().space.space_id)
-            removed = len(self._payloads(collection, points))
-            self._delete(points, but=collection)
-            self._client.delete(collection, [*points], wait=True)
+            points = [_point(tenant, name) for name in ids]
+            removed = len(self._known(points))
+            self._delete(points)
             return removed
 
     def missing(self, space_id: str, limit: int) -> list[Item]:
@@ -228,7 +227,7 @@ class QdrantEngine:
         while some := list(islice(made, _AT_ONCE)):
             self._client.upsert(collection, some, wait=True)
 
-    def _delete(self, points: Sequence[str], *, but: str) -> None:
+    def _delete(self, points: Sequence[str], *, but: str = "") -> None:
         for one in self._client.get_collections().collections:
             if one.name.startswith(f"{self._name}-") and one.name not in (but, self._about):
                 self._client.delete(one.name, [*points], wait=True)
@@ -236,16 +235,36 @@ class QdrantEngine:
     def _payloads(self, collection: str, points: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {str(one.id): one.payload or {} for one in self._client.retrieve(collection, list(points))}
 
+    def _known(self, points: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the payloads of items: that in the space served, or else in the one before."""
+        known: dict[str, dict[str, Any]] = {}
+        for collection in reversed(self._sources()):
+            known |= self._payloads(collection, points)
+        return known
+
+    def _sources(self) -> list[str]:
+        """Return the collections that hold all items between them, those that say what an item shows now first."""
+        serving = self.serving()
+        return [self._collection(space.space_id) for space in (serving.space, serving.previous) if space is not None]
+
     def _lacking(self, space_id: str) -> Iterator[Item]:
-        served, collection = self._collection(self.serving().space.space_id), self._collection(space_id)
+        own, before = self._collection(space_id), list[str]()
+        for source in self._sources():
+            for records in self._scrolled(source) if source != own else ():
+                points = [str(record.id) for record in records]
+                known = {point for one in before for point in self._payloads(one, points)}
+                there = self._payloads(own, points)
+                for point, record in zip(points, records, strict=True):
+                    payload = record.payload or {}
+                    if point not in known and there.get(point, {}).get("revision") != payload["revision"]:
+                        yield Item(payload["id"], payload["tenant"], payload["revision"])
+            before.append(source)
+
+    def _scrolled(self, collection: str) -> Iterator[list[Any]]:
         place: Any = None
         while True:
-            records, place = self._client.scroll(served, limit=_AT_ONCE, offset=place)
-            own = self._payloads(collection, [str(one.id) for one in records])
-            for one in records:
-                payload = one.payload or {}
-                if own.get(str(one.id), {}).get("revision") != payload["revision"]:
-                    yield Item(payload["id"], payload["tenant"], payload["revision"])
+            records, place = self._client.scroll(collection, limit=_AT_ONCE, offset=place)
+            yield records
             if place is None:
                 return
 

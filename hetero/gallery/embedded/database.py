@@ -7,6 +7,7 @@ disk, and what follows the last whole commit is passed over when the file is ope
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,11 @@ from hetero.errors import InputError, IntegrityError
 
 _PATIENCE = 30.0
 """Seconds to wait for another process's transaction."""
+_OF_THE_DISK = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
+)
+"""Codes of SQLite for what is no fault of the file."""
 
 
 class Database:
@@ -87,6 +93,8 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError):
-                raise
+            # Extended codes have the plain one in their last byte.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            if code in _OF_THE_DISK:
+                raise OSError(errno.EIO, str(error), str(self._path)) from None
             raise IntegrityError(f"{self._path} is damaged, or no gallery store: {error}") from None

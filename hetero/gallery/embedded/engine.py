@@ -50,7 +50,7 @@ class EmbeddedEngine:
         self._lock = threading.RLock()
         self._indexes: dict[str, SpaceIndex] = {}
         self._version, self._serving = -1, self._items.serving()
-        self._filled: dict[tuple[str, str], int] = {}
+        self._filled: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
         self._alone: dict[str, bool] = {}
 
@@ -66,9 +66,11 @@ class EmbeddedEngine:
             self._index(space_id)
             with self._items.database.transaction():
                 missing = self._items.count_missing(self._number(space_id))
-                if not (complete and missing):
+                if served := not (complete and missing):
                     self._items.serve(space_id)
             self._version = -1
+            if served:
+                self._release(but=space_id)
             return missing
 
     def register(self, space: EmbeddingSpace) -> None:
@@ -119,10 +121,9 @@ class EmbeddedEngine:
         with self._lock:
             self._refresh()
             # Later revisions are larger: what is filled up to here stays so, and is not looked at again.
-            place = (self._serving.space.space_id, space_id)
-            items = self._items.missing(self._number(space_id), limit, self._filled.get(place, 0))
+            items = self._items.missing(self._number(space_id), limit, self._filled.get(space_id, 0))
             if items:
-                self._filled[place] = int(items[0].revision) - 1
+                self._filled[space_id] = int(items[0].revision) - 1
             return items
 
     def find(self, space_id: str, query: Query) -> Matches:
@@ -140,11 +141,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Save what is not saved, and close the tables."""
         with self._lock:
-            if not self._read_only:
-                for index in self._indexes.values():
-                    if not index.is_saved:
-                        index.save()
-            self._indexes.clear()
+            self._release()
             self._items.database.close()
 
     def _approximate(self, index: SpaceIndex, number: int, query: Query, *, alone: bool) -> Matches:
@@ -194,6 +191,13 @@ class EmbeddedEngine:
         if tenant not in self._alone:
             self._alone[tenant] = not self._items.has_other_tenants(tenant)
         return self._alone[tenant]
+
+    def _release(self, *, but: str = "") -> None:
+        """Save indexes, and free their memory."""
+        for space_id in [one for one in self._indexes if one != but]:
+            index = self._indexes.pop(space_id)
+            if not self._read_only and not index.is_saved:
+                index.save()
 
     def _refresh(self) -> None:
         """Take in what other processes wrote."""

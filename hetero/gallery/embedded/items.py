@@ -116,7 +116,13 @@ class Items:
         names = [(tenant, name) for name in ids]
         known = "(SELECT item FROM items WHERE tenant = ? AND id = ?)"
         many = self.database.many
-        many("INSERT INTO items (tenant, id) VALUES (?, ?) ON CONFLICT DO NOTHING", names)
+        many("UPDATE about SET revision = revision + ?", [(len(names),)])
+        first = self.database.value("SELECT revision FROM about") - len(names) + 1
+        many(
+            "INSERT INTO items (tenant, id, revision) VALUES (?, ?, ?) "
+            "ON CONFLICT (tenant, id) DO UPDATE SET revision = excluded.revision",
+            ((*name, first + row) for row, name in enumerate(names)),
+        )
         many(f"DELETE FROM vectors WHERE item = {known}", names)
         many(
             f"INSERT INTO vectors (space, item, vector) VALUES (?, {known}, ?)",
@@ -132,8 +138,8 @@ class Items:
     def fill(self, space: int, vectors: NDArray[np.float32], items: Sequence[Item]) -> int:
         """Write vectors for items of an unchanged revision, in the open transaction; return their number."""
         return self.database.many(
-            "INSERT INTO vectors (space, item, vector) SELECT ?, item, ? FROM items JOIN vectors USING (item) "
-            "JOIN serving USING (space) WHERE tenant = ? AND id = ? AND key = ? ON CONFLICT DO NOTHING",
+            "INSERT INTO vectors (space, item, vector) SELECT ?, item, ? FROM items "
+            "WHERE tenant = ? AND id = ? AND revision = ? ON CONFLICT DO NOTHING",
             (
                 (space, row.tobytes(), item.tenant, item.id, int(item.revision))
                 for row, item in zip(vectors.astype("<f2"), items, strict=True)
@@ -145,7 +151,7 @@ class Items:
         return self.database.many("DELETE FROM items WHERE tenant = ? AND id = ?", ((tenant, name) for name in ids))
 
     def missing(self, space: int, limit: int, after: int = 0) -> list[Item]:
-        """Return items with a vector in the space that is served and none in this one.
+        """Return items that have no vector of a space.
 
         Args:
             space: Number of the space.
@@ -153,9 +159,9 @@ class Items:
             after: A revision up to which none is missing.
         """
         rows = self.database.rows(
-            f"SELECT id, tenant, key {_MISSING} AND key > ? ORDER BY key LIMIT ?", [space, after, limit]
+            f"SELECT id, tenant, revision {_MISSING} AND revision > ? ORDER BY revision LIMIT ?", [space, after, limit]
         )
-        return [Item(name, tenant, str(key)) for name, tenant, key in rows]
+        return [Item(name, tenant, str(revision)) for name, tenant, revision in rows]
 
     def count_missing(self, space: int) -> int:
         """Return the number of :meth:`missing` items."""
@@ -218,7 +224,7 @@ class Items:
             if self._has("about") or self.database.value("SELECT count(*) FROM sqlite_master"):
                 return
             self.database.script((files("hetero.gallery.embedded") / "items.sql").read_text(encoding="utf-8"))
-            self.database.many("INSERT INTO about VALUES (?, ?)", [(SCHEMA, precision)])
+            self.database.many("INSERT INTO about (schema, precision) VALUES (?, ?)", [(SCHEMA, precision)])
             self.register(space)
             self.database.many("INSERT INTO serving (only, space) VALUES (1, ?)", [(self.number(space.space_id),)])
 
@@ -226,10 +232,7 @@ class Items:
         return bool(self.database.value("SELECT count(*) FROM sqlite_master WHERE name = ?", [table]))
 
 
-_MISSING = (
-    "FROM vectors JOIN serving USING (space) JOIN items USING (item) WHERE NOT EXISTS "
-    "(SELECT 1 FROM vectors AS other WHERE other.item = vectors.item AND other.space = ?)"
-)
+_MISSING = "FROM items WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.item = items.item AND vectors.space = ?)"
 
 
 def _conditions(space: int, tenant: str, where: Where) -> tuple[str, list[Any]]:

@@ -1,4 +1,5 @@
-CREATE TABLE about (schema TEXT NOT NULL, precision TEXT NOT NULL CHECK (precision IN ('float16', 'int8')));
+-- The counter of revisions: an item gets the next one with each new vector.
+CREATE TABLE about (schema TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0, precision TEXT NOT NULL CHECK (precision IN ('float16', 'int8')));
 
 CREATE TABLE spaces (space INTEGER PRIMARY KEY, space_id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
 
@@ -12,6 +13,7 @@ CREATE TABLE items (
   item INTEGER PRIMARY KEY,
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
+  revision INTEGER NOT NULL UNIQUE,
   UNIQUE (tenant, id)
 );
 

@@ -24,10 +24,12 @@ from hetero.space import EmbeddingSpace
 
 _OTHER_SPACE = "HG001"
 """SQLSTATE of the search function for a query of another space."""
-_MISSING = """
-    FROM vectors JOIN serving USING (space_id) JOIN items USING (item) WHERE NOT EXISTS
-    (SELECT FROM vectors AS other WHERE other.item = vectors.item AND other.space_id = %(space)s)
-"""
+_MISSING = (
+    "FROM hetero_gallery.items WHERE NOT EXISTS "
+    "(SELECT FROM hetero_gallery.vectors WHERE vectors.item = items.item AND vectors.space_id = %(space)s)"
+)
+LARGEST_EFFORT = 1000
+"""pgvector's own limit."""
 
 
 class PostgresEngine:
@@ -69,7 +71,6 @@ class PostgresEngine:
                     "UPDATE serving SET previous = space_id, space_id = %(space)s WHERE space_id <> %(space)s",
                     {"space": space_id},
                 )
-        self._filled.clear()
         return missing
 
     def register(self, space: EmbeddingSpace) -> None:
@@ -133,6 +134,8 @@ class PostgresEngine:
     def find(self, space_id: str, query: Query) -> Matches:
         """Search the vectors of a space."""
         effort = 0 if query.effort == "exact" else query.effort
+        if effort > LARGEST_EFFORT:
+            raise InputError(f"expected an effort of at most {LARGEST_EFFORT} in PostgreSQL, or exact, got {effort}")
         rows = self._rows(
             "SELECT number, id, score FROM unnest(%s::text[]) WITH ORDINALITY AS query (vector, number) "
             "CROSS JOIN LATERAL hetero_gallery.search(vector::halfvec, %s, %s, %s, %s, %s) WITH ORDINALITY "
@@ -156,8 +159,7 @@ class PostgresEngine:
         # Read on from what was filled; from the start again at the end, since revisions are not committed in order.
         for after in sorted({self._filled.get(space_id, 0), 0}, reverse=True):
             rows = self._rows(
-                f"SELECT id, items.tenant, revision {_MISSING} AND revision > %(after)s ORDER BY revision "
-                "LIMIT %(limit)s",
+                f"SELECT id, tenant, revision {_MISSING} AND revision > %(after)s ORDER BY revision LIMIT %(limit)s",
                 {"space": space_id, "after": after, "limit": limit},
             )
             if rows:

@@ -78,7 +78,7 @@ BEGIN
     'ORDER BY part.vector::halfvec(%1$s) <#> $1 LIMIT $4) AS near', space.dimension, space.number
   );
   IF effort > 0 THEN
-    PERFORM set_config('hnsw.ef_search', least(effort, 1000)::text, true);
+    PERFORM set_config('hnsw.ef_search', effort::text, true);
     PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
     EXECUTE statement INTO ids, scores USING query, of_tenant, wanted, k;
   END IF;
