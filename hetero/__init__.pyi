@@ -45,6 +45,8 @@ from .pipeline.draft import load_recipe as load_recipe
 from .pipeline.recipe import Recipe as Recipe
 from .preprocessing import Preprocessing as Preprocessing
 from .space import EmbeddingSpace as EmbeddingSpace
+from .text.config import TextConfig as TextConfig
+from .text.vectors import TextVectors as TextVectors
 from .training.cloud import Beside as Beside
 from .training.cloud import train_cloud as train_cloud
 from .training.config import CloudConfig as CloudConfig

@@ -44,6 +44,22 @@ class MeasuredCompatibility:
 
 
 @record
+class TextSide:
+    """What is known of the texts whose vectors belong in an image space.
+
+    Attributes:
+        tower: Id of the text tower: digest of its weights or of a file of its vectors, or its name and version.
+        temperature: Divides the cosines of texts with images in the towers' own training; 0 when it is not known.
+        gap: Distance between the mean vectors of texts and of images: cosines across it are low even where text and
+            image belong together, so that no threshold for images suits texts. None when it was not measured.
+    """
+
+    tower: str
+    temperature: float = 0.0
+    gap: float | None = None
+
+
+@record
 class EmbeddingSpace:
     """The meaning of a vector. Two vectors may be compared only when their spaces are the same.
 
@@ -60,6 +76,7 @@ class EmbeddingSpace:
         compatible_with: Earlier spaces, with the measured figures.
         mapped_from: Id of the space whose vectors a forward transform mapped to this one; empty for vectors that a
             model of this space made.
+        text: The texts that may query the space; None when none were given.
         schema: Version of this record.
     """
 
@@ -73,6 +90,7 @@ class EmbeddingSpace:
     prototypes: str = ""
     compatible_with: tuple[MeasuredCompatibility, ...] = ()
     mapped_from: str = ""
+    text: TextSide | None = None
     schema: Literal["hetero/space/1"] = SCHEMA
 
     @classmethod
@@ -110,8 +128,11 @@ class EmbeddingSpace:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable record."""
-        return asdict(self)
+        """Return a JSON-serialisable record; a space without texts says nothing of them."""
+        value = asdict(self)
+        if self.text is None:
+            del value["text"]
+        return value
 
     def save(self, path: Path) -> None:
         """Write ``space.json`` atomically."""
@@ -128,7 +149,8 @@ class EmbeddingSpace:
         if space.dimension < 1:
             raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
         earlier = [text for old in space.compatible_with for text in (old.space_id, old.metric, old.name, old.data)]
-        if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier))):
+        tower = [space.text.tower] if space.text else []
+        if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier, *tower))):
             raise IntegrityError(f"{what}: a name or an id holds a character that is not seen")
         return space
 

@@ -13,6 +13,7 @@ from hetero.models.config import ModelConfig
 from hetero.objectives.config import ObjectiveConfig, Term
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
+from hetero.text.config import TextTable
 
 Optimizer = Literal["adamw", "muon"]
 PRINCIPAL_OF_STUDENTS = (
@@ -143,6 +144,7 @@ class CloudConfig:
         macs: Multiply-accumulates of an image, for students that cost a share of them; only for a model that is a
             file, and so not counted. 0 when the number is not known.
         parameters: The number of its weights, likewise.
+        text: Vectors of texts in its space, for text queries; None for none.
         copies: Changed copies of each training image that it embeds for the students to learn from.
         copies_augment: Strength of the copies' changes.
         model: Its architecture.
@@ -161,6 +163,7 @@ class CloudConfig:
     module: str = ""
     macs: Number = 0
     parameters: Number = 0
+    text: TextTable | None = None
     copies: Number = 0
     copies_augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(family="residual", pool="gem", stem_channels=32))

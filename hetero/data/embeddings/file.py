@@ -45,11 +45,13 @@ class EmbeddingFile:
         embeddings: f32 [n, d], as stored in the file.
         names: One unique name a row.
         space: The space of the vectors. For a file without one, a space defined by the file's own digest.
+        states_space: False for a file without one.
     """
 
     embeddings: Float32[np.ndarray, "n d"]
     names: tuple[str, ...]
     space: EmbeddingSpace
+    states_space: bool = True
 
 
 def save_embeddings(
@@ -119,7 +121,7 @@ def load_embeddings(path: Path) -> EmbeddingFile:
     with np.errstate(over="ignore"):
         embeddings = embeddings.astype(np.float32, copy=False)
     _check(path, embeddings, names, space)
-    return EmbeddingFile(embeddings, tuple(names), space)
+    return EmbeddingFile(embeddings, tuple(names), space, "space" in description)
 
 
 def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
