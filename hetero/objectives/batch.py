@@ -34,6 +34,7 @@ class Batch:
         cloud_logits: float32 [b, k], the same of ``cloud`` with the cloud model's prototypes; None likewise.
         centre: float32 [c], mean of the cloud's vectors of the training images; None when there is no cloud model.
         centred_bank: float32 [n, c], directions of the bank's vectors from the centre; None when there is no bank.
+        texts: float32 [t, c], unit vectors of texts in the cloud's space; None when there are none.
         inputs: [b, ...] each, further inputs of the images, by name (:mod:`hetero.objectives.inputs`).
     """
 
@@ -47,6 +48,7 @@ class Batch:
     cloud_logits: Float[Tensor, "b k"] | None = None
     centre: Float[Tensor, " c"] | None = None
     centred_bank: Float[Tensor, "n c"] | None = None
+    texts: Float[Tensor, "t c"] | None = None
     inputs: Mapping[str, Shaped[Tensor, "b ..."]] = field(default_factory=dict)
 
     @property

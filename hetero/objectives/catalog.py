@@ -87,7 +87,16 @@ def compares_classes(terms: Iterable[ObjectiveConfig]) -> bool:
 
 def takes_mixtures(terms: Iterable[ObjectiveConfig]) -> bool:
     """Return True if a model's objectives need only the cloud's vector of an image, which a mixture of images has."""
-    return all(_known_needs(term) <= {"cloud"} for term in expanded(terms))
+    return all(_known_needs(term) <= {"cloud", "texts"} for term in expanded(terms))
+
+
+def compares_texts(terms: Iterable[ObjectiveConfig]) -> bool:
+    """Return True if an objective compares images with texts.
+
+    Raises:
+        InputError: As for :func:`compares_classes`.
+    """
+    return any("texts" in entry_of(term.name).needs for term in expanded(terms))
 
 
 def _known_needs(term: ObjectiveConfig) -> frozenset[str]:
@@ -96,19 +105,23 @@ def _known_needs(term: ObjectiveConfig) -> frozenset[str]:
     return entry.needs if isinstance(entry, Declaration) else frozenset({"labels"})
 
 
-def problems_of(terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_previous: bool = False) -> list[str]:
+def problems_of(
+    terms: Iterable[ObjectiveConfig], *, has_cloud: bool, has_texts: bool = False, has_previous: bool = False
+) -> list[str]:
     """Return every problem of a model's objectives, one line each; none when they can be built.
 
     Args:
         terms: Terms of the objective.
         has_cloud: True if there is a cloud (or old) model.
+        has_texts: True if there are vectors of texts.
         has_previous: True if there is a student to be replaced; a recipe cannot name one.
     """
     singles = expanded(terms)
     names = [term.name for term in singles]
     if not names:
         return ["expected at least one"]
-    offered = {"labels", *names} | ({"cloud"} if has_cloud else set()) | ({"previous"} if has_previous else set())
+    known = {"cloud": has_cloud, "texts": has_texts, "previous": has_previous}
+    offered = {"labels", *names, *(name for name, given in known.items() if given)}
     problems = [f"{name} is given {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     for term in singles:
         if not math.isfinite(term.weight) or term.weight < 0:

@@ -35,13 +35,14 @@ INPUTS: dict[str, Input] = {
     # For the message where images have none, see hetero.objectives.labels.
     "labels": Input(),
     "cloud": Input("needs a cloud model"),
+    "texts": Input("needs vectors of texts: name their file as cloud.text, or call CloudReference.with_texts"),
     "previous": Input(
         "needs the student that is replaced, which no recipe can name: call hetero.train_student with previous"
     ),
     # Offered by the objective of this name.
     "own_head": Input("compares classifiers: put own_head beside it"),
 }
-"""Every input. A batch has attributes for labels, cloud and classifiers; ``Batch.inputs`` holds the others."""
+"""Every input. A batch has attributes for labels, cloud, texts and classifiers; ``Batch.inputs`` holds the others."""
 
 
 def batch_input(name: str) -> Callable[[Offered], Offered]:

@@ -15,7 +15,7 @@ FIRST = ("instance_contrastive", "cloud_regression")
 def without_labels() -> list[str]:
     """Return the names of the objectives by which a student can learn from images without labels."""
     entries = [(name, entry) for name, entry in CATALOG.items() if isinstance(entry, Declaration)]
-    names = [name for name, entry in entries if "labels" not in entry.needs]
+    names = [name for name, entry in entries if not entry.needs & {"labels", "texts"}]
     return [*FIRST, *(name for name in names if name not in FIRST)]
 
 

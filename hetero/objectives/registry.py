@@ -20,8 +20,9 @@ def build_objectives(terms: Sequence[ObjectiveConfig], head: Head) -> list[tuple
     Raises:
         InputError: With every problem of the terms, at once.
     """
-    # A missing student to be replaced shows with the first batch; recipes are checked for it.
-    if problems := problems_of(terms, has_cloud=head.cloud_prototypes is not None, has_previous=True):
+    # Missing texts, or a missing student to be replaced, show with the first batch; recipes are checked for them.
+    has_cloud = head.cloud_prototypes is not None
+    if problems := problems_of(terms, has_cloud=has_cloud, has_texts=True, has_previous=True):
         raise InputError("these objectives cannot be built:", problems)
     return [(term, build_objective(term, head)) for term in expanded(terms)]
 

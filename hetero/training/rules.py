@@ -70,6 +70,9 @@ def mixup_problems(
     ]
 
 
-def objective_problems(place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool) -> list[str]:
+def objective_problems(
+    place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool, has_texts: bool = False
+) -> list[str]:
     """Return the problems of the objectives that a recipe gives a model."""
-    return [f"{place}.objectives: {problem}" for problem in problems_of(terms, has_cloud=has_cloud)]
+    problems = problems_of(terms, has_cloud=has_cloud, has_texts=has_texts)
+    return [f"{place}.objectives: {problem}" for problem in problems]

@@ -34,6 +34,7 @@ class CloudTensors:
         bank: int64 [m], rows of the images that every batch is compared with.
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective needs its logits.
+        texts: float32 [t, d], unit vectors of texts in its space; None when there are none.
         live: The cloud model itself, to embed changed images; None uses the cached vectors.
     """
 
@@ -42,6 +43,7 @@ class CloudTensors:
     bank: Int[Tensor, " m"]
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
+    texts: Float[Tensor, "t d"] | None = None
     live: LiveCloud | None = None
 
     @cached_property
@@ -203,6 +205,7 @@ def _beside_cloud(
         rows=torch.where(rows >= 0, cloud.places[rows], -1),
         centre=cloud.centre,
         centred_bank=cloud.centred_bank,
+        texts=cloud.texts,
     )
 
 

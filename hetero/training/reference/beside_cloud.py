@@ -47,5 +47,6 @@ def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None
         fabric.to_device(cloud.bank),
         sources=here(cloud.sources),
         prototypes=here(cloud.prototypes),
+        texts=here(cloud.texts),
         live=cloud.live and cloud.live.on(fabric),
     )

@@ -21,6 +21,7 @@ from hetero.models.embed import embed_images
 from hetero.models.external.embedders import ImageEmbedder, embed_all
 from hetero.models.model import EmbeddingModel
 from hetero.space import EmbeddingSpace
+from hetero.text.vectors import TextVectors
 from hetero.training.reference.mirrored import takes_mirrored_alike
 
 CLOUD_EMBEDDINGS = "embeddings.safetensors"
@@ -38,6 +39,7 @@ class CloudReference:
             the student's weights are chosen by its own symmetric figure.
         mirrors: True if the cloud embeds an image and its mirror image alike
             (:func:`hetero.training.reference.mirrored.takes_mirrored_alike`); False where it is not known.
+        texts: float32 [t, d], unit vectors of texts in its space that a student may learn from; None for none.
         model: The cloud model itself, for students that are trained beside it (``live``, ``refresh``).
     """
 
@@ -47,11 +49,12 @@ class CloudReference:
     validation: Float32[np.ndarray, "m d"] | None
     model: EmbeddingModel | ImageEmbedder | None = None
     mirrors: bool = False
+    texts: Float32[np.ndarray, "t d"] | None = None
 
     @property
     def identity(self) -> str:
         """Digest of everything a student can learn from it."""
-        arrays = [self.train, self.prototypes] + ([self.validation] if self.validation is not None else [])
+        arrays = [self.train, self.prototypes, *(one for one in (self.validation, self.texts) if one is not None)]
         return digest(
             [
                 self.space.space_id,
@@ -138,6 +141,23 @@ class CloudReference:
         train = aligned(stored, dataset.train)
         means = _means(train, dataset.train)
         return cls(stored.space, train, means, _validation(stored, dataset.validation))
+
+    def with_texts(self, texts: TextVectors, dataset: Dataset, *, prototypes: bool = False) -> CloudReference:
+        """Return the reference with vectors of texts, for objectives that compare with them.
+
+        Texts that only describe validation or test images are left out.
+
+        Args:
+            texts: Texts of its space.
+            dataset: The images.
+            prototypes: True to take the texts of the training classes as their prototypes, as in zero-shot
+                classification, in place of the cloud's.
+
+        Raises:
+            InputError: When a training class has no text, and texts were to be the prototypes.
+        """
+        taken = texts.prototypes(dataset.train) if prototypes else self.prototypes
+        return dataclasses.replace(self, texts=texts.bank(dataset), prototypes=taken)
 
 
 def _mirrors(directory: Path) -> bool:

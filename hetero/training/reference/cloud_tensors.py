@@ -49,5 +49,6 @@ def cloud_tensors(
         torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed), classes=len(dataset.train.classes))),
         sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
+        texts=None if cloud.texts is None else torch.from_numpy(cloud.texts),
         live=LiveCloud.of(cloud.model, live, dataset.train) if live and cloud.model else None,
     )

@@ -148,6 +148,7 @@ def training_step(terms, dimension=4, cloud_dimension=4):
         torch.arange(12) % 3,
         bank=torch.arange(12),
         prototypes=own.cloud_prototypes,
+        texts=cached[:3],
     )
     module.inputs = {"previous": cached.flip(0), "previous_right": torch.arange(12) % 2 == 0}
     rows = torch.tensor([0, 3, 1, 4, 2, 5])

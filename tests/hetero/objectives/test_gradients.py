@@ -18,6 +18,7 @@ from hetero.objectives.margin_softmax import MarginSoftmax
 from hetero.objectives.raml import Raml
 from hetero.objectives.rank_preserving import RankPreserving
 from hetero.objectives.regression import CloudRegression
+from hetero.objectives.text_affinity import TextAffinity
 
 
 def vectors(count, dimension, seed):
@@ -46,6 +47,7 @@ TERMS = {
     "focal kl": FocalDivergence(),
     "focal kl at temperature 2": FocalDivergence(temperature=2.0),
     "elodi": Elodi(classes=2, margin=0.1),
+    "text affinity": TextAffinity(temperature=0.2),
     "focal retrieval": FocalRetrieval(),
     "focal retrieval by similarities": FocalRetrieval(distance="similarities"),
 }
@@ -60,7 +62,8 @@ def test_the_gradient_is_right(name):
         embeddings = F.normalize(raw, dim=1)
         logits = 16 * embeddings @ PROTOTYPES.T
         rows = torch.tensor([0, 1, 2, 3, -1])
-        return TERMS[name](Batch(embeddings, labels, cloud, bank, bank_labels, rows, logits, 16 * cloud @ PROTOTYPES.T))
+        both = (logits, 16 * cloud @ PROTOTYPES.T)
+        return TERMS[name](Batch(embeddings, labels, cloud, bank, bank_labels, rows, *both, texts=vectors(3, 4, 5)))
 
     raw = (cloud + 0.7 * vectors(5, 4, 3)).requires_grad_()
     assert torch.autograd.gradcheck(value, (raw,))
