@@ -8,6 +8,7 @@ from typing import Any
 
 from device_tests.report.plots import Point
 from device_tests.report.table import Line
+from hetero.evaluation.roles import Role
 from hetero.evaluation.rule_reason import RuleReason
 from hetero.schema import parse
 
@@ -95,6 +96,51 @@ def _reason(rule: Mapping[str, Any]) -> str:
     if reason is None:
         return ""
     return parse(RuleReason, reason, what="matrix.json").in_words(rule["query_model"], rule["gallery_model"])
+
+
+@dataclass(frozen=True)
+class RoleLine:
+    """A model in the cloud's place on one side of a search.
+
+    Attributes:
+        model: Name of the model.
+        role: The search, for people.
+        value: cmc@1 with the model in that place.
+        cloud: The same with the cloud.
+        share: The first over the second with its interval, for people.
+        chance: cmc@1 of a gallery in random order.
+    """
+
+    model: str
+    role: str
+    value: float
+    cloud: float
+    share: str
+    chance: float
+
+
+_ROLES = {
+    "gallery": "the cloud's queries, gallery by the model",
+    "text to image": "text queries, gallery by the model",
+    "image to text": "the model's queries among the texts",
+}
+
+
+def roles(matrix: Mapping[str, Any]) -> list[RoleLine]:
+    """Return the models in the cloud's place, by the headline metric."""
+    found = [parse(Role, role, what="matrix.json") for role in matrix.get("roles") or []]
+    return [
+        RoleLine(
+            role.model,
+            _ROLES[role.role],
+            role.value.value,
+            role.cloud.value,
+            "" if role.share is None else f"{role.share.value:.2f} ({role.share.low:.2f} to {role.share.high:.2f})",
+            role.chance or 0.0,
+        )
+        for role in found
+        if role.metric == HEADLINE_METRIC
+    ]
 
 
 def heatmaps(matrix: Mapping[str, Any]) -> list[Heatmap]:

@@ -104,6 +104,7 @@ def write_report(
         map_apart=any(line.figure("evidence", "map@r") != line.figure("evidence", "cmc@1") for line in gathered.lines),
         repeated=matrices.repeated(matrix) if matrix is not None else [],
         rules=matrices.rules(matrix) if matrix is not None else [],
+        roles=matrices.roles(matrix) if matrix is not None else [],
         cloud=matrices.cloud_name(matrix) if matrix is not None else None,
         cloud_macs=matrices.cloud_macs(matrix) if matrix is not None else None,
         plots=_for_both(partial(accuracy_against_macs, points, "cmc@1 against the cloud gallery"), len(points) > 1),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hetero.errors import InputError
 from hetero.evaluation.pairs import MissingPair, Pairs, measure_pairs
+from hetero.evaluation.roles import Role, roles_of
 from hetero.evaluation.rule import Rule, compatibility_rule
 from hetero.files import write_json
 from hetero.metrics.bootstrap import Interval, mean_interval
@@ -21,6 +22,7 @@ from hetero.metrics.registry import at_depths
 from hetero.metrics.retrieval import TaskResult, is_comparable
 from hetero.metrics.task import RetrievalTask
 from hetero.schema import parse_file, record
+from hetero.text.described import DescribedImages
 
 SCHEMA = "hetero/matrix/1"
 
@@ -59,6 +61,8 @@ class CompatibilityMatrix:
         missing: Reason for each pair that is ``None``.
         rules: Outcome of M(q, g) > M(q, q), for each query model against the chosen gallery model, in each metric
             whose larger values are better.
+        roles: Each model in the chosen gallery model's place on one side of a search: as the model of the gallery, and
+            where there are texts, on the images' side of a search between texts and images.
         costs: model -> cost, for models whose cost is known.
         space_id: The gallery's embedding space, empty when it is not known.
         level: Coverage of the intervals.
@@ -74,6 +78,7 @@ class CompatibilityMatrix:
     per_task: dict[str, Cells]
     missing: tuple[MissingPair, ...] = ()
     rules: tuple[Rule, ...] = ()
+    roles: tuple[Role, ...] = ()
     costs: dict[str, ModelCost] | None = None
     space_id: str = ""
     level: float = 0.95
@@ -117,6 +122,7 @@ def compatibility_matrix(
     metrics: Sequence[str] | None = None,
     ks: Sequence[int] | None = None,
     shortened: Callable[[NDArray[np.float32], int], NDArray[np.float32]] | None = None,
+    texts: DescribedImages | None = None,
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -135,6 +141,7 @@ def compatibility_matrix(
         ks: The k of ``cmc@k`` where no metrics are named; None for 1 and 10.
         shortened: Reduces longer vectors to a space of fewer dimensions, for instance
             :func:`hetero.upgrade.truncate.truncated`; None if such pairs cannot be compared.
+        texts: Texts of the gallery model's space with these images, see :meth:`hetero.text.vectors.TextVectors.of`.
         resamples: Bootstrap samples of the intervals, which are over classes.
         level: Coverage of the intervals.
         seed: Seed of the resampling.
@@ -146,6 +153,9 @@ def compatibility_matrix(
     pairs = measure_pairs(embeddings, labels, tasks, metrics=at_depths(metrics, ks), shortened=shortened)
     return matrix_of(
         pairs,
+        embeddings,
+        labels,
+        texts=texts,
         gallery_model=gallery_model,
         costs=costs,
         space_id=space_id,
@@ -157,7 +167,10 @@ def compatibility_matrix(
 
 def matrix_of(
     pairs: Pairs,
+    embeddings: Mapping[str, Float32[np.ndarray, "n _"]],
+    labels: Int64[np.ndarray, " n"],
     *,
+    texts: DescribedImages | None = None,
     gallery_model: str | None = None,
     costs: Mapping[str, ModelCost] | None = None,
     space_id: str = "",
@@ -177,6 +190,7 @@ def matrix_of(
         tasks=tuple(TaskSummary(t.name, len(t.query), len(t.gallery), t.exclude_self) for t in pairs.tasks),
         missing=pairs.missing,
         rules=() if gallery_model is None else _rules(pairs, gallery_model, options),
+        roles=() if gallery_model is None else roles_of(pairs, gallery_model, embeddings, labels, texts, **options),
         costs=None if costs is None else dict(costs),
         space_id=space_id,
         **_tables(pairs, options),

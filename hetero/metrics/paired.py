@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hetero.metrics.bootstrap import Interval, difference_interval
+from typing import Any
+
+import numpy as np
+
+from hetero.metrics.bootstrap import Interval, difference_interval, function_interval
 from hetero.metrics.retrieval import TaskResult
 from hetero.schema import record
 
@@ -24,6 +28,24 @@ class Comparison:
     old: float
     over_queries: Interval
     over_classes: Interval
+
+
+def share_interval(result: TaskResult, best: TaskResult, metric: str = "cmc@1", **options: Any) -> Interval | None:
+    """Return the share of another system's figure that a system reaches on the same queries, resampled together.
+
+    Args:
+        result: The system's result.
+        best: The other's.
+        metric: Name of the metric.
+        **options: As of :func:`hetero.metrics.bootstrap.function_interval`.
+
+    Returns:
+        The share; None when the other system finds nothing.
+    """
+    values, bests = result.per_query(metric), best.per_query(metric)
+    if not any(map(np.any, bests)):
+        return None
+    return function_interval([values, bests], lambda means: means[:, 0] / means[:, 1], **options)
 
 
 def compare(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hetero.data.images import Dataset
 from hetero.files import cache_directory
 from hetero.nas.evaluation.workers_config import WorkersConfig
+from hetero.objectives.config import ObjectiveConfig
 from hetero.pipeline.recipe import Recipe
+from hetero.space import EmbeddingSpace
+from hetero.text.vectors import TextVectors
+
+if TYPE_CHECKING:
+    from hetero.training.reference.cloud_reference import CloudReference
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,40 @@ class Context:
         cache = cache_directory() if size <= data.decoded_limit_gb * 1e9 else None
         train = with_copies(train, cloud.copies, cloud.copies_augment, seed=data.seed, cache=cache)
         return self.dataset.training_on(train)
+
+    @cached_property
+    def texts(self) -> TextVectors | None:
+        """The texts of the cloud's space; None when the recipe names none.
+
+        Raises:
+            InputError: When they do not fit the space or the images.
+        """
+        if (config := self.recipe.cloud.text) is None:
+            return None
+        texts = TextVectors.load(config, EmbeddingSpace.load(self.cloud / "space.json"))
+        texts.require_known(self.dataset)
+        return texts
+
+    def reference(self, dataset: Dataset, terms: Sequence[ObjectiveConfig], *, live: float = 0.0) -> CloudReference:
+        """Return the cloud stage's results as a model with these objectives learns from them.
+
+        Args:
+            dataset: The images.
+            terms: The objectives; the texts are loaded where they need them.
+            live: Share of each batch that the cloud model embeds in training; not 0 loads the model itself.
+        """
+        # Late: they take torch.
+        from hetero.pipeline.external_cloud import cloud_embedder
+        from hetero.training.reference.cloud_reference import CloudReference
+
+        recipe, external = self.recipe, self.recipe.cloud.is_external
+        reference = CloudReference.from_directory(self.cloud, dataset, live=bool(live) and not external)
+        if live and external:
+            reference = replace(reference, model=cloud_embedder(recipe))
+        text = recipe.cloud.text
+        if text is None or not recipe.learns_from_texts(terms) or self.texts is None:
+            return reference
+        return reference.with_texts(self.texts, dataset, prototypes=text.prototypes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields without the images, which another process reads from the cache itself."""

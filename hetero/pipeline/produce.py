@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,7 @@ from hetero.processes.ranks import on_first_rank
 from hetero.training.config import StudentConfig
 
 if TYPE_CHECKING:
-    from hetero.data.images import Dataset
     from hetero.models.model import EmbeddingModel
-    from hetero.training.reference.cloud_reference import CloudReference
 
 INT8 = "int8"
 """Folder of an export: the student, tuned for int8."""
@@ -93,7 +90,7 @@ def student(context: Context, work: Path, config: StudentConfig) -> None:
     dataset = context.dataset if config.independent else context.with_copies
     train_student(
         dataset,
-        None if config.independent else _reference(context, dataset, config),
+        None if config.independent else context.reference(dataset, config.objectives, live=config.embeds_live),
         config,
         recipe.preprocessing,
         work,
@@ -141,9 +138,13 @@ def evaluate(context: Context, work: Path) -> None:
     embeddings = model_vectors(context, work / VECTORS)
     costs = {name: context.student(name) for name in embeddings} | {recipe.cloud.name: context.cloud}
     labels, tasks, cloud = np.asarray(test.labels), context.dataset.test_tasks, recipe.cloud.name
+    texts = context.texts and context.texts.of(test)
     pairs = measure_pairs(embeddings, labels, tasks, metrics=in_full(recipe.search.metric))
     matrix = matrix_of(
         pairs,
+        embeddings,
+        labels,
+        texts=texts,
         gallery_model=cloud,
         costs={name: ModelCost(**cost) for name, directory in costs.items() if len(cost := _costs(directory)) == 2},
         space_id=space.space_id,
@@ -206,7 +207,7 @@ def _tune(context: Context, work: Path, config: StudentConfig) -> None:
     dataset = context.with_copies
     tune_for_int8(
         dataset,
-        _reference(context, dataset, config),
+        context.reference(dataset, config.objectives, live=config.embeds_live),
         config,
         context.student(config.name),
         work,
@@ -256,19 +257,6 @@ def report(context: Context, work: Path) -> None:
         adaptations=adaptations(context.root),
         folder=context.root,
     )
-
-
-def _reference(context: Context, dataset: Dataset, config: StudentConfig) -> CloudReference:
-    """Return the cloud stage's results, with the model itself for a student that is trained beside it."""
-    from hetero.pipeline.external_cloud import cloud_embedder
-    from hetero.training.reference.cloud_reference import CloudReference
-
-    recipe = context.recipe
-    live = bool(config.embeds_live)
-    if not (live and recipe.cloud.is_external):
-        return CloudReference.from_directory(context.cloud, dataset, live=live)
-    reference = CloudReference.from_directory(context.cloud, dataset)
-    return dataclasses.replace(reference, model=cloud_embedder(recipe))
 
 
 def _costs(directory: Path) -> dict[str, int]:

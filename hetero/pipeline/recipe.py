@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from export.kinds.registry import FormatName
 from hetero.constraints import Count, MinLen, Number, Seed, Share, Text
 from hetero.data.config import DataConfig
 from hetero.nas.config import SearchConfig, Tier
+from hetero.objectives.catalog import compares_texts
+from hetero.objectives.config import ObjectiveConfig
 from hetero.preprocessing import Preprocessing
 from hetero.schema import settings
 from hetero.training.config import CloudConfig, StudentConfig
@@ -118,6 +121,11 @@ class Recipe:
         searched = (dataclasses.replace(self.search.student, name=tier.name) for tier in self.tiers)
         return (*self.students, *searched)
 
+    def learns_from_texts(self, terms: Sequence[ObjectiveConfig]) -> bool:
+        """Return True if a model with these objectives is trained with the texts of the cloud's space."""
+        text = self.cloud.text
+        return text is not None and (text.prototypes or compares_texts(terms))
+
     @property
     def models(self) -> tuple[StudentConfig, ...]:
         """The students, each followed by its adapted version, if any: a separate model, unless it is refused."""
@@ -133,8 +141,15 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
         return str((folder / path).resolve()) if path else ""
 
     given = recipe.cloud
+    text = given.text and dataclasses.replace(
+        given.text, vectors=anchor(given.text.vectors), describes=anchor(given.text.describes)
+    )
     cloud = dataclasses.replace(
-        given, embeddings=anchor(given.embeddings), onnx=anchor(given.onnx), directory=anchor(given.directory)
+        given,
+        embeddings=anchor(given.embeddings),
+        onnx=anchor(given.onnx),
+        directory=anchor(given.directory),
+        text=text,
     )
     students = tuple(
         dataclasses.replace(

@@ -51,7 +51,8 @@ def _name_problems(names: Sequence[str]) -> list[str]:
 
 def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> list[str]:
     cloud = recipe.cloud
-    problems = objective_problems(place, student.objectives, has_cloud=not student.independent)
+    has_texts = bool(cloud.text) and not student.independent
+    problems = objective_problems(place, student.objectives, has_cloud=not student.independent, has_texts=has_texts)
     problems += judging_problems(place, student.training) if student.independent else []
     if student.embeds_live and cloud.embeddings:
         name = "live" if student.live else "refresh"
@@ -70,7 +71,8 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
 
 def _search_problems(recipe: Recipe) -> list[str]:
     config, problems = recipe.search, list[str]()
-    problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True)
+    has_texts = bool(recipe.cloud.text)
+    problems += objective_problems("search.supernet", config.supernet.objectives, has_cloud=True, has_texts=has_texts)
     supernet = config.supernet
     problems += mixup_problems("search.supernet", supernet.training, supernet.objectives, has_cloud=True)
     problems += _student_problems("search.student", config.student, recipe)

@@ -32,7 +32,6 @@ from hetero.nas.supernet.train import train_supernet
 from hetero.pipeline.context import Context
 from hetero.schema import parse_file
 from hetero.training.config import StudentConfig
-from hetero.training.reference.cloud_reference import CloudReference
 
 EVALUATIONS = "evaluations"
 """Folder beside the stages', because evaluations serve every budget under which the same supernet is searched."""
@@ -41,7 +40,7 @@ EVALUATIONS = "evaluations"
 def supernet(context: Context, work: Path) -> None:
     """Train the shared weights against the cloud's cached embeddings."""
     recipe, dataset = context.recipe, context.with_copies
-    cloud = CloudReference.from_directory(context.cloud, dataset, live=False)
+    cloud = context.reference(dataset, recipe.search.supernet.objectives)
     train_supernet(
         dataset,
         cloud,

@@ -11,6 +11,7 @@ from typing import Any
 import hetero
 from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
+from hetero.nas.supernet.config import SupernetConfig
 from hetero.own_code import source_digest
 from hetero.pipeline.context import Context
 from hetero.pipeline.engine.stage import RunStage
@@ -34,7 +35,7 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         "cloud",
         "cloud",
         partial(_call, "cloud", context),
-        [_plain(recipe.cloud), _cloud_files(recipe), recipe.seed],
+        [_cloud_settings(recipe), _cloud_files(recipe), recipe.seed],
         [data],
         scratch=CHECKPOINTS,
         trains=not recipe.cloud.is_external,
@@ -51,7 +52,7 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         "evaluate",
         "evaluation",
         partial(_call, "evaluate", context),
-        [],
+        _texts(recipe),
         [data, cloud, *(stage for _, stage in models)],
         publish=("matrix.json",),
     )
@@ -99,7 +100,7 @@ def _student_stage(context: Context, student: StudentConfig, data: RunStage, clo
         f"student {student.name}",
         f"students/{student.name}",
         partial(_call, "student", context, student),
-        [_plain(student), context.recipe.seed, *_start_of(student)],
+        [_plain(student), context.recipe.seed, *_start_of(student), *_texts_of(context.recipe, student)],
         [data] if student.independent else [data, cloud],
         scratch=CHECKPOINTS,
         trains=True,
@@ -164,7 +165,7 @@ def _search_stages(context: Context, data: RunStage, cloud: RunStage) -> list[Ru
         "supernet",
         "supernet",
         partial(_call_search, "supernet", context),
-        [_plain(config.supernet), _plain(config.search_space), recipe.seed],
+        [_plain(config.supernet), _plain(config.search_space), recipe.seed, *_texts_of(recipe, config.supernet)],
         [data, cloud],
         scratch=CHECKPOINTS,
         trains=True,
@@ -184,7 +185,7 @@ def _searched_stage(
         f"student {student.name}",
         f"students/{student.name}",
         partial(_call, "searched_student", context, student.name),
-        [_plain(student), context.recipe.seed],
+        [_plain(student), context.recipe.seed, *_texts_of(context.recipe, student)],
         [data, cloud, search],
         scratch=CHECKPOINTS,
         trains=True,
@@ -199,7 +200,7 @@ def _export_stage(
         f"export {student.name}",
         f"bundles/{student.name}",
         partial(_call, "export", context, student),
-        [_plain(context.recipe.export), _content_of(context.recipe.export.key)],
+        [_plain(context.recipe.export), _content_of(context.recipe.export.key), *_texts(context.recipe)],
         [data, cloud, trained],
         shared=context.recipe.export.tuning_steps > 0,
     )
@@ -258,6 +259,22 @@ def _images_identity(recipe: Recipe) -> str:
     from hetero.data.prepare import fingerprint
 
     return digest([fingerprint(recipe.data, recipe.preprocessing), _plain(recipe.data), recipe.preprocessing.digest])
+
+
+def _cloud_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the cloud's settings without its texts: these are made for a space that is there already."""
+    return {name: value for name, value in _plain(recipe.cloud).items() if name != "text"}
+
+
+def _texts(recipe: Recipe) -> list[Any]:
+    text = recipe.cloud.text
+    return [] if text is None else [_plain(text), _content_of(text.vectors), _content_of(text.describes)]
+
+
+def _texts_of(recipe: Recipe, model: StudentConfig | SupernetConfig) -> list[Any]:
+    """Return the texts of a model that learns from them; others stay as they are when texts change."""
+    learns = recipe.learns_from_texts(model.objectives) and not (isinstance(model, StudentConfig) and model.independent)
+    return _texts(recipe) if learns else []
 
 
 def _cloud_files(recipe: Recipe) -> list[str]:

@@ -81,6 +81,19 @@ def matrix() -> dict[str, Any]:
                 "status": "holds",
             },
         ],
+        "roles": [
+            {
+                "model": "tiny",
+                "role": "text to image",
+                "metric": metric,
+                "value": {"value": 0.375, "low": 0.3, "high": 0.4},
+                "cloud": {"value": 0.5, "low": 0.4, "high": 0.6},
+                "share": {"value": 0.75, "low": 0.7, "high": 0.8},
+                "chance": 0.125 if metric == "cmc@1" else None,
+                "queries": 8,
+            }
+            for metric in ("cmc@1", "map@r")
+        ],
         "space_id": "0",
         "seed": 3,
     }
@@ -194,6 +207,14 @@ def test_a_metric_with_the_headlines_figures_is_not_shown_again(run: tuple[Path,
     differs["metrics"]["map@r"] = differs["metrics"]["map@r"] | {"tiny": {"cloud": 0.3, "tiny": 0.4}}
     page = write(run, tmp_path / "report.html", models=differs)
     assert "<figcaption>map@r</figcaption>" in page and "the same figures as" not in page
+
+
+def test_it_shows_models_in_the_clouds_place(run: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write(run, tmp_path / "report.html")
+    table = page.partition("In the cloud's place")[2].partition("</table>")[0]
+    assert table.count('<th scope="row">tiny</th>') == 1
+    assert "text queries, gallery by the model" in table and "0.75 (0.70 to 0.80)" in table and "0.125" in table
+    assert "In the cloud's place" not in write(run, tmp_path / "report.html", models=matrix() | {"roles": []})
 
 
 def test_files_that_lie_below_the_page_are_linked(run: tuple[Path, Path], tmp_path: Path) -> None:

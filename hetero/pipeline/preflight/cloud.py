@@ -8,6 +8,7 @@ from hetero.errors import InputError
 from hetero.mistakes import attempt
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX
 from hetero.recognition.recognise import refuse_others
+from hetero.text.vectors import TextVectors
 from hetero.training.config import CloudConfig
 
 
@@ -20,6 +21,8 @@ def source_problems(cloud: CloudConfig) -> list[str]:
             problems.append(f"cloud.{key}: expected a file at {path}, found none")
         elif path:
             attempt(problems, f"cloud.{key}", lambda path=path, kinds=kinds: refuse_others(Path(path), *kinds))
+    if text := cloud.text:
+        attempt(problems, "cloud.text", lambda: TextVectors.load(text, None))
     if cloud.directory:
         attempt(problems, "cloud.directory", lambda: require_model(Path(cloud.directory)))
     if cloud.module:
