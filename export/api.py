@@ -134,7 +134,9 @@ def _fill(fresh: Path, order: Order) -> None:
         work = Path(made)
         golden = make_goldens(source, order.retrieval, order.goldens)
         golden.save(fresh / GOLDENS)
-        source.space.save(fresh / SPACE)
+        # A student's own contract says nothing of texts: they come with the photos that they describe.
+        space = replace(source.space, text=order.retrieval.space.text)
+        space.save(fresh / SPACE)
         write_json(fresh / PREPROCESS, source.preprocessing.to_dict())
         write_originals(fresh, order.retrieval.originals)
         write_self_tests(fresh, golden.golden_images, golden.golden_embeddings, source.preprocessing, source.embed)
@@ -161,7 +163,7 @@ def _fill(fresh: Path, order: Order) -> None:
         _remove(fresh / format_called(entry.format).file_name(entry.precision))
         say(f"not exported: {entry.format} {entry.precision}: {entry.reason}", error=True)
     manifest = manifest_of(order, outcomes, missing, hazards, listed(fresh), fusion)
-    write_text(fresh / README, model_card(manifest, source.space, source.preprocessing))
+    write_text(fresh / README, model_card(manifest, space, source.preprocessing))
     write_json(fresh / MANIFEST, manifest.to_dict() | {"files": [vars(file) for file in listed(fresh)]})
 
 
@@ -191,6 +193,7 @@ def make_goldens(source: Source, retrieval: RetrievalSet, count: int) -> Goldens
         retrieval_student=student,
         retrieval_cloud=retrieval.cloud_embeddings,
         tasks=retrieval.tasks,
+        texts=retrieval.texts,
     )
 
 

@@ -13,24 +13,21 @@ from jaxtyping import Float32, Float64, Int64
 
 from device_tests.checks.finding import EVIDENCE, Figure, Finding, judged
 from device_tests.checks.gates import EvidenceGates, Gates
-from device_tests.checks.limit import Gated, Judgement, problems_of, shown, unknown_of
+from device_tests.checks.limit import Gated, problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
 from device_tests.checks.quality import share_problem
-from device_tests.checks.retrieval_gates import floor_gate, loss_gate, queries
+from device_tests.checks.retrieval_gates import chance_gate, floor_gate, loss_gate
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.targets.target import Returned
 from hetero.lengths import lengths, scaled
-from hetero.metrics.bootstrap import Interval, difference_interval, function_interval, mean_interval
+from hetero.metrics.bootstrap import Interval, mean_interval
 from hetero.metrics.label_free import NEIGHBOURS, average_precision
 from hetero.metrics.nearest import search
+from hetero.metrics.paired import share_interval
 from hetero.metrics.retrieval import TaskResult, evaluate
 
 RUNG = EVIDENCE
 METRICS = ("cmc@1", "map@r")
-# Fewer photos prove nothing, whatever the result.
-_FEWEST = 30
-# A share of the way from chance to always right: a model that is shown to stay below it finds nothing.
-_CLEARLY = 0.1
 
 Vectors = Float32[np.ndarray, "q d"]
 
@@ -91,7 +88,7 @@ def check(
     if vectors is None:
         return judged(RUNG, ["the embeddings of your photos are not finite vectors of the gallery's length"], {})
     result, own = measure(evidence, vectors, rows), _of_cloud(evidence, rows)
-    limits = [chance_gate(result, chance(evidence, rows))]
+    limits = [chance_gate(result, chance(evidence, rows), unit="photos")]
     limits += [] if asked.floor is None else [floor_gate(result, asked.floor)]
     loss, figures = None, _figures(evidence, vectors, rows, result)
     if reference is not None:
@@ -102,7 +99,7 @@ def check(
     figures["beside"] = "itself" if reference is None else reference.name
     problems, unknown = problems_of(limits), unknown_of(limits)
     if own is not None:
-        ratio = _ratio(result, own)
+        ratio = share_interval(result, own, clusters=result.clusters(result.resampled))
         hits_of_cloud = int(own.per_query("cmc@1")[0].sum())
         figures |= {"cmc@1_cloud": own.mean("cmc@1"), "map@r_cloud": own.mean("map@r")}
         figures |= {f"share_of_cloud{end}": value for end, value in _ends(ratio).items()}
@@ -142,27 +139,6 @@ def chance(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> Float64[np.n
     return (sizes[labels] - itself) / candidates
 
 
-def chance_gate(result: TaskResult, by_chance: Float64[np.ndarray, " k"]) -> Gated:
-    """Require cmc@1 to be shown to be above that of a gallery in random order.
-
-    Args:
-        result: The photos' retrieval.
-        by_chance: float64 [k], their cmc@1 by chance.
-    """
-    above = difference_interval(result.per_query("cmc@1"), [by_chance], clusters=result.clusters(result.resampled))
-    level, count = float(by_chance.mean()), queries(result)
-    text = f"cmc@1 is {result.mean('cmc@1'):.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
-    if count < _FEWEST:
-        return Gated(above, Judgement("open", _FEWEST), text, unit="photos")
-    if above.low > 0:
-        return Gated(above, Judgement("within"), text)
-    if above.high < _CLEARLY * (1 - level):
-        return Gated(above, Judgement("beyond"), text)
-    half = above.value - above.low
-    needs = int(np.ceil(count * (half / above.value) ** 2)) if above.value > 0 else 2 * count
-    return Gated(above, Judgement("open", max(needs, count + 1)), text, unit="photos")
-
-
 def _loss(
     evidence: OwnEvidence,
     vectors: Vectors,
@@ -183,13 +159,6 @@ def _of_cloud(evidence: OwnEvidence, rows: Int64[np.ndarray, " k"]) -> TaskResul
     if evidence.cloud is None or evidence.labels is None:
         return None
     return measure(evidence, evidence.cloud[rows], rows)
-
-
-def _ratio(result: TaskResult, own: TaskResult) -> Interval | None:
-    values, best = result.per_query("cmc@1"), own.per_query("cmc@1")
-    if not best[0].any():
-        return None
-    return function_interval([values, best], lambda m: m[:, 0] / m[:, 1], clusters=result.clusters(result.resampled))
 
 
 def _figures(

@@ -7,13 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from export.bundle.manifest import Manifest
+
 Status = Literal["pass", "fail", "not verified", "n/a"]
 """``not verified``: requested but not done; ``n/a``: impossible, because nothing on the target runs the format."""
 Figure = float | int | bool | str | None
 
 RUNGS = ("loads", "preprocessing", "parity", "retrieval", "cost")
+TEXT = "text"
+"""An additional rung, for bundles with golden texts."""
 EVIDENCE = "evidence"
 """An additional rung, for a gallery and photos that the user brings."""
+ADDITIONAL = (TEXT, EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Finding:
     """The answer of one rung.
 
     Attributes:
-        rung: One of :data:`RUNGS`, or :data:`EVIDENCE`.
+        rung: One of :data:`RUNGS`, or of :data:`ADDITIONAL`.
         status: ``not verified`` or ``n/a`` for a skip, never a pass.
         reason: The reason why it is not a pass; empty for one.
         figures: The measurements; ``None`` where a figure does not exist.
@@ -34,12 +39,18 @@ class Finding:
 
 
 def rungs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the rungs of a table of these rows: the ladder's, and evidence if there is any.
+    """Return the rungs of a table of these rows: the ladder's, and those of the additional ones that occur.
 
     Args:
         rows: As in ``verdict.json``.
     """
-    return (*RUNGS, EVIDENCE) if any(row["rung"] == EVIDENCE for row in rows) else RUNGS
+    present = {row["rung"] for row in rows}
+    return (*RUNGS, *(rung for rung in ADDITIONAL if rung in present))
+
+
+def ladder_of(manifest: Manifest) -> tuple[str, ...]:
+    """Return the rungs that a bundle's own content can answer."""
+    return RUNGS if manifest.texts is None else (*RUNGS, TEXT)
 
 
 def judged(rung: str, problems: Sequence[str], figures: Mapping[str, Figure], unknown: Sequence[str] = ()) -> Finding:

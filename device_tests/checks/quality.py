@@ -36,16 +36,23 @@ class QualityGates:
         below_own: Most cmc@1 by which M(q, g), in the cloud's gallery, may lie below M(q, q), in a gallery of the
             student's own, before the whole interval says so; 0 holds the rule M(q, g) > M(q, q) to the letter.
         above_chance: True if cmc@1 must be above that of a gallery in random order.
+        gallery_share: Least share of the cloud's own cmc@1 that the cloud's queries must keep in a gallery that the
+            student embeds; judged as ``share`` is.
+        text_share: The same for text queries; not judged where the bundle has no golden texts.
     """
 
     share: float | None = None
     below_own: float | None = None
     above_chance: bool = False
+    gallery_share: float | None = None
+    text_share: float | None = None
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        if self.share is not None and not 0 < self.share < 1:
-            problems.append(f"share: expected a number between 0 and 1, got {self.share}")
+        for name in ("share", "gallery_share", "text_share"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                problems.append(f"{name}: expected a number between 0 and 1, got {value}")
         if self.below_own is not None and not 0 <= self.below_own <= 1:
             problems.append(f"below_own: expected 0 to 1, got {self.below_own}")
         if problems:
@@ -101,7 +108,8 @@ def judge(bundle: str, goldens: Goldens, gates: QualityGates) -> Quality:
     figures = measured.to_dict()
     if not gates.ask:
         return Quality(bundle, "not judged", "no policy says what is good enough", figures)
-    answers = [answer for check in (_share, _own, _chance) if (answer := check(measured, gates))]
+    checks = (_share, _as_gallery, _texts, _own, _chance)
+    answers = [answer for check in checks if (answer := check(measured, gates))]
     for status in ("fail", "not judged"):
         if reasons := [reason for answer, reason in answers if answer == status]:
             return Quality(bundle, status, "; ".join(reasons), figures, asked=True)
@@ -118,7 +126,32 @@ def _share(student: StudentFigures, gates: QualityGates) -> Problem | None:
     return share_problem(student.share, gates.share, known=student.found_by_cloud, queries=student.queries)
 
 
-def share_problem(share: Interval | None, limit: float, *, known: int, queries: int) -> Problem | None:
+def _as_gallery(student: StudentFigures, gates: QualityGates) -> Problem | None:
+    limit, found = gates.gallery_share, student.as_gallery
+    if limit is None:
+        return None
+    what = "cmc@1 of the cloud's queries in the student's gallery"
+    return share_problem(found.share, limit, known=found.known, queries=found.queries, what=what)
+
+
+def _texts(student: StudentFigures, gates: QualityGates) -> Problem | None:
+    limit, found = gates.text_share, student.texts
+    if limit is None:
+        return None
+    if found is None:
+        return "not judged", "text_share: the bundle has no golden texts"
+    what = "cmc@1 of text queries in the student's gallery"
+    return share_problem(found.share, limit, known=found.known, queries=found.queries, what=what)
+
+
+def share_problem(
+    share: Interval | None,
+    limit: float,
+    *,
+    known: int,
+    queries: int,
+    what: str = "cmc@1 in the cloud's gallery",
+) -> Problem | None:
     """Return what is wrong with, or unknown about, the share of the cloud's cmc@1; None if it is reached.
 
     Args:
@@ -126,12 +159,11 @@ def share_problem(share: Interval | None, limit: float, *, known: int, queries: 
         limit: The least share.
         known: Number of queries for which the cloud's first hit is right.
         queries: Number of queries.
+        what: The figure, for people.
     """
     if share is None:
         return "not judged", "the cloud's own queries find nothing right in its gallery"
-    text = (
-        f"cmc@1 in the cloud's gallery is {_percent(share.value)} of the cloud's own (95 %: {_percent(share.low)} to "
-    )
+    text = f"{what} is {_percent(share.value)} of the cloud's own (95 %: {_percent(share.low)} to "
     text += f"{_percent(share.high)}); at least {_percent(limit)} must be shown"
     # So few of the counting queries that luck alone may keep or lose them all.
     keeps = share.value >= limit

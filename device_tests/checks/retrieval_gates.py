@@ -23,6 +23,10 @@ from hetero.metrics.registry import metric_called
 from hetero.metrics.retrieval import TaskResult
 
 _METRIC = "cmc@1"
+# Fewer queries do not show that anything is found, whatever the result.
+_FEWEST = 30
+# A share of the way from chance to always right: a model that is shown to stay below it finds nothing.
+_CLEARLY = 0.1
 
 
 def loss_gate(before: TaskResult, after: TaskResult, limit: float, *, beside: str, same: bool = False) -> Gated:
@@ -87,6 +91,32 @@ def above_gate(result: TaskResult, own: TaskResult) -> Gated:
     half, count = max(gain.value - gain.low, gain.high - gain.value), queries(result)
     needs = int(np.ceil(count * (half / gain.value) ** 2)) if gain.value else 2 * count
     return Gated(gain, Judgement("open", max(needs, count + 1)), text)
+
+
+def chance_gate(
+    result: TaskResult, by_chance: Float64[np.ndarray, " k"], *, what: str = "", unit: str = "queries"
+) -> Gated:
+    """Require cmc@1 to be shown to be above that of a gallery in random order.
+
+    Args:
+        result: The queries' retrieval, in a single task.
+        by_chance: float64 [k], their cmc@1 by chance.
+        what: Follows the metric's name, for people.
+        unit: The unit of the queries, for people.
+    """
+    above = difference_interval(result.per_query(_METRIC), [by_chance], clusters=_clusters(result))
+    level, count, value = float(by_chance.mean()), queries(result), result.mean(_METRIC)
+    subject = f"{_METRIC} {what}".rstrip()
+    text = f"{subject} is {value:.4f}, {shown(above)} above the {level:.4f} of a gallery in random order"
+    if count < _FEWEST:
+        return Gated(above, Judgement("open", _FEWEST), text, unit)
+    if above.low > 0:
+        return Gated(above, Judgement("within"), text)
+    if above.high < _CLEARLY * (1 - level):
+        return Gated(above, Judgement("beyond"), text)
+    half = above.value - above.low
+    needs = int(np.ceil(count * (half / above.value) ** 2)) if above.value > 0 else 2 * count
+    return Gated(above, Judgement("open", max(needs, count + 1)), text, unit)
 
 
 def queries(result: TaskResult) -> int:

@@ -5,16 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from device_tests.checks.finding import Figure
 from export.bundle.goldens import Goldens
+from hetero.evaluation.roles import text_to_image
 from hetero.evaluation.rule_reason import RuleReason, rule_reason
-from hetero.metrics.bootstrap import Interval, difference_interval, function_interval, mean_interval
+from hetero.metrics.bootstrap import Interval, difference_interval, mean_interval
 from hetero.metrics.chance import chance_of_rank_one, share_relevant
+from hetero.metrics.paired import share_interval
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 
 METRIC = "cmc@1"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """cmc@1 with the student in the cloud's place on the gallery's side.
+
+    Attributes:
+        student: The queries' cmc@1 in the student's gallery.
+        share: That over their cmc@1 in the cloud's gallery, resampled together; None when the cloud finds nothing.
+        known: Number of queries for which the cloud's gallery gives a right first hit.
+        queries: Number of queries.
+    """
+
+    student: Interval
+    share: Interval | None
+    known: int
+    queries: int
+
+    @classmethod
+    def of(cls, result: TaskResult, best: TaskResult) -> Standing:
+        """Compare the student's gallery with the cloud's."""
+        clusters = result.clusters(result.resampled)
+        return cls(
+            student=mean_interval(result.per_query(METRIC), clusters=clusters),
+            share=share_interval(result, best, METRIC, clusters=clusters),
+            known=int(sum(hits.sum() for hits in best.per_query(METRIC))),
+            queries=sum(map(len, result.labels)),
+        )
+
+    def to_dict(self, name: str) -> dict[str, Figure]:
+        """Return a flat record of the figures under a name."""
+        share = self.share
+        return {
+            f"{name}_cmc@1": self.student.value,
+            f"{name}_share_of_cloud": share and share.value,
+            f"{name}_share_of_cloud_low": share and share.low,
+            f"{name}_share_of_cloud_high": share and share.high,
+            f"{name}_queries": self.queries,
+        }
 
 
 @dataclass(frozen=True)
@@ -34,6 +75,8 @@ class StudentFigures:
         queries: Number of queries.
         found_by_cloud: Number of queries for which the cloud's first hit is right.
         tasks: Number of retrieval tasks; figures are means over these.
+        as_gallery: M(cloud, student): the cloud's queries in a gallery of the student's.
+        texts: The golden texts in a gallery of the student's; None for a bundle without.
     """
 
     student: Interval
@@ -46,6 +89,8 @@ class StudentFigures:
     queries: int
     found_by_cloud: int
     tasks: int
+    as_gallery: Standing
+    texts: Standing | None
 
     @classmethod
     def measure(cls, goldens: Goldens) -> StudentFigures:
@@ -66,9 +111,7 @@ class StudentFigures:
         return cls(
             student=mean_interval(hits_of_student, clusters=classes),
             cloud=mean_interval(hits_of_cloud, clusters=classes),
-            share=function_interval([hits_of_student, hits_of_cloud], _ratio, clusters=classes)
-            if any(map(np.any, hits_of_cloud))
-            else None,
+            share=share_interval(across, above, METRIC, clusters=classes),
             own=mean_interval(alone, clusters=classes),
             compared=rule_reason(across, own, above, metric=METRIC, clusters=classes),
             chance=chance_of_rank_one(goldens.retrieval_labels, goldens.tasks),
@@ -76,6 +119,10 @@ class StudentFigures:
             queries=sum(map(len, hits_of_student)),
             found_by_cloud=int(sum(hits.sum() for hits in hits_of_cloud)),
             tasks=len(hits_of_student),
+            as_gallery=Standing.of(measured(cloud, student), above),
+            texts=None
+            if goldens.texts is None
+            else Standing.of(*(text_to_image(side, goldens.texts, metrics=(METRIC,)) for side in (student, cloud))),
         )
 
     @property
@@ -111,8 +158,6 @@ class StudentFigures:
             "chance": self.chance,
             "queries": self.queries,
             "tasks": self.tasks,
+            **self.as_gallery.to_dict("as_gallery"),
+            **(self.texts.to_dict("texts") if self.texts else {}),
         }
-
-
-def _ratio(means: Float64[np.ndarray, "samples 2"]) -> Float64[np.ndarray, " samples"]:
-    return means[:, 0] / means[:, 1]

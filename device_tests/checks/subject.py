@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from device_tests.answers.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.bundle.goldens import Goldens
+from export.bundle.manifest import TextsEntry
 from export.kinds.interface import TensorEntry
 from hetero.preprocessing import Preprocessing
 
@@ -32,6 +33,7 @@ class Subject:
         originals: Rows of the retrieval images whose files the target decoded itself.
         golden_files: Files of every kind, which the target decoded after these.
         tensors: The input and the output, as the manifest declares them; empty when that does not matter.
+        texts: The golden texts, as the manifest declares them; None without any.
     """
 
     precision: str
@@ -47,6 +49,7 @@ class Subject:
     originals: tuple[int, ...] = ()
     golden_files: tuple[GoldenFile, ...] = ()
     tensors: tuple[TensorEntry, ...] = ()
+    texts: TextsEntry | None = None
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:

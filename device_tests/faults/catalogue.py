@@ -157,7 +157,13 @@ FAULTS = (
           _in_goldens(variants.another_cloud), gates=_above_own),
     Fault("gallery permuted", "retrieval", "the gallery's vectors stand in another order than its images",
           _in_goldens(variants.permuted_gallery), gates=_above_own),
+    Fault("swapped texts", "text", "each golden text has another one's vector",
+          _in_goldens(variants.swapped_texts)),
+    Fault("another text tower", "text", "the golden texts are of another space's text tower",
+          _in_goldens(variants.another_tower)),
+    Fault("student of another space", "text", "gallery and texts are of a space that the student was not trained for",
+          _in_goldens(variants.another_space)),
     Fault("file too large", "cost", "the file carries weights that nothing uses",
           _in_graph(graph.add_ballast), gates=_size_gate),
 )  # fmt: skip
-"""The faults, at least one for every rung."""
+"""The faults, at least one for every rung that a bundle's own content can answer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from device_tests.checks.finding import Status
+from device_tests.checks.finding import Status, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.faults.catalogue import FAULTS, Fault
 from device_tests.faults.quantised import with_int8
@@ -47,7 +47,8 @@ class Outcome:
 def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> list[Outcome]:
     """Break copies of a bundle, one fault each, and verify them.
 
-    Faults of int8 files are tried on one made of the float32 file where the bundle ships none.
+    Faults of int8 files are tried on one made of the float32 file where the bundle ships none; faults of texts, where
+    it has golden texts.
 
     Args:
         bundle: A healthy bundle.
@@ -57,7 +58,9 @@ def try_faults(bundle: Bundle, target: Target, gates: Gates | None = None) -> li
     gates = gates or Gates()
     with scratch_folder("fault") as folder:
         reduced = _reduced(bundle, folder)
-        return [_try(fault, _holder(fault, bundle, reduced), target, gates) for fault in FAULTS]
+        rungs = ladder_of(bundle.manifest)
+        faults = [fault for fault in FAULTS if fault.rung in rungs]
+        return [try_fault(fault, _holder(fault, bundle, reduced), target, gates) for fault in faults]
 
 
 def _reduced(bundle: Bundle, folder: Path) -> Bundle | None:
@@ -117,7 +120,8 @@ def _line(outcome: Outcome) -> tuple[str, str, str, str]:
     return outcome.fault, outcome.expected, ", ".join(outcome.failed) or "-", text
 
 
-def _try(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
+def try_fault(fault: Fault, bundle: Bundle, target: Target, gates: Gates) -> Outcome:
+    """Break a copy of a bundle with one fault, and verify it; see :func:`try_faults`."""
     entry, expected = fault.entry(bundle), " or ".join(fault.expected)
     if entry is None:
         reason = f"the bundle holds no {fault.format} {fault.precision} file"

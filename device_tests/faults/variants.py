@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from device_tests.faults.outputs import rotation
 from device_tests.resizing.resizers import bilinear, resized_with
@@ -16,8 +17,10 @@ from device_tests.targets.target import Request, Target
 from export.bundle.goldens import Goldens
 from export.bundle.manifest import GOLDENS, MANIFEST, PREPROCESS, SPACE, FileEntry, Manifest, ModelEntry
 from export.bundle.reading import Bundle
+from hetero.errors import InputError
 from hetero.files import digest, read_json, sha256_file, write_json
 from hetero.space import EmbeddingSpace
+from hetero.text.described import DescribedImages
 
 _SEED = 0
 
@@ -46,6 +49,7 @@ def copy_changed(bundle: Bundle, entry: ModelEntry, out: Path, change: Change) -
         bundle.manifest,
         space_id=EmbeddingSpace.load(out / SPACE).space_id,
         models=(dataclasses.replace(entry, sha256=listed.sha256, size=listed.size),),
+        recommended=tuple(one for one in bundle.manifest.recommended if one.file == entry.file),
         files=files,
     )
     write_json(out / MANIFEST, Manifest.to_dict(changed))
@@ -99,15 +103,47 @@ def one_image(goldens: Goldens) -> Mapping[str, Any]:
 
 def another_cloud(goldens: Goldens) -> Mapping[str, Any]:
     """Index the gallery with a cloud that this student was never trained for."""
-    size = goldens.retrieval_cloud.shape[1]
+    return {"retrieval_cloud": _turned(goldens.retrieval_cloud)}
+
+
+def _turned(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    size = vectors.shape[1]
     turn = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(size, size)))[0]
-    return {"retrieval_cloud": (goldens.retrieval_cloud @ turn).astype(np.float32)}
+    return (vectors @ turn).astype(np.float32)
 
 
 def permuted_gallery(goldens: Goldens) -> Mapping[str, Any]:
     """Reorder the gallery's vectors, but not its images."""
     order = np.random.default_rng(_SEED).permutation(len(goldens.retrieval_cloud))
     return {"retrieval_cloud": goldens.retrieval_cloud[order]}
+
+
+def swapped_texts(goldens: Goldens) -> Mapping[str, Any]:
+    """Give every text another one's vector."""
+    texts = require_texts(goldens)
+    return {"texts": dataclasses.replace(texts, vectors=np.roll(texts.vectors, 1, axis=0))}
+
+
+def another_tower(goldens: Goldens) -> Mapping[str, Any]:
+    """Embed the texts with the text tower of another space."""
+    texts = require_texts(goldens)
+    return {"texts": dataclasses.replace(texts, vectors=_turned(texts.vectors))}
+
+
+def another_space(goldens: Goldens) -> Mapping[str, Any]:
+    """Embed gallery and texts with the towers of a space that this student was never trained for."""
+    return {**another_tower(goldens), **another_cloud(goldens)}
+
+
+def require_texts(goldens: Goldens) -> DescribedImages:
+    """Return the golden texts.
+
+    Raises:
+        InputError: If there are none.
+    """
+    if goldens.texts is None:
+        raise InputError("the bundle holds no golden texts")
+    return goldens.texts
 
 
 def without_antialiasing(bundle: Bundle, entry: ModelEntry, target: Target) -> Change:

@@ -26,6 +26,7 @@ _TOLD = {
     "preprocessing": ("largest_mean_difference",),
     "parity": ("largest_one_minus_cosine",),
     "retrieval": ("cmc@1", "map@r", "overlap@10"),
+    "text": ("cmc@1", "map@r"),
     "evidence": ("cmc@1", "map@r"),
     "cost": ("latency_median_ms", "instructions_median", "peak_memory_bytes", "file_bytes"),
 }

@@ -9,8 +9,8 @@ import numpy as np
 from device_tests.answers.golden_files import golden_files
 from device_tests.answers.handed import handed
 from device_tests.answers.original_rows import original_rows
-from device_tests.checks import cost, loads, parity, preprocessing, retrieval
-from device_tests.checks.finding import RUNGS, Finding
+from device_tests.checks import cost, loads, parity, preprocessing, retrieval, text
+from device_tests.checks.finding import Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
 from device_tests.ladder.identity import space_in_file
@@ -35,12 +35,15 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         originals=tuple(original_rows(bundle)),
         golden_files=golden_files(bundle),
         tensors=(entry.input, entry.output),
+        texts=bundle.manifest.texts,
     )
     load = loads.check(subject)
     if load.status != "pass":
         reason = "it does not load" if load.status == "fail" else load.reason
-        return [load, *(Finding(rung, "not verified", reason) for rung in RUNGS[1:])]
-    checks = (preprocessing.check, parity.check, retrieval.check, cost.check)
+        rungs = ladder_of(bundle.manifest)
+        return [load, *(Finding(rung, "not verified", reason) for rung in rungs[1:])]
+    checks = [preprocessing.check, parity.check, retrieval.check, cost.check]
+    checks += [text.check] if bundle.manifest.texts else []
     return [load, *(check(subject, gates) for check in checks)]
 
 

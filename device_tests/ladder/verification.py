@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from device_tests.checks.finding import EVIDENCE, RUNGS, Finding
+from device_tests.checks.finding import EVIDENCE, Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.quality import STUDENT, Quality, judge
 from device_tests.ladder.climb import check_model
@@ -102,7 +102,7 @@ class Verification:
             (bundle, target, format, precision, rung)
             for bundle, target in self.asked
             for format, precision, _ in self._models(bundle, target)
-            for rung in RUNGS
+            for rung in ladder_of(self.bundles[bundle].manifest)
         ]
 
     def row(self, case: Case) -> Row:
@@ -165,7 +165,8 @@ class Verification:
     def _findings(
         self, bundle: str, target: str, format: str, entry: ModelEntry | None, proved: Proved | None
     ) -> list[Finding]:
-        rungs = RUNGS if proved is None else (*RUNGS, EVIDENCE)
+        rungs = ladder_of(self.bundles[bundle].manifest)
+        rungs = rungs if proved is None else (*rungs, EVIDENCE)
         machine, gates = self.targets[target], self._gates(target)
         if entry is None:
             return [Finding(rung, "not verified", f"the bundle holds no {format} file") for rung in rungs]

@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from device_tests.checks.finding import EVIDENCE, RUNGS
+from device_tests.checks.finding import ADDITIONAL, RUNGS
 from device_tests.checks.gates import EvidenceGates, Gates
 from device_tests.checks.quality import STUDENT, QualityGates
 from export.bundle.signing import is_key
@@ -27,8 +27,8 @@ class Waiver:
     """An exception: something that may fail, or stay unverified, until a given day.
 
     Attributes:
-        rung: A rung of the ladder, ``evidence``, or ``student``, which is about the model and takes no target, format
-            or precision.
+        rung: A rung of the ladder, ``text``, ``evidence``, or ``student``, which is about the model and takes no
+            target, format or precision.
         reason: The reason for the exception.
         expires: The last day on which it counts.
         bundle: Name of a bundle; ``*`` for any, here and below.
@@ -148,9 +148,9 @@ def parsed(value: dict[str, Any], *, what: str) -> Policy:
     """
     file = parse(_File, value, what=what)
     problems = [
-        f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, EVIDENCE, STUDENT))}"
+        f"exceptions: unknown rung {one.rung!r}; expected {', '.join((*RUNGS, *ADDITIONAL, STUDENT))}"
         for one in file.exceptions
-        if one.rung not in (*RUNGS, EVIDENCE, STUDENT, ANY)
+        if one.rung not in (*RUNGS, *ADDITIONAL, STUDENT, ANY)
     ]
     problems += [f"exceptions: {one.rung} needs a reason" for one in file.exceptions if not one.reason.strip()]
     problems += [

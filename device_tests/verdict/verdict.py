@@ -31,7 +31,7 @@ class Row:
         target: Name as on the command line.
         format: A format, for instance ``onnx``.
         precision: A precision, for instance ``fp32``.
-        rung: One of :data:`device_tests.checks.finding.RUNGS`, or its ``EVIDENCE``.
+        rung: One of :data:`device_tests.checks.finding.RUNGS`, or of its ``ADDITIONAL``.
         status: ``pass``, ``fail``, ``not verified`` or ``n/a``.
         reason: The reason why it is not a pass.
         figures: The measurements.

@@ -79,6 +79,8 @@ def content_problems(manifest: Manifest) -> list[str]:
             problems.append(f"{field}: must be 64 hexadecimal digits")
     if manifest.macs < 0 or manifest.parameters < 0:
         problems.append("macs and parameters must not be negative")
+    if manifest.texts is not None and not 0 <= manifest.texts.found <= manifest.texts.count != 0:
+        problems.append("texts: expected at least one, and found between 0 and their number")
     if manifest.fusion is not None:
         problems += _fusion_problems(manifest.fusion)
     problems += ["missing: a reason is empty" for one in manifest.missing if not one.reason.strip()]

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int64, UInt8
 from numpy.typing import NDArray
 
 from export.bundle.golden_rows import with_copies, without_copies
+from export.bundle.golden_texts import PREFIX, expected_texts, read_texts, text_problems, text_tensors
 from export.bundle.manifest import TaskEntry
 from export.bundle.originals import original_problems, pack, unpack
 from export.bundle.tensors import read_tensors, require_tensors
@@ -28,6 +29,7 @@ from hetero.recognition.kinds import CALIBRATION, RETRIEVAL
 from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse, record
 from hetero.space import EmbeddingSpace
+from hetero.text.described import DescribedImages
 
 SCHEMA = "hetero/retrieval/1"
 _SET_HEADER_LIMIT = 64 << 20
@@ -46,8 +48,9 @@ class RetrievalSet:
         cloud_embeddings: float32 [m, d], unit vectors of the cloud model, as in the gallery's index.
         tasks: Queries and galleries, as rows of ``images``.
         names: One for each image, for people.
-        space: The embedding space of ``cloud_embeddings``.
+        space: The embedding space of ``cloud_embeddings``, which says what is known of the texts.
         originals: Undecoded JPEG or PNG files of some of the images, by row: they let a target prove its own decoding.
+        texts: Texts that describe some of the images; None for none.
     """
 
     images: UInt8[np.ndarray, "m h w 3"]
@@ -57,6 +60,7 @@ class RetrievalSet:
     names: tuple[str, ...]
     space: EmbeddingSpace
     originals: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
+    texts: DescribedImages | None = None
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically; names, tasks and space are JSON in its metadata.
@@ -79,6 +83,7 @@ class RetrievalSet:
             "cloud_embeddings": self.cloud_embeddings,
             **task_tensors(self.tasks),
             **pack(self.originals),
+            **text_tensors(self.texts),
         }
         write_bytes(path, save(_contiguous(tensors), metadata={"hetero": canonical_json(description)}))
 
@@ -96,7 +101,9 @@ class RetrievalSet:
             raise IntegrityError(f"{path} is not a retrieval set: write one with `hetero retrieval make`")
         value = strict_json(metadata["hetero"].encode(), what=f"the description in {path.name}")
         about = parse(_Description, value, what=f"the description in {path.name}", error=IntegrityError)
-        require_tensors(tensors, _set_tensors(len(about.tasks)) | _original_tensors(tensors), what=str(path))
+        texts = read_texts(tensors)
+        expected = _set_tensors(len(about.tasks)) | _original_tensors(tensors)
+        require_tensors(tensors, expected | expected_texts("t" if texts else 0, "d"), what=str(path))
         loaded = cls(
             images=tensors["images"],
             labels=tensors["labels"],
@@ -105,6 +112,7 @@ class RetrievalSet:
             names=about.names,
             space=about.space,
             originals=unpack(tensors),
+            texts=texts,
         )
         _require_set(loaded, what=str(path))
         return loaded
@@ -132,6 +140,7 @@ class Goldens:
         retrieval_student: float32 [m, d], the student's vectors in torch.
         retrieval_cloud: float32 [m, d], the cloud model's vectors: the gallery.
         tasks: Queries and galleries, as rows of the retrieval arrays.
+        texts: Texts that describe some of the retrieval images; None for none.
     """
 
     golden_images: UInt8[np.ndarray, "n h w 3"]
@@ -142,6 +151,7 @@ class Goldens:
     retrieval_student: Float32[np.ndarray, "m d"]
     retrieval_cloud: Float32[np.ndarray, "m d"]
     tasks: tuple[RetrievalTask, ...]
+    texts: DescribedImages | None = None
 
     @property
     def query_rows(self) -> Int64[np.ndarray, " q"]:
@@ -150,8 +160,8 @@ class Goldens:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
-        arrays = {name: value for name, value in vars(self).items() if name != "tasks"}
-        return _contiguous({**arrays, **task_tensors(self.tasks)})
+        arrays = {name: value for name, value in vars(self).items() if name not in ("tasks", "texts")}
+        return _contiguous({**arrays, **task_tensors(self.tasks), **text_tensors(self.texts)})
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically; golden images that are retrieval images are stored once."""
@@ -160,7 +170,15 @@ class Goldens:
         write_bytes(path, save(without_copies(self.tensors())))
 
     @classmethod
-    def load(cls, path: Path, *, tasks: Sequence[TaskEntry], preprocessing: Preprocessing, dimension: int) -> Goldens:
+    def load(
+        cls,
+        path: Path,
+        *,
+        tasks: Sequence[TaskEntry],
+        preprocessing: Preprocessing,
+        dimension: int,
+        texts: int = 0,
+    ) -> Goldens:
         """Read and check the goldens of a bundle.
 
         Args:
@@ -168,18 +186,18 @@ class Goldens:
             tasks: The tasks of the manifest.
             preprocessing: The contract, with the size of the images.
             dimension: Length of an embedding.
+            texts: Number of golden texts in the manifest.
 
         Raises:
             IntegrityError: If they are damaged or do not fit the bundle.
         """
         tensors = with_copies(read_tensors(path)[0], what=path.name)
-        expected = _golden_tensors(preprocessing, dimension, len(tasks))
+        expected = _golden_tensors(preprocessing, dimension, len(tasks)) | expected_texts(texts, dimension)
         require_tensors(tensors, expected, what=path.name)
         loaded_tasks = read_tasks(tensors, tasks)
-        loaded = cls(
-            **{name: value for name, value in tensors.items() if not name.startswith("task.")}, tasks=loaded_tasks
-        )
-        problems = _task_problems(loaded_tasks, len(loaded.retrieval_images))
+        arrays = {name: value for name, value in tensors.items() if not name.startswith(("task.", PREFIX))}
+        loaded = cls(**arrays, tasks=loaded_tasks, texts=read_texts(tensors))
+        problems = _task_problems(loaded_tasks, len(loaded.retrieval_images)) + _golden_text_problems(loaded.texts)
         for name in ("golden_embeddings", "retrieval_student", "retrieval_cloud"):
             problems += _unit_problems(name, getattr(loaded, name))
         if not np.isfinite(loaded.golden_tensors).all():
@@ -257,10 +275,14 @@ def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) ->
 
 def _require_set(retrieval: RetrievalSet, *, what: str) -> None:
     tensors = {"images": retrieval.images, "labels": retrieval.labels, "cloud_embeddings": retrieval.cloud_embeddings}
-    require_tensors(tensors | task_tensors(retrieval.tasks), _set_tensors(len(retrieval.tasks)), what=what)
+    texts = text_tensors(retrieval.texts)
+    expected = _set_tensors(len(retrieval.tasks)) | expected_texts("t" if texts else 0, "d")
+    require_tensors(tensors | task_tensors(retrieval.tasks) | texts, expected, what=what)
     count, dimension = retrieval.cloud_embeddings.shape
     problems = _task_problems(retrieval.tasks, count) + _unit_problems("cloud_embeddings", retrieval.cloud_embeddings)
-    problems += original_problems(retrieval.originals, count)
+    problems += original_problems(retrieval.originals, count) + _golden_text_problems(retrieval.texts)
+    if retrieval.texts is not None and retrieval.space.text is None:
+        problems.append("texts: the space does not say whose they are; give it TextVectors.side")
     if len(retrieval.names) != count:
         problems.append(f"names: expected {count}, one for each image, got {len(retrieval.names)}")
     if dimension != retrieval.space.dimension:
@@ -280,6 +302,10 @@ def _task_problems(tasks: Sequence[RetrievalTask], count: int) -> list[str]:
             elif rows.min() < 0 or rows.max() >= count:
                 problems.append(f"task.{index}.{side}: names rows outside the {count} images")
     return problems
+
+
+def _golden_text_problems(texts: DescribedImages | None) -> list[str]:
+    return [] if texts is None else [*_unit_problems("texts.vectors", texts.vectors), *text_problems(texts)]
 
 
 def _unit_problems(name: str, vectors: NDArray[Any]) -> list[str]:

@@ -180,6 +180,20 @@ class ImagesEntry:
 
 
 @record
+class TextsEntry:
+    """The golden texts, which describe some of the retrieval images.
+
+    Attributes:
+        count: Number of texts.
+        found: Number of them whose first hit among the cloud's vectors was right at export: texts that were exchanged
+            since find fewer.
+    """
+
+    count: int
+    found: int
+
+
+@record
 class TaskEntry:
     """A retrieval task whose rows are in the goldens as ``task.<index>.query`` and ``task.<index>.gallery``."""
 
@@ -208,6 +222,7 @@ class Manifest:
         fusion: Merged branches; None if there were none.
         recommended: A file of each format that has one to recommend; empty in bundles of earlier versions.
         images: The images in the bundle; None in bundles of earlier versions.
+        texts: The golden texts, with which text queries are verified; None without any.
         schema: Version of this record.
     """
 
@@ -227,6 +242,7 @@ class Manifest:
     fusion: FusionEntry | None = None
     recommended: tuple[RecommendationEntry, ...] = ()
     images: ImagesEntry | None = None
+    texts: TextsEntry | None = None
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class Bundle:
             tasks=self.manifest.tasks,
             preprocessing=self.preprocessing,
             dimension=self.space.dimension,
+            texts=self.manifest.texts.count if self.manifest.texts else 0,
         )
 
     @cached_property
@@ -218,6 +219,8 @@ def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing:
     problems: list[str] = []
     if manifest.space_id != space.space_id:
         problems.append(f"the manifest names the space {manifest.space_id}, {SPACE} {space.space_id[:100]!r}")
+    if manifest.texts and space.text is None:
+        problems.append(f"there are golden texts, and {SPACE} does not name their text tower")
     sides = (preprocessing.height, preprocessing.width)
     for model in manifest.models:
         batch = 0 if model.input.shape[:1] == (0,) and format_called(model.format).any_batch else 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hetero
 from export.app.contract import SELF_TESTS
+from export.bundle.golden_texts import texts_entry
 from export.bundle.goldens import RetrievalSet
 from export.bundle.manifest import (
     MANIFEST,
@@ -90,6 +91,7 @@ def manifest_of(
             self_test=SELF_TESTS,
             origin=one_line(order.images),
         ),
+        texts=texts_entry(order.retrieval.texts, order.retrieval.cloud_embeddings),
     )
     return replace(manifest, recommended=recommendations(manifest))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -13,36 +15,45 @@ from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.pipeline.context import Context
 from hetero.pipeline.retrieval_rows import limited, originals
+from hetero.text.vectors import TextVectors
 from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
 
 
 def retrieval_set(context: Context) -> RetrievalSet:
     """Return a run's test images with their cloud embeddings."""
     stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
-    return retrieval_of(context.dataset, stored, queries=context.recipe.export.queries)
+    return retrieval_of(context.dataset, stored, queries=context.recipe.export.queries, texts=context.texts)
 
 
-def retrieval_of(dataset: Dataset, stored: EmbeddingFile, *, queries: int) -> RetrievalSet:
+def retrieval_of(
+    dataset: Dataset, stored: EmbeddingFile, *, queries: int, texts: TextVectors | None = None
+) -> RetrievalSet:
     """Return a data set's test images with their cloud embeddings.
 
     Args:
         dataset: The images, prepared for the student.
         stored: The cloud's vectors of the test images.
         queries: Most queries.
+        texts: Texts of the cloud's space; those that describe chosen images come along.
 
     Raises:
         InputError: When the vector of an image is missing.
     """
     test = dataset.test
     rows, tasks = limited(dataset.test_tasks, np.asarray(test.labels), queries=queries)
+    cloud, space = aligned(stored, test), stored.space
+    described = texts and texts.of(test).among(rows)
+    if texts and described:
+        space = dataclasses.replace(space, text=texts.side(cloud))
     return RetrievalSet(
         images=np.ascontiguousarray(test.images[rows]),
         labels=np.asarray(test.labels)[rows],
-        cloud_embeddings=aligned(stored, test)[rows],
+        cloud_embeddings=cloud[rows],
         tasks=tasks,
         names=tuple(test.names[int(row)] for row in rows),
-        space=stored.space,
+        space=space,
         originals=originals(test, rows, tasks),
+        texts=described or None,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_tests.checks.finding import RUNGS, Finding, Status
+from device_tests.checks.finding import RUNGS, TEXT, Finding, Status
 from device_tests.faults import FAULTS, Outcome, trial, try_faults
 from device_tests.faults.catalogue import Fault
 from device_tests.faults.litert import with_scales_a_channel
@@ -25,11 +25,13 @@ from tests.device_tests.tiny_bundle import write_bundle
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return read_bundle(write_bundle(tmp_path_factory.mktemp("faults") / "bundle", formats=("onnx", "litert")))
+    return read_bundle(
+        write_bundle(tmp_path_factory.mktemp("faults") / "bundle", formats=("onnx", "litert"), texts=True)
+    )
 
 
 def test_there_is_a_fault_for_every_rung() -> None:
-    assert {fault.rung for fault in FAULTS} == set(RUNGS)
+    assert {fault.rung for fault in FAULTS} == {*RUNGS, TEXT}
 
 
 def test_the_right_rung_fails_for_each(bundle: Bundle) -> None:
@@ -48,8 +50,12 @@ def test_the_right_rung_fails_for_each(bundle: Bundle) -> None:
     assert outcomes["antialias off"].failed == ("preprocessing",)
     assert outcomes["swapped goldens"].failed == ("parity",)
     assert outcomes["file too large"].failed == ("cost",)
+    assert "and at export" in outcomes["swapped texts"].reason
     assert outcomes["one golden image"].failed == ("parity not verified",)
-    assert outcomes["gallery permuted"].failed == ("retrieval",)
+    assert outcomes["gallery permuted"].failed == ("retrieval", "text")
+    for name in ("swapped texts", "another text tower"):
+        assert outcomes[name].failed == ("text",) and "do not fit the cloud's vectors" in outcomes[name].reason
+    assert "among the device's photos is" in outcomes["student of another space"].reason
     # Tried on an int8 file made of the float32 file: the bundle ships none.
     int8 = {fault.name for fault in FAULTS if (fault.format, fault.precision) == ("onnx", "int8")}
     assert {name for name in int8 if outcomes[name].answer == "not tried"} == {"int8 not normalised"}

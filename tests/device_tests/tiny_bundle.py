@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -11,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from export.bundle.golden_texts import texts_entry
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry
+from export.bundle.manifest import FileEntry, Manifest, ModelEntry, TaskEntry, TextsEntry
 from export.bundle.originals import write_originals
 from export.kinds.interface import TensorEntry
 from hetero.data.decoding.decode import resized
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
-from hetero.space import EmbeddingSpace
+from hetero.space import EmbeddingSpace, TextSide
+from hetero.text.described import DescribedImages
 from tests.device_tests.tiny_models import (
     DIMENSION,
     HEIGHT,
@@ -61,7 +64,15 @@ def originals(noise: int = NOISE) -> dict[int, bytes]:
     return files
 
 
-def goldens(seed: int = 0, *, useless: bool = False, noise: int = NOISE) -> Goldens:
+def texts(cloud: NDArray[np.float32]) -> DescribedImages:
+    """A text near the cloud's vector of each picture."""
+    rng, rows = np.random.default_rng(3), np.arange(len(cloud))
+    vectors = cloud + 0.1 * rng.normal(size=cloud.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return DescribedImages(vectors.astype(np.float32), rows, rows)
+
+
+def goldens(seed: int = 0, *, useless: bool = False, noise: int = NOISE, with_texts: bool = False) -> Goldens:
     """The student is the linear model, the cloud a slightly different one; another one altogether if it is useless."""
     images, labels = pictures(seed, noise)
     matrix = weights(seed)
@@ -77,6 +88,7 @@ def goldens(seed: int = 0, *, useless: bool = False, noise: int = NOISE) -> Gold
         retrieval_student=embed(images, matrix),
         retrieval_cloud=embed(images, cloud),
         tasks=(RetrievalTask("a>b", first, second), RetrievalTask("b>a", second, first)),
+        texts=texts(embed(images, cloud)) if with_texts else None,
     )
 
 
@@ -90,6 +102,7 @@ def write_bundle(
     with_originals: bool = True,
     useless: bool = False,
     noise: int = NOISE,
+    texts: bool = False,
 ) -> Path:
     """Write a bundle.
 
@@ -109,16 +122,21 @@ def write_bundle(
         else:
             write_coreml(file.parent, matrix)
     (path / "README.md").write_text("# tiny\n")
+    if texts:
+        space = dataclasses.replace(space, text=TextSide("tiny texts"))
     space.save(path / "space.json")
     (path / "preprocess.json").write_text(json.dumps(PREPROCESSING.to_dict()))
-    goldens(useless=useless, noise=noise).save(path / "goldens.safetensors")
+    held = goldens(useless=useless, noise=noise, with_texts=texts)
+    held.save(path / "goldens.safetensors")
     if with_originals:
         write_originals(path, originals(noise))
-    list_files(path, name, space)
+    list_files(path, name, space, texts=texts_entry(held.texts, held.retrieval_cloud))
     return path
 
 
-def list_files(path: Path, name: str = "tiny", space: EmbeddingSpace = SPACE) -> None:
+def list_files(
+    path: Path, name: str = "tiny", space: EmbeddingSpace = SPACE, *, texts: TextsEntry | None = None
+) -> None:
     """Write the manifest of what is in the directory."""
     entries = tuple(
         FileEntry(file.relative_to(path).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
@@ -138,6 +156,7 @@ def list_files(path: Path, name: str = "tiny", space: EmbeddingSpace = SPACE) ->
         ),
         tasks=tuple(TaskEntry(task.name, task.exclude_self) for task in goldens().tasks),
         files=entries,
+        texts=texts,
     )
     (path / "manifest.json").write_text(json.dumps(made.to_dict()))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,11 +15,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import export.bundle.reading
-from export.bundle.goldens import RetrievalSet, spread_rows
+from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
+from export.bundle.manifest import TaskEntry
 from export.bundle.reading import read_bundle
 from hetero.errors import InputError, IntegrityError
+from hetero.space import TextSide
 from hetero.storage.directories import replaced_directory
-from tests.export.bundles import PREPROCESSING, goldens, relist, retrieval_set, units, write_bundle
+from hetero.text.described import DescribedImages
+from tests.export.bundles import (
+    DIMENSION,
+    PREPROCESSING,
+    SPACE,
+    goldens,
+    relist,
+    retrieval_set,
+    tasks,
+    units,
+    write_bundle,
+)
 
 
 @pytest.fixture
@@ -229,6 +243,7 @@ def test_paths_stay_inside(bundle: Path, path: str) -> None:
         (lambda m: m["models"][0]["input"].update(shape=[1, 6, 6, 3]), "takes "),
         (lambda m: m["models"][0]["output"].update(shape=[1, 10**12]), "shapes must be positive"),
         (lambda m: m.update(models=[]), "models: none is listed"),
+        (lambda m: m.update(texts={"count": 2, "found": 3}), "texts: expected at least one, and found between"),
         (lambda m: m["tasks"][0].update(name="a\nb"), "printable"),
         (lambda m: m.update(name="\ud800"), "not valid JSON"),
         (
@@ -394,6 +409,39 @@ def test_retrieval_set_round_trip(tmp_path: Path) -> None:
     first = (tmp_path / "set.safetensors").read_bytes()
     made.save(tmp_path / "set.safetensors")
     assert (tmp_path / "set.safetensors").read_bytes() == first
+
+
+def test_texts_travel_with_the_photos_that_they_describe(tmp_path: Path) -> None:
+    texts = DescribedImages(units(3, 8), np.array([0, 0, 4]), np.array([0, 4, -1, 0, -1, -1]))
+    space = dataclasses.replace(SPACE, text=TextSide("towers", 0.01, 0.5))
+    made = dataclasses.replace(retrieval_set(space=space), texts=texts)
+    made.save(tmp_path / "set.safetensors")
+    loaded = RetrievalSet.load(tmp_path / "set.safetensors")
+    assert loaded.texts is not None and loaded.space.text == space.text
+    for name in ("vectors", "labels", "image_labels"):
+        np.testing.assert_array_equal(getattr(loaded.texts, name), getattr(texts, name))
+    with pytest.raises(IntegrityError, match="the space does not say whose they are"):
+        dataclasses.replace(made, space=SPACE).save(tmp_path / "other.safetensors")
+    with pytest.raises(IntegrityError, match="1 of 3 texts describe none of the images"):
+        idle = dataclasses.replace(texts, labels=np.array([0, 1, 4]))
+        dataclasses.replace(made, texts=idle).save(tmp_path / "other.safetensors")
+
+
+def test_golden_texts_are_as_many_as_the_manifest_says(bundle: Path) -> None:
+    texts = DescribedImages(units(2, 8), np.array([0, 4]), np.array([0, 4, -1, 0, -1, -1]))
+    dataclasses.replace(goldens(), texts=texts).save(bundle / "goldens.safetensors")
+    options: dict[str, Any] = {"preprocessing": PREPROCESSING, "dimension": DIMENSION}
+    options["tasks"] = [TaskEntry(task.name, task.exclude_self) for task in tasks()]
+    loaded = Goldens.load(bundle / "goldens.safetensors", texts=2, **options)
+    assert loaded.texts is not None and loaded.texts.labels.tolist() == [0, 4]
+    for texts_told in (0, 3):
+        with pytest.raises(IntegrityError, match=r"texts\.vectors: (unknown|expected F32)"):
+            Goldens.load(bundle / "goldens.safetensors", texts=texts_told, **options)
+    relist(bundle)
+    told = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(told | {"texts": {"count": 2, "found": 1}}))
+    with pytest.raises(IntegrityError, match="there are golden texts, and space.json does not name their text tower"):
+        read_bundle(bundle)
 
 
 def test_strided_images_are_saved_as_they_look(tmp_path: Path) -> None:
