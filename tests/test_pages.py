@@ -8,11 +8,33 @@ import pytest
 
 import hetero
 from hetero.evaluation.decisions import Decisions
+from hetero.files import read_json
 from hetero.linear.deletion.forgetting import Forgetting
 from hetero.linear.measure import Adaptation
 from hetero.pipeline.draft import load_recipe
 from tests.hetero.linear import domains
 from tests.snippets import ROOT, lay_out, run_page
+
+
+@pytest.mark.slow
+def test_text_queries(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HETERO_CACHE", str(place / "cache"))
+    names = run_page(ROOT / "docs" / "text-queries.md", place)
+    # Twelve test photos of three classes, and all four texts describe some of them.
+    assert {(role.role, role.queries) for role in names["matrix"].roles} == {
+        ("gallery", 12),
+        ("text to image", 4),
+        ("image to text", 12),
+    }
+    run = place / "runs" / "mine"
+    matrix = hetero.CompatibilityMatrix.load(run / "matrix.json")
+    assert {role.role for role in matrix.roles} == {"gallery", "text to image", "image to text"}
+    side = hetero.EmbeddingSpace.load(run / "bundles" / "edge" / "bundle" / "space.json").text
+    assert side is not None and (side.tower, side.temperature) == ("ViT-B-32, text", 0.01)
+    assert any(row["rung"] == "text" for row in read_json(run / "verdict.json"))
+    assert "In the cloud's place" in (run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -1,0 +1,241 @@
+"""Text queries in galleries of students, on a small honest space of pictures and words: emoji and their Unicode names.
+
+The cloud and the students are those of a finished run of the recipe ``demo``. The text tower is a ridge from the words
+and letter triples of a name to the cloud's space, fitted on the training emoji; its vectors of the test emoji's names
+query 1,245 pictures of emoji that neither tower has seen. Students are trained once more with ``text_affinity``.
+
+    python -m benchmarks.text_queries --run runs/demo --out runs/text --students edge-m --seeds 0 1
+    python -m benchmarks.text_queries --run runs/demo --out runs/text --students edge-m --verify
+
+The second form gives the run's bundles golden texts, and asks the rung of texts on this desktop, also with faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+import tempfile
+import unicodedata
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+import hetero
+from benchmarks.machine import where_and_when
+from device_tests import Gates
+from device_tests.faults.catalogue import FAULTS
+from device_tests.faults.trial import try_fault
+from device_tests.faults.variants import copy_changed
+from device_tests.ladder.climb import check_model
+from device_tests.ladder.running import Job
+from device_tests.targets.registry import target
+from export import read_bundle
+from export.bundle.golden_texts import texts_entry
+from export.bundle.manifest import GOLDENS, SPACE
+from hetero.evaluation.roles import chance_of_texts, image_to_text, text_to_image
+from hetero.files import write_json
+from hetero.metrics.paired import share_interval
+from hetero.pipeline.context import Context
+from hetero.pipeline.draft import built_in
+from hetero.pipeline.export_sets import retrieval_of
+from hetero.text.described import DescribedImages
+
+PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+TERM = hetero.ObjectiveConfig("text_affinity", 3.0)
+METHODS = {"default": (), "text_affinity": (TERM,)}
+CONTROL = "control"
+
+
+def name_of(code: str) -> str:
+    """The Unicode name of an emoji, in small letters; empty for one that is younger than Python's table."""
+    return unicodedata.name(chr(int(code, 16)), "").lower()
+
+
+def features(names: list[str], known: list[str] | None = None) -> tuple[Float64[np.ndarray, "n f"], list[str]]:
+    """Words and letter triples, each weighed by its rarity, rows of length one; and the names of the columns."""
+    parts = [Counter([*name.split(), *(f"~{name[at : at + 3]}" for at in range(len(name) - 2))]) for name in names]
+    counts = Counter(part for of_name in parts for part in of_name)
+    columns = sorted(counts) if known is None else known
+    place = {part: column for column, part in enumerate(columns)}
+    rows = np.zeros((len(names), len(columns)))
+    for row, of_name in enumerate(parts):
+        for part in of_name.keys() & place.keys():
+            rows[row, place[part]] = 1.0
+    return rows, columns
+
+
+def text_tower(
+    names: list[str], targets: Float32[np.ndarray, "n d"], penalty: float
+) -> tuple[list[str], Float64[np.ndarray, " f"], Float64[np.ndarray, "f d"], Float64[np.ndarray, " d"]]:
+    """Columns, their weights, and the affine map of a ridge from names to vectors."""
+    rows, columns = features(names)
+    rarity = np.log(len(names) / rows.sum(axis=0))
+    rows = rows * rarity
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    centre = targets.mean(axis=0)
+    inner = np.linalg.solve(rows @ rows.T + penalty * np.eye(len(rows)), targets - centre)
+    return columns, rarity, rows.T @ inner, centre
+
+
+def embedded(tower: Any, names: list[str]) -> Float32[np.ndarray, "n d"]:
+    """Unit vectors of names."""
+    columns, rarity, weights, centre = tower
+    rows = features(names, columns)[0] * rarity
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    vectors = rows @ weights + centre
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def named(stored: Any, images: hetero.ImageSet) -> tuple[list[str], Float32[np.ndarray, "k d"]]:
+    """Names of the emoji that have one, and the mean vector of each one's designs."""
+    means = hetero.aligned(stored, images).reshape(len(images.classes), len(images.view_names), -1).mean(axis=1)
+    names = [name_of(code) for code in images.classes]
+    return [name for name in names if name], means[[bool(name) for name in names]]
+
+
+def write_texts(context: Context, out: Path) -> hetero.TextConfig:
+    """Fit the tower on training emoji, choose its penalty by the validation emoji, and write the names' vectors."""
+    data, stored = context.dataset, hetero.load_embeddings(context.cloud / "embeddings.safetensors")
+    (train, targets), (held_out, goal) = named(stored, data.train), named(stored, data.validation)
+
+    def found(penalty: float) -> float:
+        ranks = (embedded(text_tower(train, targets, penalty), held_out) @ goal.T).argsort(axis=1)[:, ::-1]
+        return float((ranks[:, :5] == np.arange(len(held_out))[:, None]).any(axis=1).mean())
+
+    penalty = max(PENALTIES, key=found)
+    codes = [code for part in (data.train, data.validation, data.test) for code in part.classes if name_of(code)]
+    texts = [name_of(code) for code in codes]
+    out.mkdir(parents=True, exist_ok=True)
+    vectors = embedded(text_tower(train, targets, penalty), texts)
+    hetero.save_embeddings(out / "texts.safetensors", vectors, texts, stored.space)
+    with (out / "texts.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("text", "label"), *zip(texts, codes, strict=True)])
+    tower = f"ridge from Unicode names, penalty {penalty:g}"
+    return hetero.TextConfig(str(out / "texts.safetensors"), str(out / "texts.csv"), tower)
+
+
+def student_vectors(
+    context: Context, texts: hetero.TextVectors, out: Path, student: str, method: str, seed: int
+) -> Float32[np.ndarray, "n d"]:
+    """A student's vectors of the test emoji: the run's own where it is there, else of one trained here."""
+    path = context.root / "evaluation" / "vectors" / f"{student}.safetensors"
+    if (seed != context.recipe.seed or method != "default") and student != CONTROL:
+        path = out / f"{student}-{method}-{seed}" / "test.safetensors"
+    if not path.is_file():
+        config = next(one for one in context.recipe.students if one.name == student)
+        config = dataclasses.replace(config, objectives=(*config.objectives, *METHODS[method]))
+        data = context.with_copies
+        cloud = hetero.CloudReference.from_directory(context.cloud, data).with_texts(texts, data)
+        macs = json.loads((context.cloud / "metrics.json").read_text())["macs"]
+        model = hetero.train_student(
+            data, cloud, config, context.recipe.preprocessing, path.parent, cloud_macs=macs, seed=seed
+        )
+        vectors = hetero.embed_images(model, data.test.images)
+        hetero.save_embeddings(path, vectors, data.test.names, cloud.space)
+    return hetero.aligned(hetero.load_embeddings(path), context.dataset.test)
+
+
+def shuffled(known: DescribedImages, seed: int) -> DescribedImages:
+    """The same texts, each with another's vector."""
+    order = np.random.default_rng(seed).permutation(len(known))
+    return dataclasses.replace(known, vectors=known.vectors[np.roll(order, 1)[np.argsort(order)]])
+
+
+def figures(model: Float32[np.ndarray, "n d"], cloud: Float32[np.ndarray, "n d"], known: DescribedImages) -> Any:
+    """cmc@1 and cmc@10 both ways, and the shares of the cloud's."""
+    record: dict[str, Any] = {}
+    for way, search in (("text to image", text_to_image), ("image to text", image_to_text)):
+        result, best = search(model, known), search(cloud, known)
+        for metric in ("cmc@1", "cmc@10"):
+            share = share_interval(result, best, metric, clusters=result.labels)
+            ends = None if share is None else [round(end, 3) for end in (share.value, share.low, share.high)]
+            record[f"{way} {metric}"] = {"value": round(result.mean(metric), 4), "share": ends}
+    return record
+
+
+def verify(context: Context, texts: hetero.TextVectors, student: str) -> None:
+    """Print the rung of texts for each file of a bundle that runs here, and for the faults of texts."""
+    bundle, stored = (
+        read_bundle(context.bundle(student)),
+        hetero.load_embeddings(context.cloud / "embeddings.safetensors"),
+    )
+    known = retrieval_of(context.dataset, stored, queries=context.recipe.export.queries, texts=texts)
+    assert known.texts is not None and np.array_equal(known.images, bundle.goldens.retrieval_images)
+    entry = texts_entry(known.texts, known.cloud_embeddings)
+    named = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, texts=entry))
+
+    def add(copy: Path) -> None:
+        known.space.save(copy / SPACE)
+        dataclasses.replace(bundle.goldens, texts=known.texts).save(copy / GOLDENS)
+
+    desktop = target("desktop")
+    desktop.set_up()
+    for entry in bundle.manifest.models:
+        if entry.format not in ("onnx", "litert"):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            whole = read_bundle(copy_changed(named, entry, Path(folder) / "bundle", add))
+            (model,) = whole.manifest.models
+            rungs = {rung.rung: rung for rung in check_model(whole, model, Job(whole, model, desktop).run(), Gates())}
+            print(json.dumps({"file": entry.file, "status": rungs["text"].status, **rungs["text"].figures}), flush=True)
+            if (entry.format, entry.precision) == ("onnx", "fp32"):
+                faults = [fault for fault in FAULTS if fault.rung == "text"]
+                outcomes = [try_fault(fault, whole, desktop, Gates()) for fault in faults]
+                print(
+                    "\n".join(f"{one.fault}: {one.answer}, {one.failed}, {one.reason}" for one in outcomes), flush=True
+                )
+
+
+def main() -> None:
+    """Print every figure as a line, and write them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--students", nargs="+", default=["edge-m", "edge-s"])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--verify", action="store_true")
+    asked = parser.parse_args()
+    context = Context(built_in("demo"), asked.run)
+    config = write_texts(context, asked.out)
+    stored = hetero.load_embeddings(context.cloud / "embeddings.safetensors")
+    texts = hetero.TextVectors.load(config, stored.space)
+    if asked.verify:
+        for student in asked.students:
+            verify(context, texts, student)
+        return
+    test = context.dataset.test
+    known, cloud = texts.of(test), hetero.aligned(stored, test)
+    rows: list[dict[str, Any]] = []
+
+    def note(model: str, method: str, seed: int, vectors: Float32[np.ndarray, "n d"], by: DescribedImages) -> None:
+        rows.append({"model": model, "method": method, "seed": seed, **figures(vectors, cloud, by)})
+        print(json.dumps(rows[-1]), flush=True)
+
+    note("cloud", "", 0, cloud, known)
+    note("cloud", "texts shuffled", 0, cloud, shuffled(known, 0))
+    note(CONTROL, "own space", 0, student_vectors(context, texts, asked.out, CONTROL, "default", 0), known)
+    for seed in asked.seeds:
+        for student in asked.students:
+            for method in asked.methods:
+                note(student, method, seed, student_vectors(context, texts, asked.out, student, method, seed), known)
+    record = {
+        **where_and_when(),
+        "tower": texts.tower,
+        "gap": round(texts.side(hetero.aligned(stored, context.dataset.train)).gap or 0.0, 3),
+        "texts": len(known),
+        "images": len(test),
+        "chance": float(chance_of_texts(known).mean()),
+        "rows": rows,
+    }
+    write_json(asked.out / "text_queries.json", record)
+    print(json.dumps({name: value for name, value in record.items() if name != "rows"}))
+
+
+if __name__ == "__main__":
+    main()
