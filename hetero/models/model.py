@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -41,6 +43,7 @@ class EmbeddingModel(nn.Module):
         self.space: EmbeddingSpace | None = None
         self.backbone: nn.Module = family_called(config.family).build(config)
         _require_normalisation(config.family, self.backbone, preprocessing)
+        _set_input_size(self.backbone, preprocessing)
         channels = int(self.backbone.channels)  # pyright: ignore[reportArgumentType]
         self.pool = GeneralisedMean() if config.pool == "gem" else AveragePool()
         coefficients = config.principal or config.dimension
@@ -89,6 +92,13 @@ def _fixed(inputs: int, outputs: int) -> nn.Linear:
     nn.init.eye_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _set_input_size(backbone: nn.Module, preprocessing: Preprocessing) -> None:
+    """Tell a backbone that was published for images of one size the size of its own."""
+    resize: Callable[[int, int], None] | None = getattr(backbone, "set_input_size", None)
+    if resize is not None:
+        resize(preprocessing.height // preprocessing.shrink, preprocessing.width // preprocessing.shrink)
 
 
 def _require_normalisation(family: str, backbone: nn.Module, preprocessing: Preprocessing) -> None:

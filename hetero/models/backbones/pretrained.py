@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.errors import InputError, IntegrityError
+from hetero.models.backbones.timm_package import import_timm
 from hetero.models.config import ModelConfig
 from hetero.models.families import EFFICIENTNET_LITE, TIMM
 from hetero.named import named
@@ -25,16 +27,45 @@ class Backbone(nn.Module):
         channels: Channels of the feature map.
         mean: Per-channel mean (RGB, of values in 0..1) of the images that the weights were trained on.
         std: Their standard deviation.
-        size: Their height and width.
+        size: Height and width of the images that the network is made for.
+        fixed: True if it takes no images of another size unless it is told before.
     """
 
-    def __init__(self, network: nn.Module, channels: int, mean: Channels, std: Channels, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        channels: int,
+        mean: Channels,
+        std: Channels,
+        size: tuple[int, int],
+        *,
+        fixed: bool = False,
+    ) -> None:
         super().__init__()
         self.network = network
         self.channels = channels
         self.mean = mean
         self.std = std
         self.size = size
+        self.fixed = fixed
+
+    def set_input_size(self, height: int, width: int) -> None:
+        """Make the network take images of this size: a transformer's position embedding is resized.
+
+        Raises:
+            InputError: When it has weights for images of another size alone.
+        """
+        if not self.fixed or (height, width) == self.size:
+            return
+        resize = getattr(self.network, "set_input_size", None)
+        if resize is None:
+            own_height, own_width = self.size
+            raise InputError(
+                f"{type(self.network).__name__} takes images of {own_height} x {own_width} alone, the preprocessing "
+                f"says {height} x {width}: put height = {own_height} and width = {own_width} there"
+            )
+        resize(img_size=(height, width))
+        self.size = (height, width)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c hh ww"]:
         """Return the feature map of normalised images; a transformer's patches form a map of width one."""
@@ -124,7 +155,7 @@ def _load(network: nn.Module, path: Path) -> None:
 
 
 def _timm(name: str, pretrained: bool) -> Backbone:
-    timm = _require("timm", TIMM + name, extra="timm")
+    timm = _require("timm", TIMM + name, extra="timm", load=import_timm)
     if not timm.is_model(name):
         close = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
         raise InputError(f"timm has no model {name!r}; similar names: {', '.join(close) or 'none'}")
@@ -132,10 +163,11 @@ def _timm(name: str, pretrained: bool) -> Backbone:
         network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise InputError(f"timm could not make {name!r} (pretrained={pretrained}): {error}") from error
-    config: dict[str, Any] = timm.data.resolve_data_config({}, model=network)
+    config: dict[str, Any] = network.pretrained_cfg
     _, height, width = config["input_size"]
     mean, std = tuple(config["mean"]), tuple(config["std"])
-    return Backbone(network, int(network.num_features), mean, std, (int(height), int(width)))
+    fixed = bool(config.get("fixed_input_size"))
+    return Backbone(network, int(network.num_features), mean, std, (int(height), int(width)), fixed=fixed)
 
 
 def _require_map(loaded: Backbone, name: str) -> None:
@@ -149,10 +181,10 @@ def _require_map(loaded: Backbone, name: str) -> None:
     loaded.train()
 
 
-def _require(module: str, wanted_by: str, *, extra: str) -> Any:
+def _require(module: str, wanted_by: str, *, extra: str, load: Callable[[], Any] | None = None) -> Any:
     try:
-        return named(module)
-    except (ImportError, RuntimeError) as error:  # torchvision built for another torch raises RuntimeError
+        return load() if load else named(module)
+    except ImportError as error:
         raise InputError(
             f"{wanted_by} needs the package {module.replace('_', '-')}, which cannot be imported ({error}); "
             f"install it with: pip install 'hetero[{extra}]'"

@@ -53,6 +53,7 @@ def embedder_of(
     """
     height, width = backbone.size
     takes = _normalised(backbone, name, preprocessing or Preprocessing(height=height, width=width))
+    backbone.set_input_size(takes.height, takes.width)
     return ModuleEmbedder(backbone.network, takes, takes="normalised", name=space or name, version=version)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ class Pooling(nn.Module):
     """Pools by itself, as timm's networks do, and has no feature map of channels first."""
 
     num_features = 8
+    pretrained_cfg: ClassVar = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "input_size": (3, 16, 12)}
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,18 +96,13 @@ class Pooling(nn.Module):
 
 
 def test_a_timm_network_comes_with_its_weights_and_pools_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "input_size": (3, 16, 12)}
     fetched: list[bool] = []
 
     def create_model(name: str, *, pretrained: bool, num_classes: int) -> nn.Module:
         fetched.append(pretrained)
         return Pooling()
 
-    timm = types.SimpleNamespace(
-        is_model={"swin"}.__contains__,
-        create_model=create_model,
-        data=types.SimpleNamespace(resolve_data_config=lambda options, model: config),
-    )
+    timm = types.SimpleNamespace(is_model={"swin"}.__contains__, create_model=create_model)
     monkeypatch.setitem(sys.modules, "timm", timm)  # type: ignore[arg-type]
     network = published("timm:swin")
     embedder = embedder_of(network, "timm:swin", None)

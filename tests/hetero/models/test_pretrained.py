@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from hetero import EmbeddingModel, EmbeddingSpace, ModelConfig, Preprocessing
 from hetero.errors import InputError, IntegrityError
 from hetero.models.backbones import pretrained
 from hetero.models.backbones.pretrained import backbone
+from hetero.models.directory import load_model, save_model
+from hetero.models.external.frozen import embedder_of
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,7 @@ def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
 
 class Convolutional(nn.Module):
     num_features = 8
+    pretrained_cfg: ClassVar = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "input_size": (3, 16, 16)}
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +106,26 @@ class Transformer(Convolutional):
         return torch.cat([torch.full_like(patches[:, :1], 99.0), patches], dim=1)
 
 
+class Resized(Transformer):
+    """Has a position embedding for images of 16 x 16, and takes others once told so."""
+
+    pretrained_cfg: ClassVar = Convolutional.pretrained_cfg | {"fixed_input_size": True}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(1, 17, 8))
+
+    def set_input_size(self, img_size: tuple[int, int]) -> None:
+        self.positions = nn.Parameter(torch.zeros(1, 1 + img_size[0] * img_size[1] // 16, 8))
+
+    def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        return super().forward_features(pixels) + self.positions
+
+
+class Mixer(Convolutional):
+    pretrained_cfg: ClassVar = Convolutional.pretrained_cfg | {"fixed_input_size": True}
+
+
 class ChannelsLast(Convolutional):
     def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.conv(pixels).permute(0, 2, 3, 1)
@@ -107,9 +133,9 @@ class ChannelsLast(Convolutional):
 
 @pytest.fixture
 def fake_timm(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """Stands in for timm, which is optional and heavy: the four functions of it that are called."""
+    """Stands in for timm, which is optional and heavy: the three functions of it that are called."""
     made: list[tuple[str, bool]] = []
-    kinds = {"conv": Convolutional, "vit": Transformer, "swin": ChannelsLast}
+    kinds = {"conv": Convolutional, "vit": Transformer, "deit": Resized, "mixer": Mixer, "swin": ChannelsLast}
 
     def create_model(name: str, *, pretrained: bool, num_classes: int) -> nn.Module:
         made.append((name, pretrained))
@@ -117,12 +143,10 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
             raise OSError("hub out of reach")
         return kinds[name]()
 
-    config = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "input_size": (3, 16, 16)}
     timm = types.SimpleNamespace(
         is_model=kinds.__contains__,
         list_models=lambda pattern: [name for name in kinds if name in pattern],
         create_model=create_model,
-        data=types.SimpleNamespace(resolve_data_config=lambda options, model: config),
     )
     monkeypatch.setitem(sys.modules, "timm", timm)  # type: ignore[arg-type]
     return made
@@ -148,3 +172,25 @@ def test_timm_failures_say_why(fake_timm: list[tuple[str, bool]]) -> None:
         backbone("timm:conv", pretrained=True)
     with pytest.raises(InputError, match=r"features of shape \[1, 4, 4, 8\]"):
         backbone("timm:swin")
+
+
+def test_timm_takes_images_of_another_size(fake_timm: list[tuple[str, bool]], tmp_path: Path) -> None:
+    config = ModelConfig(family="timm:deit", dimension=4)
+    preprocessing = Preprocessing(height=8, width=24, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    model = EmbeddingModel("deit", config, preprocessing).eval()
+    assert model.state_dict()["backbone.network.positions"].shape == (1, 13, 8)
+    model.space = EmbeddingSpace.define(defined_by="0" * 64, name="deit", version="1", dimension=4)
+    save_model(tmp_path, model, {})
+    images = torch.zeros(1, 8, 24, 3, dtype=torch.uint8)
+    assert torch.equal(load_model(tmp_path)(images), model(images))
+
+
+def test_timm_of_one_size_says_which(fake_timm: list[tuple[str, bool]]) -> None:
+    preprocessing = Preprocessing(height=8, width=24, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    message = "Mixer takes images of 16 x 16 alone, the preprocessing says 8 x 24: put height = 16 and width = 16 there"
+    with pytest.raises(InputError, match=message):
+        EmbeddingModel("mixer", ModelConfig(family="timm:mixer", dimension=4), preprocessing)
+    whole = replace(preprocessing, height=32, width=32, shrink=2)
+    assert EmbeddingModel("mixer", ModelConfig(family="timm:mixer", dimension=4), whole).backbone.size == (16, 16)
+    with pytest.raises(InputError, match=message):
+        embedder_of(backbone("timm:mixer"), "timm:mixer", preprocessing)
