@@ -87,7 +87,8 @@ def test_onnx_computes_the_same_in_fewer_bytes() -> None:
     assert model.SerializeToString() == again
 
 
-def test_onnx_weights_keep_zero_points_of_their_own() -> None:
+@pytest.mark.parametrize("equal_weights", [False, True])
+def test_onnx_layers_keep_weights_and_zero_points_of_their_own(equal_weights: bool) -> None:
     """Shared ones make ONNX Runtime refuse the file where it turns int8 into uint8: on x86 without VNNI, say."""
     rng = np.random.default_rng(1)
     constants = {"s": np.array(0.05, np.float32), "z": np.array(0, np.int8), "axes": np.array([2, 3])}
@@ -97,7 +98,8 @@ def test_onnx_weights_keep_zero_points_of_their_own() -> None:
     ]
     for place in range(3):
         weight, scale, zero = (f"{kind}{place}" for kind in ("w", "ws", "wz"))
-        constants[weight] = rng.integers(-127, 128, (3, 3, 1, 1), dtype=np.int8)
+        drawn = rng.integers(-127, 128, (3, 3, 1, 1), dtype=np.int8)
+        constants[weight] = constants["w0"] if place and equal_weights else drawn
         constants[scale], constants[zero] = np.array(0.01, np.float32), np.array(0, np.int8)
         nodes += [
             helper.make_node("QuantizeLinear", [f"x{place}", "s", "z"], [f"q{place}"]),
@@ -122,8 +124,8 @@ def test_onnx_weights_keep_zero_points_of_their_own() -> None:
     onnx_compact.compact(model)
     weights_back = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and len(node.input) == 3]
     int8 = {one.name for one in model.graph.initializer if tuple(one.dims)}
-    zeros = [node.input[2] for node in weights_back if node.input[0] in int8]
-    assert len({*zeros}) == len(zeros) == 3
+    layers = [node for node in weights_back if node.input[0] in int8]
+    assert [len({node.input[place] for node in layers}) for place in (0, 2)] == [3, 3]
     for exact in (True, False):
         assert np.allclose(onnx_format.embed(model.SerializeToString(), pictures(), exact=exact), before, atol=0.05)
 

@@ -100,7 +100,7 @@ def _share_constants(graph: Any) -> None:
     """Keep one of each group of equal constants, as raw bytes."""
     import onnx
 
-    own = _zero_points_of_weights(graph)
+    own = _of_one_layer(graph)
     name_of: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     names: dict[str, str] = {}
     constants: list[Any] = []
@@ -118,8 +118,8 @@ def _share_constants(graph: Any) -> None:
     _rename(graph, names)
 
 
-def _zero_points_of_weights(graph: Any) -> set[str]:
-    """Return constants that must not be shared between layers.
+def _of_one_layer(graph: Any) -> set[str]:
+    """Return constants that must not be shared between layers: int8 weights, and their zero points.
 
     On x86 without VNNI, or with exact sums requested, ONNX Runtime converts weights and their zero points to uint8 and
     names the new ones after the old: it refuses to do so twice with the same constant.
@@ -128,7 +128,7 @@ def _zero_points_of_weights(graph: Any) -> set[str]:
 
     weights = {constant.name for constant in graph.initializer if constant.data_type == onnx.TensorProto.INT8}
     back = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in weights]
-    return {node.input[2] for node in back if len(node.input) > 2}
+    return {name for node in back for name in (node.input[0], *node.input[2:])}
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:

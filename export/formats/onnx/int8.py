@@ -46,7 +46,7 @@ class OnnxQuantiser:
     def __init__(self, proto: Any, calibration: Calibration) -> None:
         import onnx
 
-        self.proto = onnx.shape_inference.infer_shapes(proto)
+        self.proto = _with_own_weights(onnx.shape_inference.infer_shapes(proto))
         self.calibration = calibration
         nodes = list(self.proto.graph.node)
         weighted = [place for place, node in enumerate(nodes) if node.op_type in _WITH_WEIGHTS]
@@ -169,6 +169,26 @@ class OnnxQuantiser:
         for image in self.calibration.retrieval.images[rows]:
             values = session.run(names, {INPUT: image[None]})
             yield {name: value for name, value in zip(names, values, strict=True) if value.size}
+
+
+def _with_own_weights(proto: Any) -> Any:
+    """Return the graph with a float constant for every operator that reads one, as int8 weights must be.
+
+    Equal ones were stored once; what does not become int8 is so again in the file.
+    """
+    import onnx
+
+    own, read = parse(proto.SerializeToString()), set[str]()
+    constants = {one.name: one for one in own.graph.initializer if one.data_type == onnx.TensorProto.FLOAT}
+    for node in own.graph.node:
+        for place, name in enumerate(node.input):
+            if name in read:
+                copy = own.graph.initializer.add()
+                copy.CopyFrom(constants[name])
+                copy.name = node.input[place] = f"{name}_of_{node.name}_{place}"
+            elif name in constants:
+                read.add(name)
+    return own
 
 
 def _is_depthwise(node: Any) -> bool:
