@@ -60,7 +60,7 @@ def observe(runs: Callable[[], Iterable[Mapping[str, NDArray[np.float32]]]]) -> 
     averages: dict[str, Range] = {}
     for tensors in runs():
         for name, values in tensors.items():
-            own = float(values.min()), float(values.max())
+            own = _ends(values)
             low, high = limits.get(name, own)
             limits[name] = (min(low, own[0]), max(high, own[1]))
             averages[name] = _averaged(averages.get(name, own), own)
@@ -91,6 +91,15 @@ def channel_means(
             means = values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
             sums[name] = sums[name] + means if name in sums else means
     return {name: total / images for name, total in sums.items()}
+
+
+def _ends(values: NDArray[np.float32]) -> Range:
+    """Return the smallest and the largest value; infinities, which pad maxima and mask scores, become the ends."""
+    own = float(values.min()), float(values.max())
+    if not np.isinf(own).any():
+        return own
+    finite = values[~np.isinf(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def _averaged(before: Range, own: Range) -> Range:

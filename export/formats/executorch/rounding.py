@@ -98,7 +98,8 @@ class Recorder(Interpreter):
         """Run an operator."""
         value = super().run_node(n)
         if n.op == "call_function" and isinstance(value, torch.Tensor) and value.dtype == torch.float32:
-            self.values[n.name] = value.numpy()
+            # A copy: an activation in place writes over the values that it was given.
+            self.values[n.name] = value.numpy().copy()
         return value
 
 

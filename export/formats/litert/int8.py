@@ -47,9 +47,9 @@ class LiteRtQuantiser:
         model = litert_file.parse(content)
         (graph,) = model.subgraphs
         self._biased = litert_bias.biased_layers(model)
+        self._ranks = {_text(tensor.name): len(tensor.shape) for tensor in graph.tensors}
         kinds = [litert_file.operator_name(model, operator) for operator in graph.operators]
-        names = [graph.tensors[operator.outputs[0]].name for operator in graph.operators]
-        names = [name.decode() if isinstance(name, bytes) else name for name in names]
+        names = [_text(graph.tensors[operator.outputs[0]].name) for operator in graph.operators]
         weighted = [place for place, kind in enumerate(kinds) if kind in _WITH_WEIGHTS]
         inside = range(weighted[0], weighted[-1] + 1) if weighted else range(0)
         self.outside = [name for place, name in enumerate(names) if place not in inside]
@@ -86,9 +86,13 @@ class LiteRtQuantiser:
             )
         for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
             tool.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=AlgorithmName.NO_QUANTIZE)
+        # Of the tensor's rank, as the tool's own: by them it rounds a constant that is joined to the tensor.
         limits = {
-            name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
-            for name, (low, high) in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
+            name: {
+                end: np.full((1,) * self._ranks[name], value, np.float32)
+                for end, value in zip(("min", "max"), limits, strict=True)
+            }
+            for name, limits in ranges(self._histograms(tuple(rows.tolist())), choice.calibrator).items()
         }
         return bytes(tool.quantize(limits).quantized_model)
 
@@ -148,3 +152,7 @@ def granularities(scales: Scales) -> list[tuple[Any, Any]]:
     fewest = granularity.CHANNELWISE if scales == "channel" else granularity.TENSORWISE
     kinds = [(kind.ALL_SUPPORTED, fewest)]
     return [*kinds, (kind.DEPTHWISE_CONV_2D, granularity.CHANNELWISE)] if scales == "depthwise" else kinds
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else name
