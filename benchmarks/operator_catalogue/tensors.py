@@ -77,6 +77,7 @@ def shapes() -> dict[str, Any]:
         "unbind": lambda x: x.unbind(1)[2],
         "slice (step)": lambda x: x[:, ::2, 1:7:3],
         "slice (negative)": lambda x: x[..., -3:],
+        "slice (whole)": lambda x: x[:, :4] * 2,
         "flip": lambda x: x.flip(2, 3),
         "roll": lambda x: x.roll((1, -3), (2, 3)),
         "rot90": lambda x: x.rot90(1, (2, 3)),

@@ -26,6 +26,7 @@ RULES = Rules(
         _aten._upsample_nearest_exact2d.vec: maps.by_picking(_aten._upsample_nearest_exact2d.vec),
         _aten.addcdiv.default: pointwise.addcdiv,
         _aten.addcmul.default: pointwise.addcmul,
+        _aten.alias.default: shapes.alias,
         _aten.atan2.default: pointwise.atan2,
         _aten.celu.default: pointwise.celu,
         _aten.channel_shuffle.default: shapes.channel_shuffle,
