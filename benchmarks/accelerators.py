@@ -3,8 +3,8 @@
     python benchmarks/accelerators.py --out runs/accelerators
 
 Networks are untrained, with estimated batch-norm statistics: the operators are those of trained ones. Each is exported
-to ONNX and LiteRT as any model is, and the figures are those of its bundle's manifest; ``--int8`` adds int8. Networks
-that were done before are not done again.
+to ONNX and LiteRT as any model is, and the figures are those of its bundle's manifest; ``--int8`` adds int8, ``--left``
+the operators that are left. Networks that were done before, also by ``benchmarks/backbones.py``, are not done again.
 
     python benchmarks/accelerators.py --time runs/demo/bundles/edge-s/bundle
 
@@ -14,60 +14,32 @@ Times a bundle's ONNX files on this processor as they are and with hard-swish wr
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-# The repository before this folder: a module here is called export, too.
-sys.path = [str(Path(__file__).resolve().parent.parent), *sys.path[1:], sys.path[0]]
+# The repository instead of this folder: a module here is called export, too.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from machine import where_and_when  # noqa: E402
-from search_exports import pictures  # noqa: E402
 
+from benchmarks.machine import where_and_when  # noqa: E402
+from benchmarks.networks import DIMENSION, NETWORKS, SIDE, folder_of, new_model  # noqa: E402
+from benchmarks.search_exports import pictures  # noqa: E402
 from export import RetrievalSet, Source, export_model, read_bundle  # noqa: E402
 from export.bundle.accelerators import ACCELERATORS, AcceleratorFit  # noqa: E402
 from export.kinds.precision import Precision  # noqa: E402
-from hetero import EmbeddingModel, EmbeddingSpace, ModelConfig, Preprocessing  # noqa: E402
+from hetero import EmbeddingSpace, ModelConfig  # noqa: E402
 from hetero.metrics import RetrievalTask  # noqa: E402
-from hetero.models.batch_norm import estimate_statistics  # noqa: E402
-from hetero.models.families import EDGE_STAGES  # noqa: E402
-
-DIMENSION, SIDE = 128, 64
-PLAIN = Preprocessing(height=SIDE, width=SIDE)
-MIDDLE, SPREAD = 127 / 255, 128 / 255
-LITE = dataclasses.replace(PLAIN, mean=(MIDDLE, MIDDLE, MIDDLE), std=(SPREAD, SPREAD, SPREAD))
-
-
-def edge(**changes: Any) -> ModelConfig:
-    stages = tuple(dataclasses.replace(stage, **changes) for stage in EDGE_STAGES)
-    return ModelConfig(family="edge", dimension=DIMENSION, stages=stages)
-
-
-NETWORKS = {
-    "edge": edge(),
-    "edge, GeM pooling": dataclasses.replace(edge(), pool="gem"),
-    "edge, silu": edge(activation="silu"),
-    "edge, relu6": edge(activation="relu6"),
-    "edge, relu": edge(activation="relu"),
-    "edge, gelu": edge(activation="gelu"),
-    "edge, shuffle blocks": edge(block="shuffle"),
-    "residual": ModelConfig(family="residual", dimension=DIMENSION),
-    "efficientnet_lite0": ModelConfig(family="efficientnet_lite0", dimension=DIMENSION),
-}
 
 
 def source_of(config: ModelConfig, space: EmbeddingSpace) -> Source:
-    torch.manual_seed(0)
-    preprocessing = LITE if config.family.startswith("efficientnet") else PLAIN
-    model = EmbeddingModel("network", config, preprocessing)
-    estimate_statistics(model, pictures(64, SIDE))
+    model = new_model(config, pictures(64, SIDE))
     model.space = space
-    return Source("network", model.eval(), preprocessing, space, "0" * 64, model.pixels)
+    return Source("network", model, model.preprocessing, space, "0" * 64, model.pixels)
 
 
 def images_of(space: EmbeddingSpace, places: range) -> RetrievalSet:
@@ -100,15 +72,19 @@ def fits(config: ModelConfig, precisions: tuple[Precision, ...], out: Path) -> N
     )
 
 
-def cell(found: dict[str, AcceleratorFit], name: str) -> str:
-    return f"{found[name].partitions} ({found[name].share:.1%})" if name in found else ""
+def cell(found: dict[str, AcceleratorFit], name: str, *, left: bool) -> str:
+    if name not in found:
+        return ""
+    fit = found[name]
+    named = ", ".join(f"{breaker.operator} x {breaker.count}" for breaker in fit.breakers) if left else ""
+    return f"{fit.partitions} ({fit.share:.1%})" + (f": {named}" if named else "")
 
 
-def rows(name: str, bundle: Path) -> list[str]:
+def rows(name: str, bundle: Path, *, left: bool) -> list[str]:
     lines: list[str] = []
     for model in read_bundle(bundle).manifest.models:
         found = {fit.accelerator: fit for fit in model.accelerators}
-        cells = " | ".join(cell(found, accelerator) for accelerator in ACCELERATORS)
+        cells = " | ".join(cell(found, accelerator, left=left) for accelerator in ACCELERATORS)
         lines.append(f"| {name} | {model.format} {model.precision} | {cells} |")
     return lines
 
@@ -165,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--int8", action="store_true", help="export int8, too: minutes a network")
+    parser.add_argument("--left", action="store_true", help="say which operators are left")
     parser.add_argument("--out", type=Path, default=Path("runs/accelerators"))
     parser.add_argument("--time", type=Path, metavar="BUNDLE", help="time hard-swish instead")
     options = parser.parse_args()
@@ -176,9 +153,9 @@ def main() -> None:
     precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8") if options.int8 else ("fp32", "fp16")
     lines = [f"| network | file | {' | '.join(ACCELERATORS)} |", "|---" * (2 + len(ACCELERATORS)) + "|"]
     for name in options.networks:
-        out = options.out / "-".join([*name.replace(",", "").split(), *(["int8"] if options.int8 else [])])
+        out = options.out / folder_of(name, int8=options.int8)
         fits(NETWORKS[name], precisions, out)
-        lines += rows(name, out)
+        lines += rows(name, out, left=options.left)
     print(json.dumps(where_and_when()), "\n".join(lines), sep="\n\n")
 
 

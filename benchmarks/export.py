@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +31,7 @@ import numpy as np  # noqa: E402
 from jaxtyping import Float32, UInt8  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from benchmarks.machine import where_and_when  # noqa: E402
+from benchmarks.machine import timed, where_and_when  # noqa: E402
 from export.formats import FORMATS  # noqa: E402
 from export.kinds.precision import PRECISIONS  # noqa: E402
 from hetero.display.wording import change_in_words  # noqa: E402
@@ -48,7 +46,7 @@ def main() -> None:
     from hetero.pipeline.export_sets import calibration_set, retrieval_set
 
     if options.bundle:
-        figures = {"files": _files(options.bundle)}
+        figures = {"files": measured(options.bundle)}
         print(_table(figures["files"]))
         _write(options, figures)
         return
@@ -98,9 +96,9 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
     if options.bare:
         np.save(made / "calibration.npy", calibration.images[:64])
         script = [sys.executable, str(ROOT / "benchmarks" / "export_bare.py"), str(directory), str(made)]
-        figures["bare"] = _timed(lambda: subprocess.run(script, check=True, stdout=sys.stderr, cwd=ROOT))
+        figures["bare"] = timed(lambda: subprocess.run(script, check=True, stdout=sys.stderr, cwd=ROOT))
     out = options.out or made / "bundle"
-    figures["export"] = _timed(
+    figures["export"] = timed(
         lambda: export_model(
             directory, retrieval, out,
             formats=options.formats, precisions=options.precisions, calibration=calibration, tuned=options.tuned,
@@ -112,11 +110,11 @@ def _measure(options: argparse.Namespace, retrieval: Any, calibration: Any, made
     bundle = read_bundle(out)
     figures["macs"] = bundle.manifest.macs
     figures["missing"] = [vars(one) for one in bundle.manifest.missing]
-    figures["files"] = _files(out)
+    figures["files"] = measured(out)
     return figures
 
 
-def _files(path: Path) -> list[dict[str, Any]]:
+def measured(path: Path) -> list[dict[str, Any]]:
     from export import read_bundle
 
     bundle = read_bundle(path)
@@ -126,7 +124,8 @@ def _files(path: Path) -> list[dict[str, Any]]:
 def _file(bundle: Any, model: Any) -> dict[str, Any]:
     from export.conversion.worker import cosines
     from hetero import InputError
-    from hetero.metrics import evaluate_tasks
+    from hetero.metrics import evaluate_tasks, overlap
+    from hetero.metrics.top_overlap import nearest
 
     goldens = bundle.goldens
     rows = goldens.query_rows
@@ -135,7 +134,7 @@ def _file(bundle: Any, model: Any) -> dict[str, Any]:
         "bytes": model.size,
         "of fp32": round(model.size / bundle.model(model.format, "fp32").size, 3),
         "calibration loss": model.calibration_loss,
-        "quantisation": vars(model.quantisation) if model.quantisation else None,
+        "quantisation": asdict(model.quantisation) if model.quantisation else None,
     }
     try:
         vectors, milliseconds = _run(bundle, model, goldens.retrieval_images[rows])
@@ -144,13 +143,16 @@ def _file(bundle: Any, model: Any) -> dict[str, Any]:
     found = cosines(vectors, goldens.retrieval_student[rows])
     whole = goldens.retrieval_student.copy()
     torch_figures = evaluate_tasks(whole, goldens.retrieval_cloud, goldens.retrieval_labels, goldens.tasks)
+    torch_neighbours = nearest(whole, goldens.retrieval_cloud, goldens.tasks)
     whole[rows] = vectors
     result = evaluate_tasks(whole, goldens.retrieval_cloud, goldens.retrieval_labels, goldens.tasks)
+    neighbours = nearest(whole, goldens.retrieval_cloud, goldens.tasks)
     return figures | {
         "cosine min": float(found.min()),
         "cosine mean": float(found.mean()),
         "cmc@1": result.mean("cmc@1"),
         "map@r": result.mean("map@r"),
+        "overlap@10": float(np.mean(np.concatenate(overlap(neighbours, torch_neighbours)))),
         "loss": 1 - result.mean("map@r") / torch_figures.mean("map@r"),
         "milliseconds": milliseconds,
     }
@@ -182,47 +184,6 @@ def _coreml(path: Path, images: UInt8[np.ndarray, "n h w 3"], precision: str) ->
 
     model = load(path, "float32" if precision == "fp32" else "float16")
     return model.predict({"image": images})["embedding"]
-
-
-def _timed(action: Callable[[], object]) -> dict[str, float]:
-    """Seconds of wall clock and of processors, and the most memory that this process and all below it held at once."""
-    done, peak = threading.Event(), [0]
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            peak[0] = max(peak[0], _resident(os.getpid()))
-
-    before = _resident(os.getpid())
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start, processor = time.perf_counter(), _processor_seconds()
-    try:
-        action()
-    finally:
-        seconds, processor = time.perf_counter() - start, _processor_seconds() - processor
-        done.set()
-        watcher.join()
-    return {
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(processor, 1),
-        "peak_memory_gb": round((peak[0] - before) / 2**30, 2),
-    }
-
-
-def _processor_seconds() -> float:
-    """Of this process and of all that it has waited for: what an idle machine with one core would need."""
-    taken = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in taken)
-
-
-def _resident(process: int) -> int:
-    try:
-        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return 0
-    own = next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
-    return own + sum(_resident(int(child)) for child in children)
 
 
 def _table(files: list[dict[str, Any]]) -> str:

@@ -7,6 +7,9 @@ import os
 import platform
 import resource
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +44,44 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+
+
+def timed(action: Callable[[], object]) -> dict[str, float]:
+    """Seconds of wall clock and of processors, and the most memory that this process and all below it held at once."""
+    done, peak = threading.Event(), [0]
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            peak[0] = max(peak[0], _resident(os.getpid()))
+
+    before = _resident(os.getpid())
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start, processor = time.perf_counter(), _processor_seconds()
+    try:
+        action()
+    finally:
+        seconds, processor = time.perf_counter() - start, _processor_seconds() - processor
+        done.set()
+        watcher.join()
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(processor, 1),
+        "peak_memory_gb": round((peak[0] - before) / 2**30, 2),
+    }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of all that it has waited for: what an idle machine with one core would need."""
+    taken = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in taken)
+
+
+def _resident(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    own = next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+    return own + sum(_resident(int(child)) for child in children)

@@ -18,15 +18,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The repository before this folder: a module here is called export, too.
-sys.path = [str(Path(__file__).resolve().parent.parent), *sys.path[1:], sys.path[0]]
+# The repository instead of this folder: a module here is called export, too.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from machine import where_and_when  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from benchmarks.machine import where_and_when  # noqa: E402
 from device_tests.runtimes import coreml  # noqa: E402
 from export.capture.program import capture  # noqa: E402
 from export.formats.converter import ConversionJob, load_converter  # noqa: E402
