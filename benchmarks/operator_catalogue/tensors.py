@@ -22,6 +22,7 @@ def products() -> dict[str, Any]:
         "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
         "outer": lambda x: torch.outer(x[0, 0, 0], x[0, 1, 1]),
         "attention": lambda x: functional.scaled_dot_product_attention(x, x.flip(1), x.flip(2)),
+        "attention (no heads)": lambda x: functional.scaled_dot_product_attention(x[:, 0], x[:, 1], x[:, 2]),
         "attention (causal)": lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True),
         "attention (mask)": (
             lambda x, mask: functional.scaled_dot_product_attention(x, x, x, attn_mask=mask),

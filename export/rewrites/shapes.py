@@ -35,6 +35,27 @@ def attention(
     )
 
 
+def attention_without_heads(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    dropout: Number = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: Number | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """Add an axis of one head, where there is none."""
+    if len(shape_of(query)) != 3:
+        return NotImplemented
+    whole = mask if mask is None or len(shape_of(mask)) == 2 else mask.unsqueeze(1)
+    query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
+    return functional.scaled_dot_product_attention(
+        query, key, value, whole, dropout, is_causal, scale=scale, enable_gqa=enable_gqa
+    ).squeeze(1)
+
+
 def alias(x: Any) -> Any:
     """Return the tensor itself, which a slice of everything is traced as."""
     return x

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from export.formats.onnx import ONNX
-from export.rewrites import EVERYWHERE, pointwise
+from export.rewrites import EVERYWHERE, pointwise, shapes
 from export.rewrites.operator_support import UNKNOWN, Rules
 
 _aten: Any = torch.ops.aten
@@ -19,6 +19,7 @@ RULES = Rules(
     | {
         _aten.atan2.default: pointwise.atan2,
         _aten.celu.default: pointwise.celu,
+        _aten.scaled_dot_product_attention.default: shapes.attention_without_heads,
     },
     refusals={
         _aten.cdist.default: UNKNOWN,
