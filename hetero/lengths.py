@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
+from hetero.errors import IntegrityError
+
 _ROWS = 1 << 16
+_ALREADY_UNIT = 1e-6
 
 
 def lengths(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
@@ -36,3 +39,19 @@ def scaled(vectors: Float[np.ndarray, "n d"], length: Float64[np.ndarray, " n"])
         rows = slice(start, start + _ROWS)
         result[rows] = vectors[rows].astype(np.float64) / length[rows, None]
     return result
+
+
+def unit(vectors: Float[np.ndarray, "n d"], *, what: str) -> Float32[np.ndarray, "n d"]:
+    """Scale rows to length one; rows that are of length one already stay the same, bit by bit.
+
+    Args:
+        vectors: Floating point [n, d].
+        what: Name of the vectors in the message.
+
+    Raises:
+        IntegrityError: When a row is not finite, or zero.
+    """
+    length = lengths(vectors)
+    if not (np.isfinite(length) & (length > 0)).all():
+        raise IntegrityError(f"{what} hold vectors that are not finite, or zero: they are damaged")
+    return scaled(vectors, np.where(np.abs(length - 1) <= _ALREADY_UNIT, 1.0, length))

@@ -6,21 +6,29 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from hetero.data.images import Images
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 
-def batches(
-    images: Images, index_batches: Iterable[NDArray[np.int64]], ahead: int = 2
-) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
+@runtime_checkable
+class Rows(Protocol[T_co]):
+    """What gives the rows that are asked for: images, or vectors of them."""
+
+    def __getitem__(self, indices: NDArray[np.int64], /) -> T_co:
+        """Return these rows."""
+        ...
+
+
+def batches(images: Rows[T], index_batches: Iterable[NDArray[np.int64]], ahead: int = 2) -> Iterator[T]:
     """Yield the images of each batch of rows, in order; read on a background thread unless they are in memory.
 
     Args:
-        images: The images to read from.
+        images: The images (or vectors) to read from.
         index_batches: int64 [b], rows of each batch; consumed at most ``ahead`` batches early.
         ahead: Number of batches kept ready.
 
@@ -34,9 +42,7 @@ def batches(
     return _read_ahead(images, iter(index_batches), ahead)
 
 
-def _read_ahead(
-    images: Images, rows: Iterator[NDArray[np.int64]], ahead: int
-) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
+def _read_ahead(images: Rows[T], rows: Iterator[NDArray[np.int64]], ahead: int) -> Iterator[T]:
     pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
     try:
         waiting = deque(pool.submit(images.__getitem__, batch) for batch in islice(rows, ahead))

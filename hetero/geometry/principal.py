@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
+from hetero.data.embeddings.mapped import MappedVectors
 from hetero.errors import InputError
 from hetero.geometry.sample import sampled
 
@@ -79,7 +80,7 @@ class PrincipalDirections:
         return len(self.std)
 
 
-def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
+def spread(vectors: Float[np.ndarray, "n d"] | MappedVectors) -> Spread:
     """Compute mean and principal directions, by the eigenvectors of the covariance in double precision.
 
     Equal vectors give equal directions, including signs; for directions with equal variance only the plane is defined.
@@ -92,7 +93,7 @@ def spread(vectors: Float[np.ndarray, "n d"]) -> Spread:
     """
     if len(vectors) < 2:
         raise InputError(f"a covariance needs at least two vectors, got {len(vectors)}")
-    mean = _mean(vectors)
+    mean = mean_vector(vectors)
     sample = sampled(vectors, COVARIANCE_ROWS)
     squares = np.zeros((vectors.shape[1], vectors.shape[1]))
     for start in range(0, len(sample), _CHUNK):
@@ -119,7 +120,12 @@ def principal_directions(vectors: Float[np.ndarray, "n d"], count: int) -> Princ
     return spread(vectors).leading(count)
 
 
-def _mean(vectors: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " d"]:
+def mean_vector(vectors: Float[np.ndarray, "n d"] | MappedVectors) -> Float64[np.ndarray, " d"]:
+    """Compute the mean of vectors in double precision, in parts: the same wherever the vectors lie.
+
+    Args:
+        vectors: Floating point [n, d], at least one.
+    """
     starts = range(0, len(vectors), _CHUNK)
     sums = [vectors[start : start + _CHUNK].sum(axis=0, dtype=np.float64) for start in starts]
     return np.sum(sums, axis=0) / len(vectors)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int64
 
+from hetero.data.embeddings.mapped import MappedVectors
+
 SEED = 0
 
 
@@ -15,6 +17,6 @@ def sampled_rows(count: int, most: int) -> Int64[np.ndarray, " m"]:
     return np.sort(np.random.default_rng(SEED).choice(count, most, replace=False, shuffle=False))
 
 
-def sampled(vectors: Float[np.ndarray, "n d"], most: int) -> Float[np.ndarray, "m d"]:
+def sampled(vectors: Float[np.ndarray, "n d"] | MappedVectors, most: int) -> Float[np.ndarray, "m d"] | MappedVectors:
     """Return the vectors themselves, or a sample of ``most`` rows in order where there are more."""
     return vectors if len(vectors) <= most else vectors[sampled_rows(len(vectors), most)]

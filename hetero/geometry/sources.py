@@ -12,13 +12,17 @@ from jaxtyping import Float
 from hetero.data.augmentation.copies import sources_of
 from hetero.data.checking.check import config_for
 from hetero.data.config import DataConfig
-from hetero.data.embeddings.file import raw_vectors
+from hetero.data.embeddings.file import is_sharded, raw_vectors
+from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.prepare import find, prepare
 from hetero.errors import InputError
-from hetero.recognition.kinds import ARRAY, CLOUD_STAGE, EMBEDDINGS, MODEL, RUN
+from hetero.geometry.sample import sampled_rows
+from hetero.recognition.kinds import ARRAY, CLOUD_STAGE, EMBEDDINGS, MODEL, RUN, SHARDS
 from hetero.recognition.recognise import refuse_others
 
-_EMBEDDINGS = "embeddings.safetensors"
+MOST_READ = 1 << 20
+"""Most vectors of a folder of embeddings that are read."""
+_EMBEDDINGS = ("embeddings.safetensors", "embeddings")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
     """Read or compute vectors.
 
     Args:
-        source: A file of embeddings; the directory of a run, or of its cloud; or a model directory.
+        source: A file or a folder of embeddings; the directory of a run, or of its cloud; or a model directory.
         data: A folder of class folders or a CSV file, for labels by the names of images, and for a model's images.
         root: Folder that the CSV's paths are relative to.
 
@@ -52,11 +56,11 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
     """
     config = config_for(data, root=root) if data else None
     expected = "a file of embeddings, a run's directory or a model directory"
-    refuse_others(source, EMBEDDINGS, ARRAY, RUN, CLOUD_STAGE, MODEL, what=expected)
-    if source.is_file():
+    refuse_others(source, EMBEDDINGS, ARRAY, SHARDS, RUN, CLOUD_STAGE, MODEL, what=expected)
+    if source.is_file() or is_sharded(source):
         return _from_file(source, config)
-    for path in (source / _EMBEDDINGS, source / "cloud" / _EMBEDDINGS):
-        if path.is_file():
+    for path in (place / name for place in (source, source / "cloud") for name in _EMBEDDINGS):
+        if path.is_file() or is_sharded(path):
             return _from_file(path, config)
     if (source / "config.json").is_file():
         return _from_model(source, config)
@@ -66,12 +70,12 @@ def vectors_of(source: Path, data: Path | None, *, root: str = "") -> Vectors:
 
 
 def _from_file(path: Path, config: DataConfig | None) -> Vectors:
-    vectors, names = raw_vectors(path)
+    vectors, names, title = _read(path)
     if config is None:
         if names is None:
-            return Vectors(path.name, vectors)
+            return Vectors(title, vectors)
         originals = _originals(names)
-        return Vectors(path.name, vectors[originals], copies=len(names) - len(originals))
+        return Vectors(title, vectors[originals], copies=len(names) - len(originals))
     if names is None:
         raise InputError(f"{path} has no names of images, by which --data gives classes; put them into {path.stem}.txt")
     labels = {entry.name: entry.label for entry in find(config).entries}
@@ -83,7 +87,17 @@ def _from_file(path: Path, config: DataConfig | None) -> Vectors:
             f"{next(iter(labels), 'nothing')!r}"
         )
     classes = tuple(labels[names[row]] for row in rows)
-    return Vectors(path.name, vectors[rows], classes, len(names) - len(originals))
+    return Vectors(title, vectors[rows], classes, len(names) - len(originals))
+
+
+def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None, str]:
+    """Return vectors, their names where there are any, and a title; a seeded sample of more than :data:`MOST_READ`."""
+    if not is_sharded(path):
+        return *raw_vectors(path), path.name
+    shards = EmbeddingShards(path)
+    rows = sampled_rows(len(shards), MOST_READ)
+    title = path.name if len(rows) == len(shards) else f"{path.name}, {len(rows):,} of {len(shards):,} vectors"
+    return shards.raw(rows), shards.names_of(rows), title
 
 
 def _from_model(directory: Path, config: DataConfig | None) -> Vectors:

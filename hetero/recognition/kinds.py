@@ -71,10 +71,21 @@ RUN = Kind(
 VERIFICATION = _directory(
     "the results of a verification", "as `hetero verify` writes them", "summary.json", b"hetero/verification/"
 )
+SHARDS_RECORD = "embeddings.json"
+SHARDS = _directory(
+    "a folder of embeddings",
+    "as `hetero embed` writes it; it stands for a cloud model or is a gallery's vectors",
+    SHARDS_RECORD,
+    b"hetero/embedding-shards/",
+)
 CLOUD_STAGE = Kind(
     "the cloud's part of a run",
     "with embeddings alone, since the model came from elsewhere",
-    lambda look: look.is_directory and look.has("embeddings.safetensors") and not look.has("config.json"),
+    lambda look: (
+        look.is_directory
+        and (look.has("embeddings.safetensors") or look.has(f"embeddings/{SHARDS_RECORD}"))
+        and not look.has("config.json")
+    ),
 )
 INDEX = _directory(
     "an index of images",
@@ -155,6 +166,7 @@ TABLE = Kind("a CSV table", "of photos or labels", lambda look: bool(look.start)
 KINDS: tuple[Kind, ...] = (
     *(ADAPTED, MODEL, SUPERNET, SIGNED_BUNDLE, BUNDLE, GALLERY, ADAPTER, RUN, VERIFICATION, CLOUD_STAGE, CORE_ML),
     INDEX,
+    SHARDS,
     *(CALIBRATION, RETRIEVAL, GOLDENS, EMBEDDINGS, WEIGHTS, ARRAY, ONNX, LITERT, PICKLE, IMAGE),
     *(PRIVATE_KEY, PUBLIC_KEY, ATTESTATION, DECISIONS, MATRIX, LATENCY, SUMMARY, VERDICT, MANIFEST, PREPROCESSING),
     *(SPACE, REPORT, RECIPE, POLICY, TOML, TABLE, PHOTOS),

@@ -12,7 +12,7 @@ from hetero.recognition.look import Look
 
 _PLACES = (
     *("cloud", "students/*", "bundles/*/bundle", "bundle", "verification", "*", "*/*"),
-    *("embeddings.safetensors", "cloud/embeddings.safetensors", "verification/verdict.json"),
+    *("embeddings.safetensors", "cloud/embeddings.safetensors", "cloud/embeddings", "verification/verdict.json"),
 )
 """Places in a directory where what was meant may lie."""
 _MOST = 4

@@ -1,11 +1,13 @@
 """Files of embeddings, which stand for a cloud model that cannot be trained again.
 
-Two forms are read:
+Three forms are read:
 
 - ``NAME.safetensors`` with the tensor ``embeddings`` (floating point [n, d]) and, in its metadata, ``hetero``: a JSON
   object with ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
 - ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in a
   column ``name`` or ``path`` of ``NAME.csv``.
+
+- a folder of shards, for more than fits in memory: see :mod:`hetero.data.embeddings.shards`.
 
 Names are those of :class:`hetero.data.images.ImageSet`: paths relative to the data's folder.
 """
@@ -16,20 +18,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from safetensors.numpy import save
 
+from hetero.data.embeddings.description import description_in, names_in, space_in, space_of
 from hetero.data.embeddings.names import missing_names, name_problems, names_beside
+from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.embeddings.values import read_npy, read_safetensors
 from hetero.data.images import ImageSet
-from hetero.errors import InputError, IntegrityError
-from hetero.files import canonical_json, sha256_file, write_bytes
-from hetero.foreign import strict_json
-from hetero.lengths import lengths, scaled
-from hetero.recognition.kinds import ARRAY, EMBEDDINGS
+from hetero.errors import InputError
+from hetero.files import canonical_json, write_bytes
+from hetero.lengths import unit
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, SHARDS_RECORD
 from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 
@@ -52,6 +55,15 @@ class EmbeddingFile:
     names: tuple[str, ...]
     space: EmbeddingSpace
     states_space: bool = True
+
+    def rows_of(self, names: Sequence[str]) -> Int64[np.ndarray, " m"]:
+        """Return the row of each name; -1 where there is none."""
+        row = {name: index for index, name in enumerate(self.names)}
+        return np.array([row.get(name, -1) for name in names], np.int64)
+
+
+Embeddings = EmbeddingFile | EmbeddingShards
+"""Embeddings that are in memory, or mapped into it."""
 
 
 def save_embeddings(
@@ -105,23 +117,30 @@ def require_destination(path: Path, names: Sequence[str]) -> None:
         raise InputError(f"{path}: the embeddings could not be written:", problems)
 
 
-def load_embeddings(path: Path) -> EmbeddingFile:
-    """Read a file of embeddings.
+def load_embeddings(path: Path) -> Embeddings:
+    """Read a file of embeddings, or open a folder of them.
 
     Args:
-        path: ``.safetensors`` or ``.npy``.
+        path: ``.safetensors`` or ``.npy``, which are read, or a folder of shards, which is mapped into memory.
 
     Raises:
         InputError: When the file or its names are missing, or do not fit together; when values are not finite.
         IntegrityError: When the file is damaged.
     """
+    if is_sharded(path):
+        return EmbeddingShards(path)
     embeddings, description = _read(path)
-    names = _names_in(path, description) if "names" in description else names_beside(path)
-    space = _space_in(path, description) if "space" in description else _space_of(path, embeddings.shape[1])
+    names = names_in(path, description) if "names" in description else names_beside(path)
+    space = space_in(path, description) if "space" in description else space_of(path, embeddings.shape[1])
     with np.errstate(over="ignore"):
         embeddings = embeddings.astype(np.float32, copy=False)
     _check(path, embeddings, names, space)
     return EmbeddingFile(embeddings, tuple(names), space, "space" in description)
+
+
+def is_sharded(path: Path) -> bool:
+    """Return True if a path is a folder of embeddings in shards."""
+    return (path / SHARDS_RECORD).is_file()
 
 
 def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]:
@@ -137,7 +156,7 @@ def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]
     embeddings, description = _read(path)
     names = None
     if "names" in description:
-        names = _names_in(path, description)
+        names = names_in(path, description)
     elif any(path.with_suffix(suffix).is_file() for suffix in (".txt", ".csv")):
         names = names_beside(path)
     if names is not None and len(names) != len(embeddings):
@@ -145,7 +164,7 @@ def raw_vectors(path: Path) -> tuple[Float[np.ndarray, "n d"], list[str] | None]
     return embeddings, names
 
 
-def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]:
+def aligned(file: Embeddings, images: ImageSet) -> Float32[np.ndarray, "n d"]:
     """Return the embeddings of a set of images, in its order, scaled to unit length.
 
     Args:
@@ -159,7 +178,7 @@ def aligned(file: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "n d"]
     return embeddings_of(file, images.names)
 
 
-def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+def embeddings_of(file: Embeddings, names: Sequence[str]) -> Float32[np.ndarray, "n d"]:
     """Return the embeddings of the images with these names, in their order, scaled to unit length.
 
     Args:
@@ -169,18 +188,30 @@ def embeddings_of(file: EmbeddingFile, names: Sequence[str]) -> Float32[np.ndarr
     Raises:
         InputError: When images have no embedding; names the first ten and their number, and names that only look the
             same.
+        IntegrityError: When a vector in a shard is not finite, or zero.
     """
-    row = {name: index for index, name in enumerate(file.names)}
-    missing = [name for name in names if name not in row]
-    if missing:
-        example = f"; the file's names look like {file.names[0]!r}" if file.names else ""
+    rows = rows_in(file, names)
+    if isinstance(file, EmbeddingShards):
+        return file.mapped(rows)[:]
+    return unit(file.embeddings[rows], what="the embeddings")
+
+
+def rows_in(file: Embeddings, names: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """Return the rows of the images with these names, in their order.
+
+    Raises:
+        InputError: When images have no embedding; as :func:`embeddings_of`.
+    """
+    rows = file.rows_of(names)
+    if missing := [names[index] for index in np.flatnonzero(rows < 0).tolist()]:
+        sharded = isinstance(file, EmbeddingShards)
+        known = file.similar_names(missing) if sharded else dict.fromkeys(file.names, 0)
+        first = file.first_name() if sharded else next(iter(file.names), None)
+        example = f"; the file's names look like {first!r}" if first is not None else ""
         raise InputError(
-            f"{len(missing)} of {len(names)} images have no embedding{example}:", missing_names(missing, row)
+            f"{len(missing)} of {len(names)} images have no embedding{example}:", missing_names(missing, known)
         )
-    vectors = file.embeddings[[row[name] for name in names]]
-    length = lengths(vectors)
-    # Vectors of unit length stay the same, bit by bit.
-    return scaled(vectors, np.where(np.abs(length - 1) <= 1e-6, 1.0, length))
+    return rows
 
 
 def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
@@ -193,33 +224,8 @@ def _read(path: Path) -> tuple[Float[np.ndarray, "n d"], dict[str, Any]]:
         return read_npy(path), {}
     if path.suffix == ".safetensors":
         embeddings, metadata = read_safetensors(path)
-        return embeddings, _description(path, metadata)
+        return embeddings, description_in(path, metadata)
     raise InputError(f"{path}: expected a .safetensors or a .npy file of embeddings")
-
-
-def _description(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """Read the description that :func:`save_embeddings` wrote; empty for a file from elsewhere."""
-    value = strict_json(metadata.get("hetero", "{}").encode(), what=f"the metadata 'hetero' of {path}")
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{path}: the metadata 'hetero' is not a JSON object")
-    return cast("dict[str, Any]", value)
-
-
-def _names_in(path: Path, description: dict[str, Any]) -> list[str]:
-    names = description["names"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
-        raise IntegrityError(f"{path}: the metadata's names are not a JSON list of texts")
-    return cast("list[str]", names)
-
-
-def _space_in(path: Path, description: dict[str, Any]) -> EmbeddingSpace:
-    return EmbeddingSpace.from_dict(description["space"], what=f"the space in {path}")
-
-
-def _space_of(path: Path, dimension: int) -> EmbeddingSpace:
-    if dimension < 1:
-        raise InputError(f"{path}: expected at least one dimension, got none")
-    return EmbeddingSpace.define(defined_by=sha256_file(path), name=path.stem, version="1", dimension=dimension)
 
 
 def _check(path: Path, embeddings: np.ndarray, names: Sequence[str], space: EmbeddingSpace) -> None:
