@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float32
-
+from hetero.data.embeddings.mapped import Vectors
 from hetero.geometry.directions import suggested_directions
 from hetero.geometry.principal import PrincipalDirections, spread
 from hetero.training.config import StudentConfig
 
 
-def principal_start(
-    config: StudentConfig, vectors: Float32[np.ndarray, "n d"], *, macs: int | None = None
-) -> PrincipalDirections | None:
+def principal_start(config: StudentConfig, vectors: Vectors, *, macs: int | None = None) -> PrincipalDirections | None:
     """Return the directions that a student is configured with; None if it learns all dimensions.
 
     Args:

@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import nn
 
+from hetero.data.embeddings.mapped import Vectors
 from hetero.data.images import Dataset, Images
 from hetero.errors import InputError
+from hetero.geometry.principal import mean_vector
 from hetero.models.model import EmbeddingModel
 from hetero.training.config import StudentConfig
 from hetero.training.judging.judgement import Judgement
@@ -98,7 +100,7 @@ def require_validation(config: StudentConfig, cloud: CloudReference | None) -> N
 
 def fit_last_layers(
     model: EmbeddingModel,
-    train: tuple[Images, Float32[np.ndarray, "n d"]],
+    train: tuple[Images, Vectors],
     validation: tuple[Images, Float32[np.ndarray, "m d"]],
 ) -> LastLayers:
     """Fit ridge regressions of the cloud's vectors (or of their coefficients) on the student's pooled features.
@@ -112,7 +114,7 @@ def fit_last_layers(
     """
     model.eval()
     images, vectors = train
-    plane, mean = _Plane.of(model), vectors.mean(axis=0, dtype=np.float64)
+    plane, mean = _Plane.of(model), mean_vector(vectors)
     moments = _Moments(model.embedding.in_features, model.embedding.out_features)
     for rows, features in _features(model, images):
         moments.add(features, plane.coefficients(vectors[rows]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, UInt8
+from jaxtyping import Float, Float32, Int, Int64, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -112,13 +112,20 @@ class Feed:
 
     def batches(self, first: int, last: int) -> Iterator[Fed]:
         """Yield the batches of the steps from ``first`` (counted from 0) to before ``last``, read ahead."""
-        plans, own_plans, cloud_plans = tee(self._planner.plans(first, last), 3)
+        plans, own_plans, cloud_plans, cached_plans = tee(self._planner.plans(first, last), 4)
         own_images = batches(self._images.images, (plan.rows[self._read] for plan in own_plans))
         cloud_images: Iterator[UInt8[np.ndarray, "k h w 3"] | None] = (None for _ in cloud_plans)
         if self._live and self._live.images is not None:
             cloud_images = batches(self._live.images, (plan.rows[self._cloud_places(plan)] for plan in cloud_plans))
-        for plan, images, others in zip(plans, own_images, cloud_images, strict=True):
-            yield self._batch(plan, images, others)
+        cached = self._cached(cached_plans)
+        for plan, images, others, vectors in zip(plans, own_images, cloud_images, cached, strict=True):
+            yield self._batch(plan, images, others, vectors)
+
+    def _cached(self, plans: Iterator[Plan]) -> Iterator[Float32[np.ndarray, "b c"] | None]:
+        """Yield each batch's cached vectors where they are read from a map; None where they need not be."""
+        if self._cloud is None or self._planner.embeds_all or isinstance(self._cloud.embeddings, Tensor):
+            return (None for _ in plans)
+        return batches(self._cloud.embeddings, (plan.rows for plan in plans))
 
     def _cloud_places(self, plan: Plan) -> Int64[np.ndarray, " k"]:
         """Return the places of the images that this rank's cloud model embeds; for a mixture, of both images."""
@@ -130,12 +137,17 @@ class Feed:
         return plan.fresh[(plan.fresh >= share.start) & (plan.fresh < share.stop)]
 
     def _batch(
-        self, plan: Plan, images: UInt8[np.ndarray, "k h w 3"], others: UInt8[np.ndarray, "s hc wc 3"] | None
+        self,
+        plan: Plan,
+        images: UInt8[np.ndarray, "k h w 3"],
+        others: UInt8[np.ndarray, "s hc wc 3"] | None,
+        vectors: Float32[np.ndarray, "b c"] | None,
     ) -> Fed:
         plain = augmented(self._on_device(images), self._changes, plan.drawn[:, self._read])
         mixture, start = plan.mixture, self._read.start
         pixels = mixture.of(plain) if mixture else plain
-        targets = self._targets(plan, plain, pixels, others)
+        cached = None if vectors is None else self._fabric.to_device(torch.from_numpy(vectors))
+        targets = self._targets(plan, plain, pixels, others, cached)
         rows, labels = torch.as_tensor(plan.rows), self._labels[torch.as_tensor(plan.rows)]
         if mixture:
             rows, labels = torch.full_like(rows, -1), torch.full_like(labels, -1)
@@ -155,12 +167,13 @@ class Feed:
         plain: Float[Tensor, "k 3 h w"],
         pixels: Float[Tensor, "k 3 h w"],
         others: UInt8[np.ndarray, "s hc wc 3"] | None,
+        cached: Float[Tensor, "b c"] | None,
     ) -> Float[Tensor, "b c"] | None:
         if self._cloud is None or not (self._live or plan.mixture):
-            return None
+            return cached
         if self._live and self._planner.embeds_all:
             return self._embedded(self._live, plan, pixels, others)
-        targets = self._cloud.embeddings[torch.as_tensor(plan.rows)]
+        targets = self._cloud.of(torch.as_tensor(plan.rows)) if cached is None else cached
         if self._live and self._grown:
             fresh = self._embedded(self._live, plan, plain, others)
             self._grown.add(fresh)
@@ -178,7 +191,7 @@ class Feed:
     ) -> Float[Tensor, "m c"]:
         """Return the cloud model's vectors of the batch's fresh images, gathered from all ranks."""
         assert self._cloud is not None
-        fresh, cached = self._fresh(plan, self._mine), self._cloud.embeddings
+        fresh = self._fresh(plan, self._mine)
         if others is None:
             pixels = pixels[torch.as_tensor(fresh - self._read.start)]
         elif len(others):
@@ -188,7 +201,7 @@ class Feed:
             if plan.mixture and self._planner.embeds_all:
                 pixels = plan.mixture.of(pixels)[torch.as_tensor(fresh)]
         if not len(fresh):  # all of them belong to other ranks
-            vectors = cached.new_empty((0, cached.shape[1]))
+            vectors = torch.empty((0, self._cloud.embeddings.shape[1]), device=self._fabric.device)
         else:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
             vectors = live.embed(pixels, self._fabric.autocast())

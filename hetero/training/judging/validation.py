@@ -55,7 +55,7 @@ def validation(
     """
     labels, tasks = np.asarray(dataset.validation.labels), dataset.validation_tasks
     gallery = None if cloud is None else cloud.validation
-    centre = np.zeros(0, np.float32) if cloud is None else cloud.train.mean(axis=0)
+    centre = np.zeros(0, np.float32) if cloud is None else cloud.centre
     among_others = _among_others(tasks)
     figure = _figure(judged_by, has_labels=dataset.validation.has_labels, has_vectors=gallery is not None)
     by_class = metrics_of(figure)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hetero.data.embeddings.mapped import MappedVectors
 from hetero.objectives.batch import Batch, directions
 from hetero.objectives.catalog import compares_classes, entry_of, expanded
 from hetero.objectives.config import ObjectiveConfig
@@ -29,32 +30,43 @@ class CloudTensors:
     """The cloud model's part in a run, as tensors on one device.
 
     Attributes:
-        embeddings: float32 [n, d], unit vectors of the training images.
+        embeddings: float32 [n, d], unit vectors of the training images; mapped ones are read for each batch.
         labels: int64 [n], classes of the training images.
         bank: int64 [m], rows of the images that every batch is compared with.
         sources: int64 [n], the row of which each image is a changed copy, or its own; None when there are no copies.
         prototypes: float32 [k, d], of the cloud model's head; None when no objective needs its logits.
         texts: float32 [t, d], unit vectors of texts in its space; None when there are none.
         live: The cloud model itself, to embed changed images; None uses the cached vectors.
+        mean: float32 [d], mean of the training images' vectors; None computes it.
     """
 
-    embeddings: Float[Tensor, "n d"]
+    embeddings: Float[Tensor, "n d"] | MappedVectors
     labels: Int[Tensor, " n"]
     bank: Int[Tensor, " m"]
     sources: Int[Tensor, " n"] | None = None
     prototypes: Float[Tensor, "k d"] | None = None
     texts: Float[Tensor, "t d"] | None = None
     live: LiveCloud | None = None
+    mean: Float[Tensor, " d"] | None = None
+
+    def of(self, rows: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
+        """Return the vectors of these training images."""
+        if isinstance(self.embeddings, MappedVectors):
+            return torch.from_numpy(self.embeddings[rows.cpu().numpy()]).to(self.labels.device)
+        return self.embeddings[rows]
 
     @cached_property
     def bank_embeddings(self) -> Float[Tensor, "m d"]:
         """The bank's vectors."""
-        return self.embeddings[self.bank]
+        return self.of(self.bank)
 
     @cached_property
     def centre(self) -> Float[Tensor, " d"]:
         """Mean of the training images' vectors."""
-        return self.embeddings.mean(dim=0)
+        if self.mean is not None:
+            return self.mean
+        vectors = self.embeddings if isinstance(self.embeddings, Tensor) else torch.from_numpy(self.embeddings[:])
+        return vectors.mean(dim=0)
 
     @cached_property
     def centred_bank(self) -> Float[Tensor, "m d"]:
@@ -199,7 +211,7 @@ def _beside_cloud(
 ) -> Batch:
     return replace(
         batch,
-        cloud=cloud.embeddings[rows] if targets is None else targets,
+        cloud=cloud.of(rows) if targets is None else targets,
         bank=cloud.bank_embeddings,
         bank_labels=cloud.bank_labels,
         rows=torch.where(rows >= 0, cloud.places[rows], -1),

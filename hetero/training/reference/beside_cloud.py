@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from hetero.data.embeddings.mapped import MappedVectors
 from hetero.training.loop.module import CloudTensors, TrainingModule
 
 
@@ -41,12 +42,14 @@ def on_device(fabric: Fabric, cloud: CloudTensors | None) -> CloudTensors | None
     def here(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else fabric.to_device(tensor)
 
+    vectors = cloud.embeddings
     return CloudTensors(
-        fabric.to_device(cloud.embeddings),
+        vectors if isinstance(vectors, MappedVectors) else fabric.to_device(vectors),
         fabric.to_device(cloud.labels),
         fabric.to_device(cloud.bank),
         sources=here(cloud.sources),
         prototypes=here(cloud.prototypes),
         texts=here(cloud.texts),
+        mean=here(cloud.mean),
         live=cloud.live and cloud.live.on(fabric),
     )

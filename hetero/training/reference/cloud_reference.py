@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from hetero.data.embeddings.file import EmbeddingFile, aligned, embeddings_of, load_embeddings
+from hetero.data.embeddings.file import Embeddings, aligned, embeddings_of, is_sharded, load_embeddings, rows_in
+from hetero.data.embeddings.mapped import MappedVectors, Vectors
+from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.protocols import COPY_VIEWS
 from hetero.errors import InputError
 from hetero.files import digest, read_json, sha256_bytes
+from hetero.geometry.principal import mean_vector
 from hetero.models.directory import MIRRORS, load_model, load_prototype_classes, load_prototypes
 from hetero.models.embed import embed_images
 from hetero.models.external.embedders import ImageEmbedder, embed_all
@@ -25,6 +28,8 @@ from hetero.text.vectors import TextVectors
 from hetero.training.reference.mirrored import takes_mirrored_alike
 
 CLOUD_EMBEDDINGS = "embeddings.safetensors"
+CLOUD_SHARDS = "embeddings"
+_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class CloudReference:
 
     Attributes:
         space: The embedding space to live in.
-        train: float32 [n, d], unit vectors of the training images, in their order.
+        train: float32 [n, d], unit vectors of the training images, in their order; in memory, or read when needed.
         prototypes: float32 [k, d], one direction a class; none where the training images have no labels.
         validation: float32 [m, d], unit vectors of the validation images; None when they are not known. In that case
             the student's weights are chosen by its own symmetric figure.
@@ -44,7 +49,7 @@ class CloudReference:
     """
 
     space: EmbeddingSpace
-    train: Float32[np.ndarray, "n d"]
+    train: Vectors
     prototypes: Float32[np.ndarray, "k d"]
     validation: Float32[np.ndarray, "m d"] | None
     model: EmbeddingModel | ImageEmbedder | None = None
@@ -55,24 +60,24 @@ class CloudReference:
     def identity(self) -> str:
         """Digest of everything a student can learn from it."""
         arrays = [self.train, self.prototypes, *(one for one in (self.validation, self.texts) if one is not None)]
-        return digest(
-            [
-                self.space.space_id,
-                self.mirrors,
-                *(sha256_bytes(np.ascontiguousarray(array).tobytes()) for array in arrays),
-            ]
-        )
+        return digest([self.space.space_id, self.mirrors, *map(_identity, arrays)])
+
+    @cached_property
+    def centre(self) -> Float32[np.ndarray, " d"]:
+        """Mean of the training images' vectors."""
+        return mean_vector(self.train).astype(np.float32)
 
     @classmethod
     def from_directory(cls, directory: Path, dataset: Dataset, *, live: bool = False) -> CloudReference:
         """Read the output of a run's cloud stage: cached embeddings and, when it trained a head, prototypes.
 
         Args:
-            directory: Holds ``embeddings.safetensors`` and ``space.json``, perhaps ``prototypes.safetensors``.
+            directory: Holds ``embeddings.safetensors`` (or shards in ``embeddings``) and ``space.json``, perhaps
+                ``prototypes.safetensors``.
             dataset: The images that the embeddings belong to.
             live: True to load the model itself as well, for students trained beside it.
         """
-        reference = cls.from_file(directory / CLOUD_EMBEDDINGS, dataset)
+        reference = cls.from_file(cloud_embeddings(directory), dataset)
         prototypes = load_prototypes(directory)
         return dataclasses.replace(
             reference,
@@ -129,16 +134,18 @@ class CloudReference:
         """Read embeddings from a file; prototypes are the class means.
 
         Args:
-            path: As :func:`hetero.data.embeddings.file.load_embeddings` reads it. It must hold every training image of
-                the data set; validation images are used when it holds them all. An altered copy that it lacks
+            path: As :func:`hetero.data.embeddings.file.load_embeddings` reads it; the training images' vectors in a
+                folder of shards are checked once, then read whenever a batch needs them. It must hold every training
+                image of the data set; validation images are used when it holds them all. An altered copy that it lacks
                 (:mod:`hetero.data.augmentation.altered`) has its original's vector.
             dataset: The images that the embeddings belong to.
 
         Raises:
             InputError: When a training image has no embedding.
+            IntegrityError: When the file or a shard is damaged.
         """
         stored = load_embeddings(path)
-        train = aligned(stored, dataset.train)
+        train = _train(stored, dataset.train)
         means = _means(train, dataset.train)
         return cls(stored.space, train, means, _validation(stored, dataset.validation))
 
@@ -158,6 +165,26 @@ class CloudReference:
         """
         taken = texts.prototypes(dataset.train) if prototypes else self.prototypes
         return dataclasses.replace(self, texts=texts.bank(dataset), prototypes=taken)
+
+
+def cloud_embeddings(directory: Path) -> Path:
+    """Return the place of a run's cloud embeddings: a file, or a folder of shards."""
+    folder = directory / CLOUD_SHARDS
+    return folder if is_sharded(folder) else directory / CLOUD_EMBEDDINGS
+
+
+def _train(stored: Embeddings, images: ImageSet) -> Vectors:
+    if not isinstance(stored, EmbeddingShards):
+        return aligned(stored, images)
+    rows = rows_in(stored, images.names)
+    stored.require_whole()
+    return stored.mapped(rows)
+
+
+def _identity(vectors: Vectors) -> str:
+    if isinstance(vectors, MappedVectors):
+        return vectors.identity
+    return sha256_bytes(np.ascontiguousarray(vectors).tobytes())
 
 
 def _mirrors(directory: Path) -> bool:
@@ -191,30 +218,36 @@ def known_prototypes(
     return prototypes, in_head
 
 
-def _validation(stored: EmbeddingFile, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
-    in_file, names = set(stored.names), list(images.names)
-    if images.view_names == COPY_VIEWS:
+def _validation(stored: Embeddings, images: ImageSet) -> Float32[np.ndarray, "m d"] | None:
+    names = list(images.names)
+    known = stored.rows_of(names) >= 0
+    if images.view_names == COPY_VIEWS and not known.all():
         # Altered copies are queries only, and the cloud should answer them as it answers their original.
-        names = [name if name in in_file else name.rpartition("#")[0] or name for name in names]
-    return embeddings_of(stored, names) if names and in_file.issuperset(names) else None
+        names = [name if there else name.rpartition("#")[0] or name for name, there in zip(names, known, strict=True)]
+        known = stored.rows_of(names) >= 0
+    return embeddings_of(stored, names) if names and known.all() else None
 
 
-def _means(embeddings: Float32[np.ndarray, "n d"], images: ImageSet) -> Float32[np.ndarray, "k d"]:
+def _means(embeddings: Vectors, images: ImageSet) -> Float32[np.ndarray, "k d"]:
     """Return the mean direction of each named class, from the images that have a label."""
-    labelled = images.labelled
-    return class_means(embeddings[labelled], np.asarray(images.labels)[labelled], len(images.classes))
+    return class_means(embeddings, np.asarray(images.labels), len(images.classes))
 
 
-def class_means(
-    embeddings: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], classes: int
-) -> Float32[np.ndarray, "k d"]:
+def class_means(embeddings: Vectors, labels: Int64[np.ndarray, " n"], classes: int) -> Float32[np.ndarray, "k d"]:
     """Return the mean direction of each class, length one: a head for a cloud model whose own head is not at hand.
+
+    Args:
+        embeddings: float32 [n, d], read in parts.
+        labels: int64 [n]; from ``classes`` on they name no class, and those vectors are left out.
+        classes: Number of classes.
 
     Raises:
         InputError: When a class has no embedding.
     """
     sums = np.zeros((classes, embeddings.shape[1]), np.float64)
-    np.add.at(sums, labels, embeddings)
+    for start in range(0, len(labels), _ROWS):
+        part = labels[start : start + _ROWS]
+        np.add.at(sums, part[part < classes], embeddings[start : start + _ROWS][part < classes])
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     if empty := np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
         raise InputError(

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from hetero.data.augmentation.copies import sources_of
+from hetero.data.embeddings.mapped import MappedVectors
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.training.loop.module import CloudTensors
@@ -23,7 +24,7 @@ def cloud_tensors(
     who: str,
     seed: int,
 ) -> CloudTensors:
-    """Return tensors of the cloud's vectors in the order of the training images.
+    """Return tensors of the cloud's vectors in the order of the training images; vectors in shards stay where they are.
 
     Args:
         cloud: The cloud's embeddings, prototypes and space.
@@ -44,11 +45,12 @@ def cloud_tensors(
         )
     labels, sources = np.asarray(dataset.train.labels), sources_of(dataset.train.names)
     return CloudTensors(
-        torch.from_numpy(cloud.train),
+        cloud.train if isinstance(cloud.train, MappedVectors) else torch.from_numpy(cloud.train),
         torch.as_tensor(labels),
         torch.from_numpy(bank_rows(labels, sources, seed=seed_of("bank", seed), classes=len(dataset.train.classes))),
         sources=torch.from_numpy(sources),
         prototypes=torch.from_numpy(cloud.prototypes),
         texts=None if cloud.texts is None else torch.from_numpy(cloud.texts),
+        mean=torch.from_numpy(cloud.centre),
         live=LiveCloud.of(cloud.model, live, dataset.train) if live and cloud.model else None,
     )
