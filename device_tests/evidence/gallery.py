@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.embeddings.file import embeddings_of, is_sharded, load_embeddings
+from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.names import composed
 from hetero.errors import InputError
 from hetero.files import sha256_file
@@ -38,7 +39,7 @@ class OwnGallery:
 
     @classmethod
     def read(cls, path: Path) -> OwnGallery:
-        """Read a file of embeddings, or a gallery directory.
+        """Read a file or a folder of embeddings, or a gallery directory.
 
         Raises:
             InputError: If it is neither, holds no vector, or its vectors and names do not fit together.
@@ -47,7 +48,11 @@ class OwnGallery:
         from hetero.gallery.exact import Gallery
         from hetero.gallery.storage import INDEX
 
-        if path.is_dir():
+        if is_sharded(path):
+            shards = EmbeddingShards(path)
+            sha256, space, names = shards.identity, shards.space, shards.names
+            vectors = shards.mapped(np.arange(len(shards)))[:]
+        elif path.is_dir():
             sha256, opened = sha256_file(path / INDEX) if (path / INDEX).is_file() else "", Gallery.load(path)
             space, vectors, names = opened.space, opened.embeddings, opened.names
         else:

@@ -46,7 +46,7 @@ BRIEF = {
     "compare": ("hetero.compare.commands:compare_command", "Train several methods side by side, over seeds."),
     "fleet": ("hetero.upgrade.fleet.command:fleet_command", "Measure query models against galleries of all versions."),
     "evaluate": ("hetero.pipeline.commands.run:evaluate", "Compute the compatibility matrix of a recipe's models."),
-    "embed": ("hetero.pipeline.commands.run:embed", "Embed a folder of images with a trained model."),
+    "embed": ("hetero.pipeline.commands.embed:embed_command", "Embed images with any model, however many."),
     "export": ("export.commands:export_command", "Export a model as a bundle."),
     "verify": ("device_tests.commands:verify_command", "Verify bundles on targets: pass, fail or not verified."),
     "report": ("hetero.pipeline.commands.report:report_command", "Write a run's report again."),

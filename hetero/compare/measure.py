@@ -16,14 +16,14 @@ from hetero.compare.config import Comparison
 from hetero.compare.method import MethodConfig
 from hetero.compare.work import EMBEDDINGS
 from hetero.data.distractors import with_distractors
-from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
+from hetero.data.embeddings.file import Embeddings, aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
 from hetero.metrics.task import RetrievalTask, both_ways
 from hetero.pipeline.context import Context
-from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.training.reference.cloud_reference import cloud_embeddings
 
 Vectors = Float32[np.ndarray, "n d"]
 
@@ -69,9 +69,9 @@ class Seed:
         return self.context.dataset
 
     @cached_property
-    def cloud(self) -> EmbeddingFile:
+    def cloud(self) -> Embeddings:
         """The cloud's vectors of all images."""
-        return load_embeddings(self.context.cloud / CLOUD_EMBEDDINGS)
+        return load_embeddings(cloud_embeddings(self.context.cloud))
 
     def cloud_symmetric(self) -> TaskResult:
         """Measure the cloud against its own gallery, on the test tasks."""
@@ -115,7 +115,7 @@ class Seed:
         tasks, labels = with_distractors(directions, validation, train)
         return tasks, labels, np.concatenate([aligned(self.cloud, images) for images in (validation, train)])
 
-    def _adapter(self, method: MethodConfig, stored: EmbeddingFile) -> Callable[[Vectors], Vectors]:
+    def _adapter(self, method: MethodConfig, stored: Embeddings) -> Callable[[Vectors], Vectors]:
         if not method.adapter:
             return lambda vectors: vectors
         train = self.context.with_copies.train
@@ -127,8 +127,8 @@ class Seed:
         return evaluate_tasks(query, gallery, labels, tasks, metrics=in_full(self.comparison.metric))
 
 
-def _require_same_length(student: EmbeddingFile, cloud: EmbeddingFile, method: str) -> None:
-    lengths = student.embeddings.shape[1], cloud.embeddings.shape[1]
+def _require_same_length(student: Embeddings, cloud: Embeddings, method: str) -> None:
+    lengths = student.space.dimension, cloud.space.dimension
     if lengths[0] != lengths[1]:
         raise InputError(
             f"method {method}: its vectors have length {lengths[0]}, the cloud's {lengths[1]}; they cannot be compared "

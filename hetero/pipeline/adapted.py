@@ -64,9 +64,9 @@ def _write_gallery(context: Context, work: Path) -> None:
 
     They stay beside the model, because they explain how it was adapted and what it may forget.
     """
-    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.cloud_reference import cloud_embeddings
 
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    stored = load_embeddings(cloud_embeddings(context.cloud))
     embedded, groups = set(stored.names), dict[str, str]()
     for images in (context.dataset.train, context.dataset.validation, context.dataset.test):
         for row in np.flatnonzero(images.labelled).tolist():

@@ -10,23 +10,23 @@ from jaxtyping import UInt8
 from export.bundle.goldens import RetrievalSet
 from export.precision.calibration import calibration_set as chosen_set
 from export.precision.calibration import joined
-from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
+from hetero.data.embeddings.file import Embeddings, aligned, load_embeddings
 from hetero.data.images import Dataset
 from hetero.errors import InputError
 from hetero.pipeline.context import Context
 from hetero.pipeline.retrieval_rows import limited, originals
 from hetero.text.vectors import TextVectors
-from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.training.reference.cloud_reference import cloud_embeddings
 
 
 def retrieval_set(context: Context) -> RetrievalSet:
     """Return a run's test images with their cloud embeddings."""
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    stored = load_embeddings(cloud_embeddings(context.cloud))
     return retrieval_of(context.dataset, stored, queries=context.recipe.export.queries, texts=context.texts)
 
 
 def retrieval_of(
-    dataset: Dataset, stored: EmbeddingFile, *, queries: int, texts: TextVectors | None = None
+    dataset: Dataset, stored: Embeddings, *, queries: int, texts: TextVectors | None = None
 ) -> RetrievalSet:
     """Return a data set's test images with their cloud embeddings.
 
@@ -59,12 +59,12 @@ def retrieval_of(
 
 def calibration_set(context: Context, test_images: UInt8[np.ndarray, "n h w 3"]) -> RetrievalSet:
     """Return a run's images by which reduced precisions are chosen and measured."""
-    stored = load_embeddings(context.cloud / CLOUD_EMBEDDINGS)
+    stored = load_embeddings(cloud_embeddings(context.cloud))
     return calibration_of(context.dataset, stored, test_images, most=context.recipe.export.calibration)
 
 
 def calibration_of(
-    dataset: Dataset, stored: EmbeddingFile, test_images: UInt8[np.ndarray, "n h w 3"], *, most: int
+    dataset: Dataset, stored: Embeddings, test_images: UInt8[np.ndarray, "n h w 3"], *, most: int
 ) -> RetrievalSet:
     """Return images that a model was trained or chosen with, by which reduced precisions are chosen and measured.
 
@@ -77,9 +77,8 @@ def calibration_of(
     Raises:
         InputError: When no two of the images belong together.
     """
-    embedded = set(stored.names)
     # Validation images first: the model was not trained on them. Not every cloud has embeddings of them.
-    sets = [images for images in (dataset.validation, dataset.train) if embedded.issuperset(images.names)]
+    sets = [images for images in (dataset.validation, dataset.train) if (stored.rows_of(images.names) >= 0).all()]
     # Without labels only the altered copies of validation images have a match to find.
     sets = [images for images in sets if len(np.unique(images.labels)) < len(images)]
     if not sets:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hetero.data.embeddings.file import aligned, load_embeddings, save_embeddings
+from hetero.data.embeddings.file import aligned, load_embeddings, rows_in, save_embeddings
+from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.images import Dataset
 from hetero.files import write_json
 from hetero.models.backbones.pretrained import published
@@ -18,7 +19,8 @@ from hetero.models.external.frozen import embedder_of
 from hetero.models.external.own import own_embedder
 from hetero.models.external.trained import TrainedEmbedder
 from hetero.pipeline.recipe import Recipe
-from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+from hetero.storage.directories import link_tree
+from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS, CLOUD_SHARDS
 from hetero.training.reference.mirrored import takes_mirrored_alike
 
 
@@ -31,9 +33,16 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     config, costs = recipe.cloud, {"macs": recipe.cloud.macs, "parameters": recipe.cloud.parameters}
     sets = (dataset.train, dataset.validation, dataset.test)
     names = [name for images in sets for name in images.names]
+    mirrors = False
     if config.embeddings:
         stored = load_embeddings(Path(config.embeddings))
-        parts, space, mirrors = [aligned(stored, images) for images in sets], stored.space, False
+        space = stored.space
+        if isinstance(stored, EmbeddingShards):
+            rows_in(stored, names)
+            link_tree(stored.folder, work / CLOUD_SHARDS)
+        else:
+            parts = [aligned(stored, images) for images in sets]
+            save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     else:
         embedder = cloud_embedder(recipe)
         if not isinstance(embedder, OnnxEmbedder):
@@ -42,7 +51,7 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in inputs]
         space = embedder.space
         mirrors = takes_mirrored_alike(partial(embed_all, embedder), inputs[0], parts[0])
-    save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
+        save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     space.save(work / "space.json")
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 

@@ -280,6 +280,11 @@ def _texts_of(recipe: Recipe, model: StudentConfig | SupernetConfig) -> list[Any
 def _cloud_files(recipe: Recipe) -> list[str]:
     cloud = recipe.cloud
     files = [_content_of(path) for path in (cloud.embeddings, cloud.onnx) if path]
+    if cloud.embeddings and Path(cloud.embeddings).is_dir():
+        # Late: it takes pyarrow.
+        from hetero.data.embeddings.shards import EmbeddingShards
+
+        files = [EmbeddingShards(Path(cloud.embeddings)).identity]
     if cloud.directory:
         files.append(_content_of(str(Path(cloud.directory) / "config.json")))  # names the weights by their digest
     if cloud.module:

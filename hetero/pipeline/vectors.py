@@ -26,10 +26,10 @@ def model_vectors(context: Context, folder: Path) -> dict[str, Float32[np.ndarra
     Returns:
         Model name -> float32 [n, d], in the order of the test images.
     """
-    from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
+    from hetero.training.reference.cloud_reference import cloud_embeddings
 
     names = [config.name for config in context.recipe.models if context.has_model(config.name)]
-    cloud = aligned(load_embeddings(context.cloud / CLOUD_EMBEDDINGS), context.dataset.test)
+    cloud = aligned(load_embeddings(cloud_embeddings(context.cloud)), context.dataset.test)
     return {context.recipe.cloud.name: cloud} | {name: _embedded(context, name, folder) for name in names}
 
 

@@ -51,9 +51,14 @@ def replaced_directory(path: Path, *, keep: bool = False) -> Generator[Path]:
     with unfinished_directory(path) as fresh:
         fresh.chmod(permitted(0o755))
         if keep and path.is_dir():
-            shutil.copytree(path, fresh, symlinks=True, copy_function=_linked, dirs_exist_ok=True)
+            link_tree(path, fresh)
         yield fresh
         swap_directory(fresh, path)
+
+
+def link_tree(folder: Path, target: Path) -> None:
+    """Give the files below a folder second names below another: no copies, where the file system has hard links."""
+    shutil.copytree(folder, target, symlinks=True, copy_function=_linked, dirs_exist_ok=True)
 
 
 def swap_directory(fresh: Path, path: Path) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.data.decoding.decode import decoding_key
-from hetero.data.embeddings.file import EmbeddingFile, aligned, load_embeddings
+from hetero.data.embeddings.file import Embeddings, aligned, is_sharded, load_embeddings
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.models.directory import load_model
 from hetero.models.embed import embed_images
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
-from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, SHARDS
 from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 from hetero.training.reference.cloud_reference import CloudReference, known_prototypes
@@ -35,7 +35,7 @@ class EarlierModel:
     """
 
     path: Path
-    source: EmbeddingModel | EmbeddingFile
+    source: EmbeddingModel | Embeddings
     space: EmbeddingSpace
 
     @classmethod
@@ -50,8 +50,8 @@ class EarlierModel:
             InputError: When there is neither, or the model expects images of another preprocessing.
             IntegrityError: When a file is damaged.
         """
-        refuse_others(path, MODEL, EMBEDDINGS, ARRAY)
-        if path.is_file():
+        refuse_others(path, MODEL, EMBEDDINGS, ARRAY, SHARDS)
+        if path.is_file() or is_sharded(path):
             stored = load_embeddings(path)
             return cls(path, stored, stored.space)
         if not path.is_dir():
@@ -72,7 +72,7 @@ class EarlierModel:
         Raises:
             InputError: When the file lacks an image.
         """
-        if isinstance(self.source, EmbeddingFile):
+        if not isinstance(self.source, EmbeddingModel):
             return aligned(self.source, images)
         prepared = images.prepared_by(self.source.preprocessing)
         return embed_images(self.source, prepared.images, progress=f"embedding with {self.path.name}")
@@ -87,7 +87,7 @@ class EarlierModel:
         Raises:
             InputError: When vectors of training images are missing, or its head has none of the classes.
         """
-        if isinstance(self.source, EmbeddingFile):
+        if not isinstance(self.source, EmbeddingModel):
             if missing_classes == "skip":
                 raise InputError(
                     f"{self.path} holds embeddings and no head, so nothing is left when classes that the old head "

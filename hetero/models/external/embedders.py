@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import nn
 
 from hetero.data.images import Images, require_size
@@ -101,6 +101,11 @@ class ModuleEmbedder:
         with torch.inference_mode():
             return require_output(self._output(tensor), len(images), "the module").cpu().numpy()
 
+    def to(self, device: torch.device) -> None:
+        """Move the module to a device, where its images then go, too."""
+        self.module.to(device)
+        self._device = device
+
     def _output(self, images: UInt8[torch.Tensor, "b h w 3"]) -> object:
         """Convert images to the layout that the module takes, and return its output."""
         if self.takes == "uint8":
@@ -134,8 +139,22 @@ def embed_all(
     vectors = np.empty((len(images), embedder.space.dimension), np.float32)
     for start in Bar(range(0, len(images), batch_size), desc=progress, disable=not progress, unit="batch"):
         rows = np.arange(start, min(start + batch_size, len(images)))
-        vectors[rows] = unit_vectors(_array(embedder.embed(images[rows])), rows, embedder.space.dimension)
+        vectors[rows] = embed_rows(embedder, images, rows)
     return vectors
+
+
+def embed_rows(embedder: ImageEmbedder, images: Images, rows: Int64[np.ndarray, " b"]) -> Float32[np.ndarray, "b d"]:
+    """Compute the unit vectors of one batch of images.
+
+    Args:
+        embedder: Any model with a space.
+        images: uint8 [n, h, w, 3], resized by the model's preprocessing.
+        rows: int64 [b], the images of the batch.
+
+    Raises:
+        InputError: When the model returns what :func:`embed_all` refuses.
+    """
+    return unit_vectors(_array(embedder.embed(images[rows])), rows, embedder.space.dimension)
 
 
 def _array(output: object) -> Float32[np.ndarray, ...]:

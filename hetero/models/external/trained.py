@@ -36,4 +36,4 @@ class TrainedEmbedder:
 
     def embed(self, images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b d"]:
         """Return the unit vectors of the model."""
-        return embed_images(self.model, images)
+        return embed_images(self.model, images, batch_size=max(1, len(images)))

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import hetero
-from hetero.errors import InputError
 from hetero.nas.evaluation.evaluate import Evaluate
 from hetero.nas.evaluation.worker import Evaluated, Workers
 from hetero.nas.space.architecture import Architecture
-from hetero.own_code import VARIABLE, code_is_allowed
-
-_PACKAGES = Path(hetero.__file__).parents[1]
+from hetero.processes.cluster import joined, ray_library
 
 
 class RayWorkers:
@@ -33,11 +26,7 @@ class RayWorkers:
     """
 
     def __init__(self, evaluate: Evaluate, address: str) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise InputError(f"--ray needs Ray ({error}); install the extra: pip install 'hetero[cluster]'") from None
-        self._ray: Any = ray
+        self._ray: Any = ray_library()
         self._evaluate, self._address = evaluate, address
 
     def __enter__(self) -> Workers:
@@ -46,15 +35,7 @@ class RayWorkers:
         Raises:
             InputError: When there is no cluster at the address.
         """
-        try:
-            environment = {"env_vars": {VARIABLE: "1"}} if code_is_allowed() else {}
-            # Workers import first from the driver's working directory, which may be a folder of downloads.
-            with contextlib.chdir(_PACKAGES):
-                self._ray.init(self._address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise InputError(
-                f"no Ray cluster answers at {self._address}: {error}; start one with `ray start --head`"
-            ) from None
+        joined(self._ray, self._address)
         self._task: Any = self._ray.remote(num_cpus=1, max_retries=3)(_evaluated)
         return self
 

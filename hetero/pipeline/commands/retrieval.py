@@ -15,7 +15,7 @@ from hetero.errors import InputError
 from hetero.flags import AllowCode
 from hetero.pipeline.recipe import ExportConfig
 from hetero.preprocessing import Preprocessing
-from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, SHARDS, SHARDS_RECORD
 from hetero.recognition.recognise import refuse_others
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def make_command(
         own_code.allow_code()
     from hetero.models.directory import load_model
 
-    refuse_others(cloud, EMBEDDINGS, ARRAY, MODEL, what="a file of embeddings or a model directory")
+    refuse_others(cloud, EMBEDDINGS, ARRAY, SHARDS, MODEL, what="a file of embeddings or a model directory")
     for path in filter(None, (out, calibration)):
         _require_file(path)
-    model = load_model(cloud) if cloud.is_dir() else None
+    model = load_model(cloud) if cloud.is_dir() and not (cloud / SHARDS_RECORD).is_file() else None
     preprocessing = _preprocessing(student, size, model)
 
     from hetero.data.embeddings.file import load_embeddings

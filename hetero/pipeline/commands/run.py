@@ -163,41 +163,6 @@ def evaluate(
     return status
 
 
-def embed(model: Path, images: Path, out: Path, *, batch_size: PositiveInt = 256, allow_code: AllowCode = False) -> int:
-    """Embed a folder of images with a trained model; write a file of embeddings with names and space.
-
-    Example: hetero embed runs/demo/cloud photos embeddings.safetensors
-
-    Args:
-        model: A model directory.
-        images: A folder; images in its sub-folders are included.
-        out: The safetensors file to write.
-        batch_size: Images at a time.
-        allow_code: Run the code that a recipe, search space or model names.
-    """
-    if allow_code:
-        own_code.allow_code()
-    from hetero.data.decoding.decoded import decode_files
-    from hetero.data.embeddings.file import require_destination, save_embeddings
-    from hetero.data.sources.walk import image_files, printable
-    from hetero.models.directory import load_model
-    from hetero.models.embed import embed_images
-
-    if batch_size < 1:
-        raise InputError(f"--batch-size: expected at least 1, got {batch_size}")
-    files, walk = image_files(images)
-    names = [printable("/".join(parts)) for parts in walk.images]
-    require_destination(out, names)
-    loaded = load_model(model)
-    assert loaded.space is not None
-    for note in walk.notes():
-        print(f"note: {note}", file=sys.stderr)
-    decoded = decode_files(files, loaded.preprocessing)
-    vectors = embed_images(loaded, decoded, batch_size=batch_size, progress="embedding")
-    save_embeddings(out, vectors, names, loaded.space)
-    return 0
-
-
 def run_until(
     recipe: Recipe | Draft,
     out: Path | None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hetero.errors import InputError
 from hetero.mistakes import attempt
-from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX, SHARDS
 from hetero.recognition.recognise import refuse_others
 from hetero.text.vectors import TextVectors
 from hetero.training.config import CloudConfig
@@ -15,9 +15,9 @@ from hetero.training.config import CloudConfig
 def source_problems(cloud: CloudConfig) -> list[str]:
     """Return the problems of a cloud model's source, as far as they are quick to find."""
     problems: list[str] = []
-    for key, kinds in (("embeddings", (EMBEDDINGS, ARRAY)), ("onnx", (ONNX,))):
+    for key, kinds in (("embeddings", (EMBEDDINGS, ARRAY, SHARDS)), ("onnx", (ONNX,))):
         path = getattr(cloud, key)
-        if path and not Path(path).is_file():
+        if path and not Path(path).is_file() and not (SHARDS in kinds and Path(path).is_dir()):
             problems.append(f"cloud.{key}: expected a file at {path}, found none")
         elif path:
             attempt(problems, f"cloud.{key}", lambda path=path, kinds=kinds: refuse_others(Path(path), *kinds))

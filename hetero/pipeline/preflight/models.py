@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from hetero.data.embeddings.file import embeddings_of, load_embeddings
+from hetero.data.embeddings.file import load_embeddings, rows_in
 from hetero.data.index.build import is_indexed
 from hetero.data.prepare import expected_names
 from hetero.linear.config import Part
@@ -87,13 +87,13 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx", "directory", "module")):
         return None
     if config.embeddings:
-        if not Path(config.embeddings).is_file():
-            return None
+        if source_problems(config):
+            return None  # reported with the other files
         stored = attempt(problems, "cloud.embeddings", lambda: load_embeddings(Path(config.embeddings)))
         names = attempt([], "data", lambda: _names(recipe)) if draft.knows_data else None
-        if stored and names:
-            attempt(problems, "cloud.embeddings", lambda: embeddings_of(stored, names))
-        return stored and Cloud(stored.space.dimension, config.macs, config.parameters)
+        if stored is not None and names:
+            attempt(problems, "cloud.embeddings", lambda: rows_in(stored, names))
+        return None if stored is None else Cloud(stored.space.dimension, config.macs, config.parameters)
     if draft.doubts("cloud", "preprocessing") or not (config.preprocessing or sized):
         return None
     if config.is_external:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.models.families import EFFICIENTNET_LITE, TIMM
-from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX
+from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX, SHARDS
 from hetero.recognition.look import Look
 from hetero.recognition.recognise import refuse_others
 
-_KEYS = {MODEL: "directory", ONNX: "onnx", EMBEDDINGS: "embeddings", ARRAY: "embeddings"}
+_KEYS = {MODEL: "directory", ONNX: "onnx", EMBEDDINGS: "embeddings", ARRAY: "embeddings", SHARDS: "embeddings"}
 _FORMS = (
     f"a published backbone ({EFFICIENTNET_LITE[0]} or {TIMM}NAME), a model directory, an .onnx file, a file of "
     "embeddings, or Python code as module:attribute"
@@ -31,12 +31,14 @@ class Takes:
         resize: See :class:`hetero.preprocessing.Preprocessing`.
         mean: Likewise.
         std: Likewise.
+        option: What the names of the options that state these begin with, for messages.
     """
 
     size: int | None = None
     resize: Literal["squash", "pad", "crop"] | None = None
     mean: Triple | None = None
     std: Triple | None = None
+    option: str = "--cloud-"
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -66,10 +68,14 @@ def cloud_table(cloud: str, takes: Takes) -> dict[str, Any]:
 
         stated = stated_preprocessing(Path(value)) | stated
     if key in ("directory", "embeddings") and stated:
-        options = ", ".join(f"--cloud-{name}" for name in ("size", "resize", "mean", "std") if getattr(takes, name))
+        options = ", ".join(
+            f"{takes.option}{name}" for name in ("size", "resize", "mean", "std") if getattr(takes, name)
+        )
         raise InputError(f"{options}: {cloud} says itself how its images are prepared, or needs none; leave it out")
     if "height" not in stated and (stated or key == "onnx" or (key == "module" and not _says_itself(value))):
-        raise InputError(f"--cloud-size: expected the size of the images that {cloud} takes, which it does not say")
+        raise InputError(
+            f"{takes.option}size: expected the size of the images that {cloud} takes, which it does not say"
+        )
     return table | ({"preprocessing": stated} if stated else {})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hetero.data.embeddings.file import EmbeddingFile, embeddings_of, load_embeddings
+from hetero.data.embeddings.file import Embeddings, embeddings_of, load_embeddings
 from hetero.data.embeddings.labels import labels_by_name
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.metrics.backfill import Backfill
@@ -41,9 +41,9 @@ def read_inputs(old: Path, new: Path, queries: Path, labels: Path | None, *, ass
     A query that is itself in the gallery does not find itself.
 
     Args:
-        old: File of embeddings of the gallery; its images are the gallery.
-        new: File of embeddings of the same images; further ones are ignored.
-        queries: File of embeddings of the queries.
+        old: Embeddings of the gallery; its images are the gallery.
+        new: Embeddings of the same images; further ones are ignored.
+        queries: Embeddings of the queries.
         labels: See :func:`hetero.data.embeddings.labels.labels_by_name`.
         assume_compatible: True to mix the spaces although their compatibility was not measured, and to take the
             queries for the new model's although their file does not say so.
@@ -76,7 +76,7 @@ def read_inputs(old: Path, new: Path, queries: Path, labels: Path | None, *, ass
     return Inputs(backfill, before.names, before.space, after.space, compatibility)
 
 
-def _compatibility(old: EmbeddingFile, new: EmbeddingFile, queries: EmbeddingFile, assume: bool) -> Compatibility:
+def _compatibility(old: Embeddings, new: Embeddings, queries: Embeddings, assume: bool) -> Compatibility:
     if queries.space.dimension != new.space.dimension:
         raise SpaceMismatchError(
             f"the queries have {queries.space.dimension} dimensions and the gallery's new embeddings "
@@ -84,7 +84,7 @@ def _compatibility(old: EmbeddingFile, new: EmbeddingFile, queries: EmbeddingFil
         )
     try:
         new.space.require_same(queries.space, this="the gallery's new embeddings", that="the queries")
-        as_earlier(new.embeddings[:0], new.space, old.space)
+        as_earlier(np.empty((0, new.space.dimension), np.float32), new.space, old.space)
     except SpaceMismatchError as error:
         if not assume:
             raise SpaceMismatchError(f"{error}. --assume-compatible mixes them at your own risk.") from None

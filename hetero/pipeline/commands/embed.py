@@ -1,0 +1,131 @@
+"""The command ``hetero embed``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+
+from hetero import own_code
+from hetero.display.text import say
+from hetero.errors import InputError
+from hetero.flags import AllowCode
+from hetero.pipeline.quick.cloud_table import Takes, Triple
+
+if TYPE_CHECKING:
+    from hetero.pipeline.embedding.job import Job
+
+
+def embed_command(
+    model: str,
+    data: Path,
+    out: Path,
+    *,
+    batch_size: PositiveInt = 256,
+    dtype: Annotated[Literal["float32", "float16"], Parameter(help="Type of the vectors in shards.")] = "float32",
+    shard_rows: PositiveInt = 8192,
+    ray: str = "",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    size: PositiveInt | None = None,
+    resize: Literal["squash", "pad", "crop"] | None = None,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+    root: str = "",
+    allow_code: AllowCode = False,
+) -> int:
+    """Embed images with any model; write their vectors with names and space.
+
+    OUT is one .safetensors file, or a folder that gets shards (Parquet) as they are done: for any number of images, and
+    continued by the same command after an interruption. Every core computes, or a GPU.
+
+    Example: hetero embed runs/demo/cloud photos embeddings.safetensors
+
+    Example: hetero embed cloud.onnx photos.csv vectors --dtype float16
+
+    Args:
+        model: A model directory, an .onnx file, a published backbone (efficientnet_lite0, timm:NAME), or with
+            --allow-code a .pt2 file or Python code as module:attribute.
+        data: A folder, whose images at any depth are taken; a CSV table; or a recipe, for the images of its data.
+        out: A .safetensors file, or a folder for shards.
+        batch_size: Images at a time.
+        dtype: Type of the vectors in shards.
+        shard_rows: Vectors in a shard, at most 20,000; an interruption loses at most one shard's work (on a cluster,
+            one for each core).
+        ray: Address of a Ray cluster that embeds the shards, for instance auto.
+        device: Device to run on; auto takes a GPU where there is one.
+        size: Height and width of the model's images, where it does not say so itself.
+        resize: How images are brought to that size.
+        mean: Mean of the model's images, where it does not say so itself.
+        std: Standard deviation, likewise.
+        root: Folder that a table's paths are relative to; default its own.
+        allow_code: Run the code that a model names.
+    """
+    if allow_code:
+        own_code.allow_code()
+    from hetero.pipeline.embedding.job import Job
+
+    single = out.suffix == ".safetensors"
+    if single:
+        _require_plain({"--dtype": dtype != "float32", "--shard-rows": shard_rows != 8192, "--ray": bool(ray)})
+    takes = Takes(size, resize, mean, std, option="--")
+    # Absolute, since the nodes of a cluster work in other folders.
+    model = str(Path(model).absolute()) if Path(model).exists() else model
+    job = Job(model, data.absolute() if ray else data, takes, root, batch_size, device, keep=not single)
+    if single:
+        _to_file(job, out)
+    else:
+        _to_shards(job, out, dtype, shard_rows, ray)
+    return 0
+
+
+def _require_plain(stated: dict[str, bool]) -> None:
+    if wrong := [option for option, is_stated in stated.items() if is_stated]:
+        raise InputError(
+            f"{', '.join(wrong)}: of a folder of shards, and OUT is one file; give a folder, or leave it out"
+        )
+
+
+def _to_file(job: Job, out: Path) -> None:
+    import numpy as np
+
+    from hetero.data.embeddings.file import require_destination, save_embeddings
+    from hetero.pipeline.embedding.job import all_vectors
+
+    require_destination(out, job.found.names)
+    space = job.opened.embedder.space
+    _tell(job)
+    names = list(job.source.names)
+    require_destination(out, names)
+    save_embeddings(out, np.concatenate(list(all_vectors(job))), names, space)
+
+
+def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_rows: int, address: str) -> None:
+    from hetero.data.embeddings.shard_file import MOST_ROWS, parquet
+    from hetero.data.embeddings.shards_writing import begin, require_folder
+    from hetero.pipeline.embedding.write import write_here, write_on_cluster
+    from hetero.processes.cluster import ray_library
+    from hetero.processes.lock import locked
+
+    if shard_rows > MOST_ROWS:
+        raise InputError(f"--shard-rows: expected at most {MOST_ROWS}, got {shard_rows}")
+    require_folder(out, job.found.names)
+    parquet()
+    library = ray_library() if address else None
+    entry = job.record(rows_per_shard=shard_rows, dtype=dtype)
+    _tell(job)
+    with locked(out):
+        missing = begin(out, entry)
+        if library:
+            write_on_cluster(job, out.absolute(), entry, missing, ray=library, address=address)
+        else:
+            write_here(job, out, entry, missing)
+    kept = len(entry.starts) - len(missing)
+    say(f"{out}: {entry.rows:,} vectors in {len(entry.starts):,} shards" + (f", {kept:,} kept" if kept else ""))
+
+
+def _tell(job: Job) -> None:
+    for note in job.found.notes:
+        print(f"note: {note}", file=sys.stderr)

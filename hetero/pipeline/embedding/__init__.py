@@ -1,0 +1,1 @@
+"""Embedding any data with any model, in shards."""

@@ -1,0 +1,202 @@
+"""The images to embed: every image of a folder or a table, or those of a recipe's data as its cloud model sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+
+from hetero.data.assemble import without_unreadable
+from hetero.data.checking.check import config_for
+from hetero.data.config import DataConfig
+from hetero.data.contents import contents
+from hetero.data.decoding.decoded import decode_listing, decode_unkept
+from hetero.data.images import Images, ImageSet
+from hetero.data.prepare import find, prepare
+from hetero.data.sources.listing import ListedImage, Listing
+from hetero.data.sources.walk import image_files, printable
+from hetero.errors import InputError
+from hetero.files import cache_directory, canonical_json, digest
+from hetero.pipeline.recipe import Recipe
+from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import RECIPE
+from hetero.recognition.look import Look
+
+KEPT_BYTES = 4_000_000_000
+"""Decoded images up to this size are kept in the cache, or in memory for a single file of embeddings."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images that are ready to be embedded.
+
+    Attributes:
+        names: One unique name an image.
+        images: uint8 [n, h, w, 3], as the model takes them.
+        fingerprint: Digest of the images and their names, in their order.
+    """
+
+    names: Sequence[str]
+    images: Images
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """Images that were found, none of which is decoded yet.
+
+    Attributes:
+        listing: Every image of a folder or a table; None for data that is prepared as a whole.
+        recipe: The recipe whose data it is; None for a folder or a table.
+        config: Data of another kind.
+        notes: Notes for the user.
+    """
+
+    listing: Listing | None = None
+    recipe: Recipe | None = None
+    config: DataConfig | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names, as far as they are known."""
+        return [entry.name for entry in self.listing.entries] if self.listing else []
+
+    def decoded(self, preprocessing: Preprocessing, *, keep: bool) -> Source:
+        """Look at every image once, and return them as a model takes them.
+
+        Args:
+            preprocessing: The model's.
+            keep: True to keep decoded images (or only which are unreadable, where there are many) in the cache.
+
+        Raises:
+            InputError: Listing every image that cannot be read, before any is embedded.
+        """
+        if self.listing is not None:
+            return _of_listing(self.listing, preprocessing, keep=keep)
+        return _of_sets(self._sets(preprocessing))
+
+    def _sets(self, preprocessing: Preprocessing) -> list[ImageSet]:
+        config = self.recipe.data if self.recipe else self.config
+        assert config is not None
+        dataset = prepare(config, preprocessing)
+        train = dataset.train
+        if self.recipe and (count := self.recipe.cloud.copies):
+            # Late: copies need torch.
+            from hetero.data.augmentation.copies import with_copies
+
+            train = with_copies(train, count, self.recipe.cloud.copies_augment, seed=config.seed)
+        return [train, dataset.validation, dataset.test]
+
+
+def find_images(data: Path, *, root: str = "") -> FoundImages:
+    """Find images, without opening one.
+
+    Args:
+        data: A folder, whose images at any depth are taken; a table; or a recipe, whose training, validation and test
+            images are taken.
+        root: Folder that a table's paths are relative to; empty for its own.
+
+    Raises:
+        InputError: When there is no such data.
+    """
+    if data.is_file() and RECIPE.fits(Look(data)):
+        # Late: it reads every table of the recipe.
+        from hetero.pipeline.draft import load_recipe
+
+        return FoundImages(recipe=load_recipe(data))
+    config = config_for(data, root=root)
+    if config.kind == "folder":
+        files, walk = image_files(data)
+        names = (printable("/".join(parts)) for parts in walk.images)
+        entries = tuple(ListedImage(file, name, "") for file, name in zip(files, names, strict=True))
+        return FoundImages(Listing(printable(data.name), "images", entries), notes=walk.notes())
+    if config.kind == "csv":
+        listing = find(config)
+        return FoundImages(listing, notes=listing.notes)
+    return FoundImages(config=config)
+
+
+def _of_listing(listing: Listing, preprocessing: Preprocessing, *, keep: bool) -> Source:
+    cache = cache_directory()
+    files = contents([entry.path for entry in listing.entries], cache, progress=f"reading {listing.name}")
+    listing = listing.with_entries(
+        replace(entry, content=content) for entry, content in zip(listing.entries, files, strict=True)
+    )
+    identity = _identity(listing, preprocessing)
+    names = [entry.name for entry in listing.entries]
+    if not keep:
+        return Source(names, decode_unkept(listing, preprocessing, limit=KEPT_BYTES), identity)
+    decoded = decode_listing(listing, preprocessing, cache=cache, limit=KEPT_BYTES)
+    if decoded.unreadable:
+        without_unreadable(listing, decoded.unreadable, skip=False)
+    if decoded.grey is not None and (problem := decoded.grey.problem(preprocessing.grey_range)):
+        raise InputError(f"{listing.name}: {problem}")
+    return Source(names, decoded.images, identity)
+
+
+def _identity(listing: Listing, preprocessing: Preprocessing) -> str:
+    sha256 = hashlib.sha256(preprocessing.decoding.encode())
+    for entry in listing.entries:
+        sha256.update(canonical_json([entry.name, entry.box, entry.content]).encode())
+    return sha256.hexdigest()
+
+
+def _of_sets(sets: Sequence[ImageSet]) -> Source:
+    sets = [part for part in sets if len(part)]
+    names = _JoinedNames([part.names for part in sets])
+    return Source(names, _JoinedImages([part.images for part in sets]), digest([part.fingerprint for part in sets]))
+
+
+class _JoinedNames(Sequence[str]):
+    """Names of several sets, one set after the other, each of which may lie on disk."""
+
+    def __init__(self, parts: Sequence[Sequence[str]]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(map(len, parts))]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, int):
+            place = range(len(self))[index]
+            return self[place : place + 1][0]
+        start, stop, step = index.indices(len(self))
+        pairs = zip(self._starts, self._parts, strict=False)
+        return [name for first, part in pairs for name in part[max(0, start - first) : max(0, stop - first)]][::step]
+
+
+class _JoinedImages:
+    """Images of several sets, one set after the other."""
+
+    def __init__(self, parts: Sequence[Images]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(map(len, parts))]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self._parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, indices: NDArray[np.int64] | slice, /) -> UInt8[np.ndarray, "b h w 3"]:
+        rows = np.arange(*indices.indices(len(self))) if isinstance(indices, slice) else indices
+        result = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        owners = np.searchsorted(self._starts, rows, side="right") - 1
+        for owner in np.unique(owners).tolist():
+            mine = owners == owner
+            result[mine] = self._parts[owner][rows[mine] - self._starts[owner]]
+        return result
