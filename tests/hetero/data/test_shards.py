@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow")
+
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hetero.data.embeddings import name_search
