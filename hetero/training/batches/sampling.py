@@ -75,15 +75,21 @@ class GroupSampler:
         generator = np.random.default_rng([self._seed, 1, step])
         slots = np.arange(step * self._groups, (step + 1) * self._groups)
         rounds, places = np.divmod(slots, self._count)
-        orders = {turn: self._order(int(turn)) for turn in np.unique(rounds)}
-        rows = [self._draw(int(orders[turn][place]), generator) for turn, place in zip(rounds, places, strict=True)]
-        return np.concatenate(rows)
+        turn, last = int(rounds[0]), int(rounds[-1])
+        first = self._order(turn)[places[rounds == turn]]
+        groups = first if turn == last else np.concatenate([first, self._order(last)[places[rounds == last]]])
+        starts, stops = self._bounds[groups], self._bounds[groups + 1]
+        if self._images == 1 and (stops - starts == 1).all():
+            return self._rows[starts]  # as drawing one of one would
+        bounds = zip(starts.tolist(), stops.tolist(), strict=True)
+        return np.concatenate([self._draw(self._rows[start:stop], generator) for start, stop in bounds])
 
     def _shuffled(self, turn: int) -> Int64[np.ndarray, " k"]:
         return np.random.default_rng([self._seed, 0, turn]).permutation(self._count)
 
-    def _draw(self, index: int, generator: np.random.Generator) -> Int64[np.ndarray, " m"]:
-        rows = self._rows[self._bounds[index] : self._bounds[index + 1]]
+    def _draw(self, rows: Int64[np.ndarray, " k"], generator: np.random.Generator) -> Int64[np.ndarray, " m"]:
+        if len(rows) >= self._images:
+            return generator.permutation(rows)[: self._images]
         repeats = -(-self._images // len(rows))
         return np.concatenate([generator.permutation(rows) for _ in range(repeats)])[: self._images]
 

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Int64
 
 from hetero.data.embeddings.file import Embeddings, aligned, embeddings_of, is_sharded, load_embeddings, rows_in
@@ -244,10 +245,12 @@ def class_means(embeddings: Vectors, labels: Int64[np.ndarray, " n"], classes: i
     Raises:
         InputError: When a class has no embedding.
     """
-    sums = np.zeros((classes, embeddings.shape[1]), np.float64)
+    total = torch.zeros((classes, embeddings.shape[1]), dtype=torch.float64)
     for start in range(0, len(labels), _ROWS):
-        part = labels[start : start + _ROWS]
-        np.add.at(sums, part[part < classes], embeddings[start : start + _ROWS][part < classes])
+        named = labels[start : start + _ROWS] < classes
+        rows = embeddings[start : start + _ROWS][named].astype(np.float64)
+        total.index_add_(0, torch.from_numpy(labels[start : start + _ROWS][named]), torch.from_numpy(rows))
+    sums = total.numpy()
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     if empty := np.flatnonzero(lengths[:, 0] < 1e-6).tolist():
         raise InputError(

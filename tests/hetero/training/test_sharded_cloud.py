@@ -13,14 +13,13 @@ pytest.importorskip("pyarrow")
 
 from hetero.data.embeddings.file import save_embeddings
 from hetero.data.embeddings.mapped import MappedVectors
-from hetero.data.embeddings.shards_record import ShardsRecord
-from hetero.data.embeddings.shards_writing import begin, write_shard
 from hetero.data.images import Dataset
 from hetero.errors import InputError, IntegrityError
 from hetero.space import EmbeddingSpace
 from hetero.training.config import StudentConfig
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.student import train_student
+from tests.hetero.data.sharded import write_folder
 from tests.hetero.training.test_student import EDGE, SHAPE, TRAINING, dataset
 
 __all__ = ["dataset"]
@@ -36,11 +35,7 @@ def embedded(data: Dataset) -> tuple[np.ndarray, list[str]]:
 
 
 def write(folder: Path, vectors: np.ndarray, names: list[str], dtype: str = "float32") -> Path:
-    entry = ShardsRecord(len(names), 7, dtype, SPACE, model="m", data="d", batch_size=8)  # pyright: ignore
-    for start in begin(folder, entry):
-        rows = slice(start, entry.stop(start))
-        write_shard(folder, entry, start, vectors[rows], names[rows])
-    return folder
+    return write_folder(folder, vectors, names, SPACE, dtype=dtype)
 
 
 @pytest.mark.parametrize("mixup", [0.0, 0.2])
