@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -118,6 +119,38 @@ def test_kills_lose_nothing_and_change_no_byte(place: Path) -> None:
         seen = len(list((place / "killed").glob("0*.parquet")))
     assert process.returncode == 0 and seen >= 4
     assert contents(place / "killed") == contents(place / "calm")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_node_writes_the_bytes_of_one_process(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    from ray.cluster_utils import Cluster
+
+    known = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
+    assert embed(place / "model", place / "photos", place / "alone", *options(1)) == 0
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        second = cluster.add_node(**node)
+        killed: list[int] = []
+
+        def kill_when_some_are_written() -> None:
+            while not (there := len(list((place / "cluster").glob("0*.parquet")))):
+                time.sleep(0.01)
+            cluster.remove_node(second, allow_graceful=False)
+            killed.append(there)
+
+        watch = threading.Thread(target=kill_when_some_are_written)
+        watch.start()
+        assert embed(place / "model", place / "photos", place / "cluster", *options(1), "--ray", cluster.address) == 0
+        watch.join()
+    finally:
+        cluster.shutdown()
+    assert killed and killed[0] < 23, "the node was lost before the end"
+    assert contents(place / "cluster") == contents(place / "alone")
 
 
 def test_other_images_are_refused_with_what_differs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,8 @@ from hetero.models.external.program import program_embedder
 from hetero.models.external.trained import TrainedEmbedder
 from hetero.pipeline.quick.cloud_table import Takes, cloud_table
 from hetero.preprocessing import Preprocessing
+from hetero.recognition.kinds import MODEL, ONNX
+from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -61,6 +63,8 @@ def _embedder(model: str, takes: Takes) -> tuple[ModuleEmbedder | OnnxEmbedder |
         if takes.size is None:
             raise InputError(f"{takes.option}size: expected the size of the images that {model} takes")
         return program_embedder(path, _preprocessing(takes.stated), name=path.stem), ""
+    if path.exists():
+        refuse_others(path, MODEL, ONNX, what="a model that embeds images")
     table = cloud_table(model, takes)
     stated: dict[str, Any] = table.pop("preprocessing", {})
     preprocessing = _preprocessing(stated) if stated else None
@@ -76,7 +80,7 @@ def _embedder(model: str, takes: Takes) -> tuple[ModuleEmbedder | OnnxEmbedder |
         case {"backbone": str(name)}:
             return backbone_embedder(name, preprocessing), ""
         case _:
-            raise InputError(f"expected a model that embeds images, got {model}: it holds embeddings already")
+            raise InputError(f"expected a model that embeds images, got {model}")
 
 
 def _preprocessing(stated: dict[str, Any]) -> Preprocessing:

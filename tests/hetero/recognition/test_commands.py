@@ -12,7 +12,7 @@ from hetero.recognition import kinds
 from hetero.recognition.kinds import Kind
 from tests.hetero.recognition.things import THINGS, write_things
 
-VECTORS = (kinds.EMBEDDINGS, kinds.ARRAY)
+VECTORS = (kinds.EMBEDDINGS, kinds.ARRAY, kinds.SHARDS)
 SETS = (kinds.RETRIEVAL, kinds.CALIBRATION)
 BUNDLES = (kinds.BUNDLE, kinds.SIGNED_BUNDLE)
 MODELS = (kinds.MODEL, kinds.ADAPTED)
@@ -29,8 +29,8 @@ PLACES: dict[str, tuple[Kind, ...]] = {
     "train cloud THING": TOMLS,
     "train students THING": TOMLS,
     "device latency THING": TOMLS,
-    "embed THING photos out.safetensors": MODELS,
-    "embed model THING out.safetensors": (kinds.PHOTOS,),
+    "embed THING photos out.safetensors": (*MODELS, kinds.ONNX),
+    "embed model THING out.safetensors": (kinds.PHOTOS, kinds.TABLE, *TOMLS),
     "export THING retrieval.safetensors out": MODELS,
     "export model THING out": SETS,
     "retrieval make THING photos out.safetensors": (*MODELS, *VECTORS),
