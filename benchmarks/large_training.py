@@ -37,7 +37,7 @@ from hetero import (
 from hetero.data.augmentation.copies import sources_of
 from hetero.data.embeddings.shards_record import ShardsRecord
 from hetero.data.embeddings.shards_writing import begin, write_shard
-from hetero.metrics.task import RetrievalTask
+from hetero.metrics import RetrievalTask
 from hetero.training.batches.sampling import sampler_of
 from hetero.training.judging.validation import validation
 from hetero.training.reference.bank import bank_rows
