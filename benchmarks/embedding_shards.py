@@ -1,7 +1,7 @@
 """Embedding in shards: time, peak memory, and the bytes after kills, or after a node of a cluster was lost.
 
     python -m benchmarks.shards.write /data/million
-    python -m benchmarks.embedding_shards /data/million --kills 5
+    python -m benchmarks.embedding_shards /data/million --kills 5 --train 500
     python -m benchmarks.embedding_shards /data/million --ray
 
 The model is a small untrained student; its vectors are as dear as a trained one's.
@@ -18,11 +18,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import where_and_when
-from hetero import EmbeddingModel, ModelConfig, Preprocessing, Stage, save_model
+from benchmarks.machine import peak_resident_bytes, where_and_when
+from hetero import (
+    CloudReference,
+    EmbeddingModel,
+    ModelConfig,
+    Preprocessing,
+    Stage,
+    StudentConfig,
+    TrainingConfig,
+    prepare,
+    save_model,
+    train_student,
+)
+from hetero.data.checking.check import config_for
 
 SIDE = 32
 
@@ -35,13 +48,17 @@ def main() -> None:
     parser.add_argument("--dtype", default="float16")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--ray", action="store_true", help="on a test cluster of two nodes, of which one is killed")
+    parser.add_argument("--keep", action="store_true", help="take the shards of an earlier run for the whole ones")
+    parser.add_argument("--train", type=int, default=0, help="steps of a student that is trained against the shards")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     model = _model(options.work / "model", options.dimension, options.seed)
     command = [sys.executable, "-m", "hetero", "embed", str(model), str(options.data)]
     settings = ["--dtype", options.dtype, "--batch-size", "256"]
-    figures: dict[str, Any] = {"seed": options.seed, "whole": _whole(command, options.work / "whole", settings)}
+    figures: dict[str, Any] = {"seed": options.seed}
+    if not options.keep:
+        figures["whole"] = _whole(command, options.work / "whole", settings)
     whole = _digests(options.work / "whole")
     figures["shards"] = len(whole) - 1
     figures["disk_mb"] = round(sum(path.stat().st_size for path in (options.work / "whole").iterdir()) / 1e6)
@@ -51,6 +68,8 @@ def main() -> None:
     if options.ray:
         figures["ray"] = _on_cluster(command, options.work / "ray", settings, len(whole) - 1)
         figures["ray"]["equal_bytes"] = _digests(options.work / "ray") == whole
+    if options.train:
+        figures["student"] = _trained(options.data, options.work, options.train, options.dimension, options.seed)
     print(json.dumps(figures | where_and_when(), indent=2))
 
 
@@ -133,6 +152,30 @@ def _on_cluster(command: list[str], out: Path, settings: list[str], shards: int)
     finally:
         cluster.shutdown()
     return {"status": process.returncode, "wall_seconds": round(time.perf_counter() - start, 1), "node_killed_at": at}
+
+
+def _trained(data: Path, work: Path, steps: int, dimension: int, seed: int) -> dict[str, Any]:
+    """Train a student against the shards; a hundredth of the classes is held out."""
+    config = config_for(data, validation_share=0.01)
+    training = TrainingConfig(steps=steps, validate_every=steps, checkpoint_every=steps, batch=96, threads=1)
+    architecture = ModelConfig(dimension=dimension, stem_channels=8, stages=(Stage(channels=16, stride=2),))
+    student = StudentConfig("student", model=architecture, training=training)
+    shape, figures = Preprocessing(SIDE, SIDE), dict[str, Any]()
+
+    def timed(stage: str, call: Callable[[], Any]) -> Any:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = call()
+        figures[f"{stage}_wall_seconds"] = round(time.perf_counter() - wall, 1)
+        figures[f"{stage}_cpu_seconds"] = round(time.process_time() - cpu, 1)
+        return result
+
+    dataset = timed("prepare", lambda: prepare(config, shape))
+    cloud = timed("reference", lambda: CloudReference.from_file(work / "whole", dataset))
+    shutil.rmtree(work / "student", ignore_errors=True)
+    timed("train", lambda: train_student(dataset, cloud, student, shape, work / "student", seed=seed))
+    figures |= {"train": len(dataset.train), "validation": len(dataset.validation), "steps": steps}
+    metrics = json.loads((work / "student" / "metrics.json").read_text())
+    return {**figures, "figures": metrics["validation"], "peak_mb": round(peak_resident_bytes() / 1e6)}
 
 
 def _digests(folder: Path) -> dict[str, str]:

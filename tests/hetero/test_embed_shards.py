@@ -229,7 +229,7 @@ def test_a_recipes_images_have_the_names_that_its_run_asks_for(place: Path, tmp_
         '[[students]]\nname = "edge"\nmax_macs = 1000000\n[cloud]\ncopies = 1\n',
         encoding="utf-8",
     )
-    job = Job(str(place / "model"), recipe, Takes(), batch_size=4)
+    job = Job(str(place / "model"), str(recipe), Takes(), batch_size=4)
     names = list(job.source.names[0:25])
     assert len(job.source.names) == len(job.source.images) == 20
     assert names[:5] == sorted(names[:5]) and names[5] == f"{names[0]}#1" and names[-1].startswith("test/")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def embed_command(
     model: str,
-    data: Path,
+    data: str,
     out: Path,
     *,
     batch_size: PositiveInt = 256,
@@ -48,7 +48,8 @@ def embed_command(
     Args:
         model: A model directory, an .onnx file, a published backbone (efficientnet_lite0, timm:NAME), or with
             --allow-code a .pt2 file or Python code as module:attribute.
-        data: A folder, whose images at any depth are taken; a CSV table; or a recipe, for the images of its data.
+        data: A folder, whose images at any depth are taken; a CSV table; tar shards, Parquet or an index, here or in a
+            store; or a recipe, for the images of its data.
         out: A .safetensors file, or a folder for shards.
         batch_size: Images at a time.
         dtype: Type of the vectors in shards.
@@ -73,7 +74,8 @@ def embed_command(
     takes = Takes(size, resize, mean, std, option="--")
     # Absolute, since the nodes of a cluster work in other folders.
     model = str(Path(model).absolute()) if Path(model).exists() else model
-    job = Job(model, data.absolute() if ray else data, takes, root, batch_size, device, keep=not single)
+    data = str(Path(data).absolute()) if ray and Path(data).exists() else data
+    job = Job(model, data, takes, root, batch_size, device, keep=not single)
     if single:
         _to_file(job, out)
     else:

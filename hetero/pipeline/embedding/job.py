@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -36,7 +35,7 @@ class Job:
     """
 
     model: str
-    data: Path
+    data: str
     takes: Takes
     root: str = ""
     batch_size: int = 256

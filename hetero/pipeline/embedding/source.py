@@ -1,4 +1,4 @@
-"""The images to embed: every image of a folder or a table, or those of a recipe's data as its cloud model sees them."""
+"""The images to embed: all of a folder, a table or shards, or those of a recipe's data as its cloud model sees them."""
 
 from __future__ import annotations
 
@@ -96,28 +96,29 @@ class FoundImages:
         return [train, dataset.validation, dataset.test]
 
 
-def find_images(data: Path, *, root: str = "") -> FoundImages:
+def find_images(data: str, *, root: str = "") -> FoundImages:
     """Find images, without opening one.
 
     Args:
-        data: A folder, whose images at any depth are taken; a table; or a recipe, whose training, validation and test
-            images are taken.
+        data: A folder, whose images at any depth are taken; a table; shards or an index, on the disk or in a store; or
+            a recipe, whose training, validation and test images are taken.
         root: Folder that a table's paths are relative to; empty for its own.
 
     Raises:
         InputError: When there is no such data.
     """
-    if data.is_file() and RECIPE.fits(Look(data)):
+    path = Path(data)
+    if path.is_file() and RECIPE.fits(Look(path)):
         # Late: it reads every table of the recipe.
         from hetero.pipeline.draft import load_recipe
 
-        return FoundImages(recipe=load_recipe(data))
+        return FoundImages(recipe=load_recipe(path))
     config = config_for(data, root=root)
     if config.kind == "folder":
-        files, walk = image_files(data)
+        files, walk = image_files(path)
         names = (printable("/".join(parts)) for parts in walk.images)
         entries = tuple(ListedImage(file, name, "") for file, name in zip(files, names, strict=True))
-        return FoundImages(Listing(printable(data.name), "images", entries), notes=walk.notes())
+        return FoundImages(Listing(printable(path.name), "images", entries), notes=walk.notes())
     if config.kind == "csv":
         listing = find(config)
         return FoundImages(listing, notes=listing.notes)
