@@ -6,9 +6,11 @@ import io
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,7 @@ def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.C
     command = {
         "hetero": ["-m", "hetero"],
         "pytest": ["-m", "pytest", "-p", "no:cacheprovider"],
-        "torchrun": ["-m", "torch.distributed.run", "--standalone"],
+        "torchrun": ["-m", "torch.distributed.run", *([] if "--nnodes" in words else ["--standalone"])],
     }[words[0]]
     arguments = [str(ROOT / word) if word == "device_tests" else word for word in words[1:]]
     environment = {**os.environ, "HETERO_CACHE": str(cache or place / "cache"), "PYTHONPATH": str(ROOT)}
@@ -95,6 +97,18 @@ def run_shell(line: str, place: Path) -> None:
     assert "Traceback" not in answer.stderr, answer.stderr
 
 
+def run_machines(lines: list[str], place: Path) -> None:
+    """Run one line of several machines each, at the same time: on this machine, with one process each."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    here = (("10.0.0.1", "127.0.0.1"), ("29500", port), ("--nproc-per-node 4", "--nproc-per-node 1"))
+    for old, new in here:
+        assert all(old in line for line in lines), old
+        lines = [line.replace(old, new) for line in lines]
+    with ThreadPoolExecutor(len(lines)) as pool:
+        list(pool.map(lambda line: run_shell(line, place), lines))
+
+
 def run_page(page: Path, place: Path) -> dict[str, object]:
     """Run a page's snippets from ``place``, which must be the working directory.
 
@@ -110,11 +124,16 @@ def run_page(page: Path, place: Path) -> dict[str, object]:
         elif language == "toml":
             (place / "recipe.toml").write_text(shortened(text), encoding="utf-8")
         elif language == "sh":
-            for line in text.splitlines():
-                if line.startswith("torchrun "):  # starts "the calls above"
+            lines = [line for line in text.splitlines() if line and not line.startswith(ELSEWHERE)]
+            for line in lines:
+                if line.startswith("torchrun ") and line.endswith(".py"):  # starts "the calls above"
                     (place / line.split()[-1]).write_text("\n".join(program), encoding="utf-8")
-                if line and not line.startswith(ELSEWHERE):
+            machines = [line for line in lines if "--nnodes" in line]
+            for line in lines:
+                if line not in machines:
                     run_shell(line, place)
+            if machines:
+                run_machines(machines, place)
         else:
             raise ValueError(f"a snippet in {language!r}: say here how it is run")
     return names

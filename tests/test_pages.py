@@ -65,6 +65,16 @@ def test_data(tmp_path, monkeypatch):
     assert recipe.data.layout == "flat" and recipe.data.extra == (str(place / "more_photos"),)
 
 
+@pytest.mark.slow
+def test_scale(tmp_path, monkeypatch):
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    run_page(ROOT / "docs" / "scale.md", place)
+    assert (place / "runs" / "mine" / "matrix.json").is_file()
+    assert hetero.load_model(place / "runs" / "mine" / "students" / "edge").name == "edge"
+
+
 def test_space(tmp_path, monkeypatch):
     place = lay_out(tmp_path)
     monkeypatch.chdir(place)

@@ -99,8 +99,8 @@ def tune_for_int8(
 def short(training: TrainingConfig, steps: int) -> TrainingConfig:
     """Return the training of a fine-tuning: few steps of AdamW at a small rate, each look at validation a candidate.
 
-    It runs in float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both. So few steps do not
-    repay compiling.
+    It runs in float32: bfloat16 rounds as coarsely as int8 does, and a model would be tuned to both. It is
+    not compiled: so few steps do not repay that.
     """
     rate = training.learning_rate if training.optimizer == "adamw" else None
     adamw = dataclasses.replace(training, optimizer="adamw", steps=steps, learning_rate=rate)

@@ -31,7 +31,7 @@ def ensemble(members: Sequence[CloudReference]) -> CloudReference:
     dimension = sum(member.space.dimension for member in members)
     return CloudReference(
         EmbeddingSpace.define(defined_by=joined, name="ensemble", version=str(len(members)), dimension=dimension),
-        _joined([member.train for member in members]),
+        _joined([member.train[:] for member in members]),
         _joined([member.prototypes for member in members]),
         _joined(validation) if len(validation) == len(members) else None,
     )

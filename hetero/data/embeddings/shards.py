@@ -38,11 +38,14 @@ class EmbeddingShards:
     Attributes:
         folder: The folder.
         space: The space of the vectors.
+        states_space: True; a file may have none.
 
     Raises:
         InputError: When there is no such folder, or it is not finished.
         IntegrityError: When a shard is damaged.
     """
+
+    states_space = True
 
     def __init__(self, folder: Path) -> None:
         refuse_others(folder, SHARDS)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,12 +77,12 @@ def continued(folder: Path, out: Path) -> Path:
     return out
 
 
-def start(folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """Two processes that run the recipe."""
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    command = [sys.executable, *launch, "-m", "hetero", "evaluate", str(folder / "recipe.toml"), "--out", str(out)]
+def start(folder: Path, out: Path, *launch: str) -> subprocess.Popen[str]:
+    """Processes that run the recipe, started as ``torchrun`` is told."""
+    command = [sys.executable, "-m", "torch.distributed.run", *launch, "-m", "hetero", "evaluate"]
     more = {"HETERO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     environment = os.environ | more | {"PYTHONPATH": str(ROOT)}
+    options = [str(folder / "recipe.toml"), "--out", str(out)]
     return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -102,11 +103,16 @@ def require_equal(out: Path, expected: Path) -> None:
             assert metrics(out)[name][query] == pytest.approx(row, abs=1e-9), (name, query)
 
 
-def test_two_processes_run_a_recipe_as_one_does(folder, alone):
+def test_two_machines_run_a_recipe_as_one_process_does(folder, alone):
+    """Each machine is a ``torchrun`` of its own; the processes are those of one machine otherwise."""
     out = folder / "two"
-    process = start(folder, out)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    nodes = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", port)
+    machines = [start(folder, out, *nodes, "--node-rank", str(number)) for number in range(2)]
+    errors, silence = (machine.communicate(timeout=300)[1] for machine in machines)
+    assert [machine.returncode for machine in machines] == [0, 0], errors + silence
+    assert "[" not in silence
     require_equal(out, alone)
     assert re.findall(r"\[\d/4\] .*: done", errors) == [
         f"[{number}/4] {name}: done" for number, name in enumerate(("data", "cloud", "student edge", "evaluate"), 1)
@@ -116,7 +122,7 @@ def test_two_processes_run_a_recipe_as_one_does(folder, alone):
 
 def test_a_killed_process_ends_all_with_one_message_and_one_process_continues(folder, alone):
     out = folder / "killed"
-    process = start(folder, out)
+    process = start(folder, out, "--standalone", "--nproc-per-node", "2")
     checkpoint = out / ".partial" / "cloud" / "checkpoint.safetensors"
     deadline = time.monotonic() + 120
     while not checkpoint.exists():
