@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from device_tests.ladder.running import Job
 from device_tests.targets.desktop import Desktop
 from device_tests.targets.emulated.phone import EmulatedPhone
 from device_tests.targets.emulated.systems import ARMV7
+from export.bundle.manifest import RecommendationEntry
 from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
 from tests.device_tests.tiny_bundle import write_bundle
@@ -140,3 +142,14 @@ def test_without_an_fp32_file_the_fault_is_not_tried(tmp_path: Path) -> None:
     assert entry is not None
     with pytest.raises(InputError, match="no litert fp32 file"):
         with_scales_a_channel(bundle, entry)
+
+
+def test_a_copy_recommends_no_file_that_it_lacks(bundle: Bundle, tmp_path: Path) -> None:
+    entries = [RecommendationEntry(one.format, one.precision, one.file, "small") for one in bundle.manifest.models]
+    recommending = dataclasses.replace(
+        bundle, manifest=dataclasses.replace(bundle.manifest, recommended=tuple(entries))
+    )
+    entry = bundle.model("onnx")
+    assert entry is not None and len(entries) == 2
+    copy = read_bundle(copy_changed(recommending, entry, tmp_path / "copy", lambda _copy: None))
+    assert [one.file for one in copy.manifest.recommended] == [entry.file]
