@@ -60,6 +60,8 @@ class TextVectors:
             SpaceMismatchError: When the vectors are of another space.
         """
         path = Path(config.vectors)
+        if path.is_dir():
+            raise InputError(f"expected a file of text vectors at {path}, found a folder; texts are kept in one file")
         file = load_embeddings(path)
         if space and file.states_space:
             file.space.require_same(space, this=f"the texts in {path.name}", that=f"the images of {space.name}")

@@ -128,6 +128,8 @@ def test_other_spaces_and_names_that_the_data_lacks_are_refused(tmp_path: Path) 
     (tmp_path / "wide.txt").write_text("a\nb\nc\nd\n")
     with pytest.raises(hetero.InputError, match="vectors of 4 dimensions and the images of clip of 3"):
         TextVectors.load(hetero.TextConfig(vectors=str(tmp_path / "wide.npy")), SPACE)
+    with pytest.raises(hetero.InputError, match="expected a file of text vectors at .* found a folder"):
+        TextVectors.load(hetero.TextConfig(vectors=str(tmp_path)), SPACE)
     texts = TextVectors.load(written(tmp_path, ["owl"], "text,label\nowl,eagle\n"), SPACE)
     with pytest.raises(hetero.InputError, match="describe 1 of 1 classes that are not in the data") as caught:
         texts.require_known(DATA)
