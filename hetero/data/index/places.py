@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
+from hetero.data.sources.walk import reserved
 from hetero.errors import InputError
 
 
@@ -107,7 +108,7 @@ def files_of(pattern: str, suffixes: Sequence[str]) -> list[str]:
 def _local_files(path: str, suffixes: Sequence[str]) -> list[str]:
     place = local_path(path)
     if place.is_dir():
-        return [str(file.absolute()) for file in place.rglob("*") if file.suffix in suffixes and file.is_file()]
+        return [str(file.absolute()) for file in place.rglob("*") if _is_data(file.name, suffixes) and file.is_file()]
     if place.is_file():
         return [str(place.absolute())]
     names = glob.glob(str(place), recursive=True) if _MAGIC.search(str(place)) else []  # noqa: PTH207 - absolute too
@@ -120,10 +121,16 @@ def _remote_files(url: str, suffixes: Sequence[str]) -> list[str]:
         if _MAGIC.search(path):
             files: list[str] = fs.glob(path)
         elif fs.isdir(path):
-            files = [file for file in fs.find(path) if file.endswith(tuple(suffixes))]
+            files = [file for file in fs.find(path) if _is_data(file.rpartition("/")[2], suffixes)]
         else:
             files = [path] if fs.exists(path) else []
         return [fs.unstrip_protocol(file) for file in files]
+
+
+def _is_data(name: str, suffixes: Sequence[str]) -> bool:
+    """Return True for a file of the data in a folder; datasets keeps what it computed beside them."""
+    computed = name.startswith("cache-") and name.endswith(".arrow")
+    return name.endswith(tuple(suffixes)) and not reserved(name) and not computed
 
 
 def _expanded(pattern: str) -> Iterator[str]:

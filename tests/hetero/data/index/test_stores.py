@@ -124,6 +124,15 @@ def test_patterns(tmp_path: Path, pattern: str) -> None:
     assert files_of(f"file://{tmp_path / pattern}", (".tar",)) == files_of(str(tmp_path / pattern), (".tar",))
 
 
+def test_what_is_kept_beside_data_is_not_data(tmp_path: Path, store: Any) -> None:
+    for name in ("train/data-0.arrow", "train/cache-1f.arrow", "train/._data-0.arrow", "state.json"):
+        store.pipe_file(f"/bucket/{name}", b"")
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert files_of(str(tmp_path), (".arrow",)) == [str(tmp_path / "train" / "data-0.arrow")]
+    assert files_of("memory://bucket", (".arrow",)) == ["memory:///bucket/train/data-0.arrow"]
+
+
 @pytest.mark.parametrize("pattern", ["x-{000..002}.tar", "no", "*.tar", "memory://nothing/{1..2}.tar", "x-{5..2}.tar"])
 def test_missing_shards_are_named(tmp_path: Path, store: Any, pattern: str) -> None:
     (tmp_path / "x-001.tar").touch() if pattern[0] == "x" else None
