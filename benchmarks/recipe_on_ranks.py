@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.recipe_on_ranks
 
 Photos of 12 classes at 32 px, a cloud model and two students without augmentation, to the matrix: by one process, by 2
-and by 4 (gloo), each step's loss and each cell held against those of one process. Then 4 processes of which one is
-killed while the cloud model trains, continued by 2.
+and by 4 (gloo), each step's loss and each cell held against those of one process; and, as a yardstick of rounding, one
+process with two threads. Then 4 processes of which one is killed while the cloud model trains, continued by 2.
 
 The student ``plain`` is of residual blocks. In those of ``edge`` a batch norm follows another: the shift of the first
 is without effect in training, its gradient is rounding alone, and AdamW makes steps of full length of that. It shows in
@@ -58,8 +58,8 @@ training = {{ {training} }}
 # Every step is logged where every step is saved.
 TRAINING = (
     'steps = {steps}, optimizer = "adamw", classes_per_batch = 8, images_per_class = 2, validate_every = {steps}, '
-    "checkpoint_every = 1, threads = 1, augment = {{ rotation = 0.0, scale = [1.0, 1.0], shift = 0.0, grey = 0.0, "
-    "brightness = 0.0, contrast = 0.0 }}"
+    "checkpoint_every = 1, threads = {threads}, augment = {{ rotation = 0.0, scale = [1.0, 1.0], shift = 0.0, "
+    "grey = 0.0, brightness = 0.0, contrast = 0.0 }}"
 )
 
 
@@ -74,17 +74,25 @@ def lay_out(folder: Path, steps: int, seed: int) -> None:
             for index in range(count):
                 pixels = colour + generator.integers(-60, 60, (SIDE, SIDE, 3))
                 Image.fromarray(pixels.astype(np.uint8)).save(place / f"{index}.png")
-    recipe = RECIPE.format(seed=seed, training=TRAINING.format(steps=steps))
-    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    for threads in (1, 2):
+        recipe = RECIPE.format(seed=seed, training=TRAINING.format(steps=steps, threads=threads))
+        (folder / f"threads-{threads}.toml").write_text(recipe, encoding="utf-8")
 
 
-def start(folder: Path, out: str, processes: int) -> subprocess.Popen[str]:
-    """Start the recipe's run in some processes."""
+def start(folder: Path, out: str, processes: int, *, threads: int = 1) -> subprocess.Popen[str]:
+    """Start the recipe's run in some processes of some threads."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(launch if processes > 1 else []), "-m", "hetero", "evaluate", "recipe.toml"]
+    command = [
+        sys.executable,
+        *(launch if processes > 1 else []),
+        "-m",
+        "hetero",
+        "evaluate",
+        f"threads-{threads}.toml",
+    ]
     root = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     more = {"HETERO_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": root}
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ | more
+    environment = os.environ | more | {"OMP_NUM_THREADS": str(threads)}
     options = ["--out", out, "--jobs", "1", "--quiet"]
     return subprocess.Popen([*command, *options], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -111,15 +119,21 @@ def cells(out: Path, *queries: str) -> Iterator[float]:
 
 def differences(out: Path, alone: Path) -> dict[str, Any]:
     """Return the largest differences from the run of one process."""
-    worst = {
-        model: max(abs(a - b) / abs(b) for a, b in zip(losses(out, model), losses(alone, model), strict=True))
-        for model in MODELS
-    }
+    worst: dict[str, dict[str, float]] = {}
+    for model in MODELS:
+        expected = np.array(losses(alone, model))
+        apart = np.abs(np.array(losses(out, model)) - expected)
+        worst[model] = {
+            "first": expected[0],
+            "last": expected[-1],
+            "difference": float(apart.max()),
+            "relative": float((apart / np.abs(expected)).max()),
+        }
     matrix = {
         query: max(abs(a - b) for a, b in zip(cells(out, query), cells(alone, query), strict=True))
         for query in ("cloud", "plain", "edge")
     }
-    return {"relative difference of a loss": worst, "difference of a cell": matrix}
+    return {"losses": worst, "difference of a cell": matrix}
 
 
 def killed(folder: Path, out: str) -> dict[str, Any]:
@@ -152,6 +166,8 @@ def main() -> None:
             if processes > 1:
                 row |= differences(folder / str(processes), folder / "1")
             print(json.dumps(row), flush=True)
+        finish(start(folder, "threads", 1, threads=2))
+        print(json.dumps({"processes": "1 of 2 threads"} | differences(folder / "threads", folder / "1")), flush=True)
         row = {"killed": "1 of 4"} | killed(folder, "killed")
         finish(start(folder, "killed", 2))
         row |= {"continued by": 2} | differences(folder / "killed", folder / "1")
