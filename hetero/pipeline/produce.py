@@ -63,12 +63,14 @@ def cloud(context: Context, work: Path) -> None:
 def _embed(context: Context, work: Path, model: EmbeddingModel) -> None:
     import torch
 
+    from hetero.models.device import on_fastest_device
     from hetero.models.directory import MIRRORS
     from hetero.models.embed import embed_images
     from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS
     from hetero.training.reference.mirrored import takes_mirrored_alike
 
     assert model.space is not None
+    on_fastest_device(model)
     dataset, preprocessing = context.dataset, context.recipe.cloud_preprocessing
     sets = (context.with_copies.train, dataset.validation, dataset.test)
     inputs = [part.prepared_by(preprocessing).images for part in sets]

@@ -37,10 +37,11 @@ def _embedded(context: Context, name: str, folder: Path) -> Float32[np.ndarray, 
     path, test = folder / f"{name}.safetensors", context.dataset.test
     if path.is_file():
         return load_embeddings(path).embeddings
+    from hetero.models.device import on_fastest_device
     from hetero.models.directory import load_model
     from hetero.models.embed import embed_images
 
-    model = load_model(context.student(name))
+    model = on_fastest_device(load_model(context.student(name)))
     assert model.space is not None
     vectors = embed_images(model, test.images, progress=f"embedding with {name}")
     save_embeddings(path, vectors, test.names, model.space)
