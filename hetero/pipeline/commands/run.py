@@ -25,6 +25,7 @@ from hetero.pipeline.engine.together import joined, require_shared_folder, run_t
 from hetero.pipeline.preflight.checks import stages_when_sound
 from hetero.pipeline.recipe import Recipe
 from hetero.pipeline.stages import NAMES
+from hetero.processes.launch import own_rank
 from hetero.processes.lock import locked
 from hetero.processes.ranks import on_first_rank, ranks
 
@@ -156,10 +157,10 @@ def evaluate(
 
     further, draft = asked_for(metrics or ()), draft_called(recipe, data=data, seed=seed)
     status = run_until(draft, out, None, "evaluate", resume, jobs=jobs)
-    if further:
+    if further and own_rank() == 0:
         from hetero.pipeline.asked_metrics import tell_metrics
 
-        on_first_rank(lambda: tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), further))
+        tell_metrics(Context(draft.recipe, _root(out, draft.recipe)), further)
     return status
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from datetime import timedelta
+from functools import cache
 
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
@@ -35,4 +38,12 @@ def connect(config: TrainingConfig, *, in_parts: bool = False) -> Fabric:
         precision=config.precision,
     )
     fabric.launch()
+    _leave_at_exit()
     return fabric
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Leave the group when this process ends, which its threads may abort otherwise; Fabric does so on GPUs only."""
+    if processes() > 1 and dist.get_backend() == "gloo":
+        atexit.register(dist.destroy_process_group)
