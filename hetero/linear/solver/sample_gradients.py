@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from hetero.linear.solver.linearised import PER_SAMPLE_AT_ONCE, Weights
+from hetero.models.backbones.blocks import GeneralisedMean
 
 MOST_IN_BLOCK = 128
 """Most weights of one output channel of a grouped convolution whose curvature is kept as a full block."""
@@ -64,6 +65,8 @@ def _closed(layer: nn.Module, name: str, inputs: Tensor, gradients: Tensor) -> T
         if name == "weight":
             gradients = gradients * F.batch_norm(inputs, layer.running_mean, layer.running_var, eps=layer.eps)
         return _summed(gradients)
+    if isinstance(layer, GeneralisedMean):
+        return (gradients * layer.by_power(inputs)).sum(dim=1)
     return None
 
 

@@ -57,6 +57,13 @@ class GeneralisedMean(nn.Module):
         """Pool a feature map to one vector per image."""
         return features.clamp(min=self.floor).pow(self.power).mean(dim=(2, 3)).pow(1.0 / self.power)
 
+    def by_power(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        """Return the derivative of each pooled value with respect to p."""
+        values, p = features.clamp(min=self.floor), self.power.detach()
+        powers = values.pow(p)
+        mean = powers.mean(dim=(2, 3))
+        return mean.pow(1.0 / p) * ((powers * values.log()).mean(dim=(2, 3)) / (p * mean) - mean.log() / p**2)
+
 
 class AveragePool(nn.Module):
     """Mean over positions."""

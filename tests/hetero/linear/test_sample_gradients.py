@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from hetero.linear.solver.sample_gradients import _differentiated, sample_gradients
+from hetero.models.backbones.blocks import GeneralisedMean
 
 LAYERS = {
     "depthwise": (nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=4), ("weight", "bias"), (4, 5, 5)),
@@ -16,6 +17,7 @@ LAYERS = {
     "biased": (nn.Conv2d(4, 3, 1), ("bias",), (4, 5, 5)),
     "of tokens": (nn.Linear(4, 3), ("weight", "bias"), (7, 4)),
     "linear": (nn.Linear(4, 3), ("weight", "bias"), (4,)),
+    "generalised mean": (GeneralisedMean(2.5), ("power",), (4, 5, 5)),
 }
 
 
