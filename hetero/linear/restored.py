@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,7 +19,9 @@ from hetero.linear.outcome import Test, tests_of
 from hetero.linear.parts import Divided
 from hetero.linear.solver.dual import fits
 from hetero.linear.solver.linearised import Linearised
+from hetero.linear.solver.precondition import kronecker
 from hetero.linear.solver.problem import Problem
+from hetero.linear.solver.solve import Preconditioner
 from hetero.linear.stated import stated
 from hetero.linear.suited import suited
 from hetero.models.directory import load_model
@@ -81,6 +84,11 @@ class Restored:
         exact = replace(problem, model=Linearised(parts.upper, dtype=torch.float64))
         problem = exact if fits(exact) else problem
         return cls(directory, learnt, parts, photos, tests, problem)
+
+    @cached_property
+    def precondition(self) -> Preconditioner:
+        """Approximate inverse for the problem's ridge, computed once."""
+        return kronecker(self.problem, seed=self.learnt.config.seed)(self.problem.ridge)
 
     def present(self) -> Float[Tensor, " p"] | None:
         """Return the present change of the adapted model's weights; None where no model was written."""

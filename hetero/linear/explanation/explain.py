@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float32
-from numpy.typing import NDArray
 from torch import Tensor
 
-from hetero.data.embeddings.names import missing_names
 from hetero.data.images import Dataset
-from hetero.errors import InputError
 from hetero.linear.deletion.deletion import Method
 from hetero.linear.explanation.influence import margin_gradient
+from hetero.linear.explanation.queries import Queries, rows_named
 from hetero.linear.explanation.scores import HIGH_LEVERAGE, Scores
 from hetero.linear.gallery import OldGallery, classes_of
-from hetero.linear.outcome import Test
 from hetero.linear.restored import Restored
-from hetero.linear.solver.precondition import kronecker
+from hetero.linear.solver.dual import fits
 from hetero.linear.solver.solve import solve
-from hetero.metrics.flips import rank_one_decisions
 from hetero.schema import record
 
 HITS = 3
@@ -113,26 +106,6 @@ class Explanation:
         )
 
 
-@dataclass(frozen=True)
-class _Queries:
-    """Test images before and after, and the rows that flipped."""
-
-    test: Test
-    inputs: Tensor
-    before: NDArray[np.float32]
-    after: NDArray[np.float32]
-    rows: list[int]
-
-    @classmethod
-    def of(cls, again: Restored, test: Test, change: Tensor, rows: list[int] | None) -> _Queries:
-        inputs = again.parts.inputs(test.images.images, progress=test.what)
-        model = again.problem.model
-        before, after = (model.changed(inputs, shift).float().numpy() for shift in (None, change))
-        right_before, right_after = rank_one_decisions(test.answered(before), test.answered(after))
-        flips: list[int] = test.rows[right_before & ~right_after].tolist()
-        return cls(test, inputs, before, after, flips if rows is None else rows)
-
-
 def explain(
     directory: Path,
     model: Path,
@@ -168,54 +141,40 @@ def explain(
     """
     again = Restored.of(directory, model, new, old, gallery, anchor_factors=anchor_factors)
     tests = again.tests[::-1]
-    rows = [None] * len(tests) if flips is None else _rows_named(tests, flips)
+    rows = [None] * len(tests) if flips is None else rows_named(tests, flips)
+    problem = again.problem
     change = again.present()
     if change is None:
-        change = _solved(again)
-    queries = [_Queries.of(again, test, change, named) for test, named in zip(tests, rows, strict=True)]
-    scores = Scores.of(again.problem, change, steps=steps, seed=again.learnt.config.seed)
-    all_flips = [(group, row) for group in queries for row in group.rows]
-    gradients = [_gradient(again, group, row, gallery) for group, row in all_flips]
+        # A refused adaptation, whose weights were not written; the result is nearly the same.
+        change = solve(problem, again.precondition, steps=again.learnt.config.steps).change
+    queries = [Queries.of(again, test, change, named) for test, named in zip(tests, rows, strict=True) if named != []]
+    scores = Scores.of(
+        problem, change, None if fits(problem) else again.precondition, steps=steps, seed=again.learnt.config.seed
+    )
+    all_flips = [(group, place) for group in queries for place in range(len(group.rows))]
+    gradients = [_gradient(again, group, place, gallery) for group, place in all_flips]
     singly = [scores.influences(gradient) for gradient in gradients[:most]]
     return Explanation(
         method=scores.method,
         leverage=scores.leverage,
         found=len(all_flips),
         flips=tuple(
-            _flip(group, row, gallery, _worst(again, own, causes))
-            for (group, row), own in zip(all_flips, singly, strict=False)
+            _flip(group, place, gallery, _worst(again, own, causes))
+            for (group, place), own in zip(all_flips, singly, strict=False)
         ),
         causes=_worst(again, _together(scores, gradients, singly), causes) if all_flips else (),
         suspects=_worst(again, scores.residuals, causes),
     )
 
 
-def _rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
-    """Return the rows of the named queries, a list for each test; a name in several tests belongs to the first."""
-    places = [{test.images.names[int(row)]: int(row) for row in test.rows.tolist()} for test in tests]
-    owners = {name: index for index in reversed(range(len(places))) for name in places[index]}
-    if unknown := [name for name in names if name not in owners]:
-        raise InputError(
-            f"{len(unknown)} of {len(names)} flips are of no test photo of the old domain or the new one that has "
-            "something to find in the gallery:",
-            missing_names(unknown, owners),
-        )
-    return [[place[name] for name in names if owners[name] == index] for index, place in enumerate(places)]
-
-
-def _solved(again: Restored) -> Tensor:
-    """Solve a refused adaptation again, whose weights were not written; the result is nearly the same."""
-    problem, config = again.problem, again.learnt.config
-    return solve(problem, kronecker(problem, seed=config.seed)(problem.ridge), steps=config.steps).change
-
-
-def _gradient(again: Restored, queries: _Queries, row: int, gallery: OldGallery) -> Tensor:
+def _gradient(again: Restored, queries: Queries, place: int, gallery: OldGallery) -> Tensor:
     """Return the gradient of the margin between the best hit of the query's class before and of any other now."""
-    group = classes_of(queries.test.images)[row]
-    right = next(place for place, _ in _hits(queries, row, queries.before, gallery) if gallery.classes[place] == group)
-    wrong = next(place for place, _ in _hits(queries, row, queries.after, gallery) if gallery.classes[place] != group)
-    vectors = [torch.from_numpy(gallery.vectors[place]) for place in (right, wrong)]
-    return margin_gradient(again.problem.model, queries.inputs[row : row + 1], *vectors)
+    group = classes_of(queries.test.images)[queries.rows[place]]
+    before, after = (queries.hits(place, vectors, gallery) for vectors in (queries.before, queries.after))
+    right = next(hit for hit, _ in before if gallery.classes[hit] == group)
+    wrong = next(hit for hit, _ in after if gallery.classes[hit] != group)
+    vectors = [torch.from_numpy(gallery.vectors[hit]) for hit in (right, wrong)]
+    return margin_gradient(again.problem.model, queries.inputs[place : place + 1], *vectors)
 
 
 def _together(scores: Scores, gradients: Sequence[Tensor], singly: Sequence[Tensor]) -> Tensor:
@@ -225,27 +184,16 @@ def _together(scores: Scores, gradients: Sequence[Tensor], singly: Sequence[Tens
     return scores.influences(torch.stack(list(gradients)).sum(dim=0))
 
 
-def _flip(queries: _Queries, row: int, gallery: OldGallery, causes: tuple[Photo, ...]) -> Flip:
+def _flip(queries: Queries, place: int, gallery: OldGallery, causes: tuple[Photo, ...]) -> Flip:
     before, after = (
         tuple(
-            Hit(gallery.names[place], gallery.classes[place], similarity)
-            for place, similarity in islice(_hits(queries, row, vectors, gallery), HITS)
+            Hit(gallery.names[hit], gallery.classes[hit], similarity)
+            for hit, similarity in islice(queries.hits(place, vectors, gallery), HITS)
         )
         for vectors in (queries.before, queries.after)
     )
-    images = queries.test.images
+    images, row = queries.test.images, queries.rows[place]
     return Flip(queries.test.what, images.names[row], classes_of(images)[row], before, after, causes)
-
-
-def _hits(
-    queries: _Queries, row: int, vectors: Float32[np.ndarray, "n d"], gallery: OldGallery
-) -> Iterator[tuple[int, float]]:
-    """Yield rows of the gallery and their similarities, the nearest first; a photo does not find itself."""
-    itself = queries.test.images.names[row] if queries.test.own else None
-    similarity = gallery.vectors @ vectors[row]
-    for place in np.argsort(-similarity, kind="stable").tolist():
-        if gallery.names[place] != itself:
-            yield place, float(similarity[place])
 
 
 def _worst(again: Restored, scores: Tensor, count: int) -> tuple[Photo, ...]:

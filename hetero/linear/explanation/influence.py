@@ -51,6 +51,17 @@ def influences(
         tolerance: As for :func:`hetero.linear.solver.solve.solve`.
     """
     direction = solve_for(problem, gradient, precondition, steps=steps, tolerance=tolerance)
-    residuals = problem.residuals - problem.forward(change)
-    along = problem.forward(direction)
-    return -(residuals * along).sum(dim=1) / len(problem.inputs)
+    return first_order(problem, problem.residuals - problem.forward(change), direction)
+
+
+def first_order(
+    problem: Problem, residuals: Float[Tensor, "n k"], direction: Float[Tensor, " p"]
+) -> Float[Tensor, " n"]:
+    """Return the influences of images by a solved direction.
+
+    Args:
+        problem: The problem.
+        residuals: [n, k], the images' remaining residuals.
+        direction: [p], ``v = H^-1 grad m``.
+    """
+    return -(residuals * problem.forward(direction)).sum(dim=1) / len(problem.inputs)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hetero.linear.deletion.deletion import Method
-from hetero.linear.explanation.influence import influences
+from hetero.linear.explanation.influence import first_order
 from hetero.linear.solver.dual import Dual, fits
 from hetero.linear.solver.precondition import kronecker
 from hetero.linear.solver.problem import Problem
@@ -18,10 +18,10 @@ from hetero.linear.solver.solve import Preconditioner, solve_for
 
 HIGH_LEVERAGE = 0.45
 """Leverage above which first order is far from exact: correlations of .91 at .45, .71 at .67."""
-LEVERAGE_TOLERANCE = 0.3
-"""Of the solve for leverage, which is then some 3 % too small."""
-TOLERANCE = 0.2
-"""Of solves for influences: photos come in nearly the order of tight solves, by a rank correlation of .98."""
+LEVERAGE_SETTLED = 0.05
+"""Of the solve for leverage, which is then some 7 % too small."""
+SETTLED = 0.03
+"""Of solves for influences: photos come in nearly the order of tight solves, by a rank correlation of .96."""
 DRAWS = 1
 """Draws of signs; one is enough, because it draws a sign for each output of each image."""
 
@@ -47,9 +47,10 @@ class Scores:
         cls,
         problem: Problem,
         change: Float[Tensor, " p"],
+        precondition: Preconditioner | None = None,
         *,
         steps: int = 100,
-        tolerance: float = TOLERANCE,
+        settled: float = SETTLED,
         seed: int = 0,
     ) -> Scores:
         """Prepare the scores of a solution.
@@ -57,26 +58,27 @@ class Scores:
         Args:
             problem: The solved problem; in float64 for the dual.
             change: [p], its solution.
+            precondition: As for :func:`hetero.linear.solver.solve.solve_for`; None to compute one where it is needed.
             steps: Most steps of conjugate gradients for each margin.
-            tolerance: As for :func:`hetero.linear.solver.solve.solve_for`.
+            settled: As for :func:`hetero.linear.solver.solve.solve_for`.
             seed: Seed of the preconditioner, and of the directions for the estimate of leverage.
         """
         if fits(problem):
             dual = Dual.of(problem)
             return cls("dual", dual.influences, dual.left_out().norm(dim=1), float(dual.leverages().mean()))
-        precondition = kronecker(problem, seed=seed)(problem.ridge)
-
-        def first_order(gradient: Tensor) -> Tensor:
-            return influences(problem, change, gradient, precondition, steps=steps, tolerance=tolerance)
-
+        apply = precondition or kronecker(problem, seed=seed)(problem.ridge)
         residuals = problem.residuals - problem.forward(change)
-        rough = max(tolerance, LEVERAGE_TOLERANCE)
-        leverage = mean_leverage(problem, precondition, steps=steps, tolerance=rough, seed=seed)
-        return cls("conjugate gradients", first_order, residuals.norm(dim=1), leverage)
+
+        def influences(gradient: Tensor) -> Tensor:
+            return first_order(problem, residuals, solve_for(problem, gradient, apply, steps=steps, settled=settled))
+
+        rough = max(settled, LEVERAGE_SETTLED) if settled else 0.0
+        leverage = mean_leverage(problem, apply, steps=steps, settled=rough, seed=seed)
+        return cls("conjugate gradients", influences, residuals.norm(dim=1), leverage)
 
 
 def mean_leverage(
-    problem: Problem, precondition: Preconditioner | None = None, *, steps: int, tolerance: float, seed: int = 0
+    problem: Problem, precondition: Preconditioner | None = None, *, steps: int, settled: float = 0.0, seed: int = 0
 ) -> float:
     """Estimate the mean of an image's leverage, ``trace(J H^-1 J') / (N^2 k)``.
 
@@ -84,7 +86,7 @@ def mean_leverage(
         problem: The problem, with or without anchors.
         precondition: As for :func:`hetero.linear.solver.solve.solve_for`.
         steps: Most steps of conjugate gradients.
-        tolerance: As for :func:`hetero.linear.solver.solve.solve_for`.
+        settled: As for :func:`hetero.linear.solver.solve.solve_for`.
         seed: Seed of the random directions.
     """
     count, size = problem.targets.shape
@@ -93,6 +95,6 @@ def mean_leverage(
     for _ in range(DRAWS):
         signs = 2 * torch.randint(0, 2, (count, size), generator=generator).to(problem.model.dtype) - 1
         gradient = problem.backward(signs)
-        direction = solve_for(problem, gradient, precondition, steps=steps, tolerance=tolerance)
+        direction = solve_for(problem, gradient, precondition, steps=steps, settled=settled)
         estimates.append(float(torch.dot(gradient, direction)) / (count * count * size))
     return sum(estimates) / len(estimates)

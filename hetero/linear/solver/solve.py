@@ -14,6 +14,8 @@ from hetero.display.progress import Bar
 from hetero.linear.solver.problem import Problem
 
 Preconditioner = Callable[[Tensor], Tensor]
+WINDOW = 4
+"""Steps whose gain together tells whether a solve has settled."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def solve_for(
     *,
     steps: int = 50,
     tolerance: float = 1e-6,
+    settled: float = 0.0,
 ) -> Float[Tensor, " p"]:
     """Solve H v = b for another right side than the problem's own.
 
@@ -87,10 +90,16 @@ def solve_for(
         precondition: As for :func:`solve`.
         steps: As for :func:`solve`.
         tolerance: As for :func:`solve`, against ``|b|``.
+        settled: Share of ``b'v`` that the last :data:`WINDOW` steps may have brought for the solver to stop. Each step
+            adds to ``b'v``, up to ``b'H^-1 b``, and its growth tells sooner than the residual, which rises and falls.
     """
     goal = tolerance * float(right.norm())
+    reached: list[float] = []
     for step, (solution, residual) in enumerate(_iterates(problem, right, precondition, None)):
+        reached.append(float(torch.dot(right, solution)))
         if step == steps or float(residual.norm()) <= goal:
+            return solution
+        if settled and step >= WINDOW and reached[-1] - reached[-1 - WINDOW] <= settled * reached[-1]:
             return solution
     raise AssertionError("conjugate gradients have no last iterate")
 

@@ -6,7 +6,7 @@ import torch
 from hetero.linear.solver.linearised import Linearised
 from hetero.linear.solver.precondition import diagonal, kronecker
 from hetero.linear.solver.problem import Problem
-from hetero.linear.solver.solve import solve, solve_ridges
+from hetero.linear.solver.solve import WINDOW, solve, solve_for, solve_ridges
 from tests.hetero.linear.nets import dense_jacobian, images, net, targets
 
 RIDGE, WEIGHT = 0.1, 2.0
@@ -115,3 +115,13 @@ def test_one_ridge_is_solved_as_alone(problem):
     found = solve_ridges(problem, kronecker(problem, draws=3), (RIDGE, RIDGE), steps=3)
     alone = solve(problem, kronecker(problem, draws=3)(RIDGE), steps=3)
     assert list(found) == [RIDGE] and torch.equal(found[RIDGE].change, alone.change)
+
+
+def test_a_solve_stops_where_its_last_steps_brought_little(problem):
+    right, most = problem.gradient, 13
+    reached = [float(right @ solve_for(problem, right, steps=steps)) for steps in range(most + 1)]
+    # b'v grows to what the closed form gives it.
+    assert reached == sorted(reached) and reached[-1] < float(right @ dense(problem))
+    expected = next(n for n in range(WINDOW, most) if reached[n] - reached[n - WINDOW] <= 0.1 * reached[n])
+    found = float(right @ solve_for(problem, right, settled=0.1))
+    assert found == pytest.approx(reached[expected], rel=1e-12) and found < reached[-1]
