@@ -27,15 +27,16 @@ def forget_command(
     anchors: OldPhotos = None,
     anchor_factors: Path | None = None,
     labels: Path | None = None,
-    steps: PositiveInt = 500,
+    steps: PositiveInt | None = None,
     anew: bool = False,
     allow_code: AllowCode = False,
 ) -> int:
     """Forget photos that a model was adapted to: write the model that never saw them, with a proof.
 
-    Exact where there are no anchors and few photos, otherwise as close as OUT/forget.json reports. All inputs must be
-    the same as when the model was adapted, including the photos to forget: forget first, delete the files afterwards.
-    The new model is measured, and written or refused, as by `hetero adapt`. Exits with 1 when it is refused.
+    The problem is solved again without them, by steps in which they have no part; without anchors and with few photos,
+    exactly. OUT/forget.json has the proof. All inputs must be the same as when the model was adapted, including the
+    photos to forget: forget first, delete the files afterwards. The new model is measured, and written or refused, as
+    by `hetero adapt`. Exits with 1 when it is refused.
 
     It does not forget the data that the model was trained on before it was adapted, nor the gallery's vectors.
 
@@ -51,7 +52,8 @@ def forget_command(
         anchors: Photos of the old domain.
         anchor_factors: File of factors in place of the anchors.
         labels: CSV file with the gallery's classes.
-        steps: Most steps, where the solution is not exact.
+        steps: Instead of solving anew: start from the model as it is and take at most so many steps, until what is
+            left proves that the photos leave no trace; hundreds, and refused if they are too few.
         anew: Solve once more without the photos, from the beginning, and compare.
         allow_code: Allow a model to run its own code.
     """
@@ -82,11 +84,14 @@ def forget_command(
             anchor_factors=places.factors,
         )
     print(summary(adaptation))
-    print(
-        f"{len(proof.deleted)} photos forgotten, {proof.left} left, by {proof.method}; from what it would be had they "
-        f"never been there, the change of weights differs by at most {proof.weights:.1e}, outputs by at most "
-        f"{proof.outputs:.1e}"
-    )
+    counts = f"{len(proof.deleted)} photos forgotten, {proof.left} left"
+    if proof.method == "anew":
+        print(f"{counts}, solved anew from these alone: {proof.steps} steps to a residual of {proof.residual:.1%}")
+    else:
+        print(
+            f"{counts}, by {proof.method}; from what it would be had they never been there, the change of weights "
+            f"differs by at most {proof.weights:.1e}, outputs by at most {proof.outputs:.1e}"
+        )
     if proof.compared:
         print(
             f"solved anew without them, the change of weights differs by {proof.compared.weights:.1e}, outputs by at "

@@ -14,7 +14,7 @@ from hetero.linear.solver.precondition import kronecker
 from hetero.linear.solver.problem import Problem
 from hetero.linear.solver.solve import Solution, solve
 
-Method = Literal["dual", "conjugate gradients"]
+Method = Literal["dual", "conjugate gradients", "anew"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Deletion:
 
     Attributes:
         problem: The problem of the images that stay.
-        solution: Its solution, starting from the solution for all images.
+        solution: Its solution.
         anew: [p], its solution from the beginning, without any use of the deleted images; None if not requested.
         method: The method that found ``solution``.
     """
@@ -46,7 +46,8 @@ def delete(
 ) -> Deletion:
     """Solve a problem as if some images had never been in it; every other keeps its weight.
 
-    By the dual where it fits, which is exact; otherwise by conjugate gradients from ``start``.
+    By the dual where it fits, which is exact; otherwise by conjugate gradients from ``start``. From 0, the deleted
+    images take no part at all, however few the steps: the method is ``anew``.
 
     Args:
         problem: The problem of all images; in float64 for the dual.
@@ -56,7 +57,7 @@ def delete(
         apart: Largest distance of outputs from the exact ones at which the solver may stop, see
             :meth:`hetero.linear.solver.problem.Problem.apart`.
         seed: Seed of the preconditioner.
-        anew: True to solve once more from 0, without any use of the deleted images.
+        anew: True to solve once more from 0 where the solution was not, without any use of the deleted images.
     """
     rest = _without(problem, rows)
     if fits(problem):
@@ -70,8 +71,11 @@ def delete(
     def solve_from(start: Tensor | None, progress: str) -> Solution:
         return solve(rest, precondition, start=start, steps=steps, tolerance=tolerance, progress=progress)
 
+    solution = solve_from(start, "forgetting")
+    if start is None:
+        return Deletion(rest, solution, solution.change if anew else None, "anew")
     again = solve_from(None, "solving anew").change if anew else None
-    return Deletion(rest, solve_from(start, "forgetting"), again, "conjugate gradients")
+    return Deletion(rest, solution, again, "conjugate gradients")
 
 
 def _without(problem: Problem, rows: Sequence[int]) -> Problem:

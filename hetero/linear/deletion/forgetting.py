@@ -53,19 +53,21 @@ class Comparison:
 class Forgetting:
     """The forgotten images, and the proof.
 
-    The problem of the images that stay has one solution, which does not depend on the others. The residual of the
-    written change bounds its distance from that solution (:meth:`hetero.linear.solver.problem.Problem.apart`), however
-    it was found.
+    A change that was solved anew was computed from the images that stay alone. The problem of these has one solution,
+    which does not depend on the others; the residual of the written change bounds its distance from that solution
+    (:meth:`hetero.linear.solver.problem.Problem.apart`), however it was found.
 
     Attributes:
         deleted: SHA-256 of each forgotten name, sorted: anyone who has a name can check that it is among them.
         left: Number of images that remain in the adaptation.
-        method: ``dual`` is exact; ``conjugate gradients`` is as close as ``residual`` shows.
+        method: ``anew`` never used the images; ``dual`` is exact; ``conjugate gradients``, from the model as it was, is
+            as close as ``residual`` shows.
         steps: Steps of conjugate gradients.
         residual: ``|g - H d| / |g|`` of the problem without the images, d as it was written.
-        weights: Upper bound on the distance of d from the exact change, relative to d.
-        outputs: Upper bound on the distance of the remaining images' outputs from the exact ones, in the linear model:
-            root mean square of the distances.
+        weights: Upper bound on the distance of d from the one solution, relative to d. Solved anew, it is as large as
+            an adaptation's, which stops as early, and nothing of the images is in it.
+        outputs: Upper bound on the distance of the remaining images' outputs from those of the one solution, in the
+            linear model: root mean square of the distances.
         compared: Comparison with a model solved anew; None if not requested.
         not_forgotten: The data that forgetting does not reach.
         schema: Version of this record.
@@ -86,7 +88,7 @@ class Forgetting:
     def refusal(self) -> str:
         """Reason that the images do not count as forgotten; empty when they do."""
         apart = max(self.outputs, self.compared.outputs if self.compared else 0.0)
-        if apart <= MOST_APART:
+        if apart <= MOST_APART or self.method == "anew":
             return ""
         return (
             f"its outputs may differ by {apart:.2g} from those of a model that never saw the photos, more than "
@@ -116,15 +118,17 @@ def forget(
     gallery: OldGallery,
     out: Path,
     *,
-    steps: int = 500,
+    steps: int | None = None,
     anew: bool = False,
     places: Places | None = None,
     anchor_factors: Path | None = None,
 ) -> tuple[Forgetting, Adaptation]:
     """Write the model that never learnt from some images.
 
-    The images leave no trace in the adaptation, as the residual proves; :data:`NOT_FORGOTTEN` lists where they may
-    remain. As in :func:`hetero.linear.adaptation.adapt` figures decide whether the new model keeps the old space.
+    Where the dual does not fit, the problem is solved anew without them, as by :func:`hetero.linear.adaptation.adapt`
+    with the ridge that it chose; or, if ``steps`` says so, solved on from the present model until the residual proves
+    that no trace is left. :data:`NOT_FORGOTTEN` lists where the images may remain. As in
+    :func:`hetero.linear.adaptation.adapt` figures decide whether the new model keeps the old space.
 
     Args:
         directory: Directory that an adaptation, or a forgetting, wrote. It stays as it is.
@@ -134,7 +138,8 @@ def forget(
         old: As for the adaptation.
         gallery: As for the adaptation.
         out: The new directory. ``forget.json`` in it has the proof; no record in it has the names.
-        steps: Most steps of conjugate gradients, where the dual does not fit.
+        steps: Most steps from the present model to the one solution; None to solve anew, by as many steps as the
+            adaptation was allowed.
         anew: True to solve once more without the images, from the beginning, and compare.
         places: Present paths of all inputs.
         anchor_factors: As for the adaptation.
@@ -153,7 +158,8 @@ def forget(
     rows = [photos.names.index(name) for name in dict.fromkeys(names)]
     # Half of it, because the residual by which conjugate gradients stop drifts a little.
     apart, seed = MOST_APART / 2, learnt.config.seed
-    deletion = delete(problem, rows, again.present(), steps=steps, apart=apart, seed=seed, anew=anew)
+    start, most = (None, learnt.config.steps) if steps is None else (again.present(), steps)
+    deletion = delete(problem, rows, start, steps=most, apart=apart, seed=seed, anew=anew)
     rest = deletion.problem
     change = _written(problem.model, deletion.solution.change)
     residual = float(rest.left(change).norm())

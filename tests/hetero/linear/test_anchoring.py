@@ -48,7 +48,8 @@ def test_what_was_held_by_factors_is_forgotten_and_explained_with_them(place):
     factors = folder / "anchors.safetensors"
     adapt(folder / "v1", *given, folder / "v2", CONFIG, anchor_factors=factors)
     gone = given[0].train.names[:3]
-    proof, measured = forget(folder / "v2", gone, folder / "v1", *given, folder / "v3", anchor_factors=factors)
+    base, out = folder / "v1", folder / "v3"
+    proof, measured = forget(folder / "v2", gone, base, *given, out, anchor_factors=factors, steps=500)
     assert proof.outputs <= 1e-3 and proof.left == 33 and measured.by_factors and measured.anchors == 36
     seen = explain(folder / "v3", folder / "v1", *given, most=1, anchor_factors=factors)
     assert seen.method == "conjugate gradients" and seen.suspects

@@ -47,7 +47,7 @@ def test_with_anchors_conjugate_gradients_come_to_retraining(problem, warm):
     held = dataclasses.replace(problem, anchors=images(3, seed=9), anchor_weight=0.5)
     start = torch.randn(problem.model.size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = delete(held, GONE, start if warm else None, apart=1e-11, anew=True)
-    assert found.method == "conjugate gradients" and 0 < found.solution.steps < 500
+    assert found.method == ("conjugate gradients" if warm else "anew") and 0 < found.solution.steps < 500
     for change in (found.solution.change, found.anew):
         assert (change - retrained(held)).abs().max() <= 1e-8
     assert found.solution.residual <= 1e-10

@@ -45,12 +45,14 @@ def test_it_writes_the_model_and_says_what_it_does_not_forget(place, tmp_path, c
     assert load_model(tmp_path / "v3").space == load_model(place / "v1").space
 
 
-def test_one_with_anchors_and_too_few_steps_is_refused(place, tmp_path, capsys):
+def test_one_with_anchors_is_solved_anew_and_refused_after_too_few_steps_from_the_present(place, tmp_path, capsys):
     places = json.loads((place / "v2" / "learnt.json").read_text())["places"]
     lie = {name: places[name]["path"] for name in ("data", "anchors")} | {"gallery": places["gallery"]}
     given = [word for name, path in lie.items() for word in (f"--{name}", path)]
     assert called("adapt", places["model"], *given, "--part", "neck", "--most-flips", "1", "--out", "v2") == 0
     capsys.readouterr()
+    assert run(tmp_path / "v2", out="anew") == 0
+    assert "2 photos forgotten, 34 left, solved anew from these alone: " in capsys.readouterr().out
     assert run(tmp_path / "v2", "--steps", "1") == 1
     printed = capsys.readouterr()
     assert "by conjugate gradients" in printed.out and "refused: no model was written" in printed.err

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hetero.data.subset import with_rows
 from hetero.errors import InputError
 from hetero.files import sha256_bytes
 from hetero.linear import Adaptation, AdaptConfig, Forgetting, Linearised, adapt, divided, forget
@@ -53,7 +54,7 @@ def weights(directory) -> torch.Tensor:
 def test_the_new_model_is_the_one_that_never_saw_them(place, tmp_path, name, config, method):
     folder, stored = place
     before = Learnt.load(folder / name)
-    proof, measured = forget(folder / name, GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out")
+    proof, measured = forget(folder / name, GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out", steps=500)
     expected = retrained(folder, stored, config, before.config.ridges[0], GONE)
     written, change = weights(tmp_path / "out"), expected - weights(folder / "v1")
     # The bound holds, and says something.
@@ -67,11 +68,24 @@ def test_the_new_model_is_the_one_that_never_saw_them(place, tmp_path, name, con
     assert load_model(tmp_path / "out").space == stored.space
 
 
+def test_solved_anew_it_is_what_an_adaptation_without_them_writes(place, tmp_path):
+    folder, stored = place
+    kept = [row for row, name in enumerate(NEW.train.names) if name not in GONE]
+    share, ridge = len(kept) / len(NEW.train), Learnt.load(folder / "held").config.ridges[0]
+    config = dataclasses.replace(HELD, ridges=(ridge / share,), anchor_weight=HELD.anchor_weight / share)
+    fewer = dataclasses.replace(NEW, train=with_rows(NEW.train, np.array(kept)))
+    adapt(folder / "v1", fewer, OLD, stored, tmp_path / "never", config)
+    proof, _ = forget(folder / "held", GONE, folder / "v1", NEW, OLD, stored, tmp_path / "out", anew=True)
+    assert proof.method == "anew" and proof.steps == HELD.steps and not proof.refusal and proof.outputs > 1e-3
+    assert (weights(tmp_path / "out") - weights(tmp_path / "never")).abs().max() <= 1e-6
+    assert proof.compared is not None and proof.compared.weights == 0 and proof.compared.outputs <= 1e-6
+
+
 def test_the_model_is_compared_with_one_solved_anew(place, tmp_path):
     folder, stored = place
     parts = (folder / "v1", NEW, OLD, stored)
     exact = forget(folder / "free", GONE, *parts, tmp_path / "exact", anew=True)[0].compared
-    near, _ = forget(folder / "held", GONE, *parts, tmp_path / "near", anew=True)
+    near, _ = forget(folder / "held", GONE, *parts, tmp_path / "near", steps=500, anew=True)
     assert exact is not None and exact.weights <= 1e-8 and exact.outputs <= 1e-5 and exact.sample == 36
     assert near.compared is not None and near.compared.weights <= 2 * near.weights and near.compared.outputs <= 1e-3
     worse = dataclasses.replace(near, compared=dataclasses.replace(near.compared, outputs=0.002))
@@ -94,14 +108,14 @@ def test_no_record_has_the_names_and_forgetting_goes_on(place, tmp_path):
 
 def test_a_solution_that_was_not_reached_is_refused_with_the_proof(place, tmp_path):
     folder, stored = place
-    # Where no model stands, the solution starts from nothing.
+    # Where no model stands, the solution is anew, however many its steps.
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "learnt.json").write_bytes((folder / "held" / "learnt.json").read_bytes())
     parts = (folder / "v1", NEW, OLD, stored)
     proof, _ = forget(folder / "held", GONE, *parts, tmp_path / "out", steps=1)
     assert "its outputs may differ by" in proof.refusal and proof.outputs > 1e-3
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adapt.json", "forget.json", "learnt.json"]
-    assert not forget(tmp_path / "held", GONE, *parts, tmp_path / "whole")[0].refusal
+    assert forget(tmp_path / "held", GONE, *parts, tmp_path / "whole", steps=1)[0].method == "anew"
 
 
 def test_figures_decide_as_for_an_adaptation(place, tmp_path):
