@@ -74,6 +74,8 @@ class Task:
     validation: Images
     test: Images
     classes: int
+    epochs: int = EPOCHS
+    rates: tuple[float, ...] = ADAM
 
     @cached_property
     def problem(self) -> Problem:
@@ -109,7 +111,7 @@ class Task:
     def batches(self) -> Iterable[Tensor]:
         """Yield rows; few images are shown more often."""
         drawn = torch.Generator().manual_seed(0)
-        for _ in range(EPOCHS * max(1, 600 // len(self.train.labels))):
+        for _ in range(self.epochs * max(1, 600 // len(self.train.labels))):
             yield from torch.randperm(len(self.train.labels), generator=drawn).split(BATCH)
 
 
@@ -154,16 +156,16 @@ def exact(task: Task) -> Iterable[Tensor]:
 METHODS: dict[str, Callable[[Task], float]] = {
     "linear probe": lambda task: task.accuracy(task.test, None, linear=False),
     "fine-tuning, cross-entropy": lambda task: task.best(
-        (descended(task, rate, squared=False, linear=False) for rate in ADAM), linear=False
+        (descended(task, rate, squared=False, linear=False) for rate in task.rates), linear=False
     ),
     "fine-tuning, squared": lambda task: task.best(
-        (descended(task, rate, squared=True, linear=False) for rate in ADAM), linear=False
+        (descended(task, rate, squared=True, linear=False) for rate in task.rates), linear=False
     ),
     "linear, cross-entropy": lambda task: task.best(
-        (descended(task, rate, squared=False, linear=True) for rate in ADAM), linear=True
+        (descended(task, rate, squared=False, linear=True) for rate in task.rates), linear=True
     ),
     "linear, squared": lambda task: task.best(
-        (descended(task, rate, squared=True, linear=True) for rate in ADAM), linear=True
+        (descended(task, rate, squared=True, linear=True) for rate in task.rates), linear=True
     ),
     "linear, squared, Kronecker steps": lambda task: task.best(
         (kronecker_descended(task, rate, ridge) for rate, ridge in KRONECKER), linear=True
@@ -173,18 +175,20 @@ METHODS: dict[str, Callable[[Task], float]] = {
 
 
 class _Classifier(nn.Module):
-    def __init__(self, model: EmbeddingModel, classes: int) -> None:
+    def __init__(self, backbone: nn.Module, pool: nn.Module, channels: int, classes: int) -> None:
         super().__init__()
-        self.backbone, self.pool = model.backbone, model.pool
-        self.head = nn.Linear(model.embedding.in_features, classes)
+        self.backbone, self.pool = backbone, pool
+        self.head = nn.Linear(channels, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.head(self.pool(self.backbone(pixels)))
 
 
-def probed(model: EmbeddingModel, train: Images, validation: Images, classes: int) -> _Classifier:
+def probed(
+    backbone: nn.Module, pool: nn.Module, channels: int, train: Images, validation: Images, classes: int
+) -> nn.Module:
     """The network with the last layer that does best on validation, by ridge regression."""
-    found = _Classifier(model, classes).eval()
+    found = _Classifier(backbone, pool, channels, classes).eval()
     with torch.no_grad():
         seen, asked = (found.pool(found.backbone(images.inputs)).double() for images in (train, validation))
         middle, scale = seen.mean(dim=0), seen.std()
@@ -217,7 +221,8 @@ def task_of(model: EmbeddingModel, copies: ImageSet, classes: int, shots: int, s
 
     with torch.no_grad():
         train, validation, test = part(0, shots), part(COPIES - 3, COPIES - 2), part(COPIES - 1, COPIES)
-    return Task(Linearised(probed(model, train, validation, classes)), train, validation, test, classes)
+        network = probed(model.backbone, model.pool, model.embedding.in_features, train, validation, classes)
+    return Task(Linearised(network), train, validation, test, classes)
 
 
 def pretrained(emoji: Dataset, recipe: Recipe, steps: int, slope: float, directory: Path) -> EmbeddingModel:
@@ -228,6 +233,15 @@ def pretrained(emoji: Dataset, recipe: Recipe, steps: int, slope: float, directo
     training = replace(recipe.cloud.training, steps=steps, validate_every=max(1, steps // 10))
     config = replace(recipe.cloud, training=training, model=SMALL)
     return hetero.train_cloud(emoji, config, recipe.preprocessing, directory, seed=0)
+
+
+def measure(task: Task, here: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Add the methods that are missing, and keep what there is after each."""
+    for name, method in METHODS.items():
+        if name not in here:
+            begun = time.process_time()
+            here[name] = {"accuracy": method(task), "cpu_seconds": time.process_time() - begun}
+            keep()
 
 
 def table(found: dict[str, Any]) -> str:
@@ -249,6 +263,7 @@ def table(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the classes")
+    parser.add_argument("--shots", nargs="+", choices=tuple(SHOTS), default=list(SHOTS))
     parser.add_argument("--classes", type=int, default=50)
     parser.add_argument("--steps", type=int, default=300, help="of pre-training")
     parser.add_argument("--out", type=Path, required=True)
@@ -260,14 +275,10 @@ def main() -> None:
     for slope in SLOPES:
         model = pretrained(emoji, recipe, options.steps, slope, options.out / f"slope-{slope:g}")
         for seed in options.seeds:
-            for shots, count in SHOTS.items():
-                task = task_of(model, copies, options.classes, count, seed)
+            for shots in options.shots:
+                task = task_of(model, copies, options.classes, SHOTS[shots], seed)
                 here = found.setdefault(f"{slope:g}/{shots}/{seed}", {})
-                for name, method in METHODS.items():
-                    if name not in here:
-                        begun = time.process_time()
-                        here[name] = {"accuracy": method(task), "cpu_seconds": time.process_time() - begun}
-                        write_json(path, {"found": found, **where_and_when()})
+                measure(task, here, lambda: write_json(path, {"found": found, **where_and_when()}))
     print(json.dumps(where_and_when()), table(found), sep="\n\n")
 
 
