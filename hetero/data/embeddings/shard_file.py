@@ -2,16 +2,21 @@
 
 The column ``embedding`` (a list of fixed size, float16 or float32) is written plain, uncompressed and as one page. So
 every Parquet reader reads it, and its values lie at the end of the page as one array, which is mapped without a copy.
+
+Before the file's footer, where readers look at nothing, lie two digests: of all before the page, and of that digest
+with the footer. They are compared before pyarrow reads either, because it ends the process at some damaged footers.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -29,6 +34,9 @@ _NAME, _EMBEDDING = "name", "embedding"
 _PAGE = (1 << 31) - 1
 _HEADER = 64
 """Bytes that hold the header of a page without statistics."""
+_ENDING = 8
+"""Bytes after a footer: its length, and Parquet's mark."""
+_DIGEST = 32
 
 
 def parquet() -> Any:
@@ -78,7 +86,7 @@ def shard_bytes(
         data_page_size=_PAGE,
         write_batch_size=max(1, values.size),
     )
-    return stream.getvalue().to_pybytes()
+    return _sealed(stream.getvalue().to_pybytes())
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class Shard:
         offset: Place of the first value in the file, in bytes.
         page: Place of the page that they end, and its length, in bytes.
         checksum: CRC-32 of the page.
+        head: SHA-256 of all before the page.
     """
 
     path: Path
@@ -102,24 +111,20 @@ class Shard:
     offset: int
     page: tuple[int, int]
     checksum: int
+    head: bytes
 
     @classmethod
     def open(cls, path: Path) -> Shard:
         """Read a shard's metadata.
 
         Raises:
-            InputError: When another program wrote the file, in another layout.
-            IntegrityError: When it is damaged.
+            IntegrityError: When it is damaged, or another program wrote it.
         """
         pq = parquet()
-        import pyarrow as pa
-
-        try:
-            with path.open("rb") as stream:
-                footer = pq.ParquetFile(stream)
-                return _opened(path, footer.metadata, footer.schema_arrow, stream)
-        except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(f"{path} is not a whole Parquet file: {error}") from None
+        with path.open("rb") as stream:
+            head = _head_digest(stream, path)
+            file = pq.ParquetFile(stream)
+            return _opened(path, file.metadata, file.schema_arrow, stream, head)
 
     @cached_property
     def vectors(self) -> Float[np.ndarray, "n d"]:
@@ -128,14 +133,16 @@ class Shard:
         return np.memmap(self.path, np.dtype(self.dtype).newbyteorder("<"), "r", self.offset, shape)
 
     def names(self) -> list[str]:
-        """Read the name of each row."""
-        pq = parquet()
-        import pyarrow as pa
+        """Read the name of each row.
 
-        try:
-            return pq.read_table(self.path, columns=[_NAME], partitioning=None)[_NAME].to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(f"{self.path}: its names cannot be read: {error}") from None
+        Raises:
+            IntegrityError: When they are not what was written.
+        """
+        pq = parquet()
+        with self.path.open("rb") as stream:
+            if hashlib.sha256(stream.read(self.page[0])).digest() != self.head:
+                raise IntegrityError(f"{self.path} is damaged: its names are not those that were written")
+            return pq.ParquetFile(stream).read(columns=[_NAME])[_NAME].to_pylist()
 
     def require_whole(self) -> None:
         """Read the vectors once and compare them with their checksum.
@@ -150,42 +157,57 @@ class Shard:
                 raise IntegrityError(f"{self.path} is damaged: its vectors are not those that were written")
 
 
-def _opened(path: Path, footer: Any, schema: Any, stream: Any) -> Shard:
+def _sealed(data: bytes) -> bytes:
+    """Put the two digests before the footer."""
     import pyarrow as pa
 
-    description = strict_json((schema.metadata or {}).get(b"hetero", b"{}"), what=f"the metadata 'hetero' of {path}")
-    if not isinstance(description, dict) or description.get("schema") != SCHEMA:
-        raise InputError(f"{path}: expected a shard as `hetero embed` writes it, got Parquet of another program")
-    space = EmbeddingSpace.from_dict(description.get("space"), what=f"the space in {path}")
-    values = schema.field(_EMBEDDING).type if _EMBEDDING in schema.names else None
-    if values is None or not pa.types.is_fixed_size_list(values) or values.list_size != space.dimension:
-        raise IntegrityError(f"{path}: expected a column {_EMBEDDING!r} of {space.dimension} numbers, got {values}")
-    dtypes: dict[Any, Dtype] = {pa.float16(): "float16", pa.float32(): "float32"}
-    dtype = dtypes.get(values.value_type)
-    chunk = footer.row_group(0).column(1) if footer.num_row_groups == 1 else None
-    if dtype is None or chunk is None or not _is_plain(chunk, footer.num_rows * space.dimension):
-        raise _rewritten(path)
+    chunk = parquet().ParquetFile(pa.BufferReader(data)).metadata.row_group(0).column(1)
+    end = chunk.data_page_offset + chunk.total_compressed_size
+    length, _ = _page_header(data[chunk.data_page_offset : chunk.data_page_offset + _HEADER])
+    footer = len(data) - _ENDING - int.from_bytes(data[-_ENDING:-4], "little")
+    head = hashlib.sha256(data[: end - length]).digest()
+    return data[:footer] + head + hashlib.sha256(head + data[footer:]).digest() + data[footer:]
+
+
+def _head_digest(stream: BinaryIO, path: Path) -> bytes:
+    """Return the digest of all before the page, once the footer is known to be what was written.
+
+    Raises:
+        IntegrityError: When it is not.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - _ENDING))
+    ending = stream.read()
+    length = int.from_bytes(ending[:4], "little") + _ENDING
+    stream.seek(max(0, size - length - 2 * _DIGEST))
+    sealed = stream.read(2 * _DIGEST)
+    if hashlib.sha256(sealed[:_DIGEST] + stream.read()).digest() != sealed[_DIGEST:]:
+        raise IntegrityError(
+            f"{path} is damaged, or another program wrote it: expected a shard as `hetero embed` writes it"
+        )
+    stream.seek(0)
+    return sealed[:_DIGEST]
+
+
+def _opened(path: Path, footer: Any, schema: Any, stream: BinaryIO, head: bytes) -> Shard:
+    what = f"the metadata 'hetero' of {path}"
+    description = cast("dict[str, Any]", strict_json(schema.metadata[b"hetero"], what=what))
+    if description["schema"] != SCHEMA:
+        raise InputError(f"{path}: expected a shard of version {SCHEMA}, got {description['schema']}")
+    space = EmbeddingSpace.from_dict(description["space"], what=f"the space in {path}")
+    dtype: Dtype = "float16" if footer.schema.column(1).physical_type == "FIXED_LEN_BYTE_ARRAY" else "float32"
+    chunk = footer.row_group(0).column(1)
     stream.seek(chunk.data_page_offset)
-    length, checksum = _page_header(stream.read(_HEADER), path)
+    length, checksum = _page_header(stream.read(_HEADER))
     end = chunk.data_page_offset + chunk.total_compressed_size
     size = footer.num_rows * space.dimension * np.dtype(dtype).itemsize
     if not 0 < end - length - chunk.data_page_offset <= _HEADER or size > length:
-        raise _rewritten(path)
-    return Shard(path, footer.num_rows, space, dtype, end - size, (end - length, length), checksum)
+        raise IntegrityError(f"{path} is damaged: its vectors are not where they were written")
+    return Shard(path, footer.num_rows, space, dtype, end - size, (end - length, length), checksum, head)
 
 
-def _is_plain(chunk: Any, values: int) -> bool:
-    return (
-        chunk.path_in_schema.startswith(f"{_EMBEDDING}.")
-        and chunk.compression == "UNCOMPRESSED"
-        and set(chunk.encodings) == {"PLAIN", "RLE"}
-        and not chunk.has_dictionary_page
-        and chunk.num_values == values
-    )
-
-
-def _page_header(header: bytes, path: Path) -> tuple[int, int]:
-    """Return a data page's length and CRC-32 from its header.
+def _page_header(header: bytes) -> tuple[int, int]:
+    """Return a data page's length and CRC-32 from its header; zeros where it is none.
 
     The header is Thrift's compact protocol: four integers, each after a byte that says so, are the kind of the page,
     its length, its length when compressed, and its checksum.
@@ -195,7 +217,7 @@ def _page_header(header: bytes, path: Path) -> tuple[int, int]:
     place = 0
     for _ in range(4):
         if header[place : place + 1] != b"\x15":
-            raise _rewritten(path)
+            return 0, 0
         place, value = place + 1, 0
         for shift in range(0, 35, 7):
             byte = header[place]
@@ -204,13 +226,4 @@ def _page_header(header: bytes, path: Path) -> tuple[int, int]:
                 break
         numbers.append((value >> 1) ^ -(value & 1))
     kind, length, compressed, checksum = numbers
-    if kind or length != compressed:
-        raise _rewritten(path)
-    return length, checksum & 0xFFFFFFFF
-
-
-def _rewritten(path: Path) -> InputError:
-    return InputError(
-        f"{path}: another program wrote these shards again, in another layout, and they cannot be mapped; take the "
-        "files that `hetero embed` wrote"
-    )
+    return (0, 0) if kind or length != compressed else (length, checksum & 0xFFFFFFFF)

@@ -27,6 +27,8 @@ from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse_file
 
 _SHOWN = 3
+_MANY = 500
+"""Number of shards whose check takes long enough to show progress."""
 
 
 class EmbeddingShards:
@@ -83,7 +85,7 @@ class EmbeddingShards:
     @cached_property
     def identity(self) -> str:
         """Digest of all vectors and their names, from what embedded them and the shards' checksums."""
-        return digest([asdict(self._record), [shard.checksum for shard in self._shards]])
+        return digest([asdict(self._record), [[shard.checksum, shard.head.hex()] for shard in self._shards]])
 
     def names_by_shard(self) -> Iterator[list[str]]:
         """Yield the names of one shard after the other."""
@@ -95,7 +97,8 @@ class EmbeddingShards:
         Raises:
             IntegrityError: When a shard is damaged.
         """
-        for _ in in_parallel(Shard.require_whole, self._shards, progress="checking the embeddings"):
+        title = "checking the embeddings" if len(self._shards) > _MANY else ""
+        for _ in in_parallel(Shard.require_whole, self._shards, progress=title):
             pass
 
     def rows_of(self, names: Sequence[str]) -> Int64[np.ndarray, " m"]:

@@ -141,6 +141,23 @@ def test_a_changed_byte_of_a_vector_is_found(tmp_path: Path, place: float) -> No
         EmbeddingShards(folder).require_whole()
 
 
+def test_random_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    folder, generator = written(tmp_path / "e"), np.random.default_rng(0)
+    path = folder / "000000000003-000000000006.parquet"
+    whole, refused = path.read_bytes(), 0
+    for _ in range(150):
+        data = bytearray(whole)
+        data[generator.integers(len(data))] = generator.integers(256)
+        path.write_bytes(bytes(data))
+        try:
+            shards = EmbeddingShards(folder)
+            shards.require_whole()
+            assert shards.names == NAMES and np.array_equal(shards.embeddings, vectors())
+        except InputError:
+            refused += 1
+    assert refused > 75
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_vectors_without_a_direction_are_refused_when_they_are_read(tmp_path: Path, value: float) -> None:
     rows = vectors()
@@ -167,7 +184,7 @@ def test_shards_that_another_program_wrote_again_are_refused_and_never_misread(
     path = folder / "000000000000-000000000003.parquet"
     table = pq.read_table(path)
     pq.write_table(table, path, **({"compression": "none", "use_dictionary": False} | options))
-    with pytest.raises(InputError, match="another program wrote these shards again"):
+    with pytest.raises(InputError, match="is damaged, or another program wrote it"):
         load_embeddings(folder)
 
 
@@ -176,10 +193,10 @@ def test_foreign_and_cut_files_are_refused(tmp_path: Path) -> None:
     path = folder / "000000000000-000000000003.parquet"
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
-    with pytest.raises(IntegrityError, match="not a whole Parquet file"):
+    with pytest.raises(IntegrityError, match="is damaged, or another program wrote it"):
         load_embeddings(folder)
     pq.write_table(pa.table({"name": ["a"]}), path)
-    with pytest.raises(InputError, match="got Parquet of another program"):
+    with pytest.raises(IntegrityError, match="is damaged, or another program wrote it"):
         load_embeddings(folder)
     other = dataclasses.replace(SPACE, space_id="other")
     path.write_bytes(shard_bytes(vectors()[:3], NAMES[:3], other, dtype="float32"))
