@@ -125,7 +125,8 @@ def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_
         else:
             write_here(job, out, entry, missing)
     kept = len(entry.starts) - len(missing)
-    say(f"{out}: {entry.rows:,} vectors in {len(entry.starts):,} shards" + (f", {kept:,} kept" if kept else ""))
+    shards = f"{len(entry.starts):,} shard{'s' if len(entry.starts) > 1 else ''}"
+    say(f"{out}: {entry.rows:,} vectors in {shards}" + (f", {kept:,} kept" if kept else ""))
 
 
 def _tell(job: Job) -> None:

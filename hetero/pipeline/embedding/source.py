@@ -19,6 +19,7 @@ from hetero.data.config import DataConfig
 from hetero.data.contents import contents
 from hetero.data.decoding.decoded import decode_listing, decode_unkept
 from hetero.data.images import Images, ImageSet
+from hetero.data.index.build import is_indexed
 from hetero.data.prepare import find, prepare
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.walk import image_files, printable
@@ -86,6 +87,8 @@ class FoundImages:
     def _sets(self, preprocessing: Preprocessing) -> list[ImageSet]:
         config = self.recipe.data if self.recipe else self.config
         assert config is not None
+        if is_indexed(config):
+            config = replace(config, decoded_limit_gb=0)  # each image is read once
         dataset = prepare(config, preprocessing)
         train = dataset.train
         if self.recipe and (count := self.recipe.cloud.copies):
