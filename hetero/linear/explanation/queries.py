@@ -77,7 +77,7 @@ def rows_named(tests: Sequence[Test], names: Sequence[str]) -> list[list[int]]:
     Raises:
         InputError: When a name is of no test image.
     """
-    places = [{test.images.names[row]: row for row in test.rows.tolist()} for test in tests]
+    places = [{test.images.names[int(row)]: int(row) for row in test.rows.tolist()} for test in tests]
     owners = {name: index for index in reversed(range(len(places))) for name in places[index]}
     if unknown := [name for name in names if name not in owners]:
         raise InputError(
