@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from hetero.errors import InputError
 from hetero.processes.children import ended_in_order
 
 if TYPE_CHECKING:
+    from device_tests.checks.approximate import ApproximateGallery
     from device_tests.verdict.verdict import Verdict
 
 
@@ -28,6 +30,8 @@ def verify_command(
     space: Path | None = None,
     gallery: Path | None = None,
     queries: Path | None = None,
+    gallery_store: str | None = None,
+    effort: PositiveInt | None = None,
     policy: str | None = None,
     key: Path | None = None,
     baseline: Path | None = None,
@@ -59,6 +63,9 @@ def verify_command(
         gallery: Evidence of your own, with --queries: the cloud's vectors, in a file of embeddings or a gallery
             directory.
         queries: Your photos that search it: a folder with a class a sub-folder, or a CSV, as `hetero data check` reads.
+        gallery_store: Address of a gallery store, for instance usearch:DIRECTORY: the queries search it, too, and may
+            get another first answer than by an exact search as rarely as --largest-loss says.
+        effort: Effort of that search; default 64.
         policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
             the package. Options below override it.
         key: The public key (PEM) that must have signed every bundle; instead of the policy's trusted_keys.
@@ -102,8 +109,10 @@ def verify_command(
             "evidence of your own takes both, --gallery FILE and --queries FOLDER_OR_CSV; to check a gallery's space "
             "alone give --space, and to embed fewer queries on emulated phones --sample"
         )
+    if effort is not None and gallery_store is None:
+        raise InputError("--effort is of a gallery store; give its address: --gallery-store ADDRESS")
     witness = _witness(attest, attest_key, bundles)
-    with ended_in_order():
+    with ended_in_order(), _opened(gallery_store, effort) as approximate:
         verdict = verify(
             bundles,
             target or ["desktop"],
@@ -114,6 +123,7 @@ def verify_command(
             again=again,
             queries=sample,
             evidence=OwnEvidence.read(gallery, queries) if gallery is not None and queries is not None else None,
+            approximate=approximate,
         )
     rows = [row.to_dict() for row in verdict.rows]
     write_report(out / "report.html", rows=rows, matrix=None, bundles=bundles, embeddings=out / "embeddings")
@@ -121,6 +131,22 @@ def verify_command(
         witness(verdict, limits, policy or "none")
     say(f"{verdict.table()}\n\n{verdict.headline}\nsee {out / 'report.html'}")
     return verdict.exit_code
+
+
+@contextlib.contextmanager
+def _opened(address: str | None, effort: int | None) -> Generator[ApproximateGallery | None]:
+    """Open the gallery store at an address; yield None for none."""
+    if address is None:
+        yield None
+        return
+    from device_tests.checks.approximate import ApproximateGallery
+    from hetero.gallery.opening import open_gallery
+    from hetero.gallery.store import DEFAULT_EFFORT
+
+    with open_gallery(address, read_only=True) as store:
+        if not len(store):
+            raise InputError(f"the gallery store {address} is empty: add items first")
+        yield ApproximateGallery(store, effort or DEFAULT_EFFORT, address)
 
 
 def _witness(

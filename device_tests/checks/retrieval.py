@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
+from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.gates import Gates
 from device_tests.checks.limit import problems_of, unknown_of
@@ -28,13 +29,19 @@ from hetero.metrics.top_overlap import nearest, overlap
 RUNG = "retrieval"
 
 
-def check(subject: Subject, gates: Gates) -> Finding:
+def check(subject: Subject, gates: Gates, approximate: ApproximateGallery | None = None) -> Finding:
     """Compare retrieval with the device's queries to retrieval with torch's, both in the cloud gallery.
 
     Figures are means over queries within a task, then over tasks. ``*_student`` are those of the student in torch,
     ``*_student_own_gallery`` those of the student searching vectors of its own. A gate fails when the whole 95 %
     interval of its figure lies beyond it, and is not verified when there were too few queries to decide. Vectors that
     are torch's up to float32 rounding find the same as torch's: no number of queries has to show that.
+
+    Args:
+        subject: The model on the target.
+        gates: Limits on the target.
+        approximate: A gallery store that the device's queries search, too; what its index loses is limited as what the
+            target loses.
     """
     goldens = subject.goldens
     student, cloud = goldens.retrieval_student, goldens.retrieval_cloud
@@ -60,6 +67,10 @@ def check(subject: Subject, gates: Gates) -> Finding:
         "overlap@10": float(np.mean([shares.mean() for shares in overlap(*hits)])),
         "torch_vectors": same,
     }
+    # A vector without a direction has failed the parity rung.
+    if approximate is not None and np.linalg.norm(subject.queries, axis=1).all():
+        gate, further = approximate.check(subject.queries, gates.largest_loss)
+        gated, figures = [*gated, gate], {**figures, **further}
     return judged(RUNG, problems_of(gated), figures, unknown_of(gated))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from device_tests.answers.golden_files import golden_files
 from device_tests.answers.handed import handed
 from device_tests.answers.original_rows import original_rows
 from device_tests.checks import cost, loads, parity, preprocessing, retrieval, text
+from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
@@ -19,8 +21,22 @@ from export.bundle.manifest import ModelEntry
 from export.bundle.reading import Bundle
 
 
-def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Gates) -> list[Finding]:
-    """Return every rung's answer for one model; rungs above a failed load are not verified."""
+def check_model(
+    bundle: Bundle,
+    entry: ModelEntry,
+    returned: Returned,
+    gates: Gates,
+    approximate: ApproximateGallery | None = None,
+) -> list[Finding]:
+    """Return every rung's answer for one model; rungs above a failed load are not verified.
+
+    Args:
+        bundle: The bundle.
+        entry: The model.
+        returned: The target's answer.
+        gates: Limits on the target.
+        approximate: A gallery store that the queries search, too; None for none.
+    """
     subject = Subject(
         precision=entry.precision,
         file_bytes=entry.size,
@@ -42,7 +58,7 @@ def check_model(bundle: Bundle, entry: ModelEntry, returned: Returned, gates: Ga
         reason = "it does not load" if load.status == "fail" else load.reason
         rungs = ladder_of(bundle.manifest)
         return [load, *(Finding(rung, "not verified", reason) for rung in rungs[1:])]
-    checks = [preprocessing.check, parity.check, retrieval.check, cost.check]
+    checks = [preprocessing.check, parity.check, partial(retrieval.check, approximate=approximate), cost.check]
     checks += [text.check] if bundle.manifest.texts else []
     return [load, *(check(subject, gates) for check in checks)]
 

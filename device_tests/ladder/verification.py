@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
+from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import EVIDENCE, Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.quality import STUDENT, Quality, judge
@@ -39,11 +40,18 @@ class Verification:
         targets: Targets, not yet set up.
         policy: Gates and exceptions.
         queries: Most query images that emulated targets embed, evenly spread; None for all.
+        approximate: A gallery store that the queries search, too; None for none.
     """
 
     def __init__(
-        self, bundles: Sequence[Bundle], targets: Sequence[Target], policy: Policy, queries: int | None = None
+        self,
+        bundles: Sequence[Bundle],
+        targets: Sequence[Target],
+        policy: Policy,
+        queries: int | None = None,
+        approximate: ApproximateGallery | None = None,
     ) -> None:
+        self._approximate = approximate
         self.bundles = {bundle.manifest.name: bundle for bundle in bundles}
         self.targets = {target.name: target for target in targets}
         self.policy = policy
@@ -176,7 +184,7 @@ class Verification:
         if reason := self.set_up[0].get(target, ""):
             return [Finding(rung, "not verified", reason) for rung in rungs]
         sample = self.asked[bundle, target]
-        findings = check_model(sample, entry, self.answer(Job(sample, entry, machine)), gates)
+        findings = check_model(sample, entry, self.answer(Job(sample, entry, machine)), gates, self._approximate)
         return findings if proved is None else [*findings, proved[id(entry), target]]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from device_tests.answers.embeddings import save_embeddings
+from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.gates import Gates
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.evidence.origin import signatures, verified_files
@@ -37,6 +38,7 @@ def verify(
     again: bool = False,
     queries: int | None = None,
     evidence: OwnEvidence | None = None,
+    approximate: ApproximateGallery | None = None,
 ) -> Verdict:
     """Run every bundle on every target and climb the ladder.
 
@@ -53,6 +55,7 @@ def verify(
         again: True to run also jobs whose answers are kept from an earlier verification of the same files and targets.
         queries: Most query images that emulated targets embed, evenly spread; None for all.
         evidence: A gallery and photos of the user's own, an additional rung.
+        approximate: A gallery store that the queries search, too: a further gate of the rung retrieval.
 
     Raises:
         InputError: For wrong arguments, including photos that cannot be read, before anything runs.
@@ -64,13 +67,16 @@ def verify(
     if baseline is not None:
         read_baseline(baseline)  # a mistake is told before anything runs
     bundles = open_bundles(bundle_paths, gallery)
+    if approximate is not None:
+        for bundle in bundles:
+            approximate.require_fits(bundle.space, bundle.manifest.name)
     signed = signatures(bundles, policy.trusted_keys)
     files = {bundle.manifest.name: verified_files(bundle) for bundle in bundles}
     if not targets:
         raise InputError("expected at least one target, got none; see `hetero device list`")
     machines = [target_called(name) for name in dict.fromkeys(targets)]
     pixels = {} if evidence is None else pixels_of(evidence, bundles)
-    verification = Verification(bundles, machines, policy, queries)
+    verification = Verification(bundles, machines, policy, queries, approximate)
     own_jobs = [] if evidence is None else photo_jobs(evidence, verification.jobs, pixels, queries)
     of_photos = verification.run(own_jobs, again=again)
     for job in verification.jobs:

@@ -1,0 +1,75 @@
+"""The gate of an approximate gallery, on a store that loses what it is told to lose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device_tests.checks import retrieval
+from device_tests.checks.approximate import ApproximateGallery
+from device_tests.checks.gates import Gates
+from device_tests.commands import verify_command
+from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.checked import CheckedStore
+from hetero.gallery.store import Effort, Matches
+from hetero.space import EmbeddingSpace
+from tests.device_tests.test_checks import replaced, subject
+
+SPACE = EmbeddingSpace.define(defined_by="a", name="fashion", version="1", dimension=2)
+OTHER = EmbeddingSpace.define(defined_by="b", name="fashion", version="2", dimension=2)
+
+
+class Lossy(CheckedStore):
+    """Gives the first queries another first answer, unless the search is exact."""
+
+    space = SPACE  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, lost: int) -> None:
+        self.lost = lost
+
+    def search(self, query: np.ndarray, k: int, space: EmbeddingSpace, *, effort: Effort, **rest: Any) -> Matches:
+        assert np.allclose(np.linalg.norm(query, axis=1), 1, atol=1e-6)
+        ids = [["b", "c"] if effort != "exact" and row < self.lost else ["a", "b"] for row in range(len(query))]
+        return Matches(ids, np.zeros((len(query), 2), np.float32))
+
+
+def gallery(lost: int) -> ApproximateGallery:
+    return ApproximateGallery(Lossy(lost), 16, "usearch:shop")
+
+
+def test_the_share_of_changed_answers_is_held_against_the_limit_of_a_loss() -> None:
+    queries = np.full((200, 2), 1.5, np.float32)
+    none, figures = gallery(0).check(queries, 0.01)
+    assert none.judgement.answer == "within"
+    assert figures == {
+        "store_changed": 0, "store_changed_low": 0, "store_changed_high": 0, "store_recall@10": 1, "store_effort": 16,
+    }  # fmt: skip
+    many, figures = gallery(100).check(queries, 0.01)
+    assert many.judgement.answer == "beyond"
+    assert figures["store_changed"] == 0.5 and figures["store_recall@10"] == pytest.approx(0.75)
+    assert "100 of 200 queries get another first answer from usearch:shop at effort 16" in many.told
+    few, _ = gallery(0).check(queries[:50], 0.01)
+    assert (few.judgement.answer, few.judgement.needs) == ("open", 100)
+
+
+def test_it_is_part_of_the_rung_retrieval() -> None:
+    wide = Gates(largest_loss=0.25)
+    assert retrieval.check(subject(), wide, gallery(0)).status == "pass"
+    failed = retrieval.check(subject(), wide, gallery(4))
+    assert failed.status == "fail" and "4 of 4 queries get another first answer" in failed.reason
+    assert failed.figures["store_changed"] == 1 and failed.figures["cmc@1"] == 0.75
+    zero = retrieval.check(subject(replaced(query=np.zeros((4, 2), np.float32))), wide, gallery(4))
+    assert "store_changed" not in zero.figures
+
+
+def test_another_space_and_an_empty_store_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(SpaceMismatchError, match="the gallery store usearch:shop and the bundle edge"):
+        gallery(0).require_fits(OTHER, "edge")
+    with pytest.raises(InputError, match="give its address: --gallery-store"):
+        verify_command([tmp_path], effort=10)
+    with pytest.raises(InputError, match=r"found no items\.sqlite"):
+        verify_command([tmp_path], gallery_store=f"usearch:{tmp_path / 'nowhere'}", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
