@@ -61,6 +61,12 @@ BUNDLE = _directory(
     "a bundle", "as `hetero export` writes it; `hetero verify` runs it", "manifest.json", b"hetero/bundle/"
 )
 GALLERY = _directory("a gallery directory", "as Gallery.save writes it", "gallery.json", b"hetero/gallery/")
+GALLERY_STORE = _directory(
+    "a gallery store",
+    "whose address is usearch:DIRECTORY; hetero.open_gallery makes it",
+    "items.sqlite",
+    b"SQLite format",
+)
 ADAPTER = _directory("an adapter", "as SpaceAdapter.save writes it", "adapter.json", b"hetero/adapter/")
 _OF_RUNS = ("data/stage.json", "cloud/stage.json", "verification/verdict.json")
 RUN = Kind(
@@ -164,9 +170,9 @@ TOML = Kind("a TOML file", "as recipes, policies and search spaces are", lambda 
 TABLE = Kind("a CSV table", "of photos or labels", lambda look: bool(look.start) and look.path.suffix == ".csv")
 
 KINDS: tuple[Kind, ...] = (
-    *(ADAPTED, MODEL, SUPERNET, SIGNED_BUNDLE, BUNDLE, GALLERY, ADAPTER, RUN, VERIFICATION, CLOUD_STAGE, CORE_ML),
+    *(ADAPTED, MODEL, SUPERNET, SIGNED_BUNDLE, BUNDLE, GALLERY, GALLERY_STORE, ADAPTER, RUN, VERIFICATION),
     INDEX,
-    SHARDS,
+    *(CLOUD_STAGE, CORE_ML, SHARDS),
     *(CALIBRATION, RETRIEVAL, GOLDENS, EMBEDDINGS, WEIGHTS, ARRAY, ONNX, LITERT, PICKLE, IMAGE),
     *(PRIVATE_KEY, PUBLIC_KEY, ATTESTATION, DECISIONS, MATRIX, LATENCY, SUMMARY, VERDICT, MANIFEST, PREPROCESSING),
     *(SPACE, REPORT, RECIPE, POLICY, TOML, TABLE, PHOTOS),

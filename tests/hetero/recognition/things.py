@@ -23,6 +23,7 @@ THINGS: Mapping[str, Kind] = {
     "bundle/manifest.json": kinds.MANIFEST,
     "bundle/model.fp32.mlpackage": kinds.CORE_ML,
     "gallery": kinds.GALLERY,
+    "store": kinds.GALLERY_STORE,
     "adapter": kinds.ADAPTER,
     "run": kinds.RUN,
     "results": kinds.VERIFICATION,
@@ -92,6 +93,7 @@ _BYTES: Mapping[str, bytes] = {
     "space.toml": b"stem_channels = 8\n",
     "labels.csv": b"path,label\n",
     "bundle/model.fp32.mlpackage/Manifest.json": b"{}",
+    "store/items.sqlite": b"SQLite format 3\0",
 }
 
 
