@@ -18,7 +18,7 @@ from hetero.errors import InputError
 from hetero.processes.children import ended_in_order
 
 if TYPE_CHECKING:
-    from device_tests.checks.approximate import ApproximateGallery
+    from device_tests.evidence.approximate import ApproximateGallery
     from device_tests.verdict.verdict import Verdict
 
 
@@ -139,7 +139,7 @@ def _opened(address: str | None, effort: int | None) -> Generator[ApproximateGal
     if address is None:
         yield None
         return
-    from device_tests.checks.approximate import ApproximateGallery
+    from device_tests.evidence.approximate import ApproximateGallery
     from hetero.gallery.opening import open_gallery
     from hetero.gallery.store import DEFAULT_EFFORT
 

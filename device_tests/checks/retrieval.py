@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import problems_of, unknown_of
+from device_tests.checks.limit import Gated, problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
 from device_tests.checks.retrieval_gates import (
     above_gate,
@@ -18,8 +17,10 @@ from device_tests.checks.retrieval_gates import (
     loss_gate,
     metric_gates,
     queries,
+    store_gate,
 )
 from device_tests.checks.subject import Subject
+from device_tests.evidence.approximate import DEPTH, ApproximateGallery
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval
 from hetero.metrics.registry import in_full
@@ -69,9 +70,20 @@ def check(subject: Subject, gates: Gates, approximate: ApproximateGallery | None
     }
     # A vector without a direction has failed the parity rung.
     if approximate is not None and np.linalg.norm(subject.queries, axis=1).all():
-        gate, further = approximate.check(subject.queries, gates.largest_loss)
+        gate, further = _in_store(subject.queries, gates, approximate)
         gated, figures = [*gated, gate], {**figures, **further}
     return judged(RUNG, problems_of(gated), figures, unknown_of(gated))
+
+
+def _in_store(
+    device: Float32[np.ndarray, "q d"], gates: Gates, approximate: ApproximateGallery
+) -> tuple[Gated, dict[str, Figure]]:
+    changed, recall = approximate.compare(device)
+    store = f"{approximate.address} at effort {approximate.effort}"
+    gate = store_gate(changed, gates.largest_loss, store=store)
+    share = gate.figure
+    ends = {"store_changed": share.value, "store_changed_low": share.low, "store_changed_high": share.high}
+    return gate, {**ends, f"store_recall@{DEPTH}": recall, "store_effort": approximate.effort}
 
 
 def _same(device: Float32[np.ndarray, "q d"], torch: Float32[np.ndarray, "q d"], limit: float) -> bool:

@@ -119,6 +119,25 @@ def chance_gate(
     return Gated(above, Judgement("open", max(needs, count + 1)), text, unit)
 
 
+def store_gate(changed: Float64[np.ndarray, " q"], limit: float, *, store: str) -> Gated:
+    """Limit the share of queries whose first answer the index of a gallery store changes.
+
+    No metric of first answers can lose more by the index, whatever is right.
+
+    Args:
+        changed: float64 [q], 1 for a query whose first answer is not that of an exact search, else 0.
+        limit: Largest share.
+        store: Name of the store and its effort, for people.
+    """
+    figure, count = mean_interval(changed), len(changed)
+    text = (
+        f"{int(changed.sum())} of {count} queries get another first answer from {store} than from an exact search: "
+        f"a share of {shown(figure)}; {limit:g} is allowed"
+    )
+    least = queries_for_loss(limit, queries=count, weight=1 / count)
+    return Gated(figure, at_most(figure, limit, queries=count, least=least), text)
+
+
 def queries(result: TaskResult) -> int:
     """Return the number of queries of all tasks."""
     return sum(map(len, result.labels))

@@ -11,10 +11,10 @@ from device_tests.answers.golden_files import golden_files
 from device_tests.answers.handed import handed
 from device_tests.answers.original_rows import original_rows
 from device_tests.checks import cost, loads, parity, preprocessing, retrieval, text
-from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
+from device_tests.evidence.approximate import ApproximateGallery
 from device_tests.ladder.identity import space_in_file
 from device_tests.targets.target import Original, Request, Returned, Target
 from export.bundle.manifest import ModelEntry

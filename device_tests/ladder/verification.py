@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.finding import EVIDENCE, Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.quality import STUDENT, Quality, judge
+from device_tests.evidence.approximate import ApproximateGallery
 from device_tests.ladder.climb import check_model
 from device_tests.ladder.running import Job, Work, jobs_of, run_jobs, set_up
 from device_tests.ladder.sample import asked_of

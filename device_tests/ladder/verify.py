@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from device_tests.answers.embeddings import save_embeddings
-from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.gates import Gates
+from device_tests.evidence.approximate import ApproximateGallery
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.evidence.origin import signatures, verified_files
 from device_tests.ladder.baseline import compare, read_baseline

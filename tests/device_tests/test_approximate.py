@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from device_tests.checks import retrieval
-from device_tests.checks.approximate import ApproximateGallery
 from device_tests.checks.gates import Gates
+from device_tests.checks.retrieval_gates import store_gate
 from device_tests.commands import verify_command
+from device_tests.evidence.approximate import ApproximateGallery
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.checked import CheckedStore
 from hetero.gallery.store import Effort, Matches
@@ -40,18 +41,20 @@ def gallery(lost: int) -> ApproximateGallery:
     return ApproximateGallery(Lossy(lost), 16, "usearch:shop")
 
 
-def test_the_share_of_changed_answers_is_held_against_the_limit_of_a_loss() -> None:
+def test_the_store_is_searched_as_configured_and_exactly() -> None:
     queries = np.full((200, 2), 1.5, np.float32)
-    none, figures = gallery(0).check(queries, 0.01)
-    assert none.judgement.answer == "within"
-    assert figures == {
-        "store_changed": 0, "store_changed_low": 0, "store_changed_high": 0, "store_recall@10": 1, "store_effort": 16,
-    }  # fmt: skip
-    many, figures = gallery(100).check(queries, 0.01)
+    changed, recall = gallery(50).compare(queries)
+    assert changed.tolist() == [1.0] * 50 + [0.0] * 150
+    assert recall == pytest.approx((50 * 0.5 + 150) / 200)
+
+
+def test_the_share_of_changed_answers_is_held_against_the_limit_of_a_loss() -> None:
+    none = store_gate(np.zeros(200), 0.01, store="usearch:shop")
+    assert none.judgement.answer == "within" and none.figure.value == 0
+    many = store_gate(np.arange(200) % 2 * 1.0, 0.01, store="usearch:shop")
     assert many.judgement.answer == "beyond"
-    assert figures["store_changed"] == 0.5 and figures["store_recall@10"] == pytest.approx(0.75)
-    assert "100 of 200 queries get another first answer from usearch:shop at effort 16" in many.told
-    few, _ = gallery(0).check(queries[:50], 0.01)
+    assert "100 of 200 queries get another first answer from usearch:shop than from an exact search" in many.told
+    few = store_gate(np.zeros(50), 0.01, store="usearch:shop")
     assert (few.judgement.answer, few.judgement.needs) == ("open", 100)
 
 

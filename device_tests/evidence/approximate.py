@@ -1,0 +1,57 @@
+"""A release manager's gallery as a service searches it: approximately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from hetero.gallery.store import GalleryStore
+from hetero.lengths import lengths, scaled
+from hetero.space import EmbeddingSpace
+
+DEPTH = 10
+
+
+@dataclass(frozen=True)
+class ApproximateGallery:
+    """A gallery store, and how it is searched in production.
+
+    Attributes:
+        store: The store.
+        effort: Candidates that its search keeps.
+        address: Its address, for people.
+    """
+
+    store: GalleryStore
+    effort: int
+    address: str
+
+    def require_fits(self, space: EmbeddingSpace, bundle: str) -> None:
+        """Refuse a bundle of another space.
+
+        Args:
+            space: The bundle's space.
+            bundle: The bundle's name.
+
+        Raises:
+            SpaceMismatchError: If the store serves another one.
+        """
+        self.store.space.require_same(space, this=f"the gallery store {self.address}", that=f"the bundle {bundle}")
+
+    def compare(self, queries: Float32[np.ndarray, "q d"]) -> tuple[Float64[np.ndarray, " q"], float]:
+        """Search the store as configured, and exactly.
+
+        Args:
+            queries: float32 [q, d], finite and none of them zero.
+
+        Returns:
+            float64 [q], 1 for a query whose first answer is another, else 0; and the share of the :data:`DEPTH` nearest
+            that is found.
+        """
+        vectors, space = scaled(queries, lengths(queries)), self.store.space
+        exact, near = (self.store.search(vectors, DEPTH, space, effort=effort).ids for effort in ("exact", self.effort))
+        pairs = list(zip(near, exact, strict=True))
+        changed = np.array([some[:1] != best[:1] for some, best in pairs], np.float64)
+        return changed, float(np.mean([len({*some} & {*best}) / max(1, len(best)) for some, best in pairs]))
