@@ -23,8 +23,8 @@ SCHEMA = "hetero/gallery-index/1"
 CONNECTIVITY, EXPANSION = 16, 64
 _AT_ONCE = 8192
 _FEWEST_UNSAVED = 10_000
-_SHARE_UNSAVED = 10
-"""An index is saved when a tenth of it is not: replaying that takes a tenth of its making."""
+_SHARE_UNSAVED = 4
+"""An index is saved when a quarter of it is not: replaying that takes a quarter of its making at most."""
 
 
 @record

@@ -34,13 +34,20 @@ class Names:
         """Return the id of each key; None for a key that is not here."""
         if not len(self._keys):
             return [None] * len(keys)
-        rows = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        present = (self._keys[rows] == keys).tolist()
-        starts, ends = self._ends[rows].tolist(), self._ends[rows + 1].tolist()
-        text = self._text
-        return [
-            text[start:end].decode() if here else None for here, start, end in zip(present, starts, ends, strict=True)
-        ]
+        rows = np.minimum(self._places(keys), len(self._keys) - 1)
+        present = self._keys[rows] == keys
+        starts, ends, text = self._ends[rows].tolist(), self._ends[rows + 1].tolist(), self._text
+        names: list[str | None] = [text[start:end].decode() for start, end in zip(starts, ends, strict=True)]
+        if present.all():
+            return names
+        return [name if here else None for name, here in zip(names, present.tolist(), strict=True)]
+
+    def _places(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where each key is, or would be."""
+        first, last = int(self._keys[0]), int(self._keys[-1])
+        if last - first == len(self._keys) - 1:  # none was removed: no need to look
+            return np.clip(keys - first, 0, None)
+        return np.searchsorted(self._keys, keys)
 
 
 def write(directory: Path, keys: NDArray[np.int64], ids: Sequence[str]) -> None:
