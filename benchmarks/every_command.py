@@ -109,6 +109,7 @@ ARGUMENTS: dict[Name, str] = {
     ("backfill", "plan"): "HERE/a.safetensors HERE/a.safetensors HERE/a.safetensors OUT --assume-compatible "
     "--steps 2 --random-orders 1",
     ("data", "check"): "HERE/photos",
+    ("data", "index"): "HERE/photos --out OUT/index",
     ("space", "check"): "HERE/a.safetensors",
     ("gallery", "tune"): "usearch:HERE/gallery HERE/a.safetensors",
     ("retrieval", "make"): "HERE/run/cloud HERE/photos OUT/retrieval.safetensors --calibration OUT/ranges.safetensors",
