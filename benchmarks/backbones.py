@@ -81,6 +81,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--networks", nargs="+", default=[*LITE, *OF_TIMM], choices=list(NETWORKS))
+    parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=FORMATS)
+    parser.add_argument("--precisions", nargs="+", default=[each for column in COLUMNS.values() for each in column])
     parser.add_argument("--queries", type=int, default=100, help="test photos that search")
     parser.add_argument("--calibration", type=int, default=128, help="photos to choose int8 by")
     parser.add_argument("--out", type=Path, default=Path("runs/backbones"))
@@ -99,16 +101,15 @@ def measure(name: str, photos: Any, options: argparse.Namespace) -> dict[str, An
         directory = Path(made) / "model"
         save_model(directory, model, {})
         retrieval, calibration = sets(from_directory(directory), photos, options)
-        precisions = tuple(precision for column in COLUMNS.values() for precision in column)
         export = timed(
             lambda: export_model(
                 directory,
                 retrieval,
                 bundle,
-                formats=FORMATS,
-                precisions=precisions,
+                formats=options.formats,
+                precisions=options.precisions,
                 calibration=calibration,
-                goals={"int8": GOAL},
+                goals={"int8": GOAL} if "int8" in options.precisions else {},
             )
         )
     manifest = read_bundle(bundle).manifest

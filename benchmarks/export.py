@@ -2,8 +2,8 @@
 
     python benchmarks/export.py RUN STUDENT --recipe demo --json export.json
 
-Per file: size, cosine with torch on the test queries, asymmetric cmc@1 and map@r against the cloud's gallery, latency
-of one image with one thread on this machine. Core ML files run in the reference executor; what it cannot run is
+Per file: size, cosine with torch on the test queries, asymmetric cmc@1 and map@r against the cloud's gallery, processor
+time of one image with one thread on this machine. Core ML files run in the reference executor; what it cannot run is
 ``not verified``. Also the wall and processor time and the peak memory of the export, and of bare converters called by
 hand in one script (``export_bare.py``) for the same files without any check or search.
 """
@@ -161,7 +161,7 @@ def _file(bundle: Any, model: Any) -> dict[str, Any]:
 def _run(
     bundle: Any, model: Any, images: UInt8[np.ndarray, "n h w 3"]
 ) -> tuple[Float32[np.ndarray, "n d"], float | None]:
-    """Vectors of the images, and the median milliseconds of one; None for a reference executor."""
+    """Vectors of the images, and the median milliseconds of one on a processor; None for a reference executor."""
     from export.formats.converter import load_converter
 
     path = bundle.file(model)
@@ -171,9 +171,9 @@ def _run(
     times: list[float] = []
     run(path, images[:_LATENCIES])
     for count in (1, _LATENCIES + 1) * 3:
-        start = time.perf_counter()
+        start = time.process_time()
         run(path, np.repeat(images[:1], count, axis=0))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     # Loading happens in both, so that the difference is the images alone.
     each = [(many - one) / _LATENCIES for one, many in zip(times[::2], times[1::2], strict=True)]
     return run(path, images), round(1e3 * float(np.median(each)), 3)
