@@ -94,3 +94,22 @@ def test_padding_of_infinity_has_no_part_in_a_range() -> None:
     assert (found["padded"].low, found["padded"].high, found["padded"].average) == (-1.0, 3.0, (-1.0, 3.0))
     assert found["padded"].counts.sum() == 4
     assert found["nothing"].low == 0.0
+
+
+@pytest.mark.slow
+def test_what_a_clamp_cuts_off_needs_no_room_in_executorch() -> None:
+    pytest.importorskip("executorch.exir", reason="needs the extra executorch")
+    from export.formats.executorch.int8 import ExecuTorchQuantiser
+    from export.formats.executorch.rounding import observed
+
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, WIDTH, 4, 4), nn.ReLU6(), nn.Flatten(), nn.Linear(16 * WIDTH, SPACE.dimension))
+    nn.init.normal_(network[0].weight, std=10.0)  # type: ignore[arg-type]
+    model, pictures = from_module(network.eval(), PREPROCESSING, SPACE, name="network"), images(8, 1, PREPROCESSING)
+    vectors = model.embed(pictures)
+    known = Calibration(calibration_set(pictures, np.arange(8) // 2, vectors, SPACE), vectors)
+    quantiser = ExecuTorchQuantiser(capture(model.module, model.example), known)
+    graph = quantiser.quantise(Choice(), np.arange(8))
+    (convolution,) = [seen for _, node, seen in observed(graph.graph) if node.target is torch.ops.aten.conv2d.default]
+    assert (float(convolution.min_val), float(convolution.max_val)) == (0.0, 6.0)
+    assert mean_angle(quantiser.embed(graph, np.arange(8)), vectors) < 1.0

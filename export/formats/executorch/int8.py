@@ -28,6 +28,14 @@ _aten: Any = torch.ops.aten
 _CONVOLUTIONS = (_aten.conv2d.default, _aten.convolution.default)
 _CORRECTED = (*_CONVOLUTIONS, _aten.linear.default)
 _WITH_WEIGHTS = (*_CORRECTED, _aten.conv_transpose2d.input)
+_CLAMPS = (
+    _aten.clamp.default,
+    _aten.clamp_.default,
+    _aten.hardtanh.default,
+    _aten.hardtanh_.default,
+    _aten.relu6.default,
+    _aten.relu6_.default,
+)
 _LEAST_SCALE = 2.0**-20
 """The plain tools' own, 2 ** -12, leaves small weights few levels."""
 
@@ -60,6 +68,7 @@ class ExecuTorchQuantiser:
         inside = nodes[weighted[0] : weighted[-1] + 1] if weighted else []
         self._inside = {node.name for node in inside}
         self.layers = tuple(nodes[place].name for place in weighted)
+        self._clamped = _clamped(nodes)
         # Kept for the duration of a search: each is needed by several choices.
         self._prepared = cache(self._prepare)
         self._histograms = cache(self._observe)
@@ -68,7 +77,8 @@ class ExecuTorchQuantiser:
     def quantise(self, choice: Choice, rows: Rows) -> RoundingGraph:
         """Set ranges and correct biases; the result is deterministic."""
         made = RoundingGraph(copy.deepcopy(self._prepared(choice.scales, choice.float_layers)))
-        made.set_ranges(ranges(self._histograms(tuple(rows.tolist())), choice.calibrator))
+        limits = ranges(self._histograms(tuple(rows.tolist())), choice.calibrator)
+        made.set_ranges(limits | {source: limits[clamp] for source, clamp in self._clamped.items() if clamp in limits})
         if choice.bias_correction:
             self._correct_biases(made.graph, rows)
         return made
@@ -122,6 +132,15 @@ class ExecuTorchQuantiser:
             with torch.no_grad():
                 recorder.run(torch.from_numpy(self.calibration.retrieval.images[row : row + 1].copy()))
             yield recorder.values
+
+
+def _clamped(nodes: list[Node]) -> dict[str, str]:
+    """Return values that only a clamp reads, by name, with the clamp: what it cuts off needs no room in their range.
+
+    XNNPACK's quantiser knows that of ReLU, but not of ReLU6.
+    """
+    pairs = [(node.args[0], node) for node in nodes if node.target in _CLAMPS]
+    return {source.name: node.name for source, node in pairs if isinstance(source, Node) and len(source.users) == 1}
 
 
 def _settings(per_channel: bool) -> Any:
