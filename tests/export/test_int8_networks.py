@@ -103,7 +103,8 @@ def test_what_a_clamp_cuts_off_needs_no_room_in_executorch() -> None:
     from export.formats.executorch.rounding import observed
 
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, WIDTH, 4, 4), nn.ReLU6(), nn.Flatten(), nn.Linear(16 * WIDTH, SPACE.dimension))
+    layers = nn.Conv2d(3, WIDTH, 4, 4), nn.BatchNorm2d(WIDTH), nn.ReLU6(inplace=True), nn.Flatten()
+    network = nn.Sequential(*layers, nn.Linear(16 * WIDTH, SPACE.dimension))
     nn.init.normal_(network[0].weight, std=10.0)  # type: ignore[arg-type]
     model, pictures = from_module(network.eval(), PREPROCESSING, SPACE, name="network"), images(8, 1, PREPROCESSING)
     vectors = model.embed(pictures)

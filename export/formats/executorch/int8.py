@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.fx import GraphModule, Node
 
 from export.bundle.quantisation import Quantisation, Scales
-from export.formats.executorch.rounding import Recorder, RoundingGraph, constant
+from export.formats.executorch.rounding import Recorder, RoundingGraph, constant, observed
 from export.precision.bias import shift
 from export.precision.calibration import Calibration, Rows
 from export.precision.choose import Choice, search
@@ -68,7 +68,6 @@ class ExecuTorchQuantiser:
         inside = nodes[weighted[0] : weighted[-1] + 1] if weighted else []
         self._inside = {node.name for node in inside}
         self.layers = tuple(nodes[place].name for place in weighted)
-        self._clamped = _clamped(nodes)
         # Kept for the duration of a search: each is needed by several choices.
         self._prepared = cache(self._prepare)
         self._histograms = cache(self._observe)
@@ -78,7 +77,7 @@ class ExecuTorchQuantiser:
         """Set ranges and correct biases; the result is deterministic."""
         made = RoundingGraph(copy.deepcopy(self._prepared(choice.scales, choice.float_layers)))
         limits = ranges(self._histograms(tuple(rows.tolist())), choice.calibrator)
-        made.set_ranges(limits | {source: limits[clamp] for source, clamp in self._clamped.items() if clamp in limits})
+        made.set_ranges(limits | {source: limits[clamp] for source, clamp in _clamped(made.graph)})
         if choice.bias_correction:
             self._correct_biases(made.graph, rows)
         return made
@@ -134,13 +133,15 @@ class ExecuTorchQuantiser:
             yield recorder.values
 
 
-def _clamped(nodes: list[Node]) -> dict[str, str]:
-    """Return values that only a clamp reads, by name, with the clamp: what it cuts off needs no room in their range.
+def _clamped(graph: GraphModule) -> Iterator[tuple[str, str]]:
+    """Yield rounded values that only a clamp reads, by name, and the clamp: what it cuts off needs no room.
 
     XNNPACK's quantiser knows that of ReLU, but not of ReLU6.
     """
-    pairs = [(node.args[0], node) for node in nodes if node.target in _CLAMPS]
-    return {source.name: node.name for source, node in pairs if isinstance(source, Node) and len(source.users) == 1}
+    for observer, source, _ in observed(graph):
+        readers = list(observer.users)
+        if len(readers) == len(source.users) == 1 and readers[0].target in _CLAMPS:
+            yield source.name, readers[0].name
 
 
 def _settings(per_channel: bool) -> Any:
