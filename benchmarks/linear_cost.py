@@ -28,11 +28,10 @@ import hetero
 from benchmarks.linear_setting import Setting, emoji_and_recipe, noto_gallery
 from benchmarks.machine import where_and_when
 from hetero.files import write_json
-from hetero.linear import AdaptConfig, adapt, explain, forget, kronecker
+from hetero.linear import AdaptConfig, Problem, adapt, explain, forget, kronecker
 from hetero.linear.fit import Validation
 from hetero.linear.parts import Divided
 from hetero.linear.solver.precondition import diagonal
-from hetero.linear.solver.problem import Problem
 from hetero.linear.solver.products import Products
 from hetero.linear.solver.solve import solve
 

@@ -24,12 +24,11 @@ from torch.nn import functional as F
 import hetero
 from benchmarks.linear_paper import SLOPES, Images, Task, measure, probed, table
 from benchmarks.machine import where_and_when
-from hetero import DataConfig, Dataset, ImageSet
+from hetero import DataConfig, Dataset, ImageSet, Preprocessing
 from hetero.files import write_json
 from hetero.linear import Linearised
 from hetero.models.backbones.blocks import AveragePool
 from hetero.models.backbones.pretrained import Backbone, backbone
-from hetero.preprocessing import Preprocessing
 
 NETWORK = "efficientnet_lite0"
 FOR_STATISTICS = 512
