@@ -164,12 +164,13 @@ def _set_up(version: int) -> Action:
     return act
 
 
+_DIGESTS = ("cache/contents.sqlite3",)
 _TRAINED: dict[str, Any] = {
     "whole": (*_RUN, *_CACHE),
-    "growing": ("cache/contents.sqlite3",),
+    "growing": _DIGESTS,
     "kept": (*_RUN, *_KEPT_CACHE),
     "counted": {
-        "cache/contents.sqlite3": _database,
+        _DIGESTS[0]: _database,
         "out/*/log.jsonl": _without("images_per_second"),
         "out/students/*/log.jsonl": _without("images_per_second"),
     },
@@ -183,15 +184,15 @@ _JUDGED: dict[str, Any] = {
 CASES = [
     *_both("run", _run, **_TRAINED),
     Case("data", _data(1), **_TRAINED),
-    *_both("search", _search, **{**_TRAINED, "growing": ("cache/contents.sqlite3", "out/evaluations/*")}),
+    *_both("search", _search, **{**_TRAINED, "growing": (*_DIGESTS, "out/evaluations/*")}),
     *_both(
         "compare",
         _compare,
         whole=(*_COMPARED, *_CACHE),
-        growing=("cache/contents.sqlite3", "out/logs/*"),
+        growing=(*_DIGESTS, "out/logs/*"),
         kept=(*_COMPARED, *_KEPT_CACHE),
         counted={
-            "cache/contents.sqlite3": _database,
+            _DIGESTS[0]: _database,
             "out/logs/*": _nothing,
             "out/seed-*/cloud/log.jsonl": _without("images_per_second"),
             "out/seed-*/students/*/log.jsonl": _without("images_per_second"),
@@ -205,7 +206,7 @@ CASES = [
         before=_unsigned,
         whole=("out/bundle",),
     ),
-    *_both("embed", _embed),
+    *_both("embed", _embed, growing=_DIGESTS, counted={_DIGESTS[0]: _database}),
     *_both("export", _export, whole=("out/bundle",), most=30),
     *_both("gallery", lambda seed: _gallery(4 + seed), whole=("out/gallery",)),
     *_both("adapter", _adapter, whole=("out/adapter",)),

@@ -30,7 +30,8 @@ Start = Callable[[Path], contextlib.AbstractContextManager[Attempt]]
 """Prepares a worker in a folder of its own."""
 
 MEMORY_BYTES = 4 << 30
-"""Of address space, that a worker may take: a message about too little memory counts as a crash."""
+"""Of address space, that a worker may take beside what it starts with: a message about too little memory counts as a
+crash."""
 _BATCH = 250
 _LONGEST_MESSAGE = 300_000
 _TO_END_SECONDS = 10.0
@@ -122,11 +123,17 @@ def _work(start: Start, numbers: range, folder: Path, writing: int) -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     os.environ |= {"TMPDIR": str(folder), "HETERO_CACHE": str(folder / "cache")}
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.RLIM_INFINITY))
+    most = _address_space() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     with start(folder) as attempt:
         for number in numbers:
             os.write(writing, json.dumps(_judged(attempt, number)).encode() + b"\n")
         signal.pause()
+
+
+def _address_space() -> int:
+    """Return the bytes of address space that this process has, which a fork inherits."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 def _judged(attempt: Attempt, number: int) -> tuple[str, str]:

@@ -24,6 +24,7 @@ BUDGET = (
     "candidates_from",
     "checkpoint_every",
     "precision",
+    "compile",
     "threads",
 )
 """The settings that its training shares with theirs: the same number of steps and images, and the same judgement."""

@@ -129,7 +129,9 @@ def test_names_that_are_taken_and_inputs_that_nobody_offers_are_told(seen):
         batch_input("cloud")(lambda images: images)
     del INPUTS["view"]
     (problem,) = problems_of(toy(), has_cloud=True)
-    assert problem.startswith("even_views needs 'view', which is no input; expected labels, cloud, previous, own_head")
+    assert problem.startswith(
+        "even_views needs 'view', which is no input; expected labels, cloud, texts, previous, own_head"
+    )
     INPUTS["view"] = INPUTS["cloud"]
 
 
