@@ -207,7 +207,10 @@ class QdrantEngine:
         return f"{self._name}-{space_id[:32]}"
 
     def _space(self, space_id: str) -> EmbeddingSpace:
-        record = (self._record(_point(space_id)) or {}).get("space", "")
+        return self._space_of(self._record(_point(space_id)))
+
+    def _space_of(self, payload: dict[str, Any] | None) -> EmbeddingSpace:
+        record = (payload or {}).get("space", "")
         return EmbeddingSpace.from_dict(strict_json(record.encode(), what=self._about), what=self._about)
 
     def _record(self, point: str) -> dict[str, Any] | None:
@@ -228,9 +231,12 @@ class QdrantEngine:
             self._client.upsert(collection, some, wait=True)
 
     def _delete(self, points: Sequence[str], *, but: str = "") -> None:
-        for one in self._client.get_collections().collections:
-            if one.name.startswith(f"{self._name}-") and one.name not in (but, self._about):
-                self._client.delete(one.name, [*points], wait=True)
+        # Those that are registered: the name of another gallery may begin with this one's.
+        records = [record for some in self._scrolled(self._about) for record in some if str(record.id) != _SERVING]
+        spaces = [self._space_of(record.payload) for record in records]
+        for collection in {self._collection(space.space_id) for space in spaces} - {but}:
+            if self._client.collection_exists(collection):
+                self._client.delete(collection, [*points], wait=True)
 
     def _payloads(self, collection: str, points: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {str(one.id): one.payload or {} for one in self._client.retrieve(collection, list(points))}
