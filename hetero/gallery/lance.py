@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import lancedb
@@ -19,7 +20,7 @@ import pyarrow as pa
 from jaxtyping import Float32
 from lancedb.index import HnswSq
 
-from hetero.errors import InputError, IntegrityError
+from hetero.errors import IntegrityError
 from hetero.files import canonical_json
 from hetero.foreign import strict_json
 from hetero.gallery.engine import Query, Serving
@@ -52,6 +53,9 @@ class LanceEngine:
 
     def __init__(self, address: Address) -> None:
         address.require_options()
+        # The library would make the folder.
+        if not address.may_be_made and "://" not in address.place and not Path(address.place).is_dir():
+            raise address.nothing_there()
         self._lock = threading.RLock()
         # Each read looks for what other processes wrote.
         self._database = lancedb.connect(address.place, read_consistency_interval=timedelta(0))
@@ -59,7 +63,7 @@ class LanceEngine:
         self._writes = 0
         if _ABOUT not in self._database.list_tables().tables:
             if address.space is None or address.read_only:
-                raise InputError(f"expected a gallery store at {address.text}, found none; give a space to make one")
+                raise address.nothing_there()
             first = [_about(address.space)]
             # Its vectors first: a gallery that says what it serves has them.
             self._make(address.space)

@@ -32,12 +32,25 @@ class Address:
     space: EmbeddingSpace | None
     read_only: bool
 
+    def __str__(self) -> str:
+        """Return the address as messages may show it."""
+        return without_password(self.text)
+
+    @property
+    def may_be_made(self) -> bool:
+        """True if a new gallery is made where there is none."""
+        return self.space is not None and not self.read_only
+
+    def nothing_there(self) -> InputError:
+        """Return the error for an address without a gallery."""
+        return InputError(f"expected a gallery store at {self}, found none; give a space to make one")
+
     def require_options(self, **allowed: tuple[str, ...]) -> None:
         """Refuse options, or values of theirs, that are not among the allowed ones."""
         wrong = [f"{name}={value}" for name, value in self.options.items() if value not in allowed.get(name, ())]
         if wrong:
             expected = [f"{name}={' or '.join(values)}" for name, values in allowed.items()] or ["no options"]
-            raise InputError(f"{self.text}: expected {', '.join(expected)}, got {', '.join(wrong)}")
+            raise InputError(f"{self}: expected {', '.join(expected)}, got {', '.join(wrong)}")
 
 
 @dataclass(frozen=True)
@@ -83,20 +96,33 @@ def open_gallery(address: str, space: EmbeddingSpace | None = None, *, read_only
     scheme = SCHEMES.get(word)
     if scheme is None or not colon or not rest:
         examples = " or ".join(one.example for one in SCHEMES.values())
-        raise InputError(f"expected the address of a gallery store, {examples}, got {address!r}")
+        raise InputError(f"expected the address of a gallery store, {examples}, got {without_password(address)!r}")
     if space is not None:
         require_unit_length(space)
     place, _, options = rest.partition("?")
-    parts = dict(re.findall(r"([^&=]+)=([^&]*)", options))
-    opened = _opened(scheme, Address(address, place, parts, space, read_only))
+    opened = _opened(scheme, Address(address, place, _options(options, address), space, read_only))
     store = CheckedStore(opened, read_only=read_only)
     if space is not None:
         try:
-            store.space.require_same(space, this=f"the gallery {address}", that="the space asked for")
+            store.space.require_same(space, this=f"the gallery {without_password(address)}", that="the space asked for")
         except InputError:
             store.close()
             raise
     return store
+
+
+def without_password(address: str) -> str:
+    """Return an address as messages and reports may show it."""
+    hidden = re.sub(r"(//[^/@?#]*?:)[^/?#]*(?=@)", r"\1***", address)
+    return re.sub(r"([?&]\w*(?:password|key|token|secret)=)[^&#]*", r"\1***", hidden, flags=re.IGNORECASE)
+
+
+def _options(text: str, address: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in text.split("&")] if text else []
+    options = {name: value for name, _, value in parts}
+    if len(options) < len(parts) or not all(name and value for name, _, value in parts):
+        raise InputError(f"{without_password(address)}: expected options as NAME=VALUE, each once, joined by &")
+    return options
 
 
 def _opened(scheme: Scheme, address: Address) -> Engine:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from hetero.errors import InputError, IntegrityError
 from hetero.foreign import strict_json
@@ -30,6 +33,8 @@ _AT_ONCE = 1000
 _NAMES = uuid.UUID("6f2f5a0e-6c53-4b7e-9f5e-3f0a7f8d2c11")
 """Makes the ids of points, which Qdrant wants as UUIDs."""
 _SERVING = str(uuid.uuid5(_NAMES, "serving"))
+_GALLERY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""The name of a gallery: it becomes a part of URLs, or of paths."""
 
 
 class QdrantEngine:
@@ -45,24 +50,21 @@ class QdrantEngine:
     """
 
     def __init__(self, address: Address) -> None:
-        if wrong := set(address.options) - {"name"}:
-            raise InputError(f"{address.text}: expected name=NAME, got {', '.join(sorted(wrong))}")
-        self._name = address.options.get("name", "gallery")
+        self._name = _name(address)
         self._lock = threading.RLock()
-        if address.place.startswith(("http://", "https://")):
-            self._client = QdrantClient(url=address.place, api_key=os.environ.get("QDRANT_API_KEY"))
-        else:
-            try:
-                self._client = QdrantClient(path=address.place)
-            except RuntimeError as error:  # another process has it
-                raise InputError(f"{address.text} cannot be opened: {error}") from None
-        if not self._client.collection_exists(self._about):
-            if address.space is None or address.read_only:
+        self._client = _client(address)
+        try:
+            exists = self._client.collection_exists(self._about)
+        except ResponseHandlingException as error:
+            self._client.close()
+            raise InputError(f"no Qdrant server answers at {address}: {error}") from None
+        if not exists:
+            if not address.may_be_made:
                 self._client.close()
-                raise InputError(f"expected a gallery store at {address.text}, found none; give a space to make one")
+                raise address.nothing_there()
             one = models.VectorParams(size=1, distance=models.Distance.DOT)
             self._client.create_collection(self._about, vectors_config=one)
-        if address.space is not None and not self._record(_SERVING):
+        if address.space is not None and address.may_be_made and not self._record(_SERVING):
             self.register(address.space)
             self._write(_SERVING, {"space": address.space.space_id, "previous": None})
 
@@ -273,6 +275,25 @@ class QdrantEngine:
             yield records
             if place is None:
                 return
+
+
+def _name(address: Address) -> str:
+    name = address.options.get("name", "gallery")
+    if set(address.options) - {"name"} or not _GALLERY.fullmatch(name):
+        raise InputError(f"{address}: expected the option name=NAME, of letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _client(address: Address) -> QdrantClient:
+    if address.place.startswith(("http://", "https://")):
+        return QdrantClient(url=address.place, api_key=os.environ.get("QDRANT_API_KEY"))
+    # The client would make the folder.
+    if not address.may_be_made and not Path(address.place).is_dir():
+        raise address.nothing_there()
+    try:
+        return QdrantClient(path=address.place)
+    except RuntimeError as error:  # another process has it
+        raise InputError(f"{address} cannot be opened: {error}") from None
 
 
 def _point(*name: str) -> str:
