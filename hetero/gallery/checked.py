@@ -129,6 +129,8 @@ class CheckedBackfill:
 
     def missing(self, limit: int = 1000) -> list[Item]:
         """Return items that have no vector of the new space yet."""
+        if limit < 1:
+            raise InputError(f"limit: expected at least 1, got {limit}")
         return self._engine.missing(self.space.space_id, limit)
 
     def add(self, embeddings: Float32[np.ndarray, "n d"], items: Sequence[Item], space: EmbeddingSpace) -> int:

@@ -60,7 +60,11 @@ class Backfill(Protocol):
         ...
 
     def missing(self, limit: int = 1000) -> list[Item]:
-        """Return items that have no vector of the new space yet, at most ``limit``; none when all have one."""
+        """Return items that have no vector of the new space yet, at most ``limit``; none when all have one.
+
+        Raises:
+            InputError: For a limit below 1, by which nothing would seem to be missing.
+        """
         ...
 
     def add(self, embeddings: Float32[np.ndarray, "n d"], items: Sequence[Item], space: EmbeddingSpace) -> int:

@@ -202,6 +202,13 @@ def test_a_backfill_answers_all_the_way_and_back(address: str) -> None:
         assert store.begin(V2).missing() == [] == store.begin(V1).missing()
 
 
+def test_a_backfill_with_items_to_fill_never_says_none(store: CheckedStore) -> None:
+    store.add(vectors(1), names(1), V1)
+    for limit in (0, -1):
+        with pytest.raises(InputError, match="limit: expected at least 1"):
+            store.begin(V2).missing(limit)
+
+
 def test_a_backfill_takes_no_vector_of_what_has_changed(store: CheckedStore) -> None:
     old, new = vectors(4), vectors(4, space=V2)
     store.add(old[:3], names(3), V1)
