@@ -140,7 +140,8 @@ class SpaceIndex:
         shape = (len(query), min(count, len(graph)))
         if not shape[1]:
             return np.empty(shape, np.int64), np.empty(shape)
-        graph.expansion_search = effort
+        # No more can be kept; room is made for all of them at once.
+        graph.expansion_search = min(effort, len(graph))
         answer = graph.search(query, shape[1], threads=self._threads)
         # One query is answered by as many as there are, several by a table with their numbers.
         own, distances = np.atleast_2d(answer.keys), np.atleast_2d(answer.distances)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +110,54 @@ def test_a_lost_index_is_made_again_and_a_damaged_one_refused(folder: Path) -> N
     graph.parent.rmdir()
     with open_gallery(f"usearch:{folder}") as store:
         assert store.search(some[4:5], 1, V1).ids == [["item 4"]]
+
+
+def test_a_full_disk_is_called_that_and_undoes_the_change_alone(folder: Path) -> None:
+    some = vectors(3000)
+    with open_gallery(f"usearch:{folder}", V1) as store:
+        store.add(some[:2], names(2), V1)
+        for statement in ("PRAGMA max_page_count = 30", "PRAGMA cache_size = 10"):
+            store._engine._items.database.rows(statement)  # pyright: ignore
+        for _ in range(2):
+            with pytest.raises(OSError, match="full"):
+                store.add(some, names(3000), V1)
+        assert len(store) == 2
+        store._engine._items.database.rows("PRAGMA max_page_count = 100000")  # pyright: ignore
+        store.add(some, names(3000), V1)
+        assert len(store) == 3000
+
+
+def test_a_commit_that_fails_leaves_the_store_usable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_gallery(f"usearch:{folder}", V1) as store:
+        database = store._engine._items.database  # pyright: ignore
+
+        class Failing:
+            def __init__(self, connection: Any) -> None:
+                self._connection = connection
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._connection, name)
+
+            def execute(self, statement: str, *rest: Any) -> Any:
+                if statement == "COMMIT":
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+                    raise error
+                return self._connection.execute(statement, *rest)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "_connection", Failing(database._connection))
+            with pytest.raises(OSError, match="disk I/O error"):
+                store.add(vectors(1), names(1), V1)
+        assert len(store) == 0
+        store.add(vectors(1), names(1), V1)
+        assert len(store) == 1
+
+
+def test_an_effort_beyond_all_items_takes_no_memory_for_more(folder: Path) -> None:
+    with open_gallery(f"usearch:{folder}", V1) as store:
+        store.add(vectors(5), names(5), V1)
+        assert store.search(vectors(1), 5, V1, effort=10**12).ids == store.search(vectors(1), 5, V1).ids
 
 
 def test_what_is_no_store_is_refused(folder: Path) -> None:
