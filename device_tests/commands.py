@@ -32,6 +32,7 @@ def verify_command(
     queries: Path | None = None,
     gallery_store: str | None = None,
     effort: PositiveInt | None = None,
+    tenant: str | None = None,
     policy: str | None = None,
     key: Path | None = None,
     baseline: Path | None = None,
@@ -66,6 +67,7 @@ def verify_command(
         gallery_store: Address of a gallery store, for instance usearch:DIRECTORY: the queries search it, too, and may
             get another first answer than by an exact search as rarely as --largest-loss says.
         effort: Effort of that search; default 64.
+        tenant: The tenant whose items it searches; default the one without a name.
         policy: TOML file with the gates, and exceptions with their reason and last day; or release, which comes with
             the package. Options below override it.
         key: The public key (PEM) that must have signed every bundle; instead of the policy's trusted_keys.
@@ -109,10 +111,10 @@ def verify_command(
             "evidence of your own takes both, --gallery FILE and --queries FOLDER_OR_CSV; to check a gallery's space "
             "alone give --space, and to embed fewer queries on emulated phones --sample"
         )
-    if effort is not None and gallery_store is None:
-        raise InputError("--effort is of a gallery store; give its address: --gallery-store ADDRESS")
+    if (effort is not None or tenant is not None) and gallery_store is None:
+        raise InputError("--effort and --tenant are of a gallery store; give its address: --gallery-store ADDRESS")
     witness = _witness(attest, attest_key, bundles)
-    with ended_in_order(), _opened(gallery_store, effort) as approximate:
+    with ended_in_order(), _opened(gallery_store, effort, tenant) as approximate:
         verdict = verify(
             bundles,
             target or ["desktop"],
@@ -134,19 +136,22 @@ def verify_command(
 
 
 @contextlib.contextmanager
-def _opened(address: str | None, effort: int | None) -> Generator[ApproximateGallery | None]:
+def _opened(address: str | None, effort: int | None, tenant: str | None) -> Generator[ApproximateGallery | None]:
     """Open the gallery store at an address; yield None for none."""
     if address is None:
         yield None
         return
     from device_tests.evidence.approximate import ApproximateGallery
-    from hetero.gallery.opening import open_gallery
+    from hetero.gallery.opening import open_gallery, without_password
     from hetero.gallery.store import DEFAULT_EFFORT
 
     with open_gallery(address, read_only=True) as store:
-        if not len(store):
-            raise InputError(f"the gallery store {address} is empty: add items first")
-        yield ApproximateGallery(store, effort or DEFAULT_EFFORT, address)
+        # The address stands in verdicts and reports.
+        approximate = ApproximateGallery(
+            store, effort or DEFAULT_EFFORT, without_password(address), store.space, tenant or ""
+        )
+        approximate.require_answers()
+        yield approximate
 
 
 def _witness(

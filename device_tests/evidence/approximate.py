@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from hetero.errors import InputError
 from hetero.gallery.store import GalleryStore
 from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
@@ -22,11 +23,30 @@ class ApproximateGallery:
         store: The store.
         effort: Candidates that its search keeps.
         address: Its address, for people.
+        space: The space that it serves.
+        tenant: The tenant whose items are searched.
     """
 
     store: GalleryStore
     effort: int
     address: str
+    space: EmbeddingSpace
+    tenant: str = ""
+
+    def require_answers(self) -> None:
+        """Refuse a store that cannot answer as configured: then nothing would be measured.
+
+        Raises:
+            InputError: If the tenant has no item, or the store refuses the effort.
+        """
+        probe = np.eye(1, self.space.dimension, dtype=np.float32)
+        for effort in ("exact", self.effort):
+            matches = self.store.search(probe, 1, self.space, tenant=self.tenant, effort=effort)
+            if not matches.ids[0]:
+                raise InputError(
+                    f"the gallery store {self.address} holds no item of the tenant {self.tenant!r}: add items first, "
+                    "or name another --tenant"
+                )
 
     def require_fits(self, space: EmbeddingSpace, bundle: str) -> None:
         """Refuse a bundle of another space.
@@ -38,7 +58,7 @@ class ApproximateGallery:
         Raises:
             SpaceMismatchError: If the store serves another one.
         """
-        self.store.space.require_same(space, this=f"the gallery store {self.address}", that=f"the bundle {bundle}")
+        self.space.require_same(space, this=f"the gallery store {self.address}", that=f"the bundle {bundle}")
 
     def compare(self, queries: Float32[np.ndarray, "q d"]) -> tuple[Float64[np.ndarray, " q"], float]:
         """Search the store as configured, and exactly.
@@ -49,9 +69,18 @@ class ApproximateGallery:
         Returns:
             float64 [q], 1 for a query whose first answer is another, else 0; and the share of the :data:`DEPTH` nearest
             that is found.
+
+        Raises:
+            SpaceMismatchError: If the store serves another space by now.
+            InputError: If nothing is left in it to be found.
         """
-        vectors, space = scaled(queries, lengths(queries)), self.store.space
-        exact, near = (self.store.search(vectors, DEPTH, space, effort=effort).ids for effort in ("exact", self.effort))
+        vectors = scaled(queries, lengths(queries))
+        exact, near = (
+            self.store.search(vectors, DEPTH, self.space, tenant=self.tenant, effort=effort).ids
+            for effort in ("exact", self.effort)
+        )
+        if not all(exact):
+            raise InputError(f"the gallery store {self.address} has been emptied: nothing is found in it")
         pairs = list(zip(near, exact, strict=True))
         changed = np.array([some[:1] != best[:1] for some, best in pairs], np.float64)
-        return changed, float(np.mean([len({*some} & {*best}) / max(1, len(best)) for some, best in pairs]))
+        return changed, float(np.mean([len({*some} & {*best}) / len(best) for some, best in pairs]))

@@ -15,6 +15,7 @@ from device_tests.commands import verify_command
 from device_tests.evidence.approximate import ApproximateGallery
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.checked import CheckedStore
+from hetero.gallery.opening import open_gallery
 from hetero.gallery.store import Effort, Matches
 from hetero.space import EmbeddingSpace
 from tests.device_tests.test_checks import replaced, subject
@@ -38,7 +39,7 @@ class Lossy(CheckedStore):
 
 
 def gallery(lost: int) -> ApproximateGallery:
-    return ApproximateGallery(Lossy(lost), 16, "usearch:shop")
+    return ApproximateGallery(Lossy(lost), 16, "usearch:shop", SPACE)
 
 
 def test_the_store_is_searched_as_configured_and_exactly() -> None:
@@ -73,6 +74,37 @@ def test_another_space_and_an_empty_store_are_refused_before_anything_runs(tmp_p
         gallery(0).require_fits(OTHER, "edge")
     with pytest.raises(InputError, match="give its address: --gallery-store"):
         verify_command([tmp_path], effort=10)
+    with pytest.raises(InputError, match="give its address: --gallery-store"):
+        verify_command([tmp_path], tenant="shop 7")
     with pytest.raises(InputError, match=r"found no items\.sqlite"):
         verify_command([tmp_path], gallery_store=f"usearch:{tmp_path / 'nowhere'}", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tenant_without_items_is_refused_where_others_have_some(tmp_path: Path) -> None:
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    address, rows = f"usearch:{tmp_path / 'gallery'}", np.eye(2, dtype=np.float32)
+    with open_gallery(address, SPACE) as store:
+        store.add(rows, ["a", "b"], SPACE, tenant="shop 7")
+    for tenant, reason in ((None, "holds no item of the tenant ''"), ("shop 7", "bundle")):
+        with pytest.raises(InputError, match=reason):
+            verify_command([tmp_path / "bundle"], gallery_store=address, tenant=tenant, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_queries_are_not_held_against_a_space_that_the_store_serves_since(tmp_path: Path) -> None:
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    rows = np.eye(2, dtype=np.float32)
+    with open_gallery(f"usearch:{tmp_path / 'gallery'}", SPACE) as store:
+        store.add(rows, ["a", "b"], SPACE)
+        approximate = ApproximateGallery(store, 16, "usearch:shop", SPACE)
+        assert approximate.compare(rows)[0].tolist() == [0, 0]
+        backfill = store.begin(OTHER)
+        backfill.add(rows, backfill.missing(), OTHER)
+        backfill.swap()
+        with pytest.raises(SpaceMismatchError):
+            approximate.compare(rows)
+        store.remove(["a", "b"])
+        backfill.roll_back()
+        with pytest.raises(InputError, match="nothing is found"):
+            approximate.compare(rows)
