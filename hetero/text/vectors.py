@@ -106,10 +106,18 @@ class TextVectors:
         """Return the texts that a student may learn from.
 
         Those that only describe validation and test images are left out: a student is measured by them.
+
+        Raises:
+            InputError: When none is left.
         """
         learnt = self._describing(dataset.train)
         held_out = self._describing(dataset.validation) | self._describing(dataset.test)
         kept = [row for row, text in enumerate(self.texts) if text in learnt or text not in held_out]
+        if not kept:
+            raise InputError(
+                f"each of the {len(self.texts)} texts describes validation or test images alone, by which students are "
+                "measured; add texts that describe training images, or none, for students to learn from"
+            )
         return np.ascontiguousarray(self.vectors[kept])
 
     def prototypes(self, images: ImageSet) -> Float32[np.ndarray, "k d"]:
@@ -202,15 +210,7 @@ def _described(table: Path | None, texts: Iterable[str]) -> tuple[dict[str, str]
     refuse_others(table, TABLE)
     if not table.is_file():
         raise InputError(f"expected a CSV file of what texts describe at {table}, found no file")
-    with io.StringIO(decoded_text(table), newline="") as stream:
-        reader = csv.DictReader(stream)
-        columns = reader.fieldnames or ()
-        column = next((name for name in ("label", "path", "name") if name in columns), None)
-        if "text" not in columns or column is None:
-            raise InputError(
-                f"{table}: expected the column text and label, path or name, got {', '.join(columns) or 'none'}"
-            )
-        pairs = [(row["text"] or "", row[column] or "") for row in reader]
+    column, pairs = _pairs(table)
     known = set(texts)
     problems = [f"{text!r} has no vector" for text, _ in pairs if text not in known]
     problems += [f"{text!r} describes nothing: its {column} is empty" for text, thing in pairs if not thing]
@@ -226,3 +226,18 @@ def _described(table: Path | None, texts: Iterable[str]) -> tuple[dict[str, str]
     if column == "label":
         return {text: things[0] for text, things in of.items()}, {}
     return {}, {text: tuple(things) for text, things in of.items()}
+
+
+def _pairs(table: Path) -> tuple[str, list[tuple[str, str]]]:
+    """Return the column of what is described, and each row's text with its entry there."""
+    try:
+        reader = csv.DictReader(io.StringIO(decoded_text(table), newline=""), strict=True)
+        columns = reader.fieldnames or ()
+        column = next((name for name in ("label", "path", "name") if name in columns), None)
+        if "text" not in columns or column is None:
+            raise InputError(
+                f"{table}: expected the column text and label, path or name, got {', '.join(columns) or 'none'}"
+            )
+        return column, [(row["text"] or "", row[column] or "") for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{table} is not a CSV file: {error}") from None

@@ -78,6 +78,8 @@ def test_a_student_learns_from_no_text_that_only_measures_it(tmp_path: Path) -> 
     np.testing.assert_array_equal(texts.bank(DATA), AXES[1:])
     free = TextVectors.load(written(tmp_path, ["owl", "a photo of something"]), SPACE)
     np.testing.assert_array_equal(free.bank(DATA), AXES[1:2])
+    with pytest.raises(hetero.InputError, match="each of the 1 texts describes validation or test images alone"):
+        TextVectors.load(written(tmp_path, ["owl"]), SPACE).bank(DATA)
 
 
 def test_prototypes_are_the_mean_texts_of_classes(tmp_path: Path) -> None:
@@ -112,6 +114,8 @@ def test_the_contract_names_the_tower_and_the_gap(tmp_path: Path) -> None:
         ("text,label\nowl,owl\nowl,dog\n", "'owl' has several classes, owl, dog"),
         ("text,label\nowl,\n", "'owl' describes nothing: its label is empty"),
         ("text,label\n", "it has no row"),
+        ('text,label\nowl,owl\n"owl,dog\n', "is not a CSV file: unexpected end of data"),
+        (f"text,label\nowl,{'o' * 200_000}\n", "is not a CSV file: field larger than field limit"),
         ("text,class\nowl,owl\n", "expected the column text and label, path or name, got text, class"),
     ],
 )
