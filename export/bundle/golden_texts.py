@@ -64,4 +64,7 @@ def text_problems(texts: DescribedImages | None) -> list[str]:
     if texts is None:
         return []
     idle = int(((texts.labels < 0) | ~np.isin(texts.labels, texts.image_labels)).sum())
-    return [f"{_LABELS}: {idle} of {len(texts)} texts describe none of the images"] if idle else []
+    problems = [f"{_LABELS}: {idle} of {len(texts)} texts describe none of the images"] if idle else []
+    silent = int(((texts.image_labels >= 0) & ~np.isin(texts.image_labels, texts.labels)).sum())
+    problems += [f"{_IMAGES}: {silent} images are of texts that are not there; -1 is of none"] if silent else []
+    return problems

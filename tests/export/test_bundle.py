@@ -422,6 +422,9 @@ def test_texts_travel_with_the_photos_that_they_describe(tmp_path: Path) -> None
         np.testing.assert_array_equal(getattr(loaded.texts, name), getattr(texts, name))
     with pytest.raises(IntegrityError, match="the space does not say whose they are"):
         dataclasses.replace(made, space=SPACE).save(tmp_path / "other.safetensors")
+    with pytest.raises(IntegrityError, match=r"texts\.images: 2 images are of texts that are not there"):
+        idle = dataclasses.replace(texts, image_labels=np.array([0, 4, 5, 0, -1, 6]))
+        dataclasses.replace(made, texts=idle).save(tmp_path / "other.safetensors")
     with pytest.raises(IntegrityError, match="1 of 3 texts describe none of the images"):
         idle = dataclasses.replace(texts, labels=np.array([0, 1, 4]))
         dataclasses.replace(made, texts=idle).save(tmp_path / "other.safetensors")
