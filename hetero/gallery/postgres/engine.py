@@ -28,8 +28,8 @@ _MISSING = (
     "FROM hetero_gallery.items WHERE NOT EXISTS "
     "(SELECT FROM hetero_gallery.vectors WHERE vectors.item = items.item AND vectors.space_id = %(space)s)"
 )
-LARGEST_EFFORT = 1000
-"""pgvector's own limit."""
+LARGEST_EFFORT, LARGEST_DIMENSION = 1000, 4000
+"""pgvector's own limits, of a search and of an index over float16 vectors."""
 
 
 class PostgresEngine:
@@ -178,9 +178,11 @@ class PostgresEngine:
 
     def _connected(self) -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(self._address.text, autocommit=True, options="-c search_path=hetero_gallery,public")
+            connection = psycopg.connect(self._address.text, autocommit=True)
         except psycopg.Error as error:
-            raise InputError(f"expected a PostgreSQL database at the address given, got: {error}") from None
+            raise InputError(f"expected a PostgreSQL database at {self._address}, got: {error}") from None
+        _find_types(connection)
+        return connection
 
     def _make(self, space: EmbeddingSpace) -> None:
         with self._transaction() as cursor:
@@ -189,11 +191,8 @@ class PostgresEngine:
             if cursor.execute("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'").fetchone() is not None:
                 return
             cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
-            row = cursor.execute(
-                "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
-                "WHERE extname = 'vector'"
-            ).fetchone()
-            cursor.execute(_script("gallery.sql", extension=sql.Identifier("public" if row is None else row[0])))
+            extension, largest = sql.Identifier(_find_types(cursor)), sql.Literal(LARGEST_DIMENSION)
+            cursor.execute(_script("gallery.sql", extension=extension, largest=largest))
             _register(cursor, space)
             cursor.execute("INSERT INTO serving (space_id) VALUES (%s)", [space.space_id])
 
@@ -221,7 +220,22 @@ class PostgresEngine:
             raise
 
 
+def _find_types(session: psycopg.Connection[Any] | psycopg.Cursor[Any]) -> str:
+    """Look for names in the gallery and where pgvector is; return the schema of the latter."""
+    row = session.execute(
+        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'vector'"
+    ).fetchone()
+    extension = "public" if row is None else row[0]
+    session.execute(sql.SQL("SET search_path = hetero_gallery, {}").format(sql.Identifier(extension)))
+    return extension
+
+
 def _register(cursor: psycopg.Cursor[Any], space: EmbeddingSpace) -> None:
+    if space.dimension > LARGEST_DIMENSION:
+        raise InputError(
+            f"PostgreSQL indexes vectors of at most {LARGEST_DIMENSION} dimensions, those of {space.name} "
+            f"{space.version} have {space.dimension}; take another store, or a prefix of the space"
+        )
     row = cursor.execute(
         "INSERT INTO spaces (space_id, dimension, record) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING number",
         [space.space_id, space.dimension, canonical_json(space.to_dict())],

@@ -6,7 +6,7 @@ SET LOCAL search_path = hetero_gallery, {extension}, pg_temp;
 CREATE TABLE spaces (
   space_id text PRIMARY KEY,
   number integer GENERATED ALWAYS AS IDENTITY UNIQUE,
-  dimension integer NOT NULL CHECK (dimension BETWEEN 1 AND 4000),
+  dimension integer NOT NULL CHECK (dimension BETWEEN 1 AND {largest}),
   record jsonb NOT NULL
 );
 

@@ -11,6 +11,7 @@ import pytest
 
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.opening import open_gallery
+from hetero.space import EmbeddingSpace
 from tests.hetero.gallery.places import DIMENSION, V1, V2, in_postgres, names, restart_server, vectors
 
 psycopg: Any = pytest.importorskip("psycopg", reason="needs the extra postgres")
@@ -79,6 +80,29 @@ def test_clients_may_search_and_nothing_else(address: str, connection: Any) -> N
                     statement.replace("FROM ", "FROM hetero_gallery.").replace("fits", "hetero_gallery.fits")
                 )
     connection.execute("DROP ROLE phone")
+
+
+def test_pgvector_may_be_in_a_schema_of_its_own(address: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.execute("CREATE SCHEMA extensions")
+        connection.execute("ALTER EXTENSION vector SET SCHEMA extensions")
+        try:
+            with open_gallery(address, V1) as store:
+                store.add(vectors(3), names(3), V1)
+                assert store.search(vectors(3)[2:], 1, V1).ids == [["item 2"]]
+                assert len(store.begin(V2).missing()) == 3
+            with open_gallery(address, read_only=True) as store:
+                assert store.search(vectors(3)[2:], 1, V1).ids == [["item 2"]]
+        finally:
+            connection.execute("ALTER EXTENSION vector SET SCHEMA public")
+            connection.execute("DROP SCHEMA extensions")
+
+
+def test_a_space_that_cannot_be_indexed_is_refused(address: str, connection: Any) -> None:
+    wide = EmbeddingSpace.define(defined_by="c", name="wide", version="1", dimension=4001)
+    with open_gallery(address) as store, pytest.raises(InputError, match="at most 4000 dimensions, those of wide 1"):
+        store.begin(wide)
 
 
 def test_the_graph_is_used_and_what_it_gives_up_on_is_found(connection: Any, address: str) -> None:
