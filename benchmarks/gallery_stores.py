@@ -26,7 +26,8 @@ import numpy as np
 
 from benchmarks.machine import where_and_when
 from hetero import EmbeddingSpace, open_gallery
-from hetero.gallery.embedded.index import CONNECTIVITY, EXPANSION, GRAPH
+from hetero.gallery.embedded.index import GRAPH
+from hetero.gallery.engine import CONNECTIVITY, EXPANSION
 
 DIMENSION, SUBSPACE, NOISE = 256, 24, 0.1
 AT_ONCE, QUERIES, K = 10_000, 2_000, 10

@@ -12,6 +12,9 @@ from jaxtyping import Float32
 from hetero.gallery.store import Effort, Item, Matches
 from hetero.space import EmbeddingSpace
 
+CONNECTIVITY, EXPANSION = 16, 64
+"""Of every engine's graph (HNSW): links of an item, and candidates for them while it is added."""
+
 
 @dataclass(frozen=True)
 class Serving:

@@ -6,7 +6,6 @@ space served counts as missing. A swap beside writers is not one step: pause the
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,12 +22,12 @@ from lancedb.index import HnswSq
 from hetero.errors import IntegrityError
 from hetero.files import canonical_json
 from hetero.foreign import strict_json
-from hetero.gallery.engine import Query, Serving
+from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
+from hetero.gallery.labels import label
 from hetero.gallery.opening import Address
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
 
-CONNECTIVITY, EXPANSION = 16, 64
 _ABOUT = "spaces"
 _UNINDEXED = 20_000
 """So many vectors outside of the graph, or a tenth of all, are compared one by one; then the graph takes them in."""
@@ -117,7 +116,7 @@ class LanceEngine:
                 known = self._known(tenant, ids)
                 labels = [known[name]["labels"] if name in known else [] for name in ids]
             else:
-                labels = [[_label(*pair) for pair in one.items()] for one in attributes]
+                labels = [[label(*pair) for pair in one.items()] for one in attributes]
             # First, so that a kill leaves no vector of what the item showed before.
             for record in self._spaces():
                 if record["space_id"] != space.space_id:
@@ -147,10 +146,10 @@ class LanceEngine:
         """Search the vectors of a space."""
         conditions = [f"tenant = {_quoted(query.tenant)}"]
         conditions += [
-            f"array_has_any(labels, [{', '.join(_quoted(_label(name, value)) for value in values)}])"
+            f"array_has_any(labels, [{', '.join(_quoted(label(name, value)) for value in values)}])"
             for name, values in query.where.items()
         ]
-        answers: list[list[dict[str, Any]]] = []
+        answers: list[list[tuple[str, float]]] = []
         with self._lock:
             table = self._table(_name(space_id))
             for row in query.vectors.astype(np.float16):
@@ -161,11 +160,8 @@ class LanceEngine:
                 else:
                     effort = max(query.effort, _REFINED * query.k)
                     search = search.ef(effort).refine_factor(_REFINED).nprobes(_PROBES)
-                answers.append(search.to_list())
-        scores = np.full((len(answers), max(map(len, answers))), -np.inf, np.float32)
-        for row, rows in enumerate(answers):
-            scores[row, : len(rows)] = [1 - one["_distance"] for one in rows]
-        return Matches([[one["id"] for one in rows] for rows in answers], scores)
+                answers.append([(one["id"], 1 - one["_distance"]) for one in search.to_list()])
+        return Matches.of(answers)
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
@@ -276,7 +272,3 @@ def _named(tenant: str, ids: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _label(name: str, value: str) -> str:
-    return json.dumps([name, value], ensure_ascii=False)

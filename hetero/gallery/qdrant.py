@@ -23,12 +23,12 @@ from qdrant_client.http.exceptions import ResponseHandlingException
 
 from hetero.errors import InputError, IntegrityError
 from hetero.foreign import strict_json
-from hetero.gallery.engine import Query, Serving
+from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
+from hetero.gallery.labels import label
 from hetero.gallery.opening import Address
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
 
-CONNECTIVITY, EXPANSION = 16, 64
 _AT_ONCE = 1000
 _NAMES = uuid.UUID("6f2f5a0e-6c53-4b7e-9f5e-3f0a7f8d2c11")
 """Makes the ids of points, which Qdrant wants as UUIDs."""
@@ -134,7 +134,7 @@ class QdrantEngine:
                     "id": name,
                     "revision": uuid.uuid4().hex,
                     "attributes": dict(one),
-                    "labels": [_label(*pair) for pair in one.items()],
+                    "labels": [label(*pair) for pair in one.items()],
                 }
                 for name, one in zip(ids, attributes, strict=True)
             ]
@@ -159,7 +159,7 @@ class QdrantEngine:
         """Search the vectors of a space."""
         conditions = [models.FieldCondition(key="tenant", match=models.MatchValue(value=query.tenant))]
         conditions += [
-            models.FieldCondition(key="labels", match=models.MatchAny(any=[_label(name, value) for value in values]))
+            models.FieldCondition(key="labels", match=models.MatchAny(any=[label(name, value) for value in values]))
             for name, values in query.where.items()
         ]
         exact = query.effort == "exact"
@@ -172,13 +172,8 @@ class QdrantEngine:
             for row in query.vectors.tolist()
         ]
         with self._lock:
-            answers = [
-                answer.points for answer in self._client.query_batch_points(self._collection(space_id), requests)
-            ]
-        scores = np.full((len(answers), max(map(len, answers))), -np.inf, np.float32)
-        for row, points in enumerate(answers):
-            scores[row, : len(points)] = [point.score for point in points]
-        return Matches([[(point.payload or {})["id"] for point in points] for points in answers], scores)
+            answers = self._client.query_batch_points(self._collection(space_id), requests)
+        return Matches.of([[((one.payload or {})["id"], one.score) for one in answer.points] for answer in answers])
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
@@ -298,7 +293,3 @@ def _client(address: Address) -> QdrantClient:
 
 def _point(*name: str) -> str:
     return str(uuid.uuid5(_NAMES, json.dumps(name)))
-
-
-def _label(name: str, value: str) -> str:
-    return json.dumps([name, value], ensure_ascii=False)

@@ -30,6 +30,14 @@ class Matches:
     ids: list[list[str]]
     scores: Float32[np.ndarray, "q k"]
 
+    @classmethod
+    def of(cls, answers: Sequence[Sequence[tuple[str, float]]]) -> Matches:
+        """Make them of each query's ids with their scores, best first."""
+        scores = np.full((len(answers), max(map(len, answers), default=0)), -np.inf, np.float32)
+        for row, answer in enumerate(answers):
+            scores[row, : len(answer)] = [score for _, score in answer]
+        return cls([[name for name, _ in answer] for answer in answers], scores)
+
 
 @dataclass(frozen=True)
 class Item:

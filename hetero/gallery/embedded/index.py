@@ -15,12 +15,12 @@ from hetero.files import sha256_file, write_json
 from hetero.gallery.embedded import names
 from hetero.gallery.embedded.items import Items
 from hetero.gallery.embedded.names import Names
+from hetero.gallery.engine import CONNECTIVITY, EXPANSION
 from hetero.schema import parse_file, record
 from hetero.storage.directories import replaced_directory, steadily
 
 GRAPH, RECORD = "index.usearch", "saved.json"
 SCHEMA = "hetero/gallery-index/1"
-CONNECTIVITY, EXPANSION = 16, 64
 _AT_ONCE = 8192
 _FEWEST_UNSAVED = 10_000
 _SHARE_UNSAVED = 4

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json
-from hetero.gallery.engine import Query, Serving
+from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
 from hetero.gallery.opening import Address
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
@@ -142,12 +142,10 @@ class PostgresEngine:
             "AS near (id, score, place) ORDER BY number, place",
             [_texts(query.vectors), space_id, query.k, query.tenant, json.dumps(dict(query.where)), effort],
         )
-        ids: list[list[str]] = [[] for _ in query.vectors]
-        for number, name, _ in rows:
-            ids[number - 1].append(name)
-        scores = np.full((len(ids), max(map(len, ids))), -np.inf, np.float32)
-        scores[np.arange(scores.shape[1]) < np.array([[len(some)] for some in ids])] = [score for _, _, score in rows]
-        return Matches(ids, scores)
+        answers: list[list[tuple[str, float]]] = [[] for _ in query.vectors]
+        for number, name, score in rows:
+            answers[number - 1].append((name, score))
+        return Matches.of(answers)
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
@@ -241,8 +239,9 @@ def _register(cursor: psycopg.Cursor[Any], space: EmbeddingSpace) -> None:
         [space.space_id, space.dimension, canonical_json(space.to_dict())],
     ).fetchone()
     if row is not None:
-        table, own = sql.Identifier("hetero_gallery", f"vectors_{row[0]}"), sql.Literal(space.space_id)
-        cursor.execute(_script("partition.sql", table=table, space_id=own, dimension=sql.Literal(space.dimension)))
+        table, size = sql.Identifier("hetero_gallery", f"vectors_{row[0]}"), sql.Literal(space.dimension)
+        own, graph = sql.Literal(space.space_id), {"m": sql.Literal(CONNECTIVITY), "expansion": sql.Literal(EXPANSION)}
+        cursor.execute(_script("partition.sql", table=table, space_id=own, dimension=size, **graph))
 
 
 def _script(name: str, **parts: sql.Composable) -> sql.Composed:

@@ -1,0 +1,10 @@
+"""Attributes as labels, for databases that look for one text in a list of texts."""
+
+from __future__ import annotations
+
+import json
+
+
+def label(name: str, value: str) -> str:
+    """Return the text of an attribute with its value; no other pair has it."""
+    return json.dumps([name, value], ensure_ascii=False)
