@@ -13,7 +13,7 @@ from hetero.data.embeddings.file import embeddings_of, is_sharded, load_embeddin
 from hetero.data.embeddings.shards import EmbeddingShards
 from hetero.data.names import composed
 from hetero.errors import InputError
-from hetero.files import sha256_file
+from hetero.files import digest, sha256_file
 from hetero.space import EmbeddingSpace
 
 _NAMED = 5
@@ -50,7 +50,10 @@ class OwnGallery:
 
         if is_sharded(path):
             shards = EmbeddingShards(path)
-            sha256, space, names = shards.identity, shards.space, shards.names
+            shards.require_whole()
+            # Not their identity: the checksums that it is made of can be kept by whoever alters a shard.
+            sha256 = digest([[file.name, sha256_file(file)] for file in sorted(path.iterdir()) if file.is_file()])
+            space, names = shards.space, shards.names
             vectors = shards.mapped(np.arange(len(shards)))[:]
         elif path.is_dir():
             sha256, opened = sha256_file(path / INDEX) if (path / INDEX).is_file() else "", Gallery.load(path)

@@ -14,6 +14,8 @@ import hetero
 from device_tests.evidence.gallery import OwnGallery
 from hetero.cli.main import main
 from hetero.data.embeddings.file import load_embeddings
+from hetero.data.embeddings.shards import EmbeddingShards
+from hetero.errors import IntegrityError
 from hetero.geometry import sources
 from hetero.linear.gallery import OldGallery
 from hetero.pipeline.context import Context
@@ -101,6 +103,14 @@ def test_galleries_and_old_models_are_read_from_shards(both: tuple[Path, Path]) 
     one, other = (OwnGallery.read(path) for path in both)
     assert np.array_equal(one.vectors, other.vectors) and one.names == other.names and one.sha256 != other.sha256
     assert [EarlierModel.open(path).space for path in both] == [SPACE, SPACE]
+    shard = next(both[1].glob("*.parquet"))
+    data = bytearray(shard.read_bytes())
+    place = EmbeddingShards(both[1])._shards[0].offset  # pyright: ignore[reportPrivateUsage]
+    data[place + 1] ^= 1
+    shard.unlink()  # it may have a second name elsewhere
+    shard.write_bytes(data)
+    with pytest.raises(IntegrityError, match="its vectors are not those that were written"):
+        OwnGallery.read(both[1])
 
 
 def test_a_space_is_checked_from_shards(
