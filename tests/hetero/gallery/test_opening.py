@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hetero.cli.ending import BAD_INPUT, ending
 from hetero.errors import InputError
 from hetero.gallery.opening import open_gallery, without_password
 from tests.hetero.gallery.places import V1, names, vectors
@@ -70,3 +71,12 @@ def test_a_qdrant_server_that_does_not_answer_is_named() -> None:
     pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
     with pytest.raises(InputError, match="no Qdrant server answers at qdrant:http://127.0.0.1:1"):
         open_gallery("qdrant:http://127.0.0.1:1", V1)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("psycopg.errors", "AdminShutdown"), ("qdrant_client.http.exceptions", "ResponseHandlingException")],
+)
+def test_a_server_that_goes_away_is_no_fault_of_ours(module: str, name: str) -> None:
+    error = getattr(pytest.importorskip(module), name)(ValueError("gone"))
+    assert ending(error) == (BAD_INPUT, "gone")
