@@ -48,7 +48,7 @@ def tune_command(
         tuning = tune(store, embeddings_of(file, names), names, file.space, k=k, limit=largest_loss, tenant=tenant)
     say(f"{tuning.queries} queries; first answers that change, with the upper end of the 95 % interval:")
     say(f"  effort  recall@{k:<3}  changed  at most")
-    for one in tuning.tried:
+    for one in tuning.trials:
         say(f"  {one.effort:6d}  {one.recall:10.4f}  {one.changed:7.4f}  {one.at_most:7.4f}")
     if tuning.least is not None:
         say(f"effort {tuning.least} stays within {largest_loss:g}")

@@ -131,16 +131,16 @@ class LanceEngine:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
             row_of = {(item.tenant, item.id, item.revision): row for row, item in enumerate(items)}
-            taken: list[dict[str, Any]] = []
+            unchanged: list[dict[str, Any]] = []
             for tenant in {item.tenant for item in items}:
                 ids = [item.id for item in items if item.tenant == tenant]
                 own = {row["id"]: row["revision"] for row in self._rows(space_id, tenant, ids, ["id", "revision"])}
                 known = self._known(tenant, ids).values()
-                taken += [row for row in known if _is_in(row, row_of) and own.get(row["id"]) != row["revision"]]
-            if taken:
-                order = [row_of[row["tenant"], row["id"], row["revision"]] for row in taken]
-                self._upsert(space_id, taken, vectors[order])
-            return len(taken)
+                unchanged += [row for row in known if _is_in(row, row_of) and own.get(row["id"]) != row["revision"]]
+            if unchanged:
+                order = [row_of[row["tenant"], row["id"], row["revision"]] for row in unchanged]
+                self._upsert(space_id, unchanged, vectors[order])
+            return len(unchanged)
 
     def find(self, space_id: str, query: Query) -> Matches:
         """Search the vectors of a space."""
@@ -200,9 +200,9 @@ class LanceEngine:
         table = self._table(_name(space_id))
         columns = pa.Table.from_pylist(rows, pa.schema(_COLUMNS))
         flat = pa.array(vectors.astype(np.float16).ravel())
-        made = columns.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+        table_rows = columns.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
         table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all().execute(
-            made.cast(table.schema)
+            table_rows.cast(table.schema)
         )
         self._writes += 1
         if self._writes % _WRITES == 0:

@@ -151,8 +151,8 @@ class QdrantEngine:
                 for row, (point, item) in enumerate(zip(points, items, strict=True))
                 if known.get(point, {}).get("revision") == item.revision != own.get(point, {}).get("revision")
             ]
-            taken = [points[row] for row in rows]
-            self._upsert(self._collection(space_id), taken, vectors[rows], [known[point] for point in taken])
+            unchanged = [points[row] for row in rows]
+            self._upsert(self._collection(space_id), unchanged, vectors[rows], [known[point] for point in unchanged])
             return len(rows)
 
     def find(self, space_id: str, query: Query) -> Matches:
@@ -220,11 +220,11 @@ class QdrantEngine:
     def _upsert(
         self, collection: str, points: Sequence[str], vectors: Float32[np.ndarray, "n d"], payloads: Sequence[Any]
     ) -> None:
-        made = (
+        structs = (
             models.PointStruct(id=point, vector=row.tolist(), payload=payload)
             for point, row, payload in zip(points, vectors, payloads, strict=True)
         )
-        while some := list(islice(made, _AT_ONCE)):
+        while some := list(islice(structs, _AT_ONCE)):
             self._client.upsert(collection, some, wait=True)
 
     def _delete(self, points: Sequence[str], *, but: str = "") -> None:

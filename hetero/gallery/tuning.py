@@ -18,7 +18,7 @@ _DEVIATIONS = 1.96
 
 
 @dataclass(frozen=True)
-class Tried:
+class Trial:
     """An effort and what it loses.
 
     Attributes:
@@ -40,19 +40,19 @@ class Tuning:
     """The efforts tried, ascending.
 
     Attributes:
-        tried: All up to the first that is good enough.
+        trials: All up to the first that is good enough.
         queries: Number of queries.
         limit: Largest share of changed first answers that is allowed.
     """
 
-    tried: tuple[Tried, ...]
+    trials: tuple[Trial, ...]
     queries: int
     limit: float
 
     @property
     def least(self) -> int | None:
         """The least effort that is shown to stay within the limit; None for none of them."""
-        return self.tried[-1].effort if self.tried[-1].at_most <= self.limit else None
+        return self.trials[-1].effort if self.trials[-1].at_most <= self.limit else None
 
     @property
     def needs(self) -> int:
@@ -91,25 +91,25 @@ def tune(
         raise InputError(f"expected queries and a limit above 0, got {len(queries)} queries and {limit:g}")
 
     def answers(effort: Effort) -> list[list[str]]:
-        found = store.search(queries, k + 1, space, tenant=tenant, effort=effort).ids
-        return [[name for name in ids if name != own][:k] for own, ids in zip(names, found, strict=True)]
+        nearest = store.search(queries, k + 1, space, tenant=tenant, effort=effort).ids
+        return [[name for name in ids if name != own][:k] for own, ids in zip(names, nearest, strict=True)]
 
     exact = answers("exact")
     if not all(exact):
         raise InputError("the gallery holds nothing for a query to find: add items first")
-    tried: list[Tried] = []
+    trials: list[Trial] = []
     for effort in EFFORTS:
-        tried.append(_compared(effort, answers(effort), exact))
-        if tried[-1].at_most <= limit:
+        trials.append(_compared(effort, answers(effort), exact))
+        if trials[-1].at_most <= limit:
             break
-    return Tuning(tuple(tried), len(queries), limit)
+    return Tuning(tuple(trials), len(queries), limit)
 
 
-def _compared(effort: int, near: list[list[str]], exact: list[list[str]]) -> Tried:
+def _compared(effort: int, near: list[list[str]], exact: list[list[str]]) -> Trial:
     pairs = list(zip(near, exact, strict=True))
     recall = float(np.mean([len({*some} & {*best}) / len(best) for some, best in pairs]))
     changed = float(np.mean([some[:1] != best[:1] for some, best in pairs]))
-    return Tried(effort, recall, changed, _upper_end(changed, len(pairs)))
+    return Trial(effort, recall, changed, _upper_end(changed, len(pairs)))
 
 
 def _upper_end(share: float, count: int) -> float:

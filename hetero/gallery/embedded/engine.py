@@ -103,10 +103,10 @@ class EmbeddedEngine:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
             with self._items.database.transaction():
-                taken = self._items.fill(self._number(space_id), vectors, items)
+                count = self._items.fill(self._number(space_id), vectors, items)
             self._index(space_id)
             self._catch_up()
-            return taken
+            return count
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""

@@ -23,7 +23,7 @@ from hetero.storage.directories import is_replaceable
 NAME = "items.sqlite"
 SCHEMA = "hetero/gallery-store/1"
 Precision = Literal["float16", "int8"]
-Where = Mapping[str, Sequence[str]]
+Choices = Mapping[str, Sequence[str]]
 
 
 class Items:
@@ -175,7 +175,7 @@ class Items:
             [space, key, limit],
         )
 
-    def fitting(self, space: int, tenant: str, where: Where, limit: int) -> list[Any]:
+    def fitting(self, space: int, tenant: str, where: Choices, limit: int) -> list[Any]:
         """Return key, id and vector of a tenant's items with some attributes, at most ``limit``."""
         conditions, values = _conditions(space, tenant, where)
         source = "items"
@@ -191,7 +191,7 @@ class Items:
             [*values, limit],
         )
 
-    def named(self, space: int, keys: list[int], tenant: str, where: Where) -> dict[int, str]:
+    def named(self, space: int, keys: list[int], tenant: str, where: Choices) -> dict[int, str]:
         """Return the ids of those of some keys that belong to a tenant's items with some attributes."""
         conditions, values = _conditions(space, tenant, where)
         return dict(
@@ -235,7 +235,7 @@ class Items:
 _MISSING = "FROM items WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.item = items.item AND vectors.space = ?)"
 
 
-def _conditions(space: int, tenant: str, where: Where) -> tuple[str, list[Any]]:
+def _conditions(space: int, tenant: str, where: Choices) -> tuple[str, list[Any]]:
     conditions, values = ["space = ?", "tenant = ?"], [space, tenant]
     for name, choices in where.items():
         conditions.append(

@@ -35,7 +35,7 @@ class Forgetful(CheckedStore):
 def test_by_hand() -> None:
     store = Forgetful()
     tuning = tune(store, vectors(500), [""] * 500, V1, k=2)
-    lossy, good = tuning.tried[0], tuning.tried[-1]
+    lossy, good = tuning.trials[0], tuning.trials[-1]
     assert (lossy.effort, good.effort, tuning.least) == (16, 32, 32)
     assert lossy.recall == pytest.approx((499 + 0.5) / 500) and good.recall == 1
     # Wilson's interval of 1 of 500, and of 0 of 500.
@@ -44,7 +44,7 @@ def test_by_hand() -> None:
     few = tune(store, vectors(50), [""] * 50, V1, k=2)
     assert few.least is None and few.needs == 381
     # Who is "a" does not find itself: the nearest other item is the first in both.
-    assert tune(store, vectors(500), ["a"] * 500, V1, k=2).tried[0].changed == 0
+    assert tune(store, vectors(500), ["a"] * 500, V1, k=2).trials[0].changed == 0
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
