@@ -47,6 +47,8 @@ def require_unit_length(space: EmbeddingSpace) -> None:
 
 def id_problems(ids: Sequence[str], count: int) -> list[str]:
     """Return what keeps ids from naming ``count`` items."""
+    if isinstance(ids, str):
+        return [f"expected a sequence of ids, got one text, {ids!a:.80}"]
     problems: list[str] = []
     if len(ids) != count:
         problems.append(f"expected one id a vector, got {len(ids)} ids for {count} vectors")
@@ -54,13 +56,13 @@ def id_problems(ids: Sequence[str], count: int) -> list[str]:
         repeated = sorted({name for name in ids if ids.count(name) > 1}) if len(ids) < 1000 else []
         problems.append(f"ids are given twice{f', for instance {repeated[:3]}' if repeated else ''}")
     if broken := [name for name in ids if not name or not _is_word(name)]:
-        problems.append(f"{len(broken)} ids cannot be stored, for instance {broken[0][:80]!a}: {_EXPECTED}")
+        problems.append(f"{len(broken)} ids cannot be stored, for instance {broken[0]!a:.80}: {_EXPECTED}")
     return problems
 
 
 def tenant_problems(tenant: str) -> list[str]:
     """Return what keeps a text from naming a tenant."""
-    return [] if _is_word(tenant) else [f"tenant {tenant[:80]!a} cannot be stored: {_EXPECTED}"]
+    return [] if _is_word(tenant) else [f"tenant {tenant!a:.80} cannot be stored: {_EXPECTED}"]
 
 
 def attribute_problems(attributes: Sequence[Mapping[str, str]] | None, count: int) -> list[str]:
@@ -70,12 +72,12 @@ def attribute_problems(attributes: Sequence[Mapping[str, str]] | None, count: in
     if len(attributes) != count:
         return [f"expected attributes for each vector, got {len(attributes)} for {count} vectors"]
     words = {text for one in attributes for pair in one.items() for text in pair}
-    broken = [text for text in words if not isinstance(text, str) or not _is_word(text)]  # pyright: ignore[reportUnnecessaryIsInstance]
-    return [f"attributes: {broken[0]!a} cannot be stored: {_EXPECTED}"] if broken else []
+    broken = [text for text in words if not _is_word(text)]
+    return [f"attributes: {broken[0]!a:.80} cannot be stored: {_EXPECTED}"] if broken else []
 
 
 _EXPECTED = f"expected text of at most {_LONGEST} bytes in UTF-8, without NUL"
 
 
-def _is_word(text: str) -> bool:
-    return is_text(text) and "\0" not in text and len(text.encode()) <= _LONGEST
+def _is_word(text: object) -> bool:
+    return isinstance(text, str) and is_text(text) and "\0" not in text and len(text.encode()) <= _LONGEST

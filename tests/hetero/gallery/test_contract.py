@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,11 +76,10 @@ def test_queries_and_vectors_of_another_space_are_refused_naming_both(store: Che
         (vectors(2), ["x", "x"], r"ids are given twice, for instance \['x'\]"),
         (vectors(2), ["x", ""], "1 ids cannot be stored"),
         (vectors(1), ["a\0b"], "without NUL"),
+        (vectors(2), "xy", "expected a sequence of ids, got one text, 'xy'"),
     ],
 )
-def test_what_does_not_belong_is_refused_whole(
-    store: CheckedStore, rows: np.ndarray, ids: list[str], message: str
-) -> None:
+def test_what_does_not_belong_is_refused_whole(store: CheckedStore, rows: np.ndarray, ids: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         store.add(rows, ids, V1)
     assert len(store) == 0
