@@ -123,8 +123,13 @@ class Shard:
         pq = parquet()
         with path.open("rb") as stream:
             head = _head_digest(stream, path)
-            file = pq.ParquetFile(stream)
-            return _opened(path, file.metadata, file.schema_arrow, stream, head)
+            try:
+                file = pq.ParquetFile(stream)
+                return _opened(path, file.metadata, file.schema_arrow, stream, head)
+            except InputError:
+                raise
+            except Exception as error:  # anybody can write the digests, and what they seal may be anything
+                raise IntegrityError(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
     @cached_property
     def vectors(self) -> Float[np.ndarray, "n d"]:
@@ -201,7 +206,8 @@ def _opened(path: Path, footer: Any, schema: Any, stream: BinaryIO, head: bytes)
     length, checksum = _page_header(stream.read(_HEADER))
     end = chunk.data_page_offset + chunk.total_compressed_size
     size = footer.num_rows * space.dimension * np.dtype(dtype).itemsize
-    if not 0 < end - length - chunk.data_page_offset <= _HEADER or size > length:
+    is_inside = chunk.data_page_offset >= 0 and end <= stream.seek(0, os.SEEK_END)
+    if not is_inside or not 0 < end - length - chunk.data_page_offset <= _HEADER or not 0 <= size <= length:
         raise IntegrityError(f"{path} is damaged: its vectors are not where they were written")
     return Shard(path, footer.num_rows, space, dtype, end - size, (end - length, length), checksum, head)
 
@@ -220,6 +226,8 @@ def _page_header(header: bytes) -> tuple[int, int]:
             return 0, 0
         place, value = place + 1, 0
         for shift in range(0, 35, 7):
+            if place == len(header):
+                return 0, 0
             byte = header[place]
             place, value = place + 1, value | (byte & 0x7F) << shift
             if byte < 0x80:

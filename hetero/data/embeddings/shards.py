@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +55,19 @@ class EmbeddingShards:
         self.folder = folder
         self._record = entry = parse_file(ShardsRecord, folder / SHARDS_RECORD)
         self.space = entry.space
-        missing = [entry.file(start) for start in entry.starts if not (folder / entry.file(start)).is_file()]
-        if missing:
-            raise InputError(
-                f"{folder} lacks {len(missing)} of {len(entry.starts)} shards ({', '.join(missing[:_SHOWN])}); run "
-                "the `hetero embed` again that wrote it, which continues"
-            )
+        self._require_all()
         self._shards = tuple(in_parallel(self._open, entry.starts))
+
+    def _require_all(self) -> None:
+        """Refuse a folder without all of its shards, in the memory of the files that it has."""
+        entry, files = self._record, {path.name for path in self.folder.iterdir() if path.is_file()}
+        names = map(entry.file, entry.starts)
+        if missing := list(islice((name for name in names if name not in files), _SHOWN)):
+            count = len(entry.starts) - sum(entry.is_shard(name) for name in files)
+            raise InputError(
+                f"{self.folder} lacks {count} of {len(entry.starts)} shards ({', '.join(missing)}); run the "
+                "`hetero embed` again that wrote it, which continues"
+            )
 
     def _open(self, start: int) -> Shard:
         entry = self._record

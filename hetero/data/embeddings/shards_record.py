@@ -50,6 +50,11 @@ class ShardsRecord:
         """Return the name of the shard that starts with a row."""
         return f"{start:012d}-{self.stop(start):012d}.parquet"
 
+    def is_shard(self, name: str) -> bool:
+        """Return True if a name is that of a shard."""
+        start = name.partition("-")[0]
+        return start.isdecimal() and int(start) in self.starts and self.file(int(start)) == name
+
     def differences(self, other: ShardsRecord) -> list[str]:
         """Return one line for each value that differs, with the other's first."""
         own, others = asdict(self), asdict(other)

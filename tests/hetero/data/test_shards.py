@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ pytest.importorskip("pyarrow")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hetero.data.embeddings import name_search
+from hetero.data.embeddings import name_search, shard_file
 from hetero.data.embeddings.file import EmbeddingFile, embeddings_of, load_embeddings, rows_in
 from hetero.data.embeddings.shard_file import shard_bytes
 from hetero.data.embeddings.shards import EmbeddingShards
@@ -201,4 +203,50 @@ def test_foreign_and_cut_files_are_refused(tmp_path: Path) -> None:
     other = dataclasses.replace(SPACE, space_id="other")
     path.write_bytes(shard_bytes(vectors()[:3], NAMES[:3], other, dtype="float32"))
     with pytest.raises(IntegrityError, match="does not hold what"):
+        load_embeddings(folder)
+
+
+def sealed(data: bytes) -> bytes:
+    """A file of Parquet with the digests of a shard, as anybody can write them."""
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    head = bytes(32)
+    return data[:footer] + head + hashlib.sha256(head + data[footer:]).digest() + data[footer:]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "columns"),
+    [
+        (None, ("name", "embedding")),
+        ("[]", ("name", "embedding")),
+        ("{}", ("name", "embedding")),
+        ("right", ("name",)),
+        ("right", ()),
+        ("right", ("name", "embedding")),
+    ],
+)
+def test_files_that_were_sealed_by_others_are_refused(
+    tmp_path: Path, metadata: str | None, columns: tuple[str, ...]
+) -> None:
+    folder = written(tmp_path / "e")
+    path = folder / "000000000000-000000000003.parquet"
+    right = pq.read_schema(path).metadata[b"hetero"]
+    table = pa.table({name: ["a", "b", "c"] for name in columns})
+    if metadata is not None:
+        table = table.replace_schema_metadata({"hetero": right if metadata == "right" else metadata})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    path.write_bytes(sealed(stream.getvalue()))
+    with pytest.raises(IntegrityError, match="is damaged|expected the fields"):
+        load_embeddings(folder)
+
+
+def test_a_cut_header_of_a_page_is_none() -> None:
+    assert shard_file._page_header(b"\x15\x00\x15\x80") == (0, 0)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_record_of_very_many_shards_takes_no_memory(tmp_path: Path) -> None:
+    folder = written(tmp_path / "e")
+    text = (folder / "embeddings.json").read_text()
+    (folder / "embeddings.json").write_text(text.replace('"rows": 7', f'"rows": {10**15}'))
+    with pytest.raises(InputError, match="lacks 333333333333332 of 333333333333334 shards"):
         load_embeddings(folder)
