@@ -21,6 +21,7 @@ from jaxtyping import Int64
 from hetero.data.index.found import LARGEST_IMAGE, FoundRows, label_text
 from hetero.data.index.places import is_remote, opened
 from hetero.errors import InputError
+from hetero.storage.unfinished import NO_ROOM
 
 SUFFIXES = (".parquet", ".arrow")
 _AT_ONCE = 256
@@ -96,6 +97,8 @@ def _read(path: str, shard: str, copy: Path | None, rows: FoundRows, *, image: s
                 _add(rows, batch, columns, shard, memoryview(data), ends, offsets, number)
                 number += batch.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise  # the copy does not fit, which says nothing of the file
         rows.report(f"it is not a whole {Path(path).suffix[1:]} file: {str(error)[:200]}")
     except InputError as error:
         rows.report(str(error))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hetero.data.index.tables import table_rows
 from hetero.errors import InputError
+from hetero.storage.unfinished import NO_ROOM
 from tests.hetero.data.index.shards import picture, prepared
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra data")
@@ -45,6 +48,30 @@ def write(folder: Path, kind: str) -> Path:
             with pa.ipc.new_file(file, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
                 writer.write_table(rows, max_chunksize=5)
     return folder
+
+
+def test_files_that_differ_in_their_suffix_alone_have_images_of_different_names(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    parquet.write_table(table(12), tmp_path / "set" / "train.parquet")
+    with pa.ipc.new_stream(tmp_path / "set" / "train.arrow", table(1).schema) as writer:
+        writer.write_table(table(12, 20))
+    parquet.write_table(table(12, 40), tmp_path / "set" / "test.parquet")
+    read = prepared(tmp_path / "set", tmp_path / "cache", "parquet")
+    names = [name for part in (read.train, read.validation, read.test) for name in part.names]
+    assert len(names) == len(set(names)) == 36
+    assert {name.partition("/")[0] for name in names} == {"train.arrow", "train.parquet", "test.parquet"}
+
+
+def test_a_full_disk_is_no_damaged_file(tmp_path: Path) -> None:
+    parquet.write_table(table(12), tmp_path / "a.parquet")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            table_rows(str(tmp_path / "a.parquet"), "a", tmp_path / "copy.bin", image="", label="label")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno in NO_ROOM
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "arrow-compressed"])
