@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from tqdm import tqdm
 
+from hetero.display.text import one_line
+
 T = TypeVar("T")
 Mode = Literal["bar", "plain", "quiet"]
 VARIABLE = "HETERO_PROGRESS"
@@ -47,6 +49,8 @@ class Bar(_Tqdm[T]):
     def __init__(self, iterable: Iterable[T] | None = None, **options: Any) -> None:
         mode = progress_mode()
         self._plain, self._shown = mode == "plain", time.monotonic()
+        if "desc" in options:
+            options["desc"] = one_line(options["desc"])
         if mode == "quiet":
             options["disable"] = True
         if self._plain:

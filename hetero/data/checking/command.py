@@ -14,6 +14,7 @@ from hetero.data.checking.check import check, config_for
 from hetero.data.checking.report import DataReport
 from hetero.data.checking.text import as_text
 from hetero.data.config import DataConfig, Kind, Layout
+from hetero.display.text import say
 from hetero.errors import InputError
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -84,7 +85,10 @@ def check_command(
     }
     config = DataConfig(kind="emoji") if path is None else config_for(path, kind=kind, root=root, **options)
     report = check(config, grey_range=grey_range)
-    print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False) if json else as_text(report))
+    if json:
+        print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        say(as_text(report))
     sys.stdout.flush()
     _require_usable(report, listed=not json)
     return 0

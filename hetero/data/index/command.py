@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from hetero.data.checking.check import config_for
 from hetero.data.config import Kind, Layout
 from hetero.data.index.build import write_index
+from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.files import cache_directory
 
@@ -51,8 +52,8 @@ def index_command(
         raise InputError(f"expected data to index, got {path}, which is {config.kind} data already")
     index = write_index(config, out, cache_directory())
     labelled = int((index.label >= 0).sum())
-    print(f"{out}: {len(index):,} images in {index.record.sources:,} files, {labelled:,} with a label")
-    print(f"  {len(index.record.classes):,} classes; {index.record.layout}")
+    say(f"{out}: {len(index):,} images in {index.record.sources:,} files, {labelled:,} with a label")
+    say(f"  {len(index.record.classes):,} classes; {index.record.layout}")
     for note in index.record.notes:
-        print(f"  note: {note}")
+        say(f"  note: {note}")
     return 0
