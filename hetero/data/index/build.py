@@ -181,7 +181,7 @@ def _write_shards(directory: Path, *, config: DataConfig, sources: Sequence[Sour
             rows.splits = [split or splits[number] for split in rows.splits]
         if is_remote(file.path) and config.kind == "webdataset":
             places = zip(rows.offsets, rows.lengths, strict=True)
-            rows.contents = [place_digest(file.stamp, file.size, offset, length) for offset, length in places]
+            rows.contents = [place_digest(file, offset, length) for offset, length in places]
         copied = (directory / COPIES / f"{number:06}.bin").exists()
         writer.add_source(replace(file, path=_place_of(file.path, directory)), copied=copied)
         writer.add_rows(rows)

@@ -100,7 +100,9 @@ class Texts(Sequence[str]):
         """
         text, ends = (mapped(directory / file) for file in (f"{name}.npy", f"{name}_ends.npy"))
         whole = text.dtype == np.uint8 and text.ndim == 1 and ends.dtype == np.int64 and ends.ndim == 1
-        if not whole or (np.diff(ends, prepend=0) < 0).any() or (int(ends[-1]) if len(ends) else 0) != len(text):
+        # Not by differences, which may overflow.
+        rising = whole and not (ends[1:] < ends[:-1]).any() and (not len(ends) or int(ends[0]) >= 0)
+        if not rising or (int(ends[-1]) if len(ends) else 0) != len(text):
             raise IntegrityError(f"{directory}: {name}.npy and {name}_ends.npy are not the texts of one column")
         return cls(text, ends)
 
@@ -130,7 +132,11 @@ class Texts(Sequence[str]):
         ends = self._ends[rows]
         starts = np.where(rows > 0, self._ends[rows - 1], 0)
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            yield self._text[start:end].tobytes().decode()
+            data = self._text[start:end].tobytes()
+            try:
+                yield data.decode()
+            except UnicodeDecodeError:
+                raise IntegrityError(f"a text of the index is not UTF-8: {data[:200]!r}") from None
 
 
 def mapped(path: Path) -> NDArray[Any]:
@@ -141,7 +147,9 @@ def mapped(path: Path) -> NDArray[Any]:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy passes on any error of its tokeniser and dtypes on a damaged header
         raise IntegrityError(f"{path} is not a column of an index: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise IntegrityError(f"{path} is not a column of an index: it is an archive")
     # Without the map's class, of which each row that is read would make an object.
     return array.view(np.ndarray)

@@ -149,8 +149,10 @@ def _image_set(
     classes, labels = _used(index.record.classes, index.label[rows])
     without = np.flatnonzero(labels < 0)
     if len(without):
-        # Images of equal content share a class, as those of a listing do.
-        _, group = np.unique(index.content[rows[without]], axis=0, return_inverse=True)
+        # Images of equal content and box share a class, as those of a listing do.
+        pixels = [index.columns[name][rows[without]] for name in ("content", "box") if name in index.columns]
+        keys = np.hstack([np.ascontiguousarray(values).view(np.uint8) for values in pixels])
+        _, group = np.unique(keys, axis=0, return_inverse=True)
         labels[without] = len(classes) + group.reshape(-1)
     view_names, views = _used(index.record.views, index.columns["view"][rows])
 

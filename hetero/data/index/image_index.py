@@ -48,6 +48,7 @@ COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
 """Type of the values of each column, and shape of a row."""
 TEXTS = ("names", "paths", "stamps")
 """The columns of texts."""
+_AT_ONCE = 1 << 20
 _OF_SOURCES = ("sizes", "copied")
 _IDENTITY = ("label", "split", "view", "role", "content", "box", "names", "names_ends")
 
@@ -220,9 +221,29 @@ def _problems(index: ImageIndex) -> list[str]:
             problems.append(f"{name}: expected {lowest} to {limit - 1}, got {values.min()} to {values.max()}")
     if len(index) and min(int(columns["offset"].min()), int(columns["length"].min())) < 0:
         problems.append("offset and length: expected none below zero")
-    return problems
+    return problems or _beyond(index)
 
 
-def place_digest(stamp: str, size: int, offset: int, length: int) -> bytes:
-    """Return a digest that stands for bytes that were not read: of the file's stamp and their place in it."""
-    return hashlib.sha256(f"{stamp} {size} {offset} {length}".encode()).digest()
+def _beyond(index: ImageIndex) -> list[str]:
+    """Return a problem when an image would lie beyond the end of its file; lengths decide how much is read at once."""
+    source, offset, length = (index.columns[name] for name in ("source", "offset", "length"))
+    sizes = np.array(index.columns["sizes"])
+    for number in np.flatnonzero(index.columns["copied"]).tolist():
+        copy = Path(index.file_of(number))
+        sizes[number] = copy.stat().st_size if copy.is_file() else 0
+    if (sizes < 0).any():
+        return ["sizes: expected none below zero"]
+    for start in range(0, len(index), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        if (outside := np.flatnonzero(offset[part] > sizes[source[part]] - length[part])).size:
+            return [f"offset and length: image {start + outside[0]} would end beyond the end of its file"]
+    return []
+
+
+def place_digest(file: SourceFile, offset: int, length: int) -> bytes:
+    """Return a digest that stands for bytes that were not read: of the file's stamp and their place in it.
+
+    Of files without an etag the name counts, too, since different ones may have the same size and time.
+    """
+    name = "" if file.stamp.startswith("etag ") else f" {file.name}"
+    return hashlib.sha256(f"{file.stamp} {file.size} {offset} {length}{name}".encode()).digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,9 +52,7 @@ class ListedFiles:
         for entry, place in zip(self.listing.entries, self.places, strict=True):
             source = self.sources[place]
             kind, _, value = source.stamp.partition(" ")
-            content = (
-                bytes.fromhex(value) if kind == "sha256" else place_digest(source.stamp, source.size, 0, source.size)
-            )
+            content = bytes.fromhex(value) if kind == "sha256" else place_digest(source, 0, source.size)
             role = 0 if entry.is_query is None else bool(entry.is_query) + 2 * bool(entry.is_gallery)
             rows.add(
                 entry.name,
@@ -111,9 +109,12 @@ def _on_disk(listing: Listing, cache: Path) -> ListedFiles:
 
 
 def _of(listing: Listing, files: Sequence[str], sources: dict[str, SourceFile]) -> ListedFiles:
-    number: dict[str, int] = {}
-    places = [number.setdefault(file, len(number)) for file in files]
-    return ListedFiles(listing, [sources[file] for file in number], places)
+    number, names = dict[str, int](), dict[str, str]()
+    for file, entry in zip(files, listing.entries, strict=True):
+        number.setdefault(file, len(number))
+        names.setdefault(file, entry.name)
+    named = [replace(sources[file], name=names[file]) for file in number]
+    return ListedFiles(listing, named, [number[file] for file in files])
 
 
 def _table(url: str, root: str) -> Listing:

@@ -87,7 +87,7 @@ def files_of(pattern: str, suffixes: Sequence[str]) -> list[str]:
         Paths or URLs in order, each once.
 
     Raises:
-        InputError: When a file that is named does not exist, or there is none.
+        InputError: When a file that is named does not exist, there is none, or they lie in several places.
     """
     files: list[str] = []
     missing: list[str] = []
@@ -102,6 +102,8 @@ def files_of(pattern: str, suffixes: Sequence[str]) -> list[str]:
             "folder that holds some; found none at:",
             [*missing[:10], *([f"... and {len(missing) - 10} more"] if len(missing) > 10 else [])],
         )
+    if len({file.partition("://")[0] if is_remote(file) else "" for file in files}) > 1:
+        raise InputError(f"expected files in one store or on the disk, got some of each: {pattern}")
     return list(dict.fromkeys(files))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -233,9 +234,44 @@ def test_indices_are_not_trusted(tmp_path: Path) -> None:
         stream.write(b"\0\1\2")
     with pytest.raises(IntegrityError, match=r"content.npy is damaged"):
         open_index(tmp_path / "bent")
-    beyond = changed("offset", index.columns["offset"] + (1 << 40))
-    with pytest.raises(InputError, match="changed since it was indexed"):
-        prepared(beyond, tmp_path / "cache", "index").test.images[:]
+    for name, value in {
+        "offset": index.columns["offset"] + (1 << 40),
+        "length": index.columns["length"] + (1 << 62),
+    }.items():
+        with pytest.raises(IntegrityError, match="beyond the end of its file"):
+            open_index(changed(name, value))
+    with pytest.raises(IntegrityError, match="not UTF-8"):
+        Texts(np.full(3, 255, np.uint8), np.array([3]))[0]
+    stream = io.BytesIO()
+    np.savez(stream, index.label)
+    for data in (stream.getvalue(), b"\x93NUMPY\x01\x00\x06\x00{'a': ", b""):
+        (tmp_path / "column.npy").write_bytes(data)
+        with pytest.raises(IntegrityError, match="is not a column"):
+            mapped(tmp_path / "column.npy")
+
+
+def test_two_boxes_of_one_image_without_labels_are_two_classes(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(0, size=(40, 40)))
+    rows = [f"a.png,train,{left},{top},{left + 9},{top + 9}" for left in range(0, 30, 5) for top in (0, 20)]
+    (tmp_path / "t.csv").write_text(
+        "\n".join(["path,split,x_1,y_1,x_2,y_2", *rows, *(row.replace("train", "test") for row in rows)])
+    )
+    plain = prepared(tmp_path / "t.csv", tmp_path / "cache", "csv")
+    assert hetero("data", "index", tmp_path / "t.csv", "--out", tmp_path / "index") == 0
+    indexed = prepared(tmp_path / "index", tmp_path / "cache", "index")
+    for one in (plain, indexed):
+        assert len(set(one.train.labels.tolist())) == len(one.train) > 4
+
+
+def test_names_cannot_command_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_shards(tmp_path / "set")
+    (folder / "train-2.tar").write_bytes(
+        tar_of({"\x1b[31mred.png": b"no image", "\x1b[31mred.cls": b"a", "\x1b.txt.gz": b""})
+    )
+    hetero("data", "check", folder)
+    assert hetero("data", "index", folder, "--out", tmp_path / "index") == 0
+    shown = capsys.readouterr()
+    assert r"\x1b[31mred.png: " in shown.out and "\x1b" not in shown.out + shown.err
 
 
 @pytest.mark.parametrize(

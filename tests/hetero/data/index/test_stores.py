@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hetero.data.index.places import files_of, url_of, url_path
+from hetero.data.index.places import Stamp, files_of, url_of, url_path
 from hetero.errors import InputError
 from tests.hetero.data.index.shards import picture, prepared, write_shards
 from tests.hetero.data.pictures import write_classes
@@ -56,6 +56,16 @@ def test_a_changed_shard_of_a_store_is_other_data(tmp_path: Path, store: Any) ->
     store.rm("/bucket/set/test-0.tar")
     with pytest.raises(InputError, match="no such file"):
         before.test.images[:]
+
+
+def test_files_of_one_size_and_time_are_no_copies_of_each_other(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stamp, "of", classmethod(lambda cls, info: cls(int(info["size"]), "modified today")))
+    for number in range(20):
+        store.pipe_file(f"/bucket/photos/{number}.ppm", b"P6 2 2 255\n" + bytes([number]) * 12)
+    train = prepared("memory://bucket/photos", tmp_path / "cache", "folder").train
+    assert len(set(train.labels.tolist())) == len(train) > 8
 
 
 def test_a_folder_of_a_store_follows_the_rules_of_folders(tmp_path: Path, store: Any) -> None:
@@ -139,6 +149,12 @@ def test_missing_shards_are_named(tmp_path: Path, store: Any, pattern: str) -> N
     place = pattern if "://" in pattern else str(tmp_path / pattern)
     with pytest.raises(InputError, match=r"x-000|no|\*|nothing/1|ascending"):
         files_of(place, (".tar",))
+
+
+def test_files_lie_in_one_place(tmp_path: Path, store: Any) -> None:
+    upload(store, write_shards(tmp_path / "set"), "/bucket")
+    with pytest.raises(InputError, match="in one store or on the disk"):
+        files_of(f"{{memory://bucket/test-0.tar,{tmp_path}/set/train-0.tar}}", (".tar",))
 
 
 def test_an_unknown_store_is_one_error() -> None:
