@@ -27,6 +27,7 @@ from hetero.pipeline.embedding.job import Job
 from hetero.pipeline.quick.cloud_table import Takes
 from hetero.preprocessing import Preprocessing
 from hetero.training.outcome import own_space
+from tests.hetero.data.index.shards import picture, samples, tar_of
 from tests.hetero.data.pictures import write_classes
 from tests.hetero.pipeline import clouds
 from tests.snippets import ROOT
@@ -237,3 +238,50 @@ def test_a_recipes_images_have_the_names_that_its_run_asks_for(place: Path, tmp_
     whole = job.source.images[:]
     assert np.array_equal(job.source.images[np.array([19, 0, 7])], whole[[19, 0, 7]])
     assert np.array_equal(whole[0], decode(photos / names[0], SIDE))
+
+
+def test_every_image_of_shards_is_embedded(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set").mkdir()
+    members = {**samples({"a": 3}), "x.png": picture(9), "y.gif": b""}
+    (tmp_path / "set" / "test-0.tar").write_bytes(tar_of(members))
+    assert embed(place / "model", tmp_path / "set", tmp_path / "out", *options()) == 0
+    assert load_embeddings(tmp_path / "out").names == tuple(
+        f"test-0/{name}.png" for name in ("0000", "0001", "0002", "x")
+    )
+    assert "note: passed over: " in capsys.readouterr().err
+
+
+def test_a_folder_in_a_store_is_embedded(place: Path, tmp_path: Path) -> None:
+    store = pytest.importorskip("fsspec", reason="needs the extra data").filesystem("memory")
+    for number in range(3):
+        store.pipe_file(f"/embed/photos/{number}.png", picture(number))
+    assert embed(place / "model", "memory://embed/photos", tmp_path / "out", *options()) == 0
+    assert load_embeddings(tmp_path / "out").names == ("0.png", "1.png", "2.png")
+
+
+def test_a_folder_of_another_run_is_refused_before_an_image_is_opened(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert embed(place / "model", place / "photos", tmp_path / "out", *options()) == 0
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(Job, "source", property(lambda _: pytest.fail("images were opened")))
+    assert embed(place / "model", place / "photos", tmp_path / "out", *options(4), "--dtype", "float16") == 2
+    error = capsys.readouterr().err
+    assert "rows_per_shard: 5 there, 4 now" in error and "dtype: float32 there, float16 now" in error
+    assert contents(tmp_path / "out") == before
+
+
+def test_nodes_of_a_cluster_get_absolute_paths(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr("hetero.processes.cluster.ray_library", object)
+    monkeypatch.setattr("hetero.pipeline.embedding.write.write_on_cluster", lambda job, *_, **__: jobs.append(job))
+    monkeypatch.chdir(place)
+    (place / "photos.csv").write_text("path,split\na/000.png,train\na/001.png,test\n")
+    (place / "set").mkdir()
+    (place / "set" / "0.tar").write_bytes(tar_of(samples({"a": 2})))
+    assert embed("model", "photos.csv", tmp_path / "one", "--root", "photos", "--ray", "auto") == 0
+    assert embed("model", "set/*.tar", tmp_path / "two", "--ray", "auto") == 0
+    assert [(job.data, job.root) for job in jobs] == [
+        (str(place / "photos.csv"), str(place / "photos")),
+        (str(place / "set" / "*.tar"), ""),
+    ]

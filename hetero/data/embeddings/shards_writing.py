@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,29 @@ def _holds_more(folder: Path) -> bool:
     return any(other.name != ".lock" for other in folder.iterdir())
 
 
+def require_settings(folder: Path, settings: Mapping[str, object]) -> None:
+    """Refuse a folder of embeddings that were made with other settings, before any image is opened.
+
+    Args:
+        folder: The folder, which may hold no embeddings.
+        settings: Fields of the record that are known.
+
+    Raises:
+        InputError: When the folder's record has others.
+    """
+    if (folder / SHARDS_RECORD).is_file():
+        there = parse_file(ShardsRecord, folder / SHARDS_RECORD)
+        _require_equal(folder, replace(there, **settings), there)
+
+
+def _require_equal(folder: Path, own: ShardsRecord, there: ShardsRecord) -> None:
+    if differences := own.differences(there):
+        raise InputError(
+            f"{folder} holds other embeddings than these; give another folder, or remove it. They differ in:",
+            differences,
+        )
+
+
 def begin(folder: Path, entry: ShardsRecord) -> list[int]:
     """Begin a folder of embeddings, or continue one.
 
@@ -66,11 +89,7 @@ def begin(folder: Path, entry: ShardsRecord) -> list[int]:
     """
     path = folder / SHARDS_RECORD
     if path.is_file():
-        if differences := entry.differences(parse_file(ShardsRecord, path)):
-            raise InputError(
-                f"{folder} holds other embeddings than these; give another folder, or remove it. They differ in:",
-                differences,
-            )
+        _require_equal(folder, entry, parse_file(ShardsRecord, path))
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, asdict(entry))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -72,15 +71,20 @@ def embed_command(
     if single:
         _require_plain({"--dtype": dtype != "float32", "--shard-rows": shard_rows != 8192, "--ray": bool(ray)})
     takes = Takes(size, resize, mean, std, option="--")
-    # Absolute, since the nodes of a cluster work in other folders.
     model = str(Path(model).absolute()) if Path(model).exists() else model
-    data = str(Path(data).absolute()) if ray and Path(data).exists() else data
+    if ray:
+        data, root = _absolute(data), _absolute(root)
     job = Job(model, data, takes, root, batch_size, device, keep=not single)
     if single:
         _to_file(job, out)
     else:
         _to_shards(job, out, dtype, shard_rows, ray)
     return 0
+
+
+def _absolute(path: str) -> str:
+    """Return a local path or pattern as the nodes of a cluster, which work in other folders, find it."""
+    return str(Path(path).absolute()) if path and "://" not in path else path
 
 
 def _require_plain(stated: dict[str, bool]) -> None:
@@ -96,26 +100,27 @@ def _to_file(job: Job, out: Path) -> None:
     from hetero.data.embeddings.file import require_destination, save_embeddings
     from hetero.pipeline.embedding.job import all_vectors
 
-    require_destination(out, job.found.names)
+    require_destination(out, job.origin.names)
     space = job.opened.embedder.space
-    _tell(job)
     names = list(job.source.names)
+    _tell(job)
     require_destination(out, names)
     save_embeddings(out, np.concatenate(list(all_vectors(job))), names, space)
 
 
 def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_rows: int, address: str) -> None:
     from hetero.data.embeddings.shard_file import MOST_ROWS, parquet
-    from hetero.data.embeddings.shards_writing import begin, require_folder
+    from hetero.data.embeddings.shards_writing import begin, require_folder, require_settings
     from hetero.pipeline.embedding.write import write_here, write_on_cluster
     from hetero.processes.cluster import ray_library
     from hetero.processes.lock import locked
 
     if shard_rows > MOST_ROWS:
         raise InputError(f"--shard-rows: expected at most {MOST_ROWS}, got {shard_rows}")
-    require_folder(out, job.found.names)
+    require_folder(out, job.origin.names)
     parquet()
     library = ray_library() if address else None
+    require_settings(out, {**job.settings(), "rows_per_shard": shard_rows, "dtype": dtype})
     entry = job.record(rows_per_shard=shard_rows, dtype=dtype)
     _tell(job)
     with locked(out):
@@ -130,5 +135,5 @@ def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_
 
 
 def _tell(job: Job) -> None:
-    for note in job.found.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for note in (*job.origin.notes, *job.source.notes):
+        say(f"note: {note}", error=True)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,7 +17,7 @@ from hetero.data.embeddings.shards_record import ShardsRecord
 from hetero.display.progress import Bar
 from hetero.models.external.embedders import embed_rows
 from hetero.pipeline.embedding.model import Device, OpenModel, open_model
-from hetero.pipeline.embedding.source import FoundImages, Source, find_images
+from hetero.pipeline.embedding.source import Origin, Source, find_images
 from hetero.pipeline.quick.cloud_table import Takes
 
 
@@ -43,8 +44,8 @@ class Job:
     keep: bool = True
 
     @cached_property
-    def found(self) -> FoundImages:
-        """The images, none of which is opened yet."""
+    def origin(self) -> Origin:
+        """Where the images come from, none of which is opened yet."""
         return find_images(self.data, root=self.root)
 
     @cached_property
@@ -55,11 +56,20 @@ class Job:
     @cached_property
     def source(self) -> Source:
         """The images as the model takes them."""
-        return self.found.decoded(self.opened.embedder.preprocessing, keep=self.keep)
+        return self.origin.decoded(self.opened.embedder.preprocessing, keep=self.keep)
 
     def __getstate__(self) -> dict[str, object]:
         """Return what the job was made with; another process opens model and images itself."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a record of shards says of the model, without the images."""
+        return {
+            "space": self.opened.embedder.space,
+            "model": self.opened.identity,
+            "batch_size": self.batch_size,
+            "device": self.opened.device,
+        }
 
     def record(self, *, rows_per_shard: int, dtype: Dtype) -> ShardsRecord:
         """Return the record of the shards that the job writes."""
@@ -67,11 +77,8 @@ class Job:
             rows=len(self.source.names),
             rows_per_shard=rows_per_shard,
             dtype=dtype,
-            space=self.opened.embedder.space,
-            model=self.opened.identity,
             data=self.source.fingerprint,
-            batch_size=self.batch_size,
-            device=self.opened.device,
+            **self.settings(),
         )
 
     def batches(self, start: int, stop: int) -> list[tuple[int, int]]:

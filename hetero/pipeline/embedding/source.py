@@ -18,8 +18,11 @@ from hetero.data.checking.check import config_for
 from hetero.data.config import DataConfig
 from hetero.data.contents import contents
 from hetero.data.decoding.decoded import decode_listing, decode_unkept
+from hetero.data.decoding.lazy import LazyImages
 from hetero.data.images import Images, ImageSet
-from hetero.data.index.build import is_indexed
+from hetero.data.index.build import index_of, is_indexed
+from hetero.data.index.image_index import ImageIndex
+from hetero.data.index.read import IndexDecoder, IndexReader
 from hetero.data.prepare import find, prepare
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.walk import image_files, printable
@@ -32,6 +35,8 @@ from hetero.recognition.look import Look
 
 KEPT_BYTES = 4_000_000_000
 """Decoded images up to this size are kept in the cache, or in memory for a single file of embeddings."""
+_DECISIVE = ("names", "names_ends", "content", "box")
+"""Columns of an index that decide names and vectors."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,23 @@ class Source:
         names: One unique name an image.
         images: uint8 [n, h, w, 3], as the model takes them.
         fingerprint: Digest of the images and their names, in their order.
+        notes: Notes for the user.
     """
 
     names: Sequence[str]
     images: Images
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class FoundImages:
-    """Images that were found, none of which is decoded yet.
+class Origin:
+    """Where images come from, none of which is decoded yet.
 
     Attributes:
         listing: Every image of a folder or a table; None for data that is prepared as a whole.
         recipe: The recipe whose data it is; None for a folder or a table.
-        config: Data of another kind.
+        config: Data that are read through an index.
         notes: Notes for the user.
     """
 
@@ -82,29 +89,18 @@ class FoundImages:
         """
         if self.listing is not None:
             return _of_listing(self.listing, preprocessing, keep=keep)
-        return _of_sets(self._sets(preprocessing))
-
-    def _sets(self, preprocessing: Preprocessing) -> list[ImageSet]:
-        config = self.recipe.data if self.recipe else self.config
-        assert config is not None
-        if is_indexed(config):
-            config = replace(config, decoded_limit_gb=0)  # each image is read once
-        dataset = prepare(config, preprocessing)
-        train = dataset.train
-        if self.recipe and (count := self.recipe.cloud.copies):
-            # Late: copies need torch.
-            from hetero.data.augmentation.copies import with_copies
-
-            train = with_copies(train, count, self.recipe.cloud.copies_augment, seed=config.seed)
-        return [train, dataset.validation, dataset.test]
+        if self.config is not None:
+            return _of_index(index_of(self.config, cache_directory()), preprocessing)
+        assert self.recipe is not None
+        return _of_recipe(self.recipe, preprocessing)
 
 
-def find_images(data: str, *, root: str = "") -> FoundImages:
+def find_images(data: str, *, root: str = "") -> Origin:
     """Find images, without opening one.
 
     Args:
-        data: A folder, whose images at any depth are taken; a table; shards or an index, on the disk or in a store; or
-            a recipe, whose training, validation and test images are taken.
+        data: A folder, whose images at any depth are taken, a table, or shards, on the disk or in a store; an index;
+            or a recipe, whose training, validation and test images are taken.
         root: Folder that a table's paths are relative to; empty for its own.
 
     Raises:
@@ -115,17 +111,17 @@ def find_images(data: str, *, root: str = "") -> FoundImages:
         # Late: it reads every table of the recipe.
         from hetero.pipeline.draft import load_recipe
 
-        return FoundImages(recipe=load_recipe(path))
+        return Origin(recipe=load_recipe(path))
     config = config_for(data, root=root)
+    if is_indexed(config):
+        return Origin(config=config)
     if config.kind == "folder":
         files, walk = image_files(path)
         names = (printable("/".join(parts)) for parts in walk.images)
         entries = tuple(ListedImage(file, name, "") for file, name in zip(files, names, strict=True))
-        return FoundImages(Listing(printable(path.name), "images", entries), notes=walk.notes())
-    if config.kind == "csv":
-        listing = find(config)
-        return FoundImages(listing, notes=listing.notes)
-    return FoundImages(config=config)
+        return Origin(Listing(printable(path.name), "images", entries), notes=walk.notes())
+    listing = find(config)
+    return Origin(listing, notes=listing.notes)
 
 
 def _of_listing(listing: Listing, preprocessing: Preprocessing, *, keep: bool) -> Source:
@@ -151,6 +147,30 @@ def _identity(listing: Listing, preprocessing: Preprocessing) -> str:
     for entry in listing.entries:
         sha256.update(canonical_json([entry.name, entry.box, entry.content]).encode())
     return sha256.hexdigest()
+
+
+def _of_index(index: ImageIndex, preprocessing: Preprocessing) -> Source:
+    """Return all images of an index, whatever their splits and labels are."""
+    if not len(index):
+        raise InputError(f"{index.directory}: expected images, found none")
+    rows = np.arange(len(index))
+    images = LazyImages(IndexDecoder(IndexReader(index), preprocessing, rows), rows, preprocessing)
+    identity = digest([preprocessing.decoding, [index.record.columns.get(name) for name in _DECISIVE]])
+    return Source(index.names, images, identity, index.record.notes)
+
+
+def _of_recipe(recipe: Recipe, preprocessing: Preprocessing) -> Source:
+    config = recipe.data
+    if is_indexed(config):
+        config = replace(config, decoded_limit_gb=0.0)  # each image is read once
+    dataset = prepare(config, preprocessing)
+    train = dataset.train
+    if count := recipe.cloud.copies:
+        # Late: copies need torch.
+        from hetero.data.augmentation.copies import with_copies
+
+        train = with_copies(train, count, recipe.cloud.copies_augment, seed=config.seed)
+    return replace(_of_sets([train, dataset.validation, dataset.test]), notes=dataset.notes)
 
 
 def _of_sets(sets: Sequence[ImageSet]) -> Source:
