@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ import hetero
 from hetero.cli.main import main
 from hetero.data.decoding.decode import decode
 from hetero.data.embeddings.file import load_embeddings
+from hetero.errors import InputError
 from hetero.models.config import ModelConfig, Stage
 from hetero.models.directory import save_model
 from hetero.models.model import EmbeddingModel
@@ -285,3 +287,36 @@ def test_nodes_of_a_cluster_get_absolute_paths(place: Path, tmp_path: Path, monk
         (str(place / "photos.csv"), str(place / "photos")),
         (str(place / "set" / "*.tar"), ""),
     ]
+
+
+@pytest.mark.parametrize("kind", ["RayTaskError", "WorkerCrashedError"])
+def test_what_ends_a_cluster_is_one_message(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    exceptions = pytest.importorskip("ray.exceptions", reason="needs the extra cluster")
+    cause = InputError("a node sees something else:", ["rows"])
+    error = (
+        exceptions.RayTaskError("f", "Traceback: line 1", cause) if kind == "RayTaskError" else exceptions.RayError()
+    )
+
+    def get(_: object) -> None:
+        raise error
+
+    fake = SimpleNamespace(
+        exceptions=exceptions,
+        init=lambda *_, **__: None,
+        shutdown=lambda: None,
+        put=lambda value: value,
+        remote=lambda **_: lambda _: SimpleNamespace(remote=lambda _, start: start),
+        wait=lambda waiting, **_: (waiting[:1], waiting[1:]),
+        get=get,
+    )
+    monkeypatch.setattr("hetero.processes.cluster.ray_library", lambda: fake)
+    assert embed(place / "model", place / "photos", tmp_path / "out", "--ray", "auto") == 2
+    message = capsys.readouterr().err[-200:]
+    assert (
+        "hetero: a node sees something else:\n  - rows\n" in message
+        if kind == "RayTaskError"
+        else "continues" in message
+    )
+    assert "Traceback" not in message

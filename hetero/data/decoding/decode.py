@@ -32,7 +32,11 @@ class UnreadableImageError(InputError):
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.reason = reason
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[Path | str, str]]:
+        """Return how another process, or another machine, makes it again."""
+        return type(self), (self.path, self.reason)
 
 
 def decoding_key(preprocessing: Preprocessing) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from hetero.nas.evaluation.evaluate import Evaluate
 from hetero.nas.evaluation.worker import Evaluated, Workers
 from hetero.nas.space.architecture import Architecture
-from hetero.processes.cluster import joined, ray_library
+from hetero.processes.cluster import RETRIES, join_cluster, ray_library, result_of
 
 
 class RayWorkers:
@@ -35,8 +35,8 @@ class RayWorkers:
         Raises:
             InputError: When there is no cluster at the address.
         """
-        joined(self._ray, self._address)
-        self._task: Any = self._ray.remote(num_cpus=1, max_retries=3)(_evaluated)
+        join_cluster(self._ray, self._address)
+        self._task: Any = self._ray.remote(num_cpus=1, max_retries=RETRIES)(_evaluated)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,10 +48,7 @@ class RayWorkers:
         waiting: dict[Any, Architecture] = {self._task.remote(self._evaluate, point): point for point in points}
         while waiting:
             (task,), _ = self._ray.wait([*waiting], num_returns=1)
-            try:
-                figures = self._ray.get(task)
-            except self._ray.exceptions.RayTaskError as error:
-                raise error.as_instanceof_cause() from None
+            figures = result_of(self._ray, task)
             yield waiting.pop(task), figures
 
 

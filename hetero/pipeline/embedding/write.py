@@ -14,9 +14,7 @@ from hetero.data.embeddings.shards_record import ShardsRecord
 from hetero.data.embeddings.shards_writing import write_shard
 from hetero.errors import InputError
 from hetero.pipeline.embedding.job import Job, one_thread_each, progress_bar
-from hetero.processes.cluster import joined
-
-_TRIES = 3
+from hetero.processes.cluster import RETRIES, join_cluster, result_of
 
 
 def write_here(job: Job, folder: Path, entry: ShardsRecord, missing: Sequence[int]) -> None:
@@ -57,20 +55,18 @@ def write_on_cluster(
         address: As ``ray start`` prints it, or ``auto``.
 
     Raises:
-        InputError: When there is no cluster at the address, or a node sees another model or other images.
+        InputError: When there is no cluster at the address, a node sees another model or other images, or
+            shards are lost with their nodes.
     """
-    joined(ray, address)
+    join_cluster(ray, address)
     try:
-        task = ray.remote(num_cpus=1, max_retries=_TRIES)(_write_shard)
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(_write_shard)
         shared = ray.put((job, folder, entry))
         waiting = {task.remote(shared, start): start for start in missing}
         with progress_bar(entry.rows, _done(entry, missing)) as bar:
             while waiting:
                 (done,), _ = ray.wait([*waiting], num_returns=1)
-                try:
-                    ray.get(done)
-                except ray.exceptions.RayTaskError as error:
-                    raise error.as_instanceof_cause() from None
+                result_of(ray, done)
                 start = waiting.pop(done)
                 bar.update(entry.stop(start) - start)
     finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
 import warnings
 from pathlib import Path
@@ -216,3 +217,10 @@ def test_only_what_changes_pixels_changes_the_key() -> None:
     base = Preprocessing(32, 32)
     assert decoding_key(base) == decoding_key(Preprocessing(32, 32, mean=(0.1, 0.2, 0.3)))
     assert decoding_key(base) != decoding_key(Preprocessing(32, 32, resize="crop"))
+
+
+def test_an_unreadable_image_is_told_to_other_processes(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(tmp_path / "none.png", Preprocessing(8, 8))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.reason == "no such file"
