@@ -18,13 +18,11 @@ from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.rows import numbered
-from hetero.data.sources.split_names import Split
+from hetero.data.sources.split_names import JUDGED, Split
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
-JUDGED: tuple[Split, ...] = ("validation", "test")
-"""The splits that have tasks."""
 EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
 """Suffixes of the formats that every platform decodes."""
 

@@ -17,11 +17,10 @@ from jaxtyping import Int64
 from hetero.data.config import DataConfig
 from hetero.data.sources.listing import Listing
 from hetero.data.sources.rows import LEFT_OUT, SPLITS, Rows
-from hetero.data.sources.split_names import Split
+from hetero.data.sources.split_names import JUDGED, SETS, Split
 from hetero.errors import InputError
 
 CLASSES_FOR_CLASS_SPLIT = 20
-_ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def shuffled(names: Iterable[str], seed: int) -> Int64[np.ndarray, " n"]:
@@ -44,7 +43,7 @@ def assign_splits(listing: Listing, config: DataConfig) -> Listing:
         InputError: When there is nothing to train on or nothing to test on.
     """
     rows = with_splits(listing.rows(), config)
-    entries = (listing.entries[row].moved(split) for split in _ORDER for row in rows.of(split).tolist())
+    entries = (listing.entries[row].moved(split) for split in SETS for row in rows.of(split).tolist())
     return replace(listing, entries=tuple(entries), notes=rows.notes)
 
 
@@ -99,8 +98,7 @@ def _joined(rows: Rows) -> Rows:
 
 def _judged_by_labels(rows: Rows) -> Rows:
     """Leave out unlabelled validation and test images where there are labelled ones."""
-    judged: tuple[Split, ...] = ("validation", "test")
-    for split in judged:
+    for split in JUDGED:
         of_split = rows.of(split)
         without = of_split[rows.labels[of_split] < 0]
         if len(without) and rows.labelled(split):

@@ -26,13 +26,12 @@ from hetero.data.index.tables import SUFFIXES
 from hetero.data.prepare import find
 from hetero.data.sources.emoji import RENDERED_SIZE, prepare_emoji
 from hetero.data.sources.listing import ListedImage, Listing
-from hetero.data.sources.split_names import Split
+from hetero.data.sources.split_names import SETS, Split
 from hetero.data.splits import assign_splits
 from hetero.errors import InputError
 from hetero.files import cache_directory
 from hetero.preprocessing import Preprocessing, grey_range_problems
 
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _FEW = 64
 
 
@@ -71,7 +70,7 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
     return DataReport(
         name=listing.name,
         layout=listing.layout,
-        splits={split: _split(readable.of(split)) for split in _SPLITS},
+        splits={split: _split(readable.of(split)) for split in SETS},
         tasks=_tasks(readable, config, problems),
         widths=span([look.width for look in good]),
         heights=span([look.height for look in good]),
@@ -104,7 +103,7 @@ def _check_emoji(config: DataConfig) -> DataReport:
     return DataReport(
         name=listing.name,
         layout=listing.layout,
-        splits={split: _split(listing.of(split)) for split in _SPLITS},
+        splits={split: _split(listing.of(split)) for split in SETS},
         tasks=_emoji_tasks(dataset),
         widths=(size.width, size.width),
         heights=(size.height, size.height),

@@ -15,16 +15,12 @@ from hetero.data.decoding.grey import DeepGrey, Range
 from hetero.data.decoding.parallel import in_parallel
 from hetero.data.index.dataset import index_tasks
 from hetero.data.index.image_index import ImageIndex
-from hetero.data.index.read import IndexReader
+from hetero.data.index.read import IndexReader, row_chunks
 from hetero.data.sources.rows import LEFT_OUT, SPLITS, Rows
-from hetero.data.sources.split_names import Split
+from hetero.data.sources.split_names import JUDGED, SETS, Split
 from hetero.data.splits import with_splits
 from hetero.errors import InputError
 from hetero.preprocessing import grey_range_problems
-
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_JUDGED: tuple[Split, ...] = ("validation", "test")
-_AT_ONCE = 256
 
 
 def check_index(index: ImageIndex, config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
@@ -59,7 +55,7 @@ def check_index(index: ImageIndex, config: DataConfig, *, grey_range: Range | No
     return DataReport(
         name=rows.name,
         layout=index.record.layout,
-        splits={split: _split(index, readable, split) for split in _SPLITS},
+        splits={split: _split(index, readable, split) for split in SETS},
         tasks=tuple(tasks),
         widths=seen.widths,
         heights=seen.heights,
@@ -123,7 +119,7 @@ def _seen(index: ImageIndex, rows: Int64[np.ndarray, " n"], grey_range: Range | 
         return [look_at(data, index.names[row], preprocessing, index.box(row)) for row, data in pairs]
 
     seen = _Seen(np.zeros((len(rows), 32), np.uint8))
-    chunks = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+    chunks = row_chunks(rows)
     parts = in_parallel(looks, chunks, progress=f"checking {index.record.name}", unit="batch", ahead=2)
     place = 0
     for chunk, part in zip(chunks, parts, strict=True):
@@ -155,7 +151,7 @@ def _split(index: ImageIndex, rows: Rows, split: Split) -> SplitReport:
 
 def _tasks(index: ImageIndex, rows: Rows, config: DataConfig, problems: list[str]) -> list[TaskReport]:
     reports: list[TaskReport] = []
-    for split in _JUDGED:
+    for split in JUDGED:
         try:
             result = index_tasks(index, rows, split, config)
         except InputError as error:

@@ -41,9 +41,9 @@ class KeptPixels:
             self._right[row] = stated != 0 and stated == _checksum(self._pixels[row])
         own = own[self._right[rows[own]]]
         into[own] = self._pixels[rows[own]]
-        taken = np.zeros(len(rows), np.bool_)
-        taken[own] = True
-        return taken
+        is_kept = np.zeros(len(rows), np.bool_)
+        is_kept[own] = True
+        return is_kept
 
     def put(self, row: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         """Keep an image, if its row is one of those that are."""

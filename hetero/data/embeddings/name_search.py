@@ -32,15 +32,15 @@ def rows_of_names(parts: Iterable[Sequence[str]], wanted: Sequence[str]) -> Int6
         for offset in range(most):
             near = np.minimum(places + offset, len(wanted) - 1)
             own_rows = np.flatnonzero(digests[near] == own)
-            found = order[near[own_rows]]
-            pairs = zip(_taken(wanted, found), own_rows.tolist(), strict=True)
-            equal = np.fromiter((name == names[row] for name, row in pairs), bool, len(found))
-            rows[found[equal]] = first + own_rows[equal]
+            candidates = order[near[own_rows]]
+            pairs = zip(_names_at(wanted, candidates), own_rows.tolist(), strict=True)
+            equal = np.fromiter((name == names[row] for name, row in pairs), bool, len(candidates))
+            rows[candidates[equal]] = first + own_rows[equal]
         first += len(names)
     return rows
 
 
-def _taken(names: Sequence[str], places: Int64[np.ndarray, " k"]) -> Sequence[str]:
+def _names_at(names: Sequence[str], places: Int64[np.ndarray, " k"]) -> Sequence[str]:
     """Return the names at these places, at once where they follow each other, as names on disk are read faster so."""
     if len(places) and (np.diff(places) == 1).all():
         return list(names[int(places[0]) : int(places[-1]) + 1])

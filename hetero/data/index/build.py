@@ -14,7 +14,7 @@ from hetero.data.contents import contents
 from hetero.data.decoding.cache import made_once
 from hetero.data.decoding.parallel import in_parallel
 from hetero.data.index import tables, tar
-from hetero.data.index.found import FoundRows
+from hetero.data.index.file_images import FileImages
 from hetero.data.index.image_index import (
     COPIES,
     RECORD,
@@ -162,7 +162,7 @@ def _stamped(files: Sequence[SourceFile], cache: Path) -> list[SourceFile]:
 
 
 def _write_shards(directory: Path, *, config: DataConfig, sources: Sequence[SourceFile]) -> None:
-    def rows_in(numbered: tuple[int, SourceFile]) -> FoundRows:
+    def rows_in(numbered: tuple[int, SourceFile]) -> FileImages:
         number, file = numbered
         if config.kind == "parquet":
             copy = directory / COPIES / f"{number:06}.bin"
@@ -174,8 +174,8 @@ def _write_shards(directory: Path, *, config: DataConfig, sources: Sequence[Sour
     writer, problems = IndexWriter(directory), list[str]()
     splits = shard_splits([file.name for file in sources])
     # A shard may hold very many images, so that few are in flight.
-    found = in_parallel(rows_in, list(enumerate(sources)), progress="indexing", unit="file", ahead=1)
-    for number, (file, rows) in enumerate(zip(sources, found, strict=True)):
+    parts = in_parallel(rows_in, list(enumerate(sources)), progress="indexing", unit="file", ahead=1)
+    for number, (file, rows) in enumerate(zip(sources, parts, strict=True)):
         problems += [f"{file.path}: {problem}" for problem in rows.problems]
         if splits[number]:
             rows.splits = [split or splits[number] for split in rows.splits]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from hetero.data.assemble import EVERYWHERE, JUDGED, tasks_of, with_tasks
+from hetero.data.assemble import EVERYWHERE, tasks_of, with_tasks
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import decoding_key
 from hetero.data.decoding.kept import kept_pixels
@@ -19,17 +19,15 @@ from hetero.data.decoding.lazy import LazyImages
 from hetero.data.decoding.parallel import in_parallel
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.index.image_index import ImageIndex
-from hetero.data.index.read import IndexDecoder, IndexReader
+from hetero.data.index.read import IndexDecoder, IndexReader, row_chunks
 from hetero.data.index.readable import without_unreadable_rows
 from hetero.data.protocols import Protocolled, Roles
 from hetero.data.sources.rows import Rows
-from hetero.data.sources.split_names import Split
+from hetero.data.sources.split_names import JUDGED, SETS, Split
 from hetero.data.splits import with_splits
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
-_SETS: tuple[Split, ...] = ("train", "validation", "test")
-_AT_ONCE = 256
 _NUMBERED = re.compile(r"@\d+$")
 
 
@@ -56,7 +54,7 @@ def assemble_index(index: ImageIndex, config: DataConfig, preprocessing: Preproc
     fingerprint = index_fingerprint(index, rows, config, preprocessing)
     if config.skip_unreadable:
         rows = without_unreadable_rows(index, rows, preprocessing, cache)
-    parts = [rows.of(split) for split in _SETS]
+    parts = [rows.of(split) for split in SETS]
     order = np.concatenate(parts)
     source = IndexSource(index, order, cache, int(config.decoded_limit_gb * 1e9), 0, len(order))
     bounds = np.cumsum([0, *map(len, parts)]).tolist()
@@ -132,8 +130,8 @@ class IndexSource:
     def sizes(self) -> Int64[np.ndarray, "m 2"]:
         """Read the sizes from the images' headers."""
         reader, rows = IndexReader(self.index), self.order[self.start : self.stop]
-        chunks = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
-        sizes = [size for part in in_parallel(lambda chunk: list(reader.sizes(chunk)), chunks) for size in part]
+        parts = in_parallel(lambda chunk: list(reader.sizes(chunk)), row_chunks(rows))
+        sizes = [size for part in parts for size in part]
         return np.array(sizes, np.int64).reshape(-1, 2)
 
 

@@ -17,7 +17,7 @@ _MOST_PROBLEMS = 20
 
 
 @dataclass
-class FoundRows:
+class FileImages:
     """The images of one file (a shard, or an image file by itself), as columns.
 
     Attributes:

@@ -3,7 +3,7 @@
 ``index.json`` holds classes, views and the digest of each column; a column is a ``.npy`` file that is memory-mapped:
 
     source, offset, length    the file of the image, its first byte there and its number of bytes
-    label, split, view, role  see :class:`hetero.data.index.found.FoundRows`; -1 for no label
+    label, split, view, role  see :class:`hetero.data.index.file_images.FileImages`; -1 for no label
     box                       float64 [n, 4], NaN for the whole picture; absent when no image has one
     content                   SHA-256 of the bytes, or of the file's stamp and the place in it where the store was asked
     names, names_ends         UTF-8 of the unique names, and where each ends

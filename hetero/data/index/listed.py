@@ -12,7 +12,7 @@ from typing import Any, cast
 from hetero.data.config import DataConfig
 from hetero.data.contents import contents
 from hetero.data.decoding.parallel import in_parallel
-from hetero.data.index.found import FoundRows
+from hetero.data.index.file_images import FileImages
 from hetero.data.index.image_index import SourceFile, place_digest
 from hetero.data.index.places import (
     Stamp,
@@ -46,9 +46,9 @@ class ListedFiles:
     sources: list[SourceFile]
     places: list[int]
 
-    def rows(self) -> FoundRows:
+    def rows(self) -> FileImages:
         """Return the images as columns."""
-        rows = FoundRows()
+        rows = FileImages()
         for entry, place in zip(self.listing.entries, self.places, strict=True):
             source = self.sources[place]
             kind, _, value = source.stamp.partition(" ")

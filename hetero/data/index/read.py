@@ -17,6 +17,7 @@ from hetero.errors import InputError
 from hetero.preprocessing import Preprocessing
 
 _AT_ONCE = 32
+_CHUNK = 256
 
 
 class IndexReader:
@@ -89,6 +90,11 @@ class IndexDecoder:
             if grey is not None and (problem := grey.problem(self._preprocessing.grey_range)):
                 raise InputError(f"{name}: {problem}")
             yield pixels
+
+
+def row_chunks(rows: Int64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " b"]]:
+    """Return the rows in pieces, each the work of one thread."""
+    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
 
 def _from_disk(place: tuple[str, int, int]) -> bytes:

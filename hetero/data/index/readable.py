@@ -13,14 +13,13 @@ from hetero.data.decoding.decode import UnreadableImageError, decode_bytes, deco
 from hetero.data.decoding.parallel import in_parallel
 from hetero.data.index.columns import Column, mapped
 from hetero.data.index.image_index import ImageIndex
-from hetero.data.index.read import IndexReader
+from hetero.data.index.read import IndexReader, row_chunks
 from hetero.data.sources.rows import LEFT_OUT, Rows
 from hetero.errors import IntegrityError
 from hetero.files import digest, sha256_bytes
 from hetero.preprocessing import Preprocessing
 
 _FILE = "unreadable.npy"
-_AT_ONCE = 256
 
 
 def without_unreadable_rows(index: ImageIndex, rows: Rows, preprocessing: Preprocessing, cache: Path) -> Rows:
@@ -40,7 +39,7 @@ def without_unreadable_rows(index: ImageIndex, rows: Rows, preprocessing: Prepro
 
     def make(folder: Path) -> None:
         column = Column(folder / _FILE, np.int64)
-        for part in in_parallel(unreadable, _chunks(used), progress=f"decoding {rows.name}", unit="batch"):
+        for part in in_parallel(unreadable, row_chunks(used), progress=f"decoding {rows.name}", unit="batch"):
             column.append(part)
         column.close()
 
@@ -67,7 +66,3 @@ def _is_whole(directory: Path) -> bool:
         return mapped(directory / _FILE).dtype == np.int64
     except IntegrityError:
         return False
-
-
-def _chunks(rows: Int64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " b"]]:
-    return [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from hetero.data.index.found import LARGEST_IMAGE, FoundRows, label_text
+from hetero.data.index.file_images import LARGEST_IMAGE, FileImages, label_text
 from hetero.data.index.places import is_remote, opened
 from hetero.errors import InputError
 from hetero.storage.unfinished import NO_ROOM
@@ -52,7 +52,7 @@ class _Columns:
         return [name for name in dict.fromkeys((self.image, self.label, self.split)) if name]
 
 
-def table_rows(path: str, shard: str, copy: Path, *, image: str, label: str) -> FoundRows:
+def table_rows(path: str, shard: str, copy: Path, *, image: str, label: str) -> FileImages:
     """List the images of a Parquet or Arrow file.
 
     Args:
@@ -65,18 +65,18 @@ def table_rows(path: str, shard: str, copy: Path, *, image: str, label: str) -> 
     Returns:
         The images; their offsets are those in ``copy`` where it was written.
     """
-    rows = FoundRows()
+    rows = FileImages()
     if path.endswith(".arrow") and not is_remote(path):
         try:
             _read(path, shard, None, rows, image=image, label=label)
             return rows
         except _NotInFileError:
-            rows = FoundRows()
+            rows = FileImages()
     _read(path, shard, copy, rows, image=image, label=label)
     return rows
 
 
-def _read(path: str, shard: str, copy: Path | None, rows: FoundRows, *, image: str, label: str) -> None:
+def _read(path: str, shard: str, copy: Path | None, rows: FileImages, *, image: str, label: str) -> None:
     import pyarrow as pa
 
     try:
@@ -189,7 +189,7 @@ def _bytes_of(column: Any) -> tuple[Any, Int64[np.ndarray, " m"]]:
 
 
 def _add(
-    rows: FoundRows,
+    rows: FileImages,
     batch: Any,
     columns: _Columns,
     shard: str,
@@ -216,7 +216,7 @@ def _add(
         )
 
 
-def _label(value: object, classes: tuple[str, ...], rows: FoundRows, name: str) -> str:
+def _label(value: object, classes: tuple[str, ...], rows: FileImages, name: str) -> str:
     # datasets writes -1 for no label.
     if not classes or not isinstance(value, int):
         return label_text(value)

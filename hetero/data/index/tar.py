@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from io import RawIOBase
 from typing import Any
 
-from hetero.data.index.found import LARGEST_IMAGE, LARGEST_LABEL, FoundRows, label_text
+from hetero.data.index.file_images import LARGEST_IMAGE, LARGEST_LABEL, FileImages, label_text
 from hetero.data.index.places import ByteFile
 from hetero.data.sources.walk import printable, reserved
 from hetero.errors import InputError
@@ -35,7 +35,7 @@ class DamagedTarError(InputError):
     """A tar shard that is cut off or no tar archive."""
 
 
-def tar_rows(stream: ByteFile, shard: str, *, label: str, with_contents: bool) -> FoundRows:
+def tar_rows(stream: ByteFile, shard: str, *, label: str, with_contents: bool) -> FileImages:
     """List the images of a shard.
 
     Args:
@@ -44,7 +44,7 @@ def tar_rows(stream: ByteFile, shard: str, *, label: str, with_contents: bool) -
         label: Field of ``.json`` members that holds the label.
         with_contents: True to read every image for its digest; otherwise image bytes are skipped.
     """
-    rows = FoundRows()
+    rows = FileImages()
     size = stream.seek(0, 2)
     sample = _Sample("")
     try:
@@ -94,7 +94,7 @@ def _members(stream: ByteFile, size: int) -> Iterator[tarfile.TarInfo]:
         raise DamagedTarError(f"at byte {end} there is {reason}")
 
 
-def _place(member: tarfile.TarInfo, rows: FoundRows) -> tuple[str, str] | None:
+def _place(member: tarfile.TarInfo, rows: FileImages) -> tuple[str, str] | None:
     """Return key and kind of a member; None for one that is skipped, which is counted."""
     if member.isdir():
         return None
@@ -125,7 +125,7 @@ class _Sample:
     texts: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def take(
-        self, kind: str, member: tarfile.TarInfo, stream: ByteFile, rows: FoundRows, *, with_contents: bool
+        self, kind: str, member: tarfile.TarInfo, stream: ByteFile, rows: FileImages, *, with_contents: bool
     ) -> None:
         most = LARGEST_IMAGE if kind in IMAGES else LARGEST_LABEL
         name = printable(member.name)
@@ -139,7 +139,7 @@ class _Sample:
             content = hashlib.sha256(_read(stream, member)).digest() if with_contents else b""
             self.image = (kind, member.offset_data, member.size, content)
 
-    def add_to(self, rows: FoundRows, shard: str, label: str) -> None:
+    def add_to(self, rows: FileImages, shard: str, label: str) -> None:
         if self.image is None:
             return
         kind, offset, length, content = self.image

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hetero.data.index.columns import Column, TextColumn
-from hetero.data.index.found import FoundRows
+from hetero.data.index.file_images import FileImages
 from hetero.data.index.image_index import COLUMNS, RECORD, SCHEMA, TEXTS, IndexRecord, SourceFile
 from hetero.data.sources.rows import SPLITS
 from hetero.data.sources.walk import PassedOver
@@ -42,7 +42,7 @@ class IndexWriter:
         self._columns["copied"].append([int(copied)])
         self._sources += 1
 
-    def add_rows(self, rows: FoundRows, sources: Sequence[int] | None = None) -> None:
+    def add_rows(self, rows: FileImages, sources: Sequence[int] | None = None) -> None:
         """Add images.
 
         Args:

@@ -8,6 +8,10 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test", "unlabelled", ""]
 """``unlabelled`` images join those of ``train``, whose labels they lack; empty when the data names no split."""
+SETS: tuple[Split, ...] = ("train", "validation", "test")
+"""The splits that a data set ends up with, in order."""
+JUDGED: tuple[Split, ...] = ("validation", "test")
+"""Those that have tasks."""
 Role = Literal["query", "gallery", ""]
 
 _SPLITS: dict[str, Split] = {

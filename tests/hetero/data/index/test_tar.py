@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from hetero.data.index.found import FoundRows
+from hetero.data.index.file_images import FileImages
 from hetero.data.index.tar import tar_rows
 from tests.hetero.data.index.shards import picture, samples, tar_of
 
 
-def rows_in(data: bytes, **options: object) -> FoundRows:
+def rows_in(data: bytes, **options: object) -> FileImages:
     return tar_rows(io.BytesIO(data), "s", **{"label": "label", "with_contents": True, **options})  # pyright: ignore[reportArgumentType]
 
 
