@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -129,6 +130,8 @@ def _opened(path: str, stack: ExitStack) -> tuple[Any, Any, int, int]:
 
 
 def _columns(schema: Any, image: str, label: str) -> _Columns:
+    if repeated := [name for name, count in Counter(schema.names).items() if count > 1]:
+        raise InputError(f"expected each column once, the table has several columns {', '.join(repeated)}")
     features = _features(schema)
     candidates = [name for name in schema.names if _holds_files(schema.field(name).type)]
     stated = [name for name in candidates if features.get(name, {}).get("_type") == "Image"]
@@ -145,7 +148,8 @@ def _columns(schema: Any, image: str, label: str) -> _Columns:
             f"expected a column {label!r} of labels, the table has {', '.join(schema.names)}; "
             "say which with label = under [data]"
         )
-    classes = tuple(map(str, features.get(label, {}).get("names") or ()))
+    names = features.get(label, {}).get("names")
+    classes = tuple(map(str, names)) if isinstance(names, list) else ()
     present = [name if name in schema.names else "" for name in (label, "split")]
     return _Columns(some[0], present[0], classes, present[1])
 

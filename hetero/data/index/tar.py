@@ -84,7 +84,7 @@ def _members(stream: ByteFile, size: int) -> Iterator[tarfile.TarInfo]:
                 yield member
                 archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue] - else all of them stay in memory
             end = archive.offset
-    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
         raise DamagedTarError(f"it is not a whole tar archive: {error}") from None
     stream.seek(end)
     block = stream.read(_BLOCK)

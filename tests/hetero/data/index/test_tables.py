@@ -116,6 +116,20 @@ def test_tables_that_do_not_fit_are_refused(
     assert not list((tmp_path / "cache").rglob("*.bin"))
 
 
+@pytest.mark.parametrize("kind", ["names", "twice"])
+def test_tables_of_odd_descriptions_are_refused_or_read(tmp_path: Path, kind: str) -> None:
+    rows = table(12)
+    if kind == "names":
+        about = rows.schema.metadata[b"huggingface"].replace(b'["cat", "dog", "owl"]', b"5")
+        rows = rows.replace_schema_metadata({"huggingface": about})
+    else:
+        rows = rows.append_column("image", rows["image"])
+    with pa.ipc.new_stream(tmp_path / "t.arrow", rows.schema) as writer:
+        writer.write_table(rows)
+    images = table_rows(str(tmp_path / "t.arrow"), "t", tmp_path / "copy.bin", image="", label="label")
+    assert images.labels[:3] == ["0", "1", "2"] if kind == "names" else "several columns" in images.problems[0]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
 def test_files_that_are_cut_off_are_refused(tmp_path: Path, kind: str) -> None:
     folder = write(tmp_path / "set", kind)

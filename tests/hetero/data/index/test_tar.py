@@ -120,6 +120,14 @@ def test_a_header_cannot_claim_all_memory() -> None:
     assert "more than the limit" in rows.problems[0]
 
 
+def test_headers_that_lead_on_without_end_are_refused() -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 3
+    one = header.tobuf(tarfile.GNU_FORMAT) + b"abc".ljust(512, b"\0")
+    rows = rows_in(one * 3000 + tar_of({"1.png": b""}))
+    assert len(rows.problems) == 1 and "not a whole tar archive" in rows.problems[0]
+
+
 def test_records_that_are_wrong_are_named() -> None:
     members = {
         "1.json": b"{",
