@@ -126,7 +126,7 @@ class Shard:
             try:
                 file = pq.ParquetFile(stream)
                 return _opened(path, file.metadata, file.schema_arrow, stream, head)
-            except InputError:
+            except (InputError, MemoryError):
                 raise
             except Exception as error:  # anybody can write the digests, and what they seal may be anything
                 raise IntegrityError(f"{path} is damaged: {type(error).__name__}: {error}") from None
@@ -147,7 +147,10 @@ class Shard:
         with self.path.open("rb") as stream:
             if hashlib.sha256(stream.read(self.page[0])).digest() != self.head:
                 raise IntegrityError(f"{self.path} is damaged: its names are not those that were written")
-            return pq.ParquetFile(stream).read(columns=[_NAME])[_NAME].to_pylist()
+            names = pq.ParquetFile(stream).read(columns=[_NAME])[_NAME].to_pylist()
+        if len(names) != self.rows or not all(isinstance(name, str) for name in names):
+            raise IntegrityError(f"{self.path} is damaged: expected {self.rows} names")
+        return names
 
     def require_whole(self) -> None:
         """Read the vectors once and compare them with their checksum.

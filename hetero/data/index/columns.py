@@ -147,6 +147,8 @@ def mapped(path: Path) -> NDArray[Any]:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except MemoryError:
+        raise
     except Exception as error:  # numpy passes on any error of its tokeniser and dtypes on a damaged header
         raise IntegrityError(f"{path} is not a column of an index: {error}") from None
     if not isinstance(array, np.ndarray):

@@ -240,6 +240,24 @@ def test_files_that_were_sealed_by_others_are_refused(
         load_embeddings(folder)
 
 
+def test_names_of_a_sealed_file_are_texts(tmp_path: Path) -> None:
+    folder = written(tmp_path / "e")
+    path = folder / "000000000000-000000000003.parquet"
+    whole, stream = pq.read_table(path), io.BytesIO()
+    table = pa.table([pa.array(["a", None, "c"]), whole["embedding"]], ["name", "embedding"])
+    pq.write_table(
+        table.replace_schema_metadata(whole.schema.metadata),
+        stream,
+        compression={"name": "zstd", "embedding.list.element": "none"},
+        use_dictionary=False,
+        write_statistics=["name"],
+        write_page_checksum=True,
+    )
+    path.write_bytes(shard_file._sealed(stream.getvalue()))  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(IntegrityError, match="names"):
+        load_embeddings(folder).rows_of(["a"])
+
+
 def test_a_cut_header_of_a_page_is_none() -> None:
     assert shard_file._page_header(b"\x15\x00\x15\x80") == (0, 0)  # pyright: ignore[reportPrivateUsage]
 
