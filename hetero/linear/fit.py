@@ -14,6 +14,7 @@ from hetero.data.images import Dataset, ImageSet
 from hetero.lengths import lengths, scaled
 from hetero.linear.config import AdaptConfig
 from hetero.linear.gallery import OldGallery
+from hetero.linear.measure import exceeds
 from hetero.linear.parts import Divided
 from hetero.linear.solver.anchor_factors import AnchorFactors
 from hetero.linear.solver.linearised import Linearised
@@ -157,5 +158,6 @@ class Validation:
         new, old = (side.result(model.changed(side.inputs, change).numpy()) for side in (self.new, self.old))
         linear = self.new.result(linear_vectors(model, self.new.inputs, change))
         loss = linear.mean(RANK_ONE) - new.mean(RANK_ONE)
-        is_allowed = loss <= self.config.most_lost and retrieval_flips(self.before, old).nfr <= self.config.most_flips
+        flips = retrieval_flips(self.before, old).nfr
+        is_allowed = not exceeds(loss, self.config.most_lost) and not exceeds(flips, self.config.most_flips)
         return is_allowed, (new.mean("map@r") + old.mean("map@r")) / 2

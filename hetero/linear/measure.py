@@ -20,6 +20,11 @@ LIKELY = 3.0
 """Flips to be expected at the limit for none to be evidence: then the probability to see none is 0.05."""
 
 
+def exceeds(difference: float, limit: float) -> bool:
+    """Return True if a difference of two shares is above a limit by more than rounding."""
+    return difference > limit and not math.isclose(difference, limit, abs_tol=1e-9)
+
+
 @record
 class Change:
     """The results of one set of queries in the old gallery, before and after.
@@ -108,7 +113,7 @@ class Adaptation:
                 f"{self.old.queries} old queries are too few to show that at most {self.most_flips:g} turn wrong, "
                 f"though none did: expected {math.ceil(LIKELY / self.most_flips)} or more test photos of the old domain"
             )
-        if self.linear - self.new.after > self.most_lost:
+        if exceeds(self.linear - self.new.after, self.most_lost):
             reasons.append(
                 f"the written model finds {self.linear - self.new.after:.3f} less than the linear one, more than "
                 f"{self.most_lost:g}: the weights moved too far; allow larger ridges, or less of the model to change"

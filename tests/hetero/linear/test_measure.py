@@ -46,6 +46,8 @@ def answers(*right: int) -> TaskResult:
         ({"flips": Interval(0.0, 0.0, 0.0)}, ""),
         ({"flips": Interval(0.0, 0.0, 0.0), "old": few(30)}, ""),
         ({"flips": Interval(0.0, 0.0, 0.0), "old": few(29)}, "29 old queries are too few .* expected 30 or more"),
+        # 0.8 - 0.7 is a little more than 0.1.
+        ({"linear": 0.8, "new": Change(30, 0.5, 0.7, Interval(0.2, 0.1, 0.3)), "most_lost": 0.1}, ""),
         ({"linear": 0.32}, "finds 0.020 less than the linear one"),
     ],
 )
