@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from hetero.errors import InputError
 from hetero.models.config import ModelConfig
@@ -25,7 +28,7 @@ class Cost:
 
     Attributes:
         macs: Multiply-accumulates of convolutions and linear layers.
-        parameters: Number of weights, learnable or not.
+        parameters: Number of weights that an image passes, learnable or not: not those of a head that is not exported.
     """
 
     macs: int
@@ -61,19 +64,17 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
     """Count the cost of any module by running an example, a batch of one, through it."""
     macs = 0
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Conv2d | nn.Linear, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
-        if isinstance(layer, nn.Conv2d):
-            macs += output[0].numel() * layer.weight[0].numel()
-        elif isinstance(layer, nn.Linear):
-            macs += output[0].numel() * layer.in_features
+        macs += output[0].numel() * layer.weight[0].numel()
 
-    handles = [layer.register_forward_hook(count) for layer in module.modules()]
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
     training, threads = [layer.training for layer in module.modules()], torch.get_num_threads()
     # Synchronising threads takes longer than one small image, on a busy machine ten times as long.
     torch.set_num_threads(1)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _Reads() as reads:
             module.eval()(example)
     finally:
         torch.set_num_threads(threads)
@@ -82,7 +83,26 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
             layer.training = mode
         for handle in handles:
             handle.remove()
-    return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in module.parameters()))
+    read = (parameter for parameter in module.parameters() if _memory(parameter) in reads.memory)
+    return Cost(macs=macs, parameters=sum(parameter.numel() for parameter in read))
+
+
+class _Reads(TorchDispatchMode):
+    """Notes the memory that operators read: a layer's weights may be read by others than its ``forward``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator."""
+        self.memory |= {_memory(value) for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)}
+        return func(*args, **(kwargs or {}))
+
+
+def _memory(tensor: Tensor) -> int:
+    """Return the address of a tensor's storage, which views of it share; torch's device ``meta`` has these alone."""
+    return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]
 
 
 def widths_of(config: ModelConfig) -> tuple[float, ...]:
