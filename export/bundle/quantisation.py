@@ -62,7 +62,7 @@ class Quantisation:
             has few weights, and shares no input with another), or none, with a scale per layer.
         reduce_range: True if weights use 7 of 8 bits, which x86 processors without VNNI need.
         float_layers: Layers that stay in float32.
-        tried: Number of choices measured.
+        tried: Number of choices whose retrieval was measured.
         goal: Largest share of map@r that it may lose.
         met: True if it lost no more on the calibration queries that were measured to choose it.
         bias_correction: True if biases compensate the shift by rounded weights.

@@ -6,21 +6,27 @@ them. The plain tools' default is always among the candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from export.bundle.goldens import spread_rows
 from export.bundle.quantisation import Calibrator, Evidence, Int8Figures, Quantisation, Scales
-from export.precision.calibration import Calibration, Rows
-from export.precision.measure import Measured, Yardstick
-from export.precision.rule import Choice, Content, Trial, best, decided_by
+from export.precision.calibration import Calibration, Fold, Rows
+from export.precision.measure import Measured, Yardstick, mean_angle
+from export.precision.rule import Choice, Trial, best, decided_by
 
 __all__ = ["CALIBRATORS", "Choice", "Quantiser", "search", "search_weights"]
 
 CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
+PROBES = 32
+"""Number of queries that layers are ordered by: all see the same ones, whose angles a layer changes alike."""
+
+Content = TypeVar("Content", bound=Sized)
+"""A file, or what it is made from; its length is the file's, in bytes."""
 
 
 @runtime_checkable
@@ -62,12 +68,11 @@ def search(quantiser: Quantiser[Content], calibration: Calibration, goal: float)
     folds = calibration.folds
     rows = np.concatenate([fold.queries for fold in folds])
     yardstick = Yardstick(calibration, rows)
-    trials: list[Trial[Content]] = []
+    trials: list[Trial] = []
 
-    def measure(choice: Choice) -> Trial[Content]:
-        contents = [quantiser.quantise(choice, fold.ranges) for fold in folds]
-        parts = [quantiser.embed(content, fold.queries) for content, fold in zip(contents, folds, strict=True)]
-        trials.append(Trial(choice, contents[0], yardstick.measure(np.concatenate(parts))))
+    def measure(choice: Choice) -> Trial:
+        sizes, parts = zip(*(_embedded(quantiser, choice, fold) for fold in folds), strict=True)
+        trials.append(Trial(choice, sizes[0], yardstick.measure(np.concatenate(parts))))
         return trials[-1]
 
     plain = measure(Choice())
@@ -79,12 +84,17 @@ def search(quantiser: Quantiser[Content], calibration: Calibration, goal: float)
         measure(choice)
     selected = best(trials)
     if _misses(selected, goal) and quantiser.layers:
-        order = _by_sensitivity([measure(replace(selected.choice, float_layers=(name,))) for name in quantiser.layers])
+        order = _by_sensitivity(quantiser, selected.choice, calibration)
         selected = _fewest(order, selected.choice, measure, goal) or best(trials)
     # Ranges from half the images were good enough to compare by; the file itself gets those from all.
-    whole = len(folds) == 1
-    content = selected.content if whole else quantiser.quantise(selected.choice, calibration.range_rows)
+    content = quantiser.quantise(selected.choice, calibration.range_rows)
     return content, _as_entry(selected, plain, trials, selected.choice.calibrator, goal)
+
+
+def _embedded(quantiser: Quantiser[Content], choice: Choice, fold: Fold) -> tuple[int, Float32[np.ndarray, "q d"]]:
+    """Return the size of a choice's file, and its vectors of a fold's queries; the file itself is not kept."""
+    content = quantiser.quantise(choice, fold.ranges)
+    return len(content), quantiser.embed(content, fold.queries)
 
 
 def search_weights(
@@ -102,20 +112,17 @@ def search_weights(
         goal: Largest share of map@r to lose.
     """
     yardstick = Yardstick(calibration, calibration.query_rows)
-    trials: list[Trial[bytes]] = []
-    for scales in get_args(Scales):
-        content = quantise(scales)
-        trials.append(Trial(Choice(scales=scales), content, yardstick.measure(embed(content))))
+    contents: Mapping[Scales, bytes] = {scales: quantise(scales) for scales in get_args(Scales)}
+    trials = [
+        Trial(Choice(scales=scales), len(content), yardstick.measure(embed(content)))
+        for scales, content in contents.items()
+    ]
     selected = best(trials)
-    return selected.content, _as_entry(selected, trials[0], trials, None, goal)
+    return contents[selected.choice.scales], _as_entry(selected, trials[0], trials, None, goal)
 
 
 def _as_entry(
-    selected: Trial[Content],
-    plain: Trial[Content],
-    trials: list[Trial[Content]],
-    calibrator: Calibrator | None,
-    goal: float,
+    selected: Trial, plain: Trial, trials: list[Trial], calibrator: Calibrator | None, goal: float
 ) -> Quantisation:
     evidence = selected.figures and Evidence(
         queries=selected.figures.queries,
@@ -138,11 +145,11 @@ def _as_entry(
     )
 
 
-def _figures(trial: Trial[Any], figures: Measured) -> Int8Figures:
-    return Int8Figures(figures.loss, figures.mean_overlap, figures.angle, len(trial.content))
+def _figures(trial: Trial, figures: Measured) -> Int8Figures:
+    return Int8Figures(figures.loss, figures.mean_overlap, figures.angle, trial.size)
 
 
-def _misses(trial: Trial[Any], goal: float) -> bool:
+def _misses(trial: Trial, goal: float) -> bool:
     """Return True if more is lost than the goal allows, by more than noise."""
     return trial.figures is None or trial.figures.loss.low > goal
 
@@ -154,18 +161,24 @@ def _variants(choice: Choice, *, reduces_range: bool) -> Iterator[Choice]:
         yield replace(choice, reduce_range=True)
 
 
-def _by_sensitivity(alone: Sequence[Trial[Any]]) -> tuple[str, ...]:
+def _by_sensitivity(quantiser: Quantiser[Content], choice: Choice, calibration: Calibration) -> tuple[str, ...]:
     """Return layers, first the one whose return to float alone brings the vectors closest to torch's.
 
-    Compared by the angle and not by map@r, which single layers change too little.
+    Compared by the angle of a few queries and not by map@r, which single layers change too little.
     """
-    angles = {trial.choice.float_layers[0]: trial.figures.angle if trial.figures else np.inf for trial in alone}
+    fold = calibration.folds[0]
+    probes = replace(fold, queries=fold.queries[spread_rows(len(fold.queries), PROBES)])
+
+    def angle(name: str) -> float:
+        _, vectors = _embedded(quantiser, replace(choice, float_layers=(name,)), probes)
+        turned = mean_angle(vectors, calibration.torch[probes.queries])
+        return turned if np.isfinite(turned) else np.inf
+
+    angles = {name: angle(name) for name in quantiser.layers}
     return tuple(sorted(angles, key=lambda name: angles[name]))
 
 
-def _fewest(
-    order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial[Content]], goal: float
-) -> Trial[Content] | None:
+def _fewest(order: tuple[str, ...], choice: Choice, measure: Callable[[Choice], Trial], goal: float) -> Trial | None:
     """Return the shortest run of the most sensitive layers whose return to float meets the goal, by bisection."""
     low, high, shortest = 0, len(order), None
     while low < high:

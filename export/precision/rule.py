@@ -9,9 +9,8 @@ the cloud's gallery, paired 95 % interval. Smaller losses count as equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
 
 from export.bundle.quantisation import Calibrator, DecidedBy, Scales
 from export.precision.measure import Measured
@@ -20,9 +19,6 @@ SAME_OVERLAP = 0.01
 """Overlaps that differ by no more than this count as equal: one neighbour in a hundred."""
 SAME_SIZE = 1.05
 """Files whose sizes differ by no more than this factor count as equally large."""
-
-Content = TypeVar("Content", bound=Sized)
-"""A file, or what it is made from; its length is the file's, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +36,17 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial(Generic[Content]):
-    """A quantisation and its results.
+class Trial:
+    """A quantisation and its results; not the file, so that many trials take no memory.
 
     Attributes:
         choice: The quantisation.
-        content: The file whose ranges come from the first fold, or what it is made from.
+        size: Bytes of the file whose ranges come from the first fold.
         figures: Figures of all folds' queries; None if some vectors are not finite.
     """
 
     choice: Choice
-    content: Content
+    size: int
     figures: Measured | None
 
     @property
@@ -60,17 +56,17 @@ class Trial(Generic[Content]):
         return self.figures
 
 
-def best(trials: Sequence[Trial[Content]]) -> Trial[Content]:
+def best(trials: Sequence[Trial]) -> Trial:
     """Return the trial that the rule selects; the first if no file gives finite vectors."""
-    remaining: list[Any] = list(trials)
+    remaining = list(trials)
     for _, keep in _STEPS:
         remaining = keep(remaining)
     return remaining[0]
 
 
-def decided_by(trials: Sequence[Trial[Content]], other: Trial[Content]) -> DecidedBy:
+def decided_by(trials: Sequence[Trial], other: Trial) -> DecidedBy:
     """Return the step of the rule at which a trial was excluded; ``nothing`` if it was selected."""
-    remaining: list[Any] = list(trials)
+    remaining = list(trials)
     for name, keep in _STEPS:
         remaining = keep(remaining)
         if other not in remaining:
@@ -78,36 +74,36 @@ def decided_by(trials: Sequence[Trial[Content]], other: Trial[Content]) -> Decid
     return "nothing"
 
 
-def _finite(trials: list[Trial[Any]]) -> list[Trial[Any]]:
+def _finite(trials: list[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.figures] or trials[:1]
 
 
-def _retrieving(trials: list[Trial[Any]]) -> list[Trial[Any]]:
+def _retrieving(trials: list[Trial]) -> list[Trial]:
     leader = min(trials, key=lambda trial: trial.measured.loss.value)
     return [trial for trial in trials if trial is leader or not trial.measured.behind(leader.measured)]
 
 
-def _agreeing(trials: list[Trial[Any]]) -> list[Trial[Any]]:
+def _agreeing(trials: list[Trial]) -> list[Trial]:
     least = max(trial.measured.mean_overlap for trial in trials) - SAME_OVERLAP
     return [trial for trial in trials if trial.measured.mean_overlap >= least - 1e-12]
 
 
-def _small(trials: list[Trial[Any]]) -> list[Trial[Any]]:
-    most = SAME_SIZE * min(len(trial.content) for trial in trials)
-    return [trial for trial in trials if len(trial.content) <= most]
+def _small(trials: list[Trial]) -> list[Trial]:
+    most = SAME_SIZE * min(trial.size for trial in trials)
+    return [trial for trial in trials if trial.size <= most]
 
 
-def _nearest(trials: list[Trial[Any]]) -> list[Trial[Any]]:
+def _nearest(trials: list[Trial]) -> list[Trial]:
     return [min(trials, key=lambda trial: trial.measured.angle)]
 
 
 def _if_measured(
-    keep: Callable[[list[Trial[Any]]], list[Trial[Any]]],
-) -> Callable[[list[Trial[Any]]], list[Trial[Any]]]:
+    keep: Callable[[list[Trial]], list[Trial]],
+) -> Callable[[list[Trial]], list[Trial]]:
     return lambda trials: keep(trials) if trials[0].figures else trials
 
 
-_STEPS: tuple[tuple[DecidedBy, Callable[[list[Trial[Any]]], list[Trial[Any]]]], ...] = (
+_STEPS: tuple[tuple[DecidedBy, Callable[[list[Trial]], list[Trial]]], ...] = (
     ("not finite", _finite),
     ("map@r", _if_measured(_retrieving)),
     ("overlap@10", _if_measured(_agreeing)),

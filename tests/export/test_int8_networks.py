@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from typing import Any
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from export.capture.program import capture
 from export.capture.source import Source, from_module
@@ -98,9 +103,19 @@ def test_padding_of_infinity_has_no_part_in_a_range() -> None:
 
 @pytest.mark.slow
 def test_what_a_clamp_cuts_off_needs_no_room_in_executorch() -> None:
+    from export.formats.executorch.rounding import observed
+
+    quantiser = of_executorch()
+    graph = quantiser.quantise(Choice(), np.arange(8))
+    (convolution,) = [seen for _, node, seen in observed(graph.graph) if node.target is torch.ops.aten.conv2d.default]
+    assert (float(convolution.min_val), float(convolution.max_val)) == (0.0, 6.0)
+    assert mean_angle(quantiser.embed(graph, np.arange(8)), quantiser.calibration.torch) < 1.0
+
+
+def of_executorch() -> Any:
+    """A quantiser of a convolution, batch norm, ReLU6 and a linear layer."""
     pytest.importorskip("executorch.exir", reason="needs the extra executorch")
     from export.formats.executorch.int8 import ExecuTorchQuantiser
-    from export.formats.executorch.rounding import observed
 
     torch.manual_seed(0)
     layers = nn.Conv2d(3, WIDTH, 4, 4), nn.BatchNorm2d(WIDTH), nn.ReLU6(inplace=True), nn.Flatten()
@@ -109,8 +124,24 @@ def test_what_a_clamp_cuts_off_needs_no_room_in_executorch() -> None:
     model, pictures = from_module(network.eval(), PREPROCESSING, SPACE, name="network"), images(8, 1, PREPROCESSING)
     vectors = model.embed(pictures)
     known = Calibration(calibration_set(pictures, np.arange(8) // 2, vectors, SPACE), vectors)
-    quantiser = ExecuTorchQuantiser(capture(model.module, model.example), known)
-    graph = quantiser.quantise(Choice(), np.arange(8))
-    (convolution,) = [seen for _, node, seen in observed(graph.graph) if node.target is torch.ops.aten.conv2d.default]
-    assert (float(convolution.min_val), float(convolution.max_val)) == (0.0, 6.0)
-    assert mean_angle(quantiser.embed(graph, np.arange(8)), vectors) < 1.0
+    return ExecuTorchQuantiser(capture(model.module, model.example), known)
+
+
+@pytest.mark.slow
+def test_a_choice_of_layers_is_not_kept_in_executorch() -> None:
+    quantiser, left = of_executorch(), list[int]()
+    for layer in quantiser.layers:
+        quantiser.quantise(Choice(float_layers=(layer,)), np.arange(8))
+        gc.collect()
+        left.append(sum(issubclass(type(one), GraphModule) for one in gc.get_objects()))
+    first, second = left
+    assert first == second
+
+
+@pytest.mark.slow
+def test_a_choice_of_layers_exports_nothing_in_executorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    quantiser = of_executorch()
+    export = Mock(wraps=torch.export.export)
+    monkeypatch.setattr(torch.export, "export", export)
+    quantiser.quantise(Choice(float_layers=quantiser.layers[:1]), np.arange(8))
+    assert export.call_count == 0

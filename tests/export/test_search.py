@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import replace
+from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from export import calibration_set
 from export.precision.calibration import RANGE_IMAGES, Calibration, joined, make_calibration
-from export.precision.choose import Choice, search, search_weights
+from export.precision.choose import PROBES, Choice, search, search_weights
 from export.precision.doubts import doubts
 from export.precision.measure import Yardstick, mean_angle
 from hetero.errors import InputError, SpaceMismatchError
@@ -162,6 +165,54 @@ def test_keeps_the_fewest_layers_in_float() -> None:
     # 80 queries: one wrong loses 1.25 %, two 2.5 %. b and c bring ten down to one.
     assert made.float_layers == ("b", "c")
     assert made.met
+
+
+class File(Sized):
+    """A file that can be told to be gone."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+class Counted(ByHand):
+    """Counts the files that there are when another is asked for, and the queries that each choice embeds."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.files: WeakSet[File] = WeakSet()
+        self.most = 0
+        self.embedded: dict[tuple[str, ...], int] = {}
+
+    def quantise(self, choice: Choice, rows: np.ndarray) -> Any:
+        self.most = max(self.most, len(self.files))
+        file = File(super().quantise(choice, rows))
+        self.files.add(file)
+        return file
+
+    def embed(self, content: Any, rows: np.ndarray) -> np.ndarray:
+        layers = self.asked[int(content.content)].float_layers
+        self.embedded[layers] = self.embedded.get(layers, 0) + len(rows)
+        return super().embed(content.content, rows)
+
+
+def test_files_that_were_measured_are_not_kept() -> None:
+    known = calibration()
+    hand = Counted(known, layers={"a": 1, "b": 6, "c": 3, "d": 0}, wrong={MSE: 10}, usual=30)
+    content, made = search(hand, known, 0.02)
+    assert (made.float_layers, len(content), hand.most) == (("b", "c"), 1000, 0)
+
+
+def test_layers_are_ordered_by_a_few_queries() -> None:
+    known = of_pairs(RANGE_IMAGES)
+    hand = Counted(known, layers={"a": 1, "b": 1, "c": 1}, usual=30)
+    _, made = search(hand, known, 0.01)
+    whole = len(known.folds[0].queries)
+    assert whole == hand.embedded["a", "b"] == 64 > PROBES
+    assert {hand.embedded[layer,] for layer in "bc"} == {PROBES}
+    assert made.tried == 9 + 2
 
 
 def test_keeps_no_layer_in_float_for_a_miss_within_noise() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -68,8 +68,9 @@ class ExecuTorchQuantiser:
         inside = nodes[weighted[0] : weighted[-1] + 1] if weighted else []
         self._inside = {node.name for node in inside}
         self.layers = tuple(nodes[place].name for place in weighted)
+        # The last alone: a graph holds all weights, and a choice of layers is measured once.
+        self._prepared = lru_cache(maxsize=1)(self._prepare)
         # Kept for the duration of a search: each is needed by several choices.
-        self._prepared = cache(self._prepare)
         self._histograms = cache(self._observe)
         self._means = cache(self._average)
 
@@ -88,9 +89,10 @@ class ExecuTorchQuantiser:
 
     def _prepare(self, scales: Scales, float_layers: tuple[str, ...]) -> GraphModule:
         """Return the graph with batch norms folded and observers for everything that becomes int8."""
-        from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
         from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
         from torchao.quantization.pt2e.quantizer import ComposableQuantizer
+
+        quantiser = _xnnpack()
 
         def part(per_channel: bool) -> Any:
             def is_part(node: Node) -> bool:
@@ -99,9 +101,11 @@ class ExecuTorchQuantiser:
                 inside = node.name in self._inside and node.name not in float_layers
                 return inside and _has_own_scales(node, scales) == per_channel
 
-            return XNNPACKQuantizer().set_global(_settings(per_channel)).set_filter_function(is_part)
+            return quantiser().set_global(_settings(per_channel)).set_filter_function(is_part)
 
-        return prepare_pt2e(copy.deepcopy(self._module), ComposableQuantizer([part(True), part(False)]))
+        graph = prepare_pt2e(copy.deepcopy(self._module), ComposableQuantizer([part(True), part(False)]))
+        _release_graphs()
+        return graph
 
     def _correct_biases(self, graph: GraphModule, rows: Rows) -> None:
         """Give every layer with a bias and rounded weights its own bias, which compensates their shift."""
@@ -142,6 +146,29 @@ def _clamped(graph: GraphModule) -> Iterator[tuple[str, str]]:
         readers = list(observer.users)
         if len(readers) == len(source.users) == 1 and readers[0].target in _CLAMPS:
             yield source.name, readers[0].name
+
+
+def _release_graphs() -> None:
+    """Let graphs be freed that nobody uses: torch and torchao keep every one whose device they were asked for."""
+    from torch.ao.quantization.fx.utils import assert_and_get_unique_device
+    from torchao.utils import _assert_and_get_unique_device  # pyright: ignore[reportPrivateUsage]
+
+    for asked in (assert_and_get_unique_device, _assert_and_get_unique_device):
+        asked.cache_clear()
+
+
+@cache
+def _xnnpack() -> Any:
+    """Return XNNPACK's quantiser without its patterns of batch norms, which ``prepare_pt2e`` folds before.
+
+    It exports each of those patterns anew whenever it is asked, which takes most of its time.
+    """
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+
+    class Quantizer(XNNPACKQuantizer):
+        SUPPORTED_PATTERNS: ClassVar = [one for one in XNNPACKQuantizer.SUPPORTED_PATTERNS if "_bn" not in one.name]
+
+    return Quantizer
 
 
 def _settings(per_channel: bool) -> Any:
