@@ -31,7 +31,7 @@ training = { steps = 60, classes_per_batch = 6, images_per_class = 4, validate_e
 name = "soft"
 model = { family = "residual", stem_channels = 8, stages = [{ channels = 24, stride = 2 }] }
 training = { steps = 60, classes_per_batch = 6, images_per_class = 4, validate_every = 20 }
-adapt = { data = { kind = "folder", path = "new" }, settings = { part = "neck", most_lost = 0.1 } }
+adapt = { data = { kind = "folder", path = "new" }, settings = { part = "neck", most_lost = 0.15 } }
 anchor_factors = "neck"
 [[students]]
 name = "harsh"
@@ -137,7 +137,7 @@ def test_a_killed_adaptation_continues_and_another_setting_trains_nothing_again(
     again = hetero(place, "run", "recipe.toml", "--out", "run", "--until", "students")
     assert again.returncode == 1 and "adapt soft: done in" in again.stderr and again.stderr.count("up to date") == 6
     assert (final / "model.safetensors").read_bytes() == weights
-    recipe = RECIPE.replace("most_lost = 0.1", "most_lost = 0.2")
+    recipe = RECIPE.replace("most_lost = 0.15", "most_lost = 0.2")
     (place / "other.toml").write_text(recipe, encoding="utf-8")
     other = hetero(place, "run", "other.toml", "--out", "run", "--until", "students")
     assert "adapt soft: done in" in other.stderr and other.stderr.count("up to date") == 6
