@@ -7,16 +7,18 @@ import sys
 
 import pytest
 
-# Tests that run side by side share the cores already.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# Tests run side by side, and share the cores already. Processes that they start inherit it, and so do pytest's workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
 install_import_hook(["hetero", "export", "device_tests"], "beartype.beartype").__enter__()
+
+_THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Give every test the same number of threads, which trainings set for a whole process: last bits depend on it."""
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(_THREADS)
