@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -29,9 +29,23 @@ EVERYWHERE = (".jpg", ".jpeg", ".jfif", ".png")
 
 def listing_fingerprint(listing: Listing, config: DataConfig, preprocessing: Preprocessing) -> str:
     """Return a digest of everything that :func:`assemble` reads, without opening an image."""
-    parts = [listing.fingerprint(), config.protocol, config.skip_unreadable, decoding_key(preprocessing)]
-    # The seed decides altered copies of images without labels; for others only the splits, which the listing has.
-    return digest(parts if all(map(listing.labelled, JUDGED)) else [*parts, config.seed])
+    return assembled_fingerprint([listing.fingerprint()], config, preprocessing, listing.labelled)
+
+
+def assembled_fingerprint(
+    content: Sequence[str], config: DataConfig, preprocessing: Preprocessing, labelled: Callable[[Split], bool]
+) -> str:
+    """Return a digest of images in their splits, and of all that decides what is made of them.
+
+    Args:
+        content: Digests of the images and their splits.
+        config: Its ``protocol``, ``skip_unreadable`` and ``seed`` are used.
+        preprocessing: Preparation of the images.
+        labelled: Returns True if the images of a split have labels.
+    """
+    parts = [*content, config.protocol, config.skip_unreadable, decoding_key(preprocessing)]
+    # The seed decides altered copies of images without labels; for others only the splits, which the content has.
+    return digest(parts if all(map(labelled, JUDGED)) else [*parts, config.seed])
 
 
 def assemble(listing: Listing, config: DataConfig, preprocessing: Preprocessing, cache: Path) -> Dataset:

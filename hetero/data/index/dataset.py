@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from hetero.data.assemble import EVERYWHERE, tasks_of, with_tasks
+from hetero.data.assemble import EVERYWHERE, assembled_fingerprint, tasks_of, with_tasks
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import decoding_key
 from hetero.data.decoding.kept import kept_pixels
@@ -33,9 +33,8 @@ _NUMBERED = re.compile(r"@\d+$")
 
 def index_fingerprint(index: ImageIndex, rows: Rows, config: DataConfig, preprocessing: Preprocessing) -> str:
     """Return a digest of everything that :func:`assemble_index` reads, without reading an image."""
-    parts = [index.fingerprint(), sha256_bytes(rows.splits.tobytes()), config.protocol, config.skip_unreadable]
-    parts.append(decoding_key(preprocessing))
-    return digest(parts if all(map(rows.labelled, JUDGED)) else [*parts, config.seed])
+    content = [index.fingerprint(), sha256_bytes(rows.splits.tobytes())]
+    return assembled_fingerprint(content, config, preprocessing, rows.labelled)
 
 
 def assemble_index(index: ImageIndex, config: DataConfig, preprocessing: Preprocessing, cache: Path) -> Dataset:
