@@ -15,6 +15,7 @@ from hetero.data.assemble import split_tasks, without_unreadable
 from hetero.data.checking.indexed import check_index
 from hetero.data.checking.look import PROBE, Look, joined_grey, look_at, span
 from hetero.data.checking.report import DataReport, Duplicate, SplitReport, TaskReport
+from hetero.data.checking.tasks import task_reports
 from hetero.data.config import DataConfig, Kind
 from hetero.data.decoding.grey import Range
 from hetero.data.decoding.parallel import in_parallel
@@ -71,7 +72,7 @@ def check(config: DataConfig, *, grey_range: Range | None = None) -> DataReport:
         name=listing.name,
         layout=listing.layout,
         splits={split: _split(readable.of(split)) for split in SETS},
-        tasks=_tasks(readable, config, problems),
+        tasks=task_reports(lambda split: split_tasks(readable, split, config), problems),
         widths=span([look.width for look in good]),
         heights=span([look.height for look in good]),
         modes=dict(Counter(look.mode for look in good).most_common()),
@@ -147,21 +148,6 @@ def _split(entries: list[ListedImage]) -> SplitReport:
         single_image_classes=sizes.count(1),
         views={} if set(views) <= {""} else dict(sorted(views.items())),
     )
-
-
-def _tasks(listing: Listing, config: DataConfig, problems: list[str]) -> tuple[TaskReport, ...]:
-    reports: list[TaskReport] = []
-    parts: tuple[Split, ...] = ("validation", "test")
-    for split in parts:
-        try:
-            result = split_tasks(listing, split, config)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        for task in result.tasks:
-            sizes = len(task.query), len(task.gallery)
-            reports.append(TaskReport(split, result.protocol, task.name, *sizes, result.dropped.get(task.name, 0)))
-    return tuple(reports)
 
 
 def _duplicates(listing: Listing, looks: list[Look]) -> tuple[int, tuple[Duplicate, ...]]:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from hetero.data.checking.look import PROBE, Look, joined_grey, look_at
-from hetero.data.checking.report import DataReport, Duplicate, SplitReport, TaskReport
+from hetero.data.checking.report import DataReport, Duplicate, SplitReport
+from hetero.data.checking.tasks import task_reports
 from hetero.data.config import DataConfig
 from hetero.data.decoding.grey import DeepGrey, Range
 from hetero.data.decoding.parallel import in_parallel
@@ -17,7 +18,7 @@ from hetero.data.index.dataset import index_tasks
 from hetero.data.index.image_index import ImageIndex
 from hetero.data.index.read import IndexReader, row_chunks
 from hetero.data.sources.rows import LEFT_OUT, SPLITS, Rows
-from hetero.data.sources.split_names import JUDGED, SETS, Split
+from hetero.data.sources.split_names import SETS, Split
 from hetero.data.splits import with_splits
 from hetero.errors import InputError
 from hetero.preprocessing import grey_range_problems
@@ -51,12 +52,12 @@ def check_index(index: ImageIndex, config: DataConfig, *, grey_range: Range | No
         if not config.skip_unreadable:
             problems.append(f"{len(seen.unreadable)} of {len(used)} images cannot be read")
     within, leaks = _duplicates(readable, np.delete(used, seen.failed), np.delete(seen.contents, seen.failed, axis=0))
-    tasks = _tasks(index, readable, config, problems)
+    tasks = task_reports(lambda split: index_tasks(index, readable, split, config), problems)
     return DataReport(
         name=rows.name,
         layout=index.record.layout,
         splits={split: _split(index, readable, split) for split in SETS},
-        tasks=tuple(tasks),
+        tasks=tasks,
         widths=seen.widths,
         heights=seen.heights,
         modes=dict(seen.modes.most_common()),
@@ -147,20 +148,6 @@ def _split(index: ImageIndex, rows: Rows, split: Split) -> SplitReport:
         single_image_classes=int((sizes == 1).sum()),
         views={} if set(by_view) <= {""} else dict(sorted(by_view.items())),
     )
-
-
-def _tasks(index: ImageIndex, rows: Rows, config: DataConfig, problems: list[str]) -> list[TaskReport]:
-    reports: list[TaskReport] = []
-    for split in JUDGED:
-        try:
-            result = index_tasks(index, rows, split, config)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        for task in result.tasks:
-            sizes = len(task.query), len(task.gallery)
-            reports.append(TaskReport(split, result.protocol, task.name, *sizes, result.dropped.get(task.name, 0)))
-    return reports
 
 
 def _duplicates(
