@@ -10,11 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import hetero
+from tests.hetero.pipeline.bands import write_bands
 
 RECIPE = """
 name = "tiny"
@@ -40,14 +39,8 @@ training = {{ steps = {steps}, classes_per_batch = 4, images_per_class = 4, vali
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    generator = np.random.default_rng(1)
-    for split, count in (("train", 8), ("validation", 4), ("test", 5)):
-        for label in range(4):
-            (place / "photos" / split / f"class{label}").mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 110, (30, 30, 3), dtype=np.uint8)
-                pixels[5 * label : 5 * label + 9, :, label % 3] += 120
-                Image.fromarray(pixels).save(place / "photos" / split / f"class{label}" / f"{index}.png")
+    counts = {"train": 8, "validation": 4, "test": 5}
+    write_bands(place / "photos", counts, side=30, step=5, width=9)
     return place
 
 

@@ -12,14 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from hetero.pipeline.context import Context
 from hetero.pipeline.draft import load_recipe
 from hetero.pipeline.engine.stage import run_stages
 from hetero.pipeline.stages import stages_of
+from tests.hetero.pipeline.bands import write_bands
 
 ROOT = Path(__file__).parents[3]
 UNCHANGED = "rotation = 0.0, scale = [1.0, 1.0], shift = 0.0, grey = 0.0, brightness = 0.0, contrast = 0.0"
@@ -52,14 +51,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("together")
-    generator = np.random.default_rng(1)
-    for split, count in (("train", 6), ("validation", 3), ("test", 4)):
-        for label in range(4):
-            (place / "photos" / split / f"class{label}").mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 110, (20, 20, 3), dtype=np.uint8)
-                pixels[3 * label : 3 * label + 6, :, label % 3] += 120
-                Image.fromarray(pixels).save(place / "photos" / split / f"class{label}" / f"{index}.png")
+    counts = {"train": 6, "validation": 3, "test": 4}
+    write_bands(place / "photos", counts, side=20, step=3, width=6)
     (place / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     return place
 
