@@ -20,5 +20,5 @@ _THREADS = int(os.environ["OMP_NUM_THREADS"])
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Give every test the same number of threads, which trainings set for a whole process: last bits depend on it."""
-    if torch := sys.modules.get("torch"):
+    if (torch := sys.modules.get("torch")) and torch.get_num_threads() != _THREADS:
         torch.set_num_threads(_THREADS)
