@@ -179,8 +179,8 @@ def rows(name: str, figures: dict[str, Any]) -> list[str]:
 
 def _files(format: str) -> list[str]:
     """For each column the file; empty where the format refuses the precision."""
-    taken = [[precision for _, precision in offered([format], column)][:1] for column in COLUMNS.values()]
-    return [format_called(format).file_name(first[0]) if first else "" for first in taken]
+    precisions = [[precision for _, precision in offered([format], column)][:1] for column in COLUMNS.values()]
+    return [format_called(format).file_name(first[0]) if first else "" for first in precisions]
 
 
 def _cells(files: list[dict[str, Any] | None], figure: str, text: Callable[[Any], str]) -> str:

@@ -188,9 +188,9 @@ def probed(
     backbone: nn.Module, pool: nn.Module, channels: int, train: Images, validation: Images, classes: int
 ) -> nn.Module:
     """The network with the last layer that does best on validation, by ridge regression."""
-    found = _Classifier(backbone, pool, channels, classes).eval()
+    classifier = _Classifier(backbone, pool, channels, classes).eval()
     with torch.no_grad():
-        seen, asked = (found.pool(found.backbone(images.inputs)).double() for images in (train, validation))
+        seen, asked = (classifier.pool(classifier.backbone(images.inputs)).double() for images in (train, validation))
         middle, scale = seen.mean(dim=0), seen.std()
         rows, targets = (seen - middle) / scale, SCALE * F.one_hot(train.labels, classes).double()
         shift, best = targets.mean(dim=0), -1.0
@@ -201,9 +201,9 @@ def probed(
             right = float(((asked @ weight.T + bias).argmax(dim=1) == validation.labels).double().mean())
             if right > best:
                 best = right
-                found.head.weight.copy_(weight)
-                found.head.bias.copy_(bias)
-    return found
+                classifier.head.weight.copy_(weight)
+                classifier.head.bias.copy_(bias)
+    return classifier
 
 
 def task_of(model: EmbeddingModel, copies: ImageSet, classes: int, shots: int, seed: int) -> Task:

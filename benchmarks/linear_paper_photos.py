@@ -128,13 +128,13 @@ def main() -> None:
         return Images(below(published, of, rows), torch.from_numpy(np.asarray(of.labels)[rows]).long())
 
     statistics = below(published, photos.train, few(photos.train, FOR_STATISTICS // len(photos.train.classes), 0))
-    asked, tested = (images(of, np.arange(len(of))) for of in (photos.validation, photos.test))
+    validation, test = (images(of, np.arange(len(of))) for of in (photos.validation, photos.test))
     for seed in options.seeds:
         for shots in options.shots:
             learnt = images(photos.train, few(photos.train, shots, seed))
             for slope in SLOPES:
                 stage = last_stage(published, slope, statistics)
-                task = task_of(stage, published.channels, (learnt, asked, tested), len(photos.train.classes))
+                task = task_of(stage, published.channels, (learnt, validation, test), len(photos.train.classes))
                 here = found.setdefault(f"{slope:g}/{shots} photos/{seed}", {})
                 measure(task, here, lambda: write_json(path, {"found": found, **where_and_when()}))
                 print(seed, shots, slope, here, flush=True)

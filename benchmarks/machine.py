@@ -73,8 +73,8 @@ def timed(action: Callable[[], object]) -> dict[str, float]:
 
 def _processor_seconds() -> float:
     """Of this process and of all that it has waited for: what an idle machine with one core would need."""
-    taken = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in taken)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _resident(process: int) -> int:

@@ -140,17 +140,17 @@ def student_vectors(
     return hetero.aligned(hetero.load_embeddings(path), context.dataset.test)
 
 
-def shuffled(known: DescribedImages, seed: int) -> DescribedImages:
+def shuffled(described: DescribedImages, seed: int) -> DescribedImages:
     """The same texts, each with another's vector."""
-    order = np.random.default_rng(seed).permutation(len(known))
-    return dataclasses.replace(known, vectors=known.vectors[np.roll(order, 1)[np.argsort(order)]])
+    order = np.random.default_rng(seed).permutation(len(described))
+    return dataclasses.replace(described, vectors=described.vectors[np.roll(order, 1)[np.argsort(order)]])
 
 
-def figures(model: Float32[np.ndarray, "n d"], cloud: Float32[np.ndarray, "n d"], known: DescribedImages) -> Any:
+def figures(model: Float32[np.ndarray, "n d"], cloud: Float32[np.ndarray, "n d"], described: DescribedImages) -> Any:
     """cmc@1 and cmc@10 both ways, and the shares of the cloud's."""
     record: dict[str, Any] = {}
     for way, search in (("text to image", text_to_image), ("image to text", image_to_text)):
-        result, best = search(model, known), search(cloud, known)
+        result, best = search(model, described), search(cloud, described)
         for metric in ("cmc@1", "cmc@10"):
             share = share_interval(result, best, metric, clusters=result.labels)
             ends = None if share is None else [round(end, 3) for end in (share.value, share.low, share.high)]
@@ -164,14 +164,14 @@ def verify(context: Context, texts: hetero.TextVectors, student: str) -> None:
         read_bundle(context.bundle(student)),
         hetero.load_embeddings(context.cloud / "embeddings.safetensors"),
     )
-    known = retrieval_of(context.dataset, stored, queries=context.recipe.export.queries, texts=texts)
-    assert known.texts is not None and np.array_equal(known.images, bundle.goldens.retrieval_images)
-    entry = texts_entry(known.texts, known.cloud_embeddings)
+    retrieval = retrieval_of(context.dataset, stored, queries=context.recipe.export.queries, texts=texts)
+    assert retrieval.texts is not None and np.array_equal(retrieval.images, bundle.goldens.retrieval_images)
+    entry = texts_entry(retrieval.texts, retrieval.cloud_embeddings)
     named = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, texts=entry))
 
     def add(copy: Path) -> None:
-        known.space.save(copy / SPACE)
-        dataclasses.replace(bundle.goldens, texts=known.texts).save(copy / GOLDENS)
+        retrieval.space.save(copy / SPACE)
+        dataclasses.replace(bundle.goldens, texts=retrieval.texts).save(copy / GOLDENS)
 
     desktop = target("desktop")
     desktop.set_up()
@@ -200,40 +200,46 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--verify", action="store_true")
-    asked = parser.parse_args()
-    context = Context(built_in("demo"), asked.run)
-    config = write_texts(context, asked.out)
+    options = parser.parse_args()
+    context = Context(built_in("demo"), options.run)
+    config = write_texts(context, options.out)
     stored = hetero.load_embeddings(context.cloud / "embeddings.safetensors")
     texts = hetero.TextVectors.load(config, stored.space)
-    if asked.verify:
-        for student in asked.students:
+    if options.verify:
+        for student in options.students:
             verify(context, texts, student)
         return
     test = context.dataset.test
-    known, cloud = texts.of(test), hetero.aligned(stored, test)
+    described, cloud = texts.of(test), hetero.aligned(stored, test)
     rows: list[dict[str, Any]] = []
 
     def note(model: str, method: str, seed: int, vectors: Float32[np.ndarray, "n d"], by: DescribedImages) -> None:
         rows.append({"model": model, "method": method, "seed": seed, **figures(vectors, cloud, by)})
         print(json.dumps(rows[-1]), flush=True)
 
-    note("cloud", "", 0, cloud, known)
-    note("cloud", "texts shuffled", 0, cloud, shuffled(known, 0))
-    note(CONTROL, "own space", 0, student_vectors(context, texts, asked.out, CONTROL, "default", 0), known)
-    for seed in asked.seeds:
-        for student in asked.students:
-            for method in asked.methods:
-                note(student, method, seed, student_vectors(context, texts, asked.out, student, method, seed), known)
+    note("cloud", "", 0, cloud, described)
+    note("cloud", "texts shuffled", 0, cloud, shuffled(described, 0))
+    note(CONTROL, "own space", 0, student_vectors(context, texts, options.out, CONTROL, "default", 0), described)
+    for seed in options.seeds:
+        for student in options.students:
+            for method in options.methods:
+                note(
+                    student,
+                    method,
+                    seed,
+                    student_vectors(context, texts, options.out, student, method, seed),
+                    described,
+                )
     record = {
         **where_and_when(),
         "tower": texts.tower,
         "gap": round(texts.side(hetero.aligned(stored, context.dataset.train)).gap or 0.0, 3),
-        "texts": len(known),
+        "texts": len(described),
         "images": len(test),
-        "chance": float(chance_of_texts(known).mean()),
+        "chance": float(chance_of_texts(described).mean()),
         "rows": rows,
     }
-    write_json(asked.out / "text_queries.json", record)
+    write_json(options.out / "text_queries.json", record)
     print(json.dumps({name: value for name, value in record.items() if name != "rows"}))
 
 

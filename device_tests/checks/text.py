@@ -67,10 +67,10 @@ def _exchanged(subject: Subject) -> list[str]:
     goldens, told = subject.goldens, subject.texts
     if goldens.texts is None or told is None:
         return []
-    found = found_by(goldens.texts, goldens.retrieval_cloud)
-    if abs(found - told.found) <= math.ceil(_ROUNDED * told.count):
+    hits = found_by(goldens.texts, goldens.retrieval_cloud)
+    if abs(hits - told.found) <= math.ceil(_ROUNDED * told.count):
         return []
-    return [f"{found} of {told.count} find their photo first among the cloud's vectors, and at export {told.found} did"]
+    return [f"{hits} of {told.count} find their photo first among the cloud's vectors, and at export {told.found} did"]
 
 
 def _figures(on_device: TaskResult, in_torch: TaskResult, by_cloud: TaskResult, loss: Gated) -> dict[str, Figure]:

@@ -128,7 +128,7 @@ _ROLES = {
 
 def roles(matrix: Mapping[str, Any]) -> list[RoleLine]:
     """Return the models in the cloud's place, by the headline metric."""
-    found = [parse(Role, role, what="matrix.json") for role in matrix.get("roles") or []]
+    records = [parse(Role, role, what="matrix.json") for role in matrix.get("roles") or []]
     return [
         RoleLine(
             role.model,
@@ -138,7 +138,7 @@ def roles(matrix: Mapping[str, Any]) -> list[RoleLine]:
             "" if role.share is None else f"{role.share.value:.2f} ({role.share.low:.2f} to {role.share.high:.2f})",
             role.chance or 0.0,
         )
-        for role in found
+        for role in records
         if role.metric == HEADLINE_METRIC
     ]
 

@@ -22,9 +22,9 @@ def sole_ending(message: str, code: int) -> tuple[str, int]:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     rank = own_rank()
     try:
-        said = end_of_run(code, after=_AFTER_FIRST if rank else 0.0)
+        status = end_of_run(code, after=_AFTER_FIRST if rank else 0.0)
     except Exception:  # the board is gone with the machine that held it
-        said = None
-    if said is not None:
-        return "", said
+        status = None
+    if status is not None:
+        return "", status
     return f"process {rank} of {processes()}: {message}" if rank else message, code

@@ -211,8 +211,8 @@ def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
     sources = np.arange(len(names), dtype=np.int64)
     copies = {row: original for row, name in enumerate(names) if (original := _original(name))}
     if copies:
-        wanted = set(copies.values())
-        rows = {name: row for row, name in enumerate(names) if name in wanted}
+        originals = set(copies.values())
+        rows = {name: row for row, name in enumerate(names) if name in originals}
         for row, original in copies.items():
             sources[row] = rows.get(original, row)
     return sources

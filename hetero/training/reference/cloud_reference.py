@@ -164,8 +164,8 @@ class CloudReference:
         Raises:
             InputError: When a training class has no text, and texts were to be the prototypes.
         """
-        taken = texts.prototypes(dataset.train) if prototypes else self.prototypes
-        return dataclasses.replace(self, texts=texts.bank(dataset), prototypes=taken)
+        directions = texts.prototypes(dataset.train) if prototypes else self.prototypes
+        return dataclasses.replace(self, texts=texts.bank(dataset), prototypes=directions)
 
 
 def cloud_embeddings(directory: Path) -> Path:
