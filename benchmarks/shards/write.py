@@ -1,6 +1,6 @@
 """Write a set of small synthetic images in tar shards, as the package webdataset writes them.
 
-    python -m benchmarks.shards.write /tmp/million --images 1000000
+    python -m benchmarks.shards.write /data/million --images 1000000
 
 Each class is a pattern of coloured patches, each image its pattern under noise: JPEG of 32 px with the class beside it.
 """
