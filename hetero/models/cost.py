@@ -17,6 +17,7 @@ from hetero.models.config import ModelConfig
 from hetero.models.families import family_called
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
+from hetero.processes.threads import torch_threads
 
 WIDTHS = tuple(step / 20 for step in range(1, 121))
 """Candidate widths, of which the widest that fits a budget is chosen."""
@@ -70,14 +71,12 @@ def counted(module: nn.Module, example: Tensor) -> Cost:
 
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     handles = [layer.register_forward_hook(count) for layer in layers]
-    training, threads = [layer.training for layer in module.modules()], torch.get_num_threads()
-    # Synchronising threads takes longer than one small image, on a busy machine ten times as long.
-    torch.set_num_threads(1)
+    training = [layer.training for layer in module.modules()]
     try:
-        with torch.no_grad(), _Reads() as reads:
+        # Synchronising threads takes longer than one small image, on a busy machine ten times as long.
+        with torch_threads(1), torch.no_grad(), _Reads() as reads:
             module.eval()(example)
     finally:
-        torch.set_num_threads(threads)
         # Layer by layer: a network in evaluation mode may be part of a module that is not.
         for layer, mode in zip(module.modules(), training, strict=True):
             layer.training = mode

@@ -29,6 +29,7 @@ from hetero.training.outcome import own_space, training_metrics
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.seeds import seed_of
+from hetero.training.threads import in_own_threads
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Beside:
     validate: Callable[[EmbeddingModel], Judgement] | None = None
 
 
+@in_own_threads
 def train_cloud(
     dataset: Dataset,
     config: CloudConfig,

@@ -28,12 +28,14 @@ from hetero.training.outcome import training_metrics
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.seeds import seed_of
+from hetero.training.threads import in_own_threads
 
 RANGE_IMAGES = 256
 RATE = 0.02
 """Share of the student's own learning rate: the weights are to move within their rounding."""
 
 
+@in_own_threads
 def tune_for_int8(
     dataset: Dataset,
     cloud: CloudReference,

@@ -37,8 +37,10 @@ from hetero.training.reference.previous import PreviousStudent, start_from
 from hetero.training.refit import refit, require_validation
 from hetero.training.seeds import seed_of
 from hetero.training.start import start_at_weights, start_identity, start_of
+from hetero.training.threads import in_own_threads
 
 
+@in_own_threads
 def train_student(
     dataset: Dataset,
     cloud: CloudReference | None,

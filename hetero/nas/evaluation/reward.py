@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from hetero.nas.evaluation.reward_set import RewardSet
 from hetero.nas.space.architecture import Architecture
 from hetero.nas.supernet.directory import REWARDS, StoredSupernet, load_supernet
 from hetero.nas.supernet.shared_weights import candidate
+from hetero.processes.threads import torch_threads
 
 
 def rewards(model: EmbeddingModel, data: RewardSet, metric: str = "map@r") -> dict[str, float]:
@@ -81,7 +80,7 @@ class SupernetReward:
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Return the rewards of one candidate, see :func:`rewards`."""
         stored, data = _opened(self.directory, self.digest)
-        with _one_thread():
+        with torch_threads(1):
             model = candidate(stored.frame, architecture, stored.shared)
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             if self.batch_norm:
@@ -92,13 +91,3 @@ class SupernetReward:
 @functools.lru_cache(maxsize=1)
 def _opened(directory: Path, _digest: str) -> tuple[StoredSupernet, RewardSet]:
     return load_supernet(directory), RewardSet.load(directory / REWARDS)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Generator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

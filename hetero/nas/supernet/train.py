@@ -33,6 +33,7 @@ from hetero.training.loop.run import Run
 from hetero.training.reference.cloud_reference import CloudReference
 from hetero.training.reference.cloud_tensors import cloud_tensors
 from hetero.training.seeds import seed_of
+from hetero.training.threads import in_own_threads
 
 WATCHED = 4
 """Random points whose mean M(a, g) the log shows as the supernet's validation figure."""
@@ -76,6 +77,7 @@ class SupernetModule(TrainingModule):
         return total, {name: torch.stack([terms[name] for _, terms in outcomes]).mean() for name in outcomes[0][1]}
 
 
+@in_own_threads
 def train_supernet(
     dataset: Dataset,
     cloud: CloudReference,

@@ -19,6 +19,7 @@ from hetero.models.external.embedders import embed_rows
 from hetero.pipeline.embedding.model import Device, OpenModel, open_model
 from hetero.pipeline.embedding.source import Origin, Source, find_images
 from hetero.pipeline.quick.cloud_table import Takes
+from hetero.processes.threads import torch_threads
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,10 @@ def one_thread_each() -> Generator[None]:
     """Let torch compute with one thread in the block: batches run side by side, and sums do not depend on cores."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     # Of several algorithms a GPU's library takes the one that gives the same bits each time, in full float32.
     cudnn = torch.backends.cudnn
-    with cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    with torch_threads(1), cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def progress_bar(rows: int, done: int) -> Bar[None]:

@@ -94,16 +94,5 @@ def _run_shared(root: Path, stage: RunStage, head: str) -> None:
     with contextlib.ExitStack() as stack:
         work = on_first_rank(lambda: stack.enter_context(working_directory(root, stage)))
         if work is not None:
-            with _own_threads():
-                stage.produce(work)
+            stage.produce(work)
     screen.announce(f"{head}: done in {time.monotonic() - started:.0f} s")
-
-
-@contextlib.contextmanager
-def _own_threads() -> Generator[None]:
-    """Give torch back its number of threads, which a training may set, for the next stage."""
-    import torch
-
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)

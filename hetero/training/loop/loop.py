@@ -72,8 +72,6 @@ def fit(
         IntegrityError: When the checkpoint is damaged.
     """
     keep_freed_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
     fabric = connect(config, in_parts=module.trains_in_parts)
     require_agreement(run.identity, f"{run.label}: every process needs the same images, settings and version of hetero")
     loop = _Loop(fabric, module, images, config, run, validate, cloud)

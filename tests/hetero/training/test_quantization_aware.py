@@ -14,6 +14,7 @@ from hetero.metrics.task import RetrievalTask
 from hetero.models.directory import load_model
 from hetero.models.fake_quant import fake_quantised
 from hetero.objectives.config import ObjectiveConfig
+from hetero.processes.threads import torch_threads
 from hetero.space import EmbeddingSpace
 from hetero.training.config import StudentConfig
 from hetero.training.optimisation.rates import PEAK_RATES
@@ -83,9 +84,11 @@ def test_tuning_brings_the_rounded_model_closer_to_the_cloud(dataset, cloud, stu
     assert figures[1] > figures[0] + 0.05
 
 
-def test_the_same_seed_gives_the_same_weights(dataset, cloud, student, tmp_path):
-    for name in ("a", "b"):
-        tune_for_int8(dataset, cloud, CONFIG, student, tmp_path / name, steps=3)
+def test_the_same_seed_gives_the_same_weights_whatever_threads_the_process_has(dataset, cloud, student, tmp_path):
+    for name, threads in (("a", 1), ("b", 2)):
+        with torch_threads(threads):
+            tune_for_int8(dataset, cloud, CONFIG, student, tmp_path / name, steps=3)
+            assert torch.get_num_threads() == threads
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
