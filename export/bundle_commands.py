@@ -40,6 +40,7 @@ def check_command(path: Path) -> int:
         f"  image      {bundle.preprocessing.width} x {bundle.preprocessing.height}, {bundle.preprocessing.resize}, "
         f"{bundle.preprocessing.filter}",
         f"  goldens    {len(goldens.golden_images)} images; {images} for retrieval, {queries} of them queries",
+        *([f"  texts      {len(goldens.texts)}, by {space.text.tower}"] if goldens.texts and space.text else []),
         *(f"  task       {task.name!r}: {len(task.query)} in {len(task.gallery)}" for task in goldens.tasks),
         *(_line(model) for model in manifest.models),
         *(f"  missing    {one.format} {one.precision}: {one.reason.splitlines()[0]}" for one in manifest.missing),

@@ -1,7 +1,8 @@
-"""Golden texts in ``goldens.safetensors``: vectors of the cloud's text tower, and what they describe."""
+"""Golden texts in ``goldens.safetensors``: their words, vectors of the cloud's text tower, and what they describe."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,12 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from export.bundle.manifest import TextsEntry
+from hetero.errors import IntegrityError
 from hetero.evaluation.roles import text_to_image
 from hetero.text.described import DescribedImages
 
 _VECTORS, _LABELS, _IMAGES = "texts.vectors", "texts.labels", "texts.images"
+_WORDS, _ENDS = "texts.words", "texts.ends"
 PREFIX = "texts."
 
 
@@ -21,26 +24,61 @@ def text_tensors(texts: DescribedImages | None) -> dict[str, NDArray[Any]]:
     """Return the arrays of texts by their name in the file; none for no texts."""
     if texts is None:
         return {}
-    return {_VECTORS: texts.vectors, _LABELS: texts.labels, _IMAGES: texts.image_labels}
+    arrays = {_VECTORS: texts.vectors, _LABELS: texts.labels, _IMAGES: texts.image_labels}
+    if not texts.texts:
+        return arrays
+    words = [text.encode() for text in texts.texts]
+    ends = np.cumsum([len(word) for word in words], dtype=np.int64)
+    return {**arrays, _WORDS: np.frombuffer(b"".join(words), np.uint8), _ENDS: ends}
 
 
-def read_texts(tensors: Mapping[str, NDArray[Any]]) -> DescribedImages | None:
-    """Return the texts of :func:`text_tensors`; None if there are none."""
-    if _VECTORS not in tensors:
-        return None
-    return DescribedImages(tensors[_VECTORS], tensors[_LABELS], tensors[_IMAGES])
-
-
-def expected_texts(texts: int | str, dimension: int | str) -> dict[str, tuple[str, tuple[int | str, ...]]]:
-    """Return type and shape of each array.
+def read_texts(tensors: Mapping[str, NDArray[Any]], *, what: str) -> DescribedImages | None:
+    """Return the texts of :func:`text_tensors`; None if there are none.
 
     Args:
-        texts: Number of texts; none for 0, and any for a name.
-        dimension: Length of a vector, or a name.
+        tensors: Arrays with the types and shapes of :func:`expected_texts`.
+        what: Names the file in the message.
+
+    Raises:
+        IntegrityError: If the words are no texts.
     """
-    if not texts:
+    if _VECTORS not in tensors:
+        return None
+    return DescribedImages(tensors[_VECTORS], tensors[_LABELS], tensors[_IMAGES], _read_words(tensors, what))
+
+
+def _read_words(tensors: Mapping[str, NDArray[Any]], what: str) -> tuple[str, ...]:
+    if _WORDS not in tensors:
+        return ()
+    words, ends = tensors[_WORDS].tobytes(), [0, *tensors[_ENDS].tolist()]
+    spans = list(itertools.pairwise(ends))
+    if ends[-1] != len(words) or any(start > end for start, end in spans):
+        raise IntegrityError(f"{what}: {_ENDS} do not divide the {len(words)} bytes of {_WORDS}")
+    try:
+        return tuple(words[start:end].decode() for start, end in spans)
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{what}: {_WORDS} is not UTF-8: {error}") from None
+
+
+def expected_texts(
+    tensors: Mapping[str, NDArray[Any]], dimension: int | str, *, count: int | None = None
+) -> dict[str, tuple[str, tuple[int | str, ...]]]:
+    """Return type and shape of each array of a file's texts.
+
+    Args:
+        tensors: The file's arrays; bundles of earlier versions hold no words.
+        dimension: Length of a vector, or a name.
+        count: Number of texts; None for as many as there are.
+    """
+    if count == 0 or (count is None and _VECTORS not in tensors):
         return {}
-    return {_VECTORS: ("F32", (texts, dimension)), _LABELS: ("I64", (texts,)), _IMAGES: ("I64", ("m",))}
+    texts = "t" if count is None else count
+    arrays: dict[str, tuple[str, tuple[int | str, ...]]] = {
+        _VECTORS: ("F32", (texts, dimension)),
+        _LABELS: ("I64", (texts,)),
+        _IMAGES: ("I64", ("m",)),
+    }
+    return arrays | ({_WORDS: ("U8", ("bytes of texts",)), _ENDS: ("I64", (texts,))} if _WORDS in tensors else {})
 
 
 def texts_entry(texts: DescribedImages | None, cloud: Float32[np.ndarray, "m d"]) -> TextsEntry | None:

@@ -101,9 +101,8 @@ class RetrievalSet:
             raise IntegrityError(f"{path} is not a retrieval set: write one with `hetero retrieval make`")
         value = strict_json(metadata["hetero"].encode(), what=f"the description in {path.name}")
         about = parse(_Description, value, what=f"the description in {path.name}", error=IntegrityError)
-        texts = read_texts(tensors)
         expected = _set_tensors(len(about.tasks)) | _original_tensors(tensors)
-        require_tensors(tensors, expected | expected_texts("t" if texts else 0, "d"), what=str(path))
+        require_tensors(tensors, expected | expected_texts(tensors, "d"), what=str(path))
         loaded = cls(
             images=tensors["images"],
             labels=tensors["labels"],
@@ -112,7 +111,7 @@ class RetrievalSet:
             names=about.names,
             space=about.space,
             originals=unpack(tensors),
-            texts=texts,
+            texts=read_texts(tensors, what=str(path)),
         )
         _require_set(loaded, what=str(path))
         return loaded
@@ -192,11 +191,12 @@ class Goldens:
             IntegrityError: If they are damaged or do not fit the bundle.
         """
         tensors = with_copies(read_tensors(path)[0], what=path.name)
-        expected = _golden_tensors(preprocessing, dimension, len(tasks)) | expected_texts(texts, dimension)
+        expected = _golden_tensors(preprocessing, dimension, len(tasks))
+        expected |= expected_texts(tensors, dimension, count=texts)
         require_tensors(tensors, expected, what=path.name)
         loaded_tasks = read_tasks(tensors, tasks)
         arrays = {name: value for name, value in tensors.items() if not name.startswith(("task.", PREFIX))}
-        loaded = cls(**arrays, tasks=loaded_tasks, texts=read_texts(tensors))
+        loaded = cls(**arrays, tasks=loaded_tasks, texts=read_texts(tensors, what=path.name))
         problems = _task_problems(loaded_tasks, len(loaded.retrieval_images)) + _golden_text_problems(loaded.texts)
         for name in ("golden_embeddings", "retrieval_student", "retrieval_cloud"):
             problems += _unit_problems(name, getattr(loaded, name))
@@ -276,7 +276,7 @@ def _golden_tensors(preprocessing: Preprocessing, dimension: int, tasks: int) ->
 def _require_set(retrieval: RetrievalSet, *, what: str) -> None:
     tensors = {"images": retrieval.images, "labels": retrieval.labels, "cloud_embeddings": retrieval.cloud_embeddings}
     texts = text_tensors(retrieval.texts)
-    expected = _set_tensors(len(retrieval.tasks)) | expected_texts("t" if texts else 0, "d")
+    expected = _set_tensors(len(retrieval.tasks)) | expected_texts(texts, "d")
     require_tensors(tensors | task_tensors(retrieval.tasks) | texts, expected, what=what)
     count, dimension = retrieval.cloud_embeddings.shape
     problems = _task_problems(retrieval.tasks, count) + _unit_problems("cloud_embeddings", retrieval.cloud_embeddings)

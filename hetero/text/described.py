@@ -18,11 +18,13 @@ class DescribedImages:
         vectors: float32 [t, d], unit vectors of the texts.
         labels: int64 [t], the number of each text.
         image_labels: int64 [n], the number of each image; -1 for one that no text describes.
+        texts: The texts in words, for people; empty where they are not known.
     """
 
     vectors: Float32[np.ndarray, "t d"]
     labels: Int64[np.ndarray, " t"]
     image_labels: Int64[np.ndarray, " n"]
+    texts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -36,4 +38,5 @@ class DescribedImages:
         """
         image_labels = self.image_labels[rows]
         kept = (self.labels >= 0) & np.isin(self.labels, image_labels)
-        return DescribedImages(np.ascontiguousarray(self.vectors[kept]), self.labels[kept], image_labels)
+        texts = tuple(text for text, stays in zip(self.texts, kept, strict=True) if stays) if self.texts else ()
+        return DescribedImages(np.ascontiguousarray(self.vectors[kept]), self.labels[kept], image_labels, texts)

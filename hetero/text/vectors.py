@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +11,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.data.embeddings.file import embeddings_of, load_embeddings
-from hetero.data.embeddings.names import decoded_text
 from hetero.data.images import Dataset, ImageSet
 from hetero.errors import InputError
 from hetero.files import digest, sha256_bytes, sha256_file
-from hetero.recognition.kinds import TABLE
-from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace, TextSide
 from hetero.text.config import TextConfig
 from hetero.text.described import DescribedImages
+from hetero.text.table import described
 
 _NAMED = 10
 
@@ -73,7 +69,7 @@ class TextVectors:
         stated = file.space.text.tower if file.states_space and file.space.text else ""
         if config.tower and stated and config.tower != stated:
             raise InputError(f"{path}: expected vectors of the text tower {config.tower}, got those of {stated}")
-        classes, images = _described(Path(config.describes) if config.describes else None, file.names)
+        classes, images = described(Path(config.describes) if config.describes else None, file.names)
         tower = config.tower or stated or sha256_file(path)
         return cls(embeddings_of(file, file.names), file.names, tower, config.temperature, classes, images)
 
@@ -100,7 +96,7 @@ class TextVectors:
                 text belongs to which image.
         """
         labels, image_labels = self._by_image(images) if self.images else self._by_class(images)
-        return DescribedImages(self.vectors, labels, image_labels).among(np.arange(len(images)))
+        return DescribedImages(self.vectors, labels, image_labels, self.texts).among(np.arange(len(images)))
 
     def bank(self, dataset: Dataset) -> Float32[np.ndarray, "b d"]:
         """Return the texts that a student may learn from.
@@ -201,43 +197,3 @@ class TextVectors:
                         "images that share a text must share all of their texts"
                     )
         return np.array([of_text.get(text, -1) for text in self.texts], np.int64), image_labels
-
-
-def _described(table: Path | None, texts: Iterable[str]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Return the class of each text, or its images, as a table names them."""
-    if table is None:
-        return {}, {}
-    refuse_others(table, TABLE)
-    if not table.is_file():
-        raise InputError(f"expected a CSV file of what texts describe at {table}, found no file")
-    column, pairs = _pairs(table)
-    known = set(texts)
-    problems = [f"{text!r} has no vector" for text, _ in pairs if text not in known]
-    problems += [f"{text!r} describes nothing: its {column} is empty" for text, thing in pairs if not thing]
-    of: dict[str, list[str]] = defaultdict(list)
-    for text, thing in dict.fromkeys(pairs):
-        of[text].append(thing)
-    if column == "label":
-        problems += [f"{text!r} has several classes, {', '.join(all[:3])}" for text, all in of.items() if len(all) > 1]
-    if not pairs:
-        problems.append("it has no row")
-    if problems:
-        raise InputError(f"{table} does not fit the text vectors:", problems[:_NAMED])
-    if column == "label":
-        return {text: things[0] for text, things in of.items()}, {}
-    return {}, {text: tuple(things) for text, things in of.items()}
-
-
-def _pairs(table: Path) -> tuple[str, list[tuple[str, str]]]:
-    """Return the column of what is described, and each row's text with its entry there."""
-    try:
-        reader = csv.DictReader(io.StringIO(decoded_text(table), newline=""), strict=True)
-        columns = reader.fieldnames or ()
-        column = next((name for name in ("label", "path", "name") if name in columns), None)
-        if "text" not in columns or column is None:
-            raise InputError(
-                f"{table}: expected the column text and label, path or name, got {', '.join(columns) or 'none'}"
-            )
-        return column, [(row["text"] or "", row[column] or "") for row in reader]
-    except csv.Error as error:
-        raise InputError(f"{table} is not a CSV file: {error}") from None

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import export.bundle.reading
 from export.bundle.goldens import Goldens, RetrievalSet, spread_rows
@@ -412,7 +414,8 @@ def test_retrieval_set_round_trip(tmp_path: Path) -> None:
 
 
 def test_texts_travel_with_the_photos_that_they_describe(tmp_path: Path) -> None:
-    texts = DescribedImages(units(3, 8), np.array([0, 0, 4]), np.array([0, 4, -1, 0, -1, -1]))
+    words = ("naïve", "", "a text")
+    texts = DescribedImages(units(3, 8), np.array([0, 0, 4]), np.array([0, 4, -1, 0, -1, -1]), words)
     space = dataclasses.replace(SPACE, text=TextSide("towers", 0.01, 0.5))
     made = dataclasses.replace(retrieval_set(space=space), texts=texts)
     made.save(tmp_path / "set.safetensors")
@@ -420,6 +423,7 @@ def test_texts_travel_with_the_photos_that_they_describe(tmp_path: Path) -> None
     assert loaded.texts is not None and loaded.space.text == space.text
     for name in ("vectors", "labels", "image_labels"):
         np.testing.assert_array_equal(getattr(loaded.texts, name), getattr(texts, name))
+    assert loaded.texts.texts == words
     with pytest.raises(IntegrityError, match="the space does not say whose they are"):
         dataclasses.replace(made, space=SPACE).save(tmp_path / "other.safetensors")
     with pytest.raises(IntegrityError, match=r"texts\.images: 2 images are of texts that are not there"):
@@ -428,6 +432,27 @@ def test_texts_travel_with_the_photos_that_they_describe(tmp_path: Path) -> None
     with pytest.raises(IntegrityError, match="1 of 3 texts describe none of the images"):
         idle = dataclasses.replace(texts, labels=np.array([0, 1, 4]))
         dataclasses.replace(made, texts=idle).save(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("texts.ends", np.array([2, 1, 6]), r"texts\.ends do not divide the 6 bytes of texts\.words"),
+        ("texts.ends", np.array([2, 4, 5]), r"texts\.ends do not divide the 6 bytes of texts\.words"),
+        ("texts.ends", np.array([2, 6]), r"texts\.ends: expected I64"),
+        ("texts.words", np.full(6, 255, np.uint8), r"texts\.words is not UTF-8"),
+    ],
+)
+def test_words_that_are_none_are_refused(tmp_path: Path, name: str, array: np.ndarray, message: str) -> None:
+    texts = DescribedImages(units(3, 8), np.array([0, 0, 4]), np.array([0, 4, -1, 0, -1, -1]), ("ab", "cd", "ef"))
+    made = dataclasses.replace(retrieval_set(space=dataclasses.replace(SPACE, text=TextSide("towers"))), texts=texts)
+    made.save(tmp_path / "set.safetensors")
+    with safe_open(tmp_path / "set.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(tmp_path / "set.safetensors")
+    save_file({**tensors, name: array}, tmp_path / "set.safetensors", metadata=metadata)
+    with pytest.raises(IntegrityError, match=message):
+        RetrievalSet.load(tmp_path / "set.safetensors")
 
 
 def test_golden_texts_are_as_many_as_the_manifest_says(bundle: Path) -> None:
