@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import Float32
 
@@ -21,10 +23,12 @@ from device_tests.checks.retrieval_gates import (
 )
 from device_tests.checks.subject import Subject
 from device_tests.evidence.approximate import DEPTH, ApproximateGallery
+from export.bundle.goldens import Goldens
 from hetero.errors import InputError
 from hetero.metrics.bootstrap import Interval
 from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks
+from hetero.metrics.task import RetrievalTask, both_ways
 from hetero.metrics.top_overlap import nearest, overlap
 
 RUNG = "retrieval"
@@ -65,6 +69,7 @@ def check(subject: Subject, gates: Gates, approximate: ApproximateGallery | None
     hits = (nearest(query, cloud, goldens.tasks) for query in (device, student))
     figures = {
         **_figures(on_device, in_torch, own, loss.figure),
+        **_as_gallery(subject),
         "overlap@10": float(np.mean([shares.mean() for shares in overlap(*hits)])),
         "torch_vectors": same,
     }
@@ -84,6 +89,34 @@ def _in_store(
     share = gate.figure
     ends = {"store_changed": share.value, "store_changed_low": share.low, "store_changed_high": share.high}
     return gate, {**ends, f"store_recall@{DEPTH}": recall, "store_effort": approximate.effort}
+
+
+def _as_gallery(subject: Subject) -> dict[str, Figure]:
+    """Return cmc@1 of the cloud's queries in a gallery of the photos that the target embedded, and of other vectors."""
+    goldens = subject.goldens
+    if not (tasks := _turned(goldens)):
+        return {}
+    device = np.zeros_like(goldens.retrieval_student)
+    device[goldens.query_rows] = subject.queries
+    galleries = {"": device, "_student": goldens.retrieval_student, "_cloud": goldens.retrieval_cloud}
+    return {
+        f"as_gallery_cmc@1{of}": evaluate_tasks(
+            goldens.retrieval_cloud, gallery, goldens.retrieval_labels, tasks, metrics=("cmc@1",)
+        ).mean("cmc@1")
+        for of, gallery in galleries.items()
+    }
+
+
+def _turned(goldens: Goldens) -> list[RetrievalTask]:
+    """Return the tasks with the images that a target embeds as galleries."""
+    labels = goldens.retrieval_labels
+    tasks = list(both_ways(goldens.tasks, labels)[len(goldens.tasks) :])
+    for task in goldens.tasks:
+        if task.exclude_self:
+            _, place, counts = np.unique(labels[task.query], return_inverse=True, return_counts=True)
+            asking = task.query[counts[place] > 1]
+            tasks += [dataclasses.replace(task, query=asking, gallery=task.query)] if len(asking) else []
+    return tasks
 
 
 def _same(device: Float32[np.ndarray, "q d"], torch: Float32[np.ndarray, "q d"], limit: float) -> bool:

@@ -26,7 +26,7 @@ from device_tests.report.table import Line, RowDict, glances, reasons
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.verdict.headline import Headline, evidence_headlines, files_headline, student_headline
-from device_tests.verdict.student_table import rule_line
+from device_tests.verdict.student_table import notes_on
 from export.bundle.accelerators import instead_in_words, left_in_words, taken_in_words
 from export.precision.recommendation import RULE
 from hetero.display.pages import data_uri, templates
@@ -83,7 +83,7 @@ def write_report(
     gathered = Evidence.gather(rows, bundles, embeddings)
     points = matrices.points(matrix, gathered.lines)
     environment = templates("device_tests.report")
-    words: dict[str, Any] = {"rule_line": rule_line, "change": change_in_words, "change_to": range_of_change}
+    words: dict[str, Any] = {"notes_on": notes_on, "change": change_in_words, "change_to": range_of_change}
     environment.filters.update(taken=taken_in_words, left=left_in_words, instead=instead_in_words)
     environment.filters.update(words, figure=_figure, size=_size, count=_count, slug=_slug)
     page = environment.get_template("report.html.j2").render(

@@ -7,7 +7,7 @@ from typing import Any
 
 from device_tests.checks.finding import rungs_of
 from device_tests.verdict.headline import Headline
-from device_tests.verdict.student_table import COLUMNS, cells, rule_line
+from device_tests.verdict.student_table import COLUMNS, cells, notes_on
 from hetero.display.text import in_markdown
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail"}
@@ -43,7 +43,7 @@ def markdown(
     lines += [*(f"- {in_markdown(line)}" for line in notes), ""] if notes else []
     if students:
         lines += [table(COLUMNS, [(*cells(student), _state(student)) for student in students]), ""]
-        lines += [text for student in students if (line := rule_line(student)) for text in (in_markdown(line), "")]
+        lines += [text for student in students for line in notes_on(student) for text in (in_markdown(line), "")]
     lines.append(_rungs(rows))
     for title, items in _reasons(rows, students, regressions).items():
         if items:

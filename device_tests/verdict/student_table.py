@@ -28,19 +28,39 @@ def cells(student: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def rule_line(student: Mapping[str, Any]) -> str:
-    """Return a line for people on M(q, g) > M(q, q) and the reason; empty without the figures."""
+def notes_on(student: Mapping[str, Any]) -> list[str]:
+    """Return lines for people, as far as there are figures: on M(q, g) > M(q, q), and on a gallery by the student."""
+    return [line for line in (_rule_line(student), _gallery_line(student)) if line]
+
+
+def _rule_line(student: Mapping[str, Any]) -> str:
     figures = student["figures"]
     if not figures.get("rule_reason"):
         return ""
     return f"M(q, g) > M(q, q) {STATUSES[figures['rule']]} for {student['bundle']}: {figures['rule_reason']}"
 
 
-def share(figures: Mapping[str, Any]) -> str:
-    """Format the share of the cloud's own figure with its interval: ``93.1 % [89.9, 96.2]``."""
-    if figures.get("share_of_cloud") is None:
+def _gallery_line(student: Mapping[str, Any]) -> str:
+    """Return a line on the student as the model of the gallery, as of photos that a phone keeps."""
+    figures = student["figures"]
+    kept = [
+        f"{share(figures, f'{side}_')} of the cloud's own cmc@1 of {queries} queries"
+        for side, queries in (("as_gallery", "image"), ("texts", "text"))
+        if figures.get(f"{side}_share_of_cloud") is not None
+    ]
+    return f"A gallery that {student['bundle']} embeds keeps {' and '.join(kept)}" if kept else ""
+
+
+def share(figures: Mapping[str, Any], side: str = "") -> str:
+    """Format the share of the cloud's own figure with its interval: ``93.1 % [89.9, 96.2]``.
+
+    Args:
+        figures: The student's figures.
+        side: What the figures' names begin with; empty for the student's queries in the cloud's gallery.
+    """
+    if figures.get(f"{side}share_of_cloud") is None:
         return "-"
-    value, low, high = (100 * figures[f"share_of_cloud{end}"] for end in ("", "_low", "_high"))
+    value, low, high = (100 * figures[f"{side}share_of_cloud{end}"] for end in ("", "_low", "_high"))
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 

@@ -13,7 +13,7 @@ from device_tests.evidence.origin import evidence_line, origin_lines
 from device_tests.verdict.headline import NO_EVIDENCE, Headline, evidence_headlines, files_headline, student_headline
 from device_tests.verdict.junit import junit_xml
 from device_tests.verdict.markdown import markdown
-from device_tests.verdict.student_table import COLUMNS, cells, rule_line
+from device_tests.verdict.student_table import COLUMNS, cells, notes_on
 from hetero.display.text import one_line
 from hetero.files import write_bytes, write_json, write_text
 
@@ -143,7 +143,7 @@ class Verdict:
                 (*cells(one.to_dict()), one.status + (" (excused)" if one.excused else "")) for one in self.students
             ]
             lines += ["", *_aligned([COLUMNS, *students])]
-            lines += [line for one in self.students if (line := rule_line(one.to_dict()))]
+            lines += [line for one in self.students for line in notes_on(one.to_dict())]
         lines += ["", *self.origins.values()] if self.origins else []
         lines += [one_line(self.evidence)] if self.evidence else []
         reasons = [*self._reasons(), *(f"excused: {excuse}" for excuse in self.excuses)]

@@ -243,6 +243,32 @@ def test_retrieval_figures_by_hand() -> None:
     assert (figures["queries"], figures["tasks"]) == (4, 1)
 
 
+def test_the_clouds_queries_search_the_photos_that_the_target_embedded() -> None:
+    """The photos are at 5, 95, 185 and 20 degrees; the query at 270 degrees is nearer to the third than to its own."""
+    figures = retrieval.check(subject(), GATES).figures
+    names = ("as_gallery_cmc@1", "as_gallery_cmc@1_student", "as_gallery_cmc@1_cloud")
+    assert [figures[name] for name in names] == [0.75, 0.75, 1.0]
+    turned = retrieval.check(subject(replaced(query=circle(5, 95, 185, 290))), GATES).figures
+    assert [turned[name] for name in names] == [1.0, 0.75, 1.0]
+
+
+def test_photos_that_search_each_other_are_each_others_gallery() -> None:
+    """Of the photos at 5, 95, 8 and 20 degrees, two and two of a class, the cloud's queries are at 0, 90, 180 and 0."""
+    base = subject(replaced(query=circle(5, 95, 8, 20)))
+    task = RetrievalTask("all", np.arange(5), np.arange(8), exclude_self=True)
+    held = dataclasses.replace(
+        base.goldens,
+        retrieval_labels=np.array([0, 1, 1, 0, 2, 0, 1, 2]),
+        retrieval_cloud=circle(0, 90, 180, 0, 0, 90, 180, 0),
+        tasks=(task,),
+    )
+    device = np.concatenate([held.golden_embeddings, circle(5, 95, 8, 20, 270)])
+    held_up = dataclasses.replace(base, goldens=held, returned=dataclasses.replace(base.returned, embeddings=device))
+    # The first finds the third, of the other class, the second the fourth, the third the second, the fourth the first;
+    # the fifth is alone in its class, and asks nothing.
+    assert retrieval.check(held_up, GATES).figures["as_gallery_cmc@1"] == 0.5
+
+
 def test_one_flipped_query_of_four_tells_nothing() -> None:
     flipped = subject(replaced(query=circle(5, 95, 100, 20)))
     finding = retrieval.check(flipped, GATES)

@@ -81,6 +81,18 @@ def test_a_student_that_passes_says_why_its_own_gallery_would_be_better() -> Non
     assert "does not hold" not in without.table()
 
 
+def test_what_a_gallery_by_the_student_keeps_is_told() -> None:
+    ends = {"share_of_cloud": 0.97, "share_of_cloud_low": 0.9, "share_of_cloud_high": 1.01}
+    figures = {**FIGURES, **{f"as_gallery_{name}": value for name, value in ends.items()}}
+    both = {**figures, **{f"texts_{name}": value - 0.1 for name, value in ends.items()}, "as_gallery_cmc@1": 0.2}
+    table = Verdict((row("pass"),), students=(Quality("edge", "pass", "", both, True),)).table()
+    assert (
+        "A gallery that edge embeds keeps 97.0 % [90.0, 101.0] of the cloud's own cmc@1 of image queries and "
+        "87.0 % [80.0, 91.0] of the cloud's own cmc@1 of text queries"
+    ) in table
+    assert "of text queries" not in Verdict((row("pass"),), students=(Quality("edge", "pass", "", figures),)).table()
+
+
 def test_everything_is_verified_only_where_nothing_is_left_open() -> None:
     everything = "Everything that was asked for was verified"
     for rows, said in (
