@@ -23,6 +23,7 @@ from device_tests.report.hits import Hits, examples
 from device_tests.report.plots import NARROW, WIDE, Strip, accuracy_against_macs, parity_strips
 from device_tests.report.shipping import shelves
 from device_tests.report.table import Line, RowDict, glances, reasons
+from device_tests.report.texts import text_answers
 from device_tests.report.waterfall import ways
 from device_tests.report.worst import worst_images
 from device_tests.verdict.headline import Headline, evidence_headlines, files_headline, student_headline
@@ -110,6 +111,7 @@ def write_report(
         plots=_for_both(partial(accuracy_against_macs, points, "cmc@1 against the cloud gallery"), len(points) > 1),
         parity=_parity_plots(gathered),
         cards=[card for line in gathered.shown() for card in _cards(gathered, line)],
+        spoken=text_answers(gathered),
         ways=ways(gathered.embeddings, gathered.bundles),
         resizers=gathered.resizers,
         agreements=agreements(gathered.embeddings),

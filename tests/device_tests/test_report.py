@@ -24,7 +24,7 @@ from hetero.linear.measure import Adaptation, Change
 from hetero.metrics.bootstrap import Interval
 from tests.device_tests.tiny_bundle import CLASSES, goldens, write_bundle
 
-VOID = {"meta", "img", "br", "line", "circle", "rect"}
+VOID = {"meta", "img", "br", "line", "circle", "rect", "input"}
 
 
 class Balanced(HTMLParser):
@@ -141,6 +141,31 @@ def test_it_tells_the_verdict_and_the_figures(run: tuple[Path, Path], tmp_path: 
     assert "+0.150 (+0.100 to +0.200)" in page
     assert "<dt>seed</dt><dd>3</dd>" in page
     assert "✓ right" in page and "✗ wrong" in page
+
+
+def test_a_text_shows_what_it_finds_on_the_device_and_in_the_cloud(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", formats=("onnx",), texts=True)
+    verify([bundle], ["desktop"], tmp_path / "out")
+    page = write((bundle, tmp_path / "out"), tmp_path / "report.html")
+    parser = Balanced()
+    parser.feed(page)
+    assert (parser.problems, parser.open) == ([], [])
+    cards = re.findall(r'<article class="card asking" data-text="(.*?)"( hidden)?>(.*?)</article>', page, re.DOTALL)
+    shown = ["right" in card.split("</li>")[0] for _, hidden, card in cards if not hidden]
+    assert len(cards) == 2 * CLASSES and sorted(shown) == [False] * 2 + [True] * 4
+    text, _, card = cards[5]
+    assert text == "picture &lt;5&gt;" and card.count('role="img"') == 2 * 5
+    # All photos are found by some text here, so that a photo's place on the sheet is its own: the fifth text's.
+    held = goldens(with_texts=True)
+    assert held.texts is not None
+    nearest = np.argsort(-(held.retrieval_cloud @ held.texts.vectors[5]))[:5]
+    columns = 7
+    places = [(int(x), int(y)) for x, y in re.findall(r"--x:(\d+);--y:(\d+)", card)]
+    assert places[5:] == [(int(row) % columns, int(row) // columns) for row in nearest]
+    first = re.findall(r'<li class="(right|wrong)">', card)[5]
+    assert first == ("right" if nearest[0] == 5 else "wrong")
+    assert re.search(r"tiny: 48 photos; \d+ of 48 texts find theirs first, and \d+ among", page)
+    assert "--columns:7;--rows:7;" in page
 
 
 def test_it_tells_how_good_the_student_is(run: tuple[Path, Path], tmp_path: Path) -> None:

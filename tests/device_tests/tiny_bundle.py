@@ -69,7 +69,7 @@ def texts(cloud: NDArray[np.float32]) -> DescribedImages:
     rng, rows = np.random.default_rng(3), np.arange(len(cloud))
     vectors = cloud + 0.1 * rng.normal(size=cloud.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return DescribedImages(vectors.astype(np.float32), rows, rows)
+    return DescribedImages(vectors.astype(np.float32), rows, rows, tuple(f"picture <{row}>" for row in rows))
 
 
 def goldens(seed: int = 0, *, useless: bool = False, noise: int = NOISE, with_texts: bool = False) -> Goldens:
