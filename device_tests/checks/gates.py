@@ -20,6 +20,7 @@ class Gates:
         floor: Least cmc@1 against the cloud gallery, mean over tasks; 0 does not gate.
         largest_loss: Most cmc@1 that a target may lose against the student in torch. It and the floor fail when the
             figure's whole 95 % interval is beyond them.
+        text_loss: The same for text queries among the photos that a target embeds; None for ``largest_loss``.
         pixels: Largest mean absolute difference, in grey levels of 255, between a target's pixels of an
             original file and those of the contract. Decoders may round differently; another resizer is far off.
         parity: Largest ``1 - cosine`` between a golden image's embedding and torch's, in fp32.
@@ -37,6 +38,7 @@ class Gates:
 
     floor: float = 0.0
     largest_loss: float = 0.01
+    text_loss: float | None = None
     pixels: float = 0.5
     parity: float = 1e-6
     neighbours: float = 0.05
@@ -62,7 +64,8 @@ class Gates:
             raise InputError("the gates are not valid:", problems)
 
     def _shares(self) -> list[tuple[str, float]]:
-        return [(name, getattr(self, name)) for name in ("floor", "largest_loss", "neighbours")]
+        named = ((name, getattr(self, name)) for name in ("floor", "largest_loss", "text_loss", "neighbours"))
+        return [(name, value) for name, value in named if value is not None]
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def check(subject: Subject, gates: Gates) -> Finding:
     tower = chance_gate(by_cloud, chance, what="of texts among the cloud's own vectors")
     space = chance_gate(on_device, chance, what="of texts among the device's photos")
     same = same_vectors(subject, gates.parity)
-    loss = loss_gate(in_torch, on_device, gates.largest_loss, beside="the student in torch", same=same)
+    limit = gates.largest_loss if gates.text_loss is None else gates.text_loss
+    loss = loss_gate(in_torch, on_device, limit, beside="the student in torch", same=same)
     problems = problems_of([space, loss])
     if wrong := [*_exchanged(subject), *problems_of([tower])]:
         problems = [f"the golden texts do not fit the cloud's vectors (another text tower, or exchanged): {wrong[0]}"]

@@ -69,7 +69,7 @@ def test_what_the_student_must_reach(tmp_path: Path) -> None:
 
 def test_the_policy_that_comes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy_called("release").student == QualityGates(share=0.85, below_own=0.02, above_chance=True)
-    assert policy_called("release").gates == Gates()
+    assert policy_called("release").gates == Gates(text_loss=0.03)
     (tmp_path / "mine.toml").write_text("[student]\nshare = 0.9")
     monkeypatch.chdir(tmp_path)
     assert policy_called("mine.toml").student.share == 0.9

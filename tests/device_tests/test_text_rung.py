@@ -14,8 +14,10 @@ from device_tests.checks.quality import Quality, QualityGates, judge
 from device_tests.checks.subject import Subject
 from device_tests.faults import variants
 from device_tests.targets.target import Returned
+from device_tests.verdict.policy import policy_called
 from export.bundle.golden_texts import texts_entry
 from export.bundle.goldens import Goldens
+from hetero.errors import InputError
 from hetero.metrics.task import RetrievalTask
 from hetero.preprocessing import Preprocessing
 from hetero.text.described import DescribedImages
@@ -48,11 +50,13 @@ def goldens(*, student: float = 0.05, texts: float = 0.05) -> Goldens:
     )
 
 
-def found(held: Goldens, device: np.ndarray | None = None, exported: DescribedImages | None = None) -> Finding:
+def found(
+    held: Goldens, device: np.ndarray | None = None, exported: DescribedImages | None = None, gates: Gates | None = None
+) -> Finding:
     queries = held.retrieval_student[held.query_rows] if device is None else device
     returned = Returned(np.concatenate([held.golden_embeddings, queries]), "", "runtime", 0.1, np.array([0.001]))
     told = texts_entry(held.texts if exported is None else exported, held.retrieval_cloud)
-    return text.check(Subject("fp32", 1, 1, 1, True, held, returned, CONTRACT, texts=told), Gates())
+    return text.check(Subject("fp32", 1, 1, 1, True, held, returned, CONTRACT, texts=told), gates or Gates())
 
 
 def test_a_faithful_target_passes_with_the_figures_of_its_photos() -> None:
@@ -103,6 +107,17 @@ def test_a_file_that_loses_texts_fails() -> None:
     finding = found(held, device)
     assert finding.status == "fail" and "of 120 queries lose their right answer" in finding.reason
     assert finding.figures["negative_flips"] == 12
+
+
+def test_texts_have_a_limit_of_their_own() -> None:
+    held = goldens()
+    device = held.retrieval_student[held.query_rows].copy()
+    device[:2] = device[1::-1]
+    assert found(held, device).status == "not verified"
+    assert found(held, device, gates=Gates(text_loss=0.03)).status == "pass"
+    assert policy_called("release").gates.text_loss == 0.03
+    with pytest.raises(InputError, match="text_loss: expected 0 to 1, got 2"):
+        Gates(text_loss=2.0)
 
 
 def test_too_few_texts_decide_nothing() -> None:
