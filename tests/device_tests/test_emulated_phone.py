@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,20 @@ import numpy as np
 import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
+from device_tests.checks.finding import TEXT
+from device_tests.checks.gates import Gates
+from device_tests.faults.catalogue import FAULTS
+from device_tests.faults.quantised import with_int8
+from device_tests.faults.trial import try_fault
+from device_tests.ladder.climb import check_model
+from device_tests.ladder.running import Job
 from device_tests.ladder.verify import verify
+from device_tests.targets.desktop import Desktop
 from device_tests.targets.emulated import setup as phone_setup
 from device_tests.targets.emulated.phone import EmulatedPhone
 from device_tests.targets.emulated.systems import ARM64, ARMV7, System
 from device_tests.targets.host import detect
+from export.bundle.reading import read_bundle
 from hetero.errors import InputError
 from hetero.files import read_json
 from tests.device_tests.killed_setup import finished, kill_while_making
@@ -62,6 +72,28 @@ def test_the_ladder_on_two_processors(tmp_path: Path) -> None:
         )
         assert here is not None and there is not None
         np.testing.assert_allclose(here.query, there.query, atol=2e-6)
+
+
+def test_texts_find_the_photos_that_the_phone_embedded(tmp_path: Path) -> None:
+    """As on the desktop, in float32 and int8; what is wrong with texts or student fails on the phone's own vectors."""
+    bundle = read_bundle(write_bundle(tmp_path / "bundle", formats=("onnx", "litert"), texts=True))
+    whole = bundle.model("onnx")
+    assert whole is not None
+    reduced = with_int8(bundle, whole, tmp_path / "int8")
+    phone = EmulatedPhone(ARM64)
+    gates = Gates(largest_loss=0.05)  # 48 texts are too few to show a loss of one in a hundred
+    for machine in (Desktop(), phone):
+        machine.set_up()
+        for held, model in [(bundle, one) for one in bundle.manifest.models] + [(reduced, reduced.manifest.models[0])]:
+            findings = check_model(held, model, Job(held, model, machine).run(), gates)
+            (finding,) = [one for one in findings if one.rung == TEXT]
+            assert (finding.status, finding.reason) == ("pass", ""), (machine.name, model.file, model.precision)
+            assert finding.figures["texts"] == 48 and finding.figures["share_of_cloud"] > 0.8
+    for fault in (fault for fault in FAULTS if fault.rung == TEXT):
+        for held, precision in ((bundle, "fp32"), (reduced, "int8")):
+            outcome = try_fault(dataclasses.replace(fault, precision=precision), held, phone, gates)
+            assert (outcome.answer, TEXT in outcome.failed) == ("caught", True), outcome
+    phone.close()
 
 
 def test_an_old_32_bit_phone(tmp_path: Path) -> None:
