@@ -230,10 +230,11 @@ def _root(out: Path | None, recipe: Recipe) -> Path:
 
 
 def _retry_unverified(root: Path) -> None:
-    """Discard a verification that could not be done: what was missing may be available by now."""
-    summary, mark = root / "verification" / "summary.json", root / "verification" / RECORD
+    """Discard a verification that could not be done, and its report: what was missing may be available by now."""
+    summary = root / "verification" / "summary.json"
     if summary.is_file() and read_json(summary)["exit_code"] == 3:
-        mark.unlink(missing_ok=True)
+        for stage in ("verification", "report"):
+            (root / stage / RECORD).unlink(missing_ok=True)
 
 
 def _refused(context: Context) -> bool:
