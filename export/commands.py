@@ -59,7 +59,8 @@ def export_command(
 
     Args:
         model: A model directory, or a network of your own as Python code, module:attribute, with --allow-code.
-        retrieval: Test images with cloud embeddings, as `hetero retrieval make` writes them.
+        retrieval: Test images with cloud embeddings, as `hetero retrieval make` writes them. Its texts (--text there)
+            become the bundle's golden texts.
         out: The bundle's directory; an earlier bundle there is replaced.
         formats: Which formats; executorch is made where it is named.
         precisions: Any of fp32, fp16, int8, int8-dynamic, int8-weights, int8-uint8io, palette8, palette6, palette4, or

@@ -13,6 +13,7 @@ from hetero.data.checking.check import config_for
 from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.flags import AllowCode
+from hetero.pipeline.quick.text_options import TextOptions
 from hetero.pipeline.recipe import ExportConfig
 from hetero.preprocessing import Preprocessing
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, SHARDS, SHARDS_RECORD
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from hetero.data.embeddings.file import EmbeddingFile
     from hetero.data.images import Dataset, ImageSet
     from hetero.models.model import EmbeddingModel
+    from hetero.space import EmbeddingSpace
+    from hetero.text.config import TextConfig
+    from hetero.text.vectors import TextVectors
 
 _DEFAULT = ExportConfig()
 
@@ -37,6 +41,10 @@ def make_command(
     queries: PositiveInt = _DEFAULT.queries,
     images: PositiveInt = _DEFAULT.calibration,
     root: str = "",
+    text: Path | None = None,
+    text_describes: Path | None = None,
+    text_tower: str = "",
+    text_temperature: float = 0.0,
     allow_code: AllowCode = False,
 ) -> None:
     """Write the photos with the cloud's vectors that `hetero export` verifies and calibrates with.
@@ -45,6 +53,8 @@ def make_command(
     int8 is chosen and measured; no photo is in both. Splits are those of training (see `hetero data check`).
 
     Example: hetero retrieval make cloud_embeddings.safetensors photos retrieval.safetensors --student models/edge
+
+    Example: hetero retrieval make clip.safetensors photos retrieval.safetensors --size 64 --text clip_texts.safetensors
 
     Args:
         cloud: The model that embedded the gallery, a model directory, or a file of its embeddings of the photos.
@@ -56,6 +66,12 @@ def make_command(
         queries: Most test photos that search.
         images: About how many photos to calibrate with.
         root: Folder that the CSV's paths are relative to; default its own.
+        text: Vectors of texts in the cloud's space, by its own text tower, named by the texts: those that describe
+            test photos become the bundle's golden texts.
+        text_describes: What they describe: a CSV file with the columns text and label (a class) or path (a photo);
+            default the classes that are called as the texts are.
+        text_tower: Id of the text tower; default what the file says, or its digest.
+        text_temperature: Divides the cosines of texts with images in the towers' own training.
         allow_code: Run the code that a model names.
     """
     if allow_code:
@@ -65,6 +81,7 @@ def make_command(
     refuse_others(cloud, EMBEDDINGS, ARRAY, SHARDS, MODEL, what="a file of embeddings or a model directory")
     for path in filter(None, (out, calibration)):
         _require_file(path)
+    texts = TextOptions(text, text_describes, text_tower, text_temperature).config
     model = load_model(cloud) if cloud.is_dir() and not (cloud / SHARDS_RECORD).is_file() else None
     preprocessing = _preprocessing(student, size, model)
 
@@ -74,14 +91,28 @@ def make_command(
 
     data = prepare(config_for(photos, root=root), preprocessing)
     stored = load_embeddings(cloud) if model is None else _embedded(model, data, calibrating=calibration is not None)
-    retrieval = retrieval_of(data, stored, queries=queries)
+    retrieval = retrieval_of(data, stored, queries=queries, texts=_known(texts, stored.space, data))
+    if texts is not None and retrieval.texts is None:
+        raise InputError(f"{texts.vectors}: none of the texts describes any of the {len(retrieval.images)} test photos")
     chosen = None if calibration is None else calibration_of(data, stored, retrieval.images, most=images)
     retrieval.save(out)
     tasks = ", ".join(f"{task.name} {len(task.query)} in {len(task.gallery)}" for task in retrieval.tasks)
-    say(f"{out}: {len(retrieval.images)} test photos; {tasks}")
+    described = f"; {len(retrieval.texts)} texts describe them" if retrieval.texts else ""
+    say(f"{out}: {len(retrieval.images)} test photos; {tasks}{described}")
     if calibration is not None and chosen is not None:
         chosen.save(calibration)
         say(f"{calibration}: {len(chosen.images)} validation and training photos")
+
+
+def _known(config: TextConfig | None, space: EmbeddingSpace, data: Dataset) -> TextVectors | None:
+    """Read the texts, and refuse those that describe what is not in the data."""
+    if config is None:
+        return None
+    from hetero.text.vectors import TextVectors
+
+    texts = TextVectors.load(config, space)
+    texts.require_known(data)
+    return texts
 
 
 def _preprocessing(student: Path | None, size: int | None, model: EmbeddingModel | None) -> Preprocessing:

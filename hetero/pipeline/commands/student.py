@@ -20,6 +20,7 @@ from hetero.pipeline.commands.run import run_until
 from hetero.pipeline.context import Context
 from hetero.pipeline.quick.cloud_table import Takes, Triple
 from hetero.pipeline.quick.student import Wish, student_recipe
+from hetero.pipeline.quick.text_options import TextOptions
 from hetero.pipeline.recipe import Recipe
 
 RECIPE = "recipe.toml"
@@ -48,6 +49,12 @@ def student_command(
     cloud_resize: Literal["squash", "pad", "crop"] | None = None,
     cloud_mean: Triple | None = None,
     cloud_std: Triple | None = None,
+    text: Path | None = None,
+    text_describes: Path | None = None,
+    text_tower: str = "",
+    text_temperature: float = 0.0,
+    text_prototypes: bool = False,
+    text_affinity: float = 0.0,
     seed: int = 0,
     until: str = "report",
     jobs: PositiveInt | None = None,
@@ -62,6 +69,8 @@ def student_command(
     Example: hetero student cloud.onnx photos --macs 5M --out runs/mine
 
     Example: hetero student efficientnet_lite0 photos --share 0.05 --int8-goal 0.01
+
+    Example: hetero student clip_images.safetensors photos --text clip_texts.safetensors --text-tower "ViT-B-32, text"
 
     Args:
         cloud: Your cloud model: an .onnx file, a model directory, a file of embeddings, a published backbone
@@ -85,6 +94,14 @@ def student_command(
         cloud_resize: How the cloud's images are resized; default pad.
         cloud_mean: Mean of the cloud's images (RGB, of values in 0..1); default 0.5 each.
         cloud_std: Their standard deviation; default 0.5 each.
+        text: Vectors of texts in the cloud's space, by its own text tower, named by the texts: the report says what
+            they find in a gallery that the student embeds, and the bundle is verified with them.
+        text_describes: What they describe: a CSV file with the columns text and label (a class) or path (a photo);
+            default the classes that are called as the texts are.
+        text_tower: Id of the text tower; default what the file says, or its digest.
+        text_temperature: Divides the cosines of texts with images in the towers' own training.
+        text_prototypes: Take the texts of the classes as the student's frozen classifier.
+        text_affinity: Weight of a term that makes an image as near to every text as the cloud does; default none.
         seed: Fixes initial weights, batches and augmentation.
         until: Last stage to run: data, cloud, students, evaluate, export, verify or report.
         jobs: Stages run at once; the results do not depend on it.
@@ -107,6 +124,8 @@ def student_command(
         policy=policy,
         key=key,
         licence=licence,
+        text=TextOptions(text, text_describes, text_tower, text_temperature, text_prototypes),
+        text_affinity=text_affinity,
         seed=seed,
     )
     quick = student_recipe(cloud, photos, wish, Takes(cloud_size, cloud_resize, cloud_mean, cloud_std))

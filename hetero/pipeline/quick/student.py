@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from hetero.data.config import path_text
 from hetero.errors import InputError
 from hetero.mistakes import attempt
 from hetero.nas.cost.budget import Budget
+from hetero.objectives.config import ObjectiveConfig
 from hetero.pipeline.draft import Draft, draft
 from hetero.pipeline.quick.cloud_table import Takes, cloud_table
+from hetero.pipeline.quick.text_options import TextOptions
 from hetero.pipeline.quick.toml_text import toml_text
 from hetero.recognition.kinds import PHOTOS, TABLE
 from hetero.recognition.recognise import refuse_others
+from hetero.training.config import StudentConfig
 
 DEFAULT_SHARE = 0.05
 """Share of a cloud model's cost that a student may take, where nothing is said and that cost can be counted."""
@@ -42,6 +46,8 @@ class Wish:
         policy: Policy of the verification; empty for none.
         key: Private key that signs the bundle; None for none.
         licence: Licence of the student.
+        text: Vectors of texts in the cloud's space.
+        text_affinity: Weight of the term ``text_affinity`` beside a student's default terms; 0 for none.
         seed: Fixes initial weights, batches and augmentation.
     """
 
@@ -56,6 +62,8 @@ class Wish:
     policy: str = ""
     key: Path | None = None
     licence: str = ""
+    text: TextOptions = field(default_factory=TextOptions)
+    text_affinity: float = 0.0
     seed: int = 0
 
 
@@ -88,15 +96,18 @@ def student_recipe(cloud: str, photos: Path, wish: Wish, takes: Takes) -> Quick:
     table = attempt(problems, "CLOUD", lambda: cloud_table(cloud, takes))
     budget = attempt(problems, "--macs", lambda: _budget(wish.macs, table or {}))
     data = attempt(problems, "PHOTOS", lambda: _data(photos))
-    if table is None or budget is None or data is None:
+    text = attempt(problems, "--text", lambda: _text(wish))
+    if table is None or budget is None or data is None or text is None:
         raise InputError("no student can be made of this:", problems)
     value = {
         "name": wish.name,
         "seed": wish.seed,
         "data": data,
         "preprocessing": {"height": wish.size, "width": wish.size},
-        "cloud": table,
-        "students": [{"name": wish.name, **budget, "training": {"steps": wish.steps}}],
+        "cloud": table | text,
+        "students": [
+            {"name": wish.name, **budget, **_objectives(wish.text_affinity), "training": {"steps": wish.steps}}
+        ],
         "export": _export(wish),
         "verify": {"targets": list(wish.targets), **({"policy": _policy(wish.policy)} if wish.policy else {})},
     }
@@ -106,6 +117,26 @@ def student_recipe(cloud: str, photos: Path, wish: Wish, takes: Takes) -> Quick:
 def _data(photos: Path) -> dict[str, str]:
     refuse_others(photos, PHOTOS, TABLE)
     return {"kind": config_for(photos).kind, "path": path_text(photos)}
+
+
+def _text(wish: Wish) -> dict[str, Any]:
+    """Return the key of the cloud's table that names its texts."""
+    config = wish.text.config
+    if config is None:
+        if wish.text_affinity:
+            raise InputError("--text-affinity compares images with texts; expected their vectors as --text FILE, too")
+        return {}
+    if wish.text_affinity < 0:
+        raise InputError(f"expected a weight of --text-affinity from 0, got {wish.text_affinity:g}")
+    return {"text": {name: value for name, value in dataclasses.asdict(config).items() if value}}
+
+
+def _objectives(text_affinity: float) -> dict[str, Any]:
+    """Return the key of a student's table that names its objectives, where they are not the default."""
+    if not text_affinity:
+        return {}
+    terms = (*StudentConfig(name="default").objectives, ObjectiveConfig("text_affinity", text_affinity))
+    return {"objectives": [{"name": term.name, "weight": term.weight, **term.options} for term in terms]}
 
 
 def _budget(macs: str, table: Mapping[str, Any]) -> dict[str, Any]:

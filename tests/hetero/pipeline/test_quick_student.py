@@ -23,6 +23,7 @@ from hetero.pipeline.external_cloud import external_cloud
 from hetero.pipeline.preflight.cloud import source_problems
 from hetero.pipeline.quick.cloud_table import Takes, cloud_table
 from hetero.pipeline.quick.student import Wish, student_recipe
+from hetero.pipeline.quick.text_options import TextOptions
 from hetero.pipeline.quick.toml_text import toml_text
 from hetero.pipeline.recipe import Recipe
 from tests.hetero.data.pictures import write_flat
@@ -113,6 +114,38 @@ def test_an_onnx_file_says_the_size_of_its_images_unless_it_leaves_it_open(place
         cloud_table(loose, Takes(resize="crop"))
     with pytest.raises(InputError, match="--cloud-size: expected the size"):
         cloud_table(loose, Takes())
+
+
+def test_texts_come_along_with_the_term_that_learns_from_them(place: Path, tmp_path: Path) -> None:
+    options = TextOptions(place / "texts.npy", tmp_path / "texts.csv", "a tower", 0.01, prototypes=True)
+    quick = student_recipe(
+        str(place / "model"), place / "photos", Wish(text=options, text_affinity=3.0), Takes()
+    )  # fmt: skip
+    (tmp_path / "recipe.toml").write_text(quick.text, encoding="utf-8")
+    recipe = hetero.load_recipe(tmp_path / "recipe.toml")
+    assert recipe.cloud.text == hetero.TextConfig(
+        str(place / "texts.npy"), str(tmp_path / "texts.csv"), "a tower", 0.01, prototypes=True
+    )
+    (student,) = recipe.students
+    default = hetero.StudentConfig(name="default").objectives
+    assert student.objectives == (*default, hetero.ObjectiveConfig("text_affinity", 3.0))
+    assert (
+        recipe_of(place, str(place / "model"), text=TextOptions(place / "texts.npy")).students[0].objectives == default
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"text": TextOptions(tower="ViT", prototypes=True)}, "--text-tower, --text-prototypes: expected --text FILE"),
+        ({"text_affinity": 3.0}, "--text-affinity compares images with texts; expected their vectors as --text FILE"),
+        ({"text": TextOptions(Path("t.npy")), "text_affinity": -1.0}, "expected a weight of --text-affinity from 0"),
+        ({"text": TextOptions(Path("t.npy"), temperature=-1.0)}, "temperature: expected"),
+    ],
+)
+def test_texts_that_make_no_sense_are_told(place: Path, wish: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        recipe_of(place, str(place / "model"), **wish)
 
 
 def test_the_written_recipe_is_the_one_that_runs(place: Path, tmp_path: Path) -> None:

@@ -76,6 +76,25 @@ def test_embeddings_serve_as_well_and_the_size_may_be_said(place: Path) -> None:
     assert len(RetrievalSet.load(Path("ranges.safetensors")).images) == 8, "the validation photos alone have vectors"
 
 
+def test_texts_of_test_photos_become_golden_texts(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = hetero.prepare(hetero.DataConfig(kind="folder", path="photos"), hetero.Preprocessing(8, 8))
+    vectors = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    save_embeddings(place / "vectors.safetensors", vectors, photos.test.names, SPACE)
+    save_embeddings(place / "texts.safetensors", vectors[:3], ["an a", "of type b", "unseen"], SPACE)
+    (place / "texts.csv").write_text("text,label\nan a,a\nof type b,b\n")
+    words = ("vectors.safetensors", "photos", "out.safetensors", "--size", "8", "--text", "texts.safetensors")
+    assert made(*words, "--text-describes", "texts.csv", "--text-tower", "mine", "--text-temperature", "0.01") == 0
+    assert "; 2 texts describe them" in capsys.readouterr().out
+    shown = RetrievalSet.load(Path("out.safetensors"))
+    assert shown.texts is not None and shown.texts.texts == ("an a", "of type b")
+    assert shown.space.text is not None
+    assert (shown.space.text.tower, shown.space.text.temperature) == ("mine", 0.01)
+    np.testing.assert_array_equal(shown.texts.image_labels, shown.labels)
+    # Classes are called a and b, so that none is called as a text is.
+    assert made(*words) == 2
+    assert "none of the texts describes any of the 8 test photos" in capsys.readouterr().err
+
+
 def test_photos_without_labels_are_sought_by_altered_copies(place: Path) -> None:
     write_flat(place / "flat", 20)
     assert made("cloud", "flat", "out.safetensors", "--calibration", "ranges.safetensors") == 0
@@ -90,6 +109,7 @@ def test_photos_without_labels_are_sought_by_altered_copies(place: Path) -> None
         ("cloud photos photos", "expected the name of a .safetensors file to write, got photos"),
         ("cloud photos out.safetensors --size 8 --student edge", "expected --student or --size, got both"),
         ("vectors.npy photos out.safetensors", "expected --student MODEL or --size PIXELS"),
+        ("cloud photos out.safetensors --text-tower ViT", "--text-tower: expected --text FILE"),
     ],
 )
 def test_mistakes_are_told_before_a_photo_is_opened(
