@@ -15,10 +15,15 @@ from hetero.nas.evaluation.workers_config import WorkersConfig
 from hetero.objectives.config import ObjectiveConfig
 from hetero.pipeline.recipe import Recipe
 from hetero.space import EmbeddingSpace
+from hetero.text.fitted_texts import fitted_config
 from hetero.text.vectors import TextVectors
 
 if TYPE_CHECKING:
     from hetero.training.reference.cloud_reference import CloudReference
+
+
+TEXTS = "texts"
+"""Folder of the texts that a run's own text tower embedded."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Context:
         """
         if (config := self.recipe.cloud.text) is None:
             return None
+        config = fitted_config(config, self.root / TEXTS) if config.fit else config
         texts = TextVectors.load(config, EmbeddingSpace.load(self.cloud / "space.json"))
         texts.require_known(self.dataset)
         return texts

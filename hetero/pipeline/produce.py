@@ -84,6 +84,21 @@ def _embed(context: Context, work: Path, model: EmbeddingModel) -> None:
     save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(embeddings), names, model.space)
 
 
+def texts(context: Context, work: Path) -> None:
+    """Fit a text tower to the cloud's space, and write its vectors of the texts."""
+    from hetero.data.embeddings.file import load_embeddings
+    from hetero.data.sources.emoji import unicode_names
+    from hetero.text.fitted_texts import write_fitted_texts
+    from hetero.training.reference.cloud_reference import cloud_embeddings
+
+    recipe, dataset = context.recipe, context.dataset
+    assert recipe.cloud.text is not None
+    stored = load_embeddings(cloud_embeddings(context.cloud))
+    sets = (dataset.train, dataset.validation, dataset.test)
+    titles = unicode_names(code for part in sets for code in part.classes) if recipe.data.kind == "emoji" else None
+    write_fitted_texts(recipe.cloud.text, dataset, stored, work, titles=titles)
+
+
 def student(context: Context, work: Path, config: StudentConfig) -> None:
     """Train a student from the cloud's cached embeddings."""
     from hetero.training.student import train_student

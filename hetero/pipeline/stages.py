@@ -13,7 +13,7 @@ from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
 from hetero.nas.supernet.config import SupernetConfig
 from hetero.own_code import source_digest
-from hetero.pipeline.context import Context
+from hetero.pipeline.context import TEXTS, Context
 from hetero.pipeline.engine.stage import RunStage
 from hetero.pipeline.engine.threads import with_threads
 from hetero.pipeline.recipe import Recipe
@@ -41,10 +41,11 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         trains=not recipe.cloud.is_external,
         shared=not recipe.cloud.is_external,
     )
-    searching = _search_stages(context, data, cloud) if recipe.tiers else []
-    students = [(student, _student_stage(context, student, data, cloud)) for student in recipe.students]
+    texts = _text_stages(context, data, cloud)
+    searching = _search_stages(context, data, cloud, texts) if recipe.tiers else []
+    students = [(student, _student_stage(context, student, data, cloud, texts)) for student in recipe.students]
     students += [
-        (student, _searched_stage(context, student, data, cloud, searching[-1]))
+        (student, _searched_stage(context, student, data, cloud, texts, searching[-1]))
         for student in recipe.all_students[len(recipe.students) :]
     ]
     models = [*students, *_adapted(context, students, data, cloud)]
@@ -53,11 +54,13 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         "evaluation",
         partial(_call, "evaluate", context),
         _texts(recipe),
-        [data, cloud, *(stage for _, stage in models)],
+        [data, cloud, *texts, *(stage for _, stage in models)],
         publish=("matrix.json",),
     )
     shipped = [(model, stage) for model, stage in models if not model.independent]
-    exports = [(student, _export_stage(context, student, data, cloud, trained)) for student, trained in shipped]
+    exports = [
+        (student, _export_stage(context, student, [data, cloud, *texts, trained])) for student, trained in shipped
+    ]
     emulated = _emulated(recipe)
     emulation = [_asking_stage(context, student, targets, stage) for student, stage in exports] if emulated else []
     verify = _stage(
@@ -81,6 +84,7 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
         ("data", data),
         *([("verify", targets)] if emulated else []),
         ("cloud", cloud),
+        *(("cloud", stage) for stage in texts),
         *(("search", stage) for stage in searching),
         *(("students", stage) for _, stage in models),
         *(("students", stage) for stage in _factor_stages(context, students, data)),
@@ -94,14 +98,26 @@ def stages_of(context: Context) -> list[tuple[str, RunStage]]:
     return [(group, stage) for (group, _), stage in zip(grouped, shared, strict=True)]
 
 
-def _student_stage(context: Context, student: StudentConfig, data: RunStage, cloud: RunStage) -> RunStage:
+def _text_stages(context: Context, data: RunStage, cloud: RunStage) -> list[RunStage]:
+    """Return the stage that fits a text tower to the cloud's space, if the recipe asks for one."""
+    text = context.recipe.cloud.text
+    if text is None or not text.fit:
+        return []
+    inputs = _texts(context.recipe)
+    return [_stage(TEXTS, TEXTS, partial(_call, "texts", context), inputs, [data, cloud])]
+
+
+def _student_stage(
+    context: Context, student: StudentConfig, data: RunStage, cloud: RunStage, texts: Sequence[RunStage]
+) -> RunStage:
     student = student.before_adapted
+    learnt = texts if _texts_of(context.recipe, student) else []
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
         partial(_call, "student", context, student),
         [_plain(student), context.recipe.seed, *_start_of(student), *_texts_of(context.recipe, student)],
-        [data] if student.independent else [data, cloud],
+        [data] if student.independent else [data, cloud, *learnt],
         scratch=CHECKPOINTS,
         trains=True,
         shared=True,
@@ -158,15 +174,16 @@ def _domain_files(domain: NewDomain, recipe: Recipe) -> list[str]:
     return photos + [_content_of(path) for path in domain.files.values()]
 
 
-def _search_stages(context: Context, data: RunStage, cloud: RunStage) -> list[RunStage]:
+def _search_stages(context: Context, data: RunStage, cloud: RunStage, texts: Sequence[RunStage]) -> list[RunStage]:
     """Return the stages that train a supernet and search; they are two, so that a new budget does not train again."""
     recipe, config = context.recipe, context.recipe.search
+    learnt = texts if _texts_of(recipe, config.supernet) else []
     supernet = _stage(
         "supernet",
         "supernet",
         partial(_call_search, "supernet", context),
         [_plain(config.supernet), _plain(config.search_space), recipe.seed, *_texts_of(recipe, config.supernet)],
-        [data, cloud],
+        [data, cloud, *learnt],
         scratch=CHECKPOINTS,
         trains=True,
         shared=True,
@@ -178,30 +195,34 @@ def _search_stages(context: Context, data: RunStage, cloud: RunStage) -> list[Ru
 
 
 def _searched_stage(
-    context: Context, student: StudentConfig, data: RunStage, cloud: RunStage, search: RunStage
+    context: Context,
+    student: StudentConfig,
+    data: RunStage,
+    cloud: RunStage,
+    texts: Sequence[RunStage],
+    search: RunStage,
 ) -> RunStage:
     """Return the stage of a tier's student, which reads its architecture when the search is done."""
+    learnt = texts if _texts_of(context.recipe, student) else []
     return _stage(
         f"student {student.name}",
         f"students/{student.name}",
         partial(_call, "searched_student", context, student.name),
         [_plain(student), context.recipe.seed, *_texts_of(context.recipe, student)],
-        [data, cloud, search],
+        [data, cloud, *learnt, search],
         scratch=CHECKPOINTS,
         trains=True,
         shared=True,
     )
 
 
-def _export_stage(
-    context: Context, student: StudentConfig, data: RunStage, cloud: RunStage, trained: RunStage
-) -> RunStage:
+def _export_stage(context: Context, student: StudentConfig, after: Sequence[RunStage]) -> RunStage:
     return _stage(
         f"export {student.name}",
         f"bundles/{student.name}",
         partial(_call, "export", context, student),
         [_plain(context.recipe.export), _content_of(context.recipe.export.key), *_texts(context.recipe)],
-        [data, cloud, trained],
+        after,
         shared=context.recipe.export.tuning_steps > 0,
     )
 

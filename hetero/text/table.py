@@ -50,6 +50,16 @@ def described(table: Path | None, texts: Iterable[str]) -> tuple[dict[str, str],
     return {}, {text: tuple(things) for text, things in of.items()}
 
 
+def texts_of(table: Path) -> tuple[str, ...]:
+    """Return the texts of a table, each once.
+
+    Raises:
+        InputError: When there is no such table.
+    """
+    _require_table(table)
+    return tuple(dict.fromkeys(text for text, _ in _pairs(table)[1]))
+
+
 def _require_table(table: Path) -> None:
     refuse_others(table, TABLE)
     if not table.is_file():

@@ -55,6 +55,8 @@ class TextVectors:
             InputError: When a file is missing, or texts, vectors and table do not fit together.
             SpaceMismatchError: When the vectors are of another space.
         """
+        if config.fit:
+            raise InputError("a text tower is fitted in the run of a recipe; expected a file of text vectors")
         path = Path(config.vectors)
         if path.is_dir():
             raise InputError(f"expected a file of text vectors at {path}, found a folder; texts are kept in one file")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import logging
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +90,16 @@ def rendered_emoji(cache: Path | None = None) -> tuple[list[str], UInt8[np.ndarr
     made_once(directory, _is_whole, _render)
     classes: list[str] = read_json(directory / "emoji.json")["classes"]
     return classes, np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
+
+
+def unicode_names(classes: Iterable[str]) -> dict[str, str]:
+    """Return the Unicode name, in small letters, of each class that has one: Python's table lacks the youngest.
+
+    Args:
+        classes: Hexadecimal code points.
+    """
+    names = {code: unicodedata.name(chr(int(code, 16)), "").lower() for code in classes}
+    return {code: name for code, name in names.items() if name}
 
 
 def _render_key() -> str:

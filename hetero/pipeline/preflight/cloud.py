@@ -8,6 +8,8 @@ from hetero.errors import InputError
 from hetero.mistakes import attempt
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX, SHARDS
 from hetero.recognition.recognise import refuse_others
+from hetero.text.config import TextConfig
+from hetero.text.table import described, texts_of
 from hetero.text.vectors import TextVectors
 from hetero.training.config import CloudConfig
 
@@ -22,7 +24,7 @@ def source_problems(cloud: CloudConfig) -> list[str]:
         elif path:
             attempt(problems, f"cloud.{key}", lambda path=path, kinds=kinds: refuse_others(Path(path), *kinds))
     if text := cloud.text:
-        attempt(problems, "cloud.text", lambda: TextVectors.load(text, None))
+        attempt(problems, "cloud.text", lambda: _look_at(text))
     if cloud.directory:
         attempt(problems, "cloud.directory", lambda: require_model(Path(cloud.directory)))
     if cloud.module:
@@ -31,6 +33,13 @@ def source_problems(cloud: CloudConfig) -> list[str]:
 
         attempt(problems, "cloud.module", lambda: own_module(cloud.module, what="cloud model"))
     return problems
+
+
+def _look_at(text: TextConfig) -> None:
+    if not text.fit:
+        TextVectors.load(text, None)
+    elif text.describes:
+        described(Path(text.describes), texts_of(Path(text.describes)))
 
 
 def require_model(directory: Path) -> None:

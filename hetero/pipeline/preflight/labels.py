@@ -21,6 +21,11 @@ def unlabelled_problems(draft: Draft, pending: set[str] | None) -> list[str]:
     unlabelled, images = counts or (0, 0)
     if not unlabelled:
         return []
+    if (text := recipe.cloud.text) and text.fit and not text.describes and unlabelled == images:
+        problems.append(
+            "cloud.text.fit: a text tower is fitted by the names of classes, and no training image has a label; name a "
+            "table of what texts describe"
+        )
     models = [] if recipe.cloud.is_external else [("cloud", "cloud", recipe.cloud.objectives, False)]
     for index, student in enumerate(recipe.students):
         place = f"students.{index} ({student.name})"
