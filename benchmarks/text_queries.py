@@ -1,8 +1,9 @@
 """Text queries in galleries of students, on a small honest space of pictures and words: emoji and their Unicode names.
 
-The cloud and the students are those of a finished run of the recipe ``demo``. The text tower is a ridge from the words
-and letter triples of a name to the cloud's space, fitted on the training emoji; its vectors of the test emoji's names
-query 1,245 pictures of emoji that neither tower has seen. Students are trained once more with ``text_affinity``.
+The cloud and the students are those of a finished run of the recipe ``demo``. The text tower is that of
+:mod:`hetero.text.fitting`, fitted on the training emoji, with the penalty that does best on the validation emoji; its
+vectors of the test emoji's names query 1,245 pictures of emoji that neither tower has seen. Students are trained once
+more with ``text_affinity``.
 
     python -m benchmarks.text_queries --run runs/demo --out runs/text --students edge-m --seeds 0 1
     python -m benchmarks.text_queries --run runs/demo --out runs/text --students edge-m --verify
@@ -17,13 +18,11 @@ import csv
 import dataclasses
 import json
 import tempfile
-import unicodedata
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 import hetero
 from benchmarks.machine import where_and_when
@@ -37,6 +36,7 @@ from device_tests.targets.registry import target
 from export import read_bundle
 from export.bundle.golden_texts import texts_entry
 from export.bundle.manifest import GOLDENS, SPACE
+from hetero.data.sources.emoji import unicode_names
 from hetero.evaluation.roles import chance_of_texts, image_to_text, text_to_image
 from hetero.files import write_json
 from hetero.metrics.paired import share_interval
@@ -44,58 +44,18 @@ from hetero.pipeline.context import Context
 from hetero.pipeline.draft import built_in
 from hetero.pipeline.export_sets import retrieval_of
 from hetero.text.described import DescribedImages
+from hetero.text.fitting import PENALTIES, fit_tower
 
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 TERM = hetero.ObjectiveConfig("text_affinity", 3.0)
 METHODS = {"default": (), "text_affinity": (TERM,)}
 CONTROL = "control"
 
 
-def name_of(code: str) -> str:
-    """The Unicode name of an emoji, in small letters; empty for one that is younger than Python's table."""
-    return unicodedata.name(chr(int(code, 16)), "").lower()
-
-
-def features(names: list[str], known: list[str] | None = None) -> tuple[Float64[np.ndarray, "n f"], list[str]]:
-    """Words and letter triples, each weighed by its rarity, rows of length one; and the names of the columns."""
-    parts = [Counter([*name.split(), *(f"~{name[at : at + 3]}" for at in range(len(name) - 2))]) for name in names]
-    counts = Counter(part for of_name in parts for part in of_name)
-    columns = sorted(counts) if known is None else known
-    place = {part: column for column, part in enumerate(columns)}
-    rows = np.zeros((len(names), len(columns)))
-    for row, of_name in enumerate(parts):
-        for part in of_name.keys() & place.keys():
-            rows[row, place[part]] = 1.0
-    return rows, columns
-
-
-def text_tower(
-    names: list[str], targets: Float32[np.ndarray, "n d"], penalty: float
-) -> tuple[list[str], Float64[np.ndarray, " f"], Float64[np.ndarray, "f d"], Float64[np.ndarray, " d"]]:
-    """Columns, their weights, and the affine map of a ridge from names to vectors."""
-    rows, columns = features(names)
-    rarity = np.log(len(names) / rows.sum(axis=0))
-    rows = rows * rarity
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    centre = targets.mean(axis=0)
-    inner = np.linalg.solve(rows @ rows.T + penalty * np.eye(len(rows)), targets - centre)
-    return columns, rarity, rows.T @ inner, centre
-
-
-def embedded(tower: Any, names: list[str]) -> Float32[np.ndarray, "n d"]:
-    """Unit vectors of names."""
-    columns, rarity, weights, centre = tower
-    rows = features(names, columns)[0] * rarity
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    vectors = rows @ weights + centre
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
 def named(stored: Any, images: hetero.ImageSet) -> tuple[list[str], Float32[np.ndarray, "k d"]]:
     """Names of the emoji that have one, and the mean vector of each one's designs."""
     means = hetero.aligned(stored, images).reshape(len(images.classes), len(images.view_names), -1).mean(axis=1)
-    names = [name_of(code) for code in images.classes]
-    return [name for name in names if name], means[[bool(name) for name in names]]
+    names = unicode_names(images.classes)
+    return list(names.values()), means[[code in names for code in images.classes]]
 
 
 def write_texts(context: Context, out: Path) -> hetero.TextConfig:
@@ -104,14 +64,14 @@ def write_texts(context: Context, out: Path) -> hetero.TextConfig:
     (train, targets), (held_out, goal) = named(stored, data.train), named(stored, data.validation)
 
     def found(penalty: float) -> float:
-        ranks = (embedded(text_tower(train, targets, penalty), held_out) @ goal.T).argsort(axis=1)[:, ::-1]
+        ranks = (fit_tower(train, targets, (penalty,)).embed(held_out) @ goal.T).argsort(axis=1)[:, ::-1]
         return float((ranks[:, :5] == np.arange(len(held_out))[:, None]).any(axis=1).mean())
 
     penalty = max(PENALTIES, key=found)
-    codes = [code for part in (data.train, data.validation, data.test) for code in part.classes if name_of(code)]
-    texts = [name_of(code) for code in codes]
+    titles = unicode_names(code for part in (data.train, data.validation, data.test) for code in part.classes)
+    codes, texts = list(titles), list(titles.values())
     out.mkdir(parents=True, exist_ok=True)
-    vectors = embedded(text_tower(train, targets, penalty), texts)
+    vectors = fit_tower(train, targets, (penalty,)).embed(texts)
     hetero.save_embeddings(out / "texts.safetensors", vectors, texts, stored.space)
     with (out / "texts.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("text", "label"), *zip(texts, codes, strict=True)])
