@@ -60,6 +60,28 @@ class TextSide:
 
 
 @record
+class Derivation:
+    """The way from the vectors of another space to those of a derived one: rotate, shorten, scale to length one.
+
+    Attributes:
+        parent: Id of the other space.
+        parent_name: Its name and version, for people.
+        rotation: SHA-256 of the file of the rotation. The space takes as many of its columns as it has dimensions.
+        kind: ``pca`` or ``itq``; of the former alone the first coordinates of a vector are a derived space, too.
+    """
+
+    parent: str
+    parent_name: str
+    rotation: str
+    kind: Literal["pca", "itq"]
+
+    @property
+    def identity(self) -> str:
+        """Digest of parent and rotation, which defines a derived space together with its dimension."""
+        return digest([self.parent, self.rotation])
+
+
+@record
 class EmbeddingSpace:
     """The meaning of a vector. Two vectors may be compared only when their spaces are the same.
 
@@ -77,6 +99,7 @@ class EmbeddingSpace:
         mapped_from: Id of the space whose vectors a forward transform mapped to this one; empty for vectors that a
             model of this space made.
         text: The texts that may query the space; None when none were given.
+        derived: The rotation of another space that this one is; None for a space that a model defines.
         schema: Version of this record.
     """
 
@@ -91,6 +114,7 @@ class EmbeddingSpace:
     compatible_with: tuple[MeasuredCompatibility, ...] = ()
     mapped_from: str = ""
     text: TextSide | None = None
+    derived: Derivation | None = None
     schema: Literal["hetero/space/1"] = SCHEMA
 
     @classmethod
@@ -109,6 +133,26 @@ class EmbeddingSpace:
         space_id = digest([defined_by, dimension, metric, unit_norm])
         return cls(space_id=space_id, name=name, version=version, dimension=dimension, **rest)
 
+    def derive(self, *, rotation: str, kind: Literal["pca", "itq"], dimension: int) -> EmbeddingSpace:
+        """Make the space of this one's vectors after a rotation, shortened and scaled to length one.
+
+        What was measured of this space, its prototypes and its texts are not handed on: they are vectors of this space.
+
+        Args:
+            rotation: SHA-256 of the rotation's file.
+            kind: Kind of rotation.
+            dimension: Number of coordinates that are kept.
+        """
+        derivation = Derivation(self.space_id, f"{self.name} {self.version}", rotation, kind)
+        return EmbeddingSpace.define(
+            defined_by=derivation.identity,
+            name=self.name,
+            version=f"{self.version}-{kind}{dimension}",
+            dimension=dimension,
+            preprocessing=self.preprocessing,
+            derived=derivation,
+        )
+
     def require_same(self, other: EmbeddingSpace, *, this: str, that: str) -> None:
         """Refuse to mix two spaces.
 
@@ -125,13 +169,15 @@ class EmbeddingSpace:
                 f"{this} and {that} hold vectors of different embedding spaces: "
                 f"{self.name} {self.version} ({self.space_id}) and {other.name} {other.version} ({other.space_id}). "
                 "Comparing them gives meaningless results; use models and galleries of one space, or re-embed."
+                + (_KIN if _is_kin(self, other) else "")
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable record; a space without texts says nothing of them."""
+        """Return a JSON-serialisable record; a space says nothing of texts or a parent that it does not have."""
         value = asdict(self)
-        if self.text is None:
-            del value["text"]
+        for name in ("text", "derived"):
+            if value[name] is None:
+                del value[name]
         return value
 
     def save(self, path: Path) -> None:
@@ -150,8 +196,11 @@ class EmbeddingSpace:
             raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
         earlier = [text for old in space.compatible_with for text in (old.space_id, old.metric, old.name, old.data)]
         tower = [space.text.tower] if space.text else []
-        if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier, *tower))):
+        parent = [space.derived.parent, space.derived.parent_name] if space.derived else []
+        if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier, *tower, *parent))):
             raise IntegrityError(f"{what}: a name or an id holds a character that is not seen")
+        if space.derived and space.space_id != _derived_id(space, space.derived):
+            raise IntegrityError(f"{what}: its id is not that of the rotation and the parent that it names")
         return space
 
     @classmethod
@@ -172,3 +221,16 @@ class EmbeddingSpace:
         except ValueError as error:
             raise IntegrityError(f"{path} is not JSON: {error}") from None
         return cls.from_dict(value, what=str(path))
+
+
+_KIN = " One is derived from the other: hetero.DerivedSpace rotates vectors, and `hetero gallery compact` students."
+
+
+def _derived_id(space: EmbeddingSpace, derived: Derivation) -> str:
+    return digest([derived.identity, space.dimension, space.metric, space.unit_norm])
+
+
+def _is_kin(one: EmbeddingSpace, other: EmbeddingSpace) -> bool:
+    """Return True if one space is derived from the other, or both from a third."""
+    lines = [{space.space_id, space.derived.parent} if space.derived else {space.space_id} for space in (one, other)]
+    return not lines[0].isdisjoint(lines[1])
