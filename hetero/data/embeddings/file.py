@@ -2,8 +2,9 @@
 
 Three forms are read:
 
-- ``NAME.safetensors`` with the tensor ``embeddings`` (floating point [n, d]) and, in its metadata, ``hetero``: a JSON
-  object with ``names`` (a list) and ``space`` (an embedding space). Written by :func:`save_embeddings`.
+- ``NAME.safetensors`` with the tensor ``embeddings`` (floating point, or int8 directions, [n, d]) and, in its
+  metadata, ``hetero``: a JSON object with ``names`` (a list) and ``space`` (an embedding space). Written by
+  :func:`save_embeddings`.
 - ``NAME.npy`` (or a safetensors file without names) with the names beside it, in ``NAME.txt``, one a line, or in a
   column ``name`` or ``path`` of ``NAME.csv``.
 
@@ -18,10 +19,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int8, Int64
 from safetensors.numpy import save
 
 from hetero.data.embeddings.description import description_in, names_in, space_in, space_of
@@ -37,6 +38,7 @@ from hetero.recognition.recognise import refuse_others
 from hetero.space import EmbeddingSpace
 
 SCHEMA = "hetero/embeddings/1"
+Precision = Literal["float32", "float16", "int8"]
 _LARGEST_HEADER = 90_000_000  # safetensors refuses headers from 100 MB on
 
 
@@ -67,7 +69,12 @@ Embeddings = EmbeddingFile | EmbeddingShards
 
 
 def save_embeddings(
-    path: Path, embeddings: Float32[np.ndarray, "n d"], names: Sequence[str], space: EmbeddingSpace
+    path: Path,
+    embeddings: Float32[np.ndarray, "n d"],
+    names: Sequence[str],
+    space: EmbeddingSpace,
+    *,
+    precision: Precision = "float32",
 ) -> None:
     """Write a safetensors file atomically.
 
@@ -76,6 +83,7 @@ def save_embeddings(
         embeddings: f32 [n, d].
         names: One unique name a row.
         space: The space of the vectors.
+        precision: Type in the file. int8 keeps directions alone, see :func:`in_bytes`.
 
     Raises:
         InputError: When rows, names and space do not fit together.
@@ -84,8 +92,20 @@ def save_embeddings(
     require_destination(path, names)
     description = canonical_json({"schema": SCHEMA, "names": list(names), "space": space.to_dict()})
     # A single entry, because safetensors writes several in no fixed order, and equal content should give equal bytes.
-    data = save({"embeddings": np.ascontiguousarray(embeddings, np.float32)}, metadata={"hetero": description})
-    write_bytes(path, data)
+    rows = in_bytes(embeddings) if precision == "int8" else np.ascontiguousarray(embeddings, precision)
+    write_bytes(path, save({"embeddings": rows}, metadata={"hetero": description}))
+
+
+def in_bytes(vectors: Float32[np.ndarray, "n d"]) -> Int8[np.ndarray, "n d"]:
+    """Round directions to a byte a coordinate: each vector's largest coordinate becomes 127.
+
+    Their lengths are lost; readers scale them to length one. No vector needs a scale of its own beside it.
+
+    Args:
+        vectors: float32 [n, d], none of them zero.
+    """
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    return np.rint(vectors * (127 / largest)).astype(np.int8)
 
 
 def require_destination(path: Path, names: Sequence[str]) -> None:

@@ -13,6 +13,8 @@ from hetero.errors import InputError, IntegrityError
 TENSOR = "embeddings"
 _NPY, _ZIP, _PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 _OF_NUMPY = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+_BYTES = "I8"
+"""Directions as ``save_embeddings`` writes them in a byte a coordinate: of any length, read as unit vectors."""
 # Types that torch has and numpy lacks.
 _OF_TORCH = ("BF16", "F8_E4M3", "F8_E5M2")
 
@@ -40,7 +42,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
-    """Read the tensor ``embeddings``, floating point [n, d], and the file's metadata.
+    """Read the tensor ``embeddings``, floating point or int8 [n, d], and the file's metadata.
 
     bfloat16 and 8-bit floating point are read as float32, which holds all of their values.
 
@@ -54,13 +56,17 @@ def read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
             if TENSOR not in keys:
                 raise InputError(f"{path}: expected a tensor {TENSOR!r}, found {', '.join(keys) or 'none'}")
             kind = str(file.get_slice(TENSOR).get_dtype())
+            if kind == _BYTES:
+                values = file.get_tensor(TENSOR).astype(np.float32)
+                length = np.maximum(np.sqrt(np.square(values).sum(axis=-1, keepdims=True)), 1)
+                return _required(path, values / length, kind), metadata
             if kind in _OF_NUMPY:
                 return _required(path, file.get_tensor(TENSOR), np.dtype(_OF_NUMPY[kind]).name), metadata
             if kind not in _OF_TORCH:
                 shape = list(file.get_slice(TENSOR).get_shape())
                 raise InputError(
-                    f"{path}: expected floating-point embeddings ({', '.join((*_OF_NUMPY, *_OF_TORCH))}) of shape "
-                    f"[images, dimensions], got {kind} {shape}"
+                    f"{path}: expected floating-point embeddings ({', '.join((*_OF_NUMPY, *_OF_TORCH, _BYTES))}) of "
+                    f"shape [images, dimensions], got {kind} {shape}"
                 )
         with safe_open(path, framework="pt") as file:
             return _required(path, file.get_tensor(TENSOR).float().numpy(), kind), metadata
