@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -10,8 +10,8 @@ from jaxtyping import Float32
 
 from hetero.errors import InputError
 from hetero.gallery.checks import attribute_problems, id_problems, require_unit_length, tenant_problems, vector_problems
-from hetero.gallery.engine import Engine, Query
-from hetero.gallery.store import DEFAULT_EFFORT, Effort, Item, Matches, Where
+from hetero.gallery.engine import Engine, Query, Readable
+from hetero.gallery.store import DEFAULT_EFFORT, Effort, Item, Matches, Page, Where
 from hetero.space import EmbeddingSpace
 
 
@@ -98,6 +98,16 @@ class CheckedStore:
         if problems := id_problems(ids, len(ids)) + tenant_problems(tenant):
             raise InputError("cannot remove from the gallery:", problems)
         return self._engine.remove(ids, tenant) if len(ids) else 0
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all items of the space that is served, some thousands at a time.
+
+        Raises:
+            InputError: When the database does not give its vectors out here.
+        """
+        if not isinstance(self._engine, Readable):
+            raise InputError("the items of this kind of store cannot be read back; give the file of their embeddings")
+        return self._engine.pages(self.space.space_id)
 
     def begin(self, space: EmbeddingSpace) -> CheckedBackfill:
         """Begin a backfill, or resume it."""

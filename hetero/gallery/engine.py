@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.gallery.store import Effort, Item, Matches
+from hetero.gallery.store import Effort, Item, Matches, Page
 from hetero.space import EmbeddingSpace
 
 CONNECTIVITY, EXPANSION = 16, 64
@@ -112,4 +112,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release connections and memory."""
+        ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """An engine that also gives out what it stores."""
+
+    def pages(self, space_id: str) -> Iterator[Page]:
+        """Yield all items with a vector of a space, in the order of addition."""
         ...

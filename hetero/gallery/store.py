@@ -55,6 +55,23 @@ class Item:
     revision: str
 
 
+@dataclass(frozen=True)
+class Page:
+    """Items of one tenant with all that is kept of them.
+
+    Attributes:
+        tenant: The tenant.
+        ids: Their ids.
+        vectors: float32 [n, d], unit vectors of the space that is served.
+        attributes: For each item what searches may ask for.
+    """
+
+    tenant: str
+    ids: list[str]
+    vectors: Float32[np.ndarray, "n d"]
+    attributes: list[dict[str, str]]
+
+
 @runtime_checkable
 class Backfill(Protocol):
     """The vectors of another space for the items of a gallery, made while the gallery goes on answering.

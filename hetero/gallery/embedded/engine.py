@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
-from hetero.gallery.store import Item, Matches
+from hetero.gallery.store import Item, Matches, Page
+from hetero.lengths import unit
 from hetero.metrics.nearest import search
 from hetero.space import EmbeddingSpace
 
@@ -24,6 +27,7 @@ _RESCORED = 4
 """By int8 vectors so many times ``k`` are found, at least :data:`_FEWEST_RESCORED`; float16 vectors order them."""
 _FEWEST_RESCORED = 40
 _WIDER = 4
+_PAGE = 8192
 
 
 class EmbeddedEngine:
@@ -137,6 +141,22 @@ class EmbeddedEngine:
                 if query.effort == "exact" or len(rows) <= FEW:
                     return _exact(query, rows)
             return self._approximate(index, number, query, alone=alone)
+
+    def pages(self, space_id: str) -> Iterator[Page]:
+        """Yield all items with a vector of a space."""
+        number, key = self._number(space_id), 0
+        dimension = self._items.dimension(number)
+        while True:
+            with self._lock:
+                rows = self._items.all_after(number, key, _PAGE)
+            if not rows:
+                return
+            key = rows[-1][0]
+            for tenant, group in groupby(rows, key=lambda row: row[1]):
+                of_tenant = list(group)
+                vectors = as_vectors([row[3] for row in of_tenant], dimension)
+                attributes = [json.loads(row[4]) for row in of_tenant]
+                yield Page(tenant, [row[2] for row in of_tenant], unit(vectors, what="the items"), attributes)
 
     def close(self) -> None:
         """Save what is not saved, and close the tables."""

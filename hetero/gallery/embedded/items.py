@@ -175,6 +175,15 @@ class Items:
             [space, key, limit],
         )
 
+    def all_after(self, space: int, key: int, limit: int) -> list[Any]:
+        """Return key, tenant, id, vector and attributes (JSON) of the vectors with larger keys, at most ``limit``."""
+        return self.database.rows(
+            "SELECT key, tenant, id, vector, (SELECT json_group_object(name, value) FROM attributes "
+            "WHERE attributes.item = items.item) FROM vectors JOIN items USING (item) WHERE space = ? AND key > ? "
+            "ORDER BY key LIMIT ?",
+            [space, key, limit],
+        )
+
     def fitting(self, space: int, tenant: str, where: Choices, limit: int) -> list[Any]:
         """Return key, id and vector of a tenant's items with some attributes, at most ``limit``."""
         conditions, values = _conditions(space, tenant, where)
