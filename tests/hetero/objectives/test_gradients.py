@@ -13,8 +13,10 @@ from hetero.objectives.d3still import D3still
 from hetero.objectives.elodi import Elodi
 from hetero.objectives.focal_distillation import FocalDivergence, FocalLogitMatching
 from hetero.objectives.focal_retrieval import FocalRetrieval
+from hetero.objectives.head import Head
 from hetero.objectives.instance_contrastive import InstanceContrastive
 from hetero.objectives.margin_softmax import MarginSoftmax
+from hetero.objectives.matryoshka import Matryoshka
 from hetero.objectives.raml import Raml
 from hetero.objectives.rank_preserving import RankPreserving
 from hetero.objectives.regression import CloudRegression
@@ -30,6 +32,7 @@ PROTOTYPES = vectors(3, 4, 9)
 TERMS = {
     "arcface": MarginSoftmax(PROTOTYPES, kind="arcface"),
     "cosface": MarginSoftmax(PROTOTYPES, kind="cosface"),
+    "matryoshka": Matryoshka(Head(3, 4, "arcface", 0.2, 16.0), shortest=2).double(),
     "influence": InfluenceLoss(PROTOTYPES),
     "influence padded": InfluenceLoss(vectors(3, 6, 9), variant="unnormalised"),
     "influence truncated": InfluenceLoss(vectors(3, 2, 9), variant="none"),
