@@ -112,6 +112,7 @@ ARGUMENTS: dict[Name, str] = {
     ("data", "index"): "HERE/photos --out OUT/index",
     ("space", "check"): "HERE/a.safetensors",
     ("gallery", "tune"): "usearch:HERE/gallery HERE/a.safetensors",
+    ("gallery", "compact"): "HERE/a.safetensors --out OUT/small --dimensions 4 --students HERE/run/students/edge",
     ("retrieval", "make"): "HERE/run/cloud HERE/photos OUT/retrieval.safetensors --calibration OUT/ranges.safetensors",
     ("attestation", "check"): "HERE/verified/verdict.intoto.jsonl HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "check"): "HERE/bundle",

@@ -3,6 +3,7 @@ from . import metrics as metrics
 from . import nas as nas
 from .adapters.registry import fit_adapter as fit_adapter
 from .adapters.storage import SpaceAdapter as SpaceAdapter
+from .compact.derived import DerivedSpace as DerivedSpace
 from .data.augmentation.config import AugmentConfig as AugmentConfig
 from .data.augmentation.copies import with_copies as with_copies
 from .data.config import DataConfig as DataConfig

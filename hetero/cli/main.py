@@ -75,8 +75,11 @@ GROUPS = {
         {"check": ("hetero.geometry.commands:check_command", "Report what a cloud's vectors are like.")},
     ),
     "gallery": (
-        "Look at a gallery store.",
-        {"tune": ("hetero.gallery.commands:tune_command", "Find the least effort that answers as an exact search.")},
+        "Look at a gallery store, or make a smaller one.",
+        {
+            "tune": ("hetero.gallery.commands:tune_command", "Find the least effort that answers as an exact search."),
+            "compact": ("hetero.compact.command:compact_command", "Write a smaller copy, in a space of its own."),
+        },
     ),
     "retrieval": (
         "Photos with a cloud's vectors, to export with.",

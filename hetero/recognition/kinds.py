@@ -67,6 +67,12 @@ GALLERY_STORE = _directory(
     "items.sqlite",
     b"SQLite format",
 )
+COMPACTION = _directory(
+    "a smaller copy of a gallery",
+    "as `hetero gallery compact` writes it; its embeddings, gallery and students are in it",
+    "compact.json",
+    b"hetero/compact/",
+)
 ADAPTER = _directory("an adapter", "as SpaceAdapter.save writes it", "adapter.json", b"hetero/adapter/")
 _OF_RUNS = ("data/stage.json", "cloud/stage.json", "verification/verdict.json")
 RUN = Kind(
@@ -171,7 +177,7 @@ TABLE = Kind("a CSV table", "of photos or labels", lambda look: bool(look.start)
 
 KINDS: tuple[Kind, ...] = (
     *(ADAPTED, MODEL, SUPERNET, SIGNED_BUNDLE, BUNDLE, GALLERY, GALLERY_STORE, ADAPTER, RUN, VERIFICATION),
-    INDEX,
+    *(COMPACTION, INDEX),
     *(CLOUD_STAGE, CORE_ML, SHARDS),
     *(CALIBRATION, RETRIEVAL, GOLDENS, EMBEDDINGS, WEIGHTS, ARRAY, ONNX, LITERT, PICKLE, IMAGE),
     *(PRIVATE_KEY, PUBLIC_KEY, ATTESTATION, DECISIONS, MATRIX, LATENCY, SUMMARY, VERDICT, MANIFEST, PREPROCESSING),

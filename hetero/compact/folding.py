@@ -1,0 +1,77 @@
+"""Students of a derived space: a rotation in their last layer, exactly, without training."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from hetero.compact.derived import DerivedSpace
+from hetero.errors import InputError
+from hetero.models.model import EmbeddingModel
+
+
+def folded(model: EmbeddingModel, derived: DerivedSpace) -> EmbeddingModel:
+    """Return a model that answers in a derived space.
+
+    Every family ends alike: a linear layer, the neck's batch norm, perhaps the linear expansion of principal
+    coefficients, and the scaling to length one. All before the scaling is one affine map in evaluation mode, and with
+    the rotation behind it still is: the new embedding layer holds its matrix, the new neck its offset. A layer that
+    expanded coefficients is gone, so that the model costs less than before.
+
+    Args:
+        model: A model of the parent space; it is not changed.
+        derived: The space to answer in.
+
+    Raises:
+        InputError: When the model has no space.
+        SpaceMismatchError: When it is not the parent.
+    """
+    if model.space is None:
+        raise InputError(f"model {model.name!r} has no embedding space: nothing can be derived for it")
+    derived.require_parent(model.space, that=f"the model {model.name}")
+    weight, bias = _affine(model)
+    dimension = derived.space.dimension
+    turn = torch.from_numpy(derived.rotation.matrix[:, :dimension].T).double()
+    made = copy.deepcopy(model)
+    made.config = replace(model.config, dimension=dimension, principal=0)
+    made.space = derived.space
+    made.embedding = nn.Linear(model.embedding.in_features, dimension, bias=False)
+    made.neck = nn.BatchNorm1d(dimension)
+    made.expansion = nn.Identity()
+    with torch.no_grad():
+        made.embedding.weight.copy_(turn @ weight)
+        made.neck.bias.copy_(turn @ bias)
+        assert made.neck.running_var is not None
+        made.neck.running_var.fill_(1 - made.neck.eps)  # so that it divides by one
+    return made.eval()
+
+
+def followed(module: nn.Module, derived: DerivedSpace) -> nn.Module:
+    """Return any other module that ends in vectors [b, d] of the parent space with the rotation as a layer behind it.
+
+    Args:
+        module: A module whose vectors are scaled to length one afterwards, as an export does it.
+        derived: The space to answer in.
+    """
+    wide, dimension = derived.rotation.matrix.shape[0], derived.space.dimension
+    layer = nn.Linear(wide, dimension, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(derived.rotation.matrix[:, :dimension].T))
+    return nn.Sequential(module, layer).eval()
+
+
+def _affine(model: EmbeddingModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return float64 matrix [d, c] and offset [d] of all between the pooled features and the scaling."""
+    neck = model.neck
+    assert neck.running_var is not None and neck.running_mean is not None
+    with torch.no_grad():
+        scale = neck.weight.double() / (neck.running_var.double() + neck.eps).sqrt()
+        weight = scale[:, None] * model.embedding.weight.double()
+        bias = neck.bias.double() - scale * neck.running_mean.double()
+        if isinstance(model.expansion, nn.Linear):
+            expand = model.expansion.weight.double()
+            weight, bias = expand @ weight, expand @ bias + model.expansion.bias.double()
+    return weight.cpu(), bias.cpu()
