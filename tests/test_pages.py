@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
 import hetero
 from hetero.evaluation.decisions import Decisions
@@ -84,15 +86,40 @@ def test_space(tmp_path, monkeypatch):
     assert names["student"].principal == "auto"
 
 
+def write_student(directory: Path, space: hetero.EmbeddingSpace) -> None:
+    """A model of random weights whose vectors tell the photos apart, as its batch statistics are theirs."""
+    shape = hetero.Preprocessing(height=64, width=64)
+    photos = hetero.prepare(hetero.DataConfig(kind="folder", path="photos"), shape)
+    torch.manual_seed(0)
+    model = hetero.EmbeddingModel("edge", hetero.ModelConfig(dimension=space.dimension), shape)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        model.train()(torch.tensor(photos.train.images[:]))
+    model.space = space
+    hetero.save_model(directory, model, {})
+
+
+@pytest.mark.slow
 def test_galleries(tmp_path, monkeypatch):
     pytest.importorskip("usearch", reason="needs the extra gallery")
     place = lay_out(tmp_path)
     monkeypatch.chdir(place)
+    cloud = hetero.load_embeddings(place / "cloud_embeddings.safetensors")
+    hetero.save_embeddings(place / "edge_embeddings.safetensors", cloud.embeddings[:20], cloud.names[:20], cloud.space)
+    write_student(place / "models" / "edge", cloud.space)
     names = run_page(ROOT / "docs" / "galleries.md", place)
     assert names["matches"].ids[0][0] == names["cloud"].names[0]
     assert names["recall"] > 0.9
     with hetero.open_gallery("usearch:gallery", read_only=True) as store:
         assert store.space == names["cloud"].space and len(store) == len(names["cloud"].names) + 1
+    with hetero.open_gallery("usearch:small-store/gallery", read_only=True) as store:
+        assert store.space.derived.parent == names["cloud"].space.space_id and store.space.dimension == 8
+        assert len(store) == len(names["cloud"].names) + 1
+    bundle = hetero.EmbeddingSpace.load(place / "bundles" / "edge" / "space.json")
+    assert bundle == names["small"].space != names["shorter"].space
+    assert names["vectors"].shape == (len(names["stored"].names), 4)
 
 
 @pytest.mark.slow

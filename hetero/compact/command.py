@@ -27,7 +27,7 @@ def compact_command(
     out: Path,
     dimensions: PositiveInt = 64,
     precision: Literal["float16", "int8", "binary"] = "int8",
-    rotation: Literal["pca", "itq"] | None = None,
+    rotation: Literal["pca", "itq"] = "pca",
     queries: Paths = (),
     labels: str = "",
     students: Paths = (),
@@ -49,8 +49,7 @@ def compact_command(
         out: Directory for space.json, rotation.safetensors, the vectors, students/ and compact.json.
         dimensions: Coordinates to keep, fewer than there are.
         precision: Bits of a coordinate: 16, 8, or the sign alone beside 8 bits that rescore; files only.
-        rotation: pca orders coordinates, so that shorter prefixes are spaces, too; itq suits signs, and is the default
-            for binary.
+        rotation: pca orders coordinates, so that shorter prefixes are spaces, too; itq turns them to suit signs.
         queries: Files of embeddings by the students that will ask, in the old space, to measure with. A query does not
             find itself.
         labels: Classes of queries and gallery: a CSV file with the columns path and label, or the word folders. Without
@@ -68,7 +67,7 @@ def compact_command(
         out,
         dimensions=dimensions,
         precision=precision,
-        kind=rotation or ("itq" if precision == "binary" else "pca"),
+        kind=rotation,
         queries=queries,
         labels=labels,
         students=students,

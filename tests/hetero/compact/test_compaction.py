@@ -64,7 +64,8 @@ def test_a_file_becomes_a_smaller_file_of_its_own_space(place: Path, capsys: pyt
 
 
 def test_signs_are_written_beside_the_bytes_that_rescore(place: Path) -> None:
-    assert made("cloud.safetensors", "--out", "small", "--dimensions", "8", "--precision", "binary") == 0
+    words = ("--out", "small", "--dimensions", "8", "--precision", "binary", "--rotation", "itq")
+    assert made("cloud.safetensors", *words) == 0
     derived = DerivedSpace.load(place / "small")
     assert derived.rotation.kind == "itq"
     codes = load_file(place / "small" / "codes.safetensors")
