@@ -22,6 +22,7 @@ from .evaluation.rule import compatibility_rule as compatibility_rule
 from .gallery.exact import Gallery as Gallery
 from .gallery.opening import open_gallery as open_gallery
 from .gallery.store import GalleryStore as GalleryStore
+from .gallery.truncate import as_earlier as as_earlier
 from .geometry.principal import principal_directions as principal_directions
 from .geometry.statistics import SpaceStatistics as SpaceStatistics
 from .geometry.statistics import space_statistics as space_statistics
@@ -63,6 +64,5 @@ from .upgrade.ensemble import ensemble as ensemble
 from .upgrade.fleet.measure import measure_fleet as measure_fleet
 from .upgrade.forward import ForwardTransform as ForwardTransform
 from .upgrade.train import train_upgrade as train_upgrade
-from .upgrade.truncate import as_earlier as as_earlier
 
 __version__: str

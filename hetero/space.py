@@ -172,6 +172,10 @@ class EmbeddingSpace:
                 + (_KIN if _is_kin(self, other) else "")
             )
 
+    def may_search(self, other: EmbeddingSpace) -> bool:
+        """Return True if queries of this space may search another's vectors: it is the same, or measured compatible."""
+        return other.space_id in (self.space_id, *(entry.space_id for entry in self.compatible_with))
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable record; a space says nothing of texts or a parent that it does not have."""
         value = asdict(self)

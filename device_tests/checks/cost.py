@@ -9,8 +9,8 @@ from jaxtyping import Float64
 
 from device_tests.checks.finding import Figure, Finding, Status, judged
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import Gated, at_most, problems_of, unknown_of
 from device_tests.checks.subject import Subject
+from hetero.evaluation.limit import Gated, at_most, problems_of, unknown_of
 from hetero.metrics.bootstrap import Interval
 
 RUNG = "cost"

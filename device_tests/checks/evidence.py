@@ -13,12 +13,12 @@ from jaxtyping import Float32, Float64, Int64
 
 from device_tests.checks.finding import EVIDENCE, Figure, Finding, judged
 from device_tests.checks.gates import EvidenceGates, Gates
-from device_tests.checks.limit import Gated, problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
 from device_tests.checks.quality import share_problem
 from device_tests.checks.retrieval_gates import chance_gate, floor_gate, loss_gate
 from device_tests.evidence.evidence import OwnEvidence
 from device_tests.targets.target import Returned
+from hetero.evaluation.limit import Gated, problems_of, unknown_of
 from hetero.lengths import lengths, scaled
 from hetero.metrics.bootstrap import Interval, mean_interval
 from hetero.metrics.label_free import NEIGHBOURS, average_precision

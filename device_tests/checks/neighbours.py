@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from device_tests.checks.limit import Gated, Judgement, at_most, queries_for_loss, shown
 from device_tests.checks.margins import SAME
 from export.bundle.goldens import Goldens
 from export.conversion.telling import mistaken
+from hetero.evaluation.limit import Gated, Judgement, at_most, queries_for_loss, shown
 from hetero.metrics.bootstrap import Interval, mean_interval
 from hetero.metrics.nearest import search
 from hetero.metrics.retrieval import TaskResult, rows_of_self

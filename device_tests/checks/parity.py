@@ -14,12 +14,12 @@ from jaxtyping import Float64
 
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.margins import SAME, angle, cosine_distance, gallery_vectors, margins
 from device_tests.checks.neighbours import depth_of, lost_neighbours, mistaken_gate, neighbours_gate
 from device_tests.checks.subject import Subject
 from export.bundle.goldens import Goldens
 from export.conversion.telling import degrees, mistaken, nearest_other, tells, why_not
+from hetero.evaluation.limit import problems_of, unknown_of
 from hetero.files import sha256_bytes
 from hetero.metrics.bootstrap import mean_interval
 from hetero.metrics.retrieval import TaskResult

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from device_tests.checks.finding import Figure
-from device_tests.checks.limit import queries_for_floor
 from device_tests.checks.student_figures import StudentFigures
 from export.bundle.goldens import Goldens
 from hetero.errors import InputError
+from hetero.evaluation.limit import queries_for_floor
 from hetero.metrics.bootstrap import Interval
 
 STUDENT = "student"

@@ -9,7 +9,6 @@ from jaxtyping import Float32
 
 from device_tests.checks.finding import Figure, Finding, judged
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import Gated, problems_of, unknown_of
 from device_tests.checks.margins import cosine_distance
 from device_tests.checks.retrieval_gates import (
     above_gate,
@@ -25,6 +24,7 @@ from device_tests.checks.subject import Subject
 from device_tests.evidence.approximate import DEPTH, ApproximateGallery
 from export.bundle.goldens import Goldens
 from hetero.errors import InputError
+from hetero.evaluation.limit import Gated, problems_of, unknown_of
 from hetero.metrics.bootstrap import Interval
 from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks

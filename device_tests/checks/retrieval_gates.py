@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64
 
-from device_tests.checks.limit import (
+from hetero.display.wording import change_in_words, range_of_change
+from hetero.evaluation.limit import (
     Gated,
     Judgement,
     at_least,
@@ -17,7 +18,6 @@ from device_tests.checks.limit import (
     queries_for_loss,
     shown,
 )
-from hetero.display.wording import change_in_words, range_of_change
 from hetero.metrics.bootstrap import Interval, difference_interval, mean_interval
 from hetero.metrics.registry import metric_called
 from hetero.metrics.retrieval import TaskResult

@@ -13,11 +13,11 @@ from jaxtyping import Float32
 
 from device_tests.checks.finding import TEXT, Figure, Finding, judged
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import Gated, problems_of, unknown_of
 from device_tests.checks.parity import same_vectors
 from device_tests.checks.retrieval_gates import chance_gate, flips, loss_gate
 from device_tests.checks.subject import Subject
 from export.bundle.golden_texts import found_by
+from hetero.evaluation.limit import Gated, problems_of, unknown_of
 from hetero.evaluation.roles import chance_of_texts, image_to_text, text_to_image
 from hetero.metrics.bootstrap import mean_interval
 from hetero.metrics.paired import share_interval

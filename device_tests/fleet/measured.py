@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from device_tests.checks.gates import Gates
-from device_tests.checks.limit import problems_of, unknown_of
 from device_tests.checks.retrieval_gates import flips, floor_gate, loss_gate, metric_gates
 from device_tests.checks.retrieval_gates import queries as count
 from device_tests.ladder.running import Job
@@ -25,6 +24,7 @@ from device_tests.targets.target import Target
 from export.bundle.goldens import RetrievalSet
 from export.bundle.reading import Bundle, read_bundle
 from hetero.errors import InputError
+from hetero.evaluation.limit import problems_of, unknown_of
 from hetero.files import sha256_bytes
 from hetero.metrics.registry import in_full
 from hetero.metrics.retrieval import TaskResult, evaluate_tasks

@@ -140,7 +140,7 @@ def compatibility_matrix(
         metrics: Names, see :mod:`hetero.metrics.registry`; None for all metrics of a full evaluation.
         ks: The k of ``cmc@k`` where no metrics are named; None for 1 and 10.
         shortened: Reduces longer vectors to a space of fewer dimensions, for instance
-            :func:`hetero.upgrade.truncate.truncated`; None if such pairs cannot be compared.
+            :func:`hetero.gallery.truncate.truncated`; None if such pairs cannot be compared.
         texts: Texts of the gallery model's space with these images, see :meth:`hetero.text.vectors.TextVectors.of`.
         resamples: Bootstrap samples of the intervals, which are over classes.
         level: Coverage of the intervals.

@@ -56,7 +56,7 @@ def measure_pairs(
         tasks: Query and gallery images of each task.
         metrics: Names, see :mod:`hetero.metrics.registry`; None for all metrics of a full evaluation.
         shortened: Reduces longer vectors to a space of fewer dimensions, for instance
-            :func:`hetero.upgrade.truncate.truncated`; None if such pairs cannot be compared.
+            :func:`hetero.gallery.truncate.truncated`; None if such pairs cannot be compared.
 
     Raises:
         InputError: When a task cannot be measured.

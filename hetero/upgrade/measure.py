@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from hetero.files import write_json
+from hetero.gallery.truncate import truncated
 from hetero.metrics.bootstrap import Interval, difference_interval
 from hetero.metrics.chance import chance_of_rank_one
 from hetero.metrics.registry import in_brief
@@ -19,7 +20,6 @@ from hetero.metrics.task import RetrievalTask
 from hetero.metrics.upgrade import update_gain_interval
 from hetero.schema import parse_file, record
 from hetero.space import EmbeddingSpace, MeasuredCompatibility
-from hetero.upgrade.truncate import truncated
 
 SCHEMA = "hetero/upgrade/1"
 

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from hetero.data.augmentation.copies import with_copies
 from hetero.data.images import Dataset
 from hetero.errors import InputError
+from hetero.gallery.truncate import truncated
 from hetero.metrics.registry import choices_in_words
 from hetero.metrics.retrieval import evaluate_tasks
 from hetero.models.embed import embed_images
@@ -29,7 +30,6 @@ from hetero.training.seeds import seed_of
 from hetero.upgrade.config import UpgradeConfig
 from hetero.upgrade.earlier import EarlierModel
 from hetero.upgrade.measure import Upgrade, measure_upgrade
-from hetero.upgrade.truncate import truncated
 
 RECORD = "upgrade.json"
 CONTROL = "control"

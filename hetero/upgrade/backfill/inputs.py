@@ -10,10 +10,10 @@ import numpy as np
 from hetero.data.embeddings.file import Embeddings, embeddings_of, load_embeddings
 from hetero.data.embeddings.labels import labels_by_name
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.truncate import as_earlier, truncated
 from hetero.metrics.backfill import Backfill
 from hetero.space import EmbeddingSpace
 from hetero.upgrade.backfill.plan import Compatibility
-from hetero.upgrade.truncate import as_earlier, truncated
 
 
 @dataclass(frozen=True)

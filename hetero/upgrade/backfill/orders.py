@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from hetero.gallery.truncate import truncated
 from hetero.metrics.backfill import Backfill
 from hetero.metrics.nearest import search
-from hetero.upgrade.truncate import truncated
 
 Urgency = Float64[np.ndarray, " g"]
 

@@ -18,12 +18,12 @@ from hetero.errors import InputError
 from hetero.evaluation.heatmap import heatmap
 from hetero.evaluation.matrix import CompatibilityMatrix, compatibility_matrix
 from hetero.files import write_bytes, write_json
+from hetero.gallery.truncate import truncated
 from hetero.metrics.upgrade import average_compatibility
 from hetero.models.model import EmbeddingModel
 from hetero.preprocessing import Preprocessing
 from hetero.schema import record
 from hetero.upgrade.earlier import EarlierModel
-from hetero.upgrade.truncate import truncated
 
 # For files of embeddings only names are needed, not pixels, so images are prepared at a small size.
 _NAMES_ONLY = Preprocessing(height=16, width=16)
@@ -35,7 +35,7 @@ class Fleet:
 
     Attributes:
         matrix: M over all pairs; where dimensions differ, longer vectors are mapped to T(phi), see
-            :func:`hetero.upgrade.truncate.truncated`.
+            :func:`hetero.gallery.truncate.truncated`.
         spaces: Model -> id of its space.
         generations: The first model of each space, in the order given: from first to latest.
         ac: Metric -> average compatibility of the generations, the share of pairs i > j with M(i, j) > M(j, j);

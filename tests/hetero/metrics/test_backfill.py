@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetero.errors import InputError
+from hetero.gallery.truncate import truncated
 from hetero.metrics.backfill import Backfill, BackfillCurve, backfill_curves
 from hetero.metrics.retrieval import evaluate
-from hetero.upgrade.truncate import truncated
 
 
 def unit(rng: np.random.Generator, rows: int, dimension: int) -> np.ndarray:

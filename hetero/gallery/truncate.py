@@ -49,7 +49,7 @@ def as_earlier(
     """
     if space.space_id == earlier.space_id:
         return vectors
-    if any(entry.space_id == earlier.space_id for entry in space.compatible_with):
+    if space.may_search(earlier):
         return truncated(vectors, earlier.dimension)
     names = ", ".join(entry.name or entry.space_id for entry in space.compatible_with) or "none"
     raise SpaceMismatchError(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import hetero
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.truncate import truncated
 from hetero.objectives.backward_compatible import truncated_or_padded
 from hetero.space import EmbeddingSpace, MeasuredCompatibility
-from hetero.upgrade.truncate import truncated
 
 OLD = EmbeddingSpace.define(defined_by="old", name="cloud", version="1", dimension=2)
 NEW = EmbeddingSpace.define(

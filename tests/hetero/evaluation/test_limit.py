@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from device_tests.checks.limit import at_least, at_most, queries_for_floor, queries_for_loss
+from hetero.evaluation.limit import at_least, at_most, queries_for_floor, queries_for_loss
 from hetero.metrics.bootstrap import Interval, difference_interval
 
 
