@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import hetero
+from export.bundle.reading import read_bundle
 from hetero.evaluation.decisions import Decisions
 from hetero.files import read_json
 from hetero.linear.deletion.forgetting import Forgetting
@@ -37,6 +38,8 @@ def test_text_queries(tmp_path, monkeypatch):
     assert side is not None and (side.tower, side.temperature) == ("ViT-B-32, text", 0.01)
     assert any(row["rung"] == "text" for row in read_json(run / "verdict.json"))
     assert "In the cloud's place" in (run / "report.html").read_text(encoding="utf-8")
+    goldens = read_bundle(place / "bundles" / "edge").goldens
+    assert goldens.texts is not None and goldens.texts.texts == tuple(names["texts"])
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_nothing_is_cut_at_400_pixels(tmp_path: Path) -> None:
         chromium = browser()
     except InputError as error:
         pytest.skip(str(error))
-    bundle = write_bundle(tmp_path / "bundle")
+    bundle = write_bundle(tmp_path / "bundle", texts=True)
     verdict = verify([bundle], ["desktop"], tmp_path / "out")
     rows, embeddings = [row.to_dict() for row in verdict.rows], tmp_path / "out" / "embeddings"
     write_report(tmp_path / "report.html", rows=rows, matrix=matrix(), bundles=[bundle], embeddings=embeddings)

@@ -26,7 +26,7 @@ from hetero.pipeline.quick.student import Wish, student_recipe
 from hetero.pipeline.quick.text_options import TextOptions
 from hetero.pipeline.quick.toml_text import toml_text
 from hetero.pipeline.recipe import Recipe
-from tests.hetero.data.pictures import write_flat
+from tests.hetero.data.pictures import write_classes, write_flat
 from tests.hetero.pipeline.clouds import DIMENSION, MACS, SIDE, write_onnx
 from tests.snippets import ROOT
 
@@ -311,10 +311,38 @@ def test_nothing_but_an_onnx_cloud_and_photos_becomes_a_verified_int8_bundle(
     assert said.out.splitlines()[-1].startswith("edge: cmc@1 ") and "onnx int8" in said.out
 
 
+@pytest.mark.slow
+def test_vectors_of_images_and_texts_become_a_bundle_that_is_verified_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HETERO_CACHE", str(tmp_path / "cache"))
+    for start, split in ((0, "train"), (20, "validation"), (40, "test")):
+        write_classes(tmp_path / "photos" / split, {"a": 4, "b": 4}, start)
+    photos = hetero.prepare(
+        hetero.DataConfig(kind="folder", path=str(tmp_path / "photos")), hetero.Preprocessing(height=16, width=16)
+    )
+    names = [name for part in (photos.train, photos.validation, photos.test) for name in part.names]
+    vectors = np.random.default_rng(0).normal(size=(len(names), 4)).astype(np.float32)
+    save_embeddings(tmp_path / "images.safetensors", vectors, names, SPACE)
+    save_embeddings(tmp_path / "texts.safetensors", vectors[:2], ["a", "b"], SPACE)
+    words = ["student", str(tmp_path / "images.safetensors"), str(tmp_path / "photos"), "--size", "16", "--steps", "2"]
+    words += ["--formats", "onnx", "--precisions", "fp32", "--macs", "1M", "--out", str(tmp_path / "run")]
+    words += ["--text", str(tmp_path / "texts.safetensors"), "--text-tower", "mine", "--text-affinity", "3"]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code in (0, 3), capfd.readouterr().err  # two texts decide nothing
+    bundle = tmp_path / "run" / "bundles" / "edge" / "bundle"
+    assert read_json(bundle / "manifest.json")["texts"]["count"] == 2
+    assert read_json(bundle / "space.json")["text"]["tower"] == "mine"
+    (row,) = [row for row in read_json(tmp_path / "run" / "verdict.json") if row["rung"] == "text"]
+    assert row["figures"]["texts"] == 2
+    assert '<article class="card asking" data-text="a"' in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_the_lines_of_the_pages_are_commands() -> None:
     app = build_app()
-    pages = (ROOT / "README.md", ROOT / "docs" / "train-a-student.md")
+    pages = (ROOT / "README.md", ROOT / "docs" / "train-a-student.md", ROOT / "docs" / "text-queries.md")
     lines = [line for page in pages for line in page.read_text().splitlines() if line.startswith("hetero student ")]
-    assert len(lines) == 2
+    assert len(lines) == 3
     for line in lines:
         app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)

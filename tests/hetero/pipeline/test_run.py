@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import hetero
+from hetero.files import write_json
+from hetero.pipeline.commands.run import _retry_unverified
 from tests.hetero.pipeline.bands import write_bands
 
 RECIPE = """
@@ -132,6 +134,16 @@ def test_a_student_learns_from_a_file_of_embeddings_alone(folder):
     matrix = json.loads((folder / "second" / "matrix.json").read_text())
     chance = 0.25
     assert matrix["metrics"]["cmc@1"]["edge"]["cloud"] > chance + 0.2
+
+
+def test_what_was_not_verified_is_tried_and_reported_again(tmp_path: Path) -> None:
+    marks = [tmp_path / stage / "stage.json" for stage in ("verification", "report", "evaluation")]
+    for code, left in ((0, [True, True, True]), (3, [False, False, True])):
+        for mark in marks:
+            write_json(mark, {"identity": "0"})
+        write_json(tmp_path / "verification" / "summary.json", {"exit_code": code})
+        _retry_unverified(tmp_path)
+        assert [mark.exists() for mark in marks] == left
 
 
 def test_a_recipe_runs_from_python_as_a_file_and_as_a_value(folder: Path, tmp_path: Path) -> None:
