@@ -275,7 +275,7 @@ def _spread(lines: list[dict[str, Any]], key: str) -> str:
 
 def main() -> None:
     """Run one of the two parts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(required=True)
     first = parts.add_parser("stored")
     first.add_argument("runs", nargs="+", metavar="NAME=RECIPE=RUN[=DATA]")

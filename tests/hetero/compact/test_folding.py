@@ -105,14 +105,15 @@ def test_its_files_answer_there_too_and_the_old_contract_is_refused(tmp_path: Pa
     save_model(tmp_path / "before", model(), {})
     fold_student(tmp_path / "before", space, tmp_path / "after")
     bundle = export.read_bundle(
-        export_model(tmp_path / "after", retrieval(space), tmp_path / "bundle", formats=("onnx",), goldens=4)
+        export_model(tmp_path / "after", retrieval(space), tmp_path / "bundle", formats=("onnx", "litert"), goldens=4)
     )
     assert bundle.space == space.space and bundle.manifest.missing == ()
     np.testing.assert_allclose(
         bundle.goldens.retrieval_student, space(embedded(load_model(tmp_path / "before")), PARENT), atol=2e-6
     )
-    (file,) = bundle.manifest.models
-    assert file.min_cosine is not None and file.min_cosine > 1 - 1e-6
+    cosines = {file.format: file.min_cosine for file in bundle.manifest.models}
+    assert set(cosines) == {"onnx", "litert"}
+    assert all(cosine is not None and cosine > 1 - 1e-6 for cosine in cosines.values())
     with pytest.raises(SpaceMismatchError) as caught:
         export_model(tmp_path / "before", retrieval(space), tmp_path / "other", formats=("onnx",), goldens=4)
     assert PARENT.space_id in str(caught.value) and space.space.space_id in str(caught.value)
