@@ -257,7 +257,7 @@ def trained(
         objectives = (head, hetero.ObjectiveConfig("supervised_contrastive"))
         config = dataclasses.replace(recipe.cloud, copies=0, objectives=objectives, training=training)
         cloud = hetero.train_cloud(data, config, recipe.preprocessing, folder / "cloud", seed=seed)
-        reference = hetero.CloudReference.from_directory(folder / "cloud", data)
+        reference = hetero.CloudReference.from_model(folder / "cloud", data)
         smaller = dataclasses.replace(
             student, training=dataclasses.replace(student.training, steps=steps, validate_every=steps)
         )

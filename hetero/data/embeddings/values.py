@@ -57,9 +57,8 @@ def read_safetensors(path: Path) -> tuple[np.ndarray, dict[str, str]]:
                 raise InputError(f"{path}: expected a tensor {TENSOR!r}, found {', '.join(keys) or 'none'}")
             kind = str(file.get_slice(TENSOR).get_dtype())
             if kind == _BYTES:
-                values = file.get_tensor(TENSOR).astype(np.float32)
-                length = np.maximum(np.sqrt(np.square(values).sum(axis=-1, keepdims=True)), 1)
-                return _required(path, values / length, kind), metadata
+                directions = _required(path, file.get_tensor(TENSOR).astype(np.float32), kind)
+                return directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1), metadata
             if kind in _OF_NUMPY:
                 return _required(path, file.get_tensor(TENSOR), np.dtype(_OF_NUMPY[kind]).name), metadata
             if kind not in _OF_TORCH:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from hetero.compact.codes import BinaryCodes, Precision, as_stored, nearest
 from hetero.data.embeddings.file import in_bytes, load_embeddings, save_embeddings
+from hetero.errors import InputError
 from hetero.metrics.nearest import search
 from tests.hetero.compact.spaces import PARENT, vectors
 
@@ -37,6 +39,13 @@ def test_a_file_of_bytes_is_read_as_unit_vectors(tmp_path: Path) -> None:
     assert file.stat().st_size < vectors().nbytes / 4 + 20_000  # and the names
     save_embeddings(file, vectors(), names, PARENT, precision="float16")
     np.testing.assert_array_equal(load_embeddings(file).embeddings, vectors().astype(np.float16))
+
+
+def test_bytes_of_another_shape_are_refused(tmp_path: Path) -> None:
+    for number, some in enumerate((np.int8(3), np.ones(3, np.int8), np.ones((2, 2, 2), np.int8))):
+        save_file({"embeddings": np.asarray(some)}, tmp_path / f"{number}.safetensors")
+        with pytest.raises(InputError, match=r"of shape \[images, dimensions\], got I8"):
+            load_embeddings(tmp_path / f"{number}.safetensors")
 
 
 @pytest.mark.parametrize("precision", ["float16", "int8"])
