@@ -65,13 +65,13 @@ class Derivation:
 
     Attributes:
         parent: Id of the other space.
-        parent_name: Its name and version, for people.
+        parent_version: Its version, for people; its name is the derived space's, too.
         rotation: SHA-256 of the file of the rotation. The space takes as many of its columns as it has dimensions.
         kind: ``pca`` or ``itq``; of the former alone the first coordinates of a vector are a derived space, too.
     """
 
     parent: str
-    parent_name: str
+    parent_version: str
     rotation: str
     kind: Literal["pca", "itq"]
 
@@ -143,11 +143,18 @@ class EmbeddingSpace:
             kind: Kind of rotation.
             dimension: Number of coordinates that are kept.
         """
-        derivation = Derivation(self.space_id, f"{self.name} {self.version}", rotation, kind)
+        return self._derived_by(Derivation(self.space_id, self.version, rotation, kind), dimension)
+
+    def shorten(self, dimension: int) -> EmbeddingSpace:
+        """Make the space of the first coordinates of a derived space's vectors: derived from the same parent."""
+        assert self.derived is not None
+        return self._derived_by(self.derived, dimension)
+
+    def _derived_by(self, derivation: Derivation, dimension: int) -> EmbeddingSpace:
         return EmbeddingSpace.define(
             defined_by=derivation.identity,
             name=self.name,
-            version=f"{self.version}-{kind}{dimension}",
+            version=f"{derivation.parent_version}-{derivation.kind}{dimension}",
             dimension=dimension,
             preprocessing=self.preprocessing,
             derived=derivation,
@@ -200,7 +207,7 @@ class EmbeddingSpace:
             raise IntegrityError(f"{what}: dimension must be at least 1, got {space.dimension}")
         earlier = [text for old in space.compatible_with for text in (old.space_id, old.metric, old.name, old.data)]
         tower = [space.text.tower] if space.text else []
-        parent = [space.derived.parent, space.derived.parent_name] if space.derived else []
+        parent = [space.derived.parent, space.derived.parent_version, space.derived.rotation] if space.derived else []
         if not all(map(is_one_line, (space.space_id, space.name, space.version, *earlier, *tower, *parent))):
             raise IntegrityError(f"{what}: a name or an id holds a character that is not seen")
         if space.derived and space.space_id != _derived_id(space, space.derived):
@@ -227,7 +234,9 @@ class EmbeddingSpace:
         return cls.from_dict(value, what=str(path))
 
 
-_KIN = " One is derived from the other: hetero.DerivedSpace rotates vectors, and `hetero gallery compact` students."
+_KIN = (
+    " They are rotations of one space: hetero.DerivedSpace maps vectors, and `hetero gallery compact` folds students."
+)
 
 
 def _derived_id(space: EmbeddingSpace, derived: Derivation) -> str:
@@ -236,5 +245,5 @@ def _derived_id(space: EmbeddingSpace, derived: Derivation) -> str:
 
 def _is_kin(one: EmbeddingSpace, other: EmbeddingSpace) -> bool:
     """Return True if one space is derived from the other, or both from a third."""
-    lines = [{space.space_id, space.derived.parent} if space.derived else {space.space_id} for space in (one, other)]
-    return not lines[0].isdisjoint(lines[1])
+    families = [{space.space_id, space.derived.parent} if space.derived else {space.space_id} for space in (one, other)]
+    return not families[0].isdisjoint(families[1])

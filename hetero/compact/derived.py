@@ -109,8 +109,8 @@ class DerivedSpace:
         """
         if space.space_id != self.derivation.parent:
             raise SpaceMismatchError(
-                f"{self.space.name} {self.space.version} ({self.space.space_id}) is derived from "
-                f"{self.derivation.parent_name} ({self.derivation.parent}), and {that} hold vectors of {space.name} "
+                f"{self.space.name} {self.space.version} ({self.space.space_id}) is derived from {self.space.name} "
+                f"{self.derivation.parent_version} ({self.derivation.parent}), and {that} hold vectors of {space.name} "
                 f"{space.version} ({space.space_id}): a rotation of one space means nothing in another"
             )
 
@@ -124,16 +124,7 @@ class DerivedSpace:
             raise InputError(f"the first coordinates of a rotation by {self.rotation.kind} are no space: derive by pca")
         if not 1 <= dimension <= self.space.dimension:
             raise InputError(f"expected 1 to {self.space.dimension} dimensions, got {dimension}")
-        version = f"{self.space.version.removesuffix(str(self.space.dimension))}{dimension}"
-        shorter = EmbeddingSpace.define(
-            defined_by=self.derivation.identity,
-            name=self.space.name,
-            version=version,
-            dimension=dimension,
-            preprocessing=self.space.preprocessing,
-            derived=self.derivation,
-        )
-        return replace(self, space=shorter)
+        return replace(self, space=self.space.shorten(dimension))
 
     def _is_longer(self, space: EmbeddingSpace) -> bool:
         return (

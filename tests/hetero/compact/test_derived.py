@@ -15,7 +15,7 @@ from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import digest, read_json, sha256_file, write_json
 from hetero.gallery.exact import Gallery
 from hetero.gallery.opening import open_gallery
-from hetero.space import EmbeddingSpace
+from hetero.space import Derivation, EmbeddingSpace
 from tests.hetero.compact.spaces import OTHER, PARENT, derived, vectors
 
 
@@ -34,6 +34,7 @@ def test_its_id_follows_from_parent_rotation_and_dimension(tmp_path: Path) -> No
 def test_it_survives_the_disk(tmp_path: Path) -> None:
     one = derived()
     one.write(tmp_path)
+    assert one.space.derived == Derivation(PARENT.space_id, "1", sha256_file(tmp_path / "rotation.safetensors"), "pca")
     again = DerivedSpace.load(tmp_path)
     assert again.space == one.space
     np.testing.assert_array_equal(again(vectors(), PARENT), one(vectors(), PARENT))
@@ -42,6 +43,7 @@ def test_it_survives_the_disk(tmp_path: Path) -> None:
 def test_a_prefix_is_a_space_of_its_own_and_the_way_there_does_not_matter(tmp_path: Path) -> None:
     one = derived()
     short = one.prefix(4)
+    assert short.space.version == "1-pca4"
     assert short.space == derived(4).space != one.space
     direct, by_way = short(vectors(), PARENT), short(one(vectors(), PARENT), one.space)
     np.testing.assert_allclose(direct, by_way, atol=1e-6)
@@ -79,7 +81,7 @@ def test_galleries_keep_parent_and_derived_apart(kind: str, tmp_path: Path) -> N
         for caught in (added, asked):
             assert own.space_id in str(caught.value) and foreign.space_id in str(caught.value)
             assert f"{own.name} {own.version}" in str(caught.value) and foreign.version in str(caught.value)
-            assert "One is derived from the other" in str(caught.value)
+            assert "They are rotations of one space" in str(caught.value)
 
 
 def test_what_does_not_belong_together_is_found_out(tmp_path: Path) -> None:
