@@ -14,12 +14,12 @@ from hetero.models.model import EmbeddingModel
 
 
 def folded(model: EmbeddingModel, derived: DerivedSpace) -> EmbeddingModel:
-    """Return a model that answers in a derived space.
+    """Return a model that answers in a derived space, and never costs more.
 
     Every family ends alike: a linear layer, the neck's batch norm, perhaps the linear expansion of principal
     coefficients, and the scaling to length one. All before the scaling is one affine map in evaluation mode, and with
-    the rotation behind it still is: the new embedding layer holds its matrix, the new neck its offset. A layer that
-    expanded coefficients is gone, so that the model costs less than before.
+    the rotation behind it still is. Where an expansion of few coefficients is the cheapest form of that map it stays,
+    and takes the rotation in; otherwise the embedding layer holds the matrix and the neck the offset.
 
     Args:
         model: A model of the parent space; it is not changed.
@@ -32,17 +32,21 @@ def folded(model: EmbeddingModel, derived: DerivedSpace) -> EmbeddingModel:
     if model.space is None:
         raise InputError(f"model {model.name!r} has no embedding space: nothing can be derived for it")
     derived.require_parent(model.space, that=f"the model {model.name}")
-    weight, bias = _affine(model)
     dimension = derived.space.dimension
     turn = torch.from_numpy(derived.rotation.matrix[:, :dimension].T).double()
-    made = copy.deepcopy(model)
-    made.config = replace(model.config, dimension=dimension, principal=0)
+    made = copy.deepcopy(model).cpu()
     made.space = derived.space
-    made.embedding = nn.Linear(model.embedding.in_features, dimension, bias=False)
+    features, coefficients = made.embedding.in_features, model.config.principal
+    if isinstance(made.expansion, nn.Linear) and coefficients * (features + dimension) < features * dimension:
+        made.config = replace(model.config, dimension=dimension)
+        made.expansion = _linear(turn @ made.expansion.weight.double(), turn @ made.expansion.bias.double())
+        made.expansion.requires_grad_(False)
+        return made.eval()
+    weight, bias = _affine(made)
+    made.config = replace(model.config, dimension=dimension, principal=0)
+    made.embedding, made.expansion = _linear(turn @ weight), nn.Identity()
     made.neck = nn.BatchNorm1d(dimension)
-    made.expansion = nn.Identity()
     with torch.no_grad():
-        made.embedding.weight.copy_(turn @ weight)
         made.neck.bias.copy_(turn @ bias)
         assert made.neck.running_var is not None
         made.neck.running_var.fill_(1 - made.neck.eps)  # so that it divides by one
@@ -56,11 +60,17 @@ def followed(module: nn.Module, derived: DerivedSpace) -> nn.Module:
         module: A module whose vectors are scaled to length one afterwards, as an export does it.
         derived: The space to answer in.
     """
-    wide, dimension = derived.rotation.matrix.shape[0], derived.space.dimension
-    layer = nn.Linear(wide, dimension, bias=False)
+    turn = torch.from_numpy(derived.rotation.matrix[:, : derived.space.dimension].T)
+    return nn.Sequential(module, _linear(turn)).eval()
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(derived.rotation.matrix[:, :dimension].T))
-    return nn.Sequential(module, layer).eval()
+        layer.weight.copy_(weight)
+        if bias is not None:
+            layer.bias.copy_(bias)
+    return layer
 
 
 def _affine(model: EmbeddingModel) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,4 +84,4 @@ def _affine(model: EmbeddingModel) -> tuple[torch.Tensor, torch.Tensor]:
         if isinstance(model.expansion, nn.Linear):
             expand = model.expansion.weight.double()
             weight, bias = expand @ weight, expand @ bias + model.expansion.bias.double()
-    return weight.cpu(), bias.cpu()
+    return weight, bias
