@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from hetero.data.contents import contents
 from hetero.data.images import Dataset
 from hetero.data.index.build import index_of, is_indexed
 from hetero.data.index.dataset import assemble_index, index_fingerprint
+from hetero.data.joined_names import JoinedNames, NamesOfCopies
 from hetero.data.sources.csv import read_csv
 from hetero.data.sources.emoji import emoji_fingerprint, prepare_emoji
 from hetero.data.sources.folder import read_folder
 from hetero.data.sources.listing import ListedImage, Listing, unique_names
+from hetero.data.sources.rows import Rows
+from hetero.data.sources.split_names import JUDGED, SETS
 from hetero.data.sources.walk import image_files, printable
 from hetero.data.splits import assign_splits, with_splits
 from hetero.errors import InputError
@@ -65,23 +69,39 @@ def fingerprint(config: DataConfig, preprocessing: Preprocessing, *, cache: Path
     return listing_fingerprint(_identified(config, cache or cache_directory()), config, preprocessing)
 
 
-def expected_names(config: DataConfig, *, copies: int = 0) -> list[str]:
+def expected_names(config: DataConfig, *, copies: int = 0) -> Sequence[str]:
     """Return the names of all images that a cloud model has to embed, without opening any.
 
     Args:
-        config: A folder or a table; none of its files is skipped.
+        config: The data, of which no image is skipped; names of an index stay on the disk.
         copies: Changed copies of each training image.
 
     Raises:
         InputError: When the data cannot be found.
     """
-    listing = assign_splits(find(config), config)
-    altered = [entry for split in ("validation", "test") if not listing.labelled(split) for entry in listing.of(split)]
-    return [
-        *(entry.name for entry in listing.entries),
-        *(f"{entry.name}#{copy}" for copy in range(1, copies + 1) for entry in listing.of("train")),
-        *(f"{entry.name}#1" for entry in altered),
-    ]
+    rows = split_rows(config)
+    names = {split: rows.names_of(rows.of(split)) for split in SETS}
+    copied = [NamesOfCopies(names["train"], copy) for copy in range(1, copies + 1)]
+    altered = [NamesOfCopies(names[split], 1) for split in JUDGED if not rows.labelled(split)]
+    return JoinedNames([*names.values(), *copied, *altered])
+
+
+def split_rows(config: DataConfig) -> Rows:
+    """Return labels, splits and names of a data set as columns, without opening an image; those of an index on disk.
+
+    Raises:
+        InputError: When the data cannot be found or split.
+    """
+    return with_splits(found_rows(config), config)
+
+
+def found_rows(config: DataConfig) -> Rows:
+    """Return labels and names of a data set as columns, with the splits that it states, without opening an image.
+
+    Raises:
+        InputError: When the data cannot be found.
+    """
+    return index_of(config, cache_directory()).rows() if is_indexed(config) else find(config).rows()
 
 
 def training_labels(config: DataConfig) -> tuple[int, int]:
@@ -92,12 +112,9 @@ def training_labels(config: DataConfig) -> tuple[int, int]:
     """
     if config.kind == "emoji":
         return 0, 0
-    if is_indexed(config):
-        rows = with_splits(index_of(config, cache_directory()).rows(), config)
-        labels = rows.labels[rows.of("train")]
-        return int((labels < 0).sum()), len(labels)
-    train = assign_splits(find(config), config).of("train")
-    return sum(not entry.label for entry in train), len(train)
+    rows = split_rows(config)
+    labels = rows.labels[rows.of("train")]
+    return int((labels < 0).sum()), len(labels)
 
 
 def _identified(config: DataConfig, cache: Path) -> Listing:
@@ -109,13 +126,11 @@ def _identified(config: DataConfig, cache: Path) -> Listing:
 
 
 def find(config: DataConfig) -> Listing:
-    """List the images of a folder or a table, and of the folders that join training; or those of an index, one by one.
+    """List the images of a folder or a table on the disk, and of the folders that join training.
 
     Raises:
         InputError: When a folder or the table is missing, empty or not valid.
     """
-    if is_indexed(config):
-        return index_of(config, cache_directory()).listing()
     if not config.extra:
         return _find_own(config)
     problems: list[str] = []

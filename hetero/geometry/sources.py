@@ -13,8 +13,9 @@ from hetero.data.augmentation.copies import sources_of
 from hetero.data.checking.check import config_for
 from hetero.data.config import DataConfig
 from hetero.data.embeddings.file import is_sharded, raw_vectors
+from hetero.data.embeddings.name_search import rows_among
 from hetero.data.embeddings.shards import EmbeddingShards
-from hetero.data.prepare import find, prepare
+from hetero.data.prepare import found_rows, prepare
 from hetero.errors import InputError
 from hetero.geometry.sample import sampled_rows
 from hetero.recognition.kinds import ARRAY, CLOUD_STAGE, EMBEDDINGS, MODEL, RUN, SHARDS
@@ -78,15 +79,16 @@ def _from_file(path: Path, config: DataConfig | None) -> Vectors:
         return Vectors(title, vectors[originals], copies=len(names) - len(originals))
     if names is None:
         raise InputError(f"{path} has no names of images, by which --data gives classes; put them into {path.stem}.txt")
-    labels = {entry.name: entry.label for entry in find(config).entries}
-    originals = _originals(names)
-    rows = np.array([row for row in originals if names[row] in labels], np.int64)
+    data, originals = found_rows(config), _originals(names)
+    places = rows_among(data.names, [names[row] for row in originals.tolist()])
+    rows = originals[places >= 0]
     if not len(rows):
         raise InputError(
             f"no image of {config.path} has a vector in {path}: its names look like {names[0]!r}, the data's like "
-            f"{next(iter(labels), 'nothing')!r}"
+            f"{next(iter(data.names), 'nothing')!r}"
         )
-    classes = tuple(labels[names[row]] for row in rows)
+    labels = data.labels[places[places >= 0]].tolist()
+    classes = tuple(data.classes[label] if label >= 0 else "" for label in labels)
     return Vectors(title, vectors[rows], classes, len(names) - len(originals))
 
 

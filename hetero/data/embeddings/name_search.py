@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Int64
 
+_AT_ONCE = 1 << 16
+
 
 def rows_of_names(parts: Iterable[Sequence[str]], wanted: Sequence[str]) -> Int64[np.ndarray, " m"]:
     """Return the row of each name in parts that are read one after the other; -1 where there is none.
@@ -38,6 +40,12 @@ def rows_of_names(parts: Iterable[Sequence[str]], wanted: Sequence[str]) -> Int6
             rows[candidates[equal]] = first + own_rows[equal]
         first += len(names)
     return rows
+
+
+def rows_among(names: Sequence[str], wanted: Sequence[str]) -> Int64[np.ndarray, " m"]:
+    """Return the row of each wanted name among names that may lie on disk; -1 where there is none."""
+    parts = (list(names[start : start + _AT_ONCE]) for start in range(0, len(names), _AT_ONCE))
+    return rows_of_names(parts, wanted)
 
 
 def _names_at(names: Sequence[str], places: Int64[np.ndarray, " k"]) -> Sequence[str]:

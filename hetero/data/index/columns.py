@@ -119,7 +119,7 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: slice) -> Texts: ...
     def __getitem__(self, index: int | slice) -> str | Texts:
         if isinstance(index, slice):
-            return self.select(np.arange(len(self))[index])
+            return self.select(np.arange(*index.indices(len(self))))
         place = range(len(self))[index]
         return next(self._read(np.array([place if self._rows is None else self._rows[place]])))
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hetero.data.index.columns import Texts, mapped
 from hetero.data.index.places import is_remote
-from hetero.data.sources.listing import Box, ListedImage, Listing
+from hetero.data.sources.listing import Box
 from hetero.data.sources.rows import SPLITS, Rows
 from hetero.errors import IntegrityError
 from hetero.files import digest, sha256_file
@@ -156,26 +156,6 @@ class ImageIndex:
         return Rows(
             self.record.name, self.record.classes, labels, splits, self.names, self.record.views, self.record.notes
         )
-
-    def listing(self) -> Listing:
-        """Return every image as an entry, which takes much more memory than the index."""
-        columns, entry = self.columns, self.record
-        entries = tuple(
-            ListedImage(
-                Path(name),
-                name,
-                entry.classes[label] if label >= 0 else "",
-                SPLITS[split],
-                entry.views[view],
-                bool(role & 1) if role else None,
-                bool(role & 2) if role else None,
-                self.box(row),
-            )
-            for row, (name, label, split, view, role) in enumerate(
-                zip(self.names, *(columns[name].tolist() for name in ("label", "split", "view", "role")), strict=True)
-            )
-        )
-        return Listing(entry.name, entry.layout, entries, entry.notes)
 
     def fingerprint(self) -> str:
         """Return a digest of names, labels, splits and contents, independent of the place of the files."""

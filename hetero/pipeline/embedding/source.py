@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,6 +22,7 @@ from hetero.data.images import Images, ImageSet
 from hetero.data.index.build import index_of, is_indexed
 from hetero.data.index.image_index import ImageIndex
 from hetero.data.index.read import IndexDecoder, IndexReader
+from hetero.data.joined_names import JoinedNames
 from hetero.data.prepare import find, prepare
 from hetero.data.sources.listing import ListedImage, Listing
 from hetero.data.sources.walk import image_files, printable
@@ -175,31 +175,8 @@ def _of_recipe(recipe: Recipe, preprocessing: Preprocessing) -> Source:
 
 def _of_sets(sets: Sequence[ImageSet]) -> Source:
     sets = [part for part in sets if len(part)]
-    names = _JoinedNames([part.names for part in sets])
+    names = JoinedNames([part.names for part in sets])
     return Source(names, _JoinedImages([part.images for part in sets]), digest([part.fingerprint for part in sets]))
-
-
-class _JoinedNames(Sequence[str]):
-    """Names of several sets, one set after the other, each of which may lie on disk."""
-
-    def __init__(self, parts: Sequence[Sequence[str]]) -> None:
-        self._parts = parts
-        self._starts = [0, *accumulate(map(len, parts))]
-
-    def __len__(self) -> int:
-        return self._starts[-1]
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, int):
-            place = range(len(self))[index]
-            return self[place : place + 1][0]
-        start, stop, step = index.indices(len(self))
-        pairs = zip(self._starts, self._parts, strict=False)
-        return [name for first, part in pairs for name in part[max(0, start - first) : max(0, stop - first)]][::step]
 
 
 class _JoinedImages:

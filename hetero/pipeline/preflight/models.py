@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from hetero.data.embeddings.file import load_embeddings, rows_in
@@ -108,7 +109,7 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     return counts and Cloud(config.model.dimension, counts.macs, counts.parameters)
 
 
-def _names(recipe: Recipe) -> list[str]:
+def _names(recipe: Recipe) -> Sequence[str]:
     """Return the names of all images that need cloud embeddings, as far as they are known without decoding one."""
     data = recipe.data
     missing = not is_indexed(data) and not Path(data.path).exists()  # reported with the data

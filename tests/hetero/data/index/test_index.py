@@ -90,7 +90,13 @@ def test_what_is_known_without_pixels(tmp_path: Path, monkeypatch: pytest.Monkey
     data = prepare(config, SMALL)
     assert fingerprint(config, SMALL) == data.fingerprint
     names = [*data.train.names, *data.validation.names, *data.test.names]
-    assert sorted(expected_names(config)) == sorted(names) and training_labels(config) == (0, len(data.train))
+    assert training_labels(config) == (0, len(data.train))
+    expected = expected_names(config, copies=2)
+    copies = [f"{name}#{copy}" for copy in (1, 2) for name in data.train.names]
+    assert list(expected) == names + copies
+    places = [0, len(names) - 1, len(names), -1]
+    assert [expected[place] for place in places] == [(names + copies)[place] for place in places]
+    assert expected[len(names) - 2 : len(names) + 2] == (names + copies)[len(names) - 2 : len(names) + 2]
 
 
 def test_a_changed_byte_is_other_data(tmp_path: Path) -> None:
