@@ -133,7 +133,12 @@ class Shard:
 
     @cached_property
     def vectors(self) -> Float[np.ndarray, "n d"]:
-        """[n, d] in the file's type, mapped into memory."""
+        """[n, d] in the file's type, mapped into memory once they are known to be those that were written.
+
+        Raises:
+            IntegrityError: When they are not.
+        """
+        self._require_whole()
         shape = (self.rows, self.space.dimension)
         return np.memmap(self.path, np.dtype(self.dtype).newbyteorder("<"), "r", self.offset, shape)
 
@@ -152,12 +157,7 @@ class Shard:
             raise IntegrityError(f"{self.path} is damaged: expected {self.rows} names")
         return names
 
-    def require_whole(self) -> None:
-        """Read the vectors once and compare them with their checksum.
-
-        Raises:
-            IntegrityError: When they are not what was written.
-        """
+    def _require_whole(self) -> None:
         start, length = self.page
         with self.path.open("rb") as stream:
             stream.seek(start)

@@ -141,6 +141,15 @@ def test_a_changed_byte_of_a_vector_is_found(tmp_path: Path, place: float) -> No
     shard.path.write_bytes(bytes(data))
     with pytest.raises(IntegrityError, match="is damaged: its vectors are not those that were written"):
         EmbeddingShards(folder).require_whole()
+    opened = load_embeddings(folder)
+    assert np.isfinite(embeddings_of(opened, NAMES[:3])).all(), "a shard that is whole"
+    for use in (
+        lambda: embeddings_of(opened, NAMES[3:4]),
+        lambda: EmbeddingShards(folder).embeddings,
+        lambda: EmbeddingShards(folder).raw(np.array([5])),
+    ):
+        with pytest.raises(IntegrityError, match="is damaged: its vectors"):
+            use()
 
 
 def test_random_damage_is_refused_or_harmless(tmp_path: Path) -> None:
