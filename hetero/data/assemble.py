@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from hetero.data.config import DataConfig
 from hetero.data.decoding.decode import decoding_key, picture_size
 from hetero.data.decoding.decoded import decode_listing
-from hetero.data.decoding.lazy import LazyImages
+from hetero.data.decoding.lazy import LazyImages, ListedDecoder
 from hetero.data.images import Dataset, Images, ImageSet
 from hetero.data.protocols import Protocolled, Roles, choose, make_tasks, own_copy_tasks
 from hetero.data.sources.listing import ListedImage, Listing
@@ -219,6 +219,11 @@ class ListedSource:
         """Decode the images for another model; the result is cached once for all parts, like the first decoding."""
         decoded = decode_listing(self.everything, preprocessing, cache=self.cache, limit=self.limit)
         return _part(decoded.images, self.start, len(decoded.images) if self.stop is None else self.stop)
+
+    def originals(self, preprocessing: Preprocessing) -> LazyImages:
+        """Return the images to be cropped, decoded when they are read."""
+        entries = self.readable.entries[self.start : self.stop]
+        return LazyImages(ListedDecoder(entries, preprocessing), np.arange(len(entries)), preprocessing)
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         """Read the sizes from the files' headers."""

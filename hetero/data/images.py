@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 from numpy.typing import NDArray
 
 from hetero.errors import InputError
@@ -49,11 +49,35 @@ def selected(images: Images, rows: Int64[np.ndarray, " m"]) -> Images:
 
 
 @runtime_checkable
+class Croppable(Protocol):
+    """Images of which crops can be taken: parts that are prepared as whole pictures are."""
+
+    def cropped(
+        self, rows: Int64[np.ndarray, " b"], crops: Float64[np.ndarray, "b 4"], /
+    ) -> UInt8[np.ndarray, "b h w 3"]:
+        """Return a crop of each of these rows.
+
+        Args:
+            rows: The rows, which may repeat.
+            crops: ``left, top, right, bottom`` of each, as shares of its picture's sides.
+        """
+        ...
+
+
+@runtime_checkable
 class ImageSource(Protocol):
     """A source of images, from which they can be prepared for another model."""
 
     def prepared(self, preprocessing: Preprocessing) -> Images:
         """Decode and resize the same images in the same order by another preprocessing."""
+        ...
+
+    def originals(self, preprocessing: Preprocessing) -> Croppable:
+        """Return the same images in the same order, to be cropped before they are resized.
+
+        Raises:
+            InputError: When there are no originals.
+        """
         ...
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:

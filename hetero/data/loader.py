@@ -9,27 +9,28 @@ from itertools import islice
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+K = TypeVar("K")
+K_contra = TypeVar("K_contra", contravariant=True)
 
 
 @runtime_checkable
-class Rows(Protocol[T_co]):
+class Rows(Protocol[K_contra, T_co]):
     """What gives the rows that are asked for: images, or vectors of them."""
 
-    def __getitem__(self, indices: NDArray[np.int64], /) -> T_co:
+    def __getitem__(self, indices: K_contra, /) -> T_co:
         """Return these rows."""
         ...
 
 
-def batches(images: Rows[T], index_batches: Iterable[NDArray[np.int64]], ahead: int = 2) -> Iterator[T]:
+def batches(images: Rows[K, T], index_batches: Iterable[K], ahead: int = 2) -> Iterator[T]:
     """Yield the images of each batch of rows, in order; read on a background thread unless they are in memory.
 
     Args:
         images: The images (or vectors) to read from.
-        index_batches: int64 [b], rows of each batch; consumed at most ``ahead`` batches early.
+        index_batches: What each batch asks for, mostly int64 [b], its rows; consumed at most ``ahead`` batches early.
         ahead: Number of batches kept ready.
 
     Raises:
@@ -42,7 +43,7 @@ def batches(images: Rows[T], index_batches: Iterable[NDArray[np.int64]], ahead: 
     return _read_ahead(images, iter(index_batches), ahead)
 
 
-def _read_ahead(images: Rows[T], rows: Iterator[NDArray[np.int64]], ahead: int) -> Iterator[T]:
+def _read_ahead(images: Rows[K, T], rows: Iterator[K], ahead: int) -> Iterator[T]:
     pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
     try:
         waiting = deque(pool.submit(images.__getitem__, batch) for batch in islice(rows, ahead))

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64, UInt8
 
-from hetero.data.images import Dataset, Images, ImageSet, ImageSource, selected
+from hetero.data.images import Croppable, Dataset, Images, ImageSet, ImageSource, selected
 from hetero.data.index.columns import Texts
 from hetero.errors import InputError
 from hetero.files import digest
@@ -33,6 +33,19 @@ def with_classes(dataset: Dataset, names: Collection[str]) -> Dataset:
 
 
 @dataclass(frozen=True)
+class _RowsToCrop:
+    """Some of the images that can be cropped."""
+
+    whole: Croppable
+    rows: Int64[np.ndarray, " n"]
+
+    def cropped(
+        self, rows: Int64[np.ndarray, " b"], crops: Float64[np.ndarray, "b 4"], /
+    ) -> UInt8[np.ndarray, "b h w 3"]:
+        return self.whole.cropped(self.rows[rows], crops)
+
+
+@dataclass(frozen=True)
 class _Rows:
     """A source of some rows of another."""
 
@@ -41,6 +54,9 @@ class _Rows:
 
     def prepared(self, preprocessing: Preprocessing) -> Images:
         return selected(self.whole.prepared(preprocessing), self.rows)
+
+    def originals(self, preprocessing: Preprocessing) -> _RowsToCrop:
+        return _RowsToCrop(self.whole.originals(preprocessing), self.rows)
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         return self.whole.sizes()[self.rows]

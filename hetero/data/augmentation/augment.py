@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +19,7 @@ from hetero.data.augmentation.config import AugmentConfig
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's conversion of RGB to grey
 _RANDOM_NUMBERS = 14
+_CROP_NUMBERS = 4
 
 
 def augment(
@@ -40,13 +42,46 @@ def augment(
     Returns:
         RGB images in 0..1 on the same device.
     """
-    random = random_numbers(len(pixels) if count is None else count, generator)
+    random = _numbers(len(pixels) if count is None else count, generator)
     return augmented(pixels, config, random[:, first : first + len(pixels)])
 
 
-def random_numbers(images: int, generator: torch.Generator) -> Float32[Tensor, "r b"]:
-    """Draw the numbers that decide the changes of so many images."""
+def random_numbers(images: int, generator: torch.Generator, *, at_once: int = 0) -> Float32[Tensor, "r b"]:
+    """Draw the numbers that decide the changes of so many images, and below them those that decide their crops.
+
+    Args:
+        images: Number of images.
+        generator: Generator on the CPU.
+        at_once: Images whose changes are drawn together, which decides the numbers; 0 for all.
+    """
+    step = at_once or max(1, images)
+    changes = torch.cat(
+        [_numbers(min(step, images - start), generator) for start in range(0, images or 1, step)], dim=1
+    )
+    return torch.cat([changes, torch.rand((_CROP_NUMBERS, images), generator=generator)])
+
+
+def _numbers(images: int, generator: torch.Generator) -> Float32[Tensor, "r b"]:
     return torch.rand((_RANDOM_NUMBERS, images), generator=generator)
+
+
+def crop_boxes(random: Float32[Tensor, "r b"], config: AugmentConfig) -> Float64[np.ndarray, "b 4"]:
+    """Return the random crop of each image: ``left, top, right, bottom`` as shares of its picture's sides.
+
+    A crop has its share of the picture's area, and the picture's shape but for the factor of ``crop_aspect``; where
+    that would not fit, it is smaller.
+
+    Args:
+        random: The numbers of :func:`random_numbers`.
+        config: Strength of the crops.
+    """
+    area, aspect, across, down = random[_RANDOM_NUMBERS:].double()
+    area = _between(area, *config.crop_area)
+    aspect = _between(aspect, *map(math.log, config.crop_aspect)).exp()
+    sides = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()])
+    sides /= sides.amax(dim=0).clamp(min=1.0)
+    start = torch.stack([across, down]) * (1.0 - sides)
+    return torch.cat([start, start + sides]).T.numpy()
 
 
 @dataclass(frozen=True)
@@ -73,7 +108,7 @@ def augmented(
     Args:
         pixels: RGB images on any device.
         config: Strength of the changes.
-        random: Random numbers of each image.
+        random: Random numbers of each image; crops were taken before.
         frame: The frame of another input in which the changes are described: pictures are then moved, turned and
             covered in the same way as there. None describes the changes in these images' own frame.
 
@@ -117,11 +152,21 @@ def _move(
         [cos * mirror, -sin / aspect * mirror * high / wide, shift * _either_way(random[2]) / wide], dim=1
     )
     down = torch.stack([sin * aspect * wide / high, cos, shift * _either_way(random[3]) / high], dim=1)
-    grid = F.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
+    grid = _grid(torch.stack([across, down], dim=1), images.shape[2], images.shape[3])
     # Pixels outside are read as zero, which is the ground once it is subtracted.
     ground = config.ground / 255.0
     moved = F.grid_sample(images.sub_(ground), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return moved.add_(ground)
+
+
+def _grid(affine: Float32[Tensor, "b 2 3"], height: int, width: int) -> Float32[Tensor, "b h w 2"]:
+    """Return where each pixel is read from: ``affine_grid`` as a sum of rows and columns, at a sixth of its cost."""
+    across, down = (
+        (2 * torch.arange(count, device=affine.device, dtype=affine.dtype) + 1) / count - 1 for count in (width, height)
+    )
+    rows = (affine[:, :, 1, None] * down + affine[:, :, 2:]).transpose(1, 2).contiguous()
+    columns = (affine[:, :, 0, None] * across).transpose(1, 2).contiguous()
+    return rows[:, :, None] + columns[:, None]
 
 
 def _colour(

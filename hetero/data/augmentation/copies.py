@@ -20,11 +20,12 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from numpy.typing import NDArray
 
-from hetero.data.augmentation.augment import Frame, augmented, random_numbers
+from hetero.data.augmentation.augment import augmented, crop_boxes, random_numbers
 from hetero.data.augmentation.config import AugmentConfig
 from hetero.data.augmentation.copies_cache import kept_copies
-from hetero.data.decoding.frame import reach, same_frame
-from hetero.data.images import Images, ImageSet, no_original
+from hetero.data.augmentation.frames import Frames, frames_of
+from hetero.data.augmentation.shown import croppable, require_same_part
+from hetero.data.images import Croppable, Images, ImageSet, no_original
 from hetero.errors import InputError
 from hetero.files import digest
 from hetero.preprocessing import Preprocessing
@@ -57,14 +58,16 @@ def with_copies(
         A set of ``(count + 1) * n`` images; copies of ``NAME`` are called ``NAME#1``, ``NAME#2`` and so on.
 
     Raises:
-        InputError: When ``count`` is negative, or an image has the name that a copy would get.
+        InputError: When ``count`` is negative, an image has the name that a copy would get, or copies are to be cropped
+            from originals that are not there.
     """
     if count < 0:
         raise InputError(f"copies: expected 0 or more, got {count}")
     if not count or not len(images):
         return images
     names = copy_names(images.names, count)
-    copied = CopiedImages(images.images, config, random_numbers_of_copies(len(images), count, seed))
+    crops = croppable(images, config) if config.crops else None
+    copied = CopiedImages(images.images, config, random_numbers_of_copies(len(images), count, seed), crops=crops)
     fingerprint = digest([images.fingerprint, count, dataclasses.asdict(config), seed])
     pixels: Images = copied
     if np.prod(copied.shape) <= held_gb * 1e9:
@@ -115,7 +118,8 @@ class CopiedImages:
         images: uint8 [n, h, w, 3].
         config: Strength of the changes.
         random: float32 [copies, r, n], the random numbers of each copy.
-        frame: The frame in which changes are described; None for the images' own frame.
+        frames: The frames in which changes are described; None for the images' own frame.
+        crops: What crops of the images are cut from; None for copies of whole images.
     """
 
     def __init__(
@@ -123,9 +127,10 @@ class CopiedImages:
         images: Images,
         config: AugmentConfig,
         random: Float32[torch.Tensor, "copies r n"],
-        frame: Frame | None = None,
+        frames: Frames | None = None,
+        crops: Croppable | None = None,
     ) -> None:
-        self.images, self.config, self.random, self.frame = images, config, random, frame
+        self.images, self.config, self.random, self.frames, self.crops = images, config, random, frames, crops
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,19 +144,18 @@ class CopiedImages:
         """Read or compute these rows."""
         rows = np.arange(len(self))[indices]
         copy, source = np.divmod(rows, len(self.images))
-        images = np.array(self.images[source])
-        if (places := np.flatnonzero(copy)).size:
-            images[places] = self._changed(images[places], copy[places] - 1, source[places])
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        plain, places = np.flatnonzero(copy == 0), np.flatnonzero(copy)
+        images[plain] = self.images[source[plain]]
+        images[places] = self._changed(copy[places] - 1, source[places])
         return images
 
-    def _changed(
-        self, images: UInt8[np.ndarray, "b h w 3"], copies: Int64[np.ndarray, " b"], rows: Int64[np.ndarray, " b"]
-    ) -> UInt8[np.ndarray, "b h w 3"]:
-        indices = torch.from_numpy(rows)
-        frame = self.frame and Frame(self.frame.aspect, self.frame.ratio[indices])
-        changed = augmented(
-            torch.from_numpy(images), self.config, self.random[torch.from_numpy(copies), :, indices].T, frame
-        )
+    def _changed(self, copies: Int64[np.ndarray, " b"], rows: Int64[np.ndarray, " b"]) -> UInt8[np.ndarray, "b h w 3"]:
+        random = self.random[torch.from_numpy(copies), :, torch.from_numpy(rows)].T
+        crops = None if self.crops is None else crop_boxes(random, self.config)
+        images = self.images[rows] if crops is None or self.crops is None else self.crops.cropped(rows, crops)
+        frame = self.frames and self.frames.at(rows, crops)
+        changed = augmented(torch.from_numpy(np.array(images)), self.config, random, frame)
         return (changed * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -159,47 +163,34 @@ class CopiedImages:
 class CopiedSource:
     """Prepares images and their copies for another model, with the same changes to each picture."""
 
-    originals: ImageSet
+    plain: ImageSet
     copied: CopiedImages
 
     def prepared(self, preprocessing: Preprocessing) -> CopiedImages:
         """Prepare images and copies as another model expects them."""
-        originals = self.originals.prepared_by(preprocessing)
-        return CopiedImages(
-            originals.images, self.copied.config, self.copied.random, frame_of(self.originals, preprocessing)
+        originals, config = self.plain.prepared_by(preprocessing), self.copied.config
+        frames = frames_of(self.plain, preprocessing)
+        require_same_part(config, frames)
+        crops = croppable(originals, config) if config.crops else None
+        return CopiedImages(originals.images, config, self.copied.random, frames, crops)
+
+    def originals(self, _preprocessing: Preprocessing, /) -> Croppable:
+        """Refuse, since a changed copy is no picture that could be cropped."""
+        raise InputError(
+            "crop_from = 'original': some of the images are changed copies, which have no originals; set crop_from = "
+            "'prepared', crop the copies instead (copies_augment), or make none (copies = 0)"
         )
 
     def sizes(self) -> Int64[np.ndarray, "n 2"]:
         """Return the sizes of the pictures; a copy has its original's."""
-        assert self.originals.source is not None
-        return np.tile(self.originals.source.sizes(), (len(self.copied.random) + 1, 1))
-
-
-def frame_of(images: ImageSet, other: Preprocessing) -> Frame | None:
-    """Return the frame that describes changes of these images in another preparation of them.
-
-    Args:
-        images: Images whose changes are described in their own frame; their preprocessing and source are known.
-        other: Preprocessing of the same images for another model.
-
-    Returns:
-        A frame with ratios float32 [n, 2]; None when every picture lies at the same place in both inputs.
-    """
-    own, source = images.preprocessing, images.source
-    assert own is not None and source is not None
-    if same_frame(own, other):
-        return None
-    sizes = source.sizes()
-    return Frame(own.width / own.height, torch.from_numpy(reach(sizes, own) / reach(sizes, other)))
+        assert self.plain.source is not None
+        return np.tile(self.plain.source.sizes(), (len(self.copied.random) + 1, 1))
 
 
 def random_numbers_of_copies(images: int, count: int, seed: int) -> Float32[torch.Tensor, "copies r n"]:
     """Draw the numbers that decide the changes of each copy of each image."""
     generators = [torch.Generator().manual_seed(1_000_003 * seed + copy) for copy in range(1, count + 1)]
-    sizes = [min(_CHUNK, images - start) for start in range(0, images, _CHUNK)]
-    return torch.stack(
-        [torch.cat([random_numbers(size, generator) for size in sizes], dim=1) for generator in generators]
-    )
+    return torch.stack([random_numbers(images, generator, at_once=_CHUNK) for generator in generators])
 
 
 def sources_of(names: Sequence[str]) -> Int64[np.ndarray, " n"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Generator
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
+from hetero.data.decoding.crop import Pixels, Shares, in_reduced, part_of, reduce_for
 from hetero.data.decoding.grey import DeepGrey, Range, eight_bits, is_deep
 from hetero.data.decoding.image_file import open_image
 from hetero.data.sources.listing import Box
@@ -45,7 +47,7 @@ def decoding_key(preprocessing: Preprocessing) -> str:
 
 
 def decode(
-    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = "", crop: Shares | None = None
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image, turn it upright, cut the box out, and resize.
 
@@ -54,27 +56,26 @@ def decode(
         preprocessing: Target size, manner of resizing, filter, ground and range of deep grey.
         box: ``(left, top, right, bottom)`` in pixels of the upright image.
         content: SHA-256 that the file must have; empty when it does not matter.
+        crop: Part of the picture (or of the box) to cut out, see :mod:`hetero.data.decoding.crop`; None for all of it.
 
     Raises:
         UnreadableImageError: When the file is missing, damaged, of another format or too large, or when the box lies
             outside the image.
         InputError: When the file is not the one that ``content`` names.
     """
-    return decode_looking(path, preprocessing, box, content=content)[0]
+    return decode_looking(path, preprocessing, box, content=content, crop=crop)[0]
 
 
 def decode_looking(
-    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = ""
+    path: Path, preprocessing: Preprocessing, box: Box | None = None, *, content: str = "", crop: Shares | None = None
 ) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
     """Decode as :func:`decode` does, and return the values of a grey file of more than 8 bits; None for other files."""
-    rgb, deep = _read(path, preprocessing, content)
-    if box is not None:
-        rgb = _cut(rgb, box, path)
-    return resized(rgb, preprocessing), deep
+    rgb, part, deep = _read(path, preprocessing, content, box, crop)
+    return resized(rgb, preprocessing, part), deep
 
 
 def decode_bytes(
-    data: bytes, name: str, preprocessing: Preprocessing, box: Box | None = None
+    data: bytes, name: str, preprocessing: Preprocessing, box: Box | None = None, *, crop: Shares | None = None
 ) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
     """Decode the bytes of an image file as :func:`decode_looking` does; ``name`` stands in messages.
 
@@ -82,10 +83,8 @@ def decode_bytes(
         UnreadableImageError: As in :func:`decode`.
     """
     with _unreadable(name), open_image(BytesIO(data)) as image:
-        rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
-    if box is not None:
-        rgb = _cut(rgb, box, name)
-    return resized(rgb, preprocessing), deep
+        rgb, part, deep = _picture(image, preprocessing, name, box, crop)
+    return resized(rgb, preprocessing, part), deep
 
 
 def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
@@ -94,16 +93,41 @@ def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray,
     Raises:
         UnreadableImageError: When the file is missing, damaged, of another format or too large.
     """
-    return np.asarray(_read(path, preprocessing, "")[0])
+    return np.asarray(_read(path, preprocessing)[0])
 
 
-def _read(path: Path, preprocessing: Preprocessing, content: str) -> tuple[Image.Image, DeepGrey | None]:
+def _read(
+    path: Path, preprocessing: Preprocessing, content: str = "", box: Box | None = None, crop: Shares | None = None
+) -> tuple[Image.Image, Box | None, DeepGrey | None]:
     with _unreadable(path), path.open("rb") as stream:
         if content and hashlib.file_digest(stream, "sha256").hexdigest() != content:
             raise InputError(f"{path} was changed since the data was listed; start again")
         stream.seek(0)
         with open_image(stream) as image:
-            return _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+            return _picture(image, preprocessing, path, box, crop)
+
+
+def _picture(
+    image: Image.Image, preprocessing: Preprocessing, name: Path | str, box: Box | None, crop: Shares | None
+) -> tuple[Image.Image, Box | None, DeepGrey | None]:
+    """Decode an opened image, upright and in RGB, and cut out the box, and the crop of that.
+
+    Returns:
+        The image, the part of it to resize (None for all), and the values of a grey file of more than 8 bits.
+    """
+    if crop is None:
+        rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+        return (rgb if box is None else rgb.crop(_inside(rgb.size, box, name))), None, deep
+    size, orientation = _upright_size(image), _orientation(image)
+    part = part_of((0, 0, *size) if box is None else _inside(size, box, name), crop)
+    reduction = reduce_for(part, image, preprocessing)
+    rgb, deep = _upright_rgb(image, preprocessing.pad_value, preprocessing.grey_range)
+    if reduction == 1:
+        return rgb.crop(part), None, deep
+    left, top, right, bottom = in_reduced(part, size, reduction, orientation)
+    first = (math.floor(left), math.floor(top))
+    rgb = rgb.crop((*first, math.ceil(right), math.ceil(bottom)))
+    return rgb, (left - first[0], top - first[1], right - first[0], bottom - first[1]), deep
 
 
 @contextlib.contextmanager
@@ -129,13 +153,19 @@ def picture_size(source: Path | BytesIO, box: Box | None = None, *, name: str = 
         UnreadableImageError: When the file is missing or not an image.
     """
     with _unreadable(name or str(source)), open_image(source) as image:
-        width, height = image.size
-        if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
-            width, height = height, width
+        width, height = _upright_size(image)
     if box is None:
         return width, height
     left, top = max(0, round(box[0])), max(0, round(box[1]))
     return min(width, round(box[2])) - left, min(height, round(box[3])) - top
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    return (image.height, image.width) if _orientation(image) in _LYING else image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> tuple[Image.Image, DeepGrey | None]:
@@ -157,36 +187,39 @@ def _upright_rgb(image: Image.Image, ground: int, grey_range: Range | None) -> t
     return image, deep
 
 
-def resized(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
+def resized(image: Image.Image, preprocessing: Preprocessing, part: Box | None = None) -> UInt8[np.ndarray, "h w 3"]:
     """Fit an RGB image to the model's input by ``preprocessing.resize``.
 
     Args:
         image: Mode RGB, any size.
         preprocessing: Target size, manner of resizing, filter and ground.
+        part: The part of the image to take; None for all of it.
     """
-    target = (preprocessing.width, preprocessing.height)
+    left, top, right, bottom = part or (0.0, 0.0, float(image.width), float(image.height))
+    width, height, target = right - left, bottom - top, (preprocessing.width, preprocessing.height)
     filter_ = _FILTERS[preprocessing.filter]
-    if preprocessing.resize == "squash" or image.width * target[1] == image.height * target[0]:
-        return np.asarray(_resize(image, target, filter_))
+    if preprocessing.resize == "squash" or width * target[1] == height * target[0]:
+        return np.asarray(_resize(image, target, filter_, (left, top, right, bottom)))
     if preprocessing.resize == "crop":
-        return np.asarray(_resize(image, target, filter_, _centre(image.size, target)))
-    scale = min(target[0] / image.width, target[1] / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        inner_left, inner_top, inner_right, inner_bottom = _centre((width, height), target)
+        inner = (left + inner_left, top + inner_top, left + inner_right, top + inner_bottom)
+        return np.asarray(_resize(image, target, filter_, inner))
+    scale = min(target[0] / width, target[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     ground = Image.new("RGB", target, (preprocessing.pad_value,) * 3)
-    ground.paste(_resize(image, inner, filter_), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2))
+    fitted = _resize(image, size, filter_, (left, top, right, bottom))
+    ground.paste(fitted, ((target[0] - size[0]) // 2, (target[1] - size[1]) // 2))
     return np.asarray(ground)
 
 
-def _resize(
-    image: Image.Image, size: tuple[int, int], filter_: Image.Resampling, box: Box | None = None
-) -> Image.Image:
+def _resize(image: Image.Image, size: tuple[int, int], filter_: Image.Resampling, box: Box) -> Image.Image:
     # Across first: since Pillow 13 ``resize`` alone starts downwards with tall images, which rounds otherwise.
-    left, top, right, bottom = box or (0.0, 0.0, *image.size)
+    left, top, right, bottom = box
     across = image.resize((size[0], image.height), filter_, box=(left, 0, right, image.height))
     return across.resize(size, filter_, box=(0, top, size[0], bottom))
 
 
-def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+def _centre(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the largest centred box of the target's shape, ``(left, top, right, bottom)`` in source pixels."""
     scale = min(size[0] / target[0], size[1] / target[1])
     # Rounding may put a border slightly outside the image, which Pillow refuses.
@@ -195,12 +228,13 @@ def _centre(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, floa
     return (left, top, left + width, top + height)
 
 
-def _cut(image: Image.Image, box: Box, path: Path | str) -> Image.Image:
+def _inside(size: tuple[int, int], box: Box, path: Path | str) -> Pixels:
+    """Return the part of a box that lies inside the image, in whole pixels."""
     left, top = max(0, round(box[0])), max(0, round(box[1]))
-    right, bottom = min(image.width, round(box[2])), min(image.height, round(box[3]))
+    right, bottom = min(size[0], round(box[2])), min(size[1], round(box[3]))
     if left >= right or top >= bottom:
-        raise UnreadableImageError(path, f"the box {box} holds no pixel of the {image.width} x {image.height} image")
-    return image.crop((left, top, right, bottom))
+        raise UnreadableImageError(path, f"the box {box} holds no pixel of the {size[0]} x {size[1]} image")
+    return (left, top, right, bottom)
 
 
 def _reason(error: Exception) -> str:

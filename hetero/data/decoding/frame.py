@@ -7,16 +7,18 @@ the input's edge: a padded picture reaches less far along one axis, and a croppe
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from hetero.preprocessing import Preprocessing
 
 
-def reach(sizes: Int64[np.ndarray, "n 2"], preprocessing: Preprocessing) -> Float32[np.ndarray, "n 2"]:
+def reach(
+    sizes: Int64[np.ndarray, "n 2"] | Float64[np.ndarray, "n 2"], preprocessing: Preprocessing
+) -> Float32[np.ndarray, "n 2"]:
     """Return the reach of pictures from the middle of the input, across and down.
 
     Args:
-        sizes: int64 [n, 2], width and height of each picture in pixels.
+        sizes: [n, 2], width and height of each picture, in pixels or shares of them.
         preprocessing: Size of the input and manner of resizing.
     """
     target = np.array([preprocessing.width, preprocessing.height], np.float64)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 from numpy.typing import NDArray
 
+from hetero.data.decoding.crop import crop_of
 from hetero.data.decoding.decode import decode
 from hetero.data.decoding.kept import KeptPixels
 from hetero.data.decoding.parallel import workers
@@ -24,8 +25,10 @@ _AT_ONCE = 32
 class Decoder(Protocol):
     """Decodes images of a set by their rows."""
 
-    def __call__(self, rows: Int64[np.ndarray, " b"], /) -> Iterable[UInt8[np.ndarray, "h w 3"]]:
-        """Yield the pixels of these rows, in order."""
+    def __call__(
+        self, rows: Int64[np.ndarray, " b"], /, crops: Float64[np.ndarray, "b 4"] | None = None
+    ) -> Iterable[UInt8[np.ndarray, "h w 3"]]:
+        """Yield the pixels of these rows, or of crops of them, in order."""
         ...
 
 
@@ -69,7 +72,6 @@ class LazyImages:
         rows = self._rows[indices]
         result = np.empty((len(rows), *self.shape[1:]), np.uint8)
         left = np.arange(len(rows)) if self._kept is None else np.flatnonzero(~self._kept.take(rows, result))
-        size = min(_AT_ONCE, -(-len(left) // (2 * workers())) or 1)
 
         def fill(places: Int64[np.ndarray, " k"]) -> None:
             for place, image in zip(places, self._decoder(rows[places]), strict=True):
@@ -77,9 +79,32 @@ class LazyImages:
                 if self._kept is not None:
                     self._kept.put(int(rows[place]), image)
 
-        for _ in self._pool.map(fill, [left[start : start + size] for start in range(0, len(left), size)]):
-            pass
+        self._on_all_cores(fill, left)
         return result
+
+    def cropped(
+        self, rows: Int64[np.ndarray, " b"], crops: Float64[np.ndarray, "b 4"], /
+    ) -> UInt8[np.ndarray, "b h w 3"]:
+        """Decode a crop of each of these rows; none is kept, since it hardly comes again.
+
+        Raises:
+            UnreadableImageError: When an image cannot be read.
+            InputError: When a file was changed since it was listed.
+        """
+        result = np.empty((len(rows), *self.shape[1:]), np.uint8)
+
+        def fill(places: Int64[np.ndarray, " k"]) -> None:
+            decoded = self._decoder(self._rows[rows[places]], crops=crops[places])
+            for place, image in zip(places, decoded, strict=True):
+                result[place] = image
+
+        self._on_all_cores(fill, np.arange(len(rows)))
+        return result
+
+    def _on_all_cores(self, fill: Callable[[Int64[np.ndarray, " k"]], None], places: Int64[np.ndarray, " b"]) -> None:
+        size = min(_AT_ONCE, -(-len(places) // (2 * workers())) or 1)
+        for _ in self._pool.map(fill, [places[start : start + size] for start in range(0, len(places), size)]):
+            pass
 
     def select(self, rows: Int64[np.ndarray, " m"] | slice) -> LazyImages:
         """Return some of the images, in the order of ``rows``; none is decoded."""
@@ -97,7 +122,10 @@ class ListedDecoder:
     def __init__(self, entries: Sequence[ListedImage], preprocessing: Preprocessing) -> None:
         self._entries, self._preprocessing = entries, preprocessing
 
-    def __call__(self, rows: Int64[np.ndarray, " b"], /) -> Iterable[UInt8[np.ndarray, "h w 3"]]:
-        """Yield the pixels of these rows, in order."""
-        for entry in (self._entries[row] for row in rows.tolist()):
-            yield decode(entry.path, self._preprocessing, entry.box, content=entry.content)
+    def __call__(
+        self, rows: Int64[np.ndarray, " b"], /, crops: Float64[np.ndarray, "b 4"] | None = None
+    ) -> Iterable[UInt8[np.ndarray, "h w 3"]]:
+        """Yield the pixels of these rows, or of crops of them, in order."""
+        for place, entry in enumerate(self._entries[row] for row in rows.tolist()):
+            crop = crop_of(crops, place)
+            yield decode(entry.path, self._preprocessing, entry.box, content=entry.content, crop=crop)

@@ -126,6 +126,11 @@ class IndexSource:
         decoder = IndexDecoder(IndexReader(self.index), preprocessing, self.order)
         return LazyImages(decoder, np.arange(self.start, self.stop), preprocessing, kept)
 
+    def originals(self, preprocessing: Preprocessing) -> LazyImages:
+        """Return the images to be cropped; none is kept."""
+        decoder = IndexDecoder(IndexReader(self.index), preprocessing, self.order)
+        return LazyImages(decoder, np.arange(self.start, self.stop), preprocessing)
+
     def sizes(self) -> Int64[np.ndarray, "m 2"]:
         """Read the sizes from the images' headers."""
         reader, rows = IndexReader(self.index), self.order[self.start : self.stop]

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
+from hetero.data.decoding.crop import crop_of
 from hetero.data.decoding.decode import UnreadableImageError, decode_bytes, picture_size
 from hetero.data.index.image_index import ImageIndex
 from hetero.data.index.places import filesystem, is_remote, store_errors
@@ -72,17 +73,19 @@ class IndexDecoder:
     def __init__(self, reader: IndexReader, preprocessing: Preprocessing, order: Int64[np.ndarray, " n"]) -> None:
         self._reader, self._preprocessing, self._order = reader, preprocessing, order
 
-    def __call__(self, rows: Int64[np.ndarray, " b"], /) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Yield the pixels of these places, in order.
+    def __call__(
+        self, rows: Int64[np.ndarray, " b"], /, crops: Float64[np.ndarray, "b 4"] | None = None
+    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Yield the pixels of these places, or of crops of them, in order.
 
         Raises:
             InputError: When an image cannot be decoded, or grey ones need a range.
         """
         index, rows = self._reader.index, self._order[rows]
-        for row, data in zip(rows.tolist(), self._reader.read(rows), strict=True):
-            name = index.names[row]
+        for place, (row, data) in enumerate(zip(rows.tolist(), self._reader.read(rows), strict=True)):
+            name, crop = index.names[row], crop_of(crops, place)
             try:
-                pixels, grey = decode_bytes(data, name, self._preprocessing, index.box(row))
+                pixels, grey = decode_bytes(data, name, self._preprocessing, index.box(row), crop=crop)
             except UnreadableImageError as error:
                 raise UnreadableImageError(
                     name, f"{error.reason}; hetero data check lists all such images, skip_unreadable leaves them out"

@@ -22,6 +22,7 @@ from PIL import Image
 from hetero.data.config import EMOJI_TRAIN_CLASSES, DataConfig
 from hetero.data.decoding.cache import made_once
 from hetero.data.decoding.decode import decoding_key, resized
+from hetero.data.decoding.pixel_crops import PixelCrops
 from hetero.data.images import Dataset, ImageSet
 from hetero.data.protocols import Roles, make_tasks
 from hetero.data.sources.emoji_fonts import DESIGNS, EmojiFonts, renderer_versions
@@ -150,6 +151,10 @@ class DrawnSource:
     def prepared(self, preprocessing: Preprocessing) -> UInt8[np.ndarray, "m h w 3"]:
         """Resize the emoji for a model."""
         return np.stack([resized(Image.fromarray(self.rendered[row]), preprocessing) for row in self.rows])
+
+    def originals(self, preprocessing: Preprocessing) -> PixelCrops:
+        """Return the emoji as they are drawn, to be cropped."""
+        return PixelCrops(self.rendered[np.array(self.rows)], preprocessing)
 
     def sizes(self) -> Int64[np.ndarray, "m 2"]:
         """Return the size in which all are drawn."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from hetero.data.augmentation.augment import augmented
 from hetero.data.augmentation.config import AugmentConfig
 from hetero.data.augmentation.copies import sources_of
+from hetero.data.augmentation.shown import ShownImages, require_same_part
 from hetero.data.images import ImageSet
 from hetero.data.loader import batches
 from hetero.errors import InputError
@@ -60,7 +61,7 @@ class Feed:
 
     Raises:
         InputError: When images are to be mixed and an objective compares by class, or there is no cloud model; when a
-            batch cannot be drawn or shared.
+            batch cannot be drawn or shared, or crops be cut.
     """
 
     def __init__(
@@ -79,9 +80,13 @@ class Feed:
                 "model and objectives that compare with its vectors alone, such as cloud_regression and "
                 "instance_contrastive; set mixup = 0, or leave the others out"
             )
-        self._fabric, self._images, self._cloud = fabric, images, cloud
+        self._fabric, self._cloud = fabric, cloud
         self._changes = config.augment or AugmentConfig()
         self._live: LiveCloud | None = cloud and cloud.live
+        self._shown, self._shown_live = ShownImages(images, self._changes), None
+        if self._live and self._live.images is not None:
+            require_same_part(self._changes, self._live.frames)
+            self._shown_live = ShownImages(self._live.images, self._changes)
         self._labels = torch.as_tensor(np.asarray(images.labels))
         sources = sources_of(images.names)
         sampler = sampler_of(config, np.asarray(images.labels), sources, by_class=by_class, seed=seed)
@@ -113,10 +118,11 @@ class Feed:
     def batches(self, first: int, last: int) -> Iterator[Fed]:
         """Yield the batches of the steps from ``first`` (counted from 0) to before ``last``, read ahead."""
         plans, own_plans, cloud_plans, cached_plans = tee(self._planner.plans(first, last), 4)
-        own_images = batches(self._images.images, (plan.rows[self._read] for plan in own_plans))
+        own_images = self._shown.batches((plan.rows[self._read], plan.drawn[:, self._read]) for plan in own_plans)
         cloud_images: Iterator[UInt8[np.ndarray, "k h w 3"] | None] = (None for _ in cloud_plans)
-        if self._live and self._live.images is not None:
-            cloud_images = batches(self._live.images, (plan.rows[self._cloud_places(plan)] for plan in cloud_plans))
+        if self._shown_live:
+            places = ((plan, self._cloud_places(plan)) for plan in cloud_plans)
+            cloud_images = self._shown_live.batches((plan.rows[some], plan.drawn[:, some]) for plan, some in places)
         cached = self._cached(cached_plans)
         for plan, images, others, vectors in zip(plans, own_images, cloud_images, cached, strict=True):
             yield self._batch(plan, images, others, vectors)
@@ -196,8 +202,9 @@ class Feed:
             pixels = pixels[torch.as_tensor(fresh - self._read.start)]
         elif len(others):
             places = self._cloud_places(plan)
-            frame = live.frame_at(plan.rows[places])
-            pixels = augmented(self._on_device(others), self._changes, plan.drawn[:, places], frame)
+            drawn = plan.drawn[:, places]
+            frame = live.frames and live.frames.at(plan.rows[places], self._shown.crops(drawn))
+            pixels = augmented(self._on_device(others), self._changes, drawn, frame)
             if plan.mixture and self._planner.embeds_all:
                 pixels = plan.mixture.of(pixels)[torch.as_tensor(fresh)]
         if not len(fresh):  # all of them belong to other ranks

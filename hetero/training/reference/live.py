@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hetero.data.augmentation.augment import Frame
-from hetero.data.augmentation.copies import frame_of
-from hetero.data.images import Images, ImageSet
+from hetero.data.augmentation.frames import Frames, frames_of
+from hetero.data.images import ImageSet
 from hetero.models.external.embedders import ImageEmbedder, unit_vectors
 from hetero.models.model import EmbeddingModel
 
@@ -27,13 +26,13 @@ class LiveCloud:
         model: The cloud model.
         share: Share of each batch's images that it embeds; 1 for all of them.
         images: The training images as it expects them; None when they are prepared as the student's are.
-        frame: The frame in which changes of these images are described; None for their own frame.
+        frames: The frames in which changes of these images are described; None for their own frame.
     """
 
     model: EmbeddingModel | ImageEmbedder
     share: float = 1.0
-    images: Images | None = None
-    frame: Frame | None = None
+    images: ImageSet | None = None
+    frames: Frames | None = None
 
     @classmethod
     def of(cls, model: EmbeddingModel | ImageEmbedder, share: float, images: ImageSet) -> LiveCloud:
@@ -51,11 +50,7 @@ class LiveCloud:
         prepared = images.prepared_by(model.preprocessing)
         if prepared is images:
             return cls(model, share)
-        return cls(model, share, prepared.images, frame_of(images, model.preprocessing))
-
-    def frame_at(self, rows: Int64[np.ndarray, " m"]) -> Frame | None:
-        """Return the frame of these images."""
-        return self.frame and replace(self.frame, ratio=self.frame.ratio[torch.from_numpy(rows)])
+        return cls(model, share, prepared, frames_of(images, model.preprocessing))
 
     def on(self, fabric: Fabric) -> LiveCloud:
         """Move the model to the run's device, where it can be moved, and freeze it."""

@@ -191,7 +191,8 @@ def test_a_recipe_gives_the_cloud_a_preprocessing_of_its_own(
     assert EmbeddingSpace.load(tmp_path / "run" / "cloud" / "space.json") == cloud.space
 
 
-def test_a_live_cloud_sees_the_students_pictures_as_it_takes_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("area", [(1.0, 1.0), (0.3, 0.6)])
+def test_a_live_cloud_sees_the_students_pictures_as_it_takes_them(tmp_path: Path, area: tuple[float, float]) -> None:
     """The pictures' colours are their coordinates: the two models' changed images tell where each point came from."""
     student = Preprocessing(32, 32, resize="crop")
     down, across = np.mgrid[:HEIGHT, :WIDTH]
@@ -207,7 +208,8 @@ def test_a_live_cloud_sees_the_students_pictures_as_it_takes_them(tmp_path: Path
     takes = Preprocessing(40, 64)
     cloud = LiveCloud.of(Watching(Corners(), takes, takes="scaled"), 1.0, train)
     tensors = CloudTensors(torch.rand(9, 12), torch.arange(9) % 3, torch.arange(9), live=cloud)
-    training = TrainingConfig(batch=9, augment=dataclasses.replace(CHANGES, erase=0.0))
+    changes = dataclasses.replace(CHANGES, erase=0.0, crop_area=area, crop_aspect=(1.0, 1.0))
+    training = TrainingConfig(batch=9, augment=changes)
     feed = Feed(Fabric(accelerator="cpu", devices=1), train, training, tensors, by_class=False, seed=3)
     known, moved = 0, list[float]()
     for batch in feed.batches(0, 3):
