@@ -19,6 +19,7 @@ from hetero.errors import InputError, SpaceMismatchError
 from hetero.files import canonical_json
 from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
 from hetero.gallery.opening import Address
+from hetero.gallery.postgres.nearest import TableSearch, may_read
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
 
@@ -48,16 +49,26 @@ class PostgresEngine:
         self._address = address
         self._lock = threading.RLock()
         self._filled: dict[str, int] = {}
+        self._spaces: dict[str, EmbeddingSpace] = {}
+        self._tables: TableSearch | None = None
         self._connection = self._connected()
         if address.space is not None and not address.read_only:
             self._make(address.space)
         elif not self._rows("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'"):
             raise InputError(f"expected a gallery store in {self._place}, found none; give a space to make one")
+        self._look()
 
     def serving(self) -> Serving:
         """Return what is served now."""
+        if self._tables is not None:
+            ids = self._rows("SELECT space_id, previous FROM hetero_gallery.serving")[0]
+            if self._spaces.keys() >= {*ids} - {None}:
+                return Serving(self._spaces[ids[0]], self._spaces.get(ids[1]))
         now, old = self._rows("SELECT record, previous FROM hetero_gallery.served()")[0]
-        return Serving(_space(now), None if old is None else _space(old))
+        serving = Serving(_space(now), None if old is None else _space(old))
+        # What a space is never changes.
+        self._spaces.update((space.space_id, space) for space in (serving.space, serving.previous) if space)
+        return serving
 
     def serve(self, space_id: str, *, complete: bool) -> int:
         """Serve a space."""
@@ -136,16 +147,24 @@ class PostgresEngine:
         effort = 0 if query.effort == "exact" else query.effort
         if effort > LARGEST_EFFORT:
             raise InputError(f"expected an effort of at most {LARGEST_EFFORT} in PostgreSQL, or exact, got {effort}")
-        rows = self._rows(
+        if self._tables is not None:
+            with self._lock, self._explained():
+                rows = self._tables.rows(space_id, query, _texts(query.vectors))
+        else:
+            rows = self._called(space_id, query, effort)
+        answers: list[list[tuple[str, float]]] = [[] for _ in query.vectors]
+        for number, name, score in rows:
+            answers[number - 1].append((name, score))
+        return Matches.of(answers)
+
+    def _called(self, space_id: str, query: Query, effort: int) -> list[Any]:
+        """Search as clients may, who call a function."""
+        return self._rows(
             "SELECT number, id, score FROM unnest(%s::text[]) WITH ORDINALITY AS query (vector, number) "
             "CROSS JOIN LATERAL hetero_gallery.search(vector::halfvec, %s, %s, %s, %s, %s) WITH ORDINALITY "
             "AS near (id, score, place) ORDER BY number, place",
             [_texts(query.vectors), space_id, query.k, query.tenant, json.dumps(dict(query.where)), effort],
         )
-        answers: list[list[tuple[str, float]]] = [[] for _ in query.vectors]
-        for number, name, score in rows:
-            answers[number - 1].append((name, score))
-        return Matches.of(answers)
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
@@ -182,6 +201,9 @@ class PostgresEngine:
         _find_types(connection)
         return connection
 
+    def _look(self) -> None:
+        self._tables = TableSearch(self._connection) if may_read(self._connection) else None
+
     def _make(self, space: EmbeddingSpace) -> None:
         with self._transaction() as cursor:
             # One process makes it, others wait.
@@ -208,6 +230,7 @@ class PostgresEngine:
         """Connect again where the server went away, and turn what a user can correct into an ``InputError``."""
         if self._connection.broken or self._connection.closed:
             self._connection = self._connected()
+            self._look()
         try:
             yield
         except psycopg.errors.InsufficientPrivilege as error:

@@ -124,6 +124,11 @@ def test_the_graph_is_used_and_what_it_gives_up_on_is_found(connection: Any, add
     connection.execute("SELECT FROM hetero_gallery.search(%s, %s, 10)", [literal(some[0]), V1.space_id])
     connection.execute("SELECT pg_stat_force_next_flush()")
     assert connection.execute(uses).fetchone()[0] > before
+    before = connection.execute(uses).fetchone()[0]
+    with open_gallery(address) as store:
+        store.search(some[:20], 10, V1)
+        store._engine._connection.execute("SELECT pg_stat_force_next_flush()")  # pyright: ignore
+    assert connection.execute(uses).fetchone()[0] > before
 
 
 def test_a_crashed_server_loses_nothing_and_the_store_connects_again(address: str, connection: Any) -> None:
@@ -135,3 +140,30 @@ def test_a_crashed_server_loses_nothing_and_the_store_connects_again(address: st
             store.search(vectors(1, seed=9), 1, V1)
         assert store.search(vectors(1, seed=9), 1, V1).ids == [["late"]]
         assert len(store) == 6
+
+
+def test_who_may_read_the_tables_finds_what_clients_find(address: str) -> None:
+    with open_gallery(address, V1) as store:
+        colours = [{"colour": "red" if number % 3 else "blue"} for number in range(60)]
+        store.add(vectors(60), names(60), V1, attributes=colours)
+        store.add(vectors(3, seed=1), names(3), V1, tenant="other")
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS phone")
+        connection.execute("CREATE ROLE phone LOGIN IN ROLE hetero_gallery_client")
+    asked = vectors(4, seed=2)
+    with (
+        open_gallery(address, read_only=True) as owner,
+        open_gallery(address.replace("postgres:@", "phone:@"), read_only=True) as client,
+    ):
+        for k, options in [
+            (5, {}),
+            (5, {"effort": "exact"}),
+            (25, {"where": {"colour": "blue"}}),
+            (5, {"tenant": "other", "effort": 200}),
+            (5, {"where": {"colour": ["red", "green"]}, "effort": 8}),
+        ]:
+            one, other = (store.search(asked, k, V1, **options) for store in (owner, client))
+            assert one.ids == other.ids, options
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP ROLE phone")
