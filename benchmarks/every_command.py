@@ -104,6 +104,7 @@ ARGUMENTS: dict[Name, str] = {
     ("export",): "HERE/run/students/edge HERE/retrieval.safetensors OUT/bundle --formats onnx --goldens 4",
     ("verify",): "HERE/bundle --out OUT --again --attest OUT/verdict.intoto.jsonl --attest-key HERE/key.pem",
     ("report",): "HERE/run --out OUT/report.html --picture OUT/report.svg",
+    ("serve",): "usearch:HERE/gallery --model HERE/run/cloud --photos HERE/photos --port 0 --check",
     ("train", "cloud"): "HERE/run.toml --out OUT",
     ("train", "students"): "HERE/run.toml --out OUT --jobs 1",
     ("backfill", "plan"): "HERE/a.safetensors HERE/a.safetensors HERE/a.safetensors OUT --assume-compatible "

@@ -11,6 +11,7 @@ import traceback
 import hetero
 from hetero.data.names import is_text
 from hetero.errors import InputError
+from hetero.gallery.away import is_of_a_server
 from hetero.processes.board import EndedElsewhere
 from hetero.processes.children import Terminated
 from hetero.processes.launch import processes
@@ -44,7 +45,7 @@ def ending(error: BaseException) -> tuple[int, str]:
         return UNHEARD, ""
     if isinstance(error, MemoryError):
         return BAD_INPUT, f"not enough memory: {error}" if str(error) else "not enough memory"
-    if isinstance(error, OSError) or _is_of_safetensors(error) or _is_of_a_server(error):
+    if isinstance(error, OSError) or _is_of_safetensors(error) or is_of_a_server(error):
         return BAD_INPUT, _of_the_system(error)
     if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
         part = error.object[max(error.start - _LONGEST // 2, 0) : error.start + _LONGEST // 2]
@@ -90,12 +91,6 @@ def _is_of_rich(error: BaseException) -> bool:
 def _is_of_safetensors(error: BaseException) -> bool:
     """Return True if safetensors could not read or write a file: it has its own exception, even for a full disk."""
     return type(error).__name__ == "SafetensorError"
-
-
-def _is_of_a_server(error: BaseException) -> bool:
-    """Return True if a gallery store's server went away, or did not answer in time."""
-    names = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(error).__mro__}
-    return bool(names & {("psycopg", "OperationalError"), ("qdrant_client", "ResponseHandlingException")})
 
 
 def _is_of_a_lost_process(error: BaseException) -> bool:

@@ -50,6 +50,7 @@ BRIEF = {
     "export": ("export.commands:export_command", "Export a model as a bundle."),
     "verify": ("device_tests.commands:verify_command", "Verify bundles on targets: pass, fail or not verified."),
     "report": ("hetero.pipeline.commands.report:report_command", "Write a run's report again."),
+    "serve": ("hetero.serving.commands:serve_command", "Serve a gallery over HTTP."),
 }
 GROUPS = {
     "train": (

@@ -61,17 +61,19 @@ class Scheme:
         opener: Import string of the function that opens an address.
         extra: The extra that installs what it needs.
         example: An address.
+        in_process: True if the vectors are in the memory of the process that opens it, once for each time.
     """
 
     opener: str
     extra: str
     example: str
+    in_process: bool = False
 
 
 _OF_POSTGRES = "hetero.gallery.postgres.engine:PostgresEngine"
 SCHEMES = {
-    "usearch": Scheme("hetero.gallery.embedded.opener:open_engine", "gallery", "usearch:DIRECTORY"),
-    "lance": Scheme("hetero.gallery.lance:LanceEngine", "lance", "lance:DIRECTORY_OR_URL"),
+    "usearch": Scheme("hetero.gallery.embedded.opener:open_engine", "gallery", "usearch:DIRECTORY", in_process=True),
+    "lance": Scheme("hetero.gallery.lance:LanceEngine", "lance", "lance:DIRECTORY_OR_URL", in_process=True),
     "postgresql": Scheme(_OF_POSTGRES, "postgres", "postgresql://USER@HOST/DATABASE"),
     "qdrant": Scheme("hetero.gallery.qdrant:QdrantEngine", "qdrant", "qdrant:http://HOST:6333"),
 }

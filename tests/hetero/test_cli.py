@@ -72,7 +72,7 @@ def test_threads_wait_passively_unless_told_otherwise_before_torch_is_loaded(own
     [["demo"], ["run"], ["student"], ["retrieval", "make"],
      ["train", "cloud"], ["train", "students"], ["upgrade"], ["adapt"], ["fleet"], ["evaluate"],
      ["embed"],
-     ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"],
+     ["backfill", "plan"], ["data", "check"], ["export"], ["bundle", "check"], ["verify"], ["report"], ["serve"],
      ["device", "setup"], ["device", "list"], ["device", "faults"], ["device", "fleet"]],
     ids=" ".join,
 )  # fmt: skip
@@ -156,6 +156,8 @@ def test_every_public_name_exists():
         ("export model retrieval out --goldens 0", "--goldens"),
         ("verify bundle --sample 0", "--sample"),
         ("verify bundle --file-bytes 0", "--file-bytes"),
+        ("serve usearch:gallery --waiting 0", "--waiting"),
+        ("serve usearch:gallery --patience 0", "--patience"),
         ("device latency demo-search --sweeps 0", "--sweeps"),
         ("device latency demo-search --dimension -3", "--dimension"),
         ("run demo --seed -1 --out nowhere", "seed: expected 0 or more, got -1"),

@@ -86,6 +86,7 @@ def test_a_command_allows_it_for_itself(tmp_path: Path, spy: Path, capsys: pytes
         "export",
         "train cloud",
         "train students",
+        "serve",
         "space check",
         "device latency",
     ],

@@ -1,0 +1,1 @@
+"""A gallery as a service over HTTP."""
