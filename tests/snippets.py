@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,8 @@ ELSEWHERE = (
     "hetero device latency ",
     "ray ",
 )
+
+PORT_OF_SERVICES = "8765"
 
 
 def lay_out(folder: Path, *, labelled: bool = True) -> Path:
@@ -89,6 +93,31 @@ def answer_of(line: str, place: Path, cache: Path | None = None) -> subprocess.C
     )  # fmt: skip
 
 
+@contextmanager
+def service(line: str, place: Path, port: str) -> Iterator[None]:
+    """Run a service of a page's shell snippet on this port; it must end well."""
+    words = shlex.split(line)[1:]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hetero", *words, "--port", port],
+        cwd=place, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving ")
+        yield
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
 def run_shell(line: str, place: Path) -> None:
     answer = answer_of(line, place)
     # An untrained toy retrieves by chance, so a gate may fail, and golden images that have one embedding prove nothing,
@@ -99,9 +128,7 @@ def run_shell(line: str, place: Path) -> None:
 
 def run_machines(lines: list[str], place: Path) -> None:
     """Run one line of several machines each, at the same time: on this machine, with one process each."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    here = (("10.0.0.1", "127.0.0.1"), ("29500", port), ("--nproc-per-node 4", "--nproc-per-node 1"))
+    here = (("10.0.0.1", "127.0.0.1"), ("29500", free_port()), ("--nproc-per-node 4", "--nproc-per-node 1"))
     for old, new in here:
         assert all(old in line for line in lines), old
         lines = [line.replace(old, new) for line in lines]
@@ -115,9 +142,16 @@ def run_page(page: Path, place: Path) -> dict[str, object]:
     Returns:
         What its Python snippets defined.
     """
+    with ExitStack() as services:
+        return _run_page(page, place, services)
+
+
+def _run_page(page: Path, place: Path, services: ExitStack) -> dict[str, object]:
     names: dict[str, object] = {}
     program: list[str] = []
-    for language, text in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+    port = free_port()
+    snippets = page.read_text(encoding="utf-8").replace(PORT_OF_SERVICES, port)
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", snippets, flags=re.DOTALL):
         if language == "python":
             exec(compile(shortened(text), page.name, "exec"), names)
             program.append(shortened(text))
@@ -130,7 +164,9 @@ def run_page(page: Path, place: Path) -> dict[str, object]:
                     (place / line.split()[-1]).write_text("\n".join(program), encoding="utf-8")
             machines = [line for line in lines if "--nnodes" in line]
             for line in lines:
-                if line not in machines:
+                if line.startswith("hetero serve "):
+                    services.enter_context(service(line, place, port))
+                elif line not in machines:
                     run_shell(line, place)
             if machines:
                 run_machines(machines, place)

@@ -107,6 +107,7 @@ def write_student(directory: Path, space: hetero.EmbeddingSpace) -> None:
 @pytest.mark.slow
 def test_galleries(tmp_path, monkeypatch):
     pytest.importorskip("usearch", reason="needs the extra gallery")
+    pytest.importorskip("uvicorn", reason="needs the extra serve")
     place = lay_out(tmp_path)
     monkeypatch.chdir(place)
     cloud = hetero.load_embeddings(place / "cloud_embeddings.safetensors")
@@ -115,6 +116,7 @@ def test_galleries(tmp_path, monkeypatch):
     names = run_page(ROOT / "docs" / "galleries.md", place)
     assert names["matches"].ids[0][0] == names["cloud"].names[0]
     assert names["recall"] > 0.9
+    assert names["found"]["ids"][0] == names["matches"].ids[0]
     with hetero.open_gallery("usearch:gallery", read_only=True) as store:
         assert store.space == names["cloud"].space and len(store) == len(names["cloud"].names) + 1
     with hetero.open_gallery("usearch:small-store/gallery", read_only=True) as store:
