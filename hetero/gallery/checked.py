@@ -82,10 +82,8 @@ class CheckedStore:
             problems.append(f"effort: expected at least 1 or exact, got {effort}")
         values = {name: [value] if isinstance(value, str) else list(value) for name, value in (where or {}).items()}
         problems += [f"where: expected a value for {name!a}, got none" for name, some in values.items() if not some]
-        problems += attribute_problems(
-            [{name: one} for name, some in values.items() for one in some],
-            len([one for some in values.values() for one in some]),
-        )
+        pairs = [{name: one} for name, some in values.items() for one in some]
+        problems += attribute_problems(pairs, len(pairs))
         if problems:
             raise InputError("cannot search the gallery:", problems)
         if not len(query):

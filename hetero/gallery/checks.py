@@ -21,6 +21,8 @@ def vector_problems(vectors: NDArray[np.float32], space: EmbeddingSpace) -> list
     dimension = space.dimension
     if vectors.ndim != 2 or vectors.shape[1] != dimension or vectors.dtype != np.float32:
         return [f"expected vectors as float32 [n, {dimension}], got {vectors.dtype} {list(vectors.shape)}"]
+    if space.unit_norm and (np.abs(np.vecdot(vectors, vectors) ** 0.5 - 1) <= UNIT_TOLERANCE).all():
+        return []  # nor is one of them infinite, or no number: then its length is neither
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         return [f"{int((~finite).sum())} vectors are not finite, the first is row {int(np.argmin(finite))}"]

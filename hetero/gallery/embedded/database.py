@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hetero.errors import InputError, IntegrityError
 
 _PATIENCE = 30.0
 """Seconds to wait for another process's transaction."""
+_AT_ONCE = 8192
 _OF_THE_DISK = (
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
@@ -67,6 +68,13 @@ class Database:
         """Return the rows that a statement answers."""
         with self._explained():
             return self._connection.execute(statement, values).fetchall()
+
+    def blocks(self, statement: str, values: Sequence[Any] = ()) -> Iterator[list[Any]]:
+        """Yield the rows that a statement answers, some thousands at a time; all are as of the first."""
+        with self._explained():
+            cursor = self._connection.execute(statement, values)
+            while rows := cursor.fetchmany(_AT_ONCE):
+                yield rows
 
     def value(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """Return the only value that a statement answers; None for no row."""

@@ -7,18 +7,17 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from hetero.gallery.embedded import answers
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
 from hetero.gallery.store import Item, Matches, Page
 from hetero.lengths import unit
-from hetero.metrics.nearest import search
 from hetero.space import EmbeddingSpace
 
 FEW = 10_000
@@ -136,10 +135,11 @@ class EmbeddedEngine:
             index, number = self._index(space_id), self._number(space_id)
             alone = not query.where and self._is_alone(query.tenant)
             if query.effort == "exact" or not alone:
-                limit = -1 if query.effort == "exact" else FEW + 1
-                rows = self._items.fitting(number, query.tenant, query.where, limit)
-                if query.effort == "exact" or len(rows) <= FEW:
-                    return _exact(query, rows)
+                rows = self._items.fitting(number, query.tenant, query.where, FEW + 1)
+                if len(rows) <= FEW:
+                    return answers.exact(query, [sorted(rows)] if rows else [])
+                if query.effort == "exact":
+                    return answers.exact(query, self._items.all_fitting(number, query.tenant, query.where))
             return self._approximate(index, number, query, alone=alone)
 
     def pages(self, space_id: str) -> Iterator[Page]:
@@ -171,20 +171,20 @@ class EmbeddedEngine:
         while True:
             keys, scores = index.nearest(query.vectors, count, query.effort)
             ids = index.ids(keys.ravel()) if alone else self._ids(number, keys, query)
-            if count >= len(index) or _enough(ids, len(query.vectors), query.k):
+            if count >= len(index) or answers.enough(ids, len(query.vectors), query.k):
                 break
             count = min(len(index), count * _WIDER)
         if by_bytes:
             scores = self._rescored(query.vectors, keys, scores)
-        return _best(ids, scores, query.k, in_order=not by_bytes)
+        return answers.best(ids, scores, query.k, in_order=not by_bytes)
 
     def _ids(self, number: int, keys: NDArray[np.int64], query: Query) -> list[str | None]:
         named = self._items.named(number, np.unique(keys).tolist(), query.tenant, query.where)
         return [named.get(key) for key in keys.ravel().tolist()]
 
     def _rescored(
-        self, query: NDArray[np.float32], keys: NDArray[np.int64], scores: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+        self, query: NDArray[np.float32], keys: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         unique, rows = np.unique(keys, return_inverse=True)
         stored = self._items.vectors(unique.tolist())
         blank = np.zeros(query.shape[1], np.float16).tobytes()
@@ -230,35 +230,3 @@ class EmbeddedEngine:
         self._alone.clear()
         for index in self._indexes.values():
             index.catch_up()
-
-
-def _exact(query: Query, rows: list[Any]) -> Matches:
-    if not rows:
-        return Matches([[] for _ in query.vectors], np.empty((len(query.vectors), 0), np.float32))
-    # In the order of addition, which decides between equal scores.
-    rows.sort(key=lambda row: row[0])
-    vectors = as_vectors([row[2] for row in rows], query.vectors.shape[1])
-    hits = search(query.vectors, vectors, min(query.k, len(rows)))
-    return Matches([[rows[row][1] for row in some] for some in hits.rows.tolist()], hits.scores)
-
-
-def _enough(ids: list[str | None], queries: int, k: int) -> bool:
-    width = len(ids) // queries
-    return all(width - ids[start : start + width].count(None) >= k for start in range(0, len(ids), width or 1))
-
-
-def _best(ids: list[str | None], scores: NDArray[np.float64], k: int, *, in_order: bool) -> Matches:
-    queries, width = scores.shape
-    if in_order and width <= k and None not in ids:
-        table = [ids[row * width : (row + 1) * width] for row in range(queries)]
-        return Matches(table, scores.astype(np.float32))  # pyright: ignore[reportArgumentType]
-    alive = np.array([name is not None for name in ids], bool).reshape(queries, width)
-    scores = np.where(alive, scores, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    best = np.take_along_axis(scores, order, 1)
-    table = [
-        [name for column in columns if (name := ids[row * width + column]) is not None]
-        for row, columns in enumerate(order.tolist())
-    ]
-    longest = max(map(len, table))
-    return Matches(table, best[:, :longest].astype(np.float32))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from hetero.errors import IntegrityError
@@ -86,11 +87,8 @@ class SpaceIndex:
         database = self._items.database
         with database.transaction(writing=False), replaced_directory(self._directory) as fresh:
             self._catch_up()
-            rows = database.rows(
-                "SELECT key, id FROM vectors JOIN items USING (item) WHERE space = ? ORDER BY key", [self._number]
-            )
             self._graph.save(str(fresh / GRAPH))
-            names.write(fresh, np.array([key for key, _ in rows], np.int64), [name for _, name in rows])
+            names.write(fresh, chain.from_iterable(self._items.ids(self._number)))
             saved = Saved(self._key, self._deletion, sha256_file(fresh / GRAPH))
             write_json(fresh / RECORD, vars(saved))
             self._names = Names(fresh)
@@ -105,7 +103,7 @@ class SpaceIndex:
 
     def nearest(
         self, query: Float32[np.ndarray, "q d"], count: int, effort: int
-    ) -> tuple[Int64[np.ndarray, "q c"], Float64[np.ndarray, "q c"]]:
+    ) -> tuple[Int64[np.ndarray, "q c"], Float32[np.ndarray, "q c"]]:
         """Search the graph.
 
         Args:
@@ -136,23 +134,22 @@ class SpaceIndex:
 
     def _nearest(
         self, graph: Any, query: NDArray[np.float32], count: int, effort: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         shape = (len(query), min(count, len(graph)))
         if not shape[1]:
-            return np.empty(shape, np.int64), np.empty(shape)
+            return np.empty(shape, np.int64), np.empty(shape, np.float32)
         # No more can be kept; room is made for all of them at once.
         graph.expansion_search = min(effort, len(graph))
         answer = graph.search(query, shape[1], threads=self._threads)
         # One query is answered by as many as there are, several by a table with their numbers.
-        own, distances = np.atleast_2d(answer.keys), np.atleast_2d(answer.distances)
+        own, scores = answer.keys.astype(np.int64).reshape(len(query), -1), 1 - answer.distances.reshape(len(query), -1)
+        if own.shape == shape and (len(query) == 1 or answer.counts.min() == shape[1]):
+            return own, scores
         counts = answer.counts if len(query) > 1 else np.array([own.shape[1]])
-        if counts.min() == shape[1]:
-            return own.astype(np.int64), 1 - distances.astype(np.float64)
-        keys, scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
+        all_keys, all_scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
         there = np.arange(own.shape[1]) < counts[:, None]
-        keys[:, : own.shape[1]][there] = own[there].astype(np.int64)
-        scores[:, : own.shape[1]][there] = 1 - distances[there].astype(np.float64)
-        return keys, scores
+        all_keys[:, : own.shape[1]][there], all_scores[:, : own.shape[1]][there] = own[there], scores[there]
+        return all_keys, all_scores
 
     def _catch_up(self) -> None:
         while rows := self._items.after(self._number, self._key, _AT_ONCE):
@@ -172,7 +169,8 @@ class SpaceIndex:
                 self._recent.remove(np.array([key for _, key in deleted], np.uint64), threads=1)
 
     def _open(self, directory: Path) -> tuple[Saved, Names, Any]:
-        saved, graph = parse_file(Saved, directory / RECORD), self._new()
+        # Nothing is removed from a mapped graph; to look keys up it would be read as a whole.
+        saved, graph = parse_file(Saved, directory / RECORD), self._new(removable=not self._read_only)
         path = directory / GRAPH
         try:
             if self._read_only:
@@ -189,12 +187,17 @@ class SpaceIndex:
                 f"the index at {directory} is damaged ({error}); remove it, and it is made again from the items"
             ) from None
 
-    def _new(self) -> Any:
+    def _new(self, *, removable: bool = True) -> Any:
         from usearch.index import Index
 
         metric, kind = ("cos", "i8") if self._items.precision == "int8" else ("ip", "f16")
         return Index(
-            ndim=self._dimension, metric=metric, dtype=kind, connectivity=CONNECTIVITY, expansion_add=EXPANSION
+            ndim=self._dimension,
+            metric=metric,
+            dtype=kind,
+            connectivity=CONNECTIVITY,
+            expansion_add=EXPANSION,
+            enable_key_lookups=removable,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -198,6 +198,19 @@ class Items:
             f"SELECT key, id, vector FROM {source} CROSS JOIN vectors ON vectors.item = items.item "
             f"WHERE {conditions} LIMIT ?",
             [*values, limit],
+        )
+
+    def all_fitting(self, space: int, tenant: str, where: Choices) -> Iterator[list[Any]]:
+        """Yield what :meth:`fitting` returns in blocks, in the order of addition, as of now."""
+        conditions, values = _conditions(space, tenant, where)
+        return self.database.blocks(
+            f"SELECT key, id, vector FROM vectors CROSS JOIN items USING (item) WHERE {conditions} ORDER BY key", values
+        )
+
+    def ids(self, space: int) -> Iterator[list[Any]]:
+        """Yield key and id of all vectors of a space in blocks, keys ascending."""
+        return self.database.blocks(
+            "SELECT key, id FROM vectors CROSS JOIN items USING (item) WHERE space = ? ORDER BY key", [space]
         )
 
     def named(self, space: int, keys: list[int], tenant: str, where: Choices) -> dict[int, str]:

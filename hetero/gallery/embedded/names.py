@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,45 +21,44 @@ class Names:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._keys = np.load(directory / KEYS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        self._ends = np.load(directory / ENDS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        self._keys, ends = (
+            np.load(directory / name, "r", allow_pickle=False).view(np.ndarray) for name in (KEYS, ENDS)
+        )
+        # Read number by number: for the ten of a query that is quicker than arrays are.
+        self._ends, self._count = memoryview(ends), len(self._keys)
+        self._first, last = (int(self._keys[0]), int(self._keys[-1])) if self._count else (0, -1)
+        self._has_gaps = last - self._first != self._count - 1
         with (directory / TEXT).open("rb") as stream:
             # An empty file cannot be mapped.
             size = stream.seek(0, 2)
             self._text = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def of(self, keys: NDArray[np.int64]) -> list[str | None]:
         """Return the id of each key; None for a key that is not here."""
-        if not len(self._keys):
-            return [None] * len(keys)
-        rows = np.minimum(self._places(keys), len(self._keys) - 1)
-        present = self._keys[rows] == keys
-        starts, ends, text = self._ends[rows].tolist(), self._ends[rows + 1].tolist(), self._text
-        names: list[str | None] = [text[start:end].decode() for start, end in zip(starts, ends, strict=True)]
-        if present.all():
-            return names
-        return [name if here else None for name, here in zip(names, present.tolist(), strict=True)]
+        ends, text, count = self._ends, self._text, self._count
+        return [
+            text[ends[row] : ends[row + 1]].decode() if 0 <= row < count else None for row in self._rows(keys).tolist()
+        ]
 
-    def _places(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return where each key is, or would be."""
-        first, last = int(self._keys[0]), int(self._keys[-1])
-        if last - first == len(self._keys) - 1:  # none was removed: no need to look
-            return np.clip(keys - first, 0, None)
-        return np.searchsorted(self._keys, keys)
+    def _rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each key, and one that does not exist for a key that is not here."""
+        if not self._has_gaps:
+            return keys - self._first
+        rows = np.searchsorted(self._keys, keys)
+        return np.where(self._keys[np.minimum(rows, self._count - 1)] == keys, rows, -1)
 
 
-def write(directory: Path, keys: NDArray[np.int64], ids: Sequence[str]) -> None:
+def write(directory: Path, rows: Iterable[tuple[int, str]]) -> None:
     """Write ids.
 
     Args:
         directory: An unfinished directory.
-        keys: int64 [n], ascending.
-        ids: One for each key.
+        rows: Each key with its id, keys ascending.
     """
-    encoded = [name.encode() for name in ids]
-    np.save(directory / KEYS, keys)
-    np.save(directory / ENDS, np.cumsum([0, *map(len, encoded)], dtype=np.int64))
-    (directory / TEXT).write_bytes(b"".join(encoded))
+    keys, ends = array("q"), array("q", [0])
+    with (directory / TEXT).open("wb") as stream:
+        for key, name in rows:
+            keys.append(key)
+            ends.append(ends[-1] + stream.write(name.encode()))
+    np.save(directory / KEYS, np.array(keys, np.int64))
+    np.save(directory / ENDS, np.array(ends, np.int64))

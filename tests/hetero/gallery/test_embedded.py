@@ -16,7 +16,7 @@ from tests.hetero.gallery.places import V1, names, vectors
 
 pytest.importorskip("usearch", reason="needs the extra gallery")
 
-from hetero.gallery.embedded import engine
+from hetero.gallery.embedded import database, engine
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_many_items_of_few_tenants_are_found_through_the_graph(
     folder: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "FEW", 5)
+    monkeypatch.setattr(database, "_AT_ONCE", 7)
     some = vectors(200)
     with open_gallery(f"usearch:{folder}?precision={precision}", V1) as store:
         store.add(some[:150], names(150), V1, attributes=[{"even": str(row % 2 == 0)} for row in range(150)])
@@ -65,8 +66,23 @@ def test_many_items_of_few_tenants_are_found_through_the_graph(
         for where, rows in (({}, np.arange(150)), ({"even": "True"}, np.arange(0, 150, 2))):
             best = rows[np.argsort(-(some[160:162] @ some[rows].T), axis=1)[:, :10]]
             expected = [[f"item {row}" for row in line] for line in best]
-            assert store.search(some[160:162], 10, V1, where=where, effort=200).ids == expected
+            for effort in (200, "exact"):
+                assert store.search(some[160:162], 10, V1, where=where, effort=effort).ids == expected
         assert len(store.search(some[:1], 500, V1, where={"even": "False"}).ids[0]) == 75
+
+
+def test_of_equal_scores_the_first_added_comes_first_across_blocks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FEW", 5)
+    monkeypatch.setattr(database, "_AT_ONCE", 4)
+    same = np.repeat(np.eye(1, V1.dimension, dtype=np.float32), 10, axis=0)
+    with open_gallery(f"usearch:{folder}", V1) as store:
+        store.add(same, names(10), V1)
+        store.add(same[:1], ["item 2"], V1)  # replaced, it is the last
+        order = [f"item {row}" for row in (0, 1, *range(3, 10), 2)]
+        assert store.search(same[:1], 99, V1, effort="exact").ids == [order]
+        assert store.search(same[:1], 3, V1, effort="exact").ids == [order[:3]]
 
 
 def test_a_kill_at_any_step_of_a_save_loses_nothing(folder: Path) -> None:
@@ -129,7 +145,7 @@ def test_a_full_disk_is_called_that_and_undoes_the_change_alone(folder: Path) ->
 
 def test_a_commit_that_fails_leaves_the_store_usable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_gallery(f"usearch:{folder}", V1) as store:
-        database = store._engine._items.database  # pyright: ignore
+        tables = store._engine._items.database  # pyright: ignore
 
         class Failing:
             def __init__(self, connection: Any) -> None:
@@ -146,7 +162,7 @@ def test_a_commit_that_fails_leaves_the_store_usable(folder: Path, monkeypatch: 
                 return self._connection.execute(statement, *rest)
 
         with monkeypatch.context() as patched:
-            patched.setattr(database, "_connection", Failing(database._connection))
+            patched.setattr(tables, "_connection", Failing(tables._connection))
             with pytest.raises(OSError, match="disk I/O error"):
                 store.add(vectors(1), names(1), V1)
         assert len(store) == 0
