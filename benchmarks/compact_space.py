@@ -11,7 +11,7 @@ vectors.
     hetero run benchmarks/recipes/photos.toml --data PHOTOS --out runs/photos --until students
     python -m benchmarks.compact_space stored demo=demo=runs/demo \
         photos=benchmarks/recipes/photos.toml=runs/photos=PHOTOS --out runs/compact
-    python -m benchmarks.compact_space matryoshka --seeds 0 1 2 --steps 200 --out runs/compact
+    python -m benchmarks.compact_space matryoshka --seeds 0 --steps 800 --out runs/compact
 
 The second part trains clouds on emoji, with the own classifier of the whole vector or with that of its prefixes, and a
 student in each one's space; then the first coordinates of the one and the rotation of the other are compared.
@@ -210,7 +210,16 @@ def matryoshka(arguments: argparse.Namespace) -> None:
         kept: dict[tuple[str, int], Answers] = {}
         for name, head in heads.items():
             folder = arguments.out / f"{name}-{seed}"
-            sides = trained(data, recipe, config, head, folder, steps=arguments.steps, seed=seed)
+            sides = trained(
+                data,
+                recipe,
+                config,
+                head,
+                folder,
+                steps=arguments.steps,
+                student_steps=arguments.student_steps,
+                seed=seed,
+            )
             search = Search(*sides[:2], np.asarray(data.test.labels), data.test_tasks)
             turned = principal_rotation(sides[2])
             maps = {("rotation", length): _turned(turned, length) for length in LENGTHS}
@@ -236,7 +245,11 @@ def matryoshka(arguments: argparse.Namespace) -> None:
     ):
         values = [one for one in lines if (one.get("head"), one.get("way"), one["dimension"]) == (head, way, length)]
         print(f"| {head} | {way} | {length} | {_spread(values, 'cmc@1')} | {_spread(values, 'cloud')} |")
-    about = where_and_when() | {"steps": arguments.steps, "seeds": arguments.seeds}
+    about = where_and_when() | {
+        "steps": arguments.steps,
+        "student_steps": arguments.student_steps,
+        "seeds": arguments.seeds,
+    }
     write_json(arguments.out / "matryoshka.json", about | {"lines": lines})
 
 
@@ -248,6 +261,7 @@ def trained(
     folder: Path,
     *,
     steps: int,
+    student_steps: int,
     seed: int,
 ) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "n d"], Float32[np.ndarray, "m d"]]:
     """A student's and its cloud's vectors of the test images, and the cloud's of the training images."""
@@ -259,7 +273,7 @@ def trained(
         cloud = hetero.train_cloud(data, config, recipe.preprocessing, folder / "cloud", seed=seed)
         reference = hetero.CloudReference.from_model(folder / "cloud", data)
         smaller = dataclasses.replace(
-            student, training=dataclasses.replace(student.training, steps=steps, validate_every=steps)
+            student, training=dataclasses.replace(student.training, steps=student_steps, validate_every=student_steps)
         )
         model = hetero.train_student(data, reference, smaller, recipe.preprocessing, folder / "student", seed=seed)
         sets = (hetero.embed_images(model, data.test.images), hetero.embed_images(cloud, data.test.images))
@@ -283,7 +297,8 @@ def main() -> None:
     first.set_defaults(part=stored)
     second = parts.add_parser("matryoshka")
     second.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    second.add_argument("--steps", type=int, default=200)
+    second.add_argument("--steps", type=int, default=800)
+    second.add_argument("--student-steps", type=int, default=200)
     second.set_defaults(part=matryoshka)
     for one in (first, second):
         one.add_argument("--out", type=Path, required=True)

@@ -12,6 +12,7 @@ from torch import nn
 import export
 from export import RetrievalSet, export_model
 from export.capture.source import from_module
+from hetero.cli.main import main
 from hetero.compact.compaction import fold_student
 from hetero.compact.derived import DerivedSpace
 from hetero.compact.folding import folded, followed
@@ -101,7 +102,9 @@ def retrieval(space: DerivedSpace) -> RetrievalSet:
 
 
 @pytest.mark.slow
-def test_its_files_answer_there_too_and_the_old_contract_is_refused(tmp_path: Path) -> None:
+def test_its_files_answer_there_too_and_the_old_contract_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     space = derived()
     save_model(tmp_path / "before", model(), {})
     fold_student(tmp_path / "before", space, tmp_path / "after")
@@ -118,3 +121,9 @@ def test_its_files_answer_there_too_and_the_old_contract_is_refused(tmp_path: Pa
     with pytest.raises(SpaceMismatchError) as caught:
         export_model(tmp_path / "before", retrieval(space), tmp_path / "other", formats=("onnx",), goldens=4)
     assert PARENT.space_id in str(caught.value) and space.space.space_id in str(caught.value)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(bundle.path), "--space", str(tmp_path / "before" / "space.json"), "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert PARENT.space_id in told and space.space.space_id in told
