@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 from jaxtyping import Float, Float32
 
+from hetero.data.parquet import parquet, parquet_file
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json
 from hetero.foreign import strict_json
@@ -37,19 +38,6 @@ _HEADER = 64
 _ENDING = 8
 """Bytes after a footer: its length, and Parquet's mark."""
 _DIGEST = 32
-
-
-def parquet() -> Any:
-    """Import pyarrow's reader and writer of Parquet.
-
-    Raises:
-        InputError: When pyarrow is not installed.
-    """
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(f"shards need pyarrow ({error}); install the extra: pip install 'hetero[data]'") from None
-    return pyarrow.parquet
 
 
 def shard_bytes(
@@ -120,11 +108,10 @@ class Shard:
         Raises:
             IntegrityError: When it is damaged, or another program wrote it.
         """
-        pq = parquet()
         with path.open("rb") as stream:
             head = _head_digest(stream, path)
             try:
-                file = pq.ParquetFile(stream)
+                file = parquet_file(stream)
                 return _opened(path, file.metadata, file.schema_arrow, stream, head)
             except (InputError, MemoryError):
                 raise
@@ -148,11 +135,10 @@ class Shard:
         Raises:
             IntegrityError: When they are not what was written.
         """
-        pq = parquet()
         with self.path.open("rb") as stream:
             if hashlib.sha256(stream.read(self.page[0])).digest() != self.head:
                 raise IntegrityError(f"{self.path} is damaged: its names are not those that were written")
-            names = pq.ParquetFile(stream).read(columns=[_NAME])[_NAME].to_pylist()
+            names = parquet_file(stream).read(columns=[_NAME])[_NAME].to_pylist()
         if len(names) != self.rows or not all(isinstance(name, str) for name in names):
             raise IntegrityError(f"{self.path} is damaged: expected {self.rows} names")
         return names

@@ -21,6 +21,7 @@ from jaxtyping import Int64
 
 from hetero.data.index.file_images import LARGEST_IMAGE, FileImages, label_text
 from hetero.data.index.places import is_remote, opened
+from hetero.data.parquet import parquet_file
 from hetero.errors import InputError
 from hetero.storage.unfinished import NO_ROOM
 
@@ -108,11 +109,10 @@ def _read(path: str, shard: str, copy: Path | None, rows: FileImages, *, image: 
 def _opened(path: str, stack: ExitStack) -> tuple[Any, Any, int, int]:
     """Return the schema, a function that yields batches, and the addresses between which the mapped file lies."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     if path.endswith(".parquet"):
         source = stack.enter_context(opened(path)) if is_remote(path) else path
-        file = stack.enter_context(parquet.ParquetFile(source))
+        file = stack.enter_context(parquet_file(source))
         return file.schema_arrow, lambda names: file.iter_batches(_AT_ONCE, columns=names), 0, 0
     if is_remote(path):
         stream = stack.enter_context(pa.PythonFile(stack.enter_context(opened(path)), mode="r"))

@@ -109,8 +109,9 @@ def _to_file(job: Job, out: Path) -> None:
 
 
 def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_rows: int, address: str) -> None:
-    from hetero.data.embeddings.shard_file import MOST_ROWS, parquet
+    from hetero.data.embeddings.shard_file import MOST_ROWS
     from hetero.data.embeddings.shards_writing import begin, require_folder, require_settings
+    from hetero.data.parquet import parquet
     from hetero.pipeline.embedding.write import write_here, write_on_cluster
     from hetero.processes.cluster import ray_library
     from hetero.processes.lock import locked

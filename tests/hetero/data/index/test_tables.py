@@ -137,3 +137,26 @@ def test_files_that_are_cut_off_are_refused(tmp_path: Path, kind: str) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be indexed"):
         prepared(folder, tmp_path / "cache", "parquet")
+
+
+def forged(promised: int) -> bytes:
+    """A Parquet file whose footer promises a schema of so many elements, and ends there.
+
+    Thrift's compact protocol: version 1 (field 1, an integer), then field 2, a list of structs.
+    """
+    number = bytearray()
+    while promised >= 0x80:
+        number.append(promised & 0x7F | 0x80)
+        promised >>= 7
+    footer = b"\x15\x02\x19\xfc" + bytes(number) + bytes([promised]) + bytes(20)
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def test_a_footer_that_promises_more_than_it_holds_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "train-0.parquet"
+    file.write_bytes(forged(900_000))
+    with pytest.raises(InputError, match=r"cannot be indexed(.|\n)*not a whole parquet file: .*Exceeded size limit"):
+        prepared(tmp_path / "*.parquet", tmp_path / "cache", "parquet")
+    file.write_bytes(b"PAR1" + (1 << 30).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(InputError, match="its footer would take 1073741824 of 12 bytes"):
+        prepared(tmp_path / "*.parquet", tmp_path / "cache", "parquet")
