@@ -61,21 +61,17 @@ class Origin:
     """Where images come from, none of which is decoded yet.
 
     Attributes:
-        listing: Every image of a folder or a table; None for data that is prepared as a whole.
-        recipe: The recipe whose data it is; None for a folder or a table.
-        config: Data that are read through an index.
+        data: Every image of a folder or a table; data that are read through an index; or the recipe whose data it is.
         notes: Notes for the user.
     """
 
-    listing: Listing | None = None
-    recipe: Recipe | None = None
-    config: DataConfig | None = None
+    data: Listing | DataConfig | Recipe
     notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The names, as far as they are known."""
-        return [entry.name for entry in self.listing.entries] if self.listing else []
+        return [entry.name for entry in self.data.entries] if isinstance(self.data, Listing) else []
 
     def decoded(self, preprocessing: Preprocessing, *, keep: bool) -> Source:
         """Look at every image once, and return them as a model takes them.
@@ -87,12 +83,13 @@ class Origin:
         Raises:
             InputError: Listing every image that cannot be read, before any is embedded.
         """
-        if self.listing is not None:
-            return _of_listing(self.listing, preprocessing, keep=keep)
-        if self.config is not None:
-            return _of_index(index_of(self.config, cache_directory()), preprocessing)
-        assert self.recipe is not None
-        return _of_recipe(self.recipe, preprocessing)
+        match self.data:
+            case Listing():
+                return _of_listing(self.data, preprocessing, keep=keep)
+            case DataConfig():
+                return _of_index(index_of(self.data, cache_directory()), preprocessing)
+            case Recipe():
+                return _of_recipe(self.data, preprocessing)
 
 
 def find_images(data: str, *, root: str = "") -> Origin:
@@ -111,10 +108,10 @@ def find_images(data: str, *, root: str = "") -> Origin:
         # Late: it reads every table of the recipe.
         from hetero.pipeline.draft import load_recipe
 
-        return Origin(recipe=load_recipe(path))
+        return Origin(load_recipe(path))
     config = config_for(data, root=root)
     if is_indexed(config):
-        return Origin(config=config)
+        return Origin(config)
     if config.kind == "folder":
         files, walk = image_files(path)
         names = (printable("/".join(parts)) for parts in walk.images)
