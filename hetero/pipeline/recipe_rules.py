@@ -10,7 +10,7 @@ from hetero.mistakes import attempt
 from hetero.nas.cost.budget import COUNTED, DIVIDED, MEASURED, Budget, divided_by, is_measured
 from hetero.pipeline.recipe import Recipe
 from hetero.training.config import StudentConfig
-from hetero.training.rules import cloud_problems, judging_problems, mixup_problems, objective_problems
+from hetero.training.rules import cloud_problems, crop_problems, judging_problems, mixup_problems, objective_problems
 
 
 def _nothing(*_place: str | int) -> bool:
@@ -61,6 +61,8 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
             "leave it out, or give the model itself (cloud.onnx, cloud.backbone, cloud.directory, cloud.module)"
         )
     problems += mixup_problems(place, student.training, student.objectives, has_cloud=not student.independent)
+    copies = 0 if student.independent else cloud.copies
+    problems += crop_problems(place, student.training, copies=copies)
     if student.max_macs_share and not cloud.is_counted and not cloud.macs:
         problems.append(
             f"{place}.max_macs_share: the cloud's cost is not known; say max_macs, or what an image costs the cloud "

@@ -70,6 +70,17 @@ def mixup_problems(
     ]
 
 
+def crop_problems(place: str, training: TrainingConfig, *, copies: int) -> list[str]:
+    """Return the problem with crops of originals where a model is shown changed copies, which have none, if any."""
+    changes = training.augment
+    if not copies or changes is None or not changes.crops or changes.crop_from != "original":
+        return []
+    return [
+        f"{place}.training.augment.crop_from: the changed copies (cloud.copies = {copies}) have no originals; set it "
+        "to 'prepared', crop the copies instead (cloud.copies_augment), or make none"
+    ]
+
+
 def objective_problems(
     place: str, terms: Sequence[ObjectiveConfig], *, has_cloud: bool, has_texts: bool = False
 ) -> list[str]:

@@ -144,6 +144,16 @@ def test_images_are_mixed_only_where_vectors_alone_are_compared(tmp_path):
         load_recipe(write(tmp_path, mixing + "independent = true\n"))
 
 
+def test_changed_copies_have_no_originals_to_crop(tmp_path):
+    crops = GOOD + "training = { augment = { crop_area = [0.3, 1.0], crop_from = '%s' } }\n"
+    copies = "[cloud]\ncopies = 2\n"
+    augment = load_recipe(write(tmp_path, crops % "original")).students[0].training.augment
+    assert augment is not None and augment.crops
+    with pytest.raises(InputError, match=r"students\.0 \(edge\)\.training\.augment\.crop_from: the changed copies"):
+        load_recipe(write(tmp_path, crops % "original" + copies))
+    assert load_recipe(write(tmp_path, crops % "prepared" + copies)).cloud.copies == 2
+
+
 def test_a_cloud_model_given_as_a_file_can_run_and_one_given_as_vectors_cannot(tmp_path):
     beside = GOOD + "refresh = 0.2\n"
     assert load_recipe(write(tmp_path, beside + "[cloud]\nonnx = 'x.onnx'\n")).students[0].embeds_live == 0.2
