@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.errors import InputError
-from hetero.gallery.checks import attribute_problems, id_problems, require_unit_length, tenant_problems, vector_problems
-from hetero.gallery.engine import Engine, Query, Readable
+from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.checks import (
+    attribute_problems,
+    checked_query,
+    id_problems,
+    require_unit_length,
+    tenant_problems,
+    vector_problems,
+)
+from hetero.gallery.engine import Engine, MixedEngine, Readable
 from hetero.gallery.store import DEFAULT_EFFORT, Effort, Item, Matches, Page, Where
 from hetero.space import EmbeddingSpace
 
@@ -74,21 +82,9 @@ class CheckedStore:
     ) -> Matches:
         """Find the nearest items of each query."""
         served = self.space
-        served.require_same(space, this="the gallery", that="the queries")
-        problems = vector_problems(query, served) + tenant_problems(tenant)
-        if k < 1:
-            problems.append(f"k: expected at least 1, got {k}")
-        if effort != "exact" and effort < 1:
-            problems.append(f"effort: expected at least 1 or exact, got {effort}")
-        values = {name: [value] if isinstance(value, str) else list(value) for name, value in (where or {}).items()}
-        problems += [f"where: expected a value for {name!a}, got none" for name, some in values.items() if not some]
-        pairs = [{name: one} for name, some in values.items() for one in some]
-        problems += attribute_problems(pairs, len(pairs))
-        if problems:
-            raise InputError("cannot search the gallery:", problems)
-        if not len(query):
-            return Matches([], np.empty((0, k), np.float32))
-        return self._engine.find(served.space_id, Query(query, k, tenant, values, effort))
+        find = self._engine.find if served.space_id == space.space_id else self._mixed(served, space).find_mixed
+        asked = checked_query(query, k, space, tenant=tenant, where=where, effort=effort)
+        return find(space.space_id, asked) if len(query) else Matches([], np.empty((0, k), np.float32))
 
     def remove(self, ids: Sequence[str], *, tenant: str = "") -> int:
         """Remove items with their vectors in every space."""
@@ -96,6 +92,25 @@ class CheckedStore:
         if problems := id_problems(ids, len(ids)) + tenant_problems(tenant):
             raise InputError("cannot remove from the gallery:", problems)
         return self._engine.remove(ids, tenant) if len(ids) else 0
+
+    def spaces(self) -> list[EmbeddingSpace]:
+        """Return the spaces of which the gallery has vectors, or may have, the one served first."""
+        served = self.space
+        return [served, *(one for one in self._engine.registered() if one.space_id != served.space_id)]
+
+    @property
+    def previous(self) -> EmbeddingSpace | None:
+        """The space that was served before the last swap, to which a gallery can roll back; None for none."""
+        return self._engine.serving().previous
+
+    @property
+    def answers_meanwhile(self) -> bool:
+        """True if queries of a compatible new space are answered while a backfill to it is under way."""
+        return isinstance(self._engine, MixedEngine)
+
+    def count(self, space: EmbeddingSpace) -> int:
+        """Return the number of items with a vector of a space that is among :meth:`spaces`."""
+        return self._engine.count(space.space_id)
 
     def pages(self) -> Iterator[Page]:
         """Yield all items of the space that is served, some thousands at a time.
@@ -117,6 +132,19 @@ class CheckedStore:
     def close(self) -> None:
         """Release what the store holds."""
         self._engine.close()
+
+    def _mixed(self, served: EmbeddingSpace, asked: EmbeddingSpace) -> MixedEngine:
+        """Return the engine as one that may answer queries of another space than the one served."""
+        if isinstance(self._engine, MixedEngine):
+            return self._engine
+        if asked.may_search(served):
+            raise SpaceMismatchError(
+                f"this kind of gallery store searches one space at a time, and serves {served.name} {served.version} "
+                f"({served.space_id}): queries of {asked.name} {asked.version} ({asked.space_id}) are answered after "
+                "the swap; stores in files (usearch) and in PostgreSQL answer them during a backfill, too"
+            )
+        served.require_same(asked, this="the gallery", that="the queries")
+        raise AssertionError("two spaces of one id")
 
     def _require_writable(self) -> None:
         if self._read_only:
@@ -151,15 +179,32 @@ class CheckedBackfill:
             raise InputError("cannot add to the backfill:", problems)
         return self._engine.fill(self.space.space_id, embeddings, items) if len(items) else 0
 
+    def search(
+        self,
+        query: Float32[np.ndarray, "q d"],
+        k: int,
+        *,
+        tenant: str = "",
+        effort: Effort = DEFAULT_EFFORT,
+    ) -> Matches:
+        """Search the vectors of the new space alone, served or not: to judge them before a swap."""
+        asked = checked_query(query, k, self.space, tenant=tenant, where=None, effort=effort)
+        return self._engine.find(self.space.space_id, replace(asked, unserved=not self._is_served()))
+
     def swap(self) -> None:
         """Serve the new space in place of the old one."""
-        if self._is_served():
-            return
-        if missing := self._engine.serve(self.space.space_id, complete=True):
+        if missing := self._missing_for_swap():
             raise InputError(
                 f"{missing} items have no vector of {self.space.name} {self.space.version} yet, for instance "
                 f"{[item.id for item in self.missing(3)]}: add what `missing` returns, then swap"
             )
+
+    def try_swap(self) -> bool:
+        """Serve the new space unless items are missing; return False if some are, because they came just now."""
+        return not self._missing_for_swap()
+
+    def _missing_for_swap(self) -> int:
+        return 0 if self._is_served() else self._engine.serve(self.space.space_id, complete=True)
 
     def roll_back(self) -> int:
         """Serve the space from before the swap again."""

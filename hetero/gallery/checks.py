@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from hetero.data.names import is_text
 from hetero.errors import InputError
+from hetero.gallery.engine import Query
+from hetero.gallery.store import Effort, Where
 from hetero.space import EmbeddingSpace
 
 UNIT_TOLERANCE = 1e-3
@@ -76,6 +78,28 @@ def attribute_problems(attributes: Sequence[Mapping[str, str]] | None, count: in
     words = {text for one in attributes for pair in one.items() for text in pair}
     broken = [text for text in words if not _is_word(text)]
     return [f"attributes: {broken[0]!a:.80} cannot be stored: {_EXPECTED}"] if broken else []
+
+
+def checked_query(
+    vectors: NDArray[np.float32], k: int, space: EmbeddingSpace, *, tenant: str, where: Where | None, effort: Effort
+) -> Query:
+    """Check a search; see :meth:`hetero.gallery.store.GalleryStore.search` for the arguments.
+
+    Raises:
+        InputError: With everything that is wrong.
+    """
+    problems = vector_problems(vectors, space) + tenant_problems(tenant)
+    if k < 1:
+        problems.append(f"k: expected at least 1, got {k}")
+    if effort != "exact" and effort < 1:
+        problems.append(f"effort: expected at least 1 or exact, got {effort}")
+    values = {name: [value] if isinstance(value, str) else list(value) for name, value in (where or {}).items()}
+    problems += [f"where: expected a value for {name!a}, got none" for name, some in values.items() if not some]
+    pairs = [{name: one} for name, some in values.items() for one in some]
+    problems += attribute_problems(pairs, len(pairs))
+    if problems:
+        raise InputError("cannot search the gallery:", problems)
+    return Query(vectors, k, tenant, values, effort)
 
 
 _EXPECTED = f"expected text of at most {_LONGEST} bytes in UTF-8, without NUL"

@@ -39,6 +39,7 @@ class Query:
         tenant: The tenant whose items are searched.
         where: Attribute -> values of which an item must have one.
         effort: See :meth:`hetero.gallery.store.GalleryStore.search`.
+        unserved: True to search a space that is not served, all of whose vectors then count: to judge a backfill.
     """
 
     vectors: Float32[np.ndarray, "q d"]
@@ -46,6 +47,7 @@ class Query:
     tenant: str
     where: Mapping[str, Sequence[str]]
     effort: Effort
+    unserved: bool = False
 
 
 @runtime_checkable
@@ -72,7 +74,14 @@ class Engine(Protocol):
         ...
 
     def register(self, space: EmbeddingSpace) -> None:
-        """Make room for vectors of a space; nothing happens when there is."""
+        """Make room for vectors of a space; nothing happens when there is.
+
+        A :class:`MixedEngine` keeps the newer record of a space that is not served: it may name measured ones.
+        """
+        ...
+
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that there is room for."""
         ...
 
     def count(self, space_id: str) -> int:
@@ -112,6 +121,25 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release connections and memory."""
+        ...
+
+
+@runtime_checkable
+class MixedEngine(Protocol):
+    """An engine that also searches a gallery on its way from one space to another."""
+
+    def find_mixed(self, space_id: str, query: Query) -> Matches:
+        """Search a space's vectors, and those of the space served for items that have none of it yet.
+
+        Args:
+            space_id: The queries' space.
+            query: Its vectors are of that space; what they search in the space served is
+                :func:`hetero.gallery.truncate.truncated` to its dimension.
+
+        Raises:
+            SpaceMismatchError: When the space is not registered, or its record does not name the one served as
+                measured compatible.
+        """
         ...
 
 

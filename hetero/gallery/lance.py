@@ -96,6 +96,11 @@ class LanceEngine:
                 record = pa.Table.from_pylist([_about(space) | {"role": ""}], _SPACES)
                 self._table(_ABOUT).merge_insert("space_id").when_not_matched_insert_all().execute(record)
 
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that there is room for."""
+        with self._lock:
+            return [_space(record) for record in self._spaces()]
+
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
         with self._lock:

@@ -106,6 +106,12 @@ class QdrantEngine:
                     )
                     self._client.create_payload_index(collection, field, keyword, wait=True)
 
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that there is room for."""
+        with self._lock:
+            records = [record for some in self._scrolled(self._about) for record in some]
+            return [self._space_of(record.payload) for record in records if str(record.id) != _SERVING]
+
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
         with self._lock:
@@ -229,9 +235,7 @@ class QdrantEngine:
 
     def _delete(self, points: Sequence[str], *, but: str = "") -> None:
         # Those that are registered: the name of another gallery may begin with this one's.
-        records = [record for some in self._scrolled(self._about) for record in some if str(record.id) != _SERVING]
-        spaces = [self._space_of(record.payload) for record in records]
-        for collection in {self._collection(space.space_id) for space in spaces} - {but}:
+        for collection in {self._collection(space.space_id) for space in self.registered()} - {but}:
             if self._client.collection_exists(collection):
                 self._client.delete(collection, [*points], wait=True)
 

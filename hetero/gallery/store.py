@@ -186,6 +186,9 @@ class GalleryStore(Protocol):
     ) -> Matches:
         """Find the nearest items of each query.
 
+        Queries of a space that a backfill moves to, and that was measured to be compatible with the one served, search
+        the gallery as far as it has come: items that have a vector of their space by that, the others by the old one.
+
         Args:
             query: float32 [q, d], of unit length if the space requires it.
             k: Number of items to find; all of them when fewer fit.
@@ -195,7 +198,7 @@ class GalleryStore(Protocol):
             effort: More finds more of the nearest items and takes longer.
 
         Raises:
-            SpaceMismatchError: When the queries are of another space than the one served.
+            SpaceMismatchError: When the queries are of another space than the one served, and of no such backfill.
             InputError: For a ``k`` or an effort below 1, or wrong vectors.
         """
         ...

@@ -47,3 +47,9 @@ def test_a_missing_or_broken_file_is_one_clear_error(tmp_path):
     (tmp_path / "space.json").write_text("{")
     with pytest.raises(IntegrityError, match="not JSON"):
         EmbeddingSpace.load(tmp_path / "space.json")
+
+
+def test_a_space_may_search_itself_and_what_it_was_measured_with():
+    own, measured, other = (EmbeddingSpace("own", "b", "1", 4), EmbeddingSpace("a", "b", "1", 4), SPACE)
+    assert SPACE.may_search(SPACE) and SPACE.may_search(measured)
+    assert not SPACE.may_search(own) and not measured.may_search(other)

@@ -33,12 +33,24 @@ def exact(query: Query, blocks: Iterable[list[Any]]) -> Matches:
     return Matches(ids.tolist(), scores)
 
 
-def enough(ids: list[str | None], queries: int, k: int) -> bool:
-    """Return True if each of several queries has ``k`` ids; ``ids`` are those of all, one after the other."""
-    width = len(ids) // queries
-    return None not in ids or all(
-        width - ids[start : start + width].count(None) >= k for start in range(0, len(ids), width or 1)
-    )
+def enough(
+    ids: list[str | None], scores: NDArray[np.float32], k: int, floor: NDArray[np.float32] | None = None
+) -> bool:
+    """Return True if no query gets another answer from more candidates.
+
+    Args:
+        ids: Of all queries, one after the other; None for what is no answer.
+        scores: float32 [q, c], theirs, best first.
+        k: Number of answers.
+        floor: float32 [q], for each query the score below which nothing is asked for; None for none.
+    """
+    queries, width = scores.shape
+    if None not in ids and width >= k:
+        return True
+    alive = np.array([name is not None for name in ids], bool).reshape(queries, width).sum(axis=1) >= k
+    if floor is not None and width:
+        alive |= scores[:, -1] <= floor
+    return bool(alive.all())
 
 
 def best(ids: list[str | None], scores: NDArray[np.float32], k: int, *, in_order: bool) -> Matches:
@@ -64,3 +76,20 @@ def best(ids: list[str | None], scores: NDArray[np.float32], k: int, *, in_order
     ]
     longest = max(map(len, table))
     return Matches(table, ordered[:, :longest].astype(np.float32))
+
+
+def merged(near: Matches, others: Matches, k: int) -> Matches:
+    """Return the best of two searches; an item in both has its score in the first."""
+    rows: list[list[tuple[str, float]]] = []
+    for row, (names, more) in enumerate(zip(near.ids, others.ids, strict=True)):
+        scored = dict(zip(more, others.scores[row].tolist(), strict=False))
+        scored |= dict(zip(names, near.scores[row].tolist(), strict=False))
+        rows.append(sorted(scored.items(), key=lambda pair: -pair[1])[:k])
+    return Matches.of(rows)
+
+
+def floor_of(near: Matches, k: int) -> NDArray[np.float32]:
+    """Return each query's score that another item must exceed to be among its ``k`` best; minus infinity for any."""
+    if near.scores.shape[1] < k:
+        return np.full(len(near.ids), -np.inf, np.float32)
+    return near.scores[:, k - 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from hetero.errors import SpaceMismatchError
 from hetero.gallery.embedded import answers
+from hetero.gallery.embedded.conditions import ALL_KEYS, Side
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
 from hetero.gallery.store import Item, Matches, Page
+from hetero.gallery.truncate import truncated
 from hetero.lengths import unit
 from hetero.space import EmbeddingSpace
 
@@ -26,6 +30,8 @@ _RESCORED = 4
 """By int8 vectors so many times ``k`` are found, at least :data:`_FEWEST_RESCORED`; float16 vectors order them."""
 _FEWEST_RESCORED = 40
 _WIDER = 4
+_BY_AND_BY = 8
+"""Vectors of a space that is not served which an index takes in with one call."""
 _PAGE = 8192
 
 
@@ -56,6 +62,7 @@ class EmbeddedEngine:
         self._filled: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
         self._alone: dict[str, bool] = {}
+        self._admitted: set[tuple[str, str]] = set()
 
     def serving(self) -> Serving:
         """Return what is served now."""
@@ -80,6 +87,12 @@ class EmbeddedEngine:
         """Make room for vectors of a space."""
         with self._lock, self._items.database.transaction():
             self._items.register(space)
+            self._admitted.clear()
+
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that there is room for."""
+        with self._lock:
+            return self._items.registered()
 
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
@@ -107,8 +120,7 @@ class EmbeddedEngine:
         with self._lock:
             with self._items.database.transaction():
                 count = self._items.fill(self._number(space_id), vectors, items)
-            self._index(space_id)
-            self._catch_up()
+            self._index(space_id).catch_up()
             return count
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
@@ -132,15 +144,26 @@ class EmbeddedEngine:
     def find(self, space_id: str, query: Query) -> Matches:
         """Search the vectors of a space."""
         with self._lock:
-            index, number = self._index(space_id), self._number(space_id)
-            alone = not query.where and self._is_alone(query.tenant)
-            if query.effort == "exact" or not alone:
-                rows = self._items.fitting(number, query.tenant, query.where, FEW + 1)
-                if len(rows) <= FEW:
-                    return answers.exact(query, [sorted(rows)] if rows else [])
-                if query.effort == "exact":
-                    return answers.exact(query, self._items.all_fitting(number, query.tenant, query.where))
-            return self._approximate(index, number, query, alone=alone)
+            index = self._index(space_id)
+            if query.unserved:
+                index.catch_up()
+            return self._found(index, Side(self._number(space_id)), query)[0]
+
+    def find_mixed(self, space_id: str, query: Query) -> Matches:
+        """Search the vectors of a space, and those of the space served for items that have none of it yet."""
+        with self._lock:
+            served = self._serving.space
+            self._require_admitted(space_id, served)
+            new, old = self._index(space_id), self._index(served.space_id)
+            number, earlier = self._number(space_id), truncated(query.vectors, served.dimension)
+            # One state of the tables for both sides, in which no item is between them.
+            with self._items.database.transaction(writing=False):
+                near, compared_all = self._found(new, Side(number), query)
+                # The index may not hold all that the tables do.
+                side = Side(self._number(served.space_id), number, ALL_KEYS if compared_all else new.key)
+                floor = answers.floor_of(near, query.k)
+                others, _ = self._found(old, side, replace(query, vectors=earlier), floor)
+            return answers.merged(near, others, query.k)
 
     def pages(self, space_id: str) -> Iterator[Page]:
         """Yield all items with a vector of a space."""
@@ -164,22 +187,44 @@ class EmbeddedEngine:
             self._release()
             self._items.database.close()
 
-    def _approximate(self, index: SpaceIndex, number: int, query: Query, *, alone: bool) -> Matches:
+    def _found(
+        self, index: SpaceIndex, side: Side, query: Query, floor: NDArray[np.float32] | None = None
+    ) -> tuple[Matches, bool]:
+        """Search a side; return the results, and True if every vector of it was compared.
+
+        Args:
+            index: The index of its space.
+            side: The side.
+            query: The search.
+            floor: float32 [q], for each query the score below which nothing is asked for.
+        """
+        alone = not query.where and self._is_alone(query.tenant)
+        if query.effort == "exact" or not alone:
+            rows = self._items.fitting(side, query.tenant, query.where, FEW + 1)
+            if len(rows) <= FEW:
+                return answers.exact(query, [sorted(rows)] if rows else []), True
+            if query.effort == "exact":
+                return answers.exact(query, self._items.all_fitting(side, query.tenant, query.where)), True
+        return self._approximate(index, side, query, floor, by_index=alone and side.newer is None), False
+
+    def _approximate(
+        self, index: SpaceIndex, side: Side, query: Query, floor: NDArray[np.float32] | None, *, by_index: bool
+    ) -> Matches:
         assert query.effort != "exact"
         by_bytes = self._items.precision == "int8"
-        count = max(_RESCORED * query.k, _FEWEST_RESCORED) if by_bytes else query.k
+        count = max(_RESCORED * query.k, _FEWEST_RESCORED) if by_bytes or side.newer is not None else query.k
         while True:
             keys, scores = index.nearest(query.vectors, count, query.effort)
-            ids = index.ids(keys.ravel()) if alone else self._ids(number, keys, query)
-            if count >= len(index) or answers.enough(ids, len(query.vectors), query.k):
+            ids = index.ids(keys.ravel()) if by_index else self._ids(side, keys, query)
+            if count >= len(index) or answers.enough(ids, scores, query.k, floor):
                 break
             count = min(len(index), count * _WIDER)
         if by_bytes:
             scores = self._rescored(query.vectors, keys, scores)
         return answers.best(ids, scores, query.k, in_order=not by_bytes)
 
-    def _ids(self, number: int, keys: NDArray[np.int64], query: Query) -> list[str | None]:
-        named = self._items.named(number, np.unique(keys).tolist(), query.tenant, query.where)
+    def _ids(self, side: Side, keys: NDArray[np.int64], query: Query) -> list[str | None]:
+        named = self._items.named(side, np.unique(keys).tolist(), query.tenant, query.where)
         return [named.get(key) for key in keys.ravel().tolist()]
 
     def _rescored(
@@ -206,6 +251,19 @@ class EmbeddedEngine:
             self._numbers[space_id] = self._items.number(space_id)
         return self._numbers[space_id]
 
+    def _require_admitted(self, space_id: str, served: EmbeddingSpace) -> None:
+        """Refuse queries of a space that no backfill moves to, or that is not compatible with the one served."""
+        pair = (space_id, served.space_id)
+        if pair not in self._admitted:
+            asked = next((one for one in self._items.registered() if one.space_id == space_id), None)
+            if asked is None or not asked.may_search(served):
+                raise SpaceMismatchError(
+                    f"the gallery holds vectors of {served.name} {served.version} ({served.space_id}), the queries are "
+                    f"of {space_id}, and no backfill to a space of this id that is compatible with it has begun: use "
+                    "models and galleries of one space, or re-embed"
+                )
+            self._admitted.add(pair)
+
     def _is_alone(self, tenant: str) -> bool:
         """Return True if no item is of another tenant."""
         if tenant not in self._alone:
@@ -223,10 +281,18 @@ class EmbeddedEngine:
         """Take in what other processes wrote."""
         if (version := self._items.database.value("PRAGMA data_version")) != self._version:
             self._serving = self._items.serving()
-            self._catch_up()
-            self._version = version
+            self._admitted.clear()
+            self._version = version if self._catch_up() else -1
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> bool:
+        """Take in what the tables hold; return True if nothing is left.
+
+        What is not served yet is taken in by and by, so that no query waits for a batch of a backfill: items are found
+        by their old vectors until then.
+        """
         self._alone.clear()
-        for index in self._indexes.values():
-            index.catch_up()
+        served = self._serving.space.space_id
+        whole = True
+        for space_id, index in self._indexes.items():
+            whole &= index.catch_up(None if space_id == served else _BY_AND_BY)
+        return whole

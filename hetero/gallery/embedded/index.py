@@ -74,13 +74,26 @@ class SpaceIndex:
     def __len__(self) -> int:
         return len(self._graph) + (len(self._recent) if self._read_only else 0)
 
-    def catch_up(self) -> None:
-        """Take in what the tables hold since the last time; save when much is new."""
+    @property
+    def key(self) -> int:
+        """The largest key that it has taken in, or seen and left out."""
+        return self._key
+
+    def catch_up(self, most: int | None = None) -> bool:
+        """Take in what the tables hold since the last time; save when much is new.
+
+        Args:
+            most: Number of vectors to take in now; None for all.
+
+        Returns:
+            True if nothing is left.
+        """
         with self._items.database.transaction(writing=False):
-            self._catch_up()
+            whole = self._catch_up(most)
         unsaved = len(self._ids) + len(self._gone)
         if not self._read_only and unsaved >= max(_FEWEST_UNSAVED, len(self) // _SHARE_UNSAVED):
             self.save()
+        return whole
 
     def save(self) -> None:
         """Write the index in place of the saved one; a kill leaves one of the two, whole."""
@@ -151,13 +164,17 @@ class SpaceIndex:
         all_keys[:, : own.shape[1]][there], all_scores[:, : own.shape[1]][there] = own[there], scores[there]
         return all_keys, all_scores
 
-    def _catch_up(self) -> None:
-        while rows := self._items.after(self._number, self._key, _AT_ONCE):
+    def _catch_up(self, most: int | None = None) -> bool:
+        whole = True
+        while rows := self._items.after(self._number, self._key, most or _AT_ONCE):
             keys = np.array([row[0] for row in rows], np.uint64)
             vectors = as_vectors([row[2] for row in rows], self._dimension)
             self._recent.add(keys, vectors, threads=self._threads)
             self._ids.update((key, name) for key, name, _ in rows)
             self._key = rows[-1][0]
+            if most is not None:
+                whole = len(rows) < most
+                break
         deleted = self._items.database.rows(
             "SELECT number, key FROM deleted WHERE space = ? AND number > ? ORDER BY number",
             [self._number, self._deletion],
@@ -167,6 +184,7 @@ class SpaceIndex:
             self._gone.update(key for _, key in deleted)
             if len(self._recent):
                 self._recent.remove(np.array([key for _, key in deleted], np.uint64), threads=1)
+        return whole
 
     def _open(self, directory: Path) -> tuple[Saved, Names, Any]:
         # Nothing is removed from a mapped graph; to look keys up it would be read as a whole.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hetero.errors import InputError, IntegrityError
 from hetero.files import canonical_json
 from hetero.foreign import strict_json
+from hetero.gallery.embedded.conditions import Choices, Side, conditions_of, marks
 from hetero.gallery.embedded.database import Database
 from hetero.gallery.engine import Serving
 from hetero.gallery.store import Item
@@ -23,7 +24,6 @@ from hetero.storage.directories import is_replaceable
 NAME = "items.sqlite"
 SCHEMA = "hetero/gallery-store/1"
 Precision = Literal["float16", "int8"]
-Choices = Mapping[str, Sequence[str]]
 
 
 class Items:
@@ -72,11 +72,7 @@ class Items:
         )
         if not rows:
             raise IntegrityError(f"{NAME} serves no space")
-        spaces = [
-            record and EmbeddingSpace.from_dict(strict_json(record.encode(), what=NAME), what=NAME)
-            for record in rows[0]
-        ]
-        return Serving(*spaces)
+        return Serving(*(record and _space(record) for record in rows[0]))
 
     def number(self, space_id: str) -> int:
         """Return the number that a space has in the tables."""
@@ -84,8 +80,7 @@ class Items:
 
     def dimension(self, number: int) -> int:
         """Return the length of a space's vectors."""
-        record = self.database.value("SELECT record FROM spaces WHERE space = ?", [number])
-        return EmbeddingSpace.from_dict(strict_json(record.encode(), what=NAME), what=NAME).dimension
+        return _space(self.database.value("SELECT record FROM spaces WHERE space = ?", [number])).dimension
 
     def count(self, number: int) -> int:
         """Return the number of vectors of a space."""
@@ -98,11 +93,17 @@ class Items:
         )
 
     def register(self, space: EmbeddingSpace) -> None:
-        """Give a space a number."""
+        """Give a space a number, and keep its record unless it is served."""
         self.database.many(
-            "INSERT INTO spaces (space_id, record) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO spaces (space_id, record) VALUES (?, ?) ON CONFLICT (space_id) DO UPDATE "
+            "SET record = excluded.record WHERE space NOT IN (SELECT space FROM serving)",
             [(space.space_id, canonical_json(space.to_dict()))],
         )
+
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that have a number, in the order of these."""
+        rows = self.database.rows("SELECT record FROM spaces ORDER BY space")
+        return [_space(record) for (record,) in rows]
 
     def put(
         self,
@@ -184,15 +185,15 @@ class Items:
             [space, key, limit],
         )
 
-    def fitting(self, space: int, tenant: str, where: Choices, limit: int) -> list[Any]:
+    def fitting(self, side: Side, tenant: str, where: Choices, limit: int) -> list[Any]:
         """Return key, id and vector of a tenant's items with some attributes, at most ``limit``."""
-        conditions, values = _conditions(space, tenant, where)
+        conditions, values = conditions_of(side, tenant, where)
         source = "items"
         if where:
             # From one attribute's items to the rest: few are read when few have it.
             name, choices = next(iter(where.items()))
             source = "attributes CROSS JOIN items USING (item)"
-            conditions = f"name = ? AND value IN ({_marks(choices)}) AND {conditions}"
+            conditions = f"name = ? AND value IN ({marks(choices)}) AND {conditions}"
             values = [name, *choices, *values]
         return self.database.rows(
             f"SELECT key, id, vector FROM {source} CROSS JOIN vectors ON vectors.item = items.item "
@@ -200,9 +201,9 @@ class Items:
             [*values, limit],
         )
 
-    def all_fitting(self, space: int, tenant: str, where: Choices) -> Iterator[list[Any]]:
+    def all_fitting(self, side: Side, tenant: str, where: Choices) -> Iterator[list[Any]]:
         """Yield what :meth:`fitting` returns in blocks, in the order of addition, as of now."""
-        conditions, values = _conditions(space, tenant, where)
+        conditions, values = conditions_of(side, tenant, where)
         return self.database.blocks(
             f"SELECT key, id, vector FROM vectors CROSS JOIN items USING (item) WHERE {conditions} ORDER BY key", values
         )
@@ -213,13 +214,13 @@ class Items:
             "SELECT key, id FROM vectors CROSS JOIN items USING (item) WHERE space = ? ORDER BY key", [space]
         )
 
-    def named(self, space: int, keys: list[int], tenant: str, where: Choices) -> dict[int, str]:
+    def named(self, side: Side, keys: list[int], tenant: str, where: Choices) -> dict[int, str]:
         """Return the ids of those of some keys that belong to a tenant's items with some attributes."""
-        conditions, values = _conditions(space, tenant, where)
+        conditions, values = conditions_of(side, tenant, where)
         return dict(
             self.database.rows(
-                "SELECT key, id FROM vectors JOIN items USING (item) WHERE key IN (SELECT value FROM json_each(?)) "
-                f"AND {conditions}",
+                "SELECT key, id FROM vectors CROSS JOIN items USING (item) "
+                f"WHERE key IN (SELECT value FROM json_each(?)) AND {conditions}",
                 [json.dumps(keys), *values],
             )
         )
@@ -257,16 +258,5 @@ class Items:
 _MISSING = "FROM items WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.item = items.item AND vectors.space = ?)"
 
 
-def _conditions(space: int, tenant: str, where: Choices) -> tuple[str, list[Any]]:
-    conditions, values = ["space = ?", "tenant = ?"], [space, tenant]
-    for name, choices in where.items():
-        conditions.append(
-            "EXISTS (SELECT 1 FROM attributes AS own WHERE own.item = items.item AND own.name = ? "
-            f"AND own.value IN ({_marks(choices)}))"
-        )
-        values += [name, *choices]
-    return " AND ".join(conditions), values
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))
+def _space(record: str) -> EmbeddingSpace:
+    return EmbeddingSpace.from_dict(strict_json(record.encode(), what=NAME), what=NAME)

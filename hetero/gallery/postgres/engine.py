@@ -89,6 +89,11 @@ class PostgresEngine:
         with self._transaction() as cursor:
             _register(cursor, space)
 
+    def registered(self) -> list[EmbeddingSpace]:
+        """Return the spaces that there is room for."""
+        rows = self._rows("SELECT record FROM hetero_gallery.spaces ORDER BY number")
+        return [_space(record) for (record,) in rows]
+
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
         return self._rows("SELECT count(*) FROM hetero_gallery.vectors WHERE space_id = %s", [space_id])[0][0]
@@ -143,28 +148,28 @@ class PostgresEngine:
             return cursor.rowcount
 
     def find(self, space_id: str, query: Query) -> Matches:
-        """Search the vectors of a space."""
-        effort = 0 if query.effort == "exact" else query.effort
-        if effort > LARGEST_EFFORT:
-            raise InputError(f"expected an effort of at most {LARGEST_EFFORT} in PostgreSQL, or exact, got {effort}")
-        if self._tables is not None:
-            with self._lock, self._explained():
-                rows = self._tables.rows(space_id, query, _texts(query.vectors))
-        else:
-            rows = self._called(space_id, query, effort)
-        answers: list[list[tuple[str, float]]] = [[] for _ in query.vectors]
-        for number, name, score in rows:
-            answers[number - 1].append((name, score))
-        return Matches.of(answers)
+        """Search the vectors of a space; the database refuses a client's query of one that is not served."""
+        _require_effort(query)
+        if self._tables is None:
+            return self._called(space_id, query)
+        with self._lock, self._explained():
+            return _matches(self._tables.rows(space_id, query, _texts(query.vectors)), len(query.vectors))
 
-    def _called(self, space_id: str, query: Query, effort: int) -> list[Any]:
-        """Search as clients may, who call a function."""
-        return self._rows(
+    def find_mixed(self, space_id: str, query: Query) -> Matches:
+        """Search a space's vectors, and those of the space served for items that have none of it yet."""
+        _require_effort(query)
+        return self._called(space_id, query)
+
+    def _called(self, space_id: str, query: Query) -> Matches:
+        """Search as clients may, who call a function, which decides what is answered."""
+        effort = 0 if query.effort == "exact" else query.effort
+        rows = self._rows(
             "SELECT number, id, score FROM unnest(%s::text[]) WITH ORDINALITY AS query (vector, number) "
             "CROSS JOIN LATERAL hetero_gallery.search(vector::halfvec, %s, %s, %s, %s, %s) WITH ORDINALITY "
             "AS near (id, score, place) ORDER BY number, place",
             [_texts(query.vectors), space_id, query.k, query.tenant, json.dumps(dict(query.where)), effort],
         )
+        return _matches(rows, len(query.vectors))
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
@@ -195,9 +200,12 @@ class PostgresEngine:
 
     def _connected(self) -> psycopg.Connection[Any]:
         try:
-            connection = psycopg.connect(self._address.text, autocommit=True)
+            return self._connect()
         except psycopg.Error as error:
             raise InputError(f"expected a PostgreSQL database at {self._address}, got: {error}") from None
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(self._address.text, autocommit=True)
         _find_types(connection)
         return connection
 
@@ -229,7 +237,8 @@ class PostgresEngine:
     def _explained(self) -> Generator[None]:
         """Connect again where the server went away, and turn what a user can correct into an ``InputError``."""
         if self._connection.broken or self._connection.closed:
-            self._connection = self._connected()
+            # One that does not answer now may later: it is no mistake of the user's.
+            self._connection = self._connect()
             self._look()
         try:
             yield
@@ -239,6 +248,19 @@ class PostgresEngine:
             if error.sqlstate == _OTHER_SPACE:
                 raise SpaceMismatchError(str(error.diag.message_primary)) from None
             raise
+
+
+def _require_effort(query: Query) -> None:
+    if query.effort != "exact" and query.effort > LARGEST_EFFORT:
+        raise InputError(f"expected an effort of at most {LARGEST_EFFORT} in PostgreSQL, or exact, got {query.effort}")
+
+
+def _matches(rows: list[Any], queries: int) -> Matches:
+    """Return what was found, from the number of a query, from 1, an id and a score."""
+    answers: list[list[tuple[str, float]]] = [[] for _ in range(queries)]
+    for number, name, score in rows:
+        answers[number - 1].append((name, score))
+    return Matches.of(answers)
 
 
 def _find_types(session: psycopg.Connection[Any] | psycopg.Cursor[Any]) -> str:
@@ -257,11 +279,14 @@ def _register(cursor: psycopg.Cursor[Any], space: EmbeddingSpace) -> None:
             f"PostgreSQL indexes vectors of at most {LARGEST_DIMENSION} dimensions, those of {space.name} "
             f"{space.version} have {space.dimension}; take another store, or a prefix of the space"
         )
+    # One that is there is told by xmax; the record of the space served stays as it is.
     row = cursor.execute(
-        "INSERT INTO spaces (space_id, dimension, record) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING number",
+        "INSERT INTO spaces (space_id, dimension, record) VALUES (%s, %s, %s) ON CONFLICT (space_id) DO UPDATE "
+        "SET record = excluded.record WHERE NOT EXISTS (SELECT FROM serving WHERE serving.space_id = spaces.space_id) "
+        "RETURNING number, xmax = 0 AS is_new",
         [space.space_id, space.dimension, canonical_json(space.to_dict())],
     ).fetchone()
-    if row is not None:
+    if row is not None and row[1]:
         table, size = sql.Identifier("hetero_gallery", f"vectors_{row[0]}"), sql.Literal(space.dimension)
         own, graph = sql.Literal(space.space_id), {"m": sql.Literal(CONNECTIVITY), "expansion": sql.Literal(EXPANSION)}
         cursor.execute(_script("partition.sql", table=table, space_id=own, dimension=size, **graph))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.opening import open_gallery
-from hetero.space import EmbeddingSpace
+from hetero.space import EmbeddingSpace, MeasuredCompatibility
 from tests.hetero.gallery.places import DIMENSION, V1, V2, in_postgres, names, restart_server, vectors
 
 psycopg: Any = pytest.importorskip("psycopg", reason="needs the extra postgres")
@@ -74,11 +75,24 @@ def test_clients_may_search_and_nothing_else(address: str, connection: Any) -> N
     with open_gallery(as_client) as store, pytest.raises(InputError, match="may not do this: permission denied"):
         store.remove(["item 1"])
     with psycopg.connect(as_client, autocommit=True) as client:
-        for statement in ("SELECT FROM vectors", "SELECT FROM items", "SELECT fits('{}', '{}')", "DELETE FROM spaces"):
+        for statement in (
+            *("SELECT FROM vectors", "SELECT FROM items", "SELECT fits('{}', '{}')", "DELETE FROM spaces"),
+            "SELECT FROM nearest(NULL, NULL, 1, '', '{}', 1)",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 client.execute(
                     statement.replace("FROM ", "FROM hetero_gallery.").replace("fits", "hetero_gallery.fits")
                 )
+        # During a backfill the database answers a compatible space from both sides, and no other.
+        measured = (MeasuredCompatibility(V1.space_id, "cmc@1", cross=0.6, earlier=0.5),)
+        with open_gallery(address) as owner:
+            backfill = owner.begin(dataclasses.replace(V2, compatible_with=measured))
+            backfill.add(vectors(1, space=V2), backfill.missing(1), V2)
+        search = "SELECT id FROM hetero_gallery.search(%s, %s, 5)"
+        mixed = client.execute(search, [literal(vectors(1, space=V2)[0]), V2.space_id]).fetchall()
+        assert mixed[0][0] == "item 0" and len(mixed) == 5
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            client.execute("SELECT FROM hetero_gallery.mixed(NULL, NULL, NULL, 1, '', '{}', 1)")
     connection.execute("DROP ROLE phone")
 
 
