@@ -109,6 +109,9 @@ ARGUMENTS: dict[Name, str] = {
     ("train", "students"): "HERE/run.toml --out OUT --jobs 1",
     ("backfill", "plan"): "HERE/a.safetensors HERE/a.safetensors HERE/a.safetensors OUT --assume-compatible "
     "--steps 2 --random-orders 1",
+    ("backfill", "run"): "usearch:HERE/older HERE/run/cloud --data HERE/photos --no-swap --workers 1",
+    ("backfill", "status"): "usearch:HERE/older",
+    ("backfill", "roll-back"): "usearch:HERE/moved",
     ("data", "check"): "HERE/photos",
     ("data", "index"): "HERE/photos --out OUT/index",
     ("space", "check"): "HERE/a.safetensors",
@@ -147,7 +150,7 @@ def names(app: App | None = None, above: Name = ()) -> Iterator[Name]:
 def prepare(place: Path) -> None:
     """Fill a folder with small photos, recipes, and what a run of one leaves: models, a signed bundle, embeddings."""
     from export import generate_key, sign
-    from hetero import load_embeddings, load_recipe, open_gallery, save_embeddings
+    from hetero import EmbeddingSpace, load_embeddings, load_recipe, open_gallery, save_embeddings
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import retrieval_set
 
@@ -169,6 +172,14 @@ def prepare(place: Path) -> None:
     save_embeddings(place / "a.safetensors", held.embeddings[test], [held.names[row] for row in test], held.space)
     with open_gallery(f"usearch:{place / 'gallery'}", held.space) as store:
         store.add(held.embeddings, held.names, held.space)
+    older = EmbeddingSpace.define(defined_by="older", name="cloud", version="0", dimension=held.space.dimension)
+    for name in ("older", "moved"):
+        with open_gallery(f"usearch:{place / name}", older) as store:
+            store.add(held.embeddings, held.names, older)
+            if name == "moved":
+                backfill = store.begin(held.space)
+                backfill.add(held.embeddings, backfill.missing(), held.space)
+                backfill.swap()
     shutil.copytree(place / "run" / "bundles" / "edge" / "bundle", place / "bundle")
     generate_key(place / "key.pem", place / "key.pub.pem")
     sign(place / "bundle", place / "key.pem")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,12 +114,20 @@ def test_galleries(tmp_path, monkeypatch):
     cloud = hetero.load_embeddings(place / "cloud_embeddings.safetensors")
     hetero.save_embeddings(place / "edge_embeddings.safetensors", cloud.embeddings[:20], cloud.names[:20], cloud.space)
     write_student(place / "models" / "edge", cloud.space)
+    v2 = hetero.EmbeddingSpace.define(defined_by="page v2", name="cloud", version="2", dimension=16)
+    write_student(place / "models" / "v2", v2)
+    shutil.copytree(place / "models" / "v2", place / "models" / "edge2")
+    (place / "plan").mkdir()
+    (place / "plan" / "order.csv").write_text("name\ntest/red/0.png\n", encoding="utf-8")
     names = run_page(ROOT / "docs" / "galleries.md", place)
     assert names["matches"].ids[0][0] == names["cloud"].names[0]
     assert names["recall"] > 0.9
     assert names["found"]["ids"][0] == names["matches"].ids[0]
     with hetero.open_gallery("usearch:gallery", read_only=True) as store:
         assert store.space == names["cloud"].space and len(store) == len(names["cloud"].names) + 1
+    with hetero.open_gallery("usearch:shop", read_only=True) as store:
+        # It was swapped, and rolled back.
+        assert store.space == names["cloud"].space and store.previous is not None and store.previous.version == "2"
     with hetero.open_gallery("usearch:small-store/gallery", read_only=True) as store:
         assert store.space.derived.parent == names["cloud"].space.space_id and store.space.dimension == 8
         assert len(store) == len(names["cloud"].names) + 1

@@ -62,7 +62,12 @@ GROUPS = {
     ),
     "backfill": (
         "Re-embed a gallery bit by bit.",
-        {"plan": ("hetero.upgrade.backfill.commands:plan_command", "Plan which images to re-embed first.")},
+        {
+            "plan": ("hetero.upgrade.backfill.commands:plan_command", "Plan which images to re-embed first."),
+            "run": ("hetero.upgrade.backfill.running.commands:run_command", "Re-embed while it answers, then swap."),
+            "status": ("hetero.upgrade.backfill.running.commands:status_command", "Say how far backfills have come."),
+            "roll-back": ("hetero.upgrade.backfill.running.commands:roll_back_command", "Undo the last swap."),
+        },
     ),
     "data": (
         "Look at data before training on it.",
