@@ -1,6 +1,6 @@
 """Negative flips of a student update in retrieval, with and without a term for the student that is replaced.
 
-    python benchmarks/upgrade.py --seeds 0 1 2 --out runs/upgrade
+    python -m benchmarks.upgrade --seeds 0 1 2 --out runs/upgrade
     python benchmarks/retrieval_flips.py --upgrades runs/upgrade --seeds 0 1 2 --out runs/flips
 
 Before: student s1 of cloud v1. After: s2 of the compatible cloud v2, trained plainly, with ``focal_update``, from s1's

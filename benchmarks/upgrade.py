@@ -1,6 +1,6 @@
 """Backward-compatible upgrades on emoji: criterion, gain, tax, a control, and a chain of three generations.
 
-    python benchmarks/upgrade.py --seeds 0 1 2 --out runs/upgrade
+    python -m benchmarks.upgrade --seeds 0 1 2 --out runs/upgrade
 
 For each seed: v1, a small net on half of the training classes; v2, a larger net on all of them, compatible with v1;
 a control like v2 without the constraint; for the seeds of ``--chain``, v3, larger again, compatible with v2 (and never
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import where_and_when
-from records import signed, spread
 
 import hetero
+from benchmarks.machine import where_and_when
+from benchmarks.records import signed, spread
 from hetero import Stage
 from hetero.data.subset import with_classes
 from hetero.files import read_json, write_json
@@ -74,7 +74,7 @@ def run(root: Path, seed: int, scale: float, *, chain: bool, control: bool) -> d
     half = with_classes(images, images.train.classes[::2])
     if not (root / "v1" / "config.json").is_file():
         hetero.train_cloud(half, nets["v1"], PREPROCESSING, root / "v1", seed=seed)
-    upgrade = _upgraded(images, root / "v1", nets["v2"], root / "v2", seed, control=control)
+    upgrade = upgraded(images, root / "v1", nets["v2"], root / "v2", seed, control=control)
     result = {
         "seed": seed,
         "upgrade": dataclasses.asdict(upgrade) | {"status": upgrade.status},
@@ -83,7 +83,7 @@ def run(root: Path, seed: int, scale: float, *, chain: bool, control: bool) -> d
         "macs": {name: read_json(root / name / "metrics.json")["macs"] for name in ("v1", "v2")},
     }
     if chain:
-        _upgraded(images, root / "v2", nets["v3"], root / "v3", seed, control=False)
+        upgraded(images, root / "v2", nets["v3"], root / "v3", seed, control=False)
         result |= generations(images, root, tuple(nets))
     return result
 
@@ -132,7 +132,7 @@ def forward(images: hetero.Dataset, root: Path) -> dict[str, float]:
     return figures
 
 
-def _upgraded(
+def upgraded(
     images: hetero.Dataset, old: Path, config: hetero.CloudConfig, directory: Path, seed: int, *, control: bool
 ) -> Upgrade:
     if (directory / "upgrade.json").is_file():
