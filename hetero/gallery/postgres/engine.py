@@ -153,7 +153,7 @@ class PostgresEngine:
         if self._tables is None:
             return self._called(space_id, query)
         with self._lock, self._explained():
-            return _matches(self._tables.rows(space_id, query, _texts(query.vectors)), len(query.vectors))
+            return _matches(self._tables.rows(space_id, query), len(query.vectors))
 
     def find_mixed(self, space_id: str, query: Query) -> Matches:
         """Search a space's vectors, and those of the space served for items that have none of it yet."""
