@@ -1,4 +1,4 @@
-"""The page that searches by photo, in headless Chromium. Skips, with the reason, where there is none."""
+"""Searches by photo: by requests, and on the page in headless Chromium, which skips where there is none."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import http.client
 import http.server
 import json
 import queue
+import struct
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -23,7 +27,7 @@ from hetero.gallery.opening import open_gallery
 from hetero.models.embed import embed_images
 from tests.hetero.gallery.places import embedded
 from tests.hetero.linear import domains
-from tests.hetero.serving.running import Running, serving
+from tests.hetero.serving.running import Answer, Running, serving
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
@@ -108,37 +112,85 @@ def seen_by_a_person(service: Running, chosen: bytes, token: str, folder: Path) 
             process.wait()
 
 
+@dataclass(frozen=True)
+class Shop:
+    """A gallery of photos, served with its model.
+
+    Attributes:
+        service: The service.
+        chosen: A photo of the gallery, as a file.
+        expected: What it finds, of which the third has no photo any more.
+        space_id: The space.
+    """
+
+    service: Running
+    chosen: bytes
+    expected: list[str]
+    space_id: str
+
+
+READ, WRITE = "r" * 20, "w" * 20
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    model, photos = domains.model(folder / "model"), folder / "photos"
+    domains.write_all(domains.domain("one"), photos)
+    files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))[:6]
+    rows = embed_images(model, np.stack([decode(photos / name, domains.SHAPE) for name in files]))
+    assert model.space is not None
+    with open_gallery(embedded(folder), model.space) as store:
+        store.add(rows, files, model.space)
+        expected = store.search(rows[2:3], 3, model.space).ids[0]
+    chosen = (photos / files[2]).read_bytes()
+    (photos / expected[2]).unlink()
+    arguments = (embedded(folder), "--model", str(folder / "model"), "--photos", str(photos))
+    with serving(*arguments, HETERO_SERVE_TOKENS=f"read {READ}\nwrite {WRITE}") as service:
+        yield Shop(service, chosen, expected, model.space.space_id)
+
+
 @pytest.mark.slow
-def test_a_photo_finds_itself_and_shows_the_hits(tmp_path: Path) -> None:
+def test_a_photo_finds_itself_and_shows_the_hits(shop: Shop, tmp_path: Path) -> None:
     try:
         browser()
     except InputError as error:
         pytest.skip(str(error))
-    model, photos = domains.model(tmp_path / "model"), tmp_path / "photos"
-    domains.write_all(domains.domain("one"), photos)
-    files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))[:6]
-    pixels = np.stack([decode(photos / name, domains.SHAPE) for name in files])
-    assert model.space is not None
-    with open_gallery(embedded(tmp_path), model.space) as store:
-        rows = embed_images(model, pixels)
-        store.add(rows, files, model.space)
-        expected = store.search(rows[2:3], 3, model.space).ids[0]
-    (photos / expected[2]).unlink()
-    chosen, token = (photos / files[2]).read_bytes(), "r" * 20
-    arguments = (embedded(tmp_path), "--model", str(tmp_path / "model"), "--photos", str(photos))
-    with serving(*arguments, HETERO_SERVE_TOKENS=f"read {token}") as service:
-        status, hits = seen_by_a_person(service, chosen, token, tmp_path / "profile")
-        assert status == "3 items"
-        assert [text.rpartition(" ")[0] for text, _ in hits] == expected
-        assert [width > 0 for _, width in hits] == [True, True, False]
-        status, hits = seen_by_a_person(service, chosen, "w" * 20, tmp_path / "profile")
-        assert "expected the header 'Authorization: Bearer TOKEN'" in status and hits == []
-        status, hits = seen_by_a_person(service, b"no picture", token, tmp_path / "profile")
-        assert "cannot identify image file" in status and hits == []
-        # The same without a page: a photo and its options.
-        bearer = {"Authorization": f"Bearer {token}"}
-        answer = service.ask("/search?k=3", chosen, "image/png", **bearer)
-        assert answer.json["ids"] == [expected] and answer.json["space"] == model.space.space_id
-        refused = service.ask("/search?space=other", chosen, "image/png", **bearer)
-        assert refused.status == 409 and refused.json["asked"] == {"space_id": "other"}
-        assert "k: expected" in service.ask("/search?k=0", chosen, "image/png", **bearer).json["error"]
+    status, hits = seen_by_a_person(shop.service, shop.chosen, READ, tmp_path)
+    assert status == "3 items"
+    assert [text.rpartition(" ")[0] for text, _ in hits] == shop.expected
+    assert [width > 0 for _, width in hits] == [True, True, False]
+    status, hits = seen_by_a_person(shop.service, shop.chosen, "x" * 20, tmp_path)
+    assert "expected the header 'Authorization: Bearer TOKEN'" in status and hits == []
+    status, hits = seen_by_a_person(shop.service, b"no picture", READ, tmp_path)
+    assert "cannot identify image file" in status and hits == []
+
+
+@pytest.mark.slow
+def test_photos_are_taken_in_place_of_vectors(shop: Shop) -> None:
+    def send(path: str, token: str = READ, photo: bytes = shop.chosen) -> Answer:
+        return shop.service.ask(path, photo, "image/png", Authorization=f"Bearer {token}")
+
+    answer = send("/search?k=3")
+    assert (answer.json["ids"], answer.json["space"]) == ([shop.expected], shop.space_id)
+    assert send(f"/search?k=3&space={shop.space_id}").json == answer.json
+    refused = send("/search?space=other")
+    assert refused.status == 409 and refused.json["asked"] == {"space_id": "other"}
+    assert "k: expected" in send("/search?k=0").json["error"]
+    assert "kk: unknown key" in send("/search?kk=1").json["error"]
+    assert "more pixels than the limit" in send("/search", photo=bomb()).json["error"]
+    where = quote('{"colour": "red"}')
+    assert send(f"/add?id=new&tenant=t&attributes={where}").status == 403
+    assert send(f"/add?id=new&tenant=t&attributes={where}", WRITE).json == {"added": 1}
+    assert send(f"/search?tenant=t&where={where}").json["ids"] == [["new"]]
+    assert "not valid JSON" in send("/search?where=red").json["error"]
+
+
+def bomb() -> bytes:
+    """A small PNG file that says it has more pixels than are decoded."""
+    size = struct.pack(">II", 60_000, 60_000) + bytes([8, 2, 0, 0, 0])
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
