@@ -4,7 +4,9 @@
 
 The clients are processes that ask again as soon as they are answered; each way of asking gets its seconds in slices, in
 turns with the others, since others may use the machine. Beside the clock stands the time of processors that a query
-took in all processes together: clients, service and database. Vectors are drawn as in ``benchmarks.gallery_stores``.
+took in all processes together: clients, service and database; and by each of them, of one client that asks in each way
+in turn. SQL takes vectors as texts, as pgvector's documentation does. Vectors are drawn as in
+``benchmarks.gallery_stores``.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from benchmarks.machine import where_and_when
 from hetero import open_gallery
 
 EFFORT = 64
-SLICES = 6
+SLICES, BLOCKS, WARM = 6, 60, 8
 _RAW = (
     "SELECT number, id, score FROM unnest(%s::halfvec[]) WITH ORDINALITY AS query (vector, number) CROSS JOIN LATERAL ("
     "SELECT items.id, -(part.vector::halfvec(256) <#> query.vector) AS score FROM hetero_gallery.{table} AS part "
@@ -119,13 +121,15 @@ def asking(way: str, target: str, size: int) -> Callable[[np.ndarray], object]:
 def client(way: str, target: str, size: int, seed: int) -> None:
     """Ask when told to, for as long as told; print the latencies, and the client's time of the processor."""
     queries = np.concatenate(list(drawn(QUERIES, seed)))
-    at = 0
+    at, ask = 0, asking(way, target, size)
     print("ready", flush=True)
     for line in sys.stdin:
-        # Anew in each slice: a service closes connections that are idle.
-        ask = asking(way, target, size)
-        for _ in range(3):
+        if line == "connect\n":
+            # Anew for each slice: a service closes connections that are idle.
+            ask = asking(way, target, size)
             ask(queries[:size])
+            print("ready", flush=True)
+            continue
         ends, before, latencies = time.perf_counter() + float(line), time.process_time(), list[float]()
         while (started := time.perf_counter()) < ends:
             ask(queries[at : at + size])
@@ -146,23 +150,28 @@ class Clients:
         self._size, self._servers = size, servers
         self._latencies: list[float] = []
         self._processor = self._clock = 0.0
-        for process in self._processes:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        self._hear()
 
     def ask(self, seconds: float) -> None:
         """Ask for some seconds."""
+        self._tell("connect")
+        self._hear()
         before, started = self._servers(), time.perf_counter()
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write(f"{seconds}\n")
-            process.stdin.flush()
-        for process in self._processes:
-            assert process.stdout is not None
-            latencies, processor = json.loads(process.stdout.readline())
+        self._tell(str(seconds))
+        for latencies, processor in map(json.loads, self._hear()):
             self._latencies += latencies
             self._processor += processor
         self._clock += time.perf_counter() - started
         self._processor += self._servers() - before
+
+    def _tell(self, line: str) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+
+    def _hear(self) -> list[str]:
+        return [process.stdout.readline() for process in self._processes if process.stdout is not None]
 
     def figures(self) -> dict[str, float]:
         """End; returns what was measured."""
@@ -179,24 +188,54 @@ class Clients:
 
 
 def processor_seconds(*processes: int) -> float:
-    """Of these processes and of all that they started, those that have ended included."""
-    ticks, waiting = 0, list(processes)
+    """Of these processes and of all that they started and that run still."""
+    nanoseconds, waiting = 0, list(processes)
     while waiting:
-        process = waiting.pop()
+        folder = Path(f"/proc/{waiting.pop()}/task")
         try:
-            values = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            waiting += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-        except OSError:
+            for task in folder.iterdir():
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+                waiting += map(int, (task / "children").read_text().split())
+        except OSError:  # it has ended
             continue
-        ticks += sum(map(int, values[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return nanoseconds / 1e9
 
 
 def measure(ways: dict[str, Clients], seconds: float) -> dict[str, Any]:
-    for _ in range(SLICES):
-        for clients in ways.values():
+    for number in range(SLICES):
+        # Forwards and backwards, so that each follows each.
+        for clients in list(ways.values())[:: -1 if number % 2 else 1]:
             clients.ask(seconds / SLICES)
     return {name: clients.figures() for name, clients in ways.items()}
+
+
+def alternately(ways: dict[str, tuple[Callable[[np.ndarray], object], dict[str, int]]], size: int) -> dict[str, Any]:
+    """One client asks each block in each way: where a query's time of processors goes, whatever else the machine does.
+
+    Args:
+        ways: Name -> what asks, and the processes that answer.
+        size: Queries at once.
+    """
+    queries = np.concatenate(list(drawn(BLOCKS * size, 99)))
+    spent = {way: dict.fromkeys(["client", *servers], 0.0) for way, (_, servers) in ways.items()}
+    for start in range(-WARM * size, BLOCKS * size, size):
+        block = queries[max(start, 0) :][:size]
+        for way, (ask, servers) in ways.items():
+            before = {name: processor_seconds(process) for name, process in servers.items()}
+            own = time.process_time()
+            ask(block)
+            own = time.process_time() - own
+            if start >= 0:
+                spent[way]["client"] += own
+                for name, process in servers.items():
+                    spent[way][name] += processor_seconds(process) - before[name]
+    per_query = {
+        way: {name: 1000 * value / BLOCKS / size for name, value in some.items()} for way, some in spent.items()
+    }
+    return {
+        way: {name: round(value, 3) for name, value in {**some, "sum": sum(some.values())}.items()}
+        for way, some in per_query.items()
+    }
 
 
 def main() -> None:
@@ -236,6 +275,17 @@ def main() -> None:
                 for way in ("sql", "function", "serve")
             }
             figures["postgres"] = measure(ways, options.seconds)
+            figures["processor_ms_a_query"] = {
+                f"of_{size}": alternately(
+                    {
+                        "sql": (asking("sql", address, size), {"database": master}),
+                        "function": (asking("function", address, size), {"database": master}),
+                        "serve": (asking("serve", str(port), size), {"service": process, "database": master}),
+                    },
+                    size,
+                )
+                for size in (1, options.batch)
+            }
         if "usearch" not in options.without:
             address = f"usearch:{folder / 'usearch'}"
             figures["usearch_fill_s"] = fill(address, options.vectors, options.seed)
