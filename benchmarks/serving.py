@@ -5,8 +5,8 @@
 The clients are processes that ask again as soon as they are answered; each way of asking gets its seconds in slices, in
 turns with the others, since others may use the machine. Beside the clock stands the time of processors that a query
 took in all processes together: clients, service and database; and by each of them, of one client that asks in each way
-in turn. SQL takes vectors as texts, as pgvector's documentation does. Vectors are drawn as in
-``benchmarks.gallery_stores``.
+in turn. The service has a connection of the database for each client, as SQL has. SQL takes vectors as texts, as
+pgvector's documentation does. Vectors are drawn as in ``benchmarks.gallery_stores``.
 """
 
 from __future__ import annotations
@@ -72,9 +72,20 @@ def database(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def service(address: str) -> Generator[tuple[int, int]]:
+def service(address: str, at_once: int) -> Generator[tuple[int, int]]:
     """A running ``hetero serve``; yields its port and its process."""
-    command = [sys.executable, "-m", "hetero", "serve", address, "--port", "0", "--read-only"]
+    command = [
+        sys.executable,
+        "-m",
+        "hetero",
+        "serve",
+        address,
+        "--port",
+        "0",
+        "--read-only",
+        "--at-once",
+        str(at_once),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -266,13 +277,13 @@ def main() -> None:
             address = stack.enter_context(database(folder / "postgres"))
             figures["postgres_fill_s"] = fill(address, options.vectors, options.seed)
             master = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-            port, process = stack.enter_context(service(address))
+            port, process = stack.enter_context(service(address, options.clients))
             ways = {
                 f"{way}_of_{size}": clients(
                     way, str(port) if way == "serve" else address, size, lambda: processor_seconds(master, process)
                 )
                 for size in (1, options.batch)
-                for way in ("sql", "function", "serve")
+                for way in ("sql", "serve")
             }
             figures["postgres"] = measure(ways, options.seconds)
             figures["processor_ms_a_query"] = {
@@ -289,7 +300,7 @@ def main() -> None:
         if "usearch" not in options.without:
             address = f"usearch:{folder / 'usearch'}"
             figures["usearch_fill_s"] = fill(address, options.vectors, options.seed)
-            with service(address) as (port, process):
+            with service(address, 1) as (port, process):
                 ways = {
                     f"serve_of_{size}": clients("serve", str(port), size, lambda: processor_seconds(process))
                     for size in (1, options.batch)
