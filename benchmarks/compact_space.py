@@ -67,7 +67,7 @@ class Way:
 def ways(train: Float32[np.ndarray, "n d"], lengths: Sequence[int] = LENGTHS) -> Iterator[Way]:
     """Every way, the whole vectors first."""
     whole = train.shape[1]
-    turned, centre = principal_rotation(train), train.mean(axis=0)
+    rotation, centre = principal_rotation(train), train.mean(axis=0)
     components = np.linalg.svd(train - centre, full_matrices=False)[2]
     yield Way("whole", lambda some: some, whole, None)
     for precision in ("float16", "int8", "binary"):
@@ -76,7 +76,7 @@ def ways(train: Float32[np.ndarray, "n d"], lengths: Sequence[int] = LENGTHS) ->
         yield Way("first coordinates", _first(length), length, "int8")
         yield Way("components around the mean", _components(centre, components[:length]), length, "int8")
         for precision in ("float16", "int8", "binary"):
-            yield Way("rotation", _turned(turned, length), length, precision)
+            yield Way("rotation", _turned(rotation, length), length, precision)
         yield Way("rotation by ITQ", _turned(quantisation_rotation(train, length), length), length, "binary")
 
 
@@ -116,8 +116,8 @@ class Search:
                 rows = hetero.metrics.search(*sides, k, exclude=own).rows
             else:
                 rows = nearest(*sides, way.precision, k, exclude=own)
-            found = labels[rows] == self.labels[task.query][:, None]
-            values.append(found.any(axis=1).astype(np.float64))
+            is_hit = labels[rows] == self.labels[task.query][:, None]
+            values.append(is_hit.any(axis=1).astype(np.float64))
         return values
 
     def clusters(self) -> list[np.ndarray] | None:
@@ -207,7 +207,7 @@ def matryoshka(arguments: argparse.Namespace) -> None:
     heads = {"own_head": hetero.ObjectiveConfig("own_head"), "matryoshka": hetero.ObjectiveConfig("matryoshka")}
     lines: list[dict[str, Any]] = []
     for seed in arguments.seeds:
-        kept: dict[tuple[str, int], Answers] = {}
+        answers_by_way: dict[tuple[str, int], Answers] = {}
         for name, head in heads.items():
             folder = arguments.out / f"{name}-{seed}"
             sides = trained(
@@ -221,13 +221,13 @@ def matryoshka(arguments: argparse.Namespace) -> None:
                 seed=seed,
             )
             search = Search(*sides[:2], np.asarray(data.test.labels), data.test_tasks)
-            turned = principal_rotation(sides[2])
-            maps = {("rotation", length): _turned(turned, length) for length in LENGTHS}
+            rotation = principal_rotation(sides[2])
+            maps = {("rotation", length): _turned(rotation, length) for length in LENGTHS}
             maps |= {("first coordinates", length): _first(length) for length in LENGTHS}
             maps |= {("whole", 128): lambda some: some}
             for (way, length), change in maps.items():
                 answers = search.answers(Way(way, change, length, "int8"), 1)
-                kept[f"{name}, {way}", length] = answers
+                answers_by_way[f"{name}, {way}", length] = answers
                 cloud = dataclasses.replace(search, query=search.gallery).answers(Way(way, change, length, "int8"), 1)
                 value, own = (float(np.mean([task.mean() for task in one])) for one in (answers, cloud))
                 lines.append(
@@ -236,7 +236,7 @@ def matryoshka(arguments: argparse.Namespace) -> None:
                 print(json.dumps(lines[-1]), flush=True)
         clusters = [np.asarray(data.test.labels)[task.query] for task in data.test_tasks]
         for length in LENGTHS:
-            pair = kept["own_head, rotation", length], kept["matryoshka, first coordinates", length]
+            pair = answers_by_way["own_head, rotation", length], answers_by_way["matryoshka, first coordinates", length]
             difference = compared(*pair, clusters, "cmc@1")["cmc@1 loss"]
             lines.append({"seed": seed, "dimension": length, "rotation less Matryoshka prefix": difference})
             print(json.dumps(lines[-1]), flush=True)

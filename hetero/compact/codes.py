@@ -82,11 +82,11 @@ def nearest(
     Returns:
         Rows, best first.
     """
-    stored = as_stored(vectors, precision)
+    gallery = as_stored(vectors, precision)
     if precision != "binary":
-        return search(query, stored, k, exclude=exclude).rows
+        return search(query, gallery, k, exclude=exclude).rows
     most = len(vectors) - bool((exclude >= 0).any())
     candidates = min(max(RESCORED * k, FEWEST_RESCORED), most)
     rows = np.sort(search(query, BinaryCodes.of(vectors).signs, candidates, exclude=exclude).rows, axis=1)
-    scores = np.stack([stored[some] @ one for some, one in zip(rows, query, strict=True)])
+    scores = np.stack([gallery[some] @ one for some, one in zip(rows, query, strict=True)])
     return np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable")[:, :k], axis=1)

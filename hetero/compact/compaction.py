@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from hetero.compact.codes import BITS, BinaryCodes, Precision
-from hetero.compact.cost import Asked, Cost, costs
+from hetero.compact.cost import Cost, QuerySet, costs
 from hetero.compact.derived import DerivedSpace
-from hetero.compact.source import Stored, stored_at
+from hetero.compact.source import Contents, contents_of
 from hetero.data.embeddings.file import embeddings_of, load_embeddings, require_destination, save_embeddings
 from hetero.data.embeddings.labels import classes_by_name
 from hetero.errors import InputError
@@ -73,7 +73,7 @@ def compact(
     """Write a smaller copy of a gallery into a directory; nothing is embedded again, and the source stays as it is.
 
     Args:
-        source: See :func:`hetero.compact.source.stored_at`.
+        source: See :func:`hetero.compact.source.contents_of`.
         out: The directory; an earlier copy there is replaced.
         dimensions: Number of coordinates to keep.
         precision: Precision of the copy.
@@ -93,37 +93,37 @@ def compact(
         raise InputError("--labels: they are the classes of --queries, and there are none")
     _require_distinct("--queries", [path.stem for path in queries])
     _require_distinct("--students", [path.name for path in students])
-    stored = stored_at(source)
-    if stored.is_store and precision == "binary":
+    contents = contents_of(source)
+    if contents.is_store and precision == "binary":
         raise InputError(
             "no gallery store searches signs: expected float16 or int8 for a store, or a file of embeddings"
         )
-    if not stored.is_store:
-        require_destination(out / EMBEDDINGS, stored.pages[0].ids)
-    asked = {path.stem: asked_of(path, stored, labels, tenant) for path in queries}
-    derived = DerivedSpace.fit(stored.vectors, stored.space, dimensions, kind=kind)
+    if not contents.is_store:
+        require_destination(out / EMBEDDINGS, contents.pages[0].ids)
+    query_sets = {path.stem: query_set_of(path, contents, labels, tenant) for path in queries}
+    derived = DerivedSpace.fit(contents.vectors, contents.space, dimensions, kind=kind)
     _require_students(students, derived)
-    measured = {name: tuple(_costs(one, derived)) for name, one in asked.items()}
+    figures = {name: tuple(_costs(one, derived)) for name, one in query_sets.items()}
     result = Compaction(
         space=derived.space.space_id,
-        parent=stored.space.space_id,
+        parent=contents.space.space_id,
         dimension=dimensions,
-        parent_dimension=stored.space.dimension,
+        parent_dimension=contents.space.dimension,
         precision=precision,
-        vectors=sum(len(page.ids) for page in stored.pages),
-        costs=measured,
+        vectors=sum(len(page.ids) for page in contents.pages),
+        costs=figures,
         students=tuple(path.name for path in students),
     )
     with replaced_directory(out) as fresh:
         derived.write(fresh)
-        _write_vectors(fresh, stored, derived, precision)
+        _write_vectors(fresh, contents, derived, precision)
         for path in students:
             fold_student(path, derived, fresh / STUDENTS / path.name)
         write_json(fresh / RECORD, dataclasses.asdict(result))
     return result
 
 
-def asked_of(path: Path, stored: Stored, labels: str, tenant: str) -> Asked:
+def query_set_of(path: Path, contents: Contents, labels: str, tenant: str) -> QuerySet:
     """Return the queries of a file, those whose class the gallery has, and what each should find.
 
     Raises:
@@ -131,20 +131,20 @@ def asked_of(path: Path, stored: Stored, labels: str, tenant: str) -> Asked:
         SpaceMismatchError: When they are of another space.
     """
     file = load_embeddings(path)
-    stored.space.require_same(file.space, this="the gallery", that=f"the queries {path}")
-    ids, gallery = stored.of_tenant(tenant)
+    contents.space.require_same(file.space, this="the gallery", that=f"the queries {path}")
+    ids, gallery = contents.of_tenant(tenant)
     row = {name: index for index, name in enumerate(ids)}
     own = np.array([row.get(name, -1) for name in file.names], np.int64)
     query = embeddings_of(file, file.names)
     if not labels:
-        return Asked(query, gallery, own)
+        return QuerySet(query, gallery, own)
     table = None if labels == FOLDERS else Path(labels)
     classes = np.unique(classes_by_name(table, [*ids, *file.names]), return_inverse=True)[1]
     of_gallery, of_queries = classes[: len(ids)], classes[len(ids) :]
     others = np.bincount(of_gallery, minlength=len(classes))[of_queries] - (own >= 0)
-    if not (kept := others > 0).any():
+    if not (has_match := others > 0).any():
         raise InputError(f"{path}: no query has an image of its class to find in the gallery")
-    return Asked(query[kept], gallery, own[kept], of_queries[kept], of_gallery)
+    return QuerySet(query[has_match], gallery, own[has_match], of_queries[has_match], of_gallery)
 
 
 def fold_student(directory: Path, derived: DerivedSpace, out: Path) -> None:
@@ -175,28 +175,28 @@ def _require_students(students: Sequence[Path], derived: DerivedSpace) -> None:
         derived.require_parent(derived.space.load(path / "space.json"), that=f"the model {path}")
 
 
-def _costs(asked: Asked, derived: DerivedSpace) -> list[Cost]:
+def _costs(query_set: QuerySet, derived: DerivedSpace) -> list[Cost]:
     """Measure every precision, and int8 of a prefix of half the length."""
-    rows = costs(asked, derived)
+    rows = costs(query_set, derived)
     half = derived.space.dimension // 2
     if derived.rotation.kind == "pca" and half:
-        rows += costs(asked, derived.prefix(half), precisions=("int8",))
+        rows += costs(query_set, derived.prefix(half), precisions=("int8",))
     return rows
 
 
-def _write_vectors(fresh: Path, stored: Stored, derived: DerivedSpace, precision: Precision) -> None:
-    if stored.is_store:
+def _write_vectors(fresh: Path, contents: Contents, derived: DerivedSpace, precision: Precision) -> None:
+    if contents.is_store:
         from hetero.gallery.opening import open_gallery
 
         address = f"usearch:{fresh / STORE}?precision={precision}"
         with open_gallery(address, derived.space) as store:
-            for page in stored.pages:
-                vectors = derived(page.vectors, stored.space)
+            for page in contents.pages:
+                vectors = derived(page.vectors, contents.space)
                 store.add(vectors, page.ids, derived.space, tenant=page.tenant, attributes=page.attributes)
         return
-    vectors = derived(stored.vectors, stored.space)
-    kept = "float16" if precision == "float16" else "int8"
-    save_embeddings(fresh / EMBEDDINGS, vectors, stored.pages[0].ids, derived.space, precision=kept)
+    vectors = derived(contents.vectors, contents.space)
+    in_file = "float16" if precision == "float16" else "int8"
+    save_embeddings(fresh / EMBEDDINGS, vectors, contents.pages[0].ids, derived.space, precision=in_file)
     if precision == "binary":
         write_bytes(fresh / CODES, _file_of(BinaryCodes.of(vectors), derived.space.space_id))
 

@@ -47,7 +47,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuerySet:
     """Queries in the whole space, and what each should find.
 
     Attributes:
@@ -89,7 +89,7 @@ class Asked:
 
 
 def costs(
-    asked: Asked,
+    query_set: QuerySet,
     derived: DerivedSpace,
     *,
     ks: Sequence[int] = (1, 10),
@@ -99,30 +99,30 @@ def costs(
     """Measure each precision of a derived space, by an exact search.
 
     Args:
-        asked: The queries. They are rotated as a student's folded layer does it.
+        query_set: The queries. They are rotated as a student's folded layer does it.
         derived: The smaller space.
         ks: The k of the figures.
         precisions: Those to measure.
         seed: Seed of the intervals.
     """
-    depth = min(max(ks), len(asked.gallery) - bool((asked.own >= 0).any()))
-    whole = search(asked.query, asked.gallery, depth, exclude=asked.own).rows
-    query, gallery = (derived.rotation(side, derived.space.dimension) for side in (asked.query, asked.gallery))
-    classes = asked.query_labels
+    depth = min(max(ks), len(query_set.gallery) - bool((query_set.own >= 0).any()))
+    whole = search(query_set.query, query_set.gallery, depth, exclude=query_set.own).rows
+    query, gallery = (derived.rotation(side, derived.space.dimension) for side in (query_set.query, query_set.gallery))
+    classes = query_set.query_labels
     if classes is not None and len(np.unique(classes)) < FEWEST_CLASSES:
         classes = None
     rows: list[Cost] = []
     for precision in precisions:
-        smaller = nearest(query, gallery, precision, depth, exclude=asked.own)
+        smaller = nearest(query, gallery, precision, depth, exclude=query_set.own)
         for k in ks:
-            new, old = (asked.hits(answer[:, :k], whole) for answer in (smaller, whole))
+            new, old = (query_set.hits(answer[:, :k], whole) for answer in (smaller, whole))
             rows.append(
                 Cost(
                     kind=derived.rotation.kind,
                     dimension=derived.space.dimension,
                     precision=precision,
                     bytes=derived.space.dimension * BITS[precision] / 8,
-                    metric=f"{asked.figure}@{k}",
+                    metric=f"{query_set.figure}@{k}",
                     value=float(new.mean()),
                     whole=float(old.mean()),
                     loss=difference_interval(new, old, clusters=classes, seed=seed),

@@ -34,23 +34,23 @@ def folded(model: EmbeddingModel, derived: DerivedSpace) -> EmbeddingModel:
     derived.require_parent(model.space, that=f"the model {model.name}")
     dimension = derived.space.dimension
     turn = torch.from_numpy(derived.rotation.matrix[:, :dimension].T).double()
-    made = copy.deepcopy(model).cpu()
-    made.space = derived.space
-    features, coefficients = made.embedding.in_features, model.config.principal
-    if isinstance(made.expansion, nn.Linear) and coefficients * (features + dimension) < features * dimension:
-        made.config = replace(model.config, dimension=dimension)
-        made.expansion = _linear(turn @ made.expansion.weight.double(), turn @ made.expansion.bias.double())
-        made.expansion.requires_grad_(False)
-        return made.eval()
-    weight, bias = _affine(made)
-    made.config = replace(model.config, dimension=dimension, principal=0)
-    made.embedding, made.expansion = _linear(turn @ weight), nn.Identity()
-    made.neck = nn.BatchNorm1d(dimension)
+    student = copy.deepcopy(model).cpu()
+    student.space = derived.space
+    features, coefficients = student.embedding.in_features, model.config.principal
+    if isinstance(student.expansion, nn.Linear) and coefficients * (features + dimension) < features * dimension:
+        student.config = replace(model.config, dimension=dimension)
+        student.expansion = _linear(turn @ student.expansion.weight.double(), turn @ student.expansion.bias.double())
+        student.expansion.requires_grad_(False)
+        return student.eval()
+    weight, bias = _affine(student)
+    student.config = replace(model.config, dimension=dimension, principal=0)
+    student.embedding, student.expansion = _linear(turn @ weight), nn.Identity()
+    student.neck = nn.BatchNorm1d(dimension)
     with torch.no_grad():
-        made.neck.bias.copy_(turn @ bias)
-        assert made.neck.running_var is not None
-        made.neck.running_var.fill_(1 - made.neck.eps)  # so that it divides by one
-    return made.eval()
+        student.neck.bias.copy_(turn @ bias)
+        assert student.neck.running_var is not None
+        student.neck.running_var.fill_(1 - student.neck.eps)  # so that it divides by one
+    return student.eval()
 
 
 def followed(module: nn.Module, derived: DerivedSpace) -> nn.Module:

@@ -79,11 +79,11 @@ def quantisation_rotation(vectors: Vectors, dimension: int, *, seed: int = 0) ->
     """
     leading = principal_rotation(vectors).matrix[:, :dimension].astype(np.float64)
     sample = sampled(vectors, ROWS)
-    kept = np.concatenate([sample[part] @ leading for part in _parts(len(sample))])
-    kept -= kept.mean(axis=0)
+    coordinates = np.concatenate([sample[part] @ leading for part in _parts(len(sample))])
+    coordinates -= coordinates.mean(axis=0)
     turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(dimension, dimension)))[0]
     for _ in range(_ITERATIONS):
-        left, _, right = np.linalg.svd(np.where(kept @ turn >= 0, 1.0, -1.0).T @ kept)
+        left, _, right = np.linalg.svd(np.where(coordinates @ turn >= 0, 1.0, -1.0).T @ coordinates)
         turn = (left @ right).T
     return Rotation("itq", (leading @ turn).astype(np.float32))
 

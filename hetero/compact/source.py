@@ -20,7 +20,7 @@ from hetero.space import EmbeddingSpace
 
 
 @dataclass(frozen=True)
-class Stored:
+class Contents:
     """Vectors of a space, all in memory.
 
     Attributes:
@@ -52,7 +52,7 @@ class Stored:
         return [name for page in pages for name in page.ids], np.concatenate([page.vectors for page in pages])
 
 
-def stored_at(source: str) -> Stored:
+def contents_of(source: str) -> Contents:
     """Read vectors.
 
     Args:
@@ -65,25 +65,25 @@ def stored_at(source: str) -> Stored:
     path = Path(source)
     if source.partition(":")[0] in SCHEMES and not path.exists():
         with open_gallery(source, read_only=True) as store:
-            stored = Stored(store.space, tuple(store.pages()), is_store=True)
+            contents = Contents(store.space, tuple(store.pages()), is_store=True)
     else:
         refuse_others(
             path, EMBEDDINGS, ARRAY, SHARDS, GALLERY, what="a file of embeddings or a gallery store's address"
         )
-        stored = _gallery(path) if (path / storage.INDEX).is_file() and not is_sharded(path) else _embeddings(path)
-    if not sum(len(page.ids) for page in stored.pages):
+        contents = _gallery(path) if (path / storage.INDEX).is_file() and not is_sharded(path) else _embeddings(path)
+    if not sum(len(page.ids) for page in contents.pages):
         raise InputError(f"{source}: expected vectors, found none")
-    return stored
+    return contents
 
 
-def _embeddings(path: Path) -> Stored:
+def _embeddings(path: Path) -> Contents:
     file = load_embeddings(path)
-    return Stored(file.space, (_page(list(file.names), embeddings_of(file, file.names)),), is_store=False)
+    return Contents(file.space, (_page(list(file.names), embeddings_of(file, file.names)),), is_store=False)
 
 
-def _gallery(path: Path) -> Stored:
+def _gallery(path: Path) -> Contents:
     space, vectors, names = storage.read(path)
-    return Stored(space, (_page(names, unit(vectors, what=str(path))),), is_store=False)
+    return Contents(space, (_page(names, unit(vectors, what=str(path))),), is_store=False)
 
 
 def _page(names: list[str], vectors: Float32[np.ndarray, "n d"]) -> Page:

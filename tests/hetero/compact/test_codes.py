@@ -34,8 +34,8 @@ def test_a_file_of_bytes_is_read_as_unit_vectors(tmp_path: Path) -> None:
     file = tmp_path / "some.safetensors"
     names = [f"{row}" for row in range(len(vectors()))]
     save_embeddings(file, vectors(), names, PARENT, precision="int8")
-    stored = load_embeddings(file)
-    np.testing.assert_allclose(stored.embeddings, as_stored(vectors(), "int8"), atol=1e-6)
+    loaded = load_embeddings(file)
+    np.testing.assert_allclose(loaded.embeddings, as_stored(vectors(), "int8"), atol=1e-6)
     assert file.stat().st_size < vectors().nbytes / 4 + 20_000  # and the names
     save_embeddings(file, vectors(), names, PARENT, precision="float16")
     np.testing.assert_array_equal(load_embeddings(file).embeddings, vectors().astype(np.float16))
@@ -65,6 +65,6 @@ def test_signs_find_candidates_that_bytes_order() -> None:
     np.testing.assert_array_equal(nearest(queries, gallery, "binary", 40, exclude=NOBODY), exact)
     few = nearest(queries, gallery, "binary", 1, exclude=NOBODY)[:, 0]
     by_signs = search(queries, BinaryCodes.of(gallery).signs, 40).rows
-    stored = as_stored(gallery, "int8")
+    rounded = as_stored(gallery, "int8")
     for query, row, candidates in zip(queries, few, by_signs, strict=True):
-        assert row == candidates[np.argmax(stored[candidates] @ query)]
+        assert row == candidates[np.argmax(rounded[candidates] @ query)]

@@ -32,7 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def made(*words: str) -> int:
+def run_compact(*words: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main(["gallery", "compact", *words])
     return int(ended.value.code or 0)
@@ -40,32 +40,32 @@ def made(*words: str) -> int:
 
 def test_a_file_becomes_a_smaller_file_of_its_own_space(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--out", "small", "--dimensions", "8", "--queries", "edge.safetensors", "--labels", "folders")
-    assert made("cloud.safetensors", *words, "--students", "edge") == 0
+    assert run_compact("cloud.safetensors", *words, "--students", "edge") == 0
     derived = DerivedSpace.load(place / "small")
     assert derived.derivation.parent == PARENT.space_id and derived.space.dimension == 8
-    stored = hetero.load_embeddings(place / "small" / "embeddings.safetensors")
-    assert stored.space == derived.space and list(stored.names) == NAMES
-    np.testing.assert_allclose(stored.embeddings, as_stored(derived(vectors()[:60], PARENT), "int8"), atol=1e-6)
+    file = hetero.load_embeddings(place / "small" / "embeddings.safetensors")
+    assert file.space == derived.space and list(file.names) == NAMES
+    np.testing.assert_allclose(file.embeddings, as_stored(derived(vectors()[:60], PARENT), "int8"), atol=1e-6)
     assert hetero.load_model(place / "small" / "students" / "edge").space == derived.space
 
-    said = capsys.readouterr().out
-    assert "60 vectors of 8 dimensions, 8 bytes each in place of 64" in said and "1 students" in said
+    output = capsys.readouterr().out
+    assert "60 vectors of 8 dimensions, 8 bytes each in place of 64" in output and "1 students" in output
     record = read_json(place / "small" / "compact.json")
     first = record["costs"]["edge"][0]
-    assert first["queries"] == 40 and first["metric"] == "cmc@1" and f"{first['value']:.4f}" in said
+    assert first["queries"] == 40 and first["metric"] == "cmc@1" and f"{first['value']:.4f}" in output
     kept = {(one["dimension"], one["precision"]) for one in record["costs"]["edge"]}
     assert kept == {(8, "float16"), (8, "int8"), (8, "binary"), (4, "int8")}
     assert recognised(place / "small") == kinds.COMPACTION
     # Once more in the same place, and of the copy itself: a space derived from a derived one.
-    assert made("cloud.safetensors", "--out", "small", "--dimensions", "6", "--precision", "float16") == 0
+    assert run_compact("cloud.safetensors", "--out", "small", "--dimensions", "6", "--precision", "float16") == 0
     assert not (place / "small" / "students").exists()
-    assert made("small/embeddings.safetensors", "--out", "smaller", "--dimensions", "3") == 0
+    assert run_compact("small/embeddings.safetensors", "--out", "smaller", "--dimensions", "3") == 0
     assert DerivedSpace.load(place / "smaller").derivation.parent == DerivedSpace.load(place / "small").space.space_id
 
 
 def test_signs_are_written_beside_the_bytes_that_rescore(place: Path) -> None:
     words = ("--out", "small", "--dimensions", "8", "--precision", "binary", "--rotation", "itq")
-    assert made("cloud.safetensors", *words) == 0
+    assert run_compact("cloud.safetensors", *words) == 0
     derived = DerivedSpace.load(place / "small")
     assert derived.rotation.kind == "itq"
     codes = load_file(place / "small" / "codes.safetensors")
@@ -78,7 +78,7 @@ def test_a_store_becomes_a_smaller_store_with_all_it_keeps(place: Path) -> None:
     with hetero.open_gallery("usearch:old", PARENT) as store:
         store.add(vectors()[:30], NAMES[:30], PARENT, attributes=[{"colour": "red", "size": str(n)} for n in range(30)])
         store.add(vectors()[30:60], NAMES[:30], PARENT, tenant="shop")
-    assert made("usearch:old", "--out", "small", "--dimensions", "8", "--queries", "edge.safetensors") == 0
+    assert run_compact("usearch:old", "--out", "small", "--dimensions", "8", "--queries", "edge.safetensors") == 0
     derived = DerivedSpace.load(place / "small")
     query = derived(vectors()[[4, 34]], PARENT)
     with hetero.open_gallery("usearch:small/gallery", derived.space, read_only=True) as store:
@@ -116,12 +116,12 @@ def test_nothing_is_written_where_something_is_wrong(
     stranger = model()
     stranger.space = OTHER
     save_model(place / "stranger", stranger, {})
-    assert made(*words, "--out", "small") == 2
+    assert run_compact(*words, "--out", "small") == 2
     assert message in capsys.readouterr().err
     assert not (place / "small").exists()
 
 
 def test_what_is_something_else_is_not_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert made("cloud.safetensors", "--out", "edge", "--dimensions", "8") == 2
+    assert run_compact("cloud.safetensors", "--out", "edge", "--dimensions", "8") == 2
     assert "is not what `hetero gallery compact` writes" in capsys.readouterr().err
     assert (place / "edge" / "config.json").is_file()

@@ -35,20 +35,20 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint
 def model(family: str = "edge", principal: int = 0) -> EmbeddingModel:
     """A model whose neck has the images' statistics and learnt scales and offsets."""
     torch.manual_seed(0)
-    made = EmbeddingModel(
+    student = EmbeddingModel(
         "tiny", ModelConfig(family=family, dimension=16, stem_channels=8, stages=STAGES, principal=principal), SHAPE
     )
     if principal:
-        start_at(made, principal_directions(vectors(), principal))
+        start_at(student, principal_directions(vectors(), principal))
     with torch.no_grad():
-        made.neck.weight.mul_(torch.rand(len(made.neck.weight)) + 0.5)
-        made.neck.bias.add_(0.3 * torch.randn(len(made.neck.bias)))
-        for module in made.modules():
+        student.neck.weight.mul_(torch.rand(len(student.neck.weight)) + 0.5)
+        student.neck.bias.add_(0.3 * torch.randn(len(student.neck.bias)))
+        for module in student.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.momentum = None
-        made.train()(torch.from_numpy(IMAGES))
-    made.space = PARENT
-    return made.eval()
+        student.train()(torch.from_numpy(IMAGES))
+    student.space = PARENT
+    return student.eval()
 
 
 def embedded(of: EmbeddingModel) -> np.ndarray:
@@ -125,5 +125,5 @@ def test_its_files_answer_there_too_and_the_old_contract_is_refused(
     with pytest.raises(SystemExit) as ended:
         main(["verify", str(bundle.path), "--space", str(tmp_path / "before" / "space.json"), "--out", str(tmp_path)])
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert PARENT.space_id in told and space.space.space_id in told
+    message = capsys.readouterr().err
+    assert PARENT.space_id in message and space.space.space_id in message
