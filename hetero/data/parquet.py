@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from hetero.errors import InputError
 
@@ -29,13 +29,13 @@ def parquet() -> Any:
     return pyarrow.parquet
 
 
-def parquet_file(source: str | Path | BinaryIO) -> Any:
+def parquet_file(source: Any) -> Any:
     """Open a Parquet file within limits: no list in its footer has more items than the footer has bytes.
 
     Without limits a few bytes of a footer have pyarrow make room for a million columns.
 
     Args:
-        source: A path, or a file that can be sought.
+        source: A path, or a binary file that can be sought, of whatever class a store has.
 
     Returns:
         A ``pyarrow.parquet.ParquetFile``, to be closed.
@@ -54,7 +54,7 @@ def parquet_file(source: str | Path | BinaryIO) -> Any:
     return parquet().ParquetFile(source, thrift_string_size_limit=texts, thrift_container_size_limit=length)
 
 
-def _footer_length(stream: BinaryIO) -> int:
+def _footer_length(stream: Any) -> int:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _ENDING))
     ending = stream.read()
