@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hetero.data.augmentation.augment import augment
+from hetero.data.augmentation.augment import Frame, augment, augmented, random_numbers
 from hetero.data.augmentation.config import AugmentConfig
 from hetero.errors import InputError
 
@@ -47,6 +47,15 @@ def test_a_part_of_a_batch_is_changed_as_it_is_in_the_whole() -> None:
     whole = augment(images(5), everything, seeded(3))
     parts = [augment(images(5)[a:b], everything, seeded(3), first=a, count=5) for a, b in ((0, 2), (2, 5))]
     assert torch.allclose(torch.cat(parts), whole, atol=1e-6)
+
+
+def test_large_images_are_changed_a_few_at_a_time_as_they_are_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = AugmentConfig(flip=0.5, blur=0.5, erase=0.5)
+    pixels, random = images(5), random_numbers(5, seeded(3))
+    frame = Frame(1.5, 0.5 + torch.rand((5, 2), generator=seeded(4)))
+    whole = augmented(pixels, everything, random, frame)
+    monkeypatch.setattr("hetero.data.augmentation.augment._VALUES_AT_ONCE", 2 * 3 * 16 * 16)
+    assert torch.allclose(augmented(pixels, everything, random, frame), whole, atol=1e-6)
 
 
 def test_turning_one_off_leaves_the_others_as_they_were() -> None:
