@@ -20,6 +20,10 @@ Resize = Literal["squash", "pad", "crop"]
 DESCRIBED_AS = "hetero.preprocessing"
 """Key of the preprocessing in an exported file's own metadata."""
 
+CUT_FROM_OF_CLOUDS = (
+    "preprocessing.cut_from: is for cloud models alone, an application resizes once and cuts nothing off; leave it out"
+)
+
 
 @settings
 class Preprocessing:
@@ -30,6 +34,11 @@ class Preprocessing:
         width: Input width in pixels.
         resize: ``squash`` ignores the aspect ratio, ``pad`` fits the image on a background of ``pad_value``,
             ``crop`` resizes the short side and takes the centre.
+        cut_from: Side in pixels that a picture has before its centre of ``height x width`` is cut out, as libraries of
+            published networks do: the shorter side of a ``crop``, both sides of a ``squash``. None resizes the part
+            that is kept alone, once. For cloud models: no application takes these two steps.
+        cut_rounds: Where half of what is cut off is no whole number of pixels, the cut begins at the ``even`` one
+            (torchvision, timm, open_clip), or at the lower one (``down``: transformers).
         filter: Resampling filter; always with antialiasing, as in Pillow's ``Image.resize``.
         pad_value: Grey level of the background, 0 to 255.
         grey_range: Values that become black and white in grey files of more than 8 bits, with those between in
@@ -56,26 +65,40 @@ class Preprocessing:
     antialias: Literal[True] = True
     shrink: Count = 1
     grey_range: tuple[float, float] | None = None
+    cut_from: Side | None = None
+    cut_rounds: Literal["even", "down"] = "even"
 
     def rules(self) -> list[str]:
         """Return the problems between fields."""
         problems = grey_range_problems(self.grey_range)
         if self.height % self.shrink or self.width % self.shrink:
             problems.append(f"shrink: expected a divisor of {self.height} and {self.width}, got {self.shrink}")
-        return problems
+        return problems + self._cut_problems()
+
+    def _cut_problems(self) -> list[str]:
+        if self.cut_from is None:
+            return [] if self.cut_rounds == "even" else ["cut_rounds: belongs to cut_from, which is not stated"]
+        if self.resize == "pad":
+            return ["cut_from: belongs to resize = crop or squash; pad cuts nothing off"]
+        if self.cut_from < max(self.height, self.width):
+            return [f"cut_from: expected at least {max(self.height, self.width)} pixels, got {self.cut_from}"]
+        return []
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable description; tuples become lists, and an unstated grey range is left out."""
+        """Return a JSON-serialisable description; tuples become lists, and what is not stated is left out."""
         values = asdict(self)
-        del values["grey_range"]
+        for key in ("grey_range", "cut_from", "cut_rounds"):
+            del values[key]
         stated = {} if self.grey_range is None else {"grey_range": [float(value) for value in self.grey_range]}
+        if self.cut_from is not None:
+            stated |= {"cut_from": self.cut_from, "cut_rounds": self.cut_rounds}
         return values | {"mean": list(self.mean), "std": list(self.std)} | stated
 
     @property
     def decoding(self) -> str:
         """SHA-256 of the settings that decide the decoded pixels; the model applies mean and deviation later."""
         values = self.to_dict()
-        keys = ("height", "width", "resize", "filter", "pad_value", "grey_range")
+        keys = ("height", "width", "resize", "filter", "pad_value", "grey_range", "cut_from", "cut_rounds")
         return digest({key: values[key] for key in keys if key in values})
 
     @property
@@ -83,7 +106,8 @@ class Preprocessing:
         """The settings that decide the decoded pixels, for people."""
         ground = f" on {self.pad_value}" if self.resize == "pad" else ""
         grey = "" if self.grey_range is None else f", grey from {self.grey_range[0]:g} to {self.grey_range[1]:g}"
-        return f"{self.height}x{self.width} ({self.resize}{ground}, {self.filter}{grey})"
+        cut = "" if self.cut_from is None else f" from {self.cut_from}"
+        return f"{self.height}x{self.width} ({self.resize}{cut}{ground}, {self.filter}{grey})"
 
     @property
     def digest(self) -> str:

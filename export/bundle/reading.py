@@ -30,7 +30,7 @@ from export.kinds.registry import format_called
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file
 from hetero.foreign import strict_json
-from hetero.preprocessing import Preprocessing
+from hetero.preprocessing import CUT_FROM_OF_CLOUDS, Preprocessing
 from hetero.recognition.kinds import BUNDLE
 from hetero.recognition.recognise import refuse_others
 from hetero.schema import parse
@@ -210,9 +210,12 @@ def _digest_problem(path: Path, file: FileEntry) -> str | None:
 
 def _preprocessing_problems(preprocessing: Preprocessing) -> list[str]:
     """Return problems of a bundle's contract beyond those of any contract."""
-    if max(preprocessing.height, preprocessing.width) <= _LARGEST_SIDE:
-        return []
-    return [f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}"]
+    problems: list[str] = []
+    if max(preprocessing.height, preprocessing.width) > _LARGEST_SIDE:
+        problems.append(f"{PREPROCESS}: height and width must lie between 1 and {_LARGEST_SIDE}")
+    if preprocessing.cut_from is not None:
+        problems.append(f"{PREPROCESS}: {CUT_FROM_OF_CLOUDS}")
+    return problems
 
 
 def _contract_problems(manifest: Manifest, space: EmbeddingSpace, preprocessing: Preprocessing) -> list[str]:

@@ -24,7 +24,7 @@ from hetero.models.directory import load_model
 from hetero.models.external.embedders import unit_vectors
 from hetero.models.external.module_output import Layout, device_of, probe_vectors
 from hetero.models.weights import weights_digest
-from hetero.preprocessing import DESCRIBED_AS, Preprocessing
+from hetero.preprocessing import CUT_FROM_OF_CLOUDS, DESCRIBED_AS, Preprocessing
 from hetero.space import EmbeddingSpace
 
 _BATCH = 64
@@ -42,6 +42,9 @@ class Source:
         digest: SHA-256 of its weights.
         provenance: Origin of the weights.
         pixels: The input of the network proper, for the goldens.
+
+    Raises:
+        InputError: If its images are prepared in a way that applications do not know.
     """
 
     name: str
@@ -51,6 +54,10 @@ class Source:
     digest: str
     pixels: Callable[[UInt8[Tensor, "b h w 3"]], Float[Tensor, "b 3 h2 w2"]]
     provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if self.preprocessing.cut_from is not None:
+            raise InputError(f"{self.name}: {CUT_FROM_OF_CLOUDS}")
 
     def embed(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n d"]:
         """Return unit vectors of images, computed in torch.

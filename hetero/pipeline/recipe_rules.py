@@ -9,6 +9,7 @@ from export.bundle.accelerators import ACCELERATORS
 from hetero.mistakes import attempt
 from hetero.nas.cost.budget import COUNTED, DIVIDED, MEASURED, Budget, divided_by, is_measured
 from hetero.pipeline.recipe import Recipe
+from hetero.preprocessing import CUT_FROM_OF_CLOUDS
 from hetero.training.config import StudentConfig
 from hetero.training.rules import cloud_problems, crop_problems, judging_problems, mixup_problems, objective_problems
 
@@ -32,6 +33,8 @@ def recipe_problems(recipe: Recipe, *, doubts: Callable[..., bool] = _nothing) -
             f"name: expected one without slashes that does not begin with a dot, got {recipe.name!r}; it becomes the "
             "name of the run's folder"
         )
+    if recipe.preprocessing.cut_from is not None:
+        problems.append(CUT_FROM_OF_CLOUDS)
     problems += _name_problems([recipe.cloud.name, *(student.name for student in recipe.models)])
     problems += cloud_problems(recipe.cloud)
     for index, student in enumerate(recipe.students):

@@ -26,6 +26,9 @@ from hetero.preprocessing import Preprocessing
 _LYING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
+_LONGEST = 1 << 17
+"""Longer side of a picture whose centre is cut out, in pixels, when its shorter side has been resized."""
+
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -71,7 +74,8 @@ def decode_looking(
 ) -> tuple[UInt8[np.ndarray, "h w 3"], DeepGrey | None]:
     """Decode as :func:`decode` does, and return the values of a grey file of more than 8 bits; None for other files."""
     rgb, part, deep = _read(path, preprocessing, content, box, crop)
-    return resized(rgb, preprocessing, part), deep
+    with _unreadable(path):
+        return resized(rgb, preprocessing, part), deep
 
 
 def decode_bytes(
@@ -84,7 +88,8 @@ def decode_bytes(
     """
     with _unreadable(name), open_image(BytesIO(data)) as image:
         rgb, part, deep = _picture(image, preprocessing, name, box, crop)
-    return resized(rgb, preprocessing, part), deep
+    with _unreadable(name):
+        return resized(rgb, preprocessing, part), deep
 
 
 def decoded_whole(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w 3"]:
@@ -194,10 +199,15 @@ def resized(image: Image.Image, preprocessing: Preprocessing, part: Box | None =
         image: Mode RGB, any size.
         preprocessing: Target size, manner of resizing, filter and ground.
         part: The part of the image to take; None for all of it.
+
+    Raises:
+        ValueError: When the picture is too long for its centre to be cut out.
     """
     left, top, right, bottom = part or (0.0, 0.0, float(image.width), float(image.height))
     width, height, target = right - left, bottom - top, (preprocessing.width, preprocessing.height)
     filter_ = _FILTERS[preprocessing.filter]
+    if preprocessing.cut_from is not None:
+        return np.asarray(_cut_out(image, (left, top, right, bottom), target, filter_, preprocessing))
     if preprocessing.resize == "squash" or width * target[1] == height * target[0]:
         return np.asarray(_resize(image, target, filter_, (left, top, right, bottom)))
     if preprocessing.resize == "crop":
@@ -217,6 +227,26 @@ def _resize(image: Image.Image, size: tuple[int, int], filter_: Image.Resampling
     left, top, right, bottom = box
     across = image.resize((size[0], image.height), filter_, box=(left, 0, right, image.height))
     return across.resize(size, filter_, box=(0, top, size[0], bottom))
+
+
+def _cut_out(
+    image: Image.Image, part: Box, target: tuple[int, int], filter_: Image.Resampling, preprocessing: Preprocessing
+) -> Image.Image:
+    """Resize a part of a picture to the side that it has before the cut, in whole pixels, and cut out its centre."""
+    left, top, right, bottom = part
+    side, lengths = preprocessing.cut_from or 0, (right - left, bottom - top)
+    # A crop's longer side is rounded down.
+    keeps = preprocessing.resize == "crop"
+    width, height = (int(side * length / min(lengths)) if keeps else side for length in lengths)
+    if max(width, height) > _LONGEST:
+        raise ValueError(f"its longer side would take {max(width, height):,} pixels, more than {_LONGEST:,}")
+    rounded = round if preprocessing.cut_rounds == "even" else math.floor
+    x, y = rounded((width - target[0]) / 2), rounded((height - target[1]) / 2)
+    # Cut after either step: of a long picture little is kept.
+    across = image.resize((width, image.height), filter_, box=(left, 0, right, image.height))
+    across = across.crop((x, 0, x + target[0], image.height))
+    down = across.resize((target[0], height), filter_, box=(0, top, target[0], bottom))
+    return down.crop((0, y, target[0], y + target[1]))
 
 
 def _centre(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -23,14 +23,24 @@ def reach(
     """
     target = np.array([preprocessing.width, preprocessing.height], np.float64)
     scale = target / sizes
+    side = preprocessing.cut_from
     if preprocessing.resize == "squash":
-        return np.ones(sizes.shape, np.float32)
-    factor = scale.min(axis=1) if preprocessing.resize == "pad" else scale.max(axis=1)
+        return np.broadcast_to(side / target if side else 1.0, sizes.shape).astype(np.float32)
+    if side:
+        factor = side / sizes.min(axis=1)
+    else:
+        factor = scale.min(axis=1) if preprocessing.resize == "pad" else scale.max(axis=1)
     return (sizes * factor[:, None] / target).astype(np.float32)
 
 
 def same_frame(one: Preprocessing, other: Preprocessing) -> bool:
     """Return True if every picture reaches equally far in both inputs, whatever its size."""
-    return one.resize == other.resize and (
-        one.resize == "squash" or one.width * other.height == one.height * other.width
-    )
+    if one.resize != other.resize or _enlarged(one) != _enlarged(other):
+        return False
+    return one.resize == "squash" or one.width * other.height == one.height * other.width
+
+
+def _enlarged(preprocessing: Preprocessing) -> tuple[float, float]:
+    """Return the share of width and of height that is left when the centre has been cut out; 0 where nothing is cut."""
+    side = preprocessing.cut_from
+    return (preprocessing.width / side, preprocessing.height / side) if side else (0.0, 0.0)
