@@ -113,7 +113,7 @@ def draft(value: dict[str, Any], *, what: str, folder: Path | None = None) -> Dr
     Raises:
         InputError: When no part of it makes sense.
     """
-    recipe, mistakes = parse_rest(Recipe, _with_student_named(value), instead=STAND_INS)
+    recipe, mistakes = parse_rest(Recipe, _with_student_named(_with_cloud_named(value)), instead=STAND_INS)
     if recipe is None:
         raise InputError(f"{what} is not valid:", [str(mistake) for mistake in mistakes])
     result = Draft(recipe if folder is None else anchored(recipe, folder), what, tuple(mistakes))
@@ -127,6 +127,17 @@ def _draft_of_file(path: Path, overrides: dict[str, Any]) -> Draft:
 
 def _built_in_file(name: str) -> Any:
     return resources.files("hetero.pipeline.recipes").joinpath(f"{name}.toml")
+
+
+def _with_cloud_named(value: dict[str, Any]) -> dict[str, Any]:
+    """Take a text as the cloud's model for the name of a published network; a table is its architecture."""
+    cloud = value.get("cloud")
+    if not (isinstance(cloud, dict) and isinstance(cloud.get("model"), str)) or "backbone" in cloud:
+        return value
+    return {
+        **value,
+        "cloud": {**{key: item for key, item in cloud.items() if key != "model"}, "backbone": cloud["model"]},
+    }
 
 
 def _with_student_named(value: dict[str, Any]) -> dict[str, Any]:

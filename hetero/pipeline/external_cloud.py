@@ -15,9 +15,11 @@ from hetero.files import write_json
 from hetero.models.backbones.pretrained import published
 from hetero.models.directory import MIRRORS
 from hetero.models.external.embedders import ModuleEmbedder, OnnxEmbedder, embed_all
-from hetero.models.external.frozen import embedder_of
+from hetero.models.external.frozen import backbone_embedder, embedder_of
 from hetero.models.external.own import own_embedder
+from hetero.models.external.program import program_embedder
 from hetero.models.external.trained import TrainedEmbedder
+from hetero.models.families import BY_NAME
 from hetero.pipeline.recipe import Recipe
 from hetero.storage.directories import link_tree
 from hetero.training.reference.cloud_reference import CLOUD_EMBEDDINGS, CLOUD_SHARDS
@@ -45,7 +47,7 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
             save_embeddings(work / CLOUD_EMBEDDINGS, np.concatenate(parts), names, space)
     else:
         embedder = cloud_embedder(recipe)
-        if not isinstance(embedder, OnnxEmbedder):
+        if config.is_counted and not isinstance(embedder, OnnxEmbedder):
             costs = dataclasses.asdict(embedder.cost)
         inputs = [images.prepared_by(embedder.preprocessing).images for images in sets]
         parts = [embed_all(embedder, images, progress="embedding with the cloud model") for images in inputs]
@@ -56,12 +58,11 @@ def external_cloud(recipe: Recipe, dataset: Dataset, work: Path) -> None:
     write_json(work / "metrics.json", {name: count for name, count in costs.items() if count} | {MIRRORS: mirrors})
 
 
-def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder | OnnxEmbedder | TrainedEmbedder:
+def cloud_embedder(recipe: Recipe) -> ModuleEmbedder | OnnxEmbedder | TrainedEmbedder:
     """Return the cloud model that a recipe names, unless it names only embeddings.
 
     Args:
         recipe: The recipe.
-        pretrained: False leaves out weights that would be fetched, which is enough to count the model.
 
     Raises:
         InputError: When the model cannot be made, or does not take such images.
@@ -69,13 +70,24 @@ def cloud_embedder(recipe: Recipe, *, pretrained: bool = True) -> ModuleEmbedder
     config = recipe.cloud
     if config.onnx:
         return OnnxEmbedder(Path(config.onnx), recipe.cloud_preprocessing, name=config.name, version=config.version)
+    if config.program:
+        preprocessing = recipe.cloud_preprocessing
+        return program_embedder(Path(config.program), preprocessing, name=config.name, version=config.version)
     if config.directory:
         return TrainedEmbedder(Path(config.directory))
     if config.module:
         return own_embedder(
             config.module, config.preprocessing, recipe.preprocessing, name=config.name, version=config.version
         )
-    backbone = published(config.backbone, pretrained=pretrained)
+    if config.backbone.startswith(BY_NAME):
+        return backbone_embedder(
+            config.backbone,
+            config.preprocessing,
+            weights=Path(config.weights) if config.weights else None,
+            space=config.name,
+            version=config.version,
+        )
+    backbone = published(config.backbone)
     height, width = backbone.size
     # The students' images, in the backbone's size and with its normalisation.
     default = dataclasses.replace(

@@ -15,6 +15,7 @@ from export.kinds.precision import Precision
 from export.kinds.registry import FormatName
 from hetero.constraints import Count, MinLen, Number, Seed, Share, Text
 from hetero.data.config import DataConfig
+from hetero.models.families import BY_NAME
 from hetero.nas.config import SearchConfig, Tier
 from hetero.objectives.catalog import compares_texts
 from hetero.objectives.config import ObjectiveConfig
@@ -140,14 +141,23 @@ def anchored(recipe: Recipe, folder: Path) -> Recipe:
     def anchor(path: str) -> str:
         return str((folder / path).resolve()) if path else ""
 
+    def anchor_name(name: str) -> str:
+        """Resolve the directory that may take a published network's name."""
+        prefix, _, place = name.partition(":")
+        is_place = name.startswith(BY_NAME) and (folder / place).is_dir()
+        return f"{prefix}:{(folder / place).resolve()}" if is_place else name
+
     given = recipe.cloud
     text = given.text and dataclasses.replace(
         given.text, vectors=anchor(given.text.vectors), describes=anchor(given.text.describes)
     )
     cloud = dataclasses.replace(
         given,
+        backbone=anchor_name(given.backbone),
+        weights=anchor(given.weights),
         embeddings=anchor(given.embeddings),
         onnx=anchor(given.onnx),
+        program=anchor(given.program),
         directory=anchor(given.directory),
         text=text,
     )

@@ -61,7 +61,8 @@ def _student_problems(place: str, student: StudentConfig, recipe: Recipe) -> lis
         name = "live" if student.live else "refresh"
         problems.append(
             f"{place}.{name}: runs the cloud model on images as they are changed, and only its embeddings are known; "
-            "leave it out, or give the model itself (cloud.onnx, cloud.backbone, cloud.directory, cloud.module)"
+            "leave it out, or give the model itself (cloud.onnx, cloud.program, cloud.backbone, cloud.directory, "
+            "cloud.module)"
         )
     problems += mixup_problems(place, student.training, student.objectives, has_cloud=not student.independent)
     copies = 0 if student.independent else cloud.copies

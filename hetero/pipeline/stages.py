@@ -11,6 +11,7 @@ from typing import Any
 import hetero
 from hetero.files import digest, sha256_file
 from hetero.linear.config import NewDomain
+from hetero.models.families import BY_NAME
 from hetero.nas.supernet.config import SupernetConfig
 from hetero.own_code import source_digest
 from hetero.pipeline.context import TEXTS, Context
@@ -300,7 +301,7 @@ def _texts_of(recipe: Recipe, model: StudentConfig | SupernetConfig) -> list[Any
 
 def _cloud_files(recipe: Recipe) -> list[str]:
     cloud = recipe.cloud
-    files = [_content_of(path) for path in (cloud.embeddings, cloud.onnx) if path]
+    files = [_content_of(path) for path in (cloud.embeddings, cloud.onnx, cloud.program) if path]
     if cloud.embeddings and Path(cloud.embeddings).is_dir():
         # Late: it takes pyarrow.
         from hetero.data.embeddings.shards import EmbeddingShards
@@ -308,6 +309,11 @@ def _cloud_files(recipe: Recipe) -> list[str]:
         files = [EmbeddingShards(Path(cloud.embeddings)).identity]
     if cloud.directory:
         files.append(_content_of(str(Path(cloud.directory) / "config.json")))  # names the weights by their digest
+    if cloud.backbone.startswith(BY_NAME):
+        # Late: its library may be asked where its weights are.
+        from hetero.models.published.network import network_files
+
+        files += map(sha256_file, network_files(cloud.backbone, Path(cloud.weights) if cloud.weights else None))
     if cloud.module:
         # Late: code of its own is asked for its weights, and that takes torch.
         from hetero.pipeline.external_cloud import cloud_embedder

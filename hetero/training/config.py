@@ -20,6 +20,8 @@ PRINCIPAL_OF_STUDENTS = (
     "model.principal: the directions are those of a cloud's space, in which a student lives; set principal for the "
     "student instead"
 )
+SOURCES = ("backbone", "embeddings", "onnx", "program", "directory", "module")
+"""Keys that name a cloud model that is not trained here."""
 COMPARES_WITH_CLOUD = ("label-free", "agreement")
 """Figures that need the cloud's vectors of the validation images."""
 
@@ -133,11 +135,17 @@ class CloudConfig:
         version: Version for people.
         preprocessing: Preparation of its images, where that differs from the students'; None for the recipe's. With its
             own, images and their changed copies are prepared twice: the same pictures, once for each kind of model.
-        backbone: A published network whose pooled features are the space as they are: ``efficientnet_lite0``, ``1`` or
-            ``2``, or ``timm:NAME``; then nothing is trained. Its images have the size and the normalisation that it was
-            trained with, unless ``preprocessing`` gives another size.
+        backbone: A published network whose vectors are the space as they are; then nothing is trained.
+            ``efficientnet_lite0``, ``1`` or ``2`` takes images of the size and with the normalisation that it was
+            trained with, otherwise prepared as the recipe's. ``timm:NAME``, ``open_clip:NAME`` and ``hf:NAME``, where a
+            directory may take NAME's place, take them as their library prepares them. ``preprocessing`` gives another
+            size. ``model = "NAME"`` says the same.
+        weights: Weights of such a network as ``.safetensors``; empty for those of the directory, or that the hub's
+            cache holds. None are fetched.
         embeddings: A file of embeddings already computed for the images; then nothing is trained.
         onnx: A cloud model as an ONNX file; then nothing is trained.
+        program: A cloud model as a ``.pt2`` file, which ``torch.export.save`` wrote; then nothing is trained. It may
+            hold code, and takes permission like code.
         directory: A model directory, which says itself how its images are prepared; then nothing is trained.
         module: A cloud model as code, ``module:attribute``: an ``nn.Module``, a ``hetero.ModuleEmbedder``, or a
             function without arguments that returns one; then nothing is trained.
@@ -157,8 +165,10 @@ class CloudConfig:
     version: str = "1"
     preprocessing: Preprocessing | None = None
     backbone: str = ""
+    weights: str = ""
     embeddings: str = ""
     onnx: str = ""
+    program: str = ""
     directory: str = ""
     module: str = ""
     macs: Number = 0
@@ -181,8 +191,7 @@ class CloudConfig:
     @property
     def sources(self) -> dict[str, str]:
         """Sources of a model that is not trained here, by the key that names them; more than one is a mistake."""
-        keys = ("backbone", "embeddings", "onnx", "directory", "module")
-        return {key: value for key in keys if (value := getattr(self, key))}
+        return {key: value for key in SOURCES if (value := getattr(self, key))}
 
     @property
     def is_external(self) -> bool:
@@ -192,7 +201,7 @@ class CloudConfig:
     @property
     def is_counted(self) -> bool:
         """True if its cost is counted here; of a file, only its owner can state the cost."""
-        return not (self.embeddings or self.onnx)
+        return not (self.embeddings or self.onnx or self.program)
 
 
 @settings

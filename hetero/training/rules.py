@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hetero.metrics.registry import choices_in_words
+from hetero.models.families import BY_NAME, TIMM
 from hetero.objectives.catalog import problems_of, takes_mixtures
 from hetero.objectives.config import ObjectiveConfig
 from hetero.training.config import COMPARES_WITH_CLOUD, CloudConfig, TrainingConfig
@@ -30,7 +31,7 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
         )
     if cloud.is_counted:
         problems += [
-            f"cloud.{name}: is counted, unless the cloud model is a file (embeddings, onnx); leave it out"
+            f"cloud.{name}: is counted, unless the cloud model is a file (embeddings, onnx, program); leave it out"
             for name in ("macs", "parameters")
             if getattr(cloud, name)
         ]
@@ -43,6 +44,8 @@ def cloud_problems(cloud: CloudConfig) -> list[str]:
         ]
     if cloud.embeddings and cloud.preprocessing:
         problems.append("cloud.preprocessing: a file of embeddings needs no images; leave it out")
+    if cloud.weights and not cloud.backbone.startswith(BY_NAME):
+        problems.append(f'cloud.weights: belongs to a published network by name (model = "{TIMM}NAME"); leave it out')
     if cloud.directory and cloud.preprocessing:
         problems.append("cloud.preprocessing: a model directory says itself how its images are prepared; leave it out")
     return problems

@@ -12,7 +12,7 @@ from hetero import own_code
 from hetero.display.text import say
 from hetero.errors import InputError
 from hetero.flags import AllowCode
-from hetero.pipeline.quick.cloud_table import Takes, Triple
+from hetero.pipeline.quick.cloud_table import Takes, Triple, with_absolute_place
 
 if TYPE_CHECKING:
     from hetero.pipeline.embedding.job import Job
@@ -32,6 +32,7 @@ def embed_command(
     resize: Literal["squash", "pad", "crop"] | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
+    weights: Path | None = None,
     root: str = "",
     allow_code: AllowCode = False,
 ) -> int:
@@ -45,8 +46,8 @@ def embed_command(
     Example: hetero embed cloud.onnx photos.csv vectors --dtype float16
 
     Args:
-        model: A model directory, an .onnx file, a published backbone (efficientnet_lite0, timm:NAME), or with
-            --allow-code a .pt2 file or Python code as module:attribute.
+        model: A model directory, an .onnx file, a published network (efficientnet_lite0, timm:NAME, open_clip:NAME,
+            hf:NAME), or with --allow-code a .pt2 file or Python code as module:attribute.
         data: A folder, whose images at any depth are taken; a CSV table; tar shards, Parquet or an index, here or in a
             store; or a recipe, for the images of its data.
         out: A .safetensors file, or a folder for shards.
@@ -60,6 +61,7 @@ def embed_command(
         resize: How images are brought to that size.
         mean: Mean of the model's images, where it does not say so itself.
         std: Standard deviation, likewise.
+        weights: Weights of a published network by name, as .safetensors. None are fetched.
         root: Folder that a table's paths are relative to; default its own.
         allow_code: Run the code that a model names.
     """
@@ -70,8 +72,8 @@ def embed_command(
     single = out.suffix == ".safetensors"
     if single:
         _require_plain({"--dtype": dtype != "float32", "--shard-rows": shard_rows != 8192, "--ray": bool(ray)})
-    takes = Takes(size, resize, mean, std, option="--")
-    model = str(Path(model).absolute()) if Path(model).exists() else model
+    takes = Takes(size, resize, mean, std, weights.absolute() if weights else None, option="--")
+    model = str(Path(model).absolute()) if Path(model).exists() else with_absolute_place(model)
     if ray:
         data, root = _absolute(data), _absolute(root)
     job = Job(model, data, takes, root, batch_size, device, keep=not single)
@@ -136,5 +138,10 @@ def _to_shards(job: Job, out: Path, dtype: Literal["float16", "float32"], shard_
 
 
 def _tell(job: Job) -> None:
+    from hetero.models.external.frozen import PublishedEmbedder
+
+    embedder = job.opened.embedder
+    if isinstance(embedder, PublishedEmbedder):
+        say(f"{job.model}: {embedder.output}, of images {embedder.preprocessing.in_words}", error=True)
     for note in (*job.origin.notes, *job.source.notes):
         say(f"note: {note}", error=True)

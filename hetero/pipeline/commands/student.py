@@ -49,6 +49,7 @@ def student_command(
     cloud_resize: Literal["squash", "pad", "crop"] | None = None,
     cloud_mean: Triple | None = None,
     cloud_std: Triple | None = None,
+    cloud_weights: Path | None = None,
     text: Path | None = None,
     text_describes: Path | None = None,
     text_tower: str = "",
@@ -73,8 +74,9 @@ def student_command(
     Example: hetero student clip_images.safetensors photos --text clip_texts.safetensors --text-tower "ViT-B-32, text"
 
     Args:
-        cloud: Your cloud model: an .onnx file, a model directory, a file of embeddings, a published backbone
-            (efficientnet_lite0, timm:NAME), or Python code as module:attribute with --allow-code.
+        cloud: Your cloud model: an .onnx file, a model directory, a file of embeddings, a published network
+            (efficientnet_lite0, timm:NAME, open_clip:NAME, hf:NAME), or with --allow-code a .pt2 file or Python code as
+            module:attribute.
         photos: A folder of photos, with or without labels, or a CSV table; see `hetero data check`.
         out: Directory of the run; default runs/NAME.
         name: Name of the student.
@@ -94,6 +96,7 @@ def student_command(
         cloud_resize: How the cloud's images are resized; default pad.
         cloud_mean: Mean of the cloud's images (RGB, of values in 0..1); default 0.5 each.
         cloud_std: Their standard deviation; default 0.5 each.
+        cloud_weights: Weights of a published network by name, as .safetensors. None are fetched.
         text: Vectors of texts in the cloud's space, by its own text tower, named by the texts: the report says what
             they find in a gallery that the student embeds, and the bundle is verified with them.
         text_describes: What they describe: a CSV file with the columns text and label (a class) or path (a photo);
@@ -128,7 +131,8 @@ def student_command(
         text_affinity=text_affinity,
         seed=seed,
     )
-    quick = student_recipe(cloud, photos, wish, Takes(cloud_size, cloud_resize, cloud_mean, cloud_std))
+    takes = Takes(cloud_size, cloud_resize, cloud_mean, cloud_std, cloud_weights)
+    quick = student_recipe(cloud, photos, wish, takes)
     root = out or Path("runs") / name
     status = run_until(
         quick.draft, root, None, until, resume, jobs=jobs, begin=lambda: _keep(root / RECIPE, quick.text)

@@ -42,7 +42,7 @@ def open_model(model: str, takes: Takes, device: Device = "auto") -> OpenModel:
     """Load a model.
 
     Args:
-        model: A model directory, an ``.onnx`` or ``.pt2`` file, the name of a published backbone, or
+        model: A model directory, an ``.onnx`` or ``.pt2`` file, the name of a published network, or
             ``module:attribute``.
         takes: How its images are prepared, where it does not say so itself.
         device: Device to run on; ``auto`` takes a GPU where there is one.
@@ -59,11 +59,7 @@ def open_model(model: str, takes: Takes, device: Device = "auto") -> OpenModel:
 def _embedder(model: str, takes: Takes) -> tuple[ModuleEmbedder | OnnxEmbedder | TrainedEmbedder, str]:
     """Return the model, and the digest of its weights where its space does not say that."""
     path = Path(model)
-    if path.suffix == ".pt2":
-        if takes.size is None:
-            raise InputError(f"{takes.option}size: expected the size of the images that {model} takes")
-        return program_embedder(path, _preprocessing(takes.stated), name=path.stem), ""
-    if path.exists():
+    if path.exists() and path.suffix != ".pt2":
         refuse_others(path, MODEL, ONNX, what="a model that embeds images")
     table = cloud_table(model, takes)
     stated: dict[str, Any] = table.pop("preprocessing", {})
@@ -73,12 +69,14 @@ def _embedder(model: str, takes: Takes) -> tuple[ModuleEmbedder | OnnxEmbedder |
             return TrainedEmbedder(Path(directory)), load_record(Path(directory)).weights
         case {"onnx": str(file)} if preprocessing:
             return OnnxEmbedder(Path(file), preprocessing, name=path.stem), ""
+        case {"program": str(file)} if preprocessing:
+            return program_embedder(Path(file), preprocessing, name=path.stem), ""
         case {"module": str(name)}:
             # One of its own is used where none is stated.
             otherwise = preprocessing or Preprocessing(height=1, width=1)
             return own_embedder(name, preprocessing, otherwise, name=name.rpartition(":")[2], version="1"), ""
         case {"backbone": str(name)}:
-            return backbone_embedder(name, preprocessing), ""
+            return backbone_embedder(name, preprocessing, weights=takes.weights), ""
         case _:
             raise InputError(f"expected a model that embeds images, got {model}")
 

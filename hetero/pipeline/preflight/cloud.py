@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hetero.errors import InputError
 from hetero.mistakes import attempt
+from hetero.models.families import BY_NAME
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX, SHARDS
 from hetero.recognition.recognise import refuse_others
 from hetero.text.config import TextConfig
@@ -23,6 +24,14 @@ def source_problems(cloud: CloudConfig) -> list[str]:
             problems.append(f"cloud.{key}: expected a file at {path}, found none")
         elif path:
             attempt(problems, f"cloud.{key}", lambda path=path, kinds=kinds: refuse_others(Path(path), *kinds))
+    if cloud.program and not Path(cloud.program).is_file():
+        problems.append(f"cloud.program: expected a file at {cloud.program}, found none")
+    if cloud.backbone.startswith(BY_NAME):
+        # Late: its library may be asked where its weights are.
+        from hetero.models.published.network import network_files
+
+        weights = Path(cloud.weights) if cloud.weights else None
+        attempt(problems, "cloud.backbone", lambda: network_files(cloud.backbone, weights))
     if text := cloud.text:
         attempt(problems, "cloud.text", lambda: _look_at(text))
     if cloud.directory:

@@ -23,7 +23,7 @@ from hetero.pipeline.preflight.cloud import source_problems
 from hetero.pipeline.recipe import Recipe
 from hetero.preprocessing import Preprocessing
 from hetero.training.budget import require_budget
-from hetero.training.config import StudentConfig
+from hetero.training.config import SOURCES, StudentConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ def model_problems(draft: Draft, pending: set[str] | None) -> list[str]:
 def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
     """Return the cloud model's dimension and cost; None when too little is known of it."""
     recipe, config = draft.recipe, draft.recipe.cloud
-    if any(draft.doubts("cloud", name) for name in ("model", "backbone", "embeddings", "onnx", "directory", "module")):
+    if any(draft.doubts("cloud", name) for name in ("model", *SOURCES)):
         return None
     if config.embeddings:
         if source_problems(config):
@@ -101,8 +101,8 @@ def _cloud(draft: Draft, problems: list[str], sized: bool) -> Cloud | None:
         if source_problems(config):
             return None  # reported with the other files
         place = f"cloud.{next(iter(config.sources))}"
-        embedder = attempt(problems, place, lambda: cloud_embedder(recipe, pretrained=False))
-        if embedder is None or isinstance(embedder, OnnxEmbedder):
+        embedder = attempt(problems, place, lambda: cloud_embedder(recipe))
+        if embedder is None or isinstance(embedder, OnnxEmbedder) or not config.is_counted:
             return embedder and Cloud(embedder.space.dimension, config.macs, config.parameters)
         return Cloud(embedder.space.dimension, embedder.cost.macs, embedder.cost.parameters)
     counts = attempt(problems, "cloud", lambda: untrained_cost(config.model, recipe.cloud_preprocessing))

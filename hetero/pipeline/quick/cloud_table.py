@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from hetero.data.config import path_text
 from hetero.errors import InputError
-from hetero.models.families import EFFICIENTNET_LITE, TIMM
+from hetero.models.families import BY_NAME, EFFICIENTNET_LITE
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, MODEL, ONNX, SHARDS
 from hetero.recognition.look import Look
 from hetero.recognition.recognise import refuse_others
 
 _KEYS = {MODEL: "directory", ONNX: "onnx", EMBEDDINGS: "embeddings", ARRAY: "embeddings", SHARDS: "embeddings"}
 _FORMS = (
-    f"a published backbone ({EFFICIENTNET_LITE[0]} or {TIMM}NAME), a model directory, an .onnx file, a file of "
-    "embeddings, or Python code as module:attribute"
+    f"a published network ({', '.join((EFFICIENTNET_LITE[0], *(f'{prefix}NAME' for prefix in BY_NAME)))}), a model "
+    "directory, an .onnx or .pt2 file, a file of embeddings, or Python code as module:attribute"
 )
 
 Triple = tuple[float, float, float]
@@ -31,6 +31,7 @@ class Takes:
         resize: See :class:`hetero.preprocessing.Preprocessing`.
         mean: Likewise.
         std: Likewise.
+        weights: Weights of a published network by name.
         option: What the names of the options that state these begin with, for messages.
     """
 
@@ -38,6 +39,7 @@ class Takes:
     resize: Literal["squash", "pad", "crop"] | None = None
     mean: Triple | None = None
     std: Triple | None = None
+    weights: Path | None = None
     option: str = "--cloud-"
 
     @property
@@ -61,6 +63,10 @@ def cloud_table(cloud: str, takes: Takes) -> dict[str, Any]:
     """
     key, value = _source(cloud)
     table: dict[str, Any] = {key: value}
+    if takes.weights is not None:
+        if not cloud.startswith(BY_NAME):
+            raise InputError(f"{takes.option}weights: {cloud} has its own weights; leave it out")
+        table["weights"] = path_text(takes.weights)
     stated = takes.stated
     if key == "onnx":
         # Late: it takes ONNX Runtime.
@@ -72,7 +78,9 @@ def cloud_table(cloud: str, takes: Takes) -> dict[str, Any]:
             f"{takes.option}{name}" for name in ("size", "resize", "mean", "std") if getattr(takes, name)
         )
         raise InputError(f"{options}: {cloud} says itself how its images are prepared, or needs none; leave it out")
-    if "height" not in stated and (stated or key == "onnx" or (key == "module" and not _says_itself(value))):
+    if "height" not in stated and (
+        stated or key in ("onnx", "program") or (key == "module" and not _says_itself(value))
+    ):
         raise InputError(
             f"{takes.option}size: expected the size of the images that {cloud} takes, which it does not say"
         )
@@ -81,9 +89,11 @@ def cloud_table(cloud: str, takes: Takes) -> dict[str, Any]:
 
 def _source(cloud: str) -> tuple[str, str]:
     """Return the key of the table that names such a model, and its value."""
-    if cloud in EFFICIENTNET_LITE or cloud.startswith(TIMM):
-        return "backbone", cloud
+    if cloud in EFFICIENTNET_LITE or cloud.startswith(BY_NAME):
+        return "backbone", with_absolute_place(cloud)
     path = Path(cloud)
+    if path.is_file() and path.suffix == ".pt2":
+        return "program", path_text(path)
     if path.exists():
         refuse_others(path, *_KEYS, what="a cloud model")
         look = Look(path)
@@ -94,6 +104,13 @@ def _source(cloud: str) -> tuple[str, str]:
     if attribute.isidentifier() and all(part.isidentifier() for part in module.split(".")):
         return "module", cloud
     raise InputError(f"expected a cloud model ({_FORMS}), found nothing at {cloud}")
+
+
+def with_absolute_place(name: str) -> str:
+    """Return a published network's name so that it names the same directory in other folders, too."""
+    prefix, _, place = name.partition(":")
+    is_place = name.startswith(BY_NAME) and bool(place) and Path(place).is_dir()
+    return f"{prefix}:{path_text(Path(place))}" if is_place else name
 
 
 def _says_itself(path: str) -> bool:

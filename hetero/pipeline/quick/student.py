@@ -142,7 +142,7 @@ def _objectives(text_affinity: float) -> dict[str, Any]:
 def _budget(macs: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a student's table that limit its cost."""
     if not macs:
-        is_counted = not {"onnx", "embeddings"} & table.keys()
+        is_counted = not {"onnx", "program", "embeddings"} & table.keys()
         return {"max_macs_share": DEFAULT_SHARE} if is_counted else {"max_macs": DEFAULT_MACS}
     try:
         (limit,) = Budget.parse(f"macs <= {macs}").limits

@@ -28,14 +28,26 @@ EMBEDDER = hetero.ModuleEmbedder(network(), hetero.Preprocessing(height=SIDE, wi
 
 def write_onnx(path: Path, side: int | str = SIDE) -> Path:
     """Sixteen places' colours, of float images [b, 3, side, side]."""
+    return _write(path, "AveragePool", side)
+
+
+def brightest() -> nn.Module:
+    """The brightest pixel of sixteen places, a choice that every runtime makes to the last bit."""
+    return nn.Sequential(nn.MaxPool2d(SIDE // 4), nn.Flatten())
+
+
+def write_brightest_onnx(path: Path) -> Path:
+    """The same of float images [b, 3, side, side]."""
+    return _write(path, "MaxPool", SIDE)
+
+
+def _write(path: Path, pool: str, side: int | str) -> Path:
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         [
-            helper.make_node(
-                "AveragePool", ["images"], ["means"], kernel_shape=[SIDE // 4] * 2, strides=[SIDE // 4] * 2
-            ),
-            helper.make_node("Flatten", ["means"], ["vectors"]),
+            helper.make_node(pool, ["images"], ["pooled"], kernel_shape=[SIDE // 4] * 2, strides=[SIDE // 4] * 2),
+            helper.make_node("Flatten", ["pooled"], ["vectors"]),
         ],
         "colours",
         [helper.make_tensor_value_info("images", kind, ["b", 3, side, side])],
