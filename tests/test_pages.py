@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,26 @@ def test_train_a_student(tmp_path, monkeypatch):
     assert (place / "models" / "edge" / "space.json").is_file()
     assert names["student"].space == names["cloud_model"].space
     assert 0 <= names["asymmetric"].mean("map@r") <= 1
+
+
+@pytest.mark.slow
+def test_bring_your_cloud(tmp_path, monkeypatch):
+    if missing := [name for name in ("timm", "open_clip", "ftfy", "transformers") if find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    from tests.hetero.models.published import networks
+
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    (place / "weights").mkdir()
+    networks.of_timm("mobilenetv3_small_050", place / "weights")
+    networks.of_open_clip("vit", place / "weights")
+    (place / "weights" / "vit").rename(place / "weights" / "clip")
+    names = run_page(ROOT / "docs" / "bring-your-cloud.md", place)
+    assert names["cloud"].output == "pooled features (forward_head, pre_logits=True)"
+    run = hetero.load_embeddings(place / "runs" / "mine" / "cloud" / "embeddings.safetensors")
+    assert run.space.space_id == names["cloud"].space.space_id
+    shards = hetero.load_embeddings(place / "vectors")
+    assert (shards.space.dimension, len(shards.names)) == (24, len(run.names))
 
 
 def test_data(tmp_path, monkeypatch):
