@@ -154,7 +154,7 @@ def test_galleries(tmp_path, monkeypatch):
         assert len(store) == len(names["cloud"].names) + 1
     bundle = hetero.EmbeddingSpace.load(place / "bundles" / "edge" / "space.json")
     assert bundle == names["small"].space != names["shorter"].space
-    assert names["vectors"].shape == (len(names["stored"].names), 4)
+    assert names["fewer"].shape == (len(names["stored"].names), 4)
 
 
 @pytest.mark.slow
