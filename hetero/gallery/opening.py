@@ -73,9 +73,9 @@ class Scheme:
 _OF_POSTGRES = "hetero.gallery.postgres.engine:PostgresEngine"
 SCHEMES = {
     "usearch": Scheme("hetero.gallery.embedded.opener:open_engine", "gallery", "usearch:DIRECTORY", in_process=True),
-    "lance": Scheme("hetero.gallery.lance:LanceEngine", "lance", "lance:DIRECTORY_OR_URL", in_process=True),
+    "lance": Scheme("hetero.gallery.lance.engine:LanceEngine", "lance", "lance:DIRECTORY_OR_URL", in_process=True),
     "postgresql": Scheme(_OF_POSTGRES, "postgres", "postgresql://USER@HOST/DATABASE"),
-    "qdrant": Scheme("hetero.gallery.qdrant:QdrantEngine", "qdrant", "qdrant:http://HOST:6333"),
+    "qdrant": Scheme("hetero.gallery.qdrant.engine:QdrantEngine", "qdrant", "qdrant:http://HOST:6333"),
 }
 """The first word of an address -> the kind of store."""
 

@@ -6,7 +6,6 @@ space served counts as missing. A swap beside writers is not one step: pause the
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -22,17 +21,13 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from hetero.errors import InputError, IntegrityError
-from hetero.foreign import strict_json
-from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
+from hetero.gallery.engine import Query, Serving
 from hetero.gallery.labels import label
 from hetero.gallery.opening import Address
+from hetero.gallery.qdrant.points import SERVING, Collections, point
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
 
-_AT_ONCE = 1000
-_NAMES = uuid.UUID("6f2f5a0e-6c53-4b7e-9f5e-3f0a7f8d2c11")
-"""Makes the ids of points, which Qdrant wants as UUIDs."""
-_SERVING = str(uuid.uuid5(_NAMES, "serving"))
 _GALLERY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """The name of a gallery: it becomes a part of URLs, or of paths."""
 
@@ -50,11 +45,12 @@ class QdrantEngine:
     """
 
     def __init__(self, address: Address) -> None:
-        self._name = _name(address)
         self._lock = threading.RLock()
+        name = _name(address)
         self._client = _client(address)
+        self._collections = Collections(self._client, name)
         try:
-            exists = self._client.collection_exists(self._about)
+            exists = self._client.collection_exists(self._collections.about)
         except ResponseHandlingException as error:
             self._client.close()
             raise InputError(f"no Qdrant server answers at {address}: {error}") from None
@@ -62,60 +58,44 @@ class QdrantEngine:
             if not address.may_be_made:
                 self._client.close()
                 raise address.nothing_there()
-            one = models.VectorParams(size=1, distance=models.Distance.DOT)
-            self._client.create_collection(self._about, vectors_config=one)
-        if address.space is not None and address.may_be_made and not self._record(_SERVING):
+            self._collections.make_about()
+        if address.space is not None and address.may_be_made and not self._collections.record(SERVING):
             self.register(address.space)
-            self._write(_SERVING, {"space": address.space.space_id, "previous": None})
+            self._collections.write(SERVING, {"space": address.space.space_id, "previous": None})
 
     def serving(self) -> Serving:
         """Return what is served now."""
         with self._lock:
-            state = self._record(_SERVING)
+            state = self._collections.record(SERVING)
             if state is None:
-                raise IntegrityError(f"the collection {self._about} does not say which space is served")
+                raise IntegrityError(f"the collection {self._collections.about} does not say which space is served")
             previous = state["previous"]
-            return Serving(self._space(state["space"]), None if previous is None else self._space(previous))
+            return Serving(
+                self._collections.space(state["space"]), None if previous is None else self._collections.space(previous)
+            )
 
     def serve(self, space_id: str, *, complete: bool) -> int:
         """Serve a space."""
         with self._lock:
             missing, now = sum(1 for _ in self._lacking(space_id)), self.serving().space.space_id
             if not (complete and missing) and now != space_id:
-                self._write(_SERVING, {"space": space_id, "previous": now})
+                self._collections.write(SERVING, {"space": space_id, "previous": now})
             return missing
 
     def register(self, space: EmbeddingSpace) -> None:
         """Make room for vectors of a space."""
         with self._lock:
-            self._write(_point(space.space_id), {"space": json.dumps(space.to_dict())})
-            collection = self._collection(space.space_id)
-            if self._client.collection_exists(collection):
-                return
-            self._client.create_collection(
-                collection,
-                vectors_config=models.VectorParams(
-                    size=space.dimension, distance=models.Distance.DOT, datatype=models.Datatype.FLOAT16
-                ),
-                hnsw_config=models.HnswConfigDiff(m=CONNECTIVITY, ef_construct=EXPANSION),
-            )
-            if self._is_server:
-                for field in ("tenant", "labels"):
-                    keyword = models.KeywordIndexParams(
-                        type=models.KeywordIndexType.KEYWORD, is_tenant=field == "tenant"
-                    )
-                    self._client.create_payload_index(collection, field, keyword, wait=True)
+            self._collections.make(space)
 
     def registered(self) -> list[EmbeddingSpace]:
         """Return the spaces that there is room for."""
         with self._lock:
-            records = [record for some in self._scrolled(self._about) for record in some]
-            return [self._space_of(record.payload) for record in records if str(record.id) != _SERVING]
+            return self._collections.registered()
 
     def count(self, space_id: str) -> int:
         """Return the number of vectors of a space."""
         with self._lock:
-            return self._client.count(self._collection(space_id), exact=True).count
+            return self._client.count(self._collections.of(space_id), exact=True).count
 
     def put(
         self,
@@ -128,12 +108,12 @@ class QdrantEngine:
         """Write items and their vectors."""
         with self._lock:
             self.serving().space.require_same(space, this="the gallery", that="the vectors to add")
-            points, collection = [_point(tenant, name) for name in ids], self._collection(space.space_id)
+            points, collection = [point(tenant, name) for name in ids], self._collections.of(space.space_id)
             if attributes is None:
                 known = self._known(points)
-                attributes = [known.get(point, {"attributes": {}})["attributes"] for point in points]
+                attributes = [known.get(place, {"attributes": {}})["attributes"] for place in points]
             # First, so that a kill leaves no vector of what the item showed before.
-            self._delete(points, but=collection)
+            self._collections.delete(points, but=collection)
             payloads = [
                 {
                     "tenant": tenant,
@@ -144,21 +124,23 @@ class QdrantEngine:
                 }
                 for name, one in zip(ids, attributes, strict=True)
             ]
-            self._upsert(collection, points, vectors, payloads)
+            self._collections.upsert(collection, points, vectors, payloads)
 
     def fill(self, space_id: str, vectors: Float32[np.ndarray, "n d"], items: Sequence[Item]) -> int:
         """Write vectors of a space for items of an unchanged revision."""
         with self._lock:
-            points = [_point(item.tenant, item.id) for item in items]
+            points = [point(item.tenant, item.id) for item in items]
             known = self._known(points)
-            own = self._payloads(self._collection(space_id), points)
+            own = self._collections.payloads(self._collections.of(space_id), points)
             rows = [
                 row
-                for row, (point, item) in enumerate(zip(points, items, strict=True))
-                if known.get(point, {}).get("revision") == item.revision != own.get(point, {}).get("revision")
+                for row, (place, item) in enumerate(zip(points, items, strict=True))
+                if known.get(place, {}).get("revision") == item.revision != own.get(place, {}).get("revision")
             ]
             unchanged = [points[row] for row in rows]
-            self._upsert(self._collection(space_id), unchanged, vectors[rows], [known[point] for point in unchanged])
+            self._collections.upsert(
+                self._collections.of(space_id), unchanged, vectors[rows], [known[place] for place in unchanged]
+            )
             return len(rows)
 
     def find(self, space_id: str, query: Query) -> Matches:
@@ -170,7 +152,7 @@ class QdrantEngine:
         ]
         exact = query.effort == "exact"
         graph = models.SearchParams(hnsw_ef=None if query.effort == "exact" else query.effort, exact=exact)
-        options = graph if self._is_server else None  # the local mode is exact
+        options = graph if self._collections.is_server else None  # the local mode is exact
         requests = [
             models.QueryRequest(
                 query=row, filter=models.Filter(must=[*conditions]), params=options, limit=query.k, with_payload=["id"]
@@ -178,15 +160,15 @@ class QdrantEngine:
             for row in query.vectors.tolist()
         ]
         with self._lock:
-            answers = self._client.query_batch_points(self._collection(space_id), requests)
+            answers = self._client.query_batch_points(self._collections.of(space_id), requests)
         return Matches.of([[((one.payload or {})["id"], one.score) for one in answer.points] for answer in answers])
 
     def remove(self, ids: Sequence[str], tenant: str) -> int:
         """Delete items."""
         with self._lock:
-            points = [_point(tenant, name) for name in ids]
+            points = [point(tenant, name) for name in ids]
             removed = len(self._known(points))
-            self._delete(points)
+            self._collections.delete(points)
             return removed
 
     def missing(self, space_id: str, limit: int) -> list[Item]:
@@ -198,82 +180,32 @@ class QdrantEngine:
         """Close the connection."""
         self._client.close()
 
-    @property
-    def _about(self) -> str:
-        return f"{self._name}-spaces"
-
-    @property
-    def _is_server(self) -> bool:
-        return bool(self._client.init_options.get("url"))
-
-    def _collection(self, space_id: str) -> str:
-        return f"{self._name}-{space_id[:32]}"
-
-    def _space(self, space_id: str) -> EmbeddingSpace:
-        return self._space_of(self._record(_point(space_id)))
-
-    def _space_of(self, payload: dict[str, Any] | None) -> EmbeddingSpace:
-        record = (payload or {}).get("space", "")
-        return EmbeddingSpace.from_dict(strict_json(record.encode(), what=self._about), what=self._about)
-
-    def _record(self, point: str) -> dict[str, Any] | None:
-        points = self._client.retrieve(self._about, [point])
-        return points[0].payload if points else None
-
-    def _write(self, point: str, record: dict[str, Any]) -> None:
-        self._client.upsert(self._about, [models.PointStruct(id=point, vector=[1.0], payload=record)], wait=True)
-
-    def _upsert(
-        self, collection: str, points: Sequence[str], vectors: Float32[np.ndarray, "n d"], payloads: Sequence[Any]
-    ) -> None:
-        structs = (
-            models.PointStruct(id=point, vector=row.tolist(), payload=payload)
-            for point, row, payload in zip(points, vectors, payloads, strict=True)
-        )
-        while some := list(islice(structs, _AT_ONCE)):
-            self._client.upsert(collection, some, wait=True)
-
-    def _delete(self, points: Sequence[str], *, but: str = "") -> None:
-        # Those that are registered: the name of another gallery may begin with this one's.
-        for collection in {self._collection(space.space_id) for space in self.registered()} - {but}:
-            if self._client.collection_exists(collection):
-                self._client.delete(collection, [*points], wait=True)
-
-    def _payloads(self, collection: str, points: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {str(one.id): one.payload or {} for one in self._client.retrieve(collection, list(points))}
-
     def _known(self, points: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the payloads of items: that in the space served, or else in the one before."""
         known: dict[str, dict[str, Any]] = {}
         for collection in reversed(self._sources()):
-            known |= self._payloads(collection, points)
+            known |= self._collections.payloads(collection, points)
         return known
 
     def _sources(self) -> list[str]:
         """Return the collections that hold all items between them, those that say what an item shows now first."""
         serving = self.serving()
-        return [self._collection(space.space_id) for space in (serving.space, serving.previous) if space is not None]
+        return [
+            self._collections.of(space.space_id) for space in (serving.space, serving.previous) if space is not None
+        ]
 
     def _lacking(self, space_id: str) -> Iterator[Item]:
-        own, before = self._collection(space_id), list[str]()
+        own, before = self._collections.of(space_id), list[str]()
         for source in self._sources():
-            for records in self._scrolled(source) if source != own else ():
+            for records in self._collections.scrolled(source) if source != own else ():
                 points = [str(record.id) for record in records]
-                known = {point for one in before for point in self._payloads(one, points)}
-                there = self._payloads(own, points)
-                for point, record in zip(points, records, strict=True):
+                known = {place for one in before for place in self._collections.payloads(one, points)}
+                there = self._collections.payloads(own, points)
+                for place, record in zip(points, records, strict=True):
                     payload = record.payload or {}
-                    if point not in known and there.get(point, {}).get("revision") != payload["revision"]:
+                    if place not in known and there.get(place, {}).get("revision") != payload["revision"]:
                         yield Item(payload["id"], payload["tenant"], payload["revision"])
             before.append(source)
-
-    def _scrolled(self, collection: str) -> Iterator[list[Any]]:
-        place: Any = None
-        while True:
-            records, place = self._client.scroll(collection, limit=_AT_ONCE, offset=place)
-            yield records
-            if place is None:
-                return
 
 
 def _name(address: Address) -> str:
@@ -293,7 +225,3 @@ def _client(address: Address) -> QdrantClient:
         return QdrantClient(path=address.place)
     except RuntimeError as error:  # another process has it
         raise InputError(f"{address} cannot be opened: {error}") from None
-
-
-def _point(*name: str) -> str:
-    return str(uuid.uuid5(_NAMES, json.dumps(name)))

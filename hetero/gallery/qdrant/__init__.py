@@ -1,0 +1,1 @@
+"""The store in Qdrant: a collection a space, and one that says which space is served."""
