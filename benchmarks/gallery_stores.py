@@ -1,54 +1,59 @@
-"""What the embedded gallery store costs beside usearch alone, and what it finds.
+"""What the embedded gallery store costs beside usearch alone and hnswlib, and what it finds.
 
     python -m benchmarks.gallery_stores --vectors 100000
+    python -m benchmarks.gallery_stores --vectors 1000000 --threads 2 --like runs/demo
 
-Vectors lie near a subspace of 24 of their 256 dimensions, as those of trained models do: in all directions alike, no
-graph finds the nearest. Queries are drawn likewise and are not in the gallery. Both searches take the same graph, in
-turns; time is that of the processor, since others may use the machine. Each part runs in a process of its own, whose
-memory is its own.
+Vectors and queries are those of ``benchmarks/gallery_vectors.py``; what is near is computed from the vectors, not asked
+of the store. usearch alone searches the store's own graph, in turns with it; hnswlib, where it is installed, one of its
+own with as many links, over float32, which is all it has. Searches take one thread. Time is that of the processor,
+since others may use the machine. Each part runs in a process of its own, whose memory is its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import where_and_when
+from benchmarks.gallery_vectors import (
+    AT_ONCE,
+    DIMENSION,
+    QUERIES,
+    DemoVectors,
+    like_the_demo,
+    near_subspace,
+    stored,
+    write,
+)
+from benchmarks.machine import peak_resident_bytes, where_and_when
 from hetero import EmbeddingSpace, open_gallery
 from hetero.gallery.embedded.index import GRAPH
 from hetero.gallery.engine import CONNECTIVITY, EXPANSION
 
-DIMENSION, SUBSPACE, NOISE = 256, 24, 0.1
-AT_ONCE, QUERIES, K = 10_000, 2_000, 10
-EXACT, TURNS = 200, 5
+K, TURNS, EFFORTS = 10, 5, (64, 128, 256)
 SPACE = EmbeddingSpace.define(defined_by="benchmark", name="drawn", version="1", dimension=DIMENSION)
+NO_HNSWLIB = "not verified: hnswlib is not installed"
 
 
-def drawn(count: int, seed: int) -> Iterator[np.ndarray]:
-    """Unit vectors, float32, in blocks."""
-    axes = np.random.default_rng(0).normal(size=(SUBSPACE, DIMENSION)).astype(np.float32) / SUBSPACE**0.5
-    generator = np.random.default_rng([1, seed])
-    for start in range(0, count, AT_ONCE):
-        size = min(AT_ONCE, count - start)
-        block = generator.standard_normal((size, SUBSPACE), np.float32) @ axes
-        block += NOISE * generator.standard_normal((size, DIMENSION), np.float32)
-        yield block / np.linalg.norm(block, axis=1, keepdims=True)
+def name(row: int) -> str:
+    return f"photos/{row // AT_ONCE:05d}/{row % AT_ONCE:05d}.jpg"
 
 
-def resident_megabytes() -> int:
+def resident_megabytes() -> float:
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) // 1024
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def timed(action: Callable[[], object]) -> tuple[float, float]:
@@ -64,103 +69,191 @@ def graph() -> Any:
     return Index(ndim=DIMENSION, metric="ip", dtype="f16", connectivity=CONNECTIVITY, expansion_add=EXPANSION)
 
 
-def build_raw(count: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Of usearch alone, its vectors in memory and its file not safe from a kill."""
-
-    def build() -> None:
-        index, key = graph(), 1
-        for block in drawn(count, seed):
-            index.add(np.arange(key, key + len(block)), block, threads=1)
-            key += len(block)
-        index.save(str(folder / "raw.usearch"))
-
+def built(build: Callable[[], object]) -> dict[str, Any]:
+    before = resident_megabytes()
     processor, clock = timed(build)
-    return {"build_processor_s": round(processor, 2), "build_clock_s": round(clock, 2)}
-
-
-def build_store(count: int, seed: int, folder: Path) -> dict[str, Any]:
-    def build() -> None:
-        with open_gallery(f"usearch:{folder / 'gallery'}", SPACE) as store:
-            for number, block in enumerate(drawn(count, seed)):
-                store.add(block, [f"photos/{number:05d}/{row:05d}.jpg" for row in range(len(block))], SPACE)
-
-    processor, clock = timed(build)
-    sizes = {path.name: path.stat().st_size // 2**20 for path in (folder / "gallery").rglob("*") if path.is_file()}
     return {
-        "build_processor_s": round(processor, 2),
-        "build_clock_s": round(clock, 2),
-        "resident_mb": resident_megabytes(),
-        "mb": sizes,
+        "build_processor_s": round(processor, 1),
+        "build_clock_s": round(clock, 1),
+        "load": [round(value, 1) for value in os.getloadavg()],
+        "peak_mb": round(peak_resident_bytes() / 1e6 - before),
+        "resident_mb": round(resident_megabytes() - before),
     }
 
 
-def search(count: int, seed: int, folder: Path, *, mapped: bool) -> dict[str, Any]:
-    """Open, search and compare; ``mapped`` as a reader."""
-    queries = np.concatenate(list(drawn(QUERIES, seed + 1)))
-    before = resident_megabytes()
-    opened: list[Any] = []
+def draw(options: argparse.Namespace) -> dict[str, Any]:
+    if options.like is None:
+        queries = np.concatenate(list(near_subspace(QUERIES, options.seed + 1)))
+        blocks = near_subspace(options.vectors, options.seed)
+    else:
+        demo = DemoVectors.read(options.like, options.student)
+        blocks, queries = like_the_demo(demo, options.vectors, options.seed)
+    write(options.folder, blocks, queries, K)
+    return {"queries": len(queries)}
 
-    def open_and_ask() -> None:
-        opened.append(open_gallery(f"usearch:{folder / 'gallery'}", read_only=mapped))
-        opened[0].search(queries[:1], K, SPACE)
 
-    processor, clock = timed(open_and_ask)
-    store = opened[0]
-    figures: dict[str, Any] = {"open_processor_s": round(processor, 3), "open_clock_s": round(clock, 3)}
-    figures["resident_mb"] = resident_megabytes() - before
-    if mapped:
-        return figures
-    raw = graph()
-    raw.load(str(next((folder / "gallery").glob(f"index-*/{GRAPH}"))))
-    for size, effort in itertools.product((100, 1), (16, 64)):
-        raw.expansion_search = effort
-        blocks = [queries[start : start + size] for start in range(0, QUERIES if size > 1 else QUERIES // 4, size)]
-        ways: list[Callable[[Any], object]] = [
-            lambda block, effort=effort: store.search(block, K, SPACE, effort=effort),
-            lambda block: raw.search(block, K, threads=1),
-        ]
-        # Others interrupt and evict: the least of several turns is what it takes.
-        turns = [[[timed(functools.partial(way, block))[0] for way in ways] for block in blocks] for _ in range(TURNS)]
-        own, alone = len(blocks) * size / np.min(turns, axis=0).sum(axis=0)
-        figures[f"queries_per_s_of_{size}_effort_{effort}"] = {
-            "store": round(own),
-            "usearch": round(alone),
-            "overhead": round(float(alone / own - 1), 3),
-        }
-    exact = store.search(queries[:EXACT], K, SPACE, effort="exact").ids
-    for effort in (16, 64, 128):
-        near = store.search(queries[:EXACT], K, SPACE, effort=effort).ids
-        shared = [len({*a} & {*b}) / K for a, b in zip(exact, near, strict=True)]
-        figures[f"recall@{K}_effort_{effort}"] = round(float(np.mean(shared)), 4)
+def build_usearch(options: argparse.Namespace) -> dict[str, Any]:
+    """Of usearch alone; its file is not safe from a kill."""
+
+    def build() -> None:
+        index = graph()
+        for number, block in enumerate(stored(options.folder)):
+            index.add(np.arange(len(block)) + number * AT_ONCE, block, threads=options.threads)
+        index.save(str(options.folder / "raw.usearch"))
+
+    figures = built(build)
+    (options.folder / "raw.usearch").unlink()
     return figures
 
 
-PARTS: dict[str, Callable[[int, int, Path], dict[str, Any]]] = {
-    "usearch_alone": build_raw,
+def build_hnswlib(options: argparse.Namespace) -> Any:
+    if importlib.util.find_spec("hnswlib") is None:
+        return NO_HNSWLIB
+
+    def build() -> None:
+        index = _hnswlib()
+        index.init_index(options.vectors, M=CONNECTIVITY, ef_construction=EXPANSION, random_seed=options.seed)
+        for number, block in enumerate(stored(options.folder)):
+            rows = np.arange(len(block)) + number * AT_ONCE
+            index.add_items(block.astype(np.float32), rows, num_threads=options.threads)
+        index.save_index(str(options.folder / "hnswlib"))
+
+    return built(build) | {"mb": round((options.folder / "hnswlib").stat().st_size / 1e6)}
+
+
+def build_store(options: argparse.Namespace) -> dict[str, Any]:
+    def build() -> None:
+        with open_gallery(f"usearch:{options.folder / 'gallery'}", SPACE) as store:
+            for number, block in enumerate(stored(options.folder)):
+                names = [name(row) for row in range(number * AT_ONCE, number * AT_ONCE + len(block))]
+                store.add(block.astype(np.float32), names, SPACE)
+
+    figures = built(build)
+    files = [path for path in (options.folder / "gallery").rglob("*") if path.is_file()]
+    return figures | {"mb": {path.name: round(path.stat().st_size / 1e6) for path in files}}
+
+
+def open_mapped(options: argparse.Namespace) -> dict[str, Any]:
+    return opened(options, read_only=True)[1]
+
+
+def opened(options: argparse.Namespace, *, read_only: bool) -> tuple[Any, dict[str, Any]]:
+    """Open the store and answer one query."""
+    query, before, stores = np.load(options.folder / "queries.npy")[:1], resident_megabytes(), list[Any]()
+
+    def open_and_ask() -> None:
+        stores.append(open_gallery(f"usearch:{options.folder / 'gallery'}", read_only=read_only))
+        stores[0].search(query, K, SPACE)
+
+    processor, clock = timed(open_and_ask)
+    return stores[0], {
+        "open_processor_s": round(processor, 3),
+        "open_clock_s": round(clock, 3),
+        "resident_mb": round(resident_megabytes() - before),
+        "peak_mb": round(peak_resident_bytes() / 1e6 - before),
+    }
+
+
+def search(options: argparse.Namespace) -> dict[str, Any]:
+    """Open the store as a writer does, and compare."""
+    store, figures = opened(options, read_only=False)
+    alone = graph()
+    alone.load(str(next((options.folder / "gallery").glob(f"index-*/{GRAPH}"))))
+    engines: dict[str, Callable[[np.ndarray, int], list[list[Any]]]] = {
+        "store": lambda block, effort: store.search(block, K, SPACE, effort=effort).ids,
+        "usearch": functools.partial(_ask_usearch, alone),
+    }
+    if (options.folder / "hnswlib").exists():
+        other = _hnswlib()
+        other.load_index(str(options.folder / "hnswlib"), max_elements=options.vectors)
+        engines["hnswlib"] = functools.partial(_ask_hnswlib, other)
+    queries, nearest = (np.load(options.folder / f"{part}.npy") for part in ("queries", "nearest"))
+    for effort in EFFORTS:
+        figures[f"recall@{K}_effort_{effort}"] = {
+            engine: _recall(engine, ask(queries, effort), nearest) for engine, ask in engines.items()
+        }
+    for effort, size in itertools.product(EFFORTS[:2], (100, 1)):
+        rates = _rates(engines, queries, size, effort)
+        figures[f"queries_per_s_of_{size}_effort_{effort}"] = {
+            **{engine: round(rate) for engine, rate in rates.items()},
+            "overhead": round(rates["usearch"] / rates["store"] - 1, 3),
+        }
+    return figures
+
+
+def _ask_usearch(index: Any, block: np.ndarray, effort: int) -> list[list[Any]]:
+    index.expansion_search = effort
+    return index.search(block, K, threads=1).keys
+
+
+def _ask_hnswlib(index: Any, block: np.ndarray, effort: int) -> list[list[Any]]:
+    index.set_ef(effort)
+    return index.knn_query(block, K, num_threads=1)[0]
+
+
+def _hnswlib() -> Any:
+    from hnswlib import Index  # pyright: ignore[reportMissingModuleSource]
+
+    return Index(space="ip", dim=DIMENSION)
+
+
+def _recall(engine: str, answers: list[list[Any]], nearest: np.ndarray) -> float:
+    # The store's first key is 1.
+    called: dict[str, Callable[[int], Any]] = {"store": name, "usearch": lambda row: row + 1, "hnswlib": int}
+    expected = [[called[engine](row) for row in rows] for rows in nearest.tolist()]
+    return round(float(np.mean([len({*a} & {*b}) / K for a, b in zip(answers, expected, strict=True)])), 4)
+
+
+def _rates(engines: Any, queries: np.ndarray, size: int, effort: int) -> dict[str, float]:
+    blocks = [
+        queries[start : start + size] for start in range(0, len(queries) if size > 1 else len(queries) // 2, size)
+    ]
+    # Others interrupt and evict: the least of several turns is what it takes.
+    turns = [
+        [[timed(functools.partial(ask, block, effort))[0] for ask in engines.values()] for block in blocks]
+        for _ in range(TURNS)
+    ]
+    seconds = np.min(turns, axis=0).sum(axis=0)
+    return dict(zip(engines, (sum(map(len, blocks)) / seconds).tolist(), strict=True))
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "vectors": draw,
+    "usearch": build_usearch,
+    "hnswlib": build_hnswlib,
     "store": build_store,
-    "loaded": lambda count, seed, folder: search(count, seed, folder, mapped=False),
-    "mapped": lambda count, seed, folder: search(count, seed, folder, mapped=True),
+    "opened": search,
+    "mapped": open_mapped,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--vectors", type=int, default=100_000)
+    parser.add_argument("--like", type=Path, metavar="RUN", help="a run of the demo whose models' vectors to resemble")
+    parser.add_argument("--student", default="edge-m", help="whose queries are asked")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="of each build")
     parser.add_argument("--without", nargs="*", default=[], choices=PARTS, help="parts to leave out")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where the gallery is kept; a temporary folder by default")
     options = parser.parse_args()
     if options.part:
-        print(json.dumps(PARTS[options.part](options.vectors, options.seed, options.folder)))
+        print(json.dumps(PARTS[options.part](options)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        figures: dict[str, Any] = {"vectors": options.vectors, "dimension": DIMENSION, "seed": options.seed}
+        figures: dict[str, Any] = {"count": options.vectors, "dimension": DIMENSION, "seed": options.seed}
         for part in PARTS:
             if part not in options.without:
                 command = [sys.executable, "-m", "benchmarks.gallery_stores", *sys.argv[1:], "--part", part]
-                answer = subprocess.run([*command, "--folder", str(folder)], check=True, stdout=subprocess.PIPE)
+                threads = {"OMP_NUM_THREADS": str(options.threads if part == "store" else 1)}
+                answer = subprocess.run(
+                    [*command, "--folder", str(folder)],
+                    check=True,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, **threads},
+                )
                 figures[part] = json.loads(answer.stdout)
         print(json.dumps({**where_and_when(), **figures}, indent=2))
 
