@@ -66,8 +66,10 @@ class Database:
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows that a statement answers."""
-        with self._explained():
+        try:  # each search comes through here: a context costs it a microsecond or two
             return self._connection.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._as_ours(error) from None
 
     def blocks(self, statement: str, values: Sequence[Any] = ()) -> Iterator[list[Any]]:
         """Yield the rows that a statement answers, some thousands at a time; all are as of the first."""
@@ -103,8 +105,11 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            # Extended codes have the plain one in their last byte.
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-            if code in _OF_THE_DISK:
-                raise OSError(errno.EIO, str(error), str(self._path)) from None
-            raise IntegrityError(f"{self._path} is damaged, or no gallery store: {error}") from None
+            raise self._as_ours(error) from None
+
+    def _as_ours(self, error: sqlite3.DatabaseError) -> Exception:
+        # Extended codes have the plain one in their last byte.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code in _OF_THE_DISK:
+            return OSError(errno.EIO, str(error), str(self._path))
+        return IntegrityError(f"{self._path} is damaged, or no gallery store: {error}")
