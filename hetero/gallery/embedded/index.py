@@ -112,7 +112,7 @@ class SpaceIndex:
     @property
     def is_saved(self) -> bool:
         """True if the saved index holds everything that this one does."""
-        return (self._saved.key, self._saved.deletion) == (self._key, self._deletion)
+        return not self._ids and not self._gone
 
     def nearest(
         self, query: Float32[np.ndarray, "q d"], count: int, effort: int
@@ -165,7 +165,7 @@ class SpaceIndex:
         return all_keys, all_scores
 
     def _catch_up(self, most: int | None = None) -> bool:
-        whole = True
+        last, whole = self._items.database.value("SELECT max(key) FROM vectors") or 0, True
         while rows := self._items.after(self._number, self._key, most or _AT_ONCE):
             keys = np.array([row[0] for row in rows], np.uint64)
             vectors = as_vectors([row[2] for row in rows], self._dimension)
@@ -175,6 +175,9 @@ class SpaceIndex:
             if most is not None:
                 whole = len(rows) < most
                 break
+        if whole:
+            # Vectors of other spaces are not looked at again, as many as a backfill adds.
+            self._key = max(self._key, last)
         deleted = self._items.database.rows(
             "SELECT number, key FROM deleted WHERE space = ? AND number > ? ORDER BY number",
             [self._number, self._deletion],

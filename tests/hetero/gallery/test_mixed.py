@@ -127,6 +127,21 @@ def test_a_reader_takes_in_a_backfill_by_and_by_and_misses_nothing(
             assert reader.search(new[9:10], 1, NEW).ids == [["item 9"]]
 
 
+def test_an_index_does_not_look_at_another_spaces_vectors_again(tmp_path: Path) -> None:
+    address = PLACES["usearch"](tmp_path)
+    with open_gallery(address, V1) as store, open_gallery(address, read_only=True) as reader:
+        store.add(vectors(20), names(20), V1)
+        reader.search(vectors(1), 1, V1)
+        backfill = store.begin(NEW)
+        backfill.add(vectors(20, seed=1), backfill.missing(), NEW)
+        reader.search(vectors(1), 1, V1)
+        held = reader._engine  # pyright: ignore[reportPrivateUsage]
+        assert isinstance(held, engine.EmbeddedEngine)
+        assert held._index(V1.space_id).key == 40  # pyright: ignore[reportPrivateUsage]
+        store.add(vectors(1, seed=2), ["late"], V1)
+        assert reader.search(vectors(1, seed=2), 1, V1).ids == [["late"]]
+
+
 def test_the_graph_is_walked_past_all_that_is_replaced(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the hundreds of old vectors next to the query all but two are replaced by some that lie opposite."""
     monkeypatch.setattr(engine, "FEW", 0)
