@@ -341,8 +341,9 @@ def test_vectors_of_images_and_texts_become_a_bundle_that_is_verified_with_them(
 
 def test_the_lines_of_the_pages_are_commands() -> None:
     app = build_app()
-    pages = (ROOT / "README.md", ROOT / "docs" / "train-a-student.md", ROOT / "docs" / "text-queries.md")
+    guides = ("train-a-student", "bring-your-cloud", "text-queries")
+    pages = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in guides))
     lines = [line for page in pages for line in page.read_text().splitlines() if line.startswith("hetero student ")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
