@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from hetero.errors import InputError, SpaceMismatchError
+from hetero.gallery.checked import CheckedStore
 from hetero.gallery.checks import vector_problems
-from hetero.gallery.store import GalleryStore, Matches
+from hetero.gallery.store import Matches
 from hetero.serving.asked import AddRequest, RemoveRequest, SearchOptions
 from hetero.serving.line import Line, Search
 from hetero.space import EmbeddingSpace
@@ -37,16 +38,15 @@ class ServedGallery:
 
     Args:
         line: Its calls.
-        served: The space that it serves now; what is served later is asked when a request names another space.
     """
 
-    def __init__(self, line: Line, served: EmbeddingSpace) -> None:
-        self.line, self._served = line, served
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._known: dict[str, EmbeddingSpace] = {}
 
     async def space(self) -> EmbeddingSpace:
         """Return the space that is served."""
-        self._served = await self.line.call(_space)
-        return self._served
+        return await self.line.call(lambda store: store.space)
 
     async def search(self, options: SearchOptions, vectors: Float32[np.ndarray, "q d"]) -> tuple[str, Matches]:
         """Search.
@@ -58,7 +58,7 @@ class ServedGallery:
             OtherSpaceError: For another space.
             InputError: For vectors or options that do not do.
         """
-        space = await self._same(options.space)
+        space = await self._space(options.space)
         _require(vectors, space)
         where = tuple(
             (name, (value,) if isinstance(value, str) else tuple(value))
@@ -67,7 +67,7 @@ class ServedGallery:
         search = Search(vectors, space, options.k, options.tenant, where, options.effort)
         try:
             return space.space_id, await self.line.search(search)
-        except SpaceMismatchError:  # swapped a moment ago
+        except SpaceMismatchError:
             raise OtherSpaceError(await self.space(), options.space) from None
 
     async def add(self, request: AddRequest, vectors: Float32[np.ndarray, "n d"]) -> int:
@@ -77,10 +77,10 @@ class ServedGallery:
             OtherSpaceError: For another space.
             InputError: For items that do not do; none is added then.
         """
-        space = await self._same(request.space)
+        space = await self._space(request.space)
         _require(vectors, space)
 
-        def add(store: GalleryStore) -> None:
+        def add(store: CheckedStore) -> None:
             store.add(vectors, request.ids, space, tenant=request.tenant, attributes=request.attributes)
 
         try:
@@ -93,20 +93,27 @@ class ServedGallery:
         """Remove items; return the number of those that were there."""
         return await self.line.call(lambda store: store.remove(request.ids, tenant=request.tenant))
 
-    async def _same(self, asked: str) -> EmbeddingSpace:
-        served = self._served
-        if asked != served.space_id and asked != (served := await self.space()).space_id:
-            raise OtherSpaceError(served, asked)
-        return served
+    async def _space(self, asked: str) -> EmbeddingSpace:
+        """Return a space of which the gallery has vectors; whether it answers in it, the gallery decides."""
+        if asked not in self._known:
+            # What a space is never changes; others may have come.
+            spaces = await self.line.call(_spaces)
+            self._known = {space.space_id: space for space in spaces}
+            if asked not in self._known:
+                raise OtherSpaceError(spaces[0], asked)
+        return self._known[asked]
+
+
+def _spaces(store: CheckedStore) -> list[EmbeddingSpace]:
+    try:
+        return store.spaces()
+    except InputError:  # a database shows its clients the space that is served alone
+        return [store.space]
 
 
 def _require(vectors: Float32[np.ndarray, "n d"], space: EmbeddingSpace) -> None:
     if problems := vector_problems(vectors, space):
         raise InputError("vectors:", problems)
-
-
-def _space(store: GalleryStore) -> EmbeddingSpace:
-    return store.space
 
 
 def sentence(error: InputError) -> str:

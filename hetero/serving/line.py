@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from hetero.gallery.store import Effort, GalleryStore, Matches
+from hetero.gallery.checked import CheckedStore
+from hetero.gallery.store import Effort, Matches
 from hetero.space import EmbeddingSpace
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Search:
 
 @dataclass(eq=False)
 class _Place:
-    asked: Search | Callable[[GalleryStore], Any]
+    asked: Search | Callable[[CheckedStore], Any]
     answer: asyncio.Future[Any]
 
 
@@ -65,7 +66,7 @@ class Line:
         waiting: Most callers that wait.
     """
 
-    def __init__(self, stores: Sequence[GalleryStore], *, waiting: int) -> None:
+    def __init__(self, stores: Sequence[CheckedStore], *, waiting: int) -> None:
         self._stores, self._most = stores, waiting
         self._places: deque[_Place] = deque()
         self._arrival = asyncio.Event()
@@ -89,7 +90,7 @@ class Line:
         """Number of callers that wait."""
         return len(self._places)
 
-    async def call(self, work: Callable[[GalleryStore], T]) -> T:
+    async def call(self, work: Callable[[CheckedStore], T]) -> T:
         """Return what a function makes of the gallery.
 
         Raises:
@@ -107,7 +108,7 @@ class Line:
         """
         return await self._answer(search)
 
-    async def _answer(self, asked: Search | Callable[[GalleryStore], Any]) -> Any:
+    async def _answer(self, asked: Search | Callable[[CheckedStore], Any]) -> Any:
         if len(self._places) >= self._most:
             raise BusyError
         place = _Place(asked, asyncio.get_running_loop().create_future())
@@ -115,7 +116,7 @@ class Line:
         self._arrival.set()
         return await place.answer
 
-    async def _serve(self, store: GalleryStore) -> None:
+    async def _serve(self, store: CheckedStore) -> None:
         loop = asyncio.get_running_loop()
         while True:
             while not self._places:
@@ -149,7 +150,7 @@ class Line:
         return taken
 
 
-def _answers(store: GalleryStore, asked: list[Any]) -> list[Any]:
+def _answers(store: CheckedStore, asked: list[Any]) -> list[Any]:
     """Return an answer for each caller; an exception is one."""
     try:
         first = asked[0]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hetero.gallery.checked import CheckedStore
 from hetero.gallery.opening import SCHEMES, open_gallery
-from hetero.gallery.store import GalleryStore
 from hetero.serving.gallery import ServedGallery
 from hetero.serving.limits import Limits
 from hetero.serving.line import Line
@@ -23,7 +23,7 @@ from hetero.space import EmbeddingSpace
 @contextmanager
 def opened(
     address: str, *, at_once: int | None, space: Path | None, read_only: bool
-) -> Generator[Sequence[GalleryStore]]:
+) -> Generator[Sequence[CheckedStore]]:
     """Open a gallery as often as it answers calls at once; closed after the block.
 
     Args:
@@ -45,7 +45,7 @@ def opened(
 
 
 async def answer(
-    stores: Sequence[GalleryStore],
+    stores: Sequence[CheckedStore],
     server: socket.socket,
     limits: Limits,
     tokens: Tokens,
@@ -68,6 +68,5 @@ async def answer(
         started: Called when clients can connect.
     """
     async with Line(stores, waiting=limits.waiting) as line:
-        gallery = ServedGallery(line, await line.call(lambda store: store.space))
-        service = Service(gallery, tokens, embedder=embedder, photos=photos, writable=writable)
+        service = Service(ServedGallery(line), tokens, embedder=embedder, photos=photos, writable=writable)
         await run(service.app(), server, limits, started)
