@@ -15,6 +15,7 @@ from hetero.errors import InputError, IntegrityError, SpaceMismatchError
 from hetero.files import digest, read_json, sha256_file, write_json
 from hetero.gallery.exact import Gallery
 from hetero.gallery.opening import open_gallery
+from hetero.gallery.truncate import truncated
 from hetero.space import Derivation, EmbeddingSpace
 from tests.hetero.compact.spaces import OTHER, PARENT, derived, vectors
 
@@ -73,7 +74,7 @@ def test_galleries_keep_parent_and_derived_apart(kind: str, tmp_path: Path) -> N
             gallery = open_gallery(f"usearch:{tmp_path / own.space_id[:8]}", own)
         else:
             gallery = Gallery(own)
-        some = vectors()[:3, : foreign.dimension]
+        some = truncated(vectors()[:3], foreign.dimension)
         with pytest.raises(SpaceMismatchError) as added:
             gallery.add(some, ["a", "b", "c"], foreign)
         with pytest.raises(SpaceMismatchError) as asked:
