@@ -12,8 +12,12 @@ from jaxtyping import Float32
 from hetero.gallery.store import Effort, Item, Matches, Page
 from hetero.space import EmbeddingSpace
 
-CONNECTIVITY, EXPANSION = 16, 64
-"""Of every engine's graph (HNSW): links of an item, and candidates for them while it is added."""
+CONNECTIVITY, EXPANSION = 16, 128
+"""Of every engine's graph (HNSW): links of an item, and candidates for them while it is added; usearch's own defaults.
+
+Half as many candidates build in half the time, and of 1,245 right first answers of the demo's two students
+lose 5 and 4 at effort 64 where these lose 1 and 3.
+"""
 
 
 @dataclass(frozen=True)
