@@ -38,12 +38,14 @@ format: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff format .
 	$(VENV_TEST)/bin/ruff check --fix .
 
-# What constraints.txt declares, with the digest of every file that the index lists, and what the public torch adds.
+# What constraints.txt declares, with the digest of every file that the index lists, and what the public torch adds. The
+# second file holds what asks for torchvision, whose build has to match torch's, and does without.
 LOCK = $(VENV_TEST)/bin/uv pip compile pyproject.toml --quiet --constraint constraints.txt --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 lock: $(VENV_TEST)/.installed
 	$(LOCK) --extra dev --extra bench --output-file requirements.lock
+	$(subst pyproject.toml,without-torchvision.txt,$(LOCK)) --no-deps --output-file without-torchvision.txt
 
 # The wheel, and what a gate in another repository installs with --require-hashes: the wheel, and what verifying needs.
 wheel: $(VENV_TEST)/.installed

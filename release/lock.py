@@ -1,4 +1,4 @@
-"""Read the lock file, ``requirements.lock``: what pip installs with ``--require-hashes``."""
+"""Read a lock file, as ``requirements.lock``: what pip installs with ``--require-hashes``."""
 
 from __future__ import annotations
 

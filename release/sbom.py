@@ -1,7 +1,7 @@
 """Write the wheel's bill of materials: ``python -m release.sbom WHEEL --out FILE``, CycloneDX 1.6 in JSON.
 
 Names, versions and licences come from cyclonedx-py, which reads the environment that runs this; digests come from the
-lock file. What the wheel needs in any case is ``required``, what an extra adds ``optional``. What only the
+lock files. What the wheel needs in any case is ``required``, what an extra adds ``optional``. What only the
 project's own work needs is left out. Equal inputs give equal bytes.
 """
 
@@ -31,6 +31,8 @@ from release.lock import Locked, read_lock
 ROOT = Path(__file__).parents[1]
 OWN_WORK = ("bench", "dev", "docs", "release")
 """The extras that no user of the wheel asks for."""
+
+LOCKS = ("requirements.lock", "without-torchvision.txt")
 
 Component = dict[str, Any]
 
@@ -194,10 +196,11 @@ def main() -> None:
     """Write the bill."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("--lock", type=Path, default=ROOT / "requirements.lock")
+    parser.add_argument("--locks", type=Path, nargs="+", default=[ROOT / name for name in LOCKS])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    content = bill(metadata(given.wheel), sha256_file(given.wheel), environment(), read_lock(given.lock))
+    locked = {name: entry for lock in given.locks for name, entry in read_lock(lock).items()}
+    content = bill(metadata(given.wheel), sha256_file(given.wheel), environment(), locked)
     write_bytes(given.out, text_of(content).encode())
     unlicensed = [one["name"] for one in content["components"] if "licenses" not in one]
     print(f"{given.out}: {len(content['components'])} components; of no declared licence: {', '.join(unlicensed)}")
