@@ -6,7 +6,7 @@ The clients are processes that ask again as soon as they are answered; each way 
 turns with the others, since others may use the machine. Beside the clock stands the time of processors that a query
 took in all processes together: clients, service and database; and by each of them, of one client that asks in each way
 in turn. The service has a connection of the database for each client, as SQL has. SQL takes vectors as texts, as
-pgvector's documentation does. Vectors are drawn as in ``benchmarks.gallery_stores``.
+pgvector's documentation does. Vectors are drawn as in ``benchmarks.gallery_vectors``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gallery_stores import AT_ONCE, QUERIES, SPACE, K, drawn
+from benchmarks.gallery_stores import SPACE, K
+from benchmarks.gallery_vectors import AT_ONCE, QUERIES, near_subspace
 from benchmarks.machine import where_and_when
 from hetero import open_gallery
 
@@ -50,7 +51,7 @@ def fill(address: str, count: int, seed: int) -> float:
     """Fill a gallery; returns seconds of the clock."""
     started = time.perf_counter()
     with open_gallery(address, SPACE) as store:
-        for number, block in enumerate(drawn(count, seed)):
+        for number, block in enumerate(near_subspace(count, seed)):
             if len(store) < (number + 1) * AT_ONCE:
                 store.add(block, [f"photos/{number:05d}/{row:05d}.jpg" for row in range(len(block))], SPACE)
     return round(time.perf_counter() - started, 1)
@@ -131,7 +132,7 @@ def asking(way: str, target: str, size: int) -> Callable[[np.ndarray], object]:
 
 def client(way: str, target: str, size: int, seed: int) -> None:
     """Ask when told to, for as long as told; print the latencies, and the client's time of the processor."""
-    queries = np.concatenate(list(drawn(QUERIES, seed)))
+    queries = np.concatenate(list(near_subspace(QUERIES, seed)))
     at, ask = 0, asking(way, target, size)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -227,7 +228,7 @@ def alternately(ways: dict[str, tuple[Callable[[np.ndarray], object], dict[str, 
         ways: Name -> what asks, and the processes that answer.
         size: Queries at once.
     """
-    queries = np.concatenate(list(drawn(BLOCKS * size, 99)))
+    queries = np.concatenate(list(near_subspace(BLOCKS * size, 99)))
     spent = {way: dict.fromkeys(["client", *servers], 0.0) for way, (_, servers) in ways.items()}
     for start in range(-WARM * size, BLOCKS * size, size):
         block = queries[max(start, 0) :][:size]
