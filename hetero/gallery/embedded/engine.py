@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hetero.errors import SpaceMismatchError
 from hetero.gallery.embedded import answers
+from hetero.gallery.embedded.beside import Beside
 from hetero.gallery.embedded.conditions import ALL_KEYS, Side
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
@@ -30,8 +31,8 @@ _RESCORED = 4
 """By int8 vectors so many times ``k`` are found, at least :data:`_FEWEST_RESCORED`; float16 vectors order them."""
 _FEWEST_RESCORED = 40
 _WIDER = 4
-_BY_AND_BY = 8
-"""Vectors of a space that is not served which an index takes in with one call."""
+_BY_AND_BY = 4
+"""Vectors of a space that is not served which an index takes in at a time: a query waits for so many at most."""
 _PAGE = 8192
 
 
@@ -63,6 +64,7 @@ class EmbeddedEngine:
         self._numbers: dict[str, int] = {}
         self._alone: dict[str, bool] = {}
         self._admitted: set[tuple[str, str]] = set()
+        self._beside = Beside(self._lock, self._follow)
 
     def serving(self) -> Serving:
         """Return what is served now."""
@@ -184,6 +186,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Save what is not saved, and close the tables."""
         with self._lock:
+            self._beside.stop()
             self._release()
             self._items.database.close()
 
@@ -282,17 +285,24 @@ class EmbeddedEngine:
         if (version := self._items.database.value("PRAGMA data_version")) != self._version:
             self._serving = self._items.serving()
             self._admitted.clear()
-            self._version = version if self._catch_up() else -1
+            self._version = version
+            self._catch_up()
 
-    def _catch_up(self) -> bool:
-        """Take in what the tables hold; return True if nothing is left.
+    def _catch_up(self) -> None:
+        """Take in what the tables hold of the space served, and by and by what they hold of others.
 
-        What is not served yet is taken in by and by, so that no query waits for a batch of a backfill: items are found
-        by their old vectors until then.
+        No query waits for a batch of a backfill: items are found by their old vectors until then.
         """
         self._alone.clear()
         served = self._serving.space.space_id
-        whole = True
         for space_id, index in self._indexes.items():
-            whole &= index.catch_up(None if space_id == served else _BY_AND_BY)
-        return whole
+            if space_id == served:
+                index.catch_up()
+            else:
+                self._beside.start()
+
+    def _follow(self) -> bool:
+        """Take in a little of what is not served; return True if nothing is left."""
+        served = self._serving.space.space_id
+        others = [index for space_id, index in self._indexes.items() if space_id != served]
+        return all(index.catch_up(_BY_AND_BY) for index in others)
