@@ -43,7 +43,8 @@ def listening(host: str, port: int, tokens: Tokens) -> socket.socket:
             f"--host {host}: others can reach this address, and without tokens everybody may search and change the "
             f"gallery; give --tokens FILE or the variable {VARIABLE}, or serve on 127.0.0.1"
         )
-    server = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named, asyncio sends an answer's last packet without waiting for the first to be acknowledged.
+    server = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(address)
