@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from hetero.adapters.adapter import unit
 from hetero.compact.rotation import Rotation, fitted
 from hetero.data.embeddings.mapped import Vectors
 from hetero.errors import InputError, IntegrityError, SpaceMismatchError
@@ -96,7 +97,7 @@ class DerivedSpace:
             SpaceMismatchError: When it is another space.
         """
         if self._is_longer(space):
-            return Rotation("pca", np.eye(space.dimension, dtype=np.float32))(vectors, self.space.dimension)
+            return unit(vectors[:, : self.space.dimension])
         self.require_parent(space, that="the vectors")
         return self.rotation(vectors, self.space.dimension)
 

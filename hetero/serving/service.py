@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -29,6 +31,8 @@ from hetero.serving.photos import PhotoEmbedder, PhotoFolder
 from hetero.serving.tokens import Right, Tokens
 
 T = TypeVar("T")
+R = TypeVar("R", asked.SearchOptions, asked.AddRequest)
+Vectors = NDArray[np.float32]
 Answer = Callable[[Request], Awaitable[Response]]
 _LOG = logging.getLogger("hetero.serving")
 _HERE = Path(__file__).parent
@@ -119,28 +123,30 @@ class Service:
         return None
 
     async def _search(self, request: Request) -> Response:
-        kind = _content_type(request)
         async with self._bodies.read(request) as body:
-            if kind == "application/json":
-                options, vectors = await _read(asked.read_search, body)
-            else:
-                embedder = self._require_photo(kind)
-                options = asked.photo_search(request.query_params, embedder.space.space_id)
-                vectors = await embedder.vector(body, options.space)
+            options, vectors = await self._with_vectors(request, body, asked.read_search, asked.photo_search)
             space_id, matches = await self._gallery.search(options, vectors)
         self.figures.count_queries(len(vectors))
         return JSONResponse({"space": space_id, "ids": matches.ids, "scores": _scores(matches)})
 
     async def _add(self, request: Request) -> Response:
-        kind = _content_type(request)
         async with self._bodies.read(request) as body:
-            if kind == "application/json":
-                items, vectors = await _read(asked.read_items, body)
-            else:
-                embedder = self._require_photo(kind)
-                items = asked.photo_item(request.query_params, embedder.space.space_id)
-                vectors = await embedder.vector(body, items.space)
+            items, vectors = await self._with_vectors(request, body, asked.read_items, asked.photo_item)
             return JSONResponse({"added": await self._gallery.add(items, vectors)})
+
+    async def _with_vectors(
+        self,
+        request: Request,
+        body: bytes,
+        in_json: Callable[[bytes], tuple[R, Vectors]],
+        by_photo: Callable[[Mapping[str, str], str], R],
+    ) -> tuple[R, Vectors]:
+        """Read what is asked with its vectors, or embed the photo that stands for them."""
+        if (kind := _content_type(request)) == "application/json":
+            return await _read(in_json, body)
+        embedder = self._require_photo(kind)
+        wanted = by_photo(request.query_params, embedder.space.space_id)
+        return wanted, await embedder.vector(body, wanted.space)
 
     async def _remove(self, request: Request) -> Response:
         if (kind := _content_type(request)) != "application/json":
