@@ -105,7 +105,8 @@ def test_two_machines_run_a_recipe_as_one_process_does(folder, alone):
     machines = [start(folder, out, *nodes, "--node-rank", str(number)) for number in range(2)]
     errors, silence = (machine.communicate(timeout=300)[1] for machine in machines)
     assert [machine.returncode for machine in machines] == [0, 0], errors + silence
-    assert "[" not in silence
+    # torchrun itself complains when the first machine ends, with the store of both, right before the second.
+    assert not re.findall(r"^(?:hetero: |\[\d/\d\] ).*", silence, flags=re.MULTILINE), silence
     require_equal(out, alone)
     assert re.findall(r"\[\d/4\] .*: done", errors) == [
         f"[{number}/4] {name}: done" for number, name in enumerate(("data", "cloud", "student edge", "evaluate"), 1)
