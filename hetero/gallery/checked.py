@@ -18,7 +18,7 @@ from hetero.gallery.checks import (
     tenant_problems,
     vector_problems,
 )
-from hetero.gallery.engine import Engine, MixedEngine, Readable
+from hetero.gallery.engine import Engine, MixedEngine, OneStepEngine, Readable
 from hetero.gallery.store import DEFAULT_EFFORT, Effort, Item, Matches, Page, Where
 from hetero.space import EmbeddingSpace
 
@@ -33,6 +33,7 @@ class CheckedStore:
 
     def __init__(self, engine: Engine, *, read_only: bool = False) -> None:
         self._engine, self._read_only = engine, read_only
+        self._in_one_step = engine if isinstance(engine, OneStepEngine) else None
 
     def __enter__(self) -> CheckedStore:
         return self
@@ -81,9 +82,13 @@ class CheckedStore:
         effort: Effort = DEFAULT_EFFORT,
     ) -> Matches:
         """Find the nearest items of each query."""
+        asked = checked_query(query, k, space, tenant=tenant, where=where, effort=effort)
+        if self._in_one_step is not None and len(query):
+            matches = self._in_one_step.find_served(space.space_id, asked)
+            if matches is not None:
+                return matches
         served = self.space
         find = self._engine.find if served.space_id == space.space_id else self._mixed(served, space).find_mixed
-        asked = checked_query(query, k, space, tenant=tenant, where=where, effort=effort)
         return find(space.space_id, asked) if len(query) else Matches([], np.empty((0, k), np.float32))
 
     def remove(self, ids: Sequence[str], *, tenant: str = "") -> int:

@@ -148,6 +148,15 @@ class MixedEngine(Protocol):
 
 
 @runtime_checkable
+class OneStepEngine(Protocol):
+    """An engine that finds out which space is served while it searches."""
+
+    def find_served(self, space_id: str, query: Query) -> Matches | None:
+        """Search a space if it is the one served; None if another one is, or nothing was found."""
+        ...
+
+
+@runtime_checkable
 class Readable(Protocol):
     """An engine that also gives out what it stores."""
 

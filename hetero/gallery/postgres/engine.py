@@ -153,7 +153,16 @@ class PostgresEngine:
         if self._tables is None:
             return self._called(space_id, query)
         with self._lock, self._explained():
-            return _matches(self._tables.rows(space_id, query), len(query.vectors))
+            return _matches(self._tables.rows(space_id, query, only_if_served=False), len(query.vectors))
+
+    def find_served(self, space_id: str, query: Query) -> Matches | None:
+        """Search a space if it is the one served, in one request to the database."""
+        if self._tables is None or space_id not in self._spaces:
+            return None
+        _require_effort(query)
+        with self._lock, self._explained():
+            rows = self._tables.rows(space_id, query, only_if_served=True)
+        return _matches(rows, len(query.vectors)) if rows else None
 
     def find_mixed(self, space_id: str, query: Query) -> Matches:
         """Search a space's vectors, and those of the space served for items that have none of it yet."""

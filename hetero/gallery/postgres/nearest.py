@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
+from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -22,9 +24,14 @@ _STATEMENT = (
     "SELECT number, id, score FROM unnest(%(vectors)s) WITH ORDINALITY AS query (vector, number) "
     "CROSS JOIN LATERAL (SELECT id, item, (-({distance}))::real AS score FROM hetero_gallery.{table} AS part "
     "JOIN hetero_gallery.items USING (item) WHERE part.tenant = %(tenant)s {condition} ORDER BY {order} LIMIT {k}) "
-    "AS near ORDER BY number, score DESC, item"
+    "AS near {only} ORDER BY number, score DESC, item"
 )
 _DISTANCE = "part.vector::halfvec({dimension}) <#> query.vector"
+_ONLY_IF_SERVED = "WHERE (SELECT space_id FROM hetero_gallery.serving) = %(space)s"
+
+
+_Way = Literal["off", "strict_order", "exact"]
+"""How to search: a setting of pgvector's ``hnsw.iterative_scan``, or compare with every vector."""
 
 
 @dataclass(frozen=True)
@@ -44,47 +51,52 @@ class TableSearch:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._partitions: dict[str, tuple[int, int]] = {}
-        self._effort = 0
-        connection.execute("SET hnsw.iterative_scan = strict_order")
+        self._settings: tuple[int, str] | None = None
         row: Any = connection.execute("SELECT 'halfvec'::regtype::oid, 'halfvec[]'::regtype::oid").fetchone()
         connection.adapters.register_dumper(_Vectors, _dumper(*row))
 
-    def rows(self, space_id: str, query: Query) -> list[Row]:
+    def rows(self, space_id: str, query: Query, *, only_if_served: bool) -> list[Row]:
         """Return what was found for each query, best first.
 
         Args:
             space_id: The space, which is registered.
             query: What is asked for.
+            only_if_served: True to find nothing at all when another space is served.
         """
-        if query.effort == "exact":
-            return self._found(space_id, query, query.vectors, exact=True)
-        if query.effort != self._effort:
-            self._connection.execute(sql.SQL("SET hnsw.ef_search = {}").format(sql.Literal(query.effort)))
-            self._effort = query.effort
-        rows = self._found(space_id, query, query.vectors, exact=False)
-        # A graph gives up after some thousand vectors that do not fit.
-        counts = [0] * (len(query.vectors) + 1)
-        for number, _, _ in rows:
-            counts[number] += 1
-        short = [number for number, count in enumerate(counts) if number and count < query.k]
-        if not short:
-            return rows
-        again = self._found(space_id, query, query.vectors[np.array(short) - 1], exact=True)
-        kept = [row for row in rows if counts[row[0]] == query.k]
-        return kept + [(short[number - 1], name, score) for number, name, score in again]
+        rows: list[Row] = []
+        remaining = np.arange(len(query.vectors))
+        for way in _ways(query):
+            near = self._near(space_id, query, remaining, way, only_if_served=only_if_served)
+            if only_if_served and not near:
+                return []
+            counts = np.bincount([number for number, _, _ in near], minlength=len(remaining) + 1)
+            enough = (counts >= query.k) | (way == "exact")
+            rows += [(int(remaining[number - 1]) + 1, name, score) for number, name, score in near if enough[number]]
+            remaining = remaining[~enough[1:]]
+            if not len(remaining):
+                break
+        return rows
 
-    def _found(self, space_id: str, query: Query, vectors: Float32[np.ndarray, "q d"], *, exact: bool) -> list[Row]:
-        number, dimension = self._partition(space_id)
-        distance = sql.SQL(_DISTANCE).format(dimension=sql.Literal(dimension))
-        statement = sql.SQL(_STATEMENT).format(
-            distance=distance,
-            table=sql.Identifier(f"vectors_{number}"),
-            condition=sql.SQL("AND hetero_gallery.fits(attributes, %(wanted)s)" if query.where else ""),
-            # No index has this expression.
-            order=sql.SQL("0 + ({})").format(distance) if exact else distance,
-            k=sql.Literal(query.k),
+    def _near(
+        self, space_id: str, query: Query, numbers: NDArray[np.intp], way: _Way, *, only_if_served: bool
+    ) -> list[Row]:
+        """Search with some of the query's vectors; the rows number these from 1."""
+        if query.effort != "exact" and way != "exact" and self._settings != (query.effort, way):
+            setting = sql.SQL("SET hnsw.ef_search = {}; SET hnsw.iterative_scan = {}")
+            self._connection.execute(setting.format(sql.Literal(query.effort), sql.Identifier(way)))
+            self._settings = query.effort, way
+        partition, dimension = self._partition(space_id)
+        statement = _statement(
+            partition,
+            dimension,
+            query.k,
+            conditions=bool(query.where),
+            exact=way == "exact",
+            only_if_served=only_if_served,
         )
-        values = {"vectors": _Vectors(vectors), "tenant": query.tenant, "wanted": json.dumps(dict(query.where))}
+        values = {"vectors": _Vectors(query.vectors[numbers]), "tenant": query.tenant, "space": space_id}
+        if query.where:
+            values["wanted"] = json.dumps(dict(query.where))
         return self._connection.execute(statement, values, prepare=True).fetchall()
 
     def _partition(self, space_id: str) -> tuple[int, int]:
@@ -93,6 +105,34 @@ class TableSearch:
             row: Any = self._connection.execute(statement, [space_id]).fetchone()
             self._partitions[space_id] = row
         return self._partitions[space_id]
+
+
+def _ways(query: Query) -> list[_Way]:
+    """Return how to search, one way after the other until there is enough.
+
+    Beyond its candidates a graph is searched further at a fifth more time, and gives up after some thousand vectors
+    that do not fit.
+    """
+    if query.effort == "exact":
+        return ["exact"]
+    is_filtered = bool(query.tenant or query.where) or query.k > query.effort
+    return ["strict_order", "exact"] if is_filtered else ["off", "strict_order", "exact"]
+
+
+@lru_cache
+def _statement(number: int, dimension: int, k: int, *, conditions: bool, exact: bool, only_if_served: bool) -> bytes:
+    """Return the search of a partition; composing it takes as long as a search."""
+    distance = sql.SQL(_DISTANCE).format(dimension=sql.Literal(dimension))
+    statement = sql.SQL(_STATEMENT).format(
+        distance=distance,
+        table=sql.Identifier(f"vectors_{number}"),
+        condition=sql.SQL("AND hetero_gallery.fits(attributes, %(wanted)s)" if conditions else ""),
+        only=sql.SQL(_ONLY_IF_SERVED if only_if_served else ""),
+        # No index has this expression.
+        order=sql.SQL("0 + ({})").format(distance) if exact else distance,
+        k=sql.Literal(k),
+    )
+    return statement.as_bytes(None)
 
 
 def _dumper(vector: int, vectors: int) -> type[Dumper]:

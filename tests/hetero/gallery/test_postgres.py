@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,55 @@ def test_the_graph_is_used_and_what_it_gives_up_on_is_found(connection: Any, add
         store.search(some[:20], 10, V1)
         store._engine._connection.execute("SELECT pg_stat_force_next_flush()")  # pyright: ignore
     assert connection.execute(uses).fetchone()[0] > before
+
+
+def test_a_search_is_one_request_also_after_a_swap_by_another(address: str, connection: Any) -> None:
+    with open_gallery(address) as store:
+        engine: Any = store._engine  # pyright: ignore[reportPrivateUsage]
+        store.search(vectors(1), 3, V1)
+        with counted(engine) as statements:
+            assert store.search(vectors(5)[3:], 3, V1).ids[0][0] == "item 3"
+        assert len(statements) == 1
+        with open_gallery(address) as other:
+            backfill = other.begin(V2)
+            backfill.add(vectors(5, space=V2), backfill.missing(), V2)
+            backfill.swap()
+        with pytest.raises(SpaceMismatchError, match=f"{V2.space_id}.*{V1.space_id}"):
+            store.search(vectors(1), 3, V1)
+        assert store.search(vectors(5, space=V2)[4:], 1, V2).ids == [["item 4"]]
+        with counted(engine) as statements:
+            store.search(vectors(5, space=V2), 5, V2)
+        assert len(statements) == 1
+
+
+def test_where_candidates_are_too_few_a_search_goes_on(address: str) -> None:
+    with open_gallery(address, V1) as store:
+        store.add(vectors(200, seed=1), [f"row {row}" for row in range(200)], V1)
+        store.add(vectors(3, seed=2), names(3), V1, tenant="shop")
+        for k, tenant, count in ((50, "", 50), (300, "", 200), (5, "shop", 3), (5, "nobody", 0)):
+            near = store.search(vectors(4, seed=1), k, V1, tenant=tenant, effort=2).ids
+            exact = store.search(vectors(4, seed=1), k, V1, tenant=tenant, effort="exact").ids
+            assert [len(ids) for ids in near] == [len(ids) for ids in exact] == [count] * 4
+            assert tenant == "" or near == exact
+
+
+@contextmanager
+def counted(engine: Any) -> Generator[list[Any]]:
+    """The statements that an engine sends in the block."""
+    statements: list[Any] = []
+    own = engine._connection
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(own, name)
+
+        def execute(self, statement: Any, *values: Any, **options: Any) -> Any:
+            statements.append(statement)
+            return own.execute(statement, *values, **options)
+
+    engine._connection = engine._tables._connection = Counting()
+    yield statements
+    engine._connection = engine._tables._connection = own
 
 
 def test_a_crashed_server_loses_nothing_and_the_store_connects_again(address: str, connection: Any) -> None:
