@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from export.bundle.accelerators import instead_in_words, left_in_words, taken_in_words
-from export.bundle.manifest import GOLDENS, ModelEntry, Part
+from export.bundle.manifest import GOLDENS, GRAPH, IDS, Manifest, ModelEntry, Part
 from export.kinds.precision import Precision
 from export.precision.text import how_made
 from hetero.display.text import say
@@ -41,12 +42,19 @@ def check_command(path: Path) -> int:
         f"{bundle.preprocessing.filter}",
         f"  goldens    {len(goldens.golden_images)} images; {images} for retrieval, {queries} of them queries",
         *([f"  texts      {len(goldens.texts)}, by {space.text.tower}"] if goldens.texts and space.text else []),
+        *([_of_gallery(manifest)] if manifest.gallery else []),
         *(f"  task       {task.name!r}: {len(task.query)} in {len(task.gallery)}" for task in goldens.tasks),
         *(_line(model) for model in manifest.models),
         *(f"  missing    {one.format} {one.precision}: {one.reason.splitlines()[0]}" for one in manifest.missing),
     ]
     say("\n".join(lines))
     return 1 if manifest.missing else 0
+
+
+def _of_gallery(manifest: Manifest) -> str:
+    entry, size = manifest.gallery, sum(file.size for file in manifest.files if file.path in (GRAPH, IDS))
+    assert entry is not None
+    return f"  gallery    {entry.items:,} items, {size:,} bytes, to be searched at effort {entry.effort}"
 
 
 def _line(model: ModelEntry) -> str:
@@ -109,6 +117,8 @@ def inspect_command(path: Path) -> None:
         f"  calibrated {images}\n"
         f"  images     {manifest.images.in_words() if manifest.images else 'not known'}"
     )
+    if manifest.gallery:
+        say(_of_gallery(manifest))
     if merged := manifest.fusion:
         blocks = ", ".join(f"{count} {name}" for name, count in merged.blocks.items())
         say(
@@ -166,12 +176,36 @@ def app_command(
     bundle = read_bundle(path, whole=False)
     check_signature(path, key)
     for project in write_app(bundle, out, platforms=platform, precision=precision):
-        model, rest = project.model_size, project.rest_size
+        model, rest, gallery = project.model_size, project.rest_size, project.gallery_size
         say(
             f"{out / project.platform.name}: {project.contract.model} in {project.contract.precision}, "
-            f"{model:,} bytes; the rest {rest:,}; together {model + rest:,}"
+            f"{model:,} bytes; {f'the gallery {gallery:,}; ' if gallery else ''}the rest {rest:,}; "
+            f"together {model + gallery + rest:,}"
         )
     say(f"{path} keeps {sum(file.size for file in bundle.manifest.files):,} bytes, with all that proves it")
+
+
+def gallery_command(
+    path: Path, gallery: str, out: Path, *, tenant: str = "", effort: PositiveInt = 64, key: Path | None = None
+) -> None:
+    """Copy a bundle, with the items of a gallery in it: an application then searches without a network.
+
+    What the model embeds on a target searches this gallery in every verification of the copy.
+
+    Example: hetero bundle gallery bundles/edge usearch:gallery bundles/offline
+
+    Args:
+        path: The bundle's directory.
+        gallery: Address of the gallery, for instance usearch:DIRECTORY; its space must be the bundle's.
+        out: The copy; an earlier bundle there is replaced.
+        tenant: The tenant whose items are taken.
+        effort: Candidates that a search keeps; hetero gallery tune finds the least that loses nothing.
+        key: An Ed25519 private key (PEM) that signs the copy; a signed bundle needs one.
+    """
+    from export.bundle.carrying import carry_gallery
+
+    entry = carry_gallery(path, gallery, out, tenant=tenant, effort=effort, key=key)
+    say(f"{out}: with {entry.items:,} items; `hetero verify {out}` searches them")
 
 
 def hand_on_command(path: Path, out: Path, *, without: Parts = ("goldens", "originals")) -> None:

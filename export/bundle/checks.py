@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from export.bundle.manifest import (
+    GALLERY,
     GOLDENS,
+    GRAPH,
+    IDS,
     MANIFEST,
     NAME,
     PREPROCESS,
@@ -81,6 +84,7 @@ def content_problems(manifest: Manifest) -> list[str]:
         problems.append("macs and parameters must not be negative")
     if manifest.texts is not None and not 0 <= manifest.texts.found <= manifest.texts.count != 0:
         problems.append("texts: expected at least one, and found between 0 and their number")
+    problems += _gallery_problems(manifest)
     if manifest.fusion is not None:
         problems += _fusion_problems(manifest.fusion)
     problems += ["missing: a reason is empty" for one in manifest.missing if not one.reason.strip()]
@@ -116,6 +120,16 @@ def _unseen(value: Any, place: str) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in cast("Sequence[Any]", value):
             yield from _unseen(inner, place)
+
+
+def _gallery_problems(manifest: Manifest) -> list[str]:
+    entry, inside = manifest.gallery, {file.path for file in manifest.files if file.path.startswith(f"{GALLERY}/")}
+    if entry is None:
+        return [f"files: {GALLERY} is listed, but the manifest says nothing of it"] if inside else []
+    problems = [] if inside == {GRAPH, IDS} else [f"gallery: expected the files {GRAPH} and {IDS}"]
+    if min(entry.items, entry.effort, entry.connectivity) < 1:
+        problems.append("gallery: items, effort and connectivity must be positive")
+    return problems
 
 
 def _fusion_problems(fusion: FusionEntry) -> list[str]:

@@ -26,6 +26,11 @@ MANIFEST, SPACE, PREPROCESS, GOLDENS, README = (
     "README.md",
 )
 
+GALLERY = "gallery"
+"""Folder of the gallery that a bundle may carry."""
+GRAPH, IDS = f"{GALLERY}/index.usearch", f"{GALLERY}/ids.jsonl"
+"""Its graph, whose key of an item is the number of its line, from 0, in the list of ids."""
+
 # Names become file names on every platform, keys in reports and arguments of shell commands on a device.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -194,6 +199,23 @@ class TextsEntry:
 
 
 @record
+class GalleryEntry:
+    """The gallery that the bundle carries: ``gallery/index.usearch`` and, a line for each of its keys, ``ids.jsonl``.
+
+    Attributes:
+        items: Number of items.
+        effort: Candidates that a search keeps (``ef``).
+        connectivity: Links of an item in the graph (``M``).
+        usearch: Version of usearch that wrote the graph: inner products of float16.
+    """
+
+    items: int
+    effort: int
+    connectivity: int
+    usearch: str
+
+
+@record
 class TaskEntry:
     """A retrieval task whose rows are in the goldens as ``task.<index>.query`` and ``task.<index>.gallery``."""
 
@@ -223,6 +245,7 @@ class Manifest:
         recommended: A file of each format that has one to recommend; empty in bundles of earlier versions.
         images: The images in the bundle; None in bundles of earlier versions.
         texts: The golden texts, with which text queries are verified; None without any.
+        gallery: The gallery that goes with the model; None if applications bring or ask their own.
         schema: Version of this record.
     """
 
@@ -243,6 +266,7 @@ class Manifest:
     recommended: tuple[RecommendationEntry, ...] = ()
     images: ImagesEntry | None = None
     texts: TextsEntry | None = None
+    gallery: GalleryEntry | None = None
     schema: Literal["hetero/bundle/1"] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

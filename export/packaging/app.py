@@ -103,5 +103,6 @@ def _record(project: Project) -> dict[str, object]:
         "precision": contract.precision,
         "sha256": contract.sha256,
         "model_bytes": project.model_size,
+        "gallery_bytes": project.gallery_size,
         "rest_bytes": project.rest_size,
     }

@@ -98,6 +98,7 @@ GROUPS = {
             "verify": ("export.bundle_commands:verify_command", "Verify a bundle's digests and its signature."),
             "inspect": ("export.bundle_commands:inspect_command", "Say how each file was made and what it takes."),
             "app": ("export.bundle_commands:app_command", "Write what applications need of a bundle."),
+            "gallery": ("export.bundle_commands:gallery_command", "Copy a bundle, with the items of a gallery in it."),
             "hand-on": ("export.bundle_commands:hand_on_command", "Copy a bundle without its images."),
             "diff": ("export.bundle_commands:diff_command", "Say in which files and figures two bundles differ."),
             "sign": ("export.bundle_commands:sign_command", "Sign a bundle that exists."),
