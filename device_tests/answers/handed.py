@@ -43,11 +43,18 @@ def handed(request: Request, bundle: Bundle) -> Generator[Request]:
         for original, copy in zip(request.originals, originals, strict=True):
             # Golden files are not part of the bundle; their name is their digest.
             copies[copy.file] = original.file, listed.get(original.file, original.file.stem)
+        gallery = request.gallery
+        if gallery is not None:
+            graph = folder / "gallery" / gallery.graph.name
+            copies[graph] = gallery.graph, listed[gallery.graph]
+            gallery = dataclasses.replace(gallery, graph=graph)
         for copy, (path, _) in copies.items():
             copy.parent.mkdir(parents=True, exist_ok=True)
             _copy(path, copy)
         _require(copies, "changed since the bundle was opened")
-        yield dataclasses.replace(request, model=folder / request.model.name, originals=tuple(originals))
+        yield dataclasses.replace(
+            request, model=folder / request.model.name, originals=tuple(originals), gallery=gallery
+        )
         _require(copies, "changed while a model of the bundle ran")
 
 

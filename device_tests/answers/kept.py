@@ -21,14 +21,14 @@ from device_tests.answers.original_rows import original_rows
 from device_tests.answers.sealed import load_sealed, save_sealed
 from device_tests.targets.target import Returned, Target
 from export.app_code.code import JAVASCRIPT
-from export.bundle.manifest import GOLDENS, PREPROCESS, ModelEntry
+from export.bundle.manifest import GOLDENS, GRAPH, PREPROCESS, ModelEntry
 from export.bundle.reading import Bundle
 from export.kinds.registry import engine_place
 from hetero.files import cache_directory, canonical_json, digest, sha256_file
 
-_FORMAT = 3
+_FORMAT = 4
 _MOST = 2000
-_ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings")
+_ARRAYS = ("embeddings", "latency_seconds", "pixels", "pixel_embeddings", "near", "exact")
 _ALSO = "also."
 
 
@@ -47,6 +47,7 @@ def key(bundle: Bundle, entry: ModelEntry, target: Target) -> str:
             entry.precision,
             entry.sha256,
             [files[name] for name in (GOLDENS, PREPROCESS, *originals)],
+            bundle.manifest.gallery and [bundle.manifest.gallery.effort, files[GRAPH]],
             [file.path.name for file in golden_files(bundle)],
             bundle.goldens.query_rows.tolist(),
         ]
@@ -57,7 +58,7 @@ def save(name: str, returned: Returned) -> None:
     """Store an answer, unless it is a failure."""
     from safetensors.numpy import save as to_bytes
 
-    if returned.embeddings is None or returned.incomplete:
+    if returned.embeddings is None or returned.incomplete or returned.gallery_error:
         return
     arrays: dict[str, Any] = {field: getattr(returned, field) for field in _ARRAYS}
     arrays |= {_ALSO + setting: value for setting, value in returned.also.items()}

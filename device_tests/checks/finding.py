@@ -16,9 +16,11 @@ Figure = float | int | bool | str | None
 RUNGS = ("loads", "preprocessing", "parity", "retrieval", "cost")
 TEXT = "text"
 """An additional rung, for bundles with golden texts."""
+GALLERY = "gallery"
+"""An additional rung, for bundles that carry a gallery."""
 EVIDENCE = "evidence"
 """An additional rung, for a gallery and photos that the user brings."""
-ADDITIONAL = (TEXT, EVIDENCE)
+ADDITIONAL = (TEXT, GALLERY, EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def rungs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def ladder_of(manifest: Manifest) -> tuple[str, ...]:
     """Return the rungs that a bundle's own content can answer."""
-    return RUNGS if manifest.texts is None else (*RUNGS, TEXT)
+    return (*RUNGS, *([TEXT] if manifest.texts else []), *([GALLERY] if manifest.gallery else []))
 
 
 def judged(rung: str, problems: Sequence[str], figures: Mapping[str, Figure], unknown: Sequence[str] = ()) -> Finding:

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from device_tests.answers.golden_files import GoldenFile
 from device_tests.targets.target import Returned
 from export.bundle.goldens import Goldens
-from export.bundle.manifest import TextsEntry
+from export.bundle.manifest import GalleryEntry, TextsEntry
 from export.kinds.interface import TensorEntry
 from hetero.preprocessing import Preprocessing
 
@@ -34,6 +34,7 @@ class Subject:
         golden_files: Files of every kind, which the target decoded after these.
         tensors: The input and the output, as the manifest declares them; empty when that does not matter.
         texts: The golden texts, as the manifest declares them; None without any.
+        gallery: The gallery that the bundle carries; None without one.
     """
 
     precision: str
@@ -50,6 +51,7 @@ class Subject:
     golden_files: tuple[GoldenFile, ...] = ()
     tensors: tuple[TensorEntry, ...] = ()
     texts: TextsEntry | None = None
+    gallery: GalleryEntry | None = None
 
     @property
     def embeddings(self) -> Float32[np.ndarray, "k d"]:

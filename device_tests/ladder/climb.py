@@ -10,14 +10,14 @@ import numpy as np
 from device_tests.answers.golden_files import golden_files
 from device_tests.answers.handed import handed
 from device_tests.answers.original_rows import original_rows
-from device_tests.checks import cost, loads, parity, preprocessing, retrieval, text
+from device_tests.checks import carried, cost, loads, parity, preprocessing, retrieval, text
 from device_tests.checks.finding import Finding, ladder_of
 from device_tests.checks.gates import Gates
 from device_tests.checks.subject import Subject
-from device_tests.evidence.approximate import ApproximateGallery
+from device_tests.evidence.approximate import DEPTH, ApproximateGallery
 from device_tests.ladder.identity import space_in_file
-from device_tests.targets.target import Original, Request, Returned, Target
-from export.bundle.manifest import ModelEntry
+from device_tests.targets.target import CarriedGallery, Original, Request, Returned, Target
+from export.bundle.manifest import GRAPH, ModelEntry
 from export.bundle.reading import Bundle
 
 
@@ -52,6 +52,7 @@ def check_model(
         golden_files=golden_files(bundle),
         tensors=(entry.input, entry.output),
         texts=bundle.manifest.texts,
+        gallery=bundle.manifest.gallery,
     )
     load = loads.check(subject)
     if load.status != "pass":
@@ -60,6 +61,7 @@ def check_model(
         return [load, *(Finding(rung, "not verified", reason) for rung in rungs[1:])]
     checks = [preprocessing.check, parity.check, partial(retrieval.check, approximate=approximate), cost.check]
     checks += [text.check] if bundle.manifest.texts else []
+    checks += [carried.check] if bundle.manifest.gallery else []
     return [load, *(check(subject, gates) for check in checks)]
 
 
@@ -111,4 +113,13 @@ def request(bundle: Bundle, entry: ModelEntry, target: Target) -> Request:
         precision=entry.precision,
         originals=(*originals, *(Original(file.path) for file in golden_files(bundle))),
         preprocessing=bundle.preprocessing,
+        gallery=_gallery(bundle, first),
     )
+
+
+def _gallery(bundle: Bundle, first: int) -> CarriedGallery | None:
+    """Return the gallery that a bundle carries, to be searched with the embeddings from a row on."""
+    if (entry := bundle.manifest.gallery) is None:
+        return None
+    depth = min(DEPTH, entry.items)
+    return CarriedGallery(bundle.path / GRAPH, entry.items, entry.connectivity, entry.effort, depth, first)

@@ -1,16 +1,19 @@
 """The only folder that travels to a device: embeds images with one runtime, or times models on it.
 
-Needs Python 3.9, numpy and the runtime; Pillow, where the device's own decoding is to be proven. Started as
+Needs Python 3.9, numpy and the runtime; Pillow, where the device's own decoding is to be proven; usearch, where a
+gallery is searched. Started as
 ``python -m runner RUNTIME``, it imports the runtime once, and then reads the path of a job from each line of its
 standard input::
 
     {"model": FILE, "images": FILE.npy, "output": FILE.npz, "report": FILE.json, "errors": FILE, "warm_up": 3,
      "settings": {runtime option: value}, "contract": preprocess.json's content,
-     "originals": [{"file": FILE, "image": row of the image that the contract makes of it, or null}]}
+     "originals": [{"file": FILE, "image": row of the image that the contract makes of it, or null}],
+     "gallery": what :mod:`device_tests.runner.carried` takes, or null}
 
 Images are uint8 [n, h, w, 3]; each is embedded on its own, as an application does it, with one thread. The output holds
 ``embeddings``, float32 [n, d]; with originals also ``pixels``, uint8 [o, h, w, 3], which this device made of them, and
-the ``pixel_embeddings``, float32 [e, d], of those that name an image.
+the ``pixel_embeddings``, float32 [e, d], of those that name an image; with a gallery, ``near`` and ``exact``, the keys
+that a search of it finds.
 
 A job that times models names several, which may take anything; its report holds the ``seconds`` of each::
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .carried import search_apart
 from .decoding import decoder, pixels_of
 from .engines import Runtime, engine
 
@@ -29,7 +30,8 @@ def embed_job(called: str, job: dict[str, Any], import_seconds: float) -> dict[s
         embeddings, seconds = embed(runtime, images, job["warm_up"])
         own, undecoded, incomplete = own_pixels(runtime, job, images, embeddings) if decodes_with else ({}, [], False)
         version, tensors = runtime.version, getattr(runtime, "tensors", [])
-    np.savez(job["output"], embeddings=embeddings, **own)
+    keys, error, lacks = search_apart(job["gallery"], embeddings) if job.get("gallery") else ({}, "", False)
+    np.savez(job["output"], embeddings=embeddings, **own, **keys)
     return {
         "runtime": called.partition("=")[0],
         "runtime_version": version,
@@ -38,6 +40,8 @@ def embed_job(called: str, job: dict[str, Any], import_seconds: float) -> dict[s
         "decoder": decodes_with,
         "decode_errors": undecoded,
         "incomplete": incomplete,
+        "gallery_error": error,
+        "gallery_lacks": lacks,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -16,7 +16,7 @@ from device_tests.targets.target import Request, Returned, Timed, Timing
 from hetero.foreign import strict_json
 from hetero.processes import children
 
-OUTPUT, REPORT, ERRORS = "output.npz", "report.json", "errors.txt"
+OUTPUT, REPORT, ERRORS, SEARCH = "output.npz", "report.json", "errors.txt", "search"
 """Names of the runner's output files in a job's folder."""
 RUNNER = Path(device_tests.runner.__file__).parent
 """The folder that travels."""
@@ -28,7 +28,7 @@ def runner_files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(RUNNER.glob("*.py"))}
 
 
-def job_text(request: Request, folder: str, model: str, images: str, originals: Sequence[str]) -> str:
+def job_text(request: Request, folder: str, model: str, images: str, originals: Sequence[str], graph: str = "") -> str:
     """Return the content of the job file.
 
     Args:
@@ -37,7 +37,9 @@ def job_text(request: Request, folder: str, model: str, images: str, originals: 
         model: The model's file.
         images: The images' file, ``.npy``.
         originals: Files of the request's originals, in order.
+        graph: The file of the request's gallery; empty without one.
     """
+    gallery = request.gallery and {**vars(request.gallery), "graph": graph, "scratch": f"{folder}/{SEARCH}"}
     job = {
         "model": model,
         "images": images,
@@ -48,6 +50,7 @@ def job_text(request: Request, folder: str, model: str, images: str, originals: 
         "originals": [
             {"file": file, "image": one.image} for file, one in zip(originals, request.originals, strict=True)
         ],
+        "gallery": gallery,
     }
     return json.dumps(job)
 
@@ -108,6 +111,10 @@ def returned_in(folder: Path, *, emulated: bool) -> Returned:
         decode_errors=tuple(report["decode_errors"]),
         pixel_embeddings=content.get("pixel_embeddings"),
         incomplete=bool(report["incomplete"]),
+        near=content.get("near"),
+        exact=content.get("exact"),
+        gallery_error=str(report["gallery_error"]),
+        gallery_lacks=bool(report["gallery_lacks"]),
     )
 
 

@@ -131,7 +131,7 @@ def _written(request: Request, folder: Path) -> Path:
     np.save(images, request.images)
     originals = [str(one.file.resolve()) for one in request.originals]
     path = folder / "job.json"
-    path.write_text(
-        job_text(request, str(folder), str(request.model.resolve()), str(images), originals), encoding="utf-8"
-    )
+    graph = str(request.gallery.graph.resolve()) if request.gallery else ""
+    text = job_text(request, str(folder), str(request.model.resolve()), str(images), originals, graph)
+    path.write_text(text, encoding="utf-8")
     return path

@@ -32,6 +32,27 @@ class Original:
 
 
 @dataclass(frozen=True)
+class CarriedGallery:
+    """A gallery that the target searches with what it embeds.
+
+    Attributes:
+        graph: Its file, a usearch index of float16 vectors by inner product.
+        items: Number of items.
+        connectivity: Links of an item in the graph.
+        effort: Candidates that the search keeps.
+        depth: Number of items to find.
+        first: Row of the first image of :attr:`Request.images` to search with; the others follow.
+    """
+
+    graph: Path
+    items: int
+    connectivity: int
+    effort: int
+    depth: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Request:
     """A request to embed images with one exported model.
 
@@ -44,6 +65,7 @@ class Request:
         originals: Files to decode and resize according to ``preprocessing``.
         preprocessing: The contract; needed with originals.
         settings: Options of the engine, by its own names.
+        gallery: The gallery to search; None for none.
     """
 
     name: str
@@ -54,6 +76,7 @@ class Request:
     originals: tuple[Original, ...] = ()
     preprocessing: Preprocessing | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    gallery: CarriedGallery | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,10 @@ class Returned:
         decode_errors: For each original the reason why it could not be decoded; empty if it could.
         pixel_embeddings: float32 [e, d] of these pixels, for the originals with an :attr:`Original.image`.
         incomplete: True if this machine failed at a part of it, so that another run may answer more.
+        near: uint64 [q, k], keys that a search of the request's gallery found, best first; None if it was not searched.
+        exact: uint64 [q, k], the same of a search that compares with every vector.
+        gallery_error: The reason why the gallery could not be searched; empty otherwise.
+        gallery_lacks: True if the reason is the target's, which lacks a package, and says nothing about the gallery.
         also: Embeddings [n, d] of the same model and images under other settings of the runtime, for comparison only.
     """
 
@@ -127,6 +154,10 @@ class Returned:
     decode_errors: tuple[str, ...] = ()
     pixel_embeddings: NDArray[np.float32] | None = None
     incomplete: bool = False
+    near: NDArray[np.uint64] | None = None
+    exact: NDArray[np.uint64] | None = None
+    gallery_error: str = ""
+    gallery_lacks: bool = False
     also: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.util import find_spec
 
 from device_tests.runner.engines import engine
 from export.kinds.format import Kind
@@ -20,6 +21,11 @@ def packages_on(kind: Kind) -> tuple[str, ...]:
 def modules_on(kind: Kind) -> tuple[str, ...]:
     """Return the modules of :func:`packages_on`."""
     return ("numpy", *(module for name in engines_on(kind).values() for module in engine(name).modules), "PIL.Image")
+
+
+def search_packages() -> tuple[str, ...]:
+    """Return the packages with which a phone searches a bundle's gallery, if they are installed here."""
+    return ("usearch",) if find_spec("usearch") is not None else ()
 
 
 RUNTIME_PACKAGES = packages_on("phone")

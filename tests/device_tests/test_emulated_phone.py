@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from device_tests.answers.embeddings import embeddings_file, load_embeddings
-from device_tests.checks.finding import TEXT
+from device_tests.checks.finding import GALLERY, TEXT
 from device_tests.checks.gates import Gates
 from device_tests.faults.catalogue import FAULTS
 from device_tests.faults.quantised import with_int8
 from device_tests.faults.trial import try_fault
-from device_tests.ladder.climb import check_model
+from device_tests.ladder.climb import check_model, run_model
 from device_tests.ladder.running import Job
 from device_tests.ladder.verify import verify
 from device_tests.targets.desktop import Desktop
@@ -24,10 +24,12 @@ from device_tests.targets.emulated import setup as phone_setup
 from device_tests.targets.emulated.phone import EmulatedPhone
 from device_tests.targets.emulated.systems import ARM64, ARMV7, System
 from device_tests.targets.host import detect
+from device_tests.targets.target import Returned
 from export.bundle.reading import read_bundle
 from hetero.errors import InputError
 from hetero.files import read_json
 from tests.device_tests.killed_setup import finished, kill_while_making
+from tests.device_tests.test_carried import carrying
 from tests.device_tests.tiny_bundle import write_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulator]
@@ -72,6 +74,26 @@ def test_the_ladder_on_two_processors(tmp_path: Path) -> None:
         )
         assert here is not None and there is not None
         np.testing.assert_allclose(here.query, there.query, atol=2e-6)
+
+
+def test_the_phone_searches_the_gallery_that_the_bundle_carries(tmp_path: Path) -> None:
+    """By usearch for ARM, in the file that was written here; it finds what this machine finds."""
+    bundle = read_bundle(carrying(tmp_path))
+    (entry,) = bundle.manifest.models
+    phone, desktop = EmulatedPhone(ARM64), Desktop()
+    answers: list[Returned] = []
+    for target in (phone, desktop):
+        target.set_up()
+        try:
+            answers.append(run_model(bundle, entry, target))
+        finally:
+            target.close()
+    findings = {one.rung: one for one in check_model(bundle, entry, answers[0], Gates(largest_loss=0.25))}
+    assert {one.status for one in findings.values()} == {"pass"}, findings
+    assert findings[GALLERY].figures["items"] == 4800 and findings[GALLERY].figures["recall@10"] > 0.99
+    there, here = (answer.exact for answer in answers)
+    assert there is not None and here is not None
+    assert np.mean(there[:, 0] == here[:, 0]) > 0.95
 
 
 def test_texts_find_the_photos_that_the_phone_embedded(tmp_path: Path) -> None:

@@ -125,9 +125,11 @@ class Device:
         with scratch_folder("device") as own:
             images = own / "images.npy"
             np.save(images, request.images)
-            storage.put([request.model, images, *originals])
+            graphs = [request.gallery.graph] if request.gallery else []
+            storage.put([request.model, images, *originals, *graphs])
             model, pixels = storage.address(request.model), storage.address(images)
-            text = job_text(request, folder, model, pixels, [storage.address(file) for file in originals])
+            graph = "".join(map(storage.address, graphs))
+            text = job_text(request, folder, model, pixels, [storage.address(file) for file in originals], graph)
         return self._described(storage, text, folder)
 
     def _described(self, storage: Storage, text: str, folder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions, modules_on, packages_on
+from device_tests.targets.versions import RUNTIME_PACKAGES, installed_versions, modules_on, packages_on, search_packages
 from export.kinds.format import Kind
 from export.kinds.registry import engines_on
 
@@ -64,7 +64,7 @@ class System:
     @property
     def engines(self) -> tuple[str, ...]:
         """The runtimes among its distributions."""
-        return tuple(name for name in self.distributions if name not in ("numpy", "pillow"))
+        return tuple(name for name in self.distributions if name not in ("numpy", "pillow", *search_packages()))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ class System:
         Raises:
             InputError: If they are this machine's, and one is not installed.
         """
-        return dict(self.wheels) or installed_versions(RUNTIME_PACKAGES)
+        return dict(self.wheels) or installed_versions(self.distributions)
 
     @property
     def trial(self) -> str:
@@ -98,8 +98,8 @@ ARM64 = System(
     # Every manylinux tag up to the oldest glibc of a release that has Python 3.11.
     platforms=("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 36))),
     libraries=(),
-    modules=modules_on("phone"),
-    distributions=RUNTIME_PACKAGES,
+    modules=(*modules_on("phone"), *search_packages()),
+    distributions=(*RUNTIME_PACKAGES, *search_packages()),
     kind="phone",
 )
 """A current phone, with this machine's versions of the runtimes."""
