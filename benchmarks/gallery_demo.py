@@ -6,7 +6,8 @@
 Each of the 1,245 test photos, of emoji that no model was trained on, searches the cloud's vectors of all photos but
 those of test emoji in its own design, which leaves 25,445. A flip is a first answer of the right emoji in the exact
 search and of another in the approximate one, or the other way round. Then ``hetero gallery tune`` and ``hetero verify
---gallery-store`` judge the store at different efforts, as before a release.
+--gallery-store`` judge the store at different efforts, as before a release; and the bundle carries its items, which the
+desktop and the emulated phone search.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.machine import where_and_when
 from hetero import EmbeddingSpace, load_embeddings, open_gallery
 
 K, EFFORTS, JUDGED = 10, (10, 16, 32, 64, 128), (64, 10)
+TARGETS = "desktop", "phone-arm64"
 
 
 def main() -> None:
@@ -96,7 +98,21 @@ def gates(run: Path, student: str, vectors: DemoVectors, space: EmbeddingSpace, 
             for row in rows
             if row["rung"] == "retrieval" and row["bundle"] == student
         }
+        figures[f"carried_effort_{effort}"] = carried(bundle, address, effort, folder / f"carried-{effort}")
     return figures
+
+
+def carried(bundle: Path, address: str, effort: int, folder: Path) -> dict[str, Any]:
+    """Return what targets find in a gallery that the bundle carries."""
+    hetero("bundle", "gallery", bundle, address, folder / "bundle", "--effort", effort)
+    targets = [word for target in TARGETS for word in ("--target", target)]
+    status, _ = hetero("verify", folder / "bundle", *targets, "--out", folder / "out")
+    size = sum(file.stat().st_size for file in (folder / "bundle" / "gallery").iterdir())
+    return {"status": status, "bytes": size} | {
+        f"{row['target']}.{row['format']}.{row['precision']}": {"status": row["status"], **row["figures"]}
+        for row in json.loads((folder / "out" / "verdict.json").read_text())
+        if row["rung"] == "gallery"
+    }
 
 
 def _of_store(figures: dict[str, Any]) -> dict[str, Any]:
