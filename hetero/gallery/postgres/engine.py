@@ -6,20 +6,18 @@ import json
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import psycopg
 from jaxtyping import Float32
 from numpy.typing import NDArray
-from psycopg import sql
 
 from hetero.errors import InputError, SpaceMismatchError
-from hetero.files import canonical_json
-from hetero.gallery.engine import CONNECTIVITY, EXPANSION, Query, Serving
+from hetero.gallery.engine import Query, Serving
 from hetero.gallery.opening import Address
 from hetero.gallery.postgres.nearest import TableSearch, may_read
+from hetero.gallery.postgres.schema import find_types, prepare, register
 from hetero.gallery.store import Item, Matches
 from hetero.space import EmbeddingSpace
 
@@ -29,8 +27,8 @@ _MISSING = (
     "FROM hetero_gallery.items WHERE NOT EXISTS "
     "(SELECT FROM hetero_gallery.vectors WHERE vectors.item = items.item AND vectors.space_id = %(space)s)"
 )
-LARGEST_EFFORT, LARGEST_DIMENSION = 1000, 4000
-"""pgvector's own limits, of a search and of an index over float16 vectors."""
+LARGEST_EFFORT = 1000
+"""pgvector's own limit, of a search."""
 
 
 class PostgresEngine:
@@ -41,8 +39,8 @@ class PostgresEngine:
             gallery read-only and search it, and nothing else.
 
     Raises:
-        InputError: When there is no such database, no gallery in it and no space to make one of, or the user may not
-            make one.
+        InputError: When there is no such database, no gallery in it and no space to make one of, the user may not
+            make one, or its functions are too old; see :func:`hetero.gallery.postgres.schema.prepare`.
     """
 
     def __init__(self, address: Address) -> None:
@@ -52,23 +50,21 @@ class PostgresEngine:
         self._spaces: dict[str, EmbeddingSpace] = {}
         self._tables: TableSearch | None = None
         self._connection = self._connected()
-        if address.space is not None and not address.read_only:
-            self._make(address.space)
-        elif not self._rows("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'"):
-            raise InputError(f"expected a gallery store in {self._place}, found none; give a space to make one")
+        with self._explained():
+            prepare(self._connection, address, self._place)
         self._look()
 
     def serving(self) -> Serving:
         """Return what is served now."""
-        if self._tables is not None:
-            ids = self._rows("SELECT space_id, previous FROM hetero_gallery.serving")[0]
-            if self._spaces.keys() >= {*ids} - {None}:
-                return Serving(self._spaces[ids[0]], self._spaces.get(ids[1]))
-        now, old = self._rows("SELECT record, previous FROM hetero_gallery.served()")[0]
-        serving = Serving(_space(now), None if old is None else _space(old))
-        # What a space is never changes.
-        self._spaces.update((space.space_id, space) for space in (serving.space, serving.previous) if space)
-        return serving
+        if self._tables is None:
+            now, old = self._rows("SELECT record, previous FROM hetero_gallery.served()")[0]
+            return Serving(_space(now), None if old is None else _space(old))
+        now, old = self._rows("SELECT space_id, previous FROM hetero_gallery.serving")[0]
+        for space in () if self._spaces.keys() >= {now, old} - {None} else self.registered():
+            # What a space is never changes once it is served.
+            if space.space_id in (now, old):
+                self._spaces[space.space_id] = space
+        return Serving(self._spaces[now], self._spaces.get(old))
 
     def serve(self, space_id: str, *, complete: bool) -> int:
         """Serve a space."""
@@ -87,7 +83,7 @@ class PostgresEngine:
     def register(self, space: EmbeddingSpace) -> None:
         """Make room for vectors of a space."""
         with self._transaction() as cursor:
-            _register(cursor, space)
+            register(cursor, space)
 
     def registered(self) -> list[EmbeddingSpace]:
         """Return the spaces that there is room for."""
@@ -215,23 +211,11 @@ class PostgresEngine:
 
     def _connect(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._address.text, autocommit=True)
-        _find_types(connection)
+        find_types(connection)
         return connection
 
     def _look(self) -> None:
         self._tables = TableSearch(self._connection) if may_read(self._connection) else None
-
-    def _make(self, space: EmbeddingSpace) -> None:
-        with self._transaction() as cursor:
-            # One process makes it, others wait.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hetero_gallery'))")
-            if cursor.execute("SELECT FROM pg_namespace WHERE nspname = 'hetero_gallery'").fetchone() is not None:
-                return
-            cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
-            extension, largest = sql.Identifier(_find_types(cursor)), sql.Literal(LARGEST_DIMENSION)
-            cursor.execute(_script("gallery.sql", extension=extension, largest=largest))
-            _register(cursor, space)
-            cursor.execute("INSERT INTO serving (space_id) VALUES (%s)", [space.space_id])
 
     @contextmanager
     def _transaction(self) -> Generator[psycopg.Cursor[Any]]:
@@ -244,7 +228,7 @@ class PostgresEngine:
 
     @contextmanager
     def _explained(self) -> Generator[None]:
-        """Connect again where the server went away, and turn what a user can correct into an ``InputError``."""
+        """Connect again where the server went away, and say what a user can correct."""
         if self._connection.broken or self._connection.closed:
             # One that does not answer now may later: it is no mistake of the user's.
             self._connection = self._connect()
@@ -270,40 +254,6 @@ def _matches(rows: list[Any], queries: int) -> Matches:
     for number, name, score in rows:
         answers[number - 1].append((name, score))
     return Matches.of(answers)
-
-
-def _find_types(session: psycopg.Connection[Any] | psycopg.Cursor[Any]) -> str:
-    """Look for names in the gallery and where pgvector is; return the schema of the latter."""
-    row = session.execute(
-        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'vector'"
-    ).fetchone()
-    extension = "public" if row is None else row[0]
-    session.execute(sql.SQL("SET search_path = hetero_gallery, {}").format(sql.Identifier(extension)))
-    return extension
-
-
-def _register(cursor: psycopg.Cursor[Any], space: EmbeddingSpace) -> None:
-    if space.dimension > LARGEST_DIMENSION:
-        raise InputError(
-            f"PostgreSQL indexes vectors of at most {LARGEST_DIMENSION} dimensions, those of {space.name} "
-            f"{space.version} have {space.dimension}; take another store, or a prefix of the space"
-        )
-    # One that is there is told by xmax; the record of the space served stays as it is.
-    row = cursor.execute(
-        "INSERT INTO spaces (space_id, dimension, record) VALUES (%s, %s, %s) ON CONFLICT (space_id) DO UPDATE "
-        "SET record = excluded.record WHERE NOT EXISTS (SELECT FROM serving WHERE serving.space_id = spaces.space_id) "
-        "RETURNING number, xmax = 0 AS is_new",
-        [space.space_id, space.dimension, canonical_json(space.to_dict())],
-    ).fetchone()
-    if row is not None and row[1]:
-        table, size = sql.Identifier("hetero_gallery", f"vectors_{row[0]}"), sql.Literal(space.dimension)
-        own, graph = sql.Literal(space.space_id), {"m": sql.Literal(CONNECTIVITY), "expansion": sql.Literal(EXPANSION)}
-        cursor.execute(_script("partition.sql", table=table, space_id=own, dimension=size, **graph))
-
-
-def _script(name: str, **parts: sql.Composable) -> sql.Composed:
-    text: Any = (files("hetero.gallery.postgres") / name).read_text(encoding="utf-8")
-    return sql.SQL(text).format(**parts)
 
 
 def _space(record: Any) -> EmbeddingSpace:

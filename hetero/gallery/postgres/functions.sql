@@ -1,61 +1,28 @@
--- Everything of a gallery but the partitions of its vectors, which partition.sql makes with each space.
+-- The functions of a gallery and who may call them. A gallery keeps those that made it until its owner opens it with a
+-- hetero of a higher FUNCTIONS, in schema.py: raise that with each change here.
 
-CREATE SCHEMA hetero_gallery;
 SET LOCAL search_path = hetero_gallery, {extension}, pg_temp;
 
-CREATE TABLE spaces (
-  space_id text PRIMARY KEY,
-  number integer GENERATED ALWAYS AS IDENTITY UNIQUE,
-  dimension integer NOT NULL CHECK (dimension BETWEEN 1 AND {largest}),
-  record jsonb NOT NULL
-);
-
-CREATE TABLE serving (
-  single boolean PRIMARY KEY DEFAULT true CHECK (single),
-  space_id text NOT NULL REFERENCES spaces,
-  previous text REFERENCES spaces
-);
-
-CREATE SEQUENCE revisions;
-CREATE TABLE items (
-  item bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  tenant text NOT NULL,
-  id text NOT NULL,
-  attributes jsonb NOT NULL DEFAULT '{{}}',
-  revision bigint NOT NULL UNIQUE DEFAULT nextval('revisions'),
-  UNIQUE (tenant, id)
-);
-
-CREATE TABLE vectors (
-  space_id text NOT NULL REFERENCES spaces,
-  item bigint NOT NULL REFERENCES items ON DELETE CASCADE,
-  tenant text NOT NULL,
-  vector halfvec NOT NULL CONSTRAINT unit_length CHECK (abs(l2_norm(vector) - 1) < 0.002),
-  PRIMARY KEY (space_id, item)
-) PARTITION BY LIST (space_id);
-CREATE INDEX ON vectors (item);
-CREATE INDEX ON vectors (tenant);
-
-CREATE FUNCTION fits(attributes jsonb, wanted jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE OR REPLACE FUNCTION fits(attributes jsonb, wanted jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN NOT EXISTS (
   SELECT FROM jsonb_each(wanted) AS one WHERE NOT coalesce(one.value ? (attributes ->> one.key), false)
 );
 
-CREATE FUNCTION served() RETURNS TABLE (record jsonb, previous jsonb) LANGUAGE sql STABLE SECURITY DEFINER
+CREATE OR REPLACE FUNCTION served() RETURNS TABLE (record jsonb, previous jsonb) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = hetero_gallery, {extension}, pg_temp AS $$
   SELECT now.record, old.record FROM serving JOIN spaces AS now USING (space_id)
   LEFT JOIN spaces AS old ON old.space_id = serving.previous
 $$;
 
 -- The nearest vectors of a space, with places for the query and for how many.
-CREATE FUNCTION near(space spaces, query text, many text) RETURNS text LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION near(space spaces, query text, many text) RETURNS text LANGUAGE sql STABLE
 RETURN format(
   'SELECT items.id, item, part.vector::halfvec(%1$s) <#> %3$s AS distance FROM vectors_%2$s AS part '
   'JOIN items USING (item) WHERE part.tenant = $2 AND fits(attributes, $3) '
   'ORDER BY part.vector::halfvec(%1$s) <#> %3$s LIMIT %4$s', space.dimension, space.number, query, many
 );
 
-CREATE FUNCTION nearest(
+CREATE OR REPLACE FUNCTION nearest(
   query halfvec, query_space text, k integer, of_tenant text, wanted jsonb, effort integer
 ) RETURNS TABLE (id text, score real) LANGUAGE plpgsql
 SET search_path = hetero_gallery, {extension}, pg_temp SET enable_indexscan = on AS $$
@@ -85,7 +52,7 @@ END
 $$;
 
 -- The nearest of a gallery on its way: by the new space where an item has a vector of it, else by the one served.
-CREATE FUNCTION mixed(
+CREATE OR REPLACE FUNCTION mixed(
   query halfvec, new_space spaces, old_space spaces, k integer, of_tenant text, wanted jsonb, effort integer
 ) RETURNS TABLE (id text, score real) LANGUAGE plpgsql
 SET search_path = hetero_gallery, {extension}, pg_temp SET enable_indexscan = on AS $$
@@ -129,7 +96,7 @@ $$;
 
 -- All that clients may call: a query says of which space it is, and is answered from that space or not at all. During
 -- a backfill to a space that is compatible with the one served, its queries are answered from both.
-CREATE FUNCTION search(
+CREATE OR REPLACE FUNCTION search(
   query halfvec, query_space text, k integer, of_tenant text DEFAULT '', wanted jsonb DEFAULT '{{}}',
   effort integer DEFAULT 64 -- 0 compares with every vector
 ) RETURNS TABLE (id text, score real) LANGUAGE plpgsql SECURITY DEFINER
@@ -169,6 +136,8 @@ BEGIN
   END IF;
 END
 $$;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hetero_gallery FROM PUBLIC;
+REVOKE ALL ON FUNCTION fits, served, near, nearest, mixed, search FROM PUBLIC, hetero_gallery_client;
 GRANT USAGE ON SCHEMA hetero_gallery TO hetero_gallery_client;
 GRANT EXECUTE ON FUNCTION search, served TO hetero_gallery_client;
+
+COMMENT ON FUNCTION search IS {version};
