@@ -44,8 +44,10 @@ def compact_command(
 
     Example: hetero gallery compact usearch:gallery --out small --dimensions 32 --queries edge.safetensors
 
+    Example: hetero gallery compact postgresql://owner@host/shop --out small
+
     Args:
-        source: A file of embeddings, a folder of shards, a saved gallery, or a store's address, usearch:DIRECTORY.
+        source: A file of embeddings, a folder of shards, a saved gallery, or the address of a store.
         out: Directory for space.json, rotation.safetensors, the vectors, students/ and compact.json.
         dimensions: Coordinates to keep, fewer than there are.
         precision: Bits of a coordinate: 16, 8, or the sign alone beside 8 bits that rescore; files only.

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from hetero.data.embeddings.file import embeddings_of, is_sharded, load_embeddings
 from hetero.errors import InputError
 from hetero.gallery import storage
-from hetero.gallery.opening import SCHEMES, open_gallery
+from hetero.gallery.opening import SCHEMES, open_gallery, without_password
 from hetero.gallery.store import Page
 from hetero.lengths import unit
 from hetero.recognition.kinds import ARRAY, EMBEDDINGS, GALLERY, SHARDS
@@ -59,20 +59,23 @@ def contents_of(source: str) -> Contents:
         source: The address of a gallery store, or the path of a file of embeddings, a folder of shards or a gallery.
 
     Raises:
-        InputError: When it is none of these, or empty.
+        InputError: When it is none of these, or empty, or a database whose user may not read it.
+        SpaceMismatchError: When a store moves to another space while it is read.
         IntegrityError: When it is damaged.
     """
     path = Path(source)
-    if source.partition(":")[0] in SCHEMES and not path.exists():
+    if "://" in source or (source.partition(":")[0] in SCHEMES and not path.exists()):
         with open_gallery(source, read_only=True) as store:
-            contents = Contents(store.space, tuple(store.pages()), is_store=True)
+            space = store.space
+            contents = Contents(space, tuple(store.pages(space)), is_store=True)
+            store.space.require_same(space, this="the gallery, which was swapped meanwhile,", that="what was read")
     else:
         refuse_others(
             path, EMBEDDINGS, ARRAY, SHARDS, GALLERY, what="a file of embeddings or a gallery store's address"
         )
         contents = _gallery(path) if (path / storage.INDEX).is_file() and not is_sharded(path) else _embeddings(path)
     if not sum(len(page.ids) for page in contents.pages):
-        raise InputError(f"{source}: expected vectors, found none")
+        raise InputError(f"{without_password(source)}: expected vectors, found none")
     return contents
 
 

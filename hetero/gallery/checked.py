@@ -117,15 +117,21 @@ class CheckedStore:
         """Return the number of items with a vector of a space that is among :meth:`spaces`."""
         return self._engine.count(space.space_id)
 
-    def pages(self) -> Iterator[Page]:
-        """Yield all items of the space that is served, some thousands at a time.
+    def pages(self, space: EmbeddingSpace | None = None) -> Iterator[Page]:
+        """Yield all items with a vector of a space, some thousands at a time, while others may write.
+
+        No item comes twice, and each that is there from the first page to the last comes. Those of a tenant come in the
+        order of addition, where the database has one.
+
+        Args:
+            space: The space, which is among :meth:`spaces`; None for the one that is served now.
 
         Raises:
-            InputError: When the database does not give its vectors out here.
+            InputError: When the database does not give its vectors out, or not to this user.
         """
         if not isinstance(self._engine, Readable):
             raise InputError("the items of this kind of store cannot be read back; give the file of their embeddings")
-        return self._engine.pages(self.space.space_id)
+        return self._engine.pages((space or self.space).space_id)
 
     def begin(self, space: EmbeddingSpace) -> CheckedBackfill:
         """Begin a backfill, or resume it."""

@@ -161,5 +161,9 @@ class Readable(Protocol):
     """An engine that also gives out what it stores."""
 
     def pages(self, space_id: str) -> Iterator[Page]:
-        """Yield all items with a vector of a space, in the order of addition."""
+        """Yield all items with a vector of a space, some thousands at a time.
+
+        Others may write meanwhile: no item comes twice, and each that is there from the first page to the last comes.
+        Those of a tenant come in the order of addition, where the database has one.
+        """
         ...

@@ -62,7 +62,7 @@ class Page:
     Attributes:
         tenant: The tenant.
         ids: Their ids.
-        vectors: float32 [n, d], unit vectors of the space that is served.
+        vectors: float32 [n, d], unit vectors of one space.
         attributes: For each item what searches may ask for.
     """
 

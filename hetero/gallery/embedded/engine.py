@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ from hetero.gallery.embedded.conditions import ALL_KEYS, Side
 from hetero.gallery.embedded.index import SpaceIndex, as_vectors
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
+from hetero.gallery.pages import pages_of
 from hetero.gallery.store import Item, Matches, Page
 from hetero.gallery.truncate import truncated
-from hetero.lengths import unit
 from hetero.space import EmbeddingSpace
 
 FEW = 10_000
@@ -33,7 +32,6 @@ _FEWEST_RESCORED = 40
 _WIDER = 4
 _BY_AND_BY = 4
 """Vectors of a space that is not served which an index takes in at a time: a query waits for so many at most."""
-_PAGE = 8192
 
 
 class EmbeddedEngine:
@@ -169,19 +167,12 @@ class EmbeddedEngine:
 
     def pages(self, space_id: str) -> Iterator[Page]:
         """Yield all items with a vector of a space."""
-        number, key = self._number(space_id), 0
-        dimension = self._items.dimension(number)
-        while True:
-            with self._lock:
-                rows = self._items.all_after(number, key, _PAGE)
-            if not rows:
-                return
-            key = rows[-1][0]
-            for tenant, group in groupby(rows, key=lambda row: row[1]):
-                of_tenant = list(group)
-                vectors = as_vectors([row[3] for row in of_tenant], dimension)
-                attributes = [json.loads(row[4]) for row in of_tenant]
-                yield Page(tenant, [row[2] for row in of_tenant], unit(vectors, what="the items"), attributes)
+        with self._lock:
+            number = self._number(space_id)
+            dimension = self._items.dimension(number)
+        for rows in self._items.everything(number):
+            vectors = as_vectors([row[2] for row in rows], dimension)
+            yield from pages_of([row[:2] for row in rows], vectors, [json.loads(row[3]) for row in rows])
 
     def close(self) -> None:
         """Save what is not saved, and close the tables."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -54,6 +55,7 @@ class Items:
             if space is None:
                 raise InputError(f"expected a gallery store at {directory}, found no {NAME}; give a space to make one")
             directory.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self.database = Database(path, read_only=read_only)
         if space is not None and not read_only:
             self._make(space, precision or "float16")
@@ -176,14 +178,16 @@ class Items:
             [space, key, limit],
         )
 
-    def all_after(self, space: int, key: int, limit: int) -> list[Any]:
-        """Return key, tenant, id, vector and attributes (JSON) of the vectors with larger keys, at most ``limit``."""
-        return self.database.rows(
-            "SELECT key, tenant, id, vector, (SELECT json_group_object(name, value) FROM attributes "
-            "WHERE attributes.item = items.item) FROM vectors JOIN items USING (item) WHERE space = ? AND key > ? "
-            "ORDER BY key LIMIT ?",
-            [space, key, limit],
-        )
+    def everything(self, space: int) -> Iterator[list[Any]]:
+        """Yield tenant, id, vector and attributes (JSON) of a space's vectors in blocks, in the order of addition."""
+        # By a connection of its own, which sees one state of the tables while this one writes.
+        with contextlib.closing(Database(self._path, read_only=True)) as database:
+            yield from database.blocks(
+                "SELECT tenant, id, vector, (SELECT json_group_object(name, value) FROM attributes "
+                "WHERE attributes.item = items.item) FROM vectors CROSS JOIN items USING (item) WHERE space = ? "
+                "ORDER BY key",
+                [space],
+            )
 
     def fitting(self, side: Side, tenant: str, where: Choices, limit: int) -> list[Any]:
         """Return key, id and vector of a tenant's items with some attributes, at most ``limit``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from jaxtyping import Float32
 
 from hetero.errors import IntegrityError
 from hetero.gallery.engine import Query, Serving
-from hetero.gallery.labels import label
+from hetero.gallery.labels import attributes_of, label
 from hetero.gallery.lance.tables import ABOUT, KEY, Tables, quoted, record_of, space_of
 from hetero.gallery.opening import Address
-from hetero.gallery.store import Item, Matches
+from hetero.gallery.pages import ROWS, pages_of
+from hetero.gallery.store import Item, Matches, Page
 from hetero.space import EmbeddingSpace
 
 _REFINED = 4
@@ -164,6 +165,15 @@ class LanceEngine:
         """Return items that lack a vector of a space."""
         with self._lock:
             return self._lacking(space_id)[:limit]
+
+    def pages(self, space_id: str) -> Iterator[Page]:
+        """Yield all items with a vector of a space, as they were when the first was read."""
+        with self._lock:
+            blocks = self._tables.blocks(space_id, [*KEY, "labels", "vector"], ROWS)
+        for block in blocks:
+            names = list(zip(block["tenant"].to_pylist(), block["id"].to_pylist(), strict=True))
+            vectors = block["vector"].flatten().to_numpy(zero_copy_only=False).reshape(len(names), -1)
+            yield from pages_of(names, vectors, [attributes_of(labels) for labels in block["labels"].to_pylist()])
 
     def close(self) -> None:
         """Forget the tables."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -79,6 +79,14 @@ class Tables:
         """Return some columns of items' rows."""
         search = self.vectors(space_id).search().where(_named(tenant, ids)).select(columns)
         return search.limit(len(ids)).to_list()
+
+    def blocks(self, space_id: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a space's table, at most so many rows at a time, none of them empty.
+
+        They are read from one version of the table, whatever is written meanwhile.
+        """
+        search = self.vectors(space_id).search().select(columns).limit(None)
+        return (block for block in search.to_batches(rows) if len(block))
 
     def delete(self, space_id: str, tenant: str, ids: Sequence[str]) -> None:
         """Delete items' rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.engine import Query, Serving
 from hetero.gallery.opening import Address
+from hetero.gallery.postgres import reading
 from hetero.gallery.postgres.nearest import TableSearch, may_read
 from hetero.gallery.postgres.schema import find_types, prepare, register
-from hetero.gallery.store import Item, Matches
+from hetero.gallery.store import Item, Matches, Page
 from hetero.space import EmbeddingSpace
 
 _OTHER_SPACE = "HG001"
@@ -194,6 +195,19 @@ class PostgresEngine:
                 return [Item(name, tenant, str(revision)) for name, tenant, revision in rows]
         return []
 
+    def pages(self, space_id: str) -> Iterator[Page]:
+        """Yield all items with a vector of a space, to whoever may read the tables."""
+        if self._tables is None:
+            raise InputError(
+                f"the user {self._connection.info.user} of {self._place} may search the gallery and not read it: open "
+                "it as its owner, or as one with USAGE on the schema hetero_gallery and SELECT on all tables in it"
+            )
+        return self._read(space_id)
+
+    def _read(self, space_id: str) -> Iterator[Page]:
+        with self._connected() as connection, self._translated():
+            yield from reading.pages(connection, space_id)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -233,6 +247,12 @@ class PostgresEngine:
             # One that does not answer now may later: it is no mistake of the user's.
             self._connection = self._connect()
             self._look()
+        with self._translated():
+            yield
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """Turn what a user can correct into an ``InputError``."""
         try:
             yield
         except psycopg.errors.InsufficientPrivilege as error:

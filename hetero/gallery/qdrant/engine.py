@@ -24,8 +24,9 @@ from hetero.errors import InputError, IntegrityError
 from hetero.gallery.engine import Query, Serving
 from hetero.gallery.labels import label
 from hetero.gallery.opening import Address
+from hetero.gallery.pages import pages_of
 from hetero.gallery.qdrant.points import SERVING, Collections, point
-from hetero.gallery.store import Item, Matches
+from hetero.gallery.store import Item, Matches, Page
 from hetero.space import EmbeddingSpace
 
 _GALLERY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -175,6 +176,22 @@ class QdrantEngine:
         """Return items that lack a vector of a space."""
         with self._lock:
             return list(islice(self._lacking(space_id), limit))
+
+    def pages(self, space_id: str) -> Iterator[Page]:
+        """Yield all items with a vector of a space, in no order that says anything."""
+        scrolled = self._collections.scrolled(self._collections.of(space_id), with_vectors=True)
+        while True:
+            with self._lock:
+                records = next(scrolled, None)
+            if records is None:
+                return
+            if records:
+                payloads = [record.payload for record in records]
+                yield from pages_of(
+                    [(payload["tenant"], payload["id"]) for payload in payloads],
+                    np.array([record.vector for record in records], np.float32),
+                    [payload["attributes"] for payload in payloads],
+                )
 
     def close(self) -> None:
         """Close the connection."""

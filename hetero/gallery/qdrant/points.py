@@ -116,11 +116,11 @@ class Collections:
         """Return the payload of each point that there is."""
         return {str(one.id): one.payload or {} for one in self._client.retrieve(collection, list(points))}
 
-    def scrolled(self, collection: str) -> Iterator[list[Any]]:
-        """Yield all points of a collection, without vectors, some at a time."""
+    def scrolled(self, collection: str, *, with_vectors: bool = False) -> Iterator[list[Any]]:
+        """Yield all points of a collection by their ids, some at a time: one that is written again keeps its place."""
         place: Any = None
         while True:
-            records, place = self._client.scroll(collection, limit=_AT_ONCE, offset=place)
+            records, place = self._client.scroll(collection, limit=_AT_ONCE, offset=place, with_vectors=with_vectors)
             yield records
             if place is None:
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,14 @@ from hetero.cli.main import main
 from hetero.compact.codes import as_stored
 from hetero.compact.derived import DerivedSpace
 from hetero.files import read_json
+from hetero.gallery.checked import CheckedStore
+from hetero.gallery.store import Page
 from hetero.models.directory import save_model
 from hetero.recognition import kinds
 from hetero.recognition.recognise import recognised
 from tests.hetero.compact.spaces import OTHER, PARENT, vectors
 from tests.hetero.compact.test_folding import model
+from tests.hetero.gallery.places import PLACES
 
 NAMES = [f"{row % 4}/{row}.png" for row in range(60)]
 
@@ -73,12 +76,14 @@ def test_signs_are_written_beside_the_bytes_that_rescore(place: Path) -> None:
     np.testing.assert_array_equal(np.unpackbits(codes["bits"], axis=1) == 1, smaller > smaller.mean(axis=0))
 
 
-def test_a_store_becomes_a_smaller_store_with_all_it_keeps(place: Path) -> None:
+@pytest.mark.parametrize("kind", ["usearch", "postgres"])
+def test_a_store_becomes_a_smaller_store_with_all_it_keeps(place: Path, kind: str) -> None:
     pytest.importorskip("usearch", reason="needs the extra gallery")
-    with hetero.open_gallery("usearch:old", PARENT) as store:
+    address = PLACES[kind](place)
+    with hetero.open_gallery(address, PARENT) as store:
         store.add(vectors()[:30], NAMES[:30], PARENT, attributes=[{"colour": "red", "size": str(n)} for n in range(30)])
         store.add(vectors()[30:60], NAMES[:30], PARENT, tenant="shop")
-    assert run_compact("usearch:old", "--out", "small", "--dimensions", "8", "--queries", "edge.safetensors") == 0
+    assert run_compact(address, "--out", "small", "--dimensions", "8", "--queries", "edge.safetensors") == 0
     derived = DerivedSpace.load(place / "small")
     query = derived(vectors()[[4, 34]], PARENT)
     with hetero.open_gallery("usearch:small/gallery", derived.space, read_only=True) as store:
@@ -119,6 +124,32 @@ def test_nothing_is_written_where_something_is_wrong(
     assert run_compact(*words, "--out", "small") == 2
     assert message in capsys.readouterr().err
     assert not (place / "small").exists()
+
+
+def test_a_store_that_is_swapped_meanwhile_is_not_copied(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    with hetero.open_gallery("usearch:old", PARENT) as store:
+        store.add(vectors()[:20], NAMES[:20], PARENT)
+        backfill = store.begin(OTHER)
+        backfill.add(vectors()[20:40], backfill.missing(), OTHER)
+        pages = CheckedStore.pages
+
+        def after_a_swap(self: CheckedStore, space: hetero.EmbeddingSpace | None = None) -> Iterator[Page]:
+            backfill.swap()
+            return pages(self, space)
+
+        monkeypatch.setattr(CheckedStore, "pages", after_a_swap)
+        assert run_compact("usearch:old", "--out", "small", "--dimensions", "8") == 2
+    error = capsys.readouterr().err
+    assert "swapped meanwhile" in error and OTHER.space_id in error and not (place / "small").exists()
+
+
+def test_a_wrong_address_is_refused_without_its_password(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_compact("postgres://me:secret@host/shop", "--out", "small") == 2
+    error = capsys.readouterr().err
+    assert "expected the address of a gallery store" in error and "secret" not in error
 
 
 def test_what_is_something_else_is_not_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from hetero.errors import InputError, SpaceMismatchError
 from hetero.gallery.checked import CheckedStore
 from hetero.gallery.opening import open_gallery
+from hetero.gallery.store import Page
 from tests.hetero.gallery.places import DIMENSION, V1, V2, address, names, vectors
 from tests.hetero.gallery.writer import BATCH, batch
 from tests.snippets import ROOT
@@ -140,6 +143,87 @@ def test_items_are_found_by_their_attributes(store: CheckedStore) -> None:
     store.add(some[:1], ["item 1"], V1, attributes=[{"size": "2"}])
     assert "item 1" not in store.search(some[:1], 30, V1, where={"colour": "green"}).ids[0]
     assert store.search(some[:1], 1, V1, where={"size": "2"}).ids == [["item 1"]]
+
+
+def read_back(pages: Iterator[Page]) -> dict[tuple[str, str], tuple[np.ndarray, dict[str, str]]]:
+    """Tenant and id of each item -> its vector and attributes."""
+    read: dict[tuple[str, str], tuple[np.ndarray, dict[str, str]]] = {}
+    for page in pages:
+        assert page.vectors.dtype == np.float32 and page.vectors.shape == (len(page.ids), DIMENSION)
+        assert np.allclose(np.linalg.norm(page.vectors, axis=1), 1, atol=1e-6)
+        for name, vector, attributes in zip(page.ids, page.vectors, page.attributes, strict=True):
+            assert (page.tenant, name) not in read
+            read[page.tenant, name] = (vector, attributes)
+    return read
+
+
+def test_all_that_is_stored_is_read_back(store: CheckedStore) -> None:
+    assert read_back(store.pages()) == {}
+    some = vectors(30)
+    store.add(some[:20], names(20), V1, attributes=[{"row": str(row), 'a "name"': "it's ü"} for row in range(20)])
+    store.add(some[20:25], names(5), V1, tenant="café ☕")
+    # Replaced, the first two with their attributes.
+    store.add(some[25:27], names(2), V1)
+    store.add(some[27:28], ["item 2"], V1, attributes=[{}])
+    store.remove(["item 7", "item 8"])
+    expected = {("", f"item {row}"): some[row] for row in range(20) if row not in (7, 8)}
+    expected |= {("", f"item {row}"): some[25 + row] for row in range(3)}
+    expected |= {("café ☕", f"item {row}"): some[20 + row] for row in range(5)}
+    read = read_back(store.pages())
+    assert read.keys() == expected.keys()
+    for key, (vector, attributes) in read.items():
+        tenant, row = key[0], key[1].split()[1]
+        np.testing.assert_allclose(vector, expected[key], atol=5e-4)  # half a step of float16
+        assert attributes == ({} if tenant or row == "2" else {"row": row, 'a "name"': "it's ü"})
+
+
+@pytest.fixture
+def short_pages(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "usearch": "hetero.gallery.embedded.database._AT_ONCE",
+        "postgresql": "hetero.gallery.postgres.reading.ROWS",
+        "qdrant": "hetero.gallery.qdrant.points._AT_ONCE",
+        "lance": "hetero.gallery.lance.engine.ROWS",
+    }
+    monkeypatch.setattr(rows[address.partition(":")[0]], 7)
+
+
+@pytest.mark.usefixtures("short_pages")
+def test_it_is_read_back_while_others_write(address: str, store: CheckedStore) -> None:
+    always = {(tenant, name) for tenant in ("", "shop") for name in names(20)}
+    for tenant in ("", "shop"):
+        store.add(vectors(20), names(20), V1, tenant=tenant)
+    pages = store.pages()
+    first = next(pages)
+    assert 3 <= len(first.ids) <= 7
+    # Some that were read and some that were not: replaced, and removed and added anew.
+    gone: set[tuple[str, str]] = set()
+    for tenant in ("", "shop"):
+        here = [name for name in names(20) if (tenant, name) in {(first.tenant, name) for name in first.ids}]
+        others = [name for name in names(20) if name not in here]
+        store.add(vectors(4, seed=1), here[:1] + others[: 3 if here else 4], V1, tenant=tenant)
+        again = here[1:3] + others[-3:]
+        store.remove(again, tenant=tenant)
+        store.add(vectors(len(again), seed=2), again, V1, tenant=tenant)
+        gone |= {(tenant, name) for name in again}
+    store.add(vectors(5, seed=3), [f"late {row}" for row in range(5)], V1)
+    read = read_back(chain([first], pages))
+    assert always - gone <= read.keys()
+    assert {name for _, name in read.keys() - always} <= {f"late {row}" for row in range(5)}
+    assert len(read_back(store.pages())) == len(store) == 45
+
+
+@pytest.mark.usefixtures("short_pages")
+def test_it_is_read_back_in_the_order_of_addition_where_there_is_one(address: str, store: CheckedStore) -> None:
+    if address.startswith(("qdrant", "lance")):
+        pytest.skip("keeps no order")
+    for tenant in ("", "shop"):
+        store.add(vectors(10), names(20)[10:], V1, tenant=tenant)
+        store.add(vectors(10), names(20)[:10], V1, tenant=tenant)
+    pages = list(store.pages())
+    for tenant in ("", "shop"):
+        read = [name for page in pages if page.tenant == tenant for name in page.ids]
+        assert read == names(20)[10:] + names(10)
 
 
 def test_it_is_all_there_when_opened_again(address: str) -> None:

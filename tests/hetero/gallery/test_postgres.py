@@ -206,6 +206,22 @@ def test_a_crashed_server_loses_nothing_and_the_store_connects_again(address: st
         assert len(store) == 6
 
 
+def test_a_backfill_begins_while_the_gallery_is_read(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hetero.gallery.postgres.reading.ROWS", 2)
+    monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=5s")
+    with open_gallery(address, V1) as store:
+        store.add(vectors(5), names(5), V1)
+        pages = store.pages()
+        assert next(pages).ids == names(2)
+        backfill = store.begin(V2)
+        backfill.add(vectors(5, space=V2), backfill.missing(), V2)
+        backfill.swap()
+        store.add(vectors(1, space=V2), ["item 4"], V2)
+        assert [name for page in pages for name in page.ids] == names(5)[2:]
+        assert [page.vectors.shape for page in store.pages()] == [(2, 24), (2, 24), (1, 24)]
+        assert [name for page in store.pages(V1) for name in page.ids] == names(4)
+
+
 def test_who_may_read_the_tables_finds_what_clients_find(address: str) -> None:
     with open_gallery(address, V1) as store:
         colours = [{"colour": "red" if number % 3 else "blue"} for number in range(60)]

@@ -157,3 +157,13 @@ def test_several_owners_at_once_renew_them_once(superuser: str, connection: Any)
     for store in stores:
         assert store.search(vectors(5)[3:4], 1, V1).ids == [["item 3"]]
         store.close()
+
+
+def test_who_may_read_the_tables_reads_all_back_and_clients_do_not(superuser: str, connection: Any) -> None:
+    refusal = pytest.raises(InputError, match="the user phone of the database .* may search the gallery and not read")
+    with open_gallery(as_role("phone", superuser), read_only=True) as store, refusal:
+        store.pages()
+    connection.execute("GRANT USAGE ON SCHEMA hetero_gallery TO reader")
+    connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA hetero_gallery TO reader")
+    with open_gallery(as_role("reader", superuser), read_only=True) as store:
+        assert [name for page in store.pages() for name in page.ids] == names(5)
