@@ -174,6 +174,10 @@ def test_where_candidates_are_too_few_a_search_goes_on(address: str) -> None:
             exact = store.search(vectors(4, seed=1), k, V1, tenant=tenant, effort="exact").ids
             assert [len(ids) for ids in near] == [len(ids) for ids in exact] == [count] * 4
             assert tenant == "" or near == exact
+            with psycopg.connect(address, autocommit=True) as client:
+                search = "SELECT count(*) FROM hetero_gallery.search(%s, %s, %s, %s, '{}', 2)"
+                asked = [literal(vectors(1, seed=1)[0]), V1.space_id, k, tenant]
+                assert client.execute(search, asked).fetchone() == (count,)
 
 
 @contextmanager
