@@ -23,6 +23,7 @@ from hetero.gallery.pages import pages_of
 from hetero.gallery.store import Item, Matches, Page
 from hetero.gallery.truncate import truncated
 from hetero.space import EmbeddingSpace
+from hetero.storage.unfinished import sweep
 
 FEW = 10_000
 """Items of a tenant, or with some attributes, that are all compared with a query: that is exact, and no slower."""
@@ -63,6 +64,10 @@ class EmbeddedEngine:
         self._alone: dict[str, bool] = {}
         self._admitted: set[tuple[str, str]] = set()
         self._beside = Beside(self._lock, self._follow)
+        if not read_only:
+            # An index that a killed process was saving, and that this one may never save, goes now.
+            for registered in self._items.registered():
+                sweep(self._index_directory(registered.space_id))
 
     def serving(self) -> Serving:
         """Return what is served now."""
@@ -73,7 +78,11 @@ class EmbeddedEngine:
     def serve(self, space_id: str, *, complete: bool) -> int:
         """Serve a space."""
         with self._lock:
-            self._index(space_id)
+            index = self._index(space_id)
+            if complete and not index.is_mostly_saved:
+                # A kill right after the swap would leave readers without it. What comes during each save delays the
+                # swap, so that it is not saved for a few.
+                index.save()
             with self._items.database.transaction():
                 missing = self._items.count_missing(self._number(space_id))
                 if served := not (complete and missing):
@@ -233,12 +242,14 @@ class EmbeddedEngine:
 
     def _index(self, space_id: str) -> SpaceIndex:
         if space_id not in self._indexes:
-            number = self._number(space_id)
-            directory = self._directory / f"index-{number}"
+            number, directory = self._number(space_id), self._index_directory(space_id)
             index = SpaceIndex(directory, self._items, number, self._items.dimension(number), read_only=self._read_only)
             index.catch_up()
             self._indexes[space_id] = index
         return self._indexes[space_id]
+
+    def _index_directory(self, space_id: str) -> Path:
+        return self._directory / f"index-{self._number(space_id)}"
 
     def _number(self, space_id: str) -> int:
         if space_id not in self._numbers:

@@ -90,8 +90,7 @@ class SpaceIndex:
         """
         with self._items.database.transaction(writing=False):
             whole = self._catch_up(most)
-        unsaved = len(self._ids) + len(self._gone)
-        if not self._read_only and unsaved >= max(_FEWEST_UNSAVED, len(self) // _SHARE_UNSAVED):
+        if not self._read_only and self._unsaved >= _FEWEST_UNSAVED and not self.is_mostly_saved:
             self.save()
         return whole
 
@@ -112,7 +111,16 @@ class SpaceIndex:
     @property
     def is_saved(self) -> bool:
         """True if the saved index holds everything that this one does."""
-        return not self._ids and not self._gone
+        return not self._unsaved
+
+    @property
+    def is_mostly_saved(self) -> bool:
+        """True if at most a quarter is to be taken in again by whoever opens it."""
+        return self._unsaved * _SHARE_UNSAVED <= len(self)
+
+    @property
+    def _unsaved(self) -> int:
+        return len(self._ids) + len(self._gone)
 
     def nearest(
         self, query: Float32[np.ndarray, "q d"], count: int, effort: int

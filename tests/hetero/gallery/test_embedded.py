@@ -12,11 +12,11 @@ import pytest
 from hetero.errors import InputError, IntegrityError
 from hetero.gallery.opening import open_gallery
 from tests.crashes import kills
-from tests.hetero.gallery.places import V1, names, vectors
+from tests.hetero.gallery.places import V1, V2, names, vectors
 
 pytest.importorskip("usearch", reason="needs the extra gallery")
 
-from hetero.gallery.embedded import database, engine
+from hetero.gallery.embedded import database, engine, index
 
 
 @pytest.fixture
@@ -103,6 +103,28 @@ def test_a_kill_at_any_step_of_a_save_loses_nothing(folder: Path) -> None:
         store.add(some[:1], ["item 0"], V1)
     # What kills left behind went with the next save.
     assert sorted(path.name for path in folder.iterdir() if "sqlite-" not in path.name) == ["index-1", "items.sqlite"]
+
+
+def test_a_swap_waits_for_the_first_save_and_not_for_that_of_a_few_late_items(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves, save = list[int](), index.SpaceIndex.save
+
+    def noted(self: index.SpaceIndex) -> None:
+        saves.append(len(self))
+        save(self)
+
+    with open_gallery(f"usearch:{folder}", V1) as store:
+        store.add(vectors(20), names(20), V1)
+        backfill = store.begin(V2)
+        backfill.add(vectors(20, space=V2), backfill.missing(), V2)
+        monkeypatch.setattr(index.SpaceIndex, "save", noted)
+        for late in ("one", "two"):
+            store.add(vectors(1, seed=1), [late], V1)
+            assert not backfill.try_swap() and saves == [20]
+            backfill.add(vectors(1, seed=1, space=V2), backfill.missing(), V2)
+        # The other save is that of the old space's index, which is let go.
+        assert backfill.try_swap() and saves == [20, 22] and store.space == V2
 
 
 def _touched(folder: Path) -> None:
