@@ -14,6 +14,7 @@ from unittest import mock
 from benchmarks.crash_points.case import AGAIN, Action, Case, Place
 from benchmarks.crash_points.processes import stand_ins
 from benchmarks.crash_points.set_up import stages
+from benchmarks.crash_points.stores import rows_of, store_at_hand
 
 _RUN = ("out/data", "out/cloud", "out/students/*", "out/supernet", "out/search", "out/evaluation", "out/bundles/*",
         "out/verification", "out/report")  # fmt: skip
@@ -139,6 +140,18 @@ def _backfill(seed: int) -> Action:
     return _command("backfill", "plan", old, new, new, "{out}", *options)
 
 
+def _compact(source: str, dimensions: int, *more: str) -> Action:
+    return _command("gallery", "compact", source, "--out", "{out}/small", "--dimensions", str(dimensions), *more)
+
+
+def _compact_file(seed: int) -> Action:
+    return _compact(f"{{given}}/vectors-{seed}.safetensors", 4, "--students", f"{{given}}/models-{seed}/students/edge")
+
+
+def _compact_store(seed: int) -> Action:
+    return _compact("usearch:{given}/gallery", 4 + seed)
+
+
 def _data(seed: int) -> Action:
     return _command("run", f"{{given}}/run-{seed}.toml", "--out", "{out}", "--until", "data", "--jobs", "1")
 
@@ -181,6 +194,11 @@ _JUDGED: dict[str, Any] = {
     "kept": ("cache/returned/*", "cache/golden-files/*", "cache/resizers/*", "config/hetero/kept.key"),
 }
 
+_MOVED = _command(
+    *("backfill", "run", "usearch:{out}/gallery", "{given}/new.safetensors", "--batch-size", "16"),
+    *("--queries", "{given}/new-queries.safetensors", "--before", "{given}/old-queries.safetensors"),
+)
+
 CASES = [
     *_both("run", _run, **_TRAINED),
     Case("data", _data(1), **_TRAINED),
@@ -213,4 +231,15 @@ CASES = [
     Case("model", _model(1)),
     Case(f"model{AGAIN}", _model(1), before=_model(0), whole=("out/model",)),
     *_both("backfill", _backfill),
+    Case(
+        "backfill run",
+        _MOVED,
+        before=store_at_hand,
+        whole=("out/gallery/index-*",),
+        growing=("out/gallery/items.sqlite*",),
+        # The old space's index may lag behind the rows, as after any kill: whoever opens it takes in the rest.
+        counted={"out/gallery/items.sqlite": rows_of, "out/gallery/index-1/*": _nothing},
+    ),
+    *_both("compact", _compact_file, whole=("out/small",)),
+    *_both("compact store", _compact_store, whole=("out/small",), counted={"out/small/gallery/items.sqlite": rows_of}),
 ]

@@ -90,12 +90,14 @@ class Watch:
 
         def connected(*arguments: Any, **named: Any) -> sqlite3.Connection:
             connection = connect(*arguments, **named)
-            connection.set_trace_callback(
-                lambda statement: self._write("sqlite3", statement) if statement.startswith(_STATEMENTS) else None
-            )
+            connection.set_trace_callback(self._traced)
             return connection
 
         return connected
+
+    def _traced(self, statement: str) -> None:
+        if statement.startswith(_STATEMENTS):
+            self._write("sqlite3", statement.partition("\n")[0])
 
     def _write(self, event: str, path: str) -> None:
         number = int.from_bytes(self._count[:8], "little") + 1

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.crash_points.case import Place
+from benchmarks.crash_points.stores import write_store
 from hetero.data.contents import SETTLED_SECONDS
 
 SIDE = 16
@@ -91,13 +92,14 @@ def write_inputs(given: Path) -> None:
 
 
 def make_models(place: Place) -> None:
-    """Train the models of both seeds, and write what there is to export, to embed with and to plan for."""
+    """Train the models of both seeds, and write what there is to export, to embed with, to plan for and to move."""
     from export import RetrievalSet, export_model, generate_key
     from hetero import load_embeddings, load_recipe, save_embeddings
     from hetero.pipeline.commands.run import run
     from hetero.pipeline.context import Context
     from hetero.pipeline.export_sets import retrieval_set
 
+    write_store(place.given)
     generate_key(place.given / "key.pem", place.given / "key.pub.pem")
     for seed in (0, 1):
         recipe, out = place.given / f"run-{seed}.toml", place.given / f"models-{seed}"

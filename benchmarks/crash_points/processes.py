@@ -20,11 +20,12 @@ import numpy as np
 
 from hetero.pipeline.engine.stage import RunStage, run_stages
 from hetero.processes import children
+from hetero.upgrade.backfill.running import workers
 
 
 @contextlib.contextmanager
 def stand_ins() -> Generator[None]:
-    """Stages and comparisons in this process, converters in a fork; the clock and drawn keys say the same each time."""
+    """Stages, comparisons and workers in this process, converters in a fork; clock and drawn keys are constants."""
     from device_tests.targets.job import returned_in as returned
     from export.conversion import worker as convert
 
@@ -37,6 +38,7 @@ def stand_ins() -> Generator[None]:
         return dataclasses.replace(told, load_seconds=1.0, latency_seconds=seconds, peak_memory_bytes=1)
 
     with (
+        mock.patch("hetero.upgrade.backfill.running.workers.Processes", lambda _: workers.Here()),
         mock.patch("device_tests.targets.process.returned_in", told_by_no_clock),
         mock.patch("device_tests.answers.sealed.secrets.token_bytes", bytes),
         mock.patch("hetero.pipeline.commands.run.run_graph", _one_after_another),

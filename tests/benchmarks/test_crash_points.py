@@ -108,6 +108,7 @@ def test_kills_are_shared_out_evenly() -> None:
 def test_commands_survive_kills(tmp_path: Path) -> None:
     # In a process of its own: stand-ins for processes are none to the checks of types that tests run under.
     commands = ["run", "data", "set-up", "bundle sign", "embed", "gallery", "adapter", "model"]
+    commands += ["backfill run", "compact store"]
     command = [sys.executable, "-m", "benchmarks.crash_points", "--points", "32", "--json", str(tmp_path / "figures")]
     done = subprocess.run(
         [*command, "--commands", *commands], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False
