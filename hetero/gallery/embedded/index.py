@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Generator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from hetero.errors import IntegrityError
 from hetero.files import sha256_file, write_json
 from hetero.gallery.embedded import names
+from hetero.gallery.embedded.deletions import Deletions
 from hetero.gallery.embedded.items import Items
 from hetero.gallery.embedded.names import Names
 from hetero.gallery.engine import CONNECTIVITY, EXPANSION
@@ -62,14 +65,11 @@ class SpaceIndex:
     def __init__(self, directory: Path, items: Items, number: int, dimension: int, *, read_only: bool) -> None:
         self._directory, self._items, self._number, self._dimension = directory, items, number, dimension
         self._read_only, self._threads = read_only, _threads()
-        self._saved, self._names, self._graph = Saved(0, 0, ""), None, self._new()
+        self._deletions = Deletions(items.database, number)
         if directory.is_dir():
-            self._saved, self._names, self._graph = steadily(directory, self._open)
-        # Nothing can be added to a mapped graph, so that what came since lies in one of its own.
-        self._recent = self._new() if read_only else self._graph
-        self._key, self._deletion = self._saved.key, self._saved.deletion
-        self._ids: dict[int, str] = {}
-        self._gone: set[int] = set()
+            self._begin(*steadily(directory, self._open))
+        else:
+            self._begin_anew()
 
     def __len__(self) -> int:
         return len(self._graph) + (len(self._recent) if self._read_only else 0)
@@ -88,25 +88,27 @@ class SpaceIndex:
         Returns:
             True if nothing is left.
         """
-        with self._items.database.transaction(writing=False):
-            whole = self._catch_up(most)
+        with self._state() as deleted:
+            whole = self._take_in(deleted, most)
         if not self._read_only and self._unsaved >= _FEWEST_UNSAVED and not self.is_mostly_saved:
             self.save()
         return whole
 
     def save(self) -> None:
         """Write the index in place of the saved one; a kill leaves one of the two, whole."""
-        database = self._items.database
-        with database.transaction(writing=False), replaced_directory(self._directory) as fresh:
-            self._catch_up()
+        with self._state() as deleted, replaced_directory(self._directory) as fresh:
+            self._take_in(deleted)
             self._graph.save(str(fresh / GRAPH))
             names.write(fresh, chain.from_iterable(self._items.ids(self._number)))
             saved = Saved(self._key, self._deletion, sha256_file(fresh / GRAPH))
             write_json(fresh / RECORD, vars(saved))
             self._names = Names(fresh)
-        self._saved = saved
         self._ids.clear()
         self._gone.clear()
+        # Not up to this one: another process may be saving an index that is a little older.
+        earlier, self._saved = self._saved, saved
+        with contextlib.suppress(OSError):  # others write for long, or the disk is full: the next save does it
+            self._deletions.forget(earlier.deletion)
 
     @property
     def is_saved(self) -> bool:
@@ -172,7 +174,38 @@ class SpaceIndex:
         all_keys[:, : own.shape[1]][there], all_scores[:, : own.shape[1]][there] = own[there], scores[there]
         return all_keys, all_scores
 
-    def _catch_up(self, most: int | None = None) -> bool:
+    def _begin(self, saved: Saved, known: Names | None, graph: Any) -> None:
+        self._saved, self._names, self._graph = saved, known, graph
+        # Nothing can be added to a mapped graph, so that what came since lies in one of its own.
+        self._recent = self._new() if self._read_only else graph
+        self._key, self._deletion = saved.key, saved.deletion
+        self._ids: dict[int, str] = {}
+        self._gone: set[int] = set()
+
+    def _begin_anew(self) -> None:
+        self._begin(Saved(0, 0, ""), None, self._new())
+        # What is deleted by now is not taken in.
+        self._deletion = self._deletions.last()
+
+    def _reopen(self) -> None:
+        """Begin with the index that was saved last, or from nothing if that is no newer than this one."""
+        own = self._deletion
+        if self._directory.is_dir():
+            self._begin(*steadily(self._directory, self._open))
+        if self._deletion <= own:
+            self._begin_anew()
+
+    @contextlib.contextmanager
+    def _state(self) -> Generator[list[tuple[int, int]]]:
+        """Open one state of the tables; yield the deletions since the last time, all of them."""
+        while True:
+            with self._items.database.transaction(writing=False):
+                if (deleted := self._deletions.after(self._deletion)) is not None:
+                    yield deleted
+                    return
+            self._reopen()
+
+    def _take_in(self, deleted: list[tuple[int, int]], most: int | None = None) -> bool:
         last, whole = self._items.database.value("SELECT max(key) FROM vectors") or 0, True
         while rows := self._items.after(self._number, self._key, most or _AT_ONCE):
             keys = np.array([row[0] for row in rows], np.uint64)
@@ -186,10 +219,6 @@ class SpaceIndex:
         if whole:
             # Vectors of other spaces are not looked at again, as many as a backfill adds.
             self._key = max(self._key, last)
-        deleted = self._items.database.rows(
-            "SELECT number, key FROM deleted WHERE space = ? AND number > ? ORDER BY number",
-            [self._number, self._deletion],
-        )
         if deleted:
             self._deletion = deleted[-1][0]
             self._gone.update(key for _, key in deleted)

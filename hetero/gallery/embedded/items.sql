@@ -34,6 +34,7 @@ CREATE TABLE vectors (
   UNIQUE (item, space)
 );
 
+-- For indexes that still hold them. The key 0 stands for this and all earlier ones of its space.
 CREATE TABLE deleted (number INTEGER PRIMARY KEY AUTOINCREMENT, space INTEGER NOT NULL, key INTEGER NOT NULL);
 CREATE TRIGGER deletion AFTER DELETE ON vectors
 BEGIN
