@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
-import http.server
-import json
-import queue
+import re
 import struct
-import subprocess
-import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,96 +14,38 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from device_tests.targets.browser.setup import browser
 from hetero.data.decoding.decode import decode
-from hetero.errors import InputError
 from hetero.gallery.opening import open_gallery
 from hetero.models.embed import embed_images
 from tests.hetero.gallery.places import embedded
 from tests.hetero.linear import domains
 from tests.hetero.serving.running import Answer, Running, serving
+from tests.hetero.serving.tab import WIDTH, Tab, phone
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
-# What a person does: to give a token, to choose a file, to press the button, to look.
-PERSON = """
-const form = document.querySelector('form');
-const file = new File([await (await fetch('/chosen')).blob()], 'chosen.png', {type: 'image/png'});
-const chosen = new DataTransfer();
-chosen.items.add(file);
-form.elements.photo.files = chosen.files;
-form.elements.token.value = new URLSearchParams(location.search).get('token');
-form.elements.k.value = 3;
-form.querySelector('button').click();
-const status = document.querySelector('[role=status]');
-while (!status.textContent || status.textContent === 'searching') await new Promise((go) => setTimeout(go, 50));
-const hits = [...document.querySelectorAll('li')].map((one) => {
-  const image = one.querySelector('img');
-  return [one.textContent, image ? image.naturalWidth : 0];
-});
-await fetch('/seen', {method: 'POST', body: JSON.stringify([status.textContent, hits])});
-"""
+# What a person sees once the answer is there: what the page says, hits with the widths of their photos, the page's own.
+SEEN = """(async () => {
+  const status = document.querySelector('[role=status]');
+  while (!status.textContent || status.textContent === 'searching') await new Promise((go) => setTimeout(go, 50));
+  const hits = [...document.querySelectorAll('li')].map((one) => {
+    const image = one.querySelector('img');
+    return [one.textContent, image ? image.naturalWidth : 0];
+  });
+  return [status.textContent, hits, document.documentElement.scrollWidth];
+})()"""
 
 
-@contextmanager
-def watched(service: Running, chosen: bytes) -> Iterator[tuple[int, queue.Queue[bytes]]]:
-    """The service as a browser sees it, with a script in its page; yields the port and what the script posts."""
-    seen: queue.Queue[bytes] = queue.Queue()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/person.mjs":
-                self.reply(200, "text/javascript", PERSON.encode(), {})
-            elif self.path == "/chosen":
-                self.reply(200, "image/png", chosen, {})
-            else:
-                self.forward(None)
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/seen":
-                seen.put(body)
-                self.reply(200, "text/plain", b"", {})
-            else:
-                self.forward(body)
-
-        def forward(self, body: bytes | None) -> None:
-            headers = {name: value for name in ("content-type", "authorization") if (value := self.headers[name])}
-            connection = http.client.HTTPConnection("127.0.0.1", service.port)
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            data, kind = answer.read(), answer.getheader("content-type", "")
-            if self.path.startswith("/?"):
-                data = data.replace(b"</html>", b'<script type="module" src="/person.mjs"></script></html>')
-            policy = answer.getheader("content-security-policy")
-            self.reply(answer.status, kind, data, {"content-security-policy": policy} if policy else {})
-
-        def reply(self, status: int, kind: str, data: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": kind, "content-length": str(len(data)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, seen
-        server.shutdown()
-
-
-def seen_by_a_person(service: Running, chosen: bytes, token: str, folder: Path) -> Any:
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
-    with watched(service, chosen) as (port, seen):
-        command = [browser(), *options, f"http://127.0.0.1:{port}/?token={token}"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            return json.loads(seen.get(timeout=120))
-        finally:
-            process.terminate()
-            process.wait()
+def searched(tab: Tab, service: Running, photo: Path, token: str) -> tuple[str, list[list[Any]]]:
+    """Open the page, ask for three hits as a person does, and return what the page says and shows."""
+    tab.open(f"http://127.0.0.1:{service.port}/")
+    tab.type("[name=token]", token)
+    tab.choose("[name=photo]", photo)
+    tab.type("[name=k]", "3")
+    tab.run("document.querySelector('button').click()")
+    status, hits, width = tab.run(SEEN)
+    assert width == WIDTH, "it needs to be scrolled sideways"
+    return status, hits
 
 
 @dataclass(frozen=True)
@@ -136,7 +72,8 @@ READ, WRITE = "r" * 20, "w" * 20
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     model, photos = domains.model(folder / "model"), folder / "photos"
-    domains.write_all(domains.domain("one"), photos)
+    # A name as long as names of files are, and without a place to break it.
+    domains.write_all(domains.domain("one"), photos / ("long" * 20))
     files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))[:6]
     rows = embed_images(model, np.stack([decode(photos / name, domains.SHAPE) for name in files]))
     assert model.space is not None
@@ -152,18 +89,27 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.mark.slow
 def test_a_photo_finds_itself_and_shows_the_hits(shop: Shop, tmp_path: Path) -> None:
-    try:
-        browser()
-    except InputError as error:
-        pytest.skip(str(error))
-    status, hits = seen_by_a_person(shop.service, shop.chosen, READ, tmp_path)
-    assert status == "3 items"
-    assert [text.rpartition(" ")[0] for text, _ in hits] == shop.expected
-    assert [width > 0 for _, width in hits] == [True, True, False]
-    status, hits = seen_by_a_person(shop.service, shop.chosen, "x" * 20, tmp_path)
-    assert "expected the header 'Authorization: Bearer TOKEN'" in status and hits == []
-    status, hits = seen_by_a_person(shop.service, b"no picture", READ, tmp_path)
-    assert "cannot identify image file" in status and hits == []
+    chosen, other = tmp_path / "chosen.png", tmp_path / "other.png"
+    chosen.write_bytes(shop.chosen)
+    other.write_bytes(b"no picture")
+    with phone(tmp_path / "profile") as tab:
+        status, hits = searched(tab, shop.service, chosen, READ)
+        assert status == "3 items"
+        assert [text.rpartition(" ")[0] for text, _ in hits] == shop.expected
+        assert [width > 0 for _, width in hits] == [True, True, False]
+        status, hits = searched(tab, shop.service, chosen, "x" * 20)
+        assert "expected the header 'Authorization: Bearer TOKEN'" in status and hits == []
+        status, hits = searched(tab, shop.service, other, READ)
+        assert "cannot identify image file" in status and hits == []
+        # The server's refusals: of the third hit's photo, the wrong token and what is no picture.
+        assert [source for source, _ in tab.errors] == ["network"] * 3
+        assert [re.findall(r"\d+", text) for _, text in tab.errors] == [["404"], ["401"], ["400"]]
+        # So that it can fail at all.
+        tab.run("document.querySelector('h1').textContent = 'x'.repeat(99)")
+        assert tab.run(SEEN)[2] > WIDTH
+        tab.run("document.body.append(Object.assign(new Image(), {src: 'data:,'}))")
+        tab.run("new Promise((go) => setTimeout(go, 50))")
+        assert "Content Security Policy" in tab.errors[-1][1]
 
 
 @pytest.mark.slow
