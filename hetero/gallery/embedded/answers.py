@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hetero.gallery.embedded.index import as_vectors
+from hetero.gallery.embedded.graph import as_vectors
 from hetero.gallery.engine import Query
 from hetero.gallery.store import Matches
 from hetero.metrics.nearest import search

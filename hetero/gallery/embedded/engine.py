@@ -16,7 +16,8 @@ from hetero.errors import SpaceMismatchError
 from hetero.gallery.embedded import answers
 from hetero.gallery.embedded.beside import Beside
 from hetero.gallery.embedded.conditions import ALL_KEYS, Side
-from hetero.gallery.embedded.index import SpaceIndex, as_vectors
+from hetero.gallery.embedded.graph import as_vectors
+from hetero.gallery.embedded.index import SpaceIndex
 from hetero.gallery.embedded.items import Items, Precision
 from hetero.gallery.engine import Query, Serving
 from hetero.gallery.pages import pages_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Generator
 from itertools import chain
 from pathlib import Path
@@ -17,9 +16,9 @@ from hetero.errors import IntegrityError
 from hetero.files import sha256_file, write_json
 from hetero.gallery.embedded import names
 from hetero.gallery.embedded.deletions import Deletions
+from hetero.gallery.embedded.graph import as_vectors, nearest_in, new_graph, usual_threads
 from hetero.gallery.embedded.items import Items
 from hetero.gallery.embedded.names import Names
-from hetero.gallery.engine import CONNECTIVITY, EXPANSION
 from hetero.schema import parse_file, record
 from hetero.storage.directories import replaced_directory, steadily
 
@@ -64,7 +63,7 @@ class SpaceIndex:
 
     def __init__(self, directory: Path, items: Items, number: int, dimension: int, *, read_only: bool) -> None:
         self._directory, self._items, self._number, self._dimension = directory, items, number, dimension
-        self._read_only, self._threads = read_only, _threads()
+        self._read_only, self._threads = read_only, usual_threads()
         self._deletions = Deletions(items.database, number)
         if directory.is_dir():
             self._begin(*steadily(directory, self._open))
@@ -138,7 +137,9 @@ class SpaceIndex:
             Keys, best first, -1 for none, and their scores, minus infinity for none.
         """
         parts = [self._graph, self._recent] if self._read_only else [self._graph]
-        keys, scores = zip(*(self._nearest(part, query, count, effort) for part in parts), strict=True)
+        keys, scores = zip(
+            *(nearest_in(part, query, count, effort, threads=self._threads) for part in parts), strict=True
+        )
         if len(parts) == 1:
             return keys[0], scores[0]
         all_keys, all_scores = np.hstack(keys), np.hstack(scores)
@@ -154,25 +155,6 @@ class SpaceIndex:
             None if key in self._gone else name or self._ids.get(key)
             for key, name in zip(keys.tolist(), ids, strict=True)
         ]
-
-    def _nearest(
-        self, graph: Any, query: NDArray[np.float32], count: int, effort: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        shape = (len(query), min(count, len(graph)))
-        if not shape[1]:
-            return np.empty(shape, np.int64), np.empty(shape, np.float32)
-        # No more can be kept; room is made for all of them at once.
-        graph.expansion_search = min(effort, len(graph))
-        answer = graph.search(query, shape[1], threads=self._threads)
-        # One query is answered by as many as there are, several by a table with their numbers.
-        own, scores = answer.keys.astype(np.int64).reshape(len(query), -1), 1 - answer.distances.reshape(len(query), -1)
-        if own.shape == shape and (len(query) == 1 or answer.counts.min() == shape[1]):
-            return own, scores
-        counts = answer.counts if len(query) > 1 else np.array([own.shape[1]])
-        all_keys, all_scores = np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
-        there = np.arange(own.shape[1]) < counts[:, None]
-        all_keys[:, : own.shape[1]][there], all_scores[:, : own.shape[1]][there] = own[there], scores[there]
-        return all_keys, all_scores
 
     def _begin(self, saved: Saved, known: Names | None, graph: Any) -> None:
         self._saved, self._names, self._graph = saved, known, graph
@@ -246,24 +228,4 @@ class SpaceIndex:
             ) from None
 
     def _new(self, *, removable: bool = True) -> Any:
-        from usearch.index import Index
-
-        metric, kind = ("cos", "i8") if self._items.precision == "int8" else ("ip", "f16")
-        return Index(
-            ndim=self._dimension,
-            metric=metric,
-            dtype=kind,
-            connectivity=CONNECTIVITY,
-            expansion_add=EXPANSION,
-            enable_key_lookups=removable,
-        )
-
-
-def as_vectors(rows: list[bytes], dimension: int) -> NDArray[np.float16]:
-    """Return vectors from the tables, float16 [n, d]."""
-    return np.frombuffer(b"".join(rows), "<f2").reshape(len(rows), dimension).astype(np.float16, copy=False)
-
-
-def _threads() -> int:
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return int(limit) if limit.isdigit() else 0
+        return new_graph(self._dimension, self._items.precision, removable=removable)
