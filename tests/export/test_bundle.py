@@ -309,7 +309,7 @@ def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [here, *(place for key in keys for place in places(value[key], (*here, key)))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_change_of_the_manifest_is_read_or_refused(bundle: Path, data: st.DataObject) -> None:
     relist(bundle)
@@ -330,7 +330,7 @@ def test_any_change_of_the_manifest_is_read_or_refused(bundle: Path, data: st.Da
         assert str(error).strip()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_change_of_the_goldens_is_read_or_refused(bundle: Path, data: st.DataObject) -> None:
     path = bundle / "goldens.safetensors"

@@ -51,7 +51,7 @@ def test_procrustes_between_two_dimensions_is_as_if_the_smaller_were_padded(sour
     np.testing.assert_allclose(gram, np.eye(shorter), atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**16))
 def test_no_other_rotation_is_nearer_than_procrustes(seed):
     x, y = unit_vectors(12, 3, seed), unit_vectors(12, 3, seed + 1)
@@ -76,7 +76,7 @@ def test_ridge_in_one_dimension_by_hand():
     assert adapter.matrix.tolist() == [[0.5]] and adapter.offset.tolist() == [1.5]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**16), penalty=st.floats(1e-4, 10))
 def test_no_other_matrix_has_a_smaller_penalised_error_than_ridge(seed, penalty):
     x, y = unit_vectors(10, 3, seed), unit_vectors(10, 2, seed + 1)
@@ -122,7 +122,7 @@ def test_interpolation_goes_its_share_of_the_angle(share, degrees):
     np.testing.assert_allclose(adapter(at(10.0)), at(degrees), atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**16), share=st.floats(0, 1), nearness=st.sampled_from([0.0, 1e-9, 1e-4, 1.0]))
 def test_slerp_stays_on_the_sphere_at_the_share_of_the_angle(seed, share, nearness):
     start = unit_vectors(4, 5, seed)
@@ -143,7 +143,7 @@ def test_slerp_between_opposite_vectors_takes_the_nearer_end():
     assert slerp(start, end, 0.4).tolist() == [[1.0, 0.0]] and slerp(start, end, 0.5).tolist() == [[-1.0, 0.0]]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(kind=st.sampled_from(sorted(ADAPTERS)), seed=st.integers(0, 2**16), s=st.integers(2, 5), t=st.integers(2, 5))
 def test_every_adapter_makes_finite_unit_vectors_and_knows_no_order(kind, seed, s, t):
     source, target = unit_vectors(20, s, seed), unit_vectors(20, t, seed + 1)

@@ -196,7 +196,7 @@ def test_rows_are_resized_before_columns_whatever_the_shape(tmp_path: Path) -> N
     assert pixels_of(str(path), contract.to_dict()).tolist() == [[[1, 1, 1]]]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     width=st.integers(1, 300),
     height=st.integers(1, 300),

@@ -26,7 +26,7 @@ def test_two_axes_by_hand():
     np.testing.assert_allclose(leading.std, [np.sqrt(4.5)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(2, 12), st.integers(2, 40))
 def test_all_directions_give_the_vectors_back_and_each_is_as_wide_as_it_says(seed, dimension, count):
     vectors = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)

@@ -45,7 +45,7 @@ def test_an_uncentred_cloud_of_few_directions():
     assert found.effective_dimension < 5
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_figures_do_not_depend_on_the_frame(seed):
     vectors = low_dimensional(count=120).astype(np.float64)
@@ -60,7 +60,7 @@ def test_figures_do_not_depend_on_the_frame(seed):
     assert after.classes.same == pytest.approx(before.classes.same, abs=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(1e-3, 1e3))
 def test_lengths_are_told_and_then_do_not_matter(factor):
     vectors = low_dimensional(count=60)

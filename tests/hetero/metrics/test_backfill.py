@@ -30,7 +30,7 @@ def random_backfill(seed: int, old_dimension: int = 4, new_dimension: int = 4) -
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from([(4, 4), (3, 5), (5, 3)]))
 def test_a_mixed_gallery_scores_each_image_in_its_own_space(seed: int, dimensions: tuple[int, int]) -> None:
     backfill = random_backfill(seed, *dimensions)
@@ -65,7 +65,7 @@ def test_hand_computed() -> None:
     assert curves["mate"].areas("cmc@1").tolist() == [0.25 * 0.5 + 0.5]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_ends_are_the_plain_figures_whatever_the_order(seed: int) -> None:
     backfill, rng = random_backfill(seed), np.random.default_rng(seed)

@@ -31,7 +31,7 @@ def test_hand_computed() -> None:
     assert second.fnir == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), st.booleans())
 def test_equals_the_definition(seed: int, rank: int, fpir: float, leave_out: bool) -> None:
     rng = np.random.default_rng(seed)

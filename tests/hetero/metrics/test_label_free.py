@@ -58,7 +58,7 @@ def test_a_student_that_knows_only_the_mean_finds_what_chance_finds():
     assert neighbour_map(cloud, cloud, middle, [leave_one_out(300)]) > 0.6
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(2, 4))
 def test_where_classes_are_the_clouds_neighbours_it_is_map_at_r(seed, each):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ def small_whole_numbers(rng: np.random.Generator, rows: int, dimension: int) -> 
     return rng.integers(-2, 3, (rows, dimension)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     queries=st.integers(1, 7),

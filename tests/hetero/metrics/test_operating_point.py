@@ -53,7 +53,7 @@ def test_what_was_never_found_is_never_accepted() -> None:
     assert point.threshold == np.float32(0.1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(many, many, st.floats(0, 1), st.integers(0, 1000))
 def test_a_sample_counts_comparisons_as_often_as_they_were_drawn(
     mated: list[float], non_mated: list[float], rate: float, seed: int

@@ -32,7 +32,7 @@ def test_hand_computed() -> None:
     assert values["map@r"].dtype == np.float64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(4, 24),

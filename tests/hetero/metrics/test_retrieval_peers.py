@@ -35,7 +35,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(vectors[:queries], vectors[queries:], rng.integers(0, classes, queries), labels)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases())
 def test_torchmetrics_agrees_query_by_query(case: Case) -> None:
     values = evaluate(*case, metrics=("cmc@1", "cmc@5", "map@r", "recall@1", "recall@5", "recall@100"))
@@ -48,7 +48,7 @@ def test_torchmetrics_agrees_query_by_query(case: Case) -> None:
         assert values["recall@100"][row] == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases())
 def test_pytorch_metric_learning_agrees(case: Case) -> None:
     values = evaluate(*case, metrics=("cmc@1", "map@r"))

@@ -16,7 +16,7 @@ def unit(rng: np.random.Generator, rows: int, dimension: int = 6) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(6, 30),

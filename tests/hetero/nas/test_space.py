@@ -49,7 +49,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     return SearchSpace(stages=tuple(stages), kind=some(["inverted_residual", "shuffle"]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(spaces(), st.integers(0, 2**32), st.floats(0, 1))
 def test_whatever_is_drawn_is_a_point_of_the_space(space: SearchSpace, seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ def test_whatever_is_drawn_is_a_point_of_the_space(space: SearchSpace, seed: int
         assert space.config(point).family == "edge"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(spaces(), st.integers(0, 2**32))
 def test_a_neighbour_differs_in_one_choice(space: SearchSpace, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def test_a_neighbour_differs_in_one_choice(space: SearchSpace, seed: int) -> Non
     assert sum(own[gene] != its[gene] for gene in own.keys() & its.keys()) == 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(spaces(), st.integers(0, 2**32))
 def test_a_child_takes_every_choice_from_a_parent(space: SearchSpace, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -16,7 +16,7 @@ from hetero.training.optimisation.optimizer import VECTOR_SHARE, build_optimizer
 from hetero.training.optimisation.schedule import Schedule
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(0, 1000))
 def test_singular_values_come_near_one_and_directions_stay(rows: int, columns: int, seed: int):
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))

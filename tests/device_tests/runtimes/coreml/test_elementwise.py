@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tests.device_tests.runtimes.coreml.mil import mb, opened, run
 
-few = settings(max_examples=8, deadline=None)
+few = settings(max_examples=8)
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 
 

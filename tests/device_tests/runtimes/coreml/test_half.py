@@ -16,7 +16,7 @@ from tests.device_tests.runtimes.coreml.mil import mb, opened, result
 from tests.device_tests.runtimes.coreml.test_elementwise import numbers
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.uint32, st.integers(0, 300)))
 def test_rounding_is_that_of_a_cast(bits: np.ndarray) -> None:
     values = bits.view(np.float32)

@@ -15,7 +15,7 @@ from device_tests.runtimes.coreml import NotVerifiedError
 from tests.device_tests.runtimes.coreml.mil import mb, opened, run
 from tests.device_tests.runtimes.coreml.test_elementwise import close, few, numbers
 
-some = settings(max_examples=20, deadline=None)
+some = settings(max_examples=20)
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
