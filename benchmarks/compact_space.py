@@ -1,4 +1,4 @@
-r"""A smaller space: what rotations, truncation and Matryoshka heads keep of a cloud's gallery, by students' queries.
+r"""A smaller space: what rotations and truncation keep of a cloud's gallery, by students' queries.
 
 The cloud and the students are those of finished runs, ``NAME=RECIPE=RUN`` (and ``=DATA`` where the recipe is given its
 data). Rotations are fitted to the cloud's vectors of training images, and all figures are of test images: the student
@@ -9,23 +9,17 @@ vectors.
 
     hetero demo --out runs/demo
     hetero run benchmarks/recipes/photos.toml --data PHOTOS --out runs/photos --until students
-    python -m benchmarks.compact_space stored demo=demo=runs/demo \
-        photos=benchmarks/recipes/photos.toml=runs/photos=PHOTOS --out runs/compact
-    python -m benchmarks.compact_space matryoshka --seeds 0 --steps 800 --out runs/compact
-
-The second part trains clouds on emoji, with the own classifier of the whole vector or with that of its prefixes, and a
-student in each one's space; then the first coordinates of the one and the rotation of the other are compared.
+    python -m benchmarks.compact_space demo=demo=runs/demo photos=benchmarks/recipes/photos.toml=runs/photos=PHOTOS \
+        --out runs/compact
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -73,14 +67,14 @@ def ways(train: Float32[np.ndarray, "n d"], lengths: Sequence[int] = LENGTHS) ->
     for precision in ("float16", "int8", "binary"):
         yield Way("whole", lambda some: some, whole, precision)
     for length in lengths:
-        yield Way("first coordinates", _first(length), length, "int8")
+        yield Way("first coordinates", first_coordinates(length), length, "int8")
         yield Way("components around the mean", _components(centre, components[:length]), length, "int8")
         for precision in ("float16", "int8", "binary"):
-            yield Way("rotation", _turned(rotation, length), length, precision)
-        yield Way("rotation by ITQ", _turned(quantisation_rotation(train, length), length), length, "binary")
+            yield Way("rotation", rotated(rotation, length), length, precision)
+        yield Way("rotation by ITQ", rotated(quantisation_rotation(train, length), length), length, "binary")
 
 
-def _first(length: int) -> Map:
+def first_coordinates(length: int) -> Map:
     return lambda some: unit(some[:, :length], what="first coordinates")
 
 
@@ -88,7 +82,7 @@ def _components(centre: Float32[np.ndarray, " d"], components: Float32[np.ndarra
     return lambda some: unit((some - centre) @ components.T, what="components")
 
 
-def _turned(rotation: Rotation, length: int) -> Map:
+def rotated(rotation: Rotation, length: int) -> Map:
     return lambda some: rotation(some, length)
 
 
@@ -198,114 +192,16 @@ def compared(new: Answers, old: Answers, clusters: list[np.ndarray] | None, metr
     }
 
 
-def matryoshka(arguments: argparse.Namespace) -> None:
-    """Train clouds and students, print each one's figures at each length, and their means over seeds."""
-    draft = draft_called(Path("demo"))
-    recipe = draft.require_sound()
-    data = Context(recipe, arguments.out).dataset
-    config = next(one for one in recipe.students if one.name == "edge-m")
-    heads = {"own_head": hetero.ObjectiveConfig("own_head"), "matryoshka": hetero.ObjectiveConfig("matryoshka")}
-    lines: list[dict[str, Any]] = []
-    for seed in arguments.seeds:
-        answers_by_way: dict[tuple[str, int], Answers] = {}
-        for name, head in heads.items():
-            folder = arguments.out / f"{name}-{seed}"
-            sides = trained(
-                data,
-                recipe,
-                config,
-                head,
-                folder,
-                steps=arguments.steps,
-                student_steps=arguments.student_steps,
-                seed=seed,
-            )
-            search = Search(*sides[:2], np.asarray(data.test.labels), data.test_tasks)
-            rotation = principal_rotation(sides[2])
-            maps = {("rotation", length): _turned(rotation, length) for length in LENGTHS}
-            maps |= {("first coordinates", length): _first(length) for length in LENGTHS}
-            maps |= {("whole", 128): lambda some: some}
-            for (way, length), change in maps.items():
-                answers = search.answers(Way(way, change, length, "int8"), 1)
-                answers_by_way[f"{name}, {way}", length] = answers
-                cloud = dataclasses.replace(search, query=search.gallery).answers(Way(way, change, length, "int8"), 1)
-                value, own = (float(np.mean([task.mean() for task in one])) for one in (answers, cloud))
-                lines.append(
-                    {"seed": seed, "head": name, "way": way, "dimension": length, "cmc@1": value, "cloud": own}
-                )
-                print(json.dumps(lines[-1]), flush=True)
-        clusters = [np.asarray(data.test.labels)[task.query] for task in data.test_tasks]
-        for length in LENGTHS:
-            pair = answers_by_way["own_head, rotation", length], answers_by_way["matryoshka, first coordinates", length]
-            difference = compared(*pair, clusters, "cmc@1")["cmc@1 loss"]
-            lines.append({"seed": seed, "dimension": length, "rotation less Matryoshka prefix": difference})
-            print(json.dumps(lines[-1]), flush=True)
-    for head, way, length in dict.fromkeys(
-        (one["head"], one["way"], one["dimension"]) for one in lines if "head" in one
-    ):
-        values = [one for one in lines if (one.get("head"), one.get("way"), one["dimension"]) == (head, way, length)]
-        print(f"| {head} | {way} | {length} | {_spread(values, 'cmc@1')} | {_spread(values, 'cloud')} |")
-    about = where_and_when() | {
-        "steps": arguments.steps,
-        "student_steps": arguments.student_steps,
-        "seeds": arguments.seeds,
-    }
-    write_json(arguments.out / "matryoshka.json", about | {"lines": lines})
-
-
-def trained(
-    data: hetero.Dataset,
-    recipe: hetero.Recipe,
-    student: hetero.StudentConfig,
-    head: hetero.ObjectiveConfig,
-    folder: Path,
-    *,
-    steps: int,
-    student_steps: int,
-    seed: int,
-) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "n d"], Float32[np.ndarray, "m d"]]:
-    """A student's and its cloud's vectors of the test images, and the cloud's of the training images."""
-    path = folder / "vectors.npz"
-    if not path.is_file():
-        training = dataclasses.replace(recipe.cloud.training, steps=steps, validate_every=steps)
-        objectives = (head, hetero.ObjectiveConfig("supervised_contrastive"))
-        config = dataclasses.replace(recipe.cloud, copies=0, objectives=objectives, training=training)
-        cloud = hetero.train_cloud(data, config, recipe.preprocessing, folder / "cloud", seed=seed)
-        reference = hetero.CloudReference.from_model(folder / "cloud", data)
-        smaller = dataclasses.replace(
-            student, training=dataclasses.replace(student.training, steps=student_steps, validate_every=student_steps)
-        )
-        model = hetero.train_student(data, reference, smaller, recipe.preprocessing, folder / "student", seed=seed)
-        sets = (hetero.embed_images(model, data.test.images), hetero.embed_images(cloud, data.test.images))
-        np.savez(path, query=sets[0], gallery=sets[1], train=reference.train[:])
-    arrays = np.load(path, allow_pickle=False)
-    return arrays["query"], arrays["gallery"], arrays["train"]
-
-
-def _spread(lines: list[dict[str, Any]], key: str) -> str:
-    values = [one[key] for one in lines]
-    return f"{mean(values):.3f} ± {stdev(values):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
-
-
 def main() -> None:
-    """Run one of the two parts."""
+    """Read runs, and print a line for each way to store their galleries."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = parser.add_subparsers(required=True)
-    first = parts.add_parser("stored")
-    first.add_argument("runs", nargs="+", metavar="NAME=RECIPE=RUN[=DATA]")
-    first.add_argument("--beside", action="store_true")
-    first.set_defaults(part=stored)
-    second = parts.add_parser("matryoshka")
-    second.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    second.add_argument("--steps", type=int, default=800)
-    second.add_argument("--student-steps", type=int, default=200)
-    second.set_defaults(part=matryoshka)
-    for one in (first, second):
-        one.add_argument("--out", type=Path, required=True)
+    parser.add_argument("runs", nargs="+", metavar="NAME=RECIPE=RUN[=DATA]")
+    parser.add_argument("--beside", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     print(json.dumps(where_and_when()), flush=True)
-    arguments.part(arguments)
+    stored(arguments)
 
 
 if __name__ == "__main__":
