@@ -134,7 +134,8 @@ def test_applications_take_it_along(
         assert (place / name).read_bytes() == (tmp_path / "offline" / name).read_bytes()
     assert project.gallery_size == sum((place / name).stat().st_size for name in (GRAPH, IDS))
     assert json.loads((tmp_path / "app" / RECORD).read_text())["projects"]["ios"]["gallery_bytes"] > 0
-    assert "the vectors of 20 items" in (tmp_path / "app" / "ios" / "README.md").read_text(encoding="utf-8")
+    guide = (tmp_path / "app" / "ios" / "README.md").read_text(encoding="utf-8")
+    assert "the vectors of 20 items" in guide and "`optional/CarriedGallery.swift` searches it." in guide
     (tmp_path / "offline" / IDS).write_text("changed")
     with pytest.raises(IntegrityError, match="ids.jsonl changed while it was copied"):
         write_app(opened, tmp_path / "app", platforms=["ios"])

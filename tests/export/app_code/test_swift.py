@@ -17,7 +17,7 @@ from tests.export.app_code.compiled import check_application, check_pixels, gold
 
 _HERE = Path(__file__).parent / "swift"
 _STUBS = ("CoreVideo", "CoreML", "USearch")
-_FRAMEWORKS = {"HeteroModel.swift", "optional/UsearchNearest.swift"}
+_FRAMEWORKS = {"HeteroModel.swift", "optional/CarriedGallery.swift", "optional/UsearchNearest.swift"}
 _IMAGES = {"Images.swift"}
 """Bridges to Core Foundation, which no stub can stand for."""
 

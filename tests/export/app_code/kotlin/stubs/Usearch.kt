@@ -11,10 +11,19 @@ class Index private constructor() : AutoCloseable {
 
         fun dimensions(dimensions: Long): Config = TODO()
 
+        @Suppress("FunctionName")
+        fun expansion_search(candidates: Long): Config = TODO()
+
         fun build(): Index = TODO()
     }
 
+    fun size(): Long = TODO()
+
     fun reserve(capacity: Long): Unit = TODO()
+
+    fun view(path: String): Unit = TODO()
+
+    fun get(key: Long): FloatArray = TODO()
 
     fun add(key: Long, vector: FloatArray): Unit = TODO()
 

@@ -10,6 +10,10 @@ public class USearchIndex {
         metric: USearchMetric, dimensions: UInt32, connectivity: UInt32, quantization: USearchScalar
     ) throws -> USearchIndex { fatalError() }
 
+    public var count: Int { get throws { fatalError() } }
+
+    public func view(path: String) throws {}
+
     public func reserve(_ count: UInt32) throws {}
 
     public func add(key: USearchKey, vector: ArraySlice<Float32>) throws {}
