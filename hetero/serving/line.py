@@ -1,4 +1,8 @@
-"""The line before a gallery: so many calls at once, so many waiting, and searches that wait are answered together."""
+"""The line before a gallery: so many calls at once, so many waiting, and searches that wait are answered together.
+
+The first connection takes all that waits, since a query costs a database less among others. The rest help as long as
+more waits than is searched for together, or a call takes long.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ from hetero.space import EmbeddingSpace
 T = TypeVar("T")
 TOGETHER = 64
 """Most queries of several callers that are searched for together."""
+_LONG = 0.02
+"""Seconds of a call after which others no longer wait for its end."""
 
 
 class BusyError(Exception):
@@ -57,6 +63,11 @@ class _Place:
     asked: Search | Callable[[CheckedStore], Any]
     answer: asyncio.Future[Any]
 
+    @property
+    def size(self) -> int:
+        """Number of queries; any other call counts as one."""
+        return len(self.asked.vectors) if isinstance(self.asked, Search) else 1
+
 
 class Line:
     """Calls of a gallery from one event loop, in threads.
@@ -69,12 +80,17 @@ class Line:
     def __init__(self, stores: Sequence[CheckedStore], *, waiting: int) -> None:
         self._stores, self._most = stores, waiting
         self._places: deque[_Place] = deque()
-        self._arrival = asyncio.Event()
+        self._size = 0
+        self._arrival, self._help = asyncio.Event(), asyncio.Event()
         self._threads = ThreadPoolExecutor(len(stores), thread_name_prefix="gallery")
         self._servers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Line:
-        self._servers = [asyncio.create_task(self._serve(store)) for store in self._stores]
+        first, *rest = self._stores
+        self._servers = [
+            asyncio.create_task(self._serve(first)),
+            *(asyncio.create_task(self._aid(one)) for one in rest),
+        ]
         return self
 
     async def __aexit__(
@@ -113,40 +129,57 @@ class Line:
             raise BusyError
         place = _Place(asked, asyncio.get_running_loop().create_future())
         self._places.append(place)
+        self._size += place.size
         self._arrival.set()
+        if self._size >= TOGETHER:
+            self._help.set()
         return await place.answer
 
     async def _serve(self, store: CheckedStore) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while not self._places:
-                self._arrival.clear()
-                await self._arrival.wait()
-            # What waits is divided among all, who will soon be free.
-            places = self._next(-(-len(self._places) // len(self._stores)))
-            answers = await loop.run_in_executor(self._threads, _answers, store, [place.asked for place in places])
-            for place, answer in zip(places, answers, strict=True):
-                if place.answer.done():  # its caller has gone
-                    continue
-                if isinstance(answer, Exception):
-                    place.answer.set_exception(answer)
-                else:
-                    place.answer.set_result(answer)
+            await self._somebody()
+            long = loop.call_later(_LONG, self._help.set)
+            await self._answer_next(store)
+            long.cancel()
+            if self._size < TOGETHER:
+                self._help.clear()
 
-    def _next(self, most: int) -> list[_Place]:
+    async def _aid(self, store: CheckedStore) -> None:
+        while True:
+            await self._help.wait()
+            await self._somebody()
+            if self._help.is_set():
+                await self._answer_next(store)
+
+    async def _somebody(self) -> None:
+        while not self._places:
+            self._arrival.clear()
+            await self._arrival.wait()
+
+    async def _answer_next(self, store: CheckedStore) -> None:
+        places = self._next()
+        loop = asyncio.get_running_loop()
+        answers = await loop.run_in_executor(self._threads, _answers, store, [place.asked for place in places])
+        for place, answer in zip(places, answers, strict=True):
+            if place.answer.done():  # its caller has gone
+                continue
+            if isinstance(answer, Exception):
+                place.answer.set_exception(answer)
+            else:
+                place.answer.set_result(answer)
+
+    def _next(self) -> list[_Place]:
         """Take the first in the line, and of those behind it who can be answered with it."""
         first = self._places.popleft()
-        if not isinstance(first.asked, Search):
-            return [first]
-        taken, room = [first], TOGETHER - len(first.asked.vectors)
-        for place in list(self._places)[: TOGETHER - 1]:
-            other = place.asked
-            if len(taken) == most:
-                break
-            if isinstance(other, Search) and len(other.vectors) <= room and first.asked.goes_with(other):
-                self._places.remove(place)
-                taken.append(place)
-                room -= len(other.vectors)
+        taken, room = [first], TOGETHER - first.size
+        if isinstance(first.asked, Search):
+            for place in list(self._places)[: TOGETHER - 1]:
+                if isinstance(place.asked, Search) and place.size <= room and first.asked.goes_with(place.asked):
+                    self._places.remove(place)
+                    taken.append(place)
+                    room -= place.size
+        self._size -= sum(place.size for place in taken)
         return taken
 
 

@@ -72,18 +72,47 @@ def test_no_more_than_a_batch_is_searched_together() -> None:
     assert store.sizes == [1, 60, 40]
 
 
-@pytest.mark.parametrize("stores", [1, 2])
-def test_what_waits_is_divided_among_the_stores(stores: int) -> None:
-    async def asked() -> list[int]:
-        slow = [Slow() for _ in range(stores)]
-        async with Line(slow, waiting=100) as line:
-            first = [asyncio.create_task(line.search(search(vectors(1)))) for _ in slow]
-            await asyncio.sleep(0.05)
-            rest = [asyncio.create_task(line.search(search(vectors(1)))) for _ in range(8)]
-            await asyncio.sleep(0.05)
-            for store in slow:
-                store.go.set()
-            await asyncio.gather(*first, *rest)
-        return sorted(size for store in slow for size in store.sizes)
+async def sizes(stores: list[Slow], count: int, *, busy: bool) -> list[list[int]]:
+    """How many queries each store was asked at once, when so many callers come; the first is at a call if busy."""
+    for store in stores[busy:]:
+        store.go.set()
+    async with Line(stores, waiting=100) as line:
+        first = [asyncio.create_task(line.search(search(vectors(1)))) for _ in range(busy)]
+        await asyncio.sleep(0.05)
+        rest = [asyncio.create_task(line.search(search(vectors(20)))) for _ in range(count)]
+        if busy:
+            await asyncio.gather(*rest)
+        stores[0].go.set()
+        await asyncio.gather(*first, *rest)
+    return [store.sizes for store in stores]
 
-    assert max(asyncio.run(asked())) == 8 // stores
+
+def test_the_first_store_takes_what_fits_into_a_batch_and_the_others_rest() -> None:
+    assert asyncio.run(sizes([Slow(), Slow()], 3, busy=False)) == [[60], []]
+
+
+def test_others_help_at_once_where_more_than_a_batch_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hetero.serving.line._LONG", 60)
+    first, second = asyncio.run(sizes([Slow(), Slow()], 8, busy=False))
+    assert sum(first) + sum(second) == 160 and max(first + second) == 60 and second
+
+
+def test_others_help_while_a_call_takes_long() -> None:
+    first, second = asyncio.run(sizes([Slow(), Slow()], 2, busy=True))
+    assert first == [1] and sum(second) == 40
+
+
+def test_a_call_that_was_long_does_not_keep_the_others_at_it() -> None:
+    async def asked() -> list[int]:
+        slow, quick = Slow(), Slow()
+        quick.go.set()
+        async with Line([slow, quick], waiting=100) as line:
+            long = asyncio.create_task(line.search(search(vectors(1))))
+            await asyncio.sleep(0.05)
+            slow.go.set()
+            await long
+            for _ in range(5):
+                await line.search(search(vectors(1)))
+        return quick.sizes
+
+    assert asyncio.run(asked()) == []
