@@ -129,12 +129,8 @@ def write_student(directory: Path, space: hetero.EmbeddingSpace) -> None:
 @pytest.mark.slow
 def test_galleries(tmp_path, monkeypatch):
     pytest.importorskip("usearch", reason="needs the extra gallery")
-    pytest.importorskip("uvicorn", reason="needs the extra serve")
     place = lay_out(tmp_path)
     monkeypatch.chdir(place)
-    cloud = hetero.load_embeddings(place / "cloud_embeddings.safetensors")
-    hetero.save_embeddings(place / "edge_embeddings.safetensors", cloud.embeddings[:20], cloud.names[:20], cloud.space)
-    write_student(place / "models" / "edge", cloud.space)
     v2 = hetero.EmbeddingSpace.define(defined_by="page v2", name="cloud", version="2", dimension=16)
     write_student(place / "models" / "v2", v2)
     shutil.copytree(place / "models" / "v2", place / "models" / "edge2")
@@ -143,18 +139,41 @@ def test_galleries(tmp_path, monkeypatch):
     names = run_page(ROOT / "docs" / "galleries.md", place)
     assert names["matches"].ids[0][0] == names["cloud"].names[0]
     assert names["recall"] > 0.9
-    assert names["found"]["ids"][0] == names["matches"].ids[0]
     with hetero.open_gallery("usearch:gallery", read_only=True) as store:
         assert store.space == names["cloud"].space and len(store) == len(names["cloud"].names) + 1
     with hetero.open_gallery("usearch:shop", read_only=True) as store:
         # It was swapped, and rolled back.
         assert store.space == names["cloud"].space and store.previous is not None and store.previous.version == "2"
+
+
+@pytest.mark.slow
+def test_serve(tmp_path, monkeypatch):
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    pytest.importorskip("uvicorn", reason="needs the extra serve")
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    names = run_page(ROOT / "docs" / "serve.md", place)
+    assert [ids[0] for ids in names["found"]["ids"]] == list(names["cloud"].names[:3])
+
+
+@pytest.mark.slow
+def test_smaller_gallery(tmp_path, monkeypatch):
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    place = lay_out(tmp_path)
+    monkeypatch.chdir(place)
+    cloud = hetero.load_embeddings(place / "cloud_embeddings.safetensors")
+    hetero.save_embeddings(place / "edge_embeddings.safetensors", cloud.embeddings[:20], cloud.names[:20], cloud.space)
+    write_student(place / "models" / "edge", cloud.space)
+    names = run_page(ROOT / "docs" / "smaller-gallery.md", place)
     with hetero.open_gallery("usearch:small-store/gallery", read_only=True) as store:
-        assert store.space.derived.parent == names["cloud"].space.space_id and store.space.dimension == 8
-        assert len(store) == len(names["cloud"].names) + 1
+        assert store.space.derived.parent == cloud.space.space_id and store.space.dimension == 8
+        assert len(store) == len(cloud.names)
     bundle = hetero.EmbeddingSpace.load(place / "bundles" / "edge" / "space.json")
     assert bundle == names["small"].space != names["shorter"].space
     assert names["fewer"].shape == (len(names["stored"].names), 4)
+    carried = read_bundle(place / "bundles" / "offline").manifest.gallery
+    assert carried is not None and carried.items == len(cloud.names)
+    assert (place / "app" / "android" / "src" / "main" / "assets" / "hetero" / "gallery" / "index.usearch").is_file()
 
 
 @pytest.mark.slow
