@@ -26,5 +26,10 @@ has ended; a negative status is that of a signal.
 
 from __future__ import annotations
 
+import sys
+
+# Elsewhere than on Linux, a copy of a process that has loaded system libraries may not run on.
+COPIES = sys.platform == "linux"
+"""True if a process is copied for each job."""
 NOT_VERIFIED = 3
 """Exit status when the runtime says that it cannot tell: neither the model's fault nor a pass."""

@@ -10,11 +10,10 @@ import sys
 import time
 from importlib import import_module
 
+from . import COPIES
 from .engines import engine
 from .job import run_job
 
-# Elsewhere than on Linux, a copy of a process that has loaded system libraries may not run on.
-COPIES = sys.platform == "linux"
 _SIGNAL_AT_PARENTS_END = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 

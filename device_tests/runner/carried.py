@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import numpy as np
 
-from . import NOT_VERIFIED
+from . import COPIES, NOT_VERIFIED
 
 _MULTIPLICATIONS = 2e10
 """Most of them for the exact search: on an emulated phone they take minutes."""
-COPIES = sys.platform == "linux"
 
 
 def search_apart(gallery: dict[str, Any], embeddings: Any) -> tuple[dict[str, Any], str, bool]:
@@ -44,11 +42,12 @@ def search_apart(gallery: dict[str, Any], embeddings: Any) -> tuple[dict[str, An
         _, ended = os.waitpid(child, 0)
         if os.WIFSIGNALED(ended):
             return {}, f"searching the gallery crashed with signal {os.WTERMSIG(ended)}", False
-        status = os.WEXITSTATUS(ended)
-        with open(f"{scratch}.txt", encoding="utf-8") as stream:  # noqa: PTH123
-            error = stream.read()
+        status, error = os.WEXITSTATUS(ended), ""
+        if os.path.exists(f"{scratch}.txt"):  # noqa: PTH110
+            with open(f"{scratch}.txt", encoding="utf-8") as stream:  # noqa: PTH123
+                error = stream.read()
     if status:
-        return {}, error, status == NOT_VERIFIED
+        return {}, error or f"searching the gallery ended with status {status}", status == NOT_VERIFIED
     with np.load(f"{scratch}.npz", allow_pickle=False) as keys:
         return {name: keys[name] for name in keys.files}, "", False
 
