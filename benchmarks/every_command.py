@@ -123,6 +123,7 @@ ARGUMENTS: dict[Name, str] = {
     ("bundle", "verify"): "HERE/bundle --key HERE/key.pub.pem",
     ("bundle", "inspect"): "HERE/bundle",
     ("bundle", "app"): "HERE/bundle OUT/app --platform web",
+    ("bundle", "gallery"): "HERE/bundle usearch:HERE/gallery OUT/offline --key HERE/key.pem",
     ("bundle", "hand-on"): "HERE/bundle OUT/handed --without goldens originals",
     ("bundle", "diff"): "HERE/bundle HERE/bundle",
     ("bundle", "sign"): "HERE/bundle HERE/key.pem",

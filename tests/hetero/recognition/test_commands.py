@@ -45,6 +45,7 @@ PLACES: dict[str, tuple[Kind, ...]] = {
     "bundle verify THING": BUNDLES,
     "bundle inspect THING": BUNDLES,
     "bundle app THING out": BUNDLES,
+    "bundle gallery THING usearch:absent out": BUNDLES,
     "bundle hand-on THING out": BUNDLES,
     "bundle diff THING bundle": BUNDLES,
     "bundle sign THING key.pem": BUNDLES,
