@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from device_tests.checks.finding import GALLERY, Finding, judged
 from device_tests.checks.gates import Gates
 from device_tests.checks.retrieval_gates import store_gate
 from device_tests.checks.subject import Subject
 from hetero.evaluation.limit import problems_of, unknown_of
+from hetero.gallery.tuning import differences
 
 RUNG = GALLERY
 
@@ -26,18 +25,14 @@ def check(subject: Subject, gates: Gates) -> Finding:
         reason = returned.gallery_error or "this target searches no gallery"
         lacks = returned.gallery_lacks or not returned.gallery_error
         return judged(RUNG, [] if lacks else [reason], {}, [reason] if lacks else [])
-    gate = store_gate(
-        (near[:, 0] != exact[:, 0]).astype(np.float64),
-        gates.largest_loss,
-        store=f"the bundle's gallery at effort {entry.effort}",
-    )
-    share, depth = gate.figure, exact.shape[1]
-    recall = np.mean([len({*some} & {*best}) / depth for some, best in zip(near.tolist(), exact.tolist(), strict=True)])
+    changed, recall = differences(near.tolist(), exact.tolist())
+    gate = store_gate(changed, gates.largest_loss, store=f"the bundle's gallery at effort {entry.effort}")
+    share = gate.figure
     figures = {
         "changed": share.value,
         "changed_low": share.low,
         "changed_high": share.high,
-        f"recall@{depth}": float(recall),
+        f"recall@{exact.shape[1]}": recall,
         "effort": entry.effort,
         "items": entry.items,
         "queries": len(near),

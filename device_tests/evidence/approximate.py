@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64
 
 from hetero.errors import InputError
 from hetero.gallery.store import GalleryStore
+from hetero.gallery.tuning import differences
 from hetero.lengths import lengths, scaled
 from hetero.space import EmbeddingSpace
 
@@ -81,6 +82,4 @@ class ApproximateGallery:
         )
         if not all(exact):
             raise InputError(f"the gallery store {self.address} has been emptied: nothing is found in it")
-        pairs = list(zip(near, exact, strict=True))
-        changed = np.array([some[:1] != best[:1] for some, best in pairs], np.float64)
-        return changed, float(np.mean([len({*some} & {*best}) / len(best) for some, best in pairs]))
+        return differences(near, exact)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -12,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from export.bundle.handing_on import copy_files
 from export.bundle.manifest import GALLERY, GRAPH, IDS, MANIFEST, SIGNATURE, FileEntry, GalleryEntry, Manifest
-from export.bundle.reading import Bundle, read_bundle, require_replaceable
+from export.bundle.reading import Bundle, read_bundle, require_place_for_copy
 from export.bundle.signing import sign
 from hetero.errors import InputError, IntegrityError
 from hetero.files import sha256_file, write_json
-from hetero.gallery.engine import CONNECTIVITY, EXPANSION
+from hetero.gallery.embedded.graph import new_graph
+from hetero.gallery.engine import CONNECTIVITY
 from hetero.gallery.opening import open_gallery, without_password
 from hetero.gallery.store import DEFAULT_EFFORT, Page
 from hetero.storage.directories import replaced_directory
@@ -54,7 +55,7 @@ def carry_gallery(
         IntegrityError: If the bundle or the gallery is damaged.
     """
     opened = read_bundle(bundle, whole=False)
-    _require_free(bundle, out)
+    require_place_for_copy(bundle, out)
     if (bundle / SIGNATURE).exists() and key is None:
         raise InputError(f"{bundle} is signed, and its signature is not that of a bundle with a gallery: give --key")
     if effort < 1:
@@ -96,28 +97,14 @@ def carried_ids(bundle: Bundle) -> list[str]:
     return ids
 
 
-def _require_free(bundle: Path, out: Path) -> None:
-    if out.resolve().is_relative_to(bundle.resolve()):
-        raise InputError(f"{out} lies in the bundle, which never changes; choose another path")
-    require_replaceable(out)
-
-
 def _write(folder: Path, pages: Iterator[Page], dimension: int) -> int:
     """Write the graph and the ids of items; return their number."""
     try:
-        from usearch.index import Index
+        graph = new_graph(dimension, "float16", removable=False)
     except ImportError as error:
         raise InputError(
             f"a bundle's gallery needs a package ({error}); install the extra: pip install 'hetero[gallery]'"
         ) from None
-    graph: Any = Index(
-        ndim=dimension,
-        metric="ip",
-        dtype="f16",
-        connectivity=CONNECTIVITY,
-        expansion_add=EXPANSION,
-        enable_key_lookups=False,
-    )
     (folder / GALLERY).mkdir()
     count = 0
     with (folder / IDS).open("w", encoding="utf-8", newline="\n") as stream:
@@ -134,9 +121,6 @@ def _write(folder: Path, pages: Iterator[Page], dimension: int) -> int:
 def _with_gallery(bundle: Bundle, fresh: Path, entry: GalleryEntry) -> Manifest:
     """Copy the bundle's other files, and return its manifest with the gallery."""
     others = tuple(file for file in bundle.manifest.files if file.path not in (GRAPH, IDS))
-    for file in others:
-        if file.path not in bundle.left_out:
-            (fresh / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.path / file.path, fresh / file.path)
+    copy_files(bundle.path, fresh, (file.path for file in others))
     carried = [FileEntry(name, sha256_file(fresh / name), (fresh / name).stat().st_size) for name in (IDS, GRAPH)]
     return replace(bundle.manifest, files=(*others, *carried), gallery=entry)

@@ -6,12 +6,12 @@ The manifest stays as it is, and with it the signature: every file that is there
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from export.bundle.manifest import MANIFEST, SIGNATURE, Part, part_of
-from export.bundle.reading import read_bundle, require_replaceable
+from export.bundle.reading import read_bundle, require_place_for_copy
 from hetero.errors import InputError
 from hetero.storage.directories import replaced_directory
 
@@ -33,14 +33,23 @@ def hand_on(bundle: Path, out: Path, without: Sequence[Part]) -> tuple[str, ...]
     """
     if not without:
         raise InputError(f"name what to leave out: {', '.join(get_args(Part))}")
-    if out.resolve().is_relative_to(bundle.resolve()):
-        raise InputError(f"{out} lies in the bundle, which never changes; choose another path")
-    require_replaceable(out)
+    require_place_for_copy(bundle, out)
     files = [file.path for file in read_bundle(bundle, whole=False).manifest.files]
     kept = [path for path in files if part_of(path) not in without]
     with replaced_directory(out) as fresh:
-        for name in [*kept, MANIFEST, SIGNATURE]:
-            if (bundle / name).is_file():
-                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(bundle / name, fresh / name)
+        copy_files(bundle, fresh, [*kept, MANIFEST, SIGNATURE])
         return read_bundle(fresh, whole=False).left_out
+
+
+def copy_files(bundle: Path, out: Path, names: Iterable[str]) -> None:
+    """Copy those of a bundle's files that are there.
+
+    Args:
+        bundle: The bundle.
+        out: The copy's directory.
+        names: The files' paths in the bundle.
+    """
+    for name in names:
+        if (bundle / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle / name, out / name)

@@ -107,6 +107,17 @@ def require_replaceable(out: Path) -> None:
         raise InputError(f"{out} exists and is not a bundle; it will not be replaced: choose another path or remove it")
 
 
+def require_place_for_copy(bundle: Path, out: Path) -> None:
+    """Refuse a path for a copy of a bundle within the bundle, or where something other than a bundle is.
+
+    Raises:
+        InputError: If it is such a path.
+    """
+    if out.resolve().is_relative_to(bundle.resolve()):
+        raise InputError(f"{out} lies in the bundle, which never changes; choose another path")
+    require_replaceable(out)
+
+
 def read_bundle(path: Path, *, whole: bool = True) -> Bundle:
     """Read a bundle and verify its schema, the digest and size of every file, and that it has no other files.
 

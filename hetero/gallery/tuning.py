@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from hetero.errors import InputError
 from hetero.gallery.store import Effort, GalleryStore
@@ -105,11 +105,27 @@ def tune(
     return Tuning(tuple(trials), len(queries), limit)
 
 
-def _compared(effort: int, near: list[list[str]], exact: list[list[str]]) -> Trial:
+def differences(
+    near: Sequence[Sequence[object]], exact: Sequence[Sequence[object]]
+) -> tuple[Float64[np.ndarray, " q"], float]:
+    """Compare what a search finds with what an exact one does.
+
+    Args:
+        near: For each query what was found, best first.
+        exact: The same of the exact search, at least one each.
+
+    Returns:
+        float64 [q], 1 for a query whose first item is another, else 0; and the share of the exact items that is found.
+    """
     pairs = list(zip(near, exact, strict=True))
-    recall = float(np.mean([len({*some} & {*best}) / len(best) for some, best in pairs]))
-    changed = float(np.mean([some[:1] != best[:1] for some, best in pairs]))
-    return Trial(effort, recall, changed, _upper_end(changed, len(pairs)))
+    changed = np.array([some[:1] != best[:1] for some, best in pairs], np.float64)
+    return changed, float(np.mean([len({*some} & {*best}) / len(best) for some, best in pairs]))
+
+
+def _compared(effort: int, near: list[list[str]], exact: list[list[str]]) -> Trial:
+    changed, recall = differences(near, exact)
+    share = float(changed.mean())
+    return Trial(effort, recall, share, _upper_end(share, len(changed)))
 
 
 def _upper_end(share: float, count: int) -> float:

@@ -92,7 +92,8 @@ def test_a_graph_that_loses_answers_fails_and_no_other_rung_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export.bundle.carrying.CONNECTIVITY", 2)
-    monkeypatch.setattr("export.bundle.carrying.EXPANSION", 1)
+    monkeypatch.setattr("hetero.gallery.embedded.graph.CONNECTIVITY", 2)
+    monkeypatch.setattr("hetero.gallery.embedded.graph.EXPANSION", 1)
     _, rungs = verified(read_bundle(carrying(tmp_path, effort=1)), Gates(largest_loss=0.05))
     assert rungs[GALLERY].status == "fail" and "get another first answer" in rungs[GALLERY].reason
     assert [finding.status for name, finding in rungs.items() if name != GALLERY] == ["pass"] * 5
